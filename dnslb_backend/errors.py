@@ -1,0 +1,56 @@
+"""Every error this package raises on purpose.
+
+DnslbError
+├── ConfigError        the configuration cannot be used; nothing was started or changed
+├── NameFormatError    a text is no domain name
+├── NotReadyError      the answer to a lookup is not known yet: a fault of ours
+├── RequestError       a request of PowerDNS could not be understood
+├── RefusedError       an operator's order was understood and is refused
+└── ControlError       the command line could not reach or use the daemon
+"""
+
+from dataclasses import dataclass
+
+
+class DnslbError(Exception):
+    """Root of all errors that this package raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a configuration: where it stands and what is allowed there."""
+
+    file: str
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.file, self.path, self.message) if part)
+
+
+class ConfigError(DnslbError):
+    """The configuration cannot be used; `problems` names every place."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
+class NameFormatError(DnslbError):
+    """A text is no domain name (RFC 1035: labels of 1 to 63 bytes, 255 bytes in all)."""
+
+
+class NotReadyError(DnslbError):
+    """The answer is not known yet: PowerDNS must hear of a fault, never of an empty name."""
+
+
+class RequestError(DnslbError):
+    """A request of PowerDNS could not be understood."""
+
+
+class RefusedError(DnslbError):
+    """An operator's order was understood and is refused; the text says why."""
+
+
+class ControlError(DnslbError):
+    """The command line could not reach or use the daemon."""
