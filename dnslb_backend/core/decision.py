@@ -1,0 +1,121 @@
+"""Who serves: from the standing of every member to the answer of one balanced record.
+
+    eligible members                    answer
+    some                                SERVE: those of the tiers that prio_min_cnt opens
+    none, and no member is known        FALLBACK if there is one, else FAULT
+    none, all_down = fallback           FALLBACK if it has addresses, else NODATA
+    none, all_down = all                ALL: every member
+    none, all_down = last               LAST: the last set that was good, else NODATA
+    none, all_down = nodata             NODATA
+    none, all_down = servfail           FAULT
+
+"No member is known" means that every member is UNKNOWN since start, or that there is none
+because a destination was never resolved. A destination that resolved to nothing is known.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dnslb_backend.core.health import Health
+from dnslb_backend.core.records import AllDown, Record
+from dnslb_backend.core.tiers import threshold
+
+
+class Kind(StrEnum):
+    PENDING = "pending"
+    """The first round has not ended and nothing was restored."""
+    SERVE = "serve"
+    FALLBACK = "fallback"
+    ALL = "all"
+    LAST = "last"
+    NODATA = "nodata"
+    FAULT = "fault"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer of one balanced record: what is served, in stable order, and why."""
+
+    kind: Kind
+    contents: tuple[str, ...] = ()
+    threshold: int | None = None
+
+    @property
+    def is_fault(self) -> bool:
+        return self.kind in (Kind.PENDING, Kind.FAULT)
+
+
+PENDING = Decision(Kind.PENDING)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One member as the decision sees it: effective standing and effective priority.
+
+    `priority` is None where there is none because the last check failed.
+    """
+
+    content: str
+    standing: Health
+    priority: int | None
+    is_drained: bool = False
+
+    @property
+    def is_eligible(self) -> bool:
+        return (
+            self.standing is Health.UP
+            and not self.is_drained
+            and self.priority is not None
+            and self.priority > 0
+        )
+
+
+def decide(
+    record: Record,
+    candidates: Sequence[Candidate],
+    *,
+    fallback: Sequence[str],
+    last_good: tuple[str, ...],
+    is_resolved: bool,
+) -> Decision:
+    """Apply the table above.
+
+    `fallback` are the addresses of the record's fallback hosts. `is_resolved` says that every
+    destination has been answered by the resolver at least once, be it with nothing.
+    """
+    eligible = [c for c in candidates if c.is_eligible]
+    lowest = threshold((c.priority for c in eligible if c.priority), record.prio_min_cnt)
+    if lowest is not None:
+        serving = [c.content for c in eligible if (c.priority or 0) >= lowest]
+        return Decision(Kind.SERVE, tuple(sorted(serving)), lowest)
+    if _nobody_known(candidates, is_resolved=is_resolved):
+        if fallback:
+            return Decision(Kind.FALLBACK, tuple(fallback))
+        return Decision(Kind.FAULT)
+    return _all_down(record, candidates, fallback, last_good)
+
+
+def _nobody_known(candidates: Sequence[Candidate], *, is_resolved: bool) -> bool:
+    if not candidates:
+        return not is_resolved
+    return all(c.standing is Health.UNKNOWN and not c.is_drained for c in candidates)
+
+
+def _all_down(
+    record: Record,
+    candidates: Sequence[Candidate],
+    fallback: Sequence[str],
+    last_good: tuple[str, ...],
+) -> Decision:
+    match record.all_down:
+        case AllDown.FALLBACK if fallback:
+            return Decision(Kind.FALLBACK, tuple(fallback))
+        case AllDown.ALL if candidates:
+            return Decision(Kind.ALL, tuple(sorted(c.content for c in candidates)))
+        case AllDown.LAST if last_good:
+            return Decision(Kind.LAST, last_good)
+        case AllDown.SERVFAIL:
+            return Decision(Kind.FAULT)
+        case _:
+            return Decision(Kind.NODATA)

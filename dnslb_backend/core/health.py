@@ -1,0 +1,108 @@
+"""Rise and fall: how results become the health of a target.
+
+result   health before      health after
+error    any                unchanged: it says nothing about the target
+pass     UNKNOWN or stale   UP, at once
+fail     UNKNOWN or stale   DOWN, at once
+pass     UP                 UP
+fail     DOWN               DOWN
+pass     DOWN               UP after `rise` in a row, else DOWN
+fail     UP                 DOWN after `fall` in a row, else UP
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from dnslb_backend.core.instants import Instant
+from dnslb_backend.core.results import Outcome, Result
+
+
+class Health(StrEnum):
+    UP = "UP"
+    DOWN = "DOWN"
+    UNKNOWN = "UNKNOWN"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetState:
+    """What is known of one target.
+
+    `standing` is the health that results have established; it outlives staleness, because a
+    target we stopped hearing of keeps its place. `health` is what is shown: UNKNOWN when
+    stale. `streak` counts results in a row that speak against `standing`. `heard` is the
+    monotonic time of the last pass or fail. The wall times are None before the first.
+    """
+
+    standing: Health = Health.UNKNOWN
+    stale: bool = False
+    streak: int = 0
+    priority: int | None = None
+    weight: int | None = None
+    result: Result | None = None
+    heard: float = 0.0
+    last_check: float | None = None
+    last_change: float | None = None
+    last_up: float | None = None
+
+    @property
+    def health(self) -> Health:
+        return Health.UNKNOWN if self.stale else self.standing
+
+
+UNHEARD = TargetState()
+
+
+def observe(state: TargetState, result: Result, at: Instant, rise: int, fall: int) -> TargetState:
+    """The state after one more result; the table above is the rule."""
+    if result.outcome is Outcome.ERROR:
+        return replace(state, result=result, last_check=at.wall)
+    is_pass = result.outcome is Outcome.PASS
+    says = Health.UP if is_pass else Health.DOWN
+    streak = 0 if says is state.standing else state.streak + 1
+    needed = 1 if state.health is Health.UNKNOWN else (rise if is_pass else fall)
+    decided = says if streak >= needed else state.standing
+    changed = decided is not state.health
+    return TargetState(
+        standing=decided,
+        stale=False,
+        streak=0 if decided is says else streak,
+        priority=result.priority if is_pass else state.priority,
+        weight=result.weight if is_pass else state.weight,
+        result=result,
+        heard=at.mono,
+        last_check=at.wall,
+        last_change=at.wall if changed else state.last_change,
+        last_up=at.wall if decided is Health.UP else state.last_up,
+    )
+
+
+def grow_stale(state: TargetState, at: Instant) -> TargetState:
+    """The state once nothing has been heard for too long: UNKNOWN, but in its old place."""
+    return replace(state, stale=True, last_change=at.wall)
+
+
+def combine(states: list[TargetState], require: int) -> TargetState:
+    """The state of a member that is probed by several checks, `require` of which must pass.
+
+    UP when enough are up, DOWN when the rest can no longer suffice, else UNKNOWN. Result and
+    times are those of the check that matters most: the newest that speaks for the verdict.
+    """
+    if len(states) == 1:
+        return states[0]
+    up = sum(state.standing is Health.UP for state in states)
+    down = sum(state.standing is Health.DOWN for state in states)
+    if up >= require:
+        standing = Health.UP
+    elif len(states) - down < require:
+        standing = Health.DOWN
+    else:
+        standing = Health.UNKNOWN
+    speaking = [state for state in states if state.standing is standing] or states
+    voice = max(speaking, key=lambda state: state.last_check or 0.0)
+    return replace(
+        voice,
+        standing=standing,
+        stale=all(state.stale for state in speaking),
+        priority=next((s.priority for s in speaking if s.priority is not None), None),
+        weight=next((s.weight for s in speaking if s.weight is not None), None),
+    )

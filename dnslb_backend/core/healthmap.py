@@ -1,0 +1,337 @@
+"""The health map: what is known of every record, and what follows from it.
+
+It is told what happened (`open_round`, `resolved`, `observed`, `close_round`, ...) and keeps,
+for whoever asks with `take_changes`, which answers changed and why. It never waits, asks or
+looks at a clock.
+
+A result counts when it arrives, except that a change that would leave a name with no serving
+member waits until every target of that record's round has answered or timed out.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from dnslb_backend.core.decision import PENDING, Decision, Kind, decide
+from dnslb_backend.core.health import (
+    UNHEARD,
+    Health,
+    TargetState,
+    combine,
+    grow_stale,
+    observe,
+)
+from dnslb_backend.core.hosts import UNRESOLVED, HostState, hear
+from dnslb_backend.core.instants import Instant
+from dnslb_backend.core.members import (
+    Member,
+    MemberStatus,
+    TargetKey,
+    assess,
+    build_members,
+    fallback_contents,
+    mark_served,
+)
+from dnslb_backend.core.overrides import Override, ruling
+from dnslb_backend.core.plan import Plan
+from dnslb_backend.core.records import Record, RecordKey
+from dnslb_backend.core.resolutions import Resolution
+from dnslb_backend.core.results import Result
+from dnslb_backend.core.transitions import Transition, transitions
+
+
+@dataclass(slots=True)
+class RecordState:
+    """One balanced record at work. `rows` show its members, then unchecked fallbacks."""
+
+    record: Record
+    hosts: dict[str, HostState] = field(default_factory=dict)
+    members: tuple[Member, ...] = ()
+    rows: tuple[MemberStatus, ...] = ()
+    decision: Decision = PENDING
+    last_good: tuple[str, ...] = ()
+    is_round_open: bool = False
+    is_ready: bool = False
+    is_held: bool = False
+    """A change that would leave nobody serving waits for the round to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What happened since the last time somebody asked, oldest transition first.
+
+    `answers` are records whose answer may read differently now; `touched` are those of which
+    any figure changed.
+    """
+
+    answers: frozenset[RecordKey]
+    touched: frozenset[RecordKey]
+    transitions: tuple[Transition, ...]
+
+
+class HealthMap:
+    """Health of every target and the decision of every record. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self.records: dict[RecordKey, RecordState] = {}
+        self._targets: dict[TargetKey, TargetState] = {}
+        self._users: dict[TargetKey, set[RecordKey]] = {}
+        self._in_flight: set[TargetKey] = set()
+        self._overrides: tuple[Override, ...] = ()
+        self._answers: set[RecordKey] = set()
+        self._touched: set[RecordKey] = set()
+        self._transitions: list[Transition] = []
+
+    # -- asked --------------------------------------------------------------------------
+
+    @property
+    def overrides(self) -> tuple[Override, ...]:
+        return self._overrides
+
+    def target(self, key: TargetKey) -> TargetState:
+        return self._targets.get(key, UNHEARD)
+
+    def target_keys(self) -> Iterator[TargetKey]:
+        return iter(self._users)
+
+    def users(self, key: TargetKey) -> frozenset[RecordKey]:
+        """The records that a target counts for."""
+        return frozenset(self._users.get(key, ()))
+
+    def targets_of(self, key: RecordKey) -> list[TargetKey]:
+        """Every target of a record once, in the order of its members."""
+        members = self.records[key].members
+        return list(dict.fromkeys(target for member in members for target in member.targets))
+
+    def pending(self) -> list[RecordKey]:
+        """Records whose first round has not ended and whose answer was not restored."""
+        return [key for key, state in self.records.items() if not state.is_ready]
+
+    def take_changes(self) -> Changes:
+        """What changed since the last call; the next one starts afresh."""
+        changes = Changes(
+            frozenset(self._answers), frozenset(self._touched), tuple(self._transitions)
+        )
+        self._answers.clear()
+        self._touched.clear()
+        self._transitions.clear()
+        return changes
+
+    # -- told ---------------------------------------------------------------------------
+
+    def adopt(self, plan: Plan, at: Instant) -> list[RecordKey]:
+        """Make `plan` the one that runs; return the records that are new or were changed.
+
+        Health, addresses and counters follow the member, also when its check changed. A
+        changed record is held in its old answer until its next round has ended.
+        """
+        before = self.records
+        previous = {key: self._targets_by_member(state) for key, state in before.items()}
+        self.records = {}
+        changed: list[RecordKey] = []
+        for key, record in plan.records.items():
+            old = before.get(key)
+            if old is not None and old.record == record:
+                self.records[key] = old
+                continue
+            changed.append(key)
+            self.records[key] = _succeed(record, old)
+        for key in before.keys() - self.records.keys():
+            self._disuse(key, before[key].members)
+            self._answers.add(key)
+            self._touched.add(key)
+        for key in changed:
+            old = before.get(key)
+            self._disuse(key, old.members if old else ())
+            self._rebuild_members(key, previous.get(key, {}))
+            self._answers.add(key)
+            self._decide(key, at)
+        return changed
+
+    def open_round(self, key: RecordKey) -> None:
+        """A round of this record begins: resolving first, then its probes."""
+        self.records[key].is_round_open = True
+
+    def resolved(self, key: RecordKey, host: str, answer: Resolution, at: Instant) -> None:
+        """The resolver answered for one host of this record."""
+        state = self.records[key]
+        before = state.hosts.get(host, UNRESOLVED)
+        after = hear(before, answer, at.mono, state.record.timing.dns_ttl)
+        state.hosts[host] = after
+        if (after.addresses, after.is_answered) != (before.addresses, before.is_answered):
+            self._rebuild_members(key)
+            self._decide(key, at)
+
+    def begin_probe(self, target: TargetKey) -> None:
+        """A probe of this target is under way; `observed` or `give_up` ends it."""
+        self._in_flight.add(target)
+
+    def observed(self, target: TargetKey, result: Result, at: Instant) -> None:
+        """A probe came home; it counts for every record that uses the target."""
+        self._in_flight.discard(target)
+        users = self._users.get(target)
+        if not users:
+            return
+        before = self.target(target)
+        record = self.records[next(iter(users))].record
+        after = observe(before, result, at, record.rise, record.fall)
+        self._targets[target] = after
+        self._touched |= users
+        moved = _standing(after) != _standing(before)
+        for key in users:
+            if moved or self.records[key].is_held:
+                self._decide(key, at)
+
+    def give_up(self, target: TargetKey, at: Instant) -> None:
+        """A probe ended without any result: it was called off."""
+        self._in_flight.discard(target)
+        for key in self._users.get(target, ()):
+            if self.records[key].is_held:
+                self._decide(key, at)
+
+    def close_round(self, key: RecordKey, at: Instant) -> None:
+        """The round is over; what waited for it is decided now."""
+        state = self.records[key]
+        state.is_round_open = False
+        if state.is_held or not state.is_ready:
+            state.is_ready = True
+            self._decide(key, at)
+
+    def lose(self, target: TargetKey, at: Instant) -> None:
+        """Nothing can be said of this target any more: its check is broken."""
+        self._grow_stale(target, at)
+
+    def sweep(self, at: Instant) -> None:
+        """Mark the targets that have not been heard for too long."""
+        for target, users in self._users.items():
+            state = self._targets.get(target)
+            if state is None or state.stale:
+                continue
+            limit = self.records[next(iter(users))].record.timing.stale_after
+            if at.mono - state.heard > limit:
+                self._grow_stale(target, at)
+
+    def set_overrides(self, overrides: Iterable[Override], at: Instant) -> None:
+        """Replace all overrides; every record they touch, or touched, is decided anew."""
+        before = set(self._overrides)
+        self._overrides = tuple(overrides)
+        moved = before ^ set(self._overrides)
+        for key, state in self.records.items():
+            if any(o.covers(key.name, m.address, m.host) for o in moved for m in state.members):
+                self._touched.add(key)
+                self._decide(key, at, is_order=True)
+
+    # -- inside -------------------------------------------------------------------------
+
+    def _grow_stale(self, target: TargetKey, at: Instant) -> None:
+        state = self._targets.get(target)
+        if state is None or state.stale or state.standing is Health.UNKNOWN:
+            return
+        self._targets[target] = grow_stale(state, at)
+        for key in self._users.get(target, ()):
+            self._decide(key, at)
+
+    def _rebuild_members(
+        self, key: RecordKey, carried: dict[str, tuple[TargetState, ...]] | None = None
+    ) -> None:
+        state = self.records[key]
+        before = state.members
+        state.members = build_members(state.record, state.hosts)
+        for member in state.members:
+            for index, target in enumerate(member.targets):
+                self._users.setdefault(target, set()).add(key)
+                old = (carried or {}).get(member.content, ())
+                if target not in self._targets and old:
+                    self._targets[target] = old[min(index, len(old) - 1)]
+        kept = {target for member in state.members for target in member.targets}
+        self._disuse(key, [m for m in before if not kept.issuperset(m.targets)], kept)
+
+    def _disuse(
+        self, key: RecordKey, members: Iterable[Member], kept: set[TargetKey] | None = None
+    ) -> None:
+        for member in members:
+            for target in member.targets:
+                users = self._users.get(target)
+                if users is None or (kept and target in kept):
+                    continue
+                users.discard(key)
+                if not users:
+                    del self._users[target]
+                    self._targets.pop(target, None)
+
+    def _targets_by_member(self, state: RecordState) -> dict[str, tuple[TargetState, ...]]:
+        return {
+            member.content: tuple(
+                self._targets[target] for target in member.targets if target in self._targets
+            )
+            for member in state.members
+        }
+
+    def _decide(self, key: RecordKey, at: Instant, *, is_order: bool = False) -> None:
+        state = self.records[key]
+        rows = [self._assess(key, member) for member in state.members]
+        decision = PENDING
+        if state.is_ready:
+            decision = decide(
+                state.record,
+                [row.candidate() for row in rows],
+                fallback=fallback_contents(state.record, state.hosts),
+                last_good=state.last_good,
+                is_resolved=_is_resolved(state),
+            )
+            would_empty = decision.kind is not Kind.SERVE and state.decision.kind is Kind.SERVE
+            state.is_held = would_empty and not is_order and self._is_probing(state)
+            if state.is_held:
+                decision = state.decision
+        if decision.kind is Kind.SERVE:
+            state.last_good = decision.contents
+        self._publish(key, rows, decision, at)
+
+    def _assess(self, key: RecordKey, member: Member) -> MemberStatus:
+        probed = combine(
+            [self.target(target) for target in member.targets], self.records[key].record.require
+        )
+        order = ruling(self._overrides, key.name, member.address, member.host)
+        return assess(member, probed, order)
+
+    def _is_probing(self, state: RecordState) -> bool:
+        return state.is_round_open or any(
+            target in self._in_flight for member in state.members for target in member.targets
+        )
+
+    def _publish(
+        self, key: RecordKey, rows: list[MemberStatus], decision: Decision, at: Instant
+    ) -> None:
+        state = self.records[key]
+        after = mark_served(rows, decision, state.rows, state.record)
+        self._transitions += transitions(key, state.rows, after, decision, at.wall)
+        if after != state.rows:
+            self._touched.add(key)
+        if decision != state.decision:
+            self._answers.add(key)
+        state.rows = after
+        state.decision = decision
+
+
+def _is_resolved(state: RecordState) -> bool:
+    return all(
+        dest.is_literal or state.hosts.get(dest.host, UNRESOLVED).is_answered
+        for dest in state.record.dests
+    )
+
+
+def _standing(state: TargetState) -> tuple[object, ...]:
+    return (state.standing, state.stale, state.priority, state.weight)
+
+
+def _succeed(record: Record, old: RecordState | None) -> RecordState:
+    if old is None:
+        return RecordState(record)
+    return RecordState(
+        record,
+        hosts={host: old.hosts[host] for host in record.host_names() if host in old.hosts},
+        rows=old.rows,
+        decision=old.decision,
+        last_good=old.last_good,
+        is_round_open=True,
+        is_ready=old.is_ready,
+    )

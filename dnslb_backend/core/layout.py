@@ -1,0 +1,74 @@
+"""Where every name of the configuration stands: what it holds before health is looked at."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dnslb_backend.core.names import canonical_name, is_within, parents
+from dnslb_backend.core.plan import Plan
+from dnslb_backend.core.records import Record
+from dnslb_backend.core.zones import Row, Zone
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One name of a zone: its static rows and its balanced records; both empty for an ENT."""
+
+    name: str
+    zone: Zone
+    static: tuple[Row, ...] = ()
+    records: tuple[Record, ...] = ()
+
+    @property
+    def is_apex(self) -> bool:
+        return self.name == self.zone.name
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Every name by its canonical form, and the sorted names of every zone."""
+
+    zones: dict[str, Zone]
+    places: dict[str, Place]
+    names: dict[str, tuple[str, ...]]
+
+
+def lay_out(plan: Plan) -> Layout:
+    """Give every name its place, empty non-terminals (RFC 8020) included."""
+    rows: dict[str, list[Row]] = {}
+    records: dict[str, list[Record]] = {}
+    zone_of: dict[str, Zone] = {}
+    for zone in plan.zones.values():
+        zone_of[zone.name] = zone
+        for row in _static_rows(zone):
+            name = canonical_name(f"{row.qname}.")
+            rows.setdefault(name, []).append(row)
+            zone_of[name] = zone
+    for record in plan.records.values():
+        records.setdefault(record.key.name, []).append(record)
+        zone_of[record.key.name] = plan.zones[record.key.zone]
+    for name, zone in list(zone_of.items()):
+        for parent in parents(name, zone.name):
+            zone_of.setdefault(parent, zone)
+    places = {
+        name: Place(name, zone, tuple(rows.get(name, ())), tuple(records.get(name, ())))
+        for name, zone in zone_of.items()
+    }
+    names: dict[str, list[str]] = {zone: [] for zone in plan.zones}
+    for name in sorted(places):
+        names[places[name].zone.name].append(name)
+    return Layout(plan.zones, places, {zone: tuple(found) for zone, found in names.items()})
+
+
+def _static_rows(zone: Zone) -> Iterable[Row]:
+    """The rows of a zone without its SOA, those at or below a delegation marked so."""
+    yield from (Row(zone.spelling, "NS", f"{name}.", zone.soa.ttl) for name in zone.ns)
+    cuts = {
+        name
+        for row in zone.static
+        if row.qtype == "NS" and (name := canonical_name(f"{row.qname}.")) != zone.name
+    }
+    for row in zone.static:
+        name = canonical_name(f"{row.qname}.")
+        below = any(is_within(name, cut) and name != cut for cut in cuts)
+        is_cut = name in cuts and row.qtype != "DS"
+        yield row._replace(auth=not (below or is_cut))

@@ -1,0 +1,139 @@
+"""Members: the addresses of a balanced record and where they stand."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from dnslb_backend.core.decision import Candidate, Decision
+from dnslb_backend.core.health import UNHEARD, Health, TargetState
+from dnslb_backend.core.hosts import UNRESOLVED, HostState
+from dnslb_backend.core.overrides import Action, Override
+from dnslb_backend.core.records import Dest, Record
+
+
+class TargetKey(NamedTuple):
+    """What is probed once however many members share it.
+
+    `check` is the fingerprint of the check with all its parameters and timing.
+    """
+
+    address: str
+    port: int | None
+    check: str
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One possible row of the answer: `content` as served, `priority` and `weight` configured."""
+
+    content: str
+    address: str
+    host: str
+    priority: int
+    weight: int
+    targets: tuple[TargetKey, ...]
+    views: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MemberStatus:
+    """Where a member stands: what was measured, what holds, and whether it is served.
+
+    `priority` is None where the last check failed. `is_fallback` marks an address that is
+    served unchecked and is no member.
+    """
+
+    member: Member
+    state: TargetState
+    effective: Health
+    priority: int | None
+    weight: int
+    is_served: bool
+    override: Override | None = None
+    is_fallback: bool = False
+
+    @property
+    def measured(self) -> Health:
+        return self.state.health
+
+    def candidate(self) -> Candidate:
+        is_drained = self.override is not None and self.override.action is Action.DRAIN
+        standing = self.effective
+        if self.override is None or is_drained:
+            standing = self.state.standing
+        return Candidate(self.member.content, standing, self.priority, is_drained)
+
+
+def assess(member: Member, state: TargetState, override: Override | None) -> MemberStatus:
+    """Lay the override over what was measured.
+
+    measured   drain      down   up     none
+    any        measured   DOWN   UP     measured      (a drained member is not eligible)
+    """
+    measured = state.priority if state.priority is not None else member.priority
+    weight = state.weight if state.weight is not None else member.weight
+    action = override.action if override else None
+    if action is Action.UP:
+        return MemberStatus(member, state, Health.UP, measured, weight, False, override)
+    if action is Action.DOWN:
+        return MemberStatus(member, state, Health.DOWN, None, weight, False, override)
+    priority = measured if state.standing is Health.UP else None
+    return MemberStatus(member, state, state.health, priority, weight, False, override)
+
+
+def build_members(record: Record, hosts: Mapping[str, HostState]) -> tuple[Member, ...]:
+    """Every address that the destinations stand for, once, with its highest priority."""
+    members: dict[str, Member] = {}
+    for dest in record.dests:
+        for address in _addresses(dest, hosts):
+            member = _member(record, dest, address)
+            rival = members.get(member.content)
+            if rival is None or member.priority > rival.priority:
+                members[member.content] = member
+    return tuple(members.values())
+
+
+def fallback_contents(record: Record, hosts: Mapping[str, HostState]) -> tuple[str, ...]:
+    """The addresses of the fallback hosts, once each, in stable order."""
+    return tuple(sorted({a for dest in record.fallback for a in _addresses(dest, hosts)}))
+
+
+def mark_served(
+    rows: Sequence[MemberStatus],
+    decision: Decision,
+    before: Sequence[MemberStatus],
+    record: Record,
+) -> tuple[MemberStatus, ...]:
+    """The rows as the decision leaves them, followed by what is served without being a member.
+
+    Such a row is one that `before` still knows, or an unchecked fallback.
+    """
+    served = set(decision.contents)
+    marked = [replace(row, is_served=row.member.content in served) for row in rows]
+    known = {row.member.content for row in rows}
+    old = {row.member.content: row for row in before}
+    strangers = [content for content in decision.contents if content not in known]
+    marked += [old.get(content) or _unchecked(content, record) for content in strangers]
+    return tuple(marked)
+
+
+def _addresses(dest: Dest, hosts: Mapping[str, HostState]) -> tuple[str, ...]:
+    return (dest.host,) if dest.is_literal else hosts.get(dest.host, UNRESOLVED).addresses
+
+
+def _unchecked(content: str, record: Record) -> MemberStatus:
+    member = Member(content, content, record.fallback[0].host if record.fallback else "", 0, 0, ())
+    return MemberStatus(member, UNHEARD, Health.UNKNOWN, None, 0, True, is_fallback=True)
+
+
+def _member(record: Record, dest: Dest, address: str) -> Member:
+    probed = dest.check_address or address
+    return Member(
+        content=dest.content or address,
+        address=probed,
+        host=dest.host,
+        priority=dest.prio,
+        weight=dest.weight,
+        targets=tuple(TargetKey(probed, dest.check_port, check) for check in record.checks),
+        views=dest.views,
+    )

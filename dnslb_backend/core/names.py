@@ -1,0 +1,93 @@
+"""Domain names as this package keeps them.
+
+A *canonical* name is absolute, in lower case, without the final dot, and escaped as PowerDNS
+escapes (`\\.`, `\\\\`, `\\DDD`), so that the name in a lookup becomes a dictionary key by
+cutting one dot and lowering its case. The root is the empty string.
+"""
+
+import ipaddress
+
+import dns.exception
+import dns.name
+
+from dnslb_backend.errors import NameFormatError
+
+_PRINTABLE = range(0x21, 0x7F)
+
+
+def canonical_name(text: str, origin: str | None = None) -> str:
+    """Return the canonical form of `text`, relative names below the canonical `origin`.
+
+    Names in Unicode become IDNA. Raises NameFormatError for what RFC 1035 does not allow.
+    """
+    return spelled_name(text, origin).lower()
+
+
+def spelled_name(text: str, origin: str | None = None) -> str:
+    """As canonical_name, but in the letter case that the configuration wrote."""
+    base = dns.name.root if origin is None else dns.name.from_text(f"{origin}.")
+    try:
+        name = dns.name.from_text(text, base)
+    except (dns.exception.DNSException, UnicodeError, ValueError) as error:
+        raise NameFormatError(f"{text!r} is no domain name: {error}") from error
+    return ".".join(_escape(label) for label in name.labels[:-1])
+
+
+def key_of(qname: str) -> str:
+    """The canonical form of a name as PowerDNS sends it: final dot, any case, its own escapes."""
+    return (qname[:-1] if qname.endswith(".") and not qname.endswith("\\.") else qname).lower()
+
+
+def is_within(name: str, apex: str) -> bool:
+    """Whether canonical `name` is canonical `apex` or lies below it."""
+    return name == apex or not apex or name.endswith(f".{apex}")
+
+
+def parents(name: str, apex: str) -> list[str]:
+    """The names strictly between canonical `name` and the apex above it, nearest first."""
+    found: list[str] = []
+    labels = split_labels(name)
+    for start in range(1, len(labels)):
+        parent = ".".join(labels[start:])
+        if parent == apex or not is_within(parent, apex):
+            break
+        found.append(parent)
+    return found
+
+
+def split_labels(name: str) -> list[str]:
+    """Cut a canonical name at its dots, but not at escaped ones."""
+    if "\\." not in name:
+        return name.split(".") if name else []
+    return [_escape(label) for label in dns.name.from_text(f"{name}.").labels[:-1]]
+
+
+def canonical_address(text: str) -> str | None:
+    """The canonical text of an IP address literal, None when `text` is none.
+
+    A literal with a zone index (`fe80::1%eth0`) cannot be served to others and is none.
+    """
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address) and address.scope_id:
+        return None
+    return str(address)
+
+
+def address_type(address: str) -> str:
+    """`A` or `AAAA` for an address in canonical text."""
+    return "AAAA" if ":" in address else "A"
+
+
+def _escape(label: bytes) -> str:
+    out: list[str] = []
+    for byte in label:
+        if byte in b".\\":
+            out.append(f"\\{byte:c}")
+        elif byte in _PRINTABLE:
+            out.append(chr(byte))
+        else:
+            out.append(f"\\{byte:03d}")
+    return "".join(out)

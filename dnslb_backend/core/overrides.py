@@ -1,0 +1,68 @@
+"""What operators said, kept apart from what was measured."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from fnmatch import fnmatchcase
+
+
+class Action(StrEnum):
+    DRAIN = "drain"
+    """No new answers, checks go on, and it is no failure."""
+    DOWN = "down"
+    """As if the checks failed."""
+    UP = "up"
+    """As if the checks passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """One order: `action` for every member that `target` names.
+
+    `target` is an address, a destination host, or a glob over both, in lower case. `zone` and
+    `name` are canonical and narrow it to one name; empty means every record. `node` empty
+    means every node. Times are Unix time; `expires` None is until cleared.
+    """
+
+    id: str
+    target: str
+    action: Action
+    zone: str = ""
+    name: str = ""
+    node: str = ""
+    reason: str = ""
+    author: str = ""
+    created: float = 0.0
+    expires: float | None = None
+
+    def covers(self, name: str, address: str, host: str) -> bool:
+        """Whether this order speaks of the member `address` of `host` under `name`."""
+        if self.name and self.name != name:
+            return False
+        return (
+            self.target in (address, host)
+            or fnmatchcase(address, self.target)
+            or fnmatchcase(host, self.target)
+        )
+
+    def is_live(self, wall: float) -> bool:
+        return self.expires is None or wall < self.expires
+
+
+def ruling(overrides: Iterable[Override], name: str, address: str, host: str) -> Override | None:
+    """The order that holds for a member: the more specific one, then the newer one.
+
+    An order for one name beats one for all names, and a literal target beats a glob.
+    """
+    found = [order for order in overrides if order.covers(name, address, host)]
+    if not found:
+        return None
+    return max(
+        found,
+        key=lambda order: (
+            bool(order.name),
+            order.target in (address, host),
+            order.created,
+            order.id,
+        ),
+    )

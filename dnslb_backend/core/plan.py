@@ -1,0 +1,14 @@
+"""The configuration as the core sees it: zones and balanced records, ready to run."""
+
+from dataclasses import dataclass
+
+from dnslb_backend.core.records import Record, RecordKey
+from dnslb_backend.core.zones import Zone
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that is to be answered. `records` keep the order of the configuration."""
+
+    zones: dict[str, Zone]
+    records: dict[RecordKey, Record]

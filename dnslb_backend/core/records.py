@@ -1,0 +1,96 @@
+"""Balanced records as they were configured: names whose answers depend on health."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class RecordKey(NamedTuple):
+    """Identifies one balanced record; `zone` and `name` are canonical and absolute."""
+
+    zone: str
+    name: str
+    type: str
+
+    def __str__(self) -> str:
+        return f"{self.name}/{self.type}"
+
+
+class Policy(StrEnum):
+    ALL = "all"
+    WEIGHTED = "weighted"
+    STICKY = "sticky"
+
+
+class AllDown(StrEnum):
+    """What is served when no member may serve."""
+
+    FALLBACK = "fallback"
+    ALL = "all"
+    LAST = "last"
+    NODATA = "nodata"
+    SERVFAIL = "servfail"
+
+
+@dataclass(frozen=True, slots=True)
+class Dest:
+    """A configured destination: a host name or an IP literal, and how much it is wanted.
+
+    A higher `prio` is preferred; at 0 and below a destination is checked but never served.
+    """
+
+    host: str
+    prio: int = 1
+    weight: int = 1
+    is_literal: bool = False
+    check_address: str | None = None
+    check_port: int | None = None
+    content: str | None = None
+    views: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """When a record is resolved and probed; seconds throughout.
+
+    `shift` None spreads the rounds deterministically over the interval.
+    """
+
+    interval: float
+    timeout: float
+    dns_timeout: float
+    shift: float | None = None
+    dns_ttl: float = 300.0
+    fast_interval: float | None = None
+    down_interval: float | None = None
+    stale_after: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One balanced record.
+
+    `spelling` is the absolute name as configured. `checks` are fingerprints: two records that
+    ask the same thing in the same way share them, and so share probes. `require` is how many
+    of them must pass.
+    """
+
+    key: RecordKey
+    spelling: str
+    ttl: int
+    dests: tuple[Dest, ...]
+    checks: tuple[str, ...]
+    timing: Timing
+    require: int = 1
+    rise: int = 1
+    fall: int = 1
+    prio_min_cnt: int = 1
+    fallback: tuple[Dest, ...] = ()
+    all_down: AllDown = AllDown.NODATA
+    policy: Policy = Policy.ALL
+    max_answers: int | None = None
+
+    def host_names(self) -> list[str]:
+        """The names to resolve, once each: destinations first, then fallbacks."""
+        names = (dest.host for dest in (*self.dests, *self.fallback) if not dest.is_literal)
+        return list(dict.fromkeys(names))

@@ -1,0 +1,105 @@
+"""Changes of members, and the words that explain them to operators."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dnslb_backend.core.decision import Decision, Kind
+from dnslb_backend.core.health import Health
+from dnslb_backend.core.members import MemberStatus
+from dnslb_backend.core.records import RecordKey
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A change of a member's effective health, priority or served state; `at` is Unix time."""
+
+    at: float
+    key: RecordKey
+    content: str
+    address: str
+    from_health: Health
+    to_health: Health
+    from_served: bool
+    to_served: bool
+    from_priority: int | None
+    to_priority: int | None
+    reason: str
+
+
+def transitions(
+    key: RecordKey,
+    before: Sequence[MemberStatus],
+    after: Sequence[MemberStatus],
+    decision: Decision,
+    wall: float,
+) -> list[Transition]:
+    """What changed between two tables of one record, a member that came or went included."""
+    old = {row.member.content: row for row in before}
+    pairs: list[tuple[MemberStatus | None, MemberStatus | None]] = [
+        (old.pop(row.member.content, None), row) for row in after
+    ]
+    pairs += [(row, None) for row in old.values()]
+    found: list[Transition] = []
+    for was, now in pairs:
+        if _figures(was) == _figures(now):
+            continue
+        known = now or was
+        assert known is not None
+        why = reason(now, decision) if now else "no longer an address of its destination"
+        found.append(
+            Transition(
+                wall,
+                key,
+                known.member.content,
+                known.member.address,
+                *(_health(was), _health(now)),
+                *(_is_served(was), _is_served(now)),
+                *(_priority(was), _priority(now)),
+                why,
+            )
+        )
+    return found
+
+
+def reason(status: MemberStatus, decision: Decision) -> str:
+    """Why a member stands where it stands, in words for operators."""
+    order = status.override
+    if order is not None:
+        words = [f"override {order.action}"]
+        if order.author:
+            words.append(f"by {order.author}")
+        return " ".join(words) + (f": {order.reason}" if order.reason else "")
+    result = status.state.result
+    said = result.text if result else ""
+    if status.is_fallback:
+        return "fallback, served unchecked"
+    if status.state.stale:
+        return f"nothing heard for too long, keeps its place{f' ({said})' if said else ''}"
+    match status.state.standing:
+        case Health.UNKNOWN:
+            return said or "not checked yet"
+        case Health.DOWN:
+            if decision.kind is Kind.ALL and status.is_served:
+                return f"served because all are down: {said}"
+            return said
+    if status.priority is not None and status.priority <= 0:
+        return f"works, but is out at priority {status.priority}"
+    if not status.is_served and decision.threshold is not None:
+        return f"works, but priority {status.priority} is below {decision.threshold}, which serves"
+    return said
+
+
+def _figures(row: MemberStatus | None) -> tuple[Health, bool, int | None]:
+    return (_health(row), _is_served(row), _priority(row))
+
+
+def _health(row: MemberStatus | None) -> Health:
+    return row.effective if row else Health.UNKNOWN
+
+
+def _is_served(row: MemberStatus | None) -> bool:
+    return row is not None and row.is_served
+
+
+def _priority(row: MemberStatus | None) -> int | None:
+    return row.priority if row else None

@@ -1,0 +1,79 @@
+"""Zones and the rows that PowerDNS is given for them."""
+
+import zlib
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+MAX_TTL = 2**31 - 1
+"""RFC 2181, section 8: a TTL is an unsigned number of 31 bits."""
+
+SERIAL_LIMIT = 2**32
+
+
+class Row(NamedTuple):
+    """One resource record: absolute name as configured without the final dot, type, content.
+
+    `auth` is false for what lies at or below a delegation: we hand it out, others own it.
+    """
+
+    qname: str
+    qtype: str
+    content: str
+    ttl: int
+    auth: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Soa:
+    """Start of authority (RFC 1035, section 3.3.13) without its serial; times in seconds."""
+
+    mname: str
+    rname: str
+    refresh: int = 7200
+    retry: int = 3600
+    expire: int = 1209600
+    minimum: int = 5
+    ttl: int = 60
+
+    def content(self, serial: int) -> str:
+        return (
+            f"{self.mname}. {self.rname}. {serial} "
+            f"{self.refresh} {self.retry} {self.expire} {self.minimum}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """An apex we are authoritative for, with everything in it that does not depend on health.
+
+    `name` is canonical, `spelling` is what the configuration wrote. `ns` holds canonical names.
+    """
+
+    name: str
+    spelling: str
+    soa: Soa
+    ns: tuple[str, ...]
+    static: tuple[Row, ...] = ()
+    id: int = field(default=0)
+
+
+def assign_ids(names: list[str]) -> dict[str, int]:
+    """A number for each zone, the same on every node and after every restart.
+
+    PowerDNS remembers them in its zone cache, so a reload must not renumber: they are derived
+    from the name, and only a collision moves the name that sorts later.
+    """
+    ids: dict[str, int] = {}
+    taken: set[int] = set()
+    for name in sorted(names):
+        number = zlib.crc32(name.encode()) & 0x7FFFFFFF or 1
+        while number in taken:
+            number = number % 0x7FFFFFFF + 1
+        taken.add(number)
+        ids[name] = number
+    return ids
+
+
+def next_serial(previous: int, wall: float) -> int:
+    """The serial after a change: it follows the clock and rises even when the clock does not."""
+    return max(previous + 1, int(wall)) % SERIAL_LIMIT
