@@ -1,0 +1,256 @@
+"""The layers of ARCHITECTURE.md, read off the imports of every module.
+
+    cli -> daemon -> config -> { pdns | checkers | store | admin }
+        -> { core, logs, metrics } -> errors
+
+A module may import its own layer and every layer below it. Layers of one row do not know each
+other, and the core knows nothing but errors.
+"""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = "dnslb_backend"
+ROOT = Path(__file__).parent.parent / PACKAGE
+
+ROWS = (
+    {"cli"},
+    {"daemon"},
+    {"config"},
+    {"pdns", "checkers", "store", "admin"},
+    {"core", "logs", "metrics"},
+    {"errors"},
+)
+
+# Where the modules and folders at the top of the package belong. One that is not here fails.
+HOMES = {
+    "__main__": "cli",
+    "cli": "cli",
+    "demo": "cli",
+    "daemon": "daemon",
+    "notify": "daemon",
+    "config": "config",
+    "pdns": "pdns",
+    "checkers": "checkers",
+    "store": "store",
+    "admin": "admin",
+    "core": "core",
+    "logs": "logs",
+    "metrics": "metrics",
+    "errors": "errors",
+}
+
+# What the core may use of the world: nothing here waits, looks at a clock, or depends on chance.
+PURE = {
+    "abc",
+    "bisect",
+    "collections",
+    "collections.abc",
+    "dataclasses",
+    "enum",
+    "fnmatch",
+    "functools",
+    "hashlib",
+    "heapq",
+    "ipaddress",
+    "itertools",
+    "json",
+    "math",
+    "operator",
+    "re",
+    "types",
+    "typing",
+    "zlib",
+    "dns.exception",
+    "dns.name",
+    "dns.rdata",
+    "dns.rdataclass",
+    "dns.rdatatype",
+    "dns.tokenizer",
+}
+
+# Built-ins that reach out of the core; hash() of a text differs from one run to the next.
+IMPURE_CALLS = {"breakpoint", "exec", "eval", "hash", "input", "open", "print", "__import__"}
+
+# The driver has no types of its own: one module a layer knows it, behind its own names.
+ONE_IMPORTER = {"aiomysql": {"store", "checkers"}, "pymysql": set[str]()}
+
+# PowerDNS starts one of these per thread, and again whenever it breaks: it must start at once.
+STDLIB_ONLY = {f"{PACKAGE}.pdns.pipe", f"{PACKAGE}.pipe"}
+
+
+def modules() -> dict[str, str]:
+    """Dotted name and source of every module of the package."""
+    found = {}
+    for path in sorted(ROOT.rglob("*.py")):
+        parts = path.relative_to(ROOT.parent).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        found[name] = path.read_text()
+    return found
+
+
+def layer_of(module: str) -> str | None:
+    """The layer of a module of ours; "" for the package itself, None where nobody said."""
+    parts = module.split(".")
+    return HOMES.get(parts[1]) if len(parts) > 1 else ""
+
+
+def below(layer: str) -> set[str]:
+    """The layers that `layer` may import besides itself."""
+    if layer == "core":
+        return {"errors"}
+    row = next(number for number, layers in enumerate(ROWS) if layer in layers)
+    return set().union(*ROWS[row + 1 :])
+
+
+def imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Line and dotted name of all that a module imports, also inside functions and for types."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from ((node.lineno, name) for name in names_of(node))
+
+
+def names_of(node: ast.ImportFrom) -> list[str]:
+    """The modules that one `from` line names: `from dnslb_backend import daemon` is one, too."""
+    module = "." * node.level + (node.module or "")
+    if module == PACKAGE or module == "dns":
+        return [f"{module}.{alias.name}" for alias in node.names]
+    return [module]
+
+
+def faults(module: str, source: str) -> list[str]:
+    """One line for each thing that `module` may not do, with its place."""
+    layer = layer_of(module)
+    if layer is None:
+        return [f"{module} belongs to no layer: give it one in HOMES"]
+    tree = ast.parse(source)
+    found = [
+        f"{module}:{line} imports {name}: {why}"
+        for line, name in imports(tree)
+        if (why := objection(module, layer, name))
+    ]
+    if layer == "core":
+        found += [f"{module}:{line} {why}" for line, why in impurities(tree)]
+    return found
+
+
+def objection(module: str, layer: str, name: str) -> str:
+    """Why a module of `layer` may not import `name`; empty where it may."""
+    top = name.split(".")[0]
+    if name.startswith("."):
+        return "imports are absolute"
+    if module in STDLIB_ONLY and top not in sys.stdlib_module_names:
+        return "the coprocess starts with the standard library alone"
+    if top in ONE_IMPORTER and layer not in ONE_IMPORTER[top]:
+        return f"{top} is for {' and '.join(sorted(ONE_IMPORTER[top])) or 'nobody'}"
+    if top != PACKAGE:
+        return "" if layer != "core" or name in PURE else "the core is pure (PURE has what it may)"
+    return direction(layer, name)
+
+
+def direction(layer: str, name: str) -> str:
+    """Why a module of `layer` may not import our module `name`; empty where it may."""
+    target = layer_of(name)
+    if name == f"{PACKAGE}.__version__" or target == layer:
+        return ""
+    if target is None:
+        return "it belongs to no layer"
+    if layer == "":
+        return "the package itself imports nothing"
+    allowed = below(layer)
+    return (
+        "" if target in allowed else f"{layer} may import {', '.join(sorted(allowed)) or 'nothing'}"
+    )
+
+
+def impurities(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.AsyncFunctionDef | ast.Await | ast.AsyncFor | ast.AsyncWith):
+            yield node.lineno, "waits: the core is called, and returns"
+        elif (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in IMPURE_CALLS
+        ):
+            yield node.lineno, f"calls {node.func.id}(): the core is pure"
+
+
+def test_every_module_keeps_to_its_layer() -> None:
+    found = [line for name, source in modules().items() for line in faults(name, source)]
+    assert not found, "\n" + "\n".join(found)
+
+
+def test_one_module_a_layer_knows_the_database_driver() -> None:
+    knowing = [
+        name
+        for name, source in modules().items()
+        if any(top.split(".")[0] == "aiomysql" for _, top in imports(ast.parse(source)))
+    ]
+    layers = [layer_of(name) for name in knowing]
+    assert len(layers) == len(set(layers)), knowing
+
+
+def test_the_packages_around_the_coprocess_import_nothing_that_costs_time() -> None:
+    sources = modules()
+    for name in STDLIB_ONLY & sources.keys():
+        package = name.rpartition(".")[0]
+        costly = [
+            imported
+            for _, imported in imports(ast.parse(sources[package]))
+            if imported.split(".")[0] not in sys.stdlib_module_names
+        ]
+        assert not costly, f"{package} is imported before {name}"
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "complaint"),
+    [
+        ("pdns.http", "from dnslb_backend.store.rows import Row", "pdns may import"),
+        ("pdns.http", "import dnslb_backend.store.rows", "pdns may import"),
+        ("pdns.http", "from dnslb_backend import admin", "pdns may import"),
+        ("pdns.http", "def f():\n    from dnslb_backend.admin import page", "pdns may import"),
+        ("store.sqlite", "from dnslb_backend.config.models import X", "store may import"),
+        ("core.names", "from dnslb_backend.metrics import X", "core may import errors"),
+        ("core.names", "import asyncio", "core is pure"),
+        ("core.names", "from time import monotonic", "core is pure"),
+        ("core.names", "import dns.resolver", "core is pure"),
+        ("core.names", "from dns import asyncquery", "core is pure"),
+        ("core.names", "async def f(): ...", "waits"),
+        ("core.names", "hash('x')", "hash()"),
+        ("core.names", "from . import records", "absolute"),
+        ("logs", "from dnslb_backend.core.names import Name", "logs may import errors"),
+        ("errors", "from dnslb_backend.core import names", "errors may import nothing"),
+        ("daemon", "from dnslb_backend.cli import app", "daemon may import"),
+        ("admin.api", "import aiomysql", "aiomysql is for checkers and store"),
+        ("store.mariadb", "import pymysql", "pymysql is for nobody"),
+        ("pdns.pipe", "from dnslb_backend.errors import DnslbError", "standard library"),
+        ("pdns.pipe", "import aiohttp", "standard library"),
+        ("surprise", "", "belongs to no layer"),
+        ("pdns.http", "from dnslb_backend.surprise import X", "belongs to no layer"),
+    ],
+)
+def test_a_breach_is_found(module: str, source: str, complaint: str) -> None:
+    (fault,) = faults(f"{PACKAGE}.{module}", source)
+    assert complaint in fault
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("cli.main", "from dnslb_backend.daemon import Daemon\nimport typer"),
+        ("config.load", "from dnslb_backend.pdns.settings import ServerSettings"),
+        ("pdns.http", "import asyncio\nfrom dnslb_backend.core.names import Name"),
+        ("core.names", "import dns.name\nfrom dnslb_backend.errors import NameFormatError"),
+        ("admin.api", "from dnslb_backend import __version__"),
+        ("store.mariadb", "import aiomysql"),
+        ("pdns.pipe", "import socket\nimport sys"),
+    ],
+)
+def test_what_goes_down_is_allowed(module: str, source: str) -> None:
+    assert faults(f"{PACKAGE}.{module}", source) == []
