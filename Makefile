@@ -1,0 +1,84 @@
+# Everything a newcomer needs: `make demo` to see it, `make check` and `make test` to work on it.
+
+SHELL := /bin/bash
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+# Debian keeps servers in /usr/sbin, which is not on the PATH of an ordinary user.
+export PATH := $(PATH):/usr/sbin:/sbin
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PYTEST := $(BIN)/python -m pytest
+ARGS ?=
+WORKERS ?= 2
+
+# What `make demo` and `make run` need.
+SYSTEM_PACKAGES := pdns-server pdns-backend-remote
+# What the tests need beyond that; mariadb-server-core is the server without a service.
+TEST_PACKAGES := pdns-backend-bind pdns-backend-mysql pdns-backend-lua2 pdns-tools \
+	mariadb-server-core mariadb-client-core bind9-dnsutils dnsperf iproute2
+
+.PHONY: setup setup-tests demo run check test soak coverage bench docs clean help FORCE
+
+help:  ## show this
+	@echo 'make TARGET [ARGS="..."]'
+	@sed -n 's/^\([a-z]*\):[^#]*## /  \1\t/p' Makefile | expand -t 12
+
+setup: $(VENV)/.installed  ## install what is missing and build .venv/
+	@.ci/packages $(SYSTEM_PACKAGES)
+
+demo: setup  ## targets, the daemon and PowerDNS on this machine; ARGS=--once proves it and ends
+	@$(BIN)/dnslb-backend demo $(ARGS)
+
+run: setup  ## dnslb-backend serve, with ARGS="-c dnslb.toml"
+	@$(BIN)/dnslb-backend serve $(ARGS)
+
+check: setup $(VENV)/.installed-dev  ## lint, format, types, layers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(PYTEST) --quiet tests/test_layers.py
+
+test: setup-tests  ## every test but the long ones; ARGS go to pytest
+	$(PYTEST) -m "not soak" -n $(WORKERS) --dist loadfile $(ARGS)
+
+soak: setup-tests  ## the long ones: faults, leaks
+	$(PYTEST) -m soak --timeout 3600 $(ARGS)
+
+coverage: setup-tests  ## the branches that the tests do not reach
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -m "not soak" -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+bench: setup-tests  ## measure; ARGS go to tests.bench
+	$(BIN)/python -m tests.bench $(ARGS)
+
+docs: setup $(VENV)/.installed-dev  ## what the documents point at must exist
+	$(PYTEST) --quiet tests/test_docs.py
+
+clean:  ## remove .venv/ and all else that was built
+	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* htmlcov
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find dnslb_backend tests -name __pycache__ -prune -exec rm -rf {} +
+
+setup-tests: setup $(VENV)/.installed-dev
+	@.ci/packages $(TEST_PACKAGES)
+
+# The stamp names its tree: in one that was moved, the scripts of .venv/ point nowhere.
+ifneq ($(file <$(VENV)/.installed),$(CURDIR))
+$(VENV)/.installed: FORCE
+endif
+
+$(VENV)/.installed: pyproject.toml
+	@.ci/venv $(VENV)
+	$(PIP) install --editable .
+	@echo "$(CURDIR)" > $@
+
+# --group is known to pip since 25.1; Debian 12 makes environments with 23.0.
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP) install --upgrade 'pip>=25.1'
+	$(PIP) install --group dev
+	@touch $@
