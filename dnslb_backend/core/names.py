@@ -35,7 +35,7 @@ def spelled_name(text: str, origin: str | None = None) -> str:
 
 def key_of(qname: str) -> str:
     """The canonical form of a name as PowerDNS sends it: final dot, any case, its own escapes."""
-    return (qname[:-1] if qname.endswith(".") and not qname.endswith("\\.") else qname).lower()
+    return qname.removesuffix(".").lower()
 
 
 def is_within(name: str, apex: str) -> bool:

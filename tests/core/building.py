@@ -1,0 +1,115 @@
+"""Records, plans and moments for the core's tests."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from dnslb_backend.core.healthmap import HealthMap
+from dnslb_backend.core.instants import Instant
+from dnslb_backend.core.members import TargetKey
+from dnslb_backend.core.plan import Plan
+from dnslb_backend.core.records import AllDown, Dest, Record, RecordKey, Timing
+from dnslb_backend.core.resolutions import Resolution, Status
+from dnslb_backend.core.results import Result
+from dnslb_backend.core.zones import Row, Soa, Zone, assign_ids
+
+ZONE = "lb.example"
+KEY = RecordKey(ZONE, f"www.{ZONE}", "A")
+TIMING = Timing(interval=5, timeout=2, dns_timeout=1, dns_ttl=300, stale_after=18)
+
+
+def at(seconds: float) -> Instant:
+    return Instant(1_700_000_000 + seconds, seconds)
+
+
+def zone(name: str = ZONE, static: Iterable[Row] = ()) -> Zone:
+    soa = Soa(f"ns1.{name}", f"hostmaster.{name}")
+    return Zone(name, name, soa, (f"ns1.{name}",), tuple(static), assign_ids([name])[name])
+
+
+def dest(text: str) -> Dest:
+    host, _, prio = text.partition("@")
+    return Dest(host, int(prio or 1), is_literal=host[0].isdigit())
+
+
+def record(
+    *dests: str,
+    key: RecordKey = KEY,
+    fallback: Iterable[str] = (),
+    all_down: AllDown | None = None,
+    checks: tuple[str, ...] = ("check",),
+    require: int | None = None,
+    rise: int = 1,
+    fall: int = 1,
+    prio_min_cnt: int = 1,
+    timing: Timing = TIMING,
+) -> Record:
+    spare = tuple(dest(text) for text in fallback)
+    return Record(
+        key=key,
+        spelling=key.name,
+        ttl=5,
+        dests=tuple(dest(text) for text in dests),
+        checks=checks,
+        timing=timing,
+        require=len(checks) if require is None else require,
+        rise=rise,
+        fall=fall,
+        prio_min_cnt=prio_min_cnt,
+        fallback=spare,
+        all_down=all_down or (AllDown.FALLBACK if spare else AllDown.NODATA),
+    )
+
+
+def plan(*records: Record, static: Iterable[Row] = ()) -> Plan:
+    zones = {item.key.zone for item in records} | {ZONE}
+    built = {name: zone(name, static if name == ZONE else ()) for name in sorted(zones)}
+    return Plan(built, {item.key: item for item in records})
+
+
+class Driver:
+    """A health map told of whole rounds, the way the scheduler tells it."""
+
+    def __init__(self, *records: Record) -> None:
+        self.map = HealthMap()
+        self.clock = 0.0
+        self.adopt(*records)
+
+    def adopt(self, *records: Record) -> list[RecordKey]:
+        return self.map.adopt(plan(*records), at(self.clock))
+
+    def hear(self, address: str, result: Result, key: RecordKey = KEY, check: int = 0) -> None:
+        self.clock += 0.1
+        self.map.observed(self.target(address, key, check), result, at(self.clock))
+
+    def target(self, address: str, key: RecordKey = KEY, check: int = 0) -> TargetKey:
+        return TargetKey(address, None, self.map.records[key].record.checks[check])
+
+    def resolve(self, host: str, *addresses: str, status: Status | None = None) -> None:
+        kind = status or (Status.FOUND if addresses else Status.EMPTY)
+        self.clock += 0.1
+        self.map.resolved(KEY, host, Resolution(kind, addresses), at(self.clock))
+
+    def round(self, results: dict[str, Result], key: RecordKey = KEY) -> set[str]:
+        """One round in which every named address answers; the set that is served after it."""
+        self.map.open_round(key)
+        for address, result in results.items():
+            self.map.begin_probe(self.target(address, key))
+            self.hear(address, result, key)
+        self.close(key)
+        return self.served(key)
+
+    def close(self, key: RecordKey = KEY) -> None:
+        self.clock += 0.1
+        self.map.close_round(key, at(self.clock))
+
+    def served(self, key: RecordKey = KEY) -> set[str]:
+        return set(self.map.records[key].decision.contents)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass and the map look for targets that fell silent."""
+        self.clock += seconds
+        self.map.sweep(at(self.clock))
+
+
+def timed(base: Record, **changes: float) -> Record:
+    return replace(base, timing=replace(base.timing, **changes))

@@ -1,0 +1,118 @@
+from itertools import accumulate
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dnslb_backend.core.health import UNHEARD, Health, TargetState, combine, grow_stale, observe
+from dnslb_backend.core.results import Result, failed, fault, passed
+from tests.core.building import at
+
+PASS, FAIL, ERROR = passed(), failed(1, "no"), fault("ours")
+
+
+def after(*results: Result, rise: int = 1, fall: int = 1) -> TargetState:
+    state = UNHEARD
+    for second, result in enumerate(results):
+        state = observe(state, result, at(second), rise, fall)
+    return state
+
+
+@pytest.mark.parametrize(
+    ("results", "health"),
+    [
+        ([], Health.UNKNOWN),
+        ([PASS], Health.UP),
+        ([FAIL], Health.DOWN),
+        ([ERROR], Health.UNKNOWN),
+        ([PASS, FAIL], Health.UP),
+        ([PASS, FAIL, FAIL], Health.UP),
+        ([PASS, FAIL, FAIL, FAIL], Health.DOWN),
+        ([PASS, FAIL, FAIL, PASS, FAIL, FAIL], Health.UP),
+        ([PASS, FAIL, FAIL, ERROR, FAIL], Health.DOWN),
+        ([FAIL, PASS], Health.DOWN),
+        ([FAIL, PASS, PASS], Health.UP),
+        ([FAIL, PASS, ERROR, PASS], Health.UP),
+        ([FAIL, PASS, FAIL, PASS], Health.DOWN),
+    ],
+)
+def test_two_to_rise_three_to_fall(results: list[Result], health: Health) -> None:
+    assert after(*results, rise=2, fall=3).health is health
+
+
+@given(
+    st.lists(st.sampled_from([PASS, FAIL, ERROR]), max_size=30),
+    st.integers(1, 4),
+    st.integers(1, 4),
+)
+def test_health_turns_only_after_enough_in_a_row(
+    results: list[Result], rise: int, fall: int
+) -> None:
+    says = [result is PASS for result in results if result is not ERROR]
+
+    def step(up: tuple[bool, int], passes: bool) -> tuple[bool, int]:
+        streak = 0 if passes is up[0] else up[1] + 1
+        return (passes, 0) if streak >= (rise if passes else fall) else (up[0], streak)
+
+    expected = Health.UNKNOWN
+    if says:
+        *_, (is_up, _) = accumulate(says[1:], step, initial=(says[0], 0))
+        expected = Health.UP if is_up else Health.DOWN
+    assert after(*results, rise=rise, fall=fall).health is expected
+
+
+def test_a_fault_of_ours_is_shown_and_changes_nothing_else() -> None:
+    before = after(PASS, FAIL, fall=3)
+    state = observe(before, ERROR, at(9), 1, 3)
+    assert state.result is ERROR
+    assert (state.standing, state.streak, state.heard) == (Health.UP, 1, before.heard)
+
+
+def test_a_stale_target_is_unknown_and_keeps_its_standing() -> None:
+    state = grow_stale(after(PASS), at(50))
+    assert (state.health, state.standing) == (Health.UNKNOWN, Health.UP)
+
+
+@pytest.mark.parametrize(("result", "health"), [(PASS, Health.UP), (FAIL, Health.DOWN)])
+def test_the_first_word_after_silence_decides_at_once(result: Result, health: Health) -> None:
+    stale = grow_stale(after(PASS), at(50))
+    assert observe(stale, result, at(51), 5, 5).health is health
+
+
+def test_an_error_does_not_end_staleness() -> None:
+    assert observe(grow_stale(after(PASS), at(50)), ERROR, at(51), 1, 1).health is Health.UNKNOWN
+
+
+def test_times_tell_when_it_changed_and_was_last_up() -> None:
+    state = after(PASS, PASS, FAIL, FAIL)
+    assert state.last_change == at(2).wall
+    assert state.last_up == at(1).wall
+    assert state.last_check == at(3).wall
+
+
+def test_priority_and_weight_come_from_the_last_pass() -> None:
+    state = after(passed(priority=7, weight=3), FAIL, fall=2)
+    assert (state.priority, state.weight) == (7, 3)
+
+
+UP, DOWN = after(PASS), after(FAIL)
+
+
+@pytest.mark.parametrize(
+    ("states", "require", "health"),
+    [
+        ([UP, UP], 2, Health.UP),
+        ([UP, DOWN], 2, Health.DOWN),
+        ([UP, DOWN], 1, Health.UP),
+        ([DOWN, DOWN], 1, Health.DOWN),
+        ([UP, UNHEARD], 2, Health.UNKNOWN),
+        ([UP, UNHEARD], 1, Health.UP),
+        ([DOWN, UNHEARD], 2, Health.DOWN),
+        ([DOWN, UNHEARD], 1, Health.UNKNOWN),
+        ([UP, UP, DOWN], 2, Health.UP),
+    ],
+)
+def test_several_checks_give_one_health(
+    states: list[TargetState], require: int, health: Health
+) -> None:
+    assert combine(states, require).health is health

@@ -1,0 +1,399 @@
+"""The health map, told of rounds as the scheduler tells it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dnslb_backend.core.decision import Kind
+from dnslb_backend.core.health import Health
+from dnslb_backend.core.overrides import Action, Override
+from dnslb_backend.core.records import AllDown, Record, RecordKey
+from dnslb_backend.core.resolutions import Status
+from dnslb_backend.core.results import Result, failed, fault, passed
+from tests.core.building import KEY, TIMING, ZONE, Driver, at, record, timed
+from tests.core.restatement import enabled
+
+A, B, C = "192.0.2.1", "192.0.2.2", "192.0.2.3"
+PASS, FAIL, ERROR = passed(), failed(1, "exit code 1"), fault("no such program")
+
+
+# -- the first round ----------------------------------------------------------------------
+
+
+def test_nothing_is_known_until_the_first_round_has_ended() -> None:
+    driver = Driver(record(A, B))
+    driver.map.open_round(KEY)
+    driver.hear(A, PASS)
+    assert driver.map.records[KEY].decision.kind is Kind.PENDING
+    assert driver.map.pending() == [KEY]
+    driver.hear(B, PASS)
+    driver.close()
+    assert driver.served() == {A, B}
+    assert driver.map.pending() == []
+
+
+def test_with_nothing_known_after_the_first_round_it_is_a_fault_of_ours() -> None:
+    driver = Driver(record(A))
+    driver.round({A: ERROR})
+    assert driver.map.records[KEY].decision.kind is Kind.FAULT
+
+
+def test_with_nothing_known_and_a_fallback_the_fallback_serves() -> None:
+    driver = Driver(record(A, fallback=[C]))
+    assert driver.round({A: ERROR}) == {C}
+
+
+def test_a_member_unknown_since_start_is_not_served() -> None:
+    driver = Driver(record(A, B))
+    assert driver.round({A: ERROR, B: PASS}) == {B}
+
+
+def test_a_dest_that_was_never_resolved_is_a_fault_of_ours() -> None:
+    driver = Driver(record("web.example"))
+    driver.map.open_round(KEY)
+    driver.resolve("web.example", status=Status.FAILED)
+    driver.close()
+    assert driver.map.records[KEY].decision.kind is Kind.FAULT
+
+
+@pytest.mark.parametrize("status", [Status.EMPTY, Status.NXDOMAIN])
+def test_a_dest_that_resolves_to_nothing_is_no_data(status: Status) -> None:
+    driver = Driver(record("web.example"))
+    driver.map.open_round(KEY)
+    driver.resolve("web.example", status=status)
+    driver.close()
+    assert driver.map.records[KEY].decision.kind is Kind.NODATA
+
+
+# -- when a result counts -----------------------------------------------------------------
+
+
+def test_a_result_counts_when_it_arrives() -> None:
+    driver = Driver(record(A, B))
+    driver.round({A: PASS, B: PASS})
+    driver.map.open_round(KEY)
+    driver.map.begin_probe(driver.target(B))
+    driver.hear(A, FAIL)
+    assert driver.served() == {B}
+
+
+def test_a_change_that_leaves_nobody_waits_for_the_round() -> None:
+    driver = Driver(record(A, B))
+    driver.round({A: PASS, B: FAIL})
+    driver.map.open_round(KEY)
+    driver.hear(A, FAIL)
+    assert driver.served() == {A}, "B may still come back in this round"
+    driver.hear(B, PASS)
+    assert driver.served() == {B}
+
+
+def test_when_the_round_has_ended_the_name_is_left_empty() -> None:
+    driver = Driver(record(A, B))
+    driver.round({A: PASS, B: FAIL})
+    driver.map.open_round(KEY)
+    driver.hear(A, FAIL)
+    driver.hear(B, FAIL)
+    assert driver.served() == {A}
+    driver.close()
+    assert driver.served() == set()
+    assert driver.map.records[KEY].decision.kind is Kind.NODATA
+
+
+def test_it_also_waits_for_a_probe_that_another_record_had_begun() -> None:
+    other = RecordKey(ZONE, f"other.{ZONE}", "A")
+    driver = Driver(record(A, B), record(B, key=other))
+    driver.round({A: PASS, B: FAIL})
+    driver.map.begin_probe(driver.target(B))
+    driver.hear(A, FAIL)
+    assert driver.served() == {A}
+    driver.hear(B, FAIL)
+    assert driver.served() == set()
+
+
+def test_a_probe_that_was_called_off_is_not_waited_for() -> None:
+    driver = Driver(record(A, B))
+    driver.round({A: PASS, B: FAIL})
+    driver.map.begin_probe(driver.target(B))
+    driver.hear(A, FAIL)
+    driver.map.give_up(driver.target(B), at(driver.clock))
+    assert driver.served() == set()
+
+
+# -- decisions ------------------------------------------------------------------------------
+
+RESULTS = st.one_of(
+    st.just(FAIL), st.just(PASS), st.integers(-2, 5).map(lambda p: passed(priority=p))
+)
+
+
+@given(
+    st.lists(st.tuples(st.integers(-1, 5), RESULTS), min_size=1, max_size=8),
+    st.integers(-1, 10),
+)
+def test_decides_as_the_original(members: list[tuple[int, Result]], min_count: int) -> None:
+    addresses = [f"192.0.2.{i + 1}" for i in range(len(members))]
+    named = list(zip(addresses, members, strict=True))
+    dests = [f"{address}@{prio}" for address, (prio, _) in named]
+    driver = Driver(record(*dests, prio_min_cnt=min_count))
+    served = driver.round({address: result for address, (_, result) in named})
+    priorities: dict[str, int | None] = {}
+    for address, (prio, result) in named:
+        measured = prio if result.priority is None else result.priority
+        priorities[address] = measured if result is not FAIL else None
+    assert served == enabled(priorities, min_count)
+
+
+def test_a_shared_address_takes_the_highest_static_priority() -> None:
+    driver = Driver(record("one.example@1", "two.example@5", f"{B}@3"))
+    driver.map.open_round(KEY)
+    driver.resolve("one.example", A)
+    driver.resolve("two.example", A)
+    driver.hear(A, PASS)
+    driver.hear(B, PASS)
+    driver.close()
+    assert driver.served() == {A}
+
+
+@pytest.mark.parametrize(
+    ("all_down", "kind", "served"),
+    [
+        (AllDown.NODATA, Kind.NODATA, set()),
+        (AllDown.FALLBACK, Kind.FALLBACK, {C}),
+        (AllDown.ALL, Kind.ALL, {A, B}),
+        (AllDown.LAST, Kind.LAST, {A}),
+        (AllDown.SERVFAIL, Kind.FAULT, set()),
+    ],
+)
+def test_when_all_are_down(all_down: AllDown, kind: Kind, served: set[str]) -> None:
+    driver = Driver(record(A, B, fallback=[C], all_down=all_down))
+    driver.round({A: PASS, B: FAIL})
+    assert driver.round({A: FAIL, B: FAIL}) == served
+    assert driver.map.records[KEY].decision.kind is kind
+    assert driver.round({A: PASS, B: PASS}) == {A, B}
+
+
+def test_a_fallback_host_shares_the_addresses_of_a_dest() -> None:
+    driver = Driver(record("web.example", fallback=["web.example"]))
+    driver.map.open_round(KEY)
+    driver.resolve("web.example", A, B)
+    driver.hear(A, FAIL)
+    driver.hear(B, FAIL)
+    driver.close()
+    assert driver.served() == {A, B}
+    rows = {row.member.content: row for row in driver.map.records[KEY].rows}
+    assert rows[A].is_served
+    assert rows[A].measured is Health.DOWN
+    assert not rows[A].is_fallback
+
+
+def test_an_unchecked_fallback_has_a_row_of_its_own() -> None:
+    driver = Driver(record(A, fallback=["sorry.example"]))
+    driver.map.open_round(KEY)
+    driver.resolve("sorry.example", C)
+    driver.hear(A, FAIL)
+    driver.close()
+    spare = driver.map.records[KEY].rows[-1]
+    assert (spare.member.content, spare.member.host) == (C, "sorry.example")
+    assert (spare.is_served, spare.is_fallback, spare.priority) == (True, True, None)
+
+
+def test_the_cached_fallback_stands_in_when_it_cannot_be_resolved() -> None:
+    driver = Driver(record(A, fallback=["sorry.example"]))
+    driver.resolve("sorry.example", C)
+    driver.round({A: PASS})
+    driver.wait(1000)
+    driver.resolve("sorry.example", status=Status.FAILED)
+    assert driver.round({A: FAIL}) == {C}
+
+
+# -- resolving ------------------------------------------------------------------------------
+
+
+def resolved(*addresses: str) -> Driver:
+    driver = Driver(record("web.example"))
+    driver.map.open_round(KEY)
+    driver.resolve("web.example", *addresses)
+    for address in addresses:
+        driver.hear(address, PASS)
+    driver.close()
+    return driver
+
+
+@pytest.mark.parametrize("later", [1, 100_000])
+def test_a_failed_resolution_keeps_the_addresses(later: float) -> None:
+    driver = resolved(A, B)
+    driver.clock += later
+    driver.resolve("web.example", status=Status.FAILED)
+    assert driver.served() == {A, B}
+    host = driver.map.records[KEY].hosts["web.example"]
+    assert host.is_overdue(driver.clock, TIMING.dns_ttl) is (later > TIMING.dns_ttl)
+
+
+def test_nxdomain_removes_the_addresses_after_dns_ttl() -> None:
+    driver = resolved(A)
+    driver.resolve("web.example", status=Status.NXDOMAIN)
+    assert driver.served() == {A}
+    driver.clock += TIMING.dns_ttl
+    driver.resolve("web.example", status=Status.NXDOMAIN)
+    assert driver.served() == set()
+
+
+def test_an_empty_answer_removes_the_addresses_at_once() -> None:
+    driver = resolved(A)
+    driver.resolve("web.example", status=Status.EMPTY)
+    assert driver.served() == set()
+
+
+def test_an_address_that_leaves_takes_its_history_along() -> None:
+    driver = resolved(A, B)
+    driver.resolve("web.example", B)
+    assert driver.served() == {B}
+    assert list(driver.map.target_keys()) == [driver.target(B)]
+
+
+# -- silence ----------------------------------------------------------------------------------
+
+
+def test_a_member_not_heard_for_too_long_is_unknown_and_keeps_its_place() -> None:
+    driver = Driver(record(A, B))
+    driver.round({A: PASS, B: FAIL})
+    driver.wait(TIMING.stale_after + 1)
+    assert driver.served() == {A}
+    rows = driver.map.records[KEY].rows
+    assert {row.effective for row in rows} == {Health.UNKNOWN}
+    assert driver.round({A: FAIL, B: PASS}) == {B}
+
+
+def test_errors_keep_the_health_and_then_become_silence() -> None:
+    driver = Driver(record(A))
+    driver.round({A: PASS})
+    assert driver.round({A: ERROR}) == {A}
+    driver.wait(TIMING.stale_after + 1)
+    assert driver.map.records[KEY].rows[0].effective is Health.UNKNOWN
+    assert driver.served() == {A}
+
+
+def test_a_step_of_the_wall_clock_makes_nobody_stale() -> None:
+    driver = Driver(record(A))
+    driver.round({A: PASS})
+    now = at(driver.clock)
+    driver.map.sweep(now._replace(wall=now.wall + 36_000))
+    assert driver.map.records[KEY].rows[0].effective is Health.UP
+
+
+# -- overrides -----------------------------------------------------------------------------------
+
+
+def order(action: Action, target: str = A, name: str = "") -> Override:
+    return Override("1", target, action, ZONE if name else "", name)
+
+
+def serving_both() -> Driver:
+    driver = Driver(record(A, B))
+    driver.round({A: PASS, B: FAIL})
+    return driver
+
+
+@pytest.mark.parametrize(
+    ("override", "served", "effective"),
+    [
+        (order(Action.DRAIN), set(), Health.UP),
+        (order(Action.DOWN), set(), Health.DOWN),
+        (order(Action.UP, B), {A, B}, Health.UP),
+        (order(Action.UP, "192.0.2.*"), {A, B}, Health.UP),
+        (order(Action.DOWN, A, f"other.{ZONE}"), {A}, Health.UP),
+        (order(Action.DOWN, A, f"www.{ZONE}"), set(), Health.DOWN),
+    ],
+)
+def test_an_override_lies_over_what_was_measured(
+    override: Override, served: set[str], effective: Health
+) -> None:
+    driver = serving_both()
+    driver.map.open_round(KEY)
+    driver.map.set_overrides([override], at(driver.clock))
+    assert driver.served() == served
+    rows = {row.member.content: row for row in driver.map.records[KEY].rows}
+    assert rows[B if override.action is Action.UP else A].effective is effective
+    assert (rows[A].measured, rows[B].measured) == (Health.UP, Health.DOWN)
+    driver.map.set_overrides([], at(driver.clock))
+    assert driver.served() == {A}
+
+
+# -- what is reported ------------------------------------------------------------------------------
+
+
+def test_transitions_say_what_changed_and_why() -> None:
+    driver = Driver(record(A, B))
+    driver.round({A: PASS, B: PASS})
+    driver.map.take_changes()
+    driver.round({A: FAIL, B: PASS})
+    changes = driver.map.take_changes()
+    (moved,) = changes.transitions
+    assert (moved.content, moved.from_health, moved.to_health) == (A, Health.UP, Health.DOWN)
+    assert (moved.from_served, moved.to_served) == (True, False)
+    assert (moved.from_priority, moved.to_priority) == (1, None)
+    assert moved.reason == "exit code 1"
+    assert changes.answers == {KEY}
+    assert driver.map.take_changes().transitions == ()
+
+
+def test_a_round_without_news_changes_no_answer() -> None:
+    driver = Driver(record(A, B))
+    driver.round({A: PASS, B: PASS})
+    driver.map.take_changes()
+    driver.round({A: PASS, B: PASS})
+    changes = driver.map.take_changes()
+    assert (changes.answers, changes.transitions) == (frozenset(), ())
+    assert changes.touched == {KEY}
+
+
+# -- a new configuration --------------------------------------------------------------------------
+
+
+def test_an_unchanged_record_is_left_alone() -> None:
+    driver = serving_both()
+    assert driver.adopt(record(A, B)) == []
+    assert driver.served() == {A}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        record(A, B, checks=("other",)),
+        record(A, B, checks=("check", "other"), require=1),
+        timed(record(A, B), interval=7),
+        record(f"{A}@3", B),
+    ],
+)
+def test_health_follows_the_member_over_a_reload(changed: Record) -> None:
+    driver = serving_both()
+    assert driver.adopt(changed) == [KEY]
+    assert driver.served() == {A}
+    health = {row.member.content: row.measured for row in driver.map.records[KEY].rows}
+    assert health == {A: Health.UP, B: Health.DOWN}
+
+
+def test_a_changed_record_keeps_its_answer_until_its_round_has_ended() -> None:
+    driver = serving_both()
+    driver.adopt(record(C))
+    assert driver.served() == {A}
+    assert driver.round({C: PASS}) == {C}
+
+
+def test_a_removed_record_is_forgotten() -> None:
+    driver = serving_both()
+    driver.map.take_changes()
+    driver.adopt()
+    assert driver.map.records == {}
+    assert list(driver.map.target_keys()) == []
+    assert driver.map.take_changes().answers == {KEY}
+
+
+def test_shared_targets_count_for_every_record_and_outlive_one() -> None:
+    other = RecordKey(ZONE, f"other.{ZONE}", "A")
+    driver = Driver(record(A), record(A, B, key=other))
+    assert driver.map.users(driver.target(A)) == {KEY, other}
+    driver.round({A: PASS, B: PASS}, other)
+    driver.adopt(record(A, B, key=other))
+    assert driver.map.users(driver.target(A, other)) == {other}
+    assert driver.served(other) == {A, B}

@@ -1,0 +1,156 @@
+import json
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from dnslb_backend.core.decision import PENDING, Decision, Kind
+from dnslb_backend.core.layout import lay_out
+from dnslb_backend.core.plan import Plan
+from dnslb_backend.core.records import RecordKey
+from dnslb_backend.core.snapshot import Snapshot, build_snapshot
+from dnslb_backend.core.zones import Row, next_serial
+from dnslb_backend.errors import NotReadyError
+from tests.core.building import KEY, ZONE, plan, record
+
+NOW = 1_700_000_000.0
+SERVE = Decision(Kind.SERVE, ("192.0.2.1", "192.0.2.2"))
+AAAA = KEY._replace(type="AAAA")
+
+
+def render(rows: Sequence[Row], zone_id: int) -> bytes:
+    return json.dumps([[row.qname, row.qtype, row.content] for row in rows]).encode()
+
+
+def build(
+    layout: Plan, decisions: Mapping[RecordKey, Decision], before: Snapshot | None = None
+) -> Snapshot:
+    return build_snapshot(lay_out(layout), decisions.__getitem__, render, NOW, before)[0]
+
+
+def ask(snapshot: Snapshot, name: str, qtype: str = "ANY") -> list[list[str]]:
+    found: list[list[str]] = json.loads(snapshot.lookup(name, qtype))
+    return found
+
+
+STATIC = [
+    Row(f"ns1.{ZONE}", "A", "192.0.2.53", 300),
+    Row(f"deep.er.{ZONE}", "TXT", '"x"', 300),
+    Row(f"*.wild.{ZONE}", "A", "192.0.2.99", 300),
+    Row(f"sub.{ZONE}", "NS", f"ns.sub.{ZONE}.", 300),
+    Row(f"sub.{ZONE}", "DS", "1 13 2 00", 300),
+    Row(f"ns.sub.{ZONE}", "A", "192.0.2.54", 300),
+]
+EVERYTHING = plan(record("192.0.2.1"), static=STATIC)
+
+
+@pytest.fixture
+def snapshot() -> Snapshot:
+    return build(EVERYTHING, {KEY: SERVE})
+
+
+def test_a_balanced_name_answers_with_what_was_decided(snapshot: Snapshot) -> None:
+    name = f"www.{ZONE}"
+    assert ask(snapshot, name) == [[name, "A", "192.0.2.1"], [name, "A", "192.0.2.2"]]
+    assert ask(snapshot, name, "A") == ask(snapshot, name)
+
+
+def test_an_unknown_name_is_nothing_and_a_missing_type_is_no_data(snapshot: Snapshot) -> None:
+    name = f"www.{ZONE}"
+    assert ask(snapshot, f"nope.{ZONE}") == []
+    assert ask(snapshot, "other.example") == []
+    assert ask(snapshot, name, "AAAA") == [[name, "ENT", ""]]
+    assert ask(snapshot, f"er.{ZONE}") == [[f"er.{ZONE}", "ENT", ""]]
+    assert ask(snapshot, f"wild.{ZONE}") == [[f"wild.{ZONE}", "ENT", ""]]
+
+
+def test_a_search_for_the_apex_finds_it_only_there(snapshot: Snapshot) -> None:
+    assert ask(snapshot, f"www.{ZONE}", "SOA") == []
+    ((name, qtype, _),) = ask(snapshot, ZONE, "SOA")
+    assert (name, qtype) == (ZONE, "SOA")
+
+
+def test_the_apex_has_soa_and_ns(snapshot: Snapshot) -> None:
+    assert [row[1] for row in ask(snapshot, ZONE)] == ["SOA", "NS"]
+
+
+def test_nobody_serving_is_no_data() -> None:
+    snapshot = build(EVERYTHING, {KEY: Decision(Kind.NODATA)})
+    assert ask(snapshot, f"www.{ZONE}") == [[f"www.{ZONE}", "ENT", ""]]
+
+
+def test_what_is_not_known_is_a_fault_for_its_type_and_any() -> None:
+    both = plan(record("192.0.2.1"), record("192.0.2.1", key=AAAA))
+    snapshot = build(both, {KEY: SERVE, AAAA: PENDING})
+    assert len(ask(snapshot, f"www.{ZONE}", "A")) == 2
+    for qtype in ("AAAA", "ANY"):
+        with pytest.raises(NotReadyError):
+            snapshot.lookup(f"www.{ZONE}", qtype)
+    assert ask(snapshot, ZONE, "SOA")
+    with pytest.raises(NotReadyError):
+        snapshot.rows(ZONE)
+
+
+def test_rows_below_a_delegation_are_not_ours(snapshot: Snapshot) -> None:
+    auth = {(row.qname, row.qtype): row.auth for row in snapshot.rows(ZONE)}
+    assert not auth[f"sub.{ZONE}", "NS"]
+    assert auth[f"sub.{ZONE}", "DS"]
+    assert not auth[f"ns.sub.{ZONE}", "A"]
+    assert auth[f"ns1.{ZONE}", "A"]
+
+
+def test_a_transfer_has_every_row_once_and_the_soa_first(snapshot: Snapshot) -> None:
+    rows = snapshot.rows(ZONE)
+    assert rows[0].qtype == "SOA"
+    assert len(rows) == len(set(rows)) == 2 + len(STATIC) + 2
+
+
+def test_search_takes_globs_over_names_and_contents(snapshot: Snapshot) -> None:
+    assert {row.qname for _, row in snapshot.search("NS.SUB.*", 10)} == {f"ns.sub.{ZONE}"}
+    assert {row.content for _, row in snapshot.search("192.0.2.?", 10)} == set(SERVE.contents)
+    assert len(snapshot.search("*", 3)) == 3
+    assert snapshot.search("[a-z]*", 10) == []
+
+
+def test_a_change_touches_its_name_and_the_serial(snapshot: Snapshot) -> None:
+    down = Decision(Kind.NODATA)
+    after, changed = snapshot.with_answers([KEY.name], lambda _: down, NOW + 1)
+    assert changed == {KEY.name, ZONE}
+    assert after.serials[ZONE] == int(NOW) + 1
+    assert after.nodes[f"ns1.{ZONE}"] is snapshot.nodes[f"ns1.{ZONE}"]
+    assert len(ask(snapshot, KEY.name)) == 2, "the old snapshot has not changed"
+
+
+def test_an_answer_that_reads_the_same_changes_nothing(snapshot: Snapshot) -> None:
+    after, changed = snapshot.with_answers([KEY.name], lambda _: SERVE, NOW + 1)
+    assert changed == frozenset()
+    assert after.serials == snapshot.serials
+
+
+def test_the_serial_rises_though_the_clock_goes_back() -> None:
+    assert next_serial(100, 50.0) == 101
+    assert next_serial(100, 500.9) == 500
+
+
+def test_a_reload_that_changes_nothing_keeps_the_serial(snapshot: Snapshot) -> None:
+    after, changed = build_snapshot(
+        lay_out(EVERYTHING), {KEY: SERVE}.__getitem__, render, NOW + 9, snapshot
+    )
+    assert changed == frozenset()
+    assert after.serials == snapshot.serials
+
+
+def test_a_reload_names_what_came_and_went(snapshot: Snapshot) -> None:
+    fewer = plan(record("192.0.2.1"), static=STATIC[1:])
+    after, changed = build_snapshot(
+        lay_out(fewer), {KEY: SERVE}.__getitem__, render, NOW + 9, snapshot
+    )
+    assert changed == {f"ns1.{ZONE}", ZONE}
+    assert after.serials[ZONE] > snapshot.serials[ZONE]
+
+
+def test_a_serial_never_goes_back_over_a_restart() -> None:
+    later = int(NOW) + 500
+    snapshot, _ = build_snapshot(
+        lay_out(EVERYTHING), {KEY: SERVE}.__getitem__, render, NOW, serials={ZONE: later}
+    )
+    assert snapshot.serials[ZONE] == later + 1
