@@ -1,11 +1,13 @@
 """What holds for every test: the event loop, its guards, and how properties are tried."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import blockbuster
 import hypothesis
 import pytest
+
+from tests.rigs import server
 
 # A busy machine is no failure of a property, and a failure must be repeatable from the log alone.
 hypothesis.settings.register_profile("default", deadline=None, print_blob=True)
@@ -39,3 +41,16 @@ def no_blocking_calls() -> Iterator[None]:
         for name in LOOKS_BUT_DOES_NOT_WAIT:
             guards.functions[name].deactivate()
         yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that failed shows the logs of the servers it used."""
+    report = yield
+    if report.failed:
+        for each in server.seen:
+            report.sections.append((f"log of {each.name} in {each.directory}", each.log_tail))
+    if report.when == "teardown":
+        # One that a whole module shares is there for the next test as well.
+        server.seen[:] = [each for each in server.seen if each.alive]
+    return report

@@ -1,0 +1,91 @@
+"""A real pdns_server."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.rigs.dig import Answer, ask
+from tests.rigs.ports import free_port
+from tests.rigs.server import Server, executable
+
+CACHES_OFF: dict[str, object] = {"cache-ttl": 0, "query-cache-ttl": 0, "negquery-cache-ttl": 0}
+
+
+class PowerDNS(Server):
+    """pdns_server on a free port of 127.0.0.1, with `settings` as in pdns.conf.
+
+    `settings` come after what keeps it apart from any other on this machine, and win over it.
+    `conf` is the text of a pdns.conf, put before both. Its caches are off unless they are set:
+    what a test asks for is what its backend says.
+    """
+
+    name = "pdns"
+
+    def __init__(
+        self,
+        settings: Mapping[str, object],
+        *,
+        conf: str = "",
+        host: str = "127.0.0.1",
+        inside: Sequence[str] = (),
+    ) -> None:
+        super().__init__(inside=inside)
+        self.host = host
+        self.port = free_port() if inside else free_port(host)
+        self.settings = self._isolation() | CACHES_OFF | dict(settings)
+        self.conf = conf
+
+    def _isolation(self) -> dict[str, object]:
+        return {
+            "socket-dir": str(self.directory),
+            "local-address": self.host,
+            "local-port": self.port,
+            "daemon": "no",
+            "guardian": "no",
+            "write-pid": "no",
+            "disable-syslog": "yes",
+            "security-poll-suffix": "",  # it would ask the Internet
+            "consistent-backends": "yes",
+        }
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return self.host, self.port
+
+    @property
+    def control_socket(self) -> Path:
+        return self.directory / "pdns.controlsocket"
+
+    def command(self) -> list[str]:
+        settings = "".join(f"{key}={value}\n" for key, value in self.settings.items())
+        (self.directory / "pdns.conf").write_text(f"{self.conf}\n{settings}")
+        return [executable("pdns_server"), f"--config-dir={self.directory}"]
+
+    async def answers(self) -> bool:
+        """It asks its backends for their zones before this line."""
+        return "ready to distribute questions" in self.latest_log
+
+    async def ask(
+        self,
+        name: str,
+        type: str = "A",  # noqa: A002 - what DNS calls it
+        *,
+        ecs: str | None = None,
+        tcp: bool = False,
+    ) -> Answer:
+        return await ask(self.address, name, type, ecs=ecs, tcp=tcp)
+
+    async def control(self, command: str) -> str:
+        """What pdns_control would print for `command`."""
+        async with asyncio.timeout(5):
+            reader, writer = await asyncio.open_unix_connection(self.control_socket)
+            try:
+                writer.write(f"{command}\n".encode())
+                return (await reader.read()).decode().strip()
+            finally:
+                writer.close()
+                await writer.wait_closed()
+
+    async def purge(self, name: str) -> int:
+        """Forget the cached answers for `name`; `name$` for all below it as well. How many."""
+        return int(await self.control(f"purge {name}"))

@@ -1,0 +1,204 @@
+"""A program under test: started in a directory of its own, watched, and ended by its pid."""
+
+import asyncio
+import os
+import shutil
+import signal
+import tempfile
+from abc import ABC, abstractmethod
+from asyncio.subprocess import DEVNULL, STDOUT, Process
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import ClassVar, Self
+
+from tests.rigs.waiting import until
+
+# Debian keeps servers where the PATH of an ordinary user does not look.
+PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
+
+TAIL = 60
+"""So many lines of a log are shown when something failed."""
+
+seen: "list[Server]" = []
+"""The servers of the test that runs, for its report if it fails."""
+
+
+class StartError(Exception):
+    """A server ended or stayed silent while it was starting; the text holds its log."""
+
+
+def executable(name: str) -> str:
+    """The path of a program; FileNotFoundError naming it where it is not installed."""
+    path = shutil.which(name, path=PATH)
+    if path is None:
+        raise FileNotFoundError(f"{name} is not installed: make setup-tests")
+    return path
+
+
+class Server(ABC):
+    """One program, from `async with` to its end.
+
+    `inside` is put before its command line, to run it in another place (a network namespace).
+    It dies with the test process, however that ends.
+    """
+
+    name: ClassVar[str]
+    start_limit: ClassVar[float] = 20.0
+    stop_limit: ClassVar[float] = 10.0
+
+    def __init__(
+        self, *, inside: Sequence[str] = (), environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.inside = list(inside)
+        self.environment = {**os.environ, "PATH": PATH, **(environment or {})}
+        # Short, because the path of a unix socket may have 107 bytes.
+        self.directory = Path(tempfile.mkdtemp(prefix=f"{self.name}-"))
+        self.process: Process | None = None
+        self._last_log = ""
+        self._launched_at = 0
+        seen.append(self)
+
+    @abstractmethod
+    def command(self) -> list[str]:
+        """The command line; what it refers to has been written to `directory`."""
+
+    @abstractmethod
+    async def answers(self) -> bool:
+        """Whether it does its work by now; asked until it is true."""
+
+    @property
+    def alive(self) -> bool:
+        return self.process is not None and self.process.returncode is None
+
+    @property
+    def pid(self) -> int:
+        """Process id; RuntimeError before the first start."""
+        return self._started().pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; negative where a signal ended it."""
+        return self._started().returncode
+
+    @property
+    def log(self) -> str:
+        """All that it wrote, over all its starts."""
+        path = self.directory / "log"
+        return path.read_text(errors="replace") if path.exists() else self._last_log
+
+    @property
+    def latest_log(self) -> str:
+        """What it wrote since it was started last."""
+        return self.log[self._launched_at :]
+
+    @property
+    def log_tail(self) -> str:
+        return "\n".join(self.log.splitlines()[-TAIL:])
+
+    async def logged(self, text: str, *, within: float = 10.0, after: int = 0) -> str:
+        """The first line with `text`, past `after` characters of the log, once it is there."""
+
+        def line() -> str:
+            return next((line for line in self.log[after:].splitlines() if text in line), "")
+
+        return await until(line, within=within, what=f"{text!r} in the log of {self.name}")
+
+    async def launch(self) -> None:
+        """Start it without waiting for it."""
+        if self.alive:
+            raise RuntimeError(f"{self.name} runs already")
+        self._launched_at = len(self.log)
+        # The kernel ends it if the test process is gone, however that came.
+        guarded = [executable("setpriv"), "--pdeathsig", "KILL", *self.inside, *self.command()]
+        with (self.directory / "log").open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                *guarded,
+                stdin=DEVNULL,
+                stdout=log,
+                stderr=STDOUT,
+                cwd=self.directory,
+                env=self.environment,
+            )
+
+    async def start(self) -> None:
+        """Start it, and wait until it answers; StartError with its log if it does not."""
+        await self.launch()
+        await self.up()
+
+    async def up(self) -> None:
+        """Wait until it answers; StartError with its log if it ends instead, or takes too long."""
+
+        async def settled() -> bool:
+            return not self.alive or await self.answers()
+
+        try:
+            await until(settled, within=self.start_limit)
+        except TimeoutError:
+            raise StartError(f"{self.name} does not answer:\n{self.log_tail}") from None
+        if not self.alive:
+            raise StartError(f"{self.name} ended ({self.exit_code}):\n{self.log_tail}")
+
+    def signal(self, number: signal.Signals) -> None:
+        self._started().send_signal(number)
+
+    def pause(self) -> None:
+        """It goes on existing, and does nothing (SIGSTOP)."""
+        self.signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self.signal(signal.SIGCONT)
+
+    async def wait(self, within: float | None = None) -> int:
+        """Its exit code, once it has ended by itself; TimeoutError otherwise."""
+        async with asyncio.timeout(within or self.stop_limit):
+            return await self._started().wait()
+
+    async def stop(self) -> int:
+        """End it in its own way (SIGTERM) and return its exit code; TimeoutError if it will not."""
+        if self.alive:
+            self.resume()
+            self.signal(signal.SIGTERM)
+        return await self.wait()
+
+    async def kill(self) -> None:
+        """End it with no chance to tidy up (SIGKILL)."""
+        if self.alive:
+            self.signal(signal.SIGKILL)
+            await self._started().wait()
+
+    async def restart(self) -> None:
+        await self.stop()
+        await self.start()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.start()
+        except BaseException:
+            await self._end()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._end()
+
+    async def _end(self) -> None:
+        """Gone afterwards, with its directory; only its log is kept."""
+        try:
+            if self.alive:
+                await self.stop()
+        except TimeoutError:
+            await self.kill()
+        finally:
+            self._last_log = self.log
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _started(self) -> Process:
+        if self.process is None:
+            raise RuntimeError(f"{self.name} was not started")
+        return self.process

@@ -1,0 +1,39 @@
+"""Waiting for what another process does: the one place of the tests that looks at a clock."""
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar, overload
+
+T = TypeVar("T")
+
+FIRST_PAUSE = 0.002
+LONGEST_PAUSE = 0.05
+
+
+@overload
+async def until(
+    condition: Callable[[], Awaitable[T]], *, within: float = ..., what: str = ...
+) -> T: ...
+@overload
+async def until(condition: Callable[[], T], *, within: float = ..., what: str = ...) -> T: ...
+async def until(
+    condition: Callable[[], T | Awaitable[T]], *, within: float = 10.0, what: str = ""
+) -> T:
+    """Ask `condition` until it gives something true, and return that.
+
+    It is asked again after a pause that grows from 2 to 50 ms. TimeoutError after `within` seconds,
+    naming `what` was waited for and what `condition` gave last.
+    """
+    deadline = time.monotonic() + within
+    pause = FIRST_PAUSE
+    while True:
+        answer = condition()
+        value: T = await answer if inspect.isawaitable(answer) else answer
+        if value:
+            return value
+        if time.monotonic() >= deadline:
+            raise TimeoutError(f"not within {within} s: {what or condition} (last: {value!r})")
+        await asyncio.sleep(pause)  # noqa: TID251 - another process gives no event to wait for
+        pause = min(pause * 2, LONGEST_PAUSE)
