@@ -1,4 +1,4 @@
-"""What a resolver said about one host name: always a value, never an exception."""
+"""What a lookup of a destination's host name brought home: always a value, never an exception."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,16 +7,29 @@ from enum import StrEnum
 class Status(StrEnum):
     FOUND = "found"
     EMPTY = "empty"
-    """The name exists and has no address of this family (NODATA)."""
+    """The name exists and has no address of this family."""
     NXDOMAIN = "nxdomain"
+    """The name does not exist."""
     FAILED = "failed"
-    """No answer: timeout, SERVFAIL, no network, garbage."""
+    """Nobody answered, or nothing usable: it says nothing about the name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """Addresses in canonical text, without duplicates; `text` says what went wrong."""
+    """Addresses in canonical text form, each once, in ascending order; only FOUND has any.
+
+    `text` says in one line why it FAILED.
+    """
 
     status: Status
     addresses: tuple[str, ...] = ()
     text: str = ""
+
+
+def found(addresses: tuple[str, ...]) -> Resolution:
+    """FOUND with these addresses, or EMPTY when there are none."""
+    return Resolution(Status.FOUND, addresses) if addresses else Resolution(Status.EMPTY)
+
+
+def unresolved(text: str) -> Resolution:
+    return Resolution(Status.FAILED, (), text)

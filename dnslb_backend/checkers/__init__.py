@@ -1,0 +1,1 @@
+"""The probing edge: resolves destinations, probes targets, schedules both."""

@@ -1,0 +1,1 @@
+"""The kinds of check, one a file; the registry lists them."""

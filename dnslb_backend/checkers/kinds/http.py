@@ -1,0 +1,198 @@
+"""`http` and `https`: one request, judged by its status and, if wanted, by what it brings."""
+
+import base64
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+from yarl import URL
+
+from dnslb_backend.checkers.check import Endpoint
+from dnslb_backend.checkers.deadlines import within
+from dnslb_backend.checkers.failures import TargetError
+from dnslb_backend.checkers.parameters import Path, Regexp
+from dnslb_backend.checkers.reading import Output, ReadableCheck, Scalar, json_at
+from dnslb_backend.checkers.secret import reveal
+from dnslb_backend.checkers.texts import one_line
+from dnslb_backend.checkers.tls_contexts import TlsSettings
+from dnslb_backend.checkers.tools import Tools
+from dnslb_backend.checkers.web import WebReply, WebRequest
+from dnslb_backend.checkers.web_parameters import (
+    Headers,
+    HostHeader,
+    Statuses,
+    Url,
+    authority,
+    parsed_url,
+    redirected,
+)
+from dnslb_backend.core.results import Code, Result, failed
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
+TLS_KEYS = frozenset({"sni", "verify", "ca_file", "client_cert", "client_key"})
+
+
+class HttpCheck(ReadableCheck):
+    """Asks the endpoint's address, whatever host the URL names; that name goes into Host and SNI.
+
+    | what happens | result |
+    |---|---|
+    | no complete answer in time | fail -2 |
+    | refused, reset, closed without an answer | fail -4 |
+    | TLS: handshake, chain, name | fail -5 |
+    | a status that is not in `status`, too many redirects, no HTTP at all | fail -6 |
+    | `body` or `json_value` not found, a body that breaks off | fail -1 |
+    """
+
+    keeps_time: ClassVar[bool] = True
+    has_headers: ClassVar[bool] = True
+
+    type: Literal["http", "https"] = "http"
+    url: Url
+    method: Literal["GET", "HEAD", "OPTIONS"] = "GET"
+    headers: Headers = ()
+    host: HostHeader = ""
+    status: Statuses = ((200, 399),)
+    body: Regexp = ""
+    json_path: str = ""
+    json_value: Scalar | None = None
+    redirects: Annotated[int, Field(ge=0, le=20)] = 0
+    user: str = ""
+    password: SecretStr | None = None
+    password_file: Path = ""
+    token: SecretStr | None = None
+    token_file: Path = ""
+    sni: str = ""
+    verify: bool = True
+    ca_file: Path = ""
+    client_cert: Path = ""
+    client_key: Path = ""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        for problem in self._problems():
+            raise ValueError(problem)
+        return self
+
+    def _problems(self) -> Iterator[str]:
+        secure = self.url.startswith("https:")
+        if self.type == "https" and not secure:
+            yield "type https needs a URL that begins with https:"
+        if not secure and not self.redirects and (keys := TLS_KEYS & self.model_fields_set):
+            yield f"{', '.join(sorted(keys))}: only for https"
+        if self.client_key and not self.client_cert:
+            yield "client_key needs client_cert"
+        if bool(self.json_path) != (self.json_value is not None):
+            yield "json_path and json_value need each other"
+        if self.method == "HEAD" and self._wants_body:
+            yield "an answer to HEAD has no body to look at"
+        yield from self._problems_of_secrets()
+
+    def _problems_of_secrets(self) -> Iterator[str]:
+        passwords = (self.password is not None) + bool(self.password_file)
+        tokens = (self.token is not None) + bool(self.token_file)
+        if passwords > 1 or tokens > 1:
+            yield "a secret stands in place or in a file, not both"
+        if bool(self.user) != bool(passwords):
+            yield "user needs password or password_file, and these need user"
+        if self.user and tokens:
+            yield "give a user or a token, not both"
+        if ":" in self.user:
+            yield "user: must not contain a colon"
+
+    @property
+    def _wants_body(self) -> bool:
+        readings = (reading for reading in (self.priority, self.weight) if reading is not None)
+        return bool(self.body or self.json_path) or any(not each.header for each in readings)
+
+    async def ask(self, endpoint: Endpoint, limit: float, tools: Tools) -> Result:
+        secrets = await self._secrets(tools)
+        async with within(limit):
+            reply = await self._follow(endpoint, secrets, tools)
+        return await self._judge_reply(reply, tools)
+
+    def describe(self, endpoint: Endpoint) -> str:
+        url = parsed_url(self.url, endpoint.address)
+        request = self._request(url, endpoint, True, {}, None)
+        # A query may carry a secret.
+        shown = (
+            f"{self.method} {request.url.with_query(None)}{'?..' if url.raw_query_string else ''}"
+        )
+        host = request.headers["Host"]
+        return shown if host == request.url.authority else f"{shown} (Host: {host})"
+
+    async def _secrets(self, tools: Tools) -> dict[str, str]:
+        """The headers that only the origin of `url` may see."""
+        headers = {name: value for name, value in self.headers if name.lower() in SECRET_HEADERS}
+        if self.user:
+            password = await reveal(self.password, self.password_file, tools.errands)
+            pair = base64.b64encode(f"{self.user}:{password}".encode()).decode()
+            headers["Authorization"] = f"Basic {pair}"
+        elif token := await reveal(self.token, self.token_file, tools.errands):
+            headers["Authorization"] = f"Bearer {token}"
+        return headers
+
+    async def _follow(self, endpoint: Endpoint, secrets: dict[str, str], tools: Tools) -> WebReply:
+        """The reply to the request, or to the last redirect; all are asked at the endpoint."""
+        home = url = parsed_url(self.url, endpoint.address)
+        for _ in range(self.redirects + 1):
+            at_home = url.origin() == home.origin()
+            reply = await tools.web.ask(self._request(url, endpoint, at_home, secrets, tools))
+            location = reply.headers.get("location")
+            if not self.redirects or reply.code not in REDIRECTS or location is None:
+                return reply
+            url = redirected(url, location)
+        raise TargetError(Code.STATUS, f"more than {self.redirects} redirects")
+
+    def _request(
+        self,
+        url: URL,
+        endpoint: Endpoint,
+        at_home: bool,
+        secrets: dict[str, str],
+        tools: Tools | None,
+    ) -> WebRequest:
+        name = url.host or endpoint.address
+        port = endpoint.port if at_home and endpoint.port else url.port
+        host = authority(name, port, url.scheme)
+        if at_home and self.host:
+            host = self.host
+            name = URL.build(scheme=url.scheme, authority=host).host or name
+        headers = {key: value for key, value in self.headers if key.lower() not in SECRET_HEADERS}
+        headers["Host"] = host
+        if at_home:
+            headers |= secrets
+        secure = url.scheme == "https"
+        return WebRequest(
+            self.method,
+            url.with_host(endpoint.address).with_port(port),
+            headers,
+            server_name=(self.sni if at_home and self.sni else name) if secure else None,
+            tls=tools.tls.context(self._tls) if tools is not None and secure else None,
+            body_wanted=self._wants_body,
+        )
+
+    @property
+    def _tls(self) -> TlsSettings:
+        return TlsSettings(self.verify, self.ca_file, self.client_cert, self.client_key)
+
+    async def _judge_reply(self, reply: WebReply, tools: Tools) -> Result:
+        text = one_line(f"{reply.code} {reply.reason}")
+        if not any(first <= reply.code <= last for first, last in self.status):
+            return failed(Code.STATUS, f"status {text}")
+        output = Output(reply.body.decode("utf-8", "ignore"), reply.cut, reply.headers)
+        if self.json_path:
+            try:
+                value = json_at(output.text, self.json_path)
+            except LookupError as error:
+                return failed(Code.NO_MATCH, str(error))
+            if not _same(value, self.json_value):
+                got = one_line(repr(value))
+                return failed(Code.NO_MATCH, f"{self.json_path} is {got}, not {self.json_value!r}")
+        return await self.judge(output, tools, expect=self.body, text=text)
+
+
+def _same(value: Scalar, expected: Scalar | None) -> bool:
+    """Equal, and true is not 1."""
+    return isinstance(value, bool) == isinstance(expected, bool) and value == expected

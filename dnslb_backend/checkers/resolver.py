@@ -1,0 +1,153 @@
+"""Resolves host names of destinations with c-ares: no threads that pile up, nothing cached."""
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Final, Literal, Self
+
+import aiodns
+from aiodns import error as ares
+from pycares import AddrInfoResult
+
+from dnslb_backend.core.resolutions import Resolution, Status, found, unresolved
+
+Family = Literal["A", "AAAA"]
+
+TRY_LIMIT: Final = 1.0
+"""Seconds for the first server to answer; c-ares adapts it to what it measures."""
+
+TRIES: Final = 3
+
+QUERY_LIMIT: Final = 10.0
+"""Seconds after which a query is given up that c-ares itself has not given up."""
+
+FLUSH_DELAY: Final = 0.02
+
+AI_NOSORT: Final = 1 << 7
+"""ARES_AI_NOSORT: sorting by RFC 6724 would open a socket for every address."""
+
+_FAMILIES: Final = {"A": socket.AF_INET, "AAAA": socket.AF_INET6}
+
+
+class Resolver:
+    """Looks names up as getaddrinfo does: /etc/hosts, localhost, the search list, then DNS.
+
+    `nameservers` ("192.0.2.53" or "127.0.0.1:5353") take the place of those in resolv.conf,
+    whose changes are noticed otherwise.
+    """
+
+    def __init__(self, nameservers: Sequence[str] = ()) -> None:
+        self._nameservers = tuple(nameservers)
+        self._ares: aiodns.DNSResolver | None = None
+        self._queries: dict[tuple[str, Family], asyncio.Task[Resolution]] = {}
+        self._flush: asyncio.TimerHandle | None = None
+
+    async def resolve(self, host: str, family: Family, limit: float) -> Resolution:
+        """Addresses of one family, or why there are none, after at most `limit` seconds.
+
+        Callers who ask for the same at the same time share one query, which goes on when they
+        give up. An address literal stands for itself, and is EMPTY in the other family.
+        """
+        literal = _literal(host)
+        if literal is not None:
+            return found((str(literal),) if (literal.version == 4) == (family == "A") else ())
+        key = (host.lower(), family)
+        query = self._queries.get(key)
+        if query is None:
+            query = self._queries[key] = asyncio.create_task(self._ask(host, family))
+            query.add_done_callback(lambda _: self._queries.pop(key, None))
+        try:
+            async with asyncio.timeout(limit):
+                return await asyncio.shield(query)
+        except TimeoutError:
+            return unresolved(f"no answer within {limit:g} s")
+
+    async def close(self) -> None:
+        """Give up all queries, whose callers hear that they FAILED, and close every socket."""
+        if self._flush is not None:
+            self._flush.cancel()
+        if self._ares is not None:
+            await self._ares.close()
+        queries = list(self._queries.values())
+        if queries:
+            await asyncio.wait(queries)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def _ask(self, host: str, family: Family) -> Resolution:
+        try:
+            async with asyncio.timeout(QUERY_LIMIT):
+                answer = await self._open().getaddrinfo(
+                    host, _FAMILIES[family], type=socket.SOCK_STREAM, flags=AI_NOSORT
+                )
+        except ares.DNSError as error:
+            return _no_addresses(error)
+        except TimeoutError:
+            return unresolved(f"no answer within {QUERY_LIMIT:g} s")
+        except (OSError, RuntimeError, UnicodeError) as error:
+            return unresolved(f"cannot ask: {error}")
+        finally:
+            self._flush_soon()
+        return found(_addresses(answer))
+
+    def _open(self) -> aiodns.DNSResolver:
+        if self._ares is None:
+            self._ares = aiodns.DNSResolver(timeout=TRY_LIMIT, tries=TRIES)
+            if self._nameservers:
+                self._ares.nameservers = self._nameservers
+        return self._ares
+
+    def _flush_soon(self) -> None:
+        """Have c-ares forget the answers that it keeps for their TTL, or up to an hour.
+
+        Every round asks anew: whoever changes a name and flushes the resolver of this machine
+        would wait for us otherwise. aiodns passes no option for it; reinit does it, and keeps
+        what was learnt about the servers. It takes effect within a few milliseconds.
+        """
+        if self._flush is None:
+            loop = asyncio.get_running_loop()
+            self._flush = loop.call_later(FLUSH_DELAY, self._flush_now)
+
+    def _flush_now(self) -> None:
+        self._flush = None
+        if self._ares is not None:
+            with contextlib.suppress(RuntimeError):
+                self._ares._channel.reinit()
+
+
+def _literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def _addresses(answer: AddrInfoResult) -> tuple[str, ...]:
+    texts = {node.addr[0] for node in answer.nodes}
+    addresses = {ipaddress.ip_address(_text(text)) for text in texts}
+    return tuple(str(address) for address in sorted(addresses, key=lambda each: each.packed))
+
+
+def _text(address: str | bytes) -> str:
+    return address.decode() if isinstance(address, bytes) else address
+
+
+def _no_addresses(error: ares.DNSError) -> Resolution:
+    code, text = error.args
+    if code == ares.ARES_ENODATA:
+        return Resolution(Status.EMPTY)
+    if code in (ares.ARES_ENOTFOUND, ares.ARES_ENONAME):
+        return Resolution(Status.NXDOMAIN)
+    return unresolved(str(text))
