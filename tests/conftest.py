@@ -7,7 +7,7 @@ import blockbuster
 import hypothesis
 import pytest
 
-from tests.rigs import server
+from tests.rigs import namespaces, server
 
 # A busy machine is no failure of a property, and a failure must be repeatable from the log alone.
 hypothesis.settings.register_profile("default", deadline=None, print_blob=True)
@@ -41,6 +41,16 @@ def no_blocking_calls() -> Iterator[None]:
         for name in LOOKS_BUT_DOES_NOT_WAIT:
             guards.functions[name].deactivate()
         yield
+
+
+@pytest.fixture
+def namespace() -> Iterator[namespaces.Namespace]:
+    """A network of the test's own; where none can be made the test is skipped."""
+    try:
+        with namespaces.namespace() as space:
+            yield space
+    except namespaces.ForbiddenError as reason:
+        pytest.skip(str(reason))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -33,6 +33,7 @@ HOMES = {
     "demo": "cli",
     "daemon": "daemon",
     "notify": "daemon",
+    "clock": "daemon",
     "config": "config",
     "pdns": "pdns",
     "checkers": "checkers",

@@ -1,6 +1,9 @@
 """The servers that other tests lean on do what those tests believe."""
 
 import asyncio
+import subprocess
+import sys
+import tomllib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,8 +11,11 @@ import aiohttp
 import aiomysql
 import pytest
 
+from tests.rigs import namespaces
+from tests.rigs.daemon import with_setting
 from tests.rigs.dig import ask
 from tests.rigs.mariadb import MariaDB
+from tests.rigs.namespaces import Namespace
 from tests.rigs.ports import free_port
 from tests.rigs.powerdns import PowerDNS
 from tests.rigs.server import StartError
@@ -214,3 +220,71 @@ async def test_a_tcp_target_greets() -> None:
         await target.stop()
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection(target.host, target.port)
+
+
+def inside(space: Namespace, *command: str) -> subprocess.CompletedProcess[str]:
+    line = [*space.inside, *command]
+    return subprocess.run(line, capture_output=True, text=True, timeout=20, check=False)
+
+
+async def test_a_server_in_a_namespace_is_reached_until_its_cable_is_cut(
+    namespace: Namespace,
+) -> None:
+    async with PowerDNS({"launch": "bind"}, host=namespace.inner, inside=namespace.inside) as pdns:
+        assert (await pdns.ask("elsewhere.example")).rcode == "REFUSED"
+        namespace.cut()
+        with pytest.raises((TimeoutError, OSError)):
+            await ask(pdns.address, "elsewhere.example", timeout=0.3)
+        namespace.heal()
+        assert (await pdns.ask("elsewhere.example")).rcode == "REFUSED"
+
+
+CONNECT = "import socket; socket.create_connection(({address!r}, {port}), timeout=0.5)"
+
+
+async def test_from_a_namespace_a_cut_is_silence_and_an_unplugged_cable_is_not(
+    namespace: Namespace,
+) -> None:
+    async with TcpTarget(namespace.outer) as target:
+
+        async def connect() -> str:
+            code = CONNECT.format(address=target.host, port=target.port)
+            tried = await asyncio.to_thread(inside, namespace, sys.executable, "-c", code)
+            return tried.stderr.strip().rpartition("\n")[2]
+
+        assert await connect() == ""
+        namespace.cut()
+        assert "timed out" in await connect()
+        namespace.heal()
+        assert await connect() == ""
+        namespace.unplug()
+        assert "unreachable" in await connect()
+        namespace.heal()
+        assert await connect() == ""
+
+
+def test_a_namespace_has_its_own_resolver_and_is_removed(namespace: Namespace) -> None:
+    assert f"nameserver {namespace.outer}\n" in inside(namespace, "cat", "/etc/resolv.conf").stdout
+    namespace.resolve_with("192.0.2.1", "192.0.2.2")
+    lines = inside(namespace, "cat", "/etc/resolv.conf").stdout.splitlines()
+    assert lines[:2] == ["nameserver 192.0.2.1", "nameserver 192.0.2.2"]
+    with namespaces.namespace() as other:
+        assert other.name != namespace.name
+        assert other.resolv_conf.exists()
+    assert not other.resolv_conf.parent.exists()
+    assert inside(other, "true").returncode != 0
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ("", {"admin": {"listen": "x"}}),
+        ("[global]\nnode = 'a'", {"global": {"node": "a"}, "admin": {"listen": "x"}}),
+        ("[admin]\nallow = []\n", {"admin": {"allow": [], "listen": "x"}}),
+        ("[admin]\nlisten = ''\n", {"admin": {"listen": ""}}),
+    ],
+)
+def test_a_setting_of_the_rig_yields_to_one_of_the_test(
+    config: str, expected: dict[str, object]
+) -> None:
+    assert tomllib.loads(with_setting(config, "admin", "listen", "x")) == expected

@@ -1,0 +1,147 @@
+"""A network of one's own: a namespace with a cable to this machine, and its own resolv.conf."""
+
+import itertools
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.rigs.server import executable
+
+PREFIX = "dnslb-test"
+_numbers = itertools.count(1)
+
+
+class ForbiddenError(Exception):
+    """Namespaces cannot be made here; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """A network that reaches this machine at `outer`, and is reached at `inner`.
+
+    `inside` is what goes before a command line to run it there: Server(inside=...). Its resolver
+    is the one at `outer`, until resolve_with() names others.
+    """
+
+    name: str
+    outer: str
+    inner: str
+    cable: str
+
+    @property
+    def inside(self) -> list[str]:
+        return [executable("ip"), "netns", "exec", self.name]
+
+    @property
+    def resolv_conf(self) -> Path:
+        return Path("/etc/netns") / self.name / "resolv.conf"
+
+    def resolve_with(self, *servers: str, options: str = "timeout:1 attempts:1") -> None:
+        """Which name servers its programs ask; those that run read it again when they resolve."""
+        # Written in place: a running program has this very file mounted over its own.
+        lines = [*(f"nameserver {server}" for server in servers), f"options {options}"]
+        self.resolv_conf.write_text("\n".join(lines) + "\n")
+
+    def cut(self) -> None:
+        """What is sent is lost, in both directions, and nobody is told."""
+        _ip("link", "set", self.cable, "down")
+
+    def unplug(self) -> None:
+        """Its programs are told at once: network unreachable."""
+        _ip("-n", self.name, "link", "set", "cable", "down")
+
+    def heal(self) -> None:
+        """As it was before cut() and unplug()."""
+        _ip("link", "set", self.cable, "up")
+        _ip("-n", self.name, "link", "set", "cable", "up")
+        _ip("-n", self.name, "route", "replace", "default", "via", self.outer)
+        # Known for good: while the cable is cut a packet is lost, rather than refused after ARP.
+        for place, device, address in (
+            ((), self.cable, self.inner),
+            (("-n", self.name), "cable", self.outer),
+        ):
+            mac = _hardware_address(address)
+            _ip(
+                *place,
+                "neigh",
+                "replace",
+                address,
+                "lladdr",
+                mac,
+                "dev",
+                device,
+                "nud",
+                "permanent",
+            )
+
+
+@contextmanager
+def namespace() -> Iterator[Namespace]:
+    """A namespace that is gone afterwards; ForbiddenError where none can be made."""
+    if os.geteuid() != 0:
+        raise ForbiddenError("only root may make network namespaces")
+    _remove_orphans()
+    number = next(_numbers)
+    space = _place(os.getpid(), number)
+    try:
+        _ip("netns", "add", space.name)
+    except (FileNotFoundError, subprocess.CalledProcessError) as error:
+        raise ForbiddenError(f"network namespaces: {error}") from None
+    try:
+        _lay_cable(space)
+        yield space
+    finally:
+        _remove(space.name)
+
+
+def _place(pid: int, number: int) -> Namespace:
+    """Names and addresses that no other namespace of the tests has, in 198.18.0.0/15 (RFC 2544)."""
+    block = (pid * 64 + number % 64) % (1 << 15) * 4
+    network = (198 << 24) + (18 << 16) + block
+    outer, inner = (
+        ".".join(str(network + host >> shift & 255) for shift in (24, 16, 8, 0)) for host in (1, 2)
+    )
+    # The name of an interface may have 15 bytes.
+    return Namespace(f"{PREFIX}-{pid}-{number}", outer, inner, f"lb{pid % 10**7}-{number}")
+
+
+def _lay_cable(space: Namespace) -> None:
+    space.resolv_conf.parent.mkdir(parents=True, exist_ok=True)
+    space.resolve_with(space.outer)
+    here = ("link", "add", space.cable, "address", _hardware_address(space.outer))
+    there = ("peer", "name", "cable", "address", _hardware_address(space.inner))
+    _ip(*here, "type", "veth", *there, "netns", space.name)
+    _ip("address", "add", f"{space.outer}/30", "dev", space.cable)
+    _ip("-n", space.name, "address", "add", f"{space.inner}/30", "dev", "cable")
+    _ip("-n", space.name, "link", "set", "lo", "up")
+    space.heal()
+
+
+def _hardware_address(address: str) -> str:
+    """A locally administered one, with the IPv4 address in it."""
+    return "02:00:" + ":".join(f"{int(part):02x}" for part in address.split("."))
+
+
+def _remove(name: str) -> None:
+    """The cable goes with the namespace at one of its ends."""
+    _ip("netns", "delete", name)
+    folder = Path("/etc/netns") / name
+    (folder / "resolv.conf").unlink(missing_ok=True)
+    folder.rmdir()
+
+
+def _remove_orphans() -> None:
+    """Namespaces of test processes that were killed before they could tidy up."""
+    for path in Path("/run/netns").glob(f"{PREFIX}-*"):
+        owner = re.fullmatch(rf"{PREFIX}-(\d+)-\d+", path.name)
+        if owner and not Path("/proc", owner[1]).exists():
+            _remove(path.name)
+
+
+def _ip(*words: str) -> None:
+    command = [executable("ip"), *words]
+    subprocess.run(command, check=True, capture_output=True, text=True)
