@@ -17,7 +17,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from dnslb_backend.checkers.failures import ProbeError
 
@@ -129,8 +129,8 @@ class _Process(asyncio.Protocol):
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # A cast, not a check: the transports of uvloop do not derive from those of asyncio.
+        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
