@@ -105,7 +105,8 @@ def test_a_transfer_has_every_row_once_and_the_soa_first(snapshot: Snapshot) -> 
 
 
 def test_search_takes_globs_over_names_and_contents(snapshot: Snapshot) -> None:
-    assert {row.qname for _, row in snapshot.search("NS.SUB.*", 10)} == {f"ns.sub.{ZONE}"}
+    found = {(row.qname, row.qtype) for _, row in snapshot.search("NS.SUB.*", 10)}
+    assert found == {(f"ns.sub.{ZONE}", "A"), (f"sub.{ZONE}", "NS")}
     assert {row.content for _, row in snapshot.search("192.0.2.?", 10)} == set(SERVE.contents)
     assert len(snapshot.search("*", 3)) == 3
     assert snapshot.search("[a-z]*", 10) == []

@@ -1,0 +1,209 @@
+"""Rounds: every balanced record is resolved and probed at its ticks, each in a loop of its own.
+
+A round resolves all host names of its record and, at the same time, probes every address that
+is known, new ones as the resolver names them. At most `slots` records are in their round at
+once; two rounds of one record never overlap, and one that overruns skips ticks. A target that
+several records share is probed by the first of them whose round comes, for all.
+
+A loop never ends by itself: a bug in one round is logged with its traceback, the record's
+targets become UNKNOWN, and the loop begins again after a pause that grows.
+"""
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+from dnslb_backend.checkers.check import Check, Endpoint, run_probe
+from dnslb_backend.checkers.resolver import Family, Resolver
+from dnslb_backend.checkers.stalls import StallWatch
+from dnslb_backend.checkers.tools import Tools
+from dnslb_backend.core.healthmap import HealthMap
+from dnslb_backend.core.instants import Instant
+from dnslb_backend.core.members import TargetKey
+from dnslb_backend.core.records import RecordKey
+from dnslb_backend.core.resolutions import Status
+from dnslb_backend.core.results import Code, Outcome, Result, fault
+from dnslb_backend.core.schedule import anchor, next_tick
+
+log = logging.getLogger(__name__)
+
+SWEEP_INTERVAL = 1.0
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 60.0
+
+
+class Rounds:
+    """Keeps the health map current. `changed` is called after anything was told to the map."""
+
+    def __init__(
+        self,
+        health: HealthMap,
+        resolver: Resolver,
+        tools: Tools,
+        *,
+        slots: int,
+        now: Callable[[], Instant],
+        changed: Callable[[], None],
+    ) -> None:
+        self._health = health
+        self._resolver = resolver
+        self._tools = tools
+        self._now = now
+        self._changed = changed
+        self._slots = asyncio.Semaphore(slots)
+        self._checks: Mapping[str, Check] = {}
+        self._loops: dict[RecordKey, asyncio.Task[None]] = {}
+        self._probes: dict[TargetKey, asyncio.Task[None]] = {}
+        self._begun: dict[TargetKey, tuple[float, RecordKey]] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._stalls = StallWatch(lambda: now().mono)
+
+    async def run(self) -> None:
+        """Live until cancelled; every loop and probe ends with it."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            group.create_task(self._stalls.run())
+            for key in self._health.records:
+                self._begin(key)
+            while True:
+                await asyncio.sleep(SWEEP_INTERVAL)
+                self._sweep()
+
+    def adopt(self, checks: Mapping[str, Check], changed: Iterable[RecordKey], slots: int) -> None:
+        """Follow a health map that has adopted a new plan: `changed` records are probed at once.
+
+        Loops of other records go on undisturbed; what nobody asks for any more stops now.
+        """
+        self._checks = checks
+        self._slots = asyncio.Semaphore(slots)
+        for key in self._loops.keys() - self._health.records.keys():
+            self._loops.pop(key).cancel()
+        for key in changed:
+            if (loop := self._loops.pop(key, None)) is not None:
+                loop.cancel()
+            if self._group is not None:
+                self._begin(key)
+        self._forget()
+
+    def _begin(self, key: RecordKey) -> None:
+        assert self._group is not None
+        self._loops[key] = self._group.create_task(self._live(key), name=f"rounds of {key}")
+
+    async def _live(self, key: RecordKey) -> None:
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                await self._go_round(key)
+            except Exception:
+                log.exception("%s: a bug in its round; it begins again in %g s", key, pause)
+                for target in self._health.targets_of(key):
+                    self._health.lose(target, self._now())
+                self._changed()
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _go_round(self, key: RecordKey) -> None:
+        timing = self._health.records[key].record.timing
+        anchored = anchor(str(key), timing.interval, timing.shift, self._now())
+        previous = self._now().mono - timing.interval
+        while True:
+            async with self._slots:
+                started = self._now().mono
+                await self._round(key, previous)
+            previous = started
+            now = self._now().mono
+            await asyncio.sleep(next_tick(anchored, timing.interval, now) - now)
+
+    async def _round(self, key: RecordKey, previous: float) -> None:
+        """One round; `previous` is when the last one began, in monotonic seconds."""
+        self._health.open_round(key)
+        try:
+            async with asyncio.TaskGroup() as group:
+                asked: set[TargetKey] = set()
+
+                def probe_known() -> None:
+                    for target in self._health.targets_of(key):
+                        if target not in asked:
+                            asked.add(target)
+                            group.create_task(self._probe(key, target, previous))
+
+                probe_known()
+                for host in self._health.records[key].record.host_names():
+                    group.create_task(self._resolve(key, host, probe_known))
+        except asyncio.CancelledError:
+            raise
+        except BaseException:
+            self._health.close_round(key, self._now())
+            raise
+        self._health.close_round(key, self._now())
+        self._changed()
+
+    async def _resolve(self, key: RecordKey, host: str, found: Callable[[], None]) -> None:
+        timing = self._health.records[key].record.timing
+        before = self._health.records[key].hosts.get(host)
+        family: Family = "AAAA" if key.type == "AAAA" else "A"
+        answer = await self._resolver.resolve(host, family, timing.dns_timeout)
+        if answer.status is Status.FAILED and (before is None or before.last != answer):
+            log.warning("%s: %s cannot be resolved: %s", key, host, answer.text)
+        self._health.resolved(key, host, answer, self._now())
+        found()
+        self._changed()
+
+    async def _probe(self, key: RecordKey, target: TargetKey, previous: float) -> None:
+        """Have the target probed unless another record did so since this one's last round."""
+        probe = self._probes.get(target)
+        if probe is None:
+            begun, by = self._begun.get(target, (-math.inf, key))
+            if begun > previous and by != key:
+                return
+            assert self._group is not None
+            self._begun[target] = (self._now().mono, key)
+            self._health.begin_probe(target)
+            limit = self._health.records[key].record.timing.timeout
+            probe = self._group.create_task(self._execute(target, limit))
+            self._probes[target] = probe
+        await asyncio.wait([probe])
+
+    async def _execute(self, target: TargetKey, limit: float) -> None:
+        """One probe as a task of its own: other records may wait for it, a bug stays in it."""
+        endpoint = Endpoint(target.address, target.port)
+        check = self._checks[target.check]
+        try:
+            began = self._now().mono
+            result = await run_probe(check, endpoint, limit, self._tools)
+            if result.code == Code.TIMEOUT and self._stalls.stood_still_since(began):
+                stalled = fault("this daemon stood still during the probe")
+                result = replace(stalled, duration=result.duration)
+            self._hear(target, result)
+        except asyncio.CancelledError:
+            self._health.give_up(target, self._now())
+            raise
+        except Exception:
+            log.exception("%s: a bug in its check; its health is unknown", target.address)
+            self._health.give_up(target, self._now())
+            self._health.lose(target, self._now())
+            self._changed()
+        finally:
+            del self._probes[target]
+
+    def _hear(self, target: TargetKey, result: Result) -> None:
+        before = self._health.target(target).result
+        if result.outcome is Outcome.ERROR and (before is None or before.text != result.text):
+            log.error("%s: our own fault, its health is kept: %s", target.address, result.text)
+        self._health.observed(target, result, self._now())
+        self._changed()
+
+    def _sweep(self) -> None:
+        self._health.sweep(self._now())
+        self._forget()
+        self._changed()
+
+    def _forget(self) -> None:
+        """Call off the probes and drop the memory of targets that no record uses."""
+        used = set(self._health.target_keys())
+        for target in self._probes.keys() - used:
+            self._probes[target].cancel()
+        for target in self._begun.keys() - used:
+            del self._begun[target]

@@ -1,0 +1,65 @@
+"""Reading configuration files: the main one, and the drop-ins that it or -r names."""
+
+import glob
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomli
+
+from dnslb_backend.errors import ConfigError, Problem
+
+DEFAULT_FILE = Path("/etc/dnslb/dnslb.toml")
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the configuration is read from; the switches -c, -C, -r and -m.
+
+    `base` is the directory that load_records patterns and masks start from, None for that of
+    the main file. `records` are extra record files, relative to the current directory; `masks`
+    are files that load_records must pass over.
+    """
+
+    main: Path = DEFAULT_FILE
+    base: Path | None = None
+    records: tuple[Path, ...] = ()
+    masks: tuple[Path, ...] = ()
+
+    @property
+    def directory(self) -> Path:
+        return self.base if self.base is not None else self.main.parent
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of one file. Raises ConfigError naming the file and, for bad TOML, the line."""
+    try:
+        with path.open("rb") as file:
+            return tomli.load(file)
+    except OSError as error:
+        raise ConfigError([Problem(str(path), "", f"cannot be read: {error.strerror}")]) from error
+    except tomli.TOMLDecodeError as error:
+        raise ConfigError([Problem(str(path), "", f"is no TOML: {error}")]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError([Problem(str(path), "", f"is no UTF-8: {error.reason}")]) from error
+
+
+def record_files(sources: Sources, patterns: list[str]) -> list[Path]:
+    """The drop-in files, in order: those the patterns match, sorted, then those of -r.
+
+    A pattern may be absolute and may match nothing; a file of -r or -m must exist.
+    """
+    masked = {_existing(sources.directory / mask, "-m").resolve() for mask in sources.masks}
+    found: list[Path] = []
+    for pattern in patterns:
+        # Path.glob refuses absolute patterns, which the original allowed.
+        matches = sorted(glob.glob(pattern, root_dir=sources.directory, recursive=True))  # noqa: PTH207
+        found += [sources.directory / match for match in matches]
+    named = [_existing(path, "-r") for path in sources.records]
+    return [path for path in found if path.resolve() not in masked] + named
+
+
+def _existing(path: Path, switch: str) -> Path:
+    if not path.is_file():
+        raise ConfigError([Problem(str(path), "", f"no such file (named by {switch})")])
+    return path

@@ -1,0 +1,244 @@
+"""From files to the one value that the daemon runs on."""
+
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from dnslb_backend.admin.auth import Access, load_access
+from dnslb_backend.admin.settings import AdminSettings
+from dnslb_backend.checkers.check import Check
+from dnslb_backend.config.diagnosis import Diagnosis
+from dnslb_backend.config.files import Sources, read_toml, record_files
+from dnslb_backend.config.models import (
+    BrakeSettings,
+    GeoSettings,
+    GlobalSettings,
+    RecordSettings,
+    ViewSettings,
+    ZoneSettings,
+)
+from dnslb_backend.config.records import RecordTables
+from dnslb_backend.config.zones import build_zone, check_neighbours
+from dnslb_backend.core.names import canonical_name
+from dnslb_backend.core.plan import Plan
+from dnslb_backend.core.zones import Zone, assign_ids
+from dnslb_backend.errors import ConfigError, NameFormatError, Problem
+from dnslb_backend.pdns.settings import PdnsSettings, ServerSettings
+from dnslb_backend.store.settings import MysqlSettings, StateSettings
+
+SECTIONS = (
+    "admin",
+    "brake",
+    "default",
+    "geo",
+    "global",
+    "mysql",
+    "pdns",
+    "records",
+    "server",
+    "state",
+    "views",
+    "zones",
+)
+
+PLANNED_SECTIONS: dict[str, type[BaseModel]] = {
+    "brake": BrakeSettings,
+    "geo": GeoSettings,
+    "views": ViewSettings,
+}
+"""Sections whose feature is not built yet."""
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A configuration that was found good. `checks` are the plan's checks by fingerprint."""
+
+    plan: Plan
+    checks: Mapping[str, Check]
+    node: str
+    settings: GlobalSettings
+    server: ServerSettings
+    admin: AdminSettings
+    access: Access
+    pdns: PdnsSettings
+    state: StateSettings
+    mysql: MysqlSettings | None
+    warnings: tuple[Problem, ...]
+
+
+def load(sources: Sources) -> Config:
+    """Read, validate and build everything. Raises ConfigError that names every problem found.
+
+    Works offline: it needs no database, no name server and no PowerDNS.
+    """
+    return _Loader(sources).load()
+
+
+class _Loader:
+    """One reading of all files; what is wrong with them gathers in `diagnosis`."""
+
+    def __init__(self, sources: Sources) -> None:
+        self.sources = sources
+        self.file = str(sources.main)
+        self.raw = read_toml(sources.main)
+        self.diagnosis = Diagnosis()
+
+    def load(self) -> Config:
+        self._refuse_unknown_sections()
+        settings = self._section("global", GlobalSettings)
+        node = settings.node or os.environ.get("DNSLB_NODE") or socket.gethostname()
+        default = self._section("default", RecordSettings)
+        server = self._section("server", ServerSettings)
+        admin = self._section("admin", AdminSettings)
+        access = self._access(admin)
+        pdns = self._section("pdns", PdnsSettings)
+        state = self._section("state", StateSettings)
+        mysql = self._section("mysql", MysqlSettings) if "mysql" in self.raw else None
+        self._warn_of_planned_sections()
+        written = self._zone_settings(settings)
+        tables = self._records(settings, default, written)
+        zones = self._zones(written, node)
+        check_neighbours(zones, tables.origins, self.diagnosis, dict.fromkeys(zones, self.file))
+        self.diagnosis.raise_if_refused()
+        return Config(
+            plan=Plan(zones, tables.records),
+            checks=tables.checks,
+            node=node,
+            settings=settings,
+            server=server,
+            admin=admin,
+            access=access,
+            pdns=pdns,
+            state=state,
+            mysql=mysql,
+            warnings=tuple(self.diagnosis.warnings),
+        )
+
+    def _refuse_unknown_sections(self) -> None:
+        for name in sorted(self.raw.keys() - set(SECTIONS)):
+            message = f"unknown section; allowed here: {', '.join(SECTIONS)}"
+            self.diagnosis.refuse(self.file, (name,), message)
+
+    def _section(self, name: str, model: type[Model]) -> Model:
+        """The section as written; as if it were empty once its problems are noted."""
+        found = self.diagnosis.parse(model, self.raw.get(name, {}), self.file, (name,))
+        return model() if found is None else found
+
+    def _access(self, admin: AdminSettings) -> Access:
+        try:
+            access = load_access(admin)
+        except ConfigError as error:
+            self.diagnosis.problems += error.problems
+            return Access()
+        for warning in access.warnings:
+            self.diagnosis.warn("", (), warning)
+        return access
+
+    def _warn_of_planned_sections(self) -> None:
+        for name, model in PLANNED_SECTIONS.items():
+            tables = self.raw.get(name)
+            if tables is None:
+                continue
+            parts = (
+                tables.items() if name == "views" and isinstance(tables, dict) else [("", tables)]
+            )
+            for part, table in parts:
+                self.diagnosis.parse(model, table, self.file, (name, part) if part else (name,))
+            self.diagnosis.warn(self.file, (name,), "is not supported yet and has no effect")
+
+    def _zone_settings(self, settings: GlobalSettings) -> dict[str, tuple[str, ZoneSettings]]:
+        """The zones by canonical name, each with its spelling; domain_name's first."""
+        found: dict[str, tuple[str, ZoneSettings]] = {}
+        if settings.domain_name is not None:
+            spelling = settings.domain_name.lstrip(".").removesuffix(".")
+            self._enter_zone(found, spelling, ZoneSettings(), ("global", "domain_name"))
+        own = set(found)
+        tables = self.raw.get("zones", {})
+        if not isinstance(tables, dict):
+            self.diagnosis.refuse(self.file, ("zones",), "must be a table of zones")
+            tables = {}
+        for name, table in tables.items():
+            parsed = self.diagnosis.parse(ZoneSettings, table, self.file, ("zones", name))
+            spelling = name.removesuffix(".")
+            if parsed is None:
+                continue
+            if (canonical := self._zone_name(spelling, ("zones", name))) in own:
+                own.discard(canonical)
+                found.pop(canonical)
+            self._enter_zone(found, spelling, parsed, ("zones", name))
+        return found
+
+    def _enter_zone(
+        self,
+        found: dict[str, tuple[str, ZoneSettings]],
+        spelling: str,
+        zone: ZoneSettings,
+        path: tuple[str, ...],
+    ) -> None:
+        name = self._zone_name(spelling, path)
+        if name in found:
+            self.diagnosis.refuse(self.file, path, f"the zone {name} is defined already")
+        elif name:
+            found[name] = (spelling, zone)
+
+    def _zone_name(self, spelling: str, path: tuple[str, ...]) -> str:
+        try:
+            name = canonical_name(f"{spelling}.")
+        except NameFormatError as error:
+            self.diagnosis.refuse(self.file, path, str(error))
+            return ""
+        if not name:
+            self.diagnosis.refuse(self.file, path, "must name a zone below the root")
+        return name
+
+    def _records(
+        self,
+        settings: GlobalSettings,
+        default: RecordSettings,
+        zones: Mapping[str, tuple[str, ZoneSettings]],
+    ) -> RecordTables:
+        tables = RecordTables(self.diagnosis, default)
+        for name, (spelling, zone) in zones.items():
+            tables.read(name, spelling, zone.records, self.file, ("zones", spelling, "records"))
+        for file, path, found in self._record_tables(settings):
+            if not found:
+                continue
+            if settings.domain_name is None:
+                message = "needs global.domain_name, the zone that these records are in"
+                self.diagnosis.refuse(file, path or ("records",), message)
+                break
+            spelling = settings.domain_name.lstrip(".").removesuffix(".")
+            zone_name = self._zone_name(spelling, ("global", "domain_name"))
+            tables.read(zone_name, spelling, found, file, path)
+        return tables
+
+    def _record_tables(
+        self, settings: GlobalSettings
+    ) -> Iterator[tuple[str, tuple[str, ...], dict[str, Any]]]:
+        """Record tables of domain_name's zone: file, path of the table, the table."""
+        own = self.raw.get("records", {})
+        if isinstance(own, dict):
+            yield self.file, ("records",), own
+        else:
+            self.diagnosis.refuse(self.file, ("records",), "must be a table of records")
+        for path in record_files(self.sources, settings.load_records):
+            try:
+                yield str(path), (), read_toml(path)
+            except ConfigError as error:
+                self.diagnosis.problems += error.problems
+
+    def _zones(self, written: Mapping[str, tuple[str, ZoneSettings]], node: str) -> dict[str, Zone]:
+        ids = assign_ids(list(written))
+        zones: dict[str, Zone] = {}
+        for name, (spelling, settings) in written.items():
+            path = ("zones", spelling)
+            zone = build_zone(spelling, ids[name], settings, node, self.diagnosis, self.file, path)
+            if zone is not None:
+                zones[name] = zone
+        return zones

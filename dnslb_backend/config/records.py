@@ -1,0 +1,250 @@
+"""From a record's table to the balanced record that the core runs, and its checks."""
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from pydantic import SecretStr, ValidationError
+
+from dnslb_backend.checkers.check import Check
+from dnslb_backend.checkers.kinds.exec import ExecCheck
+from dnslb_backend.checkers.registry import KINDS, parse_check
+from dnslb_backend.config.dests import build_dests, build_fallback
+from dnslb_backend.config.diagnosis import Diagnosis, Path
+from dnslb_backend.config.models import RecordSettings
+from dnslb_backend.config.problems import problems_of
+from dnslb_backend.core.names import canonical_name, is_within, spelled_name
+from dnslb_backend.core.records import AllDown, Policy, Record, RecordKey, Timing
+from dnslb_backend.errors import NameFormatError
+
+TYPES = ("A", "AAAA")
+"""Record types that can be balanced."""
+
+REQUIRED = ("dest", "ttl", "interval", "timeout", "dns_timeout")
+
+PLANNED = {
+    "fast_interval": None,
+    "down_interval": None,
+    "failback": "auto",
+    "policy": "all",
+    "max_answers": None,
+    "sticky": None,
+    "ttl_min": None,
+    "ttl_max": None,
+    "client_networks": None,
+}
+"""Keys whose feature is not built yet, with the value that asks for nothing."""
+
+
+@dataclass(slots=True)
+class RecordTables:
+    """Records as they are read: their tables, and where each was first seen."""
+
+    diagnosis: Diagnosis
+    default: RecordSettings
+    records: dict[RecordKey, Record] = field(default_factory=dict)
+    checks: dict[str, Check] = field(default_factory=dict)
+    origins: dict[RecordKey, str] = field(default_factory=dict)
+
+    def read(self, zone: str, spelling: str, tables: dict[str, Any], file: str, path: Path) -> None:
+        """Take every record of `tables` (NAME, then TYPE) into `zone`, a canonical name."""
+        for name, types in tables.items():
+            if not isinstance(types, dict):
+                self.diagnosis.refuse(file, (*path, name), "must be a table of record types")
+                continue
+            for record_type, table in types.items():
+                self._read_one(zone, spelling, name, record_type, table, file, path)
+
+    def _read_one(
+        self,
+        zone: str,
+        spelling: str,
+        name: str,
+        record_type: str,
+        table: Any,
+        file: str,
+        top: Path,
+    ) -> None:
+        path = (*top, name, record_type)
+        if record_type not in TYPES:
+            allowed = " or ".join(TYPES)
+            self.diagnosis.refuse(file, path, f"unknown record type; allowed: {allowed}")
+            return
+        try:
+            text = spelling + "." if name == "@" else name
+            key = RecordKey(zone, canonical_name(text, zone), record_type)
+            shown = spelled_name(text, spelling)
+        except NameFormatError as error:
+            self.diagnosis.refuse(file, path, str(error))
+            return
+        if not is_within(key.name, zone):
+            self.diagnosis.refuse(file, path, f"{key.name} is not in the zone {zone}")
+            return
+        where = f"{file}, {'.'.join(map(str, path))}"
+        if key in self.origins:
+            self.diagnosis.refuse(file, path, f"is defined already, in {self.origins[key]}")
+            return
+        self.origins[key] = where
+        settings = self.diagnosis.parse(RecordSettings, table, file, path)
+        if settings is not None:
+            self._build(key, shown, settings, file, path)
+
+    def _build(
+        self, key: RecordKey, shown: str, own: RecordSettings, file: str, path: Path
+    ) -> None:
+        settings = own.inherit(self.default)
+        missing = [name for name in REQUIRED if getattr(settings, name) is None]
+        if settings.check is None and settings.checks is None:
+            missing.append("check")
+        if missing:
+            listed = ", ".join(missing)
+            self.diagnosis.refuse(file, path, f"needs {listed}, here or in [default]")
+            return
+        before = len(self.diagnosis.problems)
+        checks = self._checks(settings, own, file, path)
+        dests = build_dests(settings.dest or [], key.type, self.diagnosis, file, (*path, "dest"))
+        fallback = build_fallback(
+            settings.fallback, key.type, self.diagnosis, file, (*path, "fallback")
+        )
+        require = self._require(settings, len(checks), file, path)
+        if len(self.diagnosis.problems) > before:
+            return
+        timing = build_timing(settings)
+        self._advise(settings, timing, file, path)
+        self.records[key] = Record(
+            key=key,
+            spelling=shown,
+            ttl=settings.ttl if isinstance(settings.ttl, int) else settings.ttl_min or 5,
+            dests=dests,
+            checks=tuple(self._enter(check, settings, timing) for check in checks),
+            timing=timing,
+            require=require,
+            rise=settings.rise,
+            fall=settings.fall,
+            prio_min_cnt=settings.prio_min_cnt,
+            fallback=fallback,
+            all_down=_all_down(settings),
+            policy=Policy.ALL,
+        )
+
+    def _checks(
+        self, settings: RecordSettings, own: RecordSettings, file: str, path: Path
+    ) -> list[Check]:
+        if settings.check is not None and settings.checks is not None:
+            self.diagnosis.refuse(file, path, "has both check and checks; write one of them")
+            return []
+        written: list[tuple[Path, Any]] = [((*path, "check"), settings.check)]
+        if settings.checks is not None:
+            written = [((*path, "checks", i), value) for i, value in enumerate(settings.checks)]
+        checks = [self._check(value, settings, file, where) for where, value in written]
+        found = [check for check in checks if check is not None]
+        if found and not any(isinstance(check, ExecCheck) for check in found):
+            for name in {"expect", "prio_regex"} & own.model_fields_set:
+                message = "belongs to a command check; write it inside the check's own table"
+                self.diagnosis.refuse(file, (*path, name), message)
+        return found
+
+    def _check(self, value: Any, settings: RecordSettings, file: str, path: Path) -> Check | None:
+        if isinstance(value, list):
+            if settings.expect is None:
+                self.diagnosis.refuse(file, path[:-1], "needs expect, here or in [default]")
+                return None
+            value = {
+                "type": "exec",
+                "argv": value,
+                "expect": settings.expect,
+                "prio_regex": settings.prio_regex or "",
+            }
+        try:
+            return parse_check(value)
+        except ValidationError as error:
+            model = KINDS.get(value.get("type"), ExecCheck)
+            self.diagnosis.problems += problems_of(error, file, path, model)
+        except ValueError as error:
+            self.diagnosis.refuse(file, path, str(error))
+        return None
+
+    def _require(self, settings: RecordSettings, count: int, file: str, path: Path) -> int:
+        if settings.require == "all":
+            return count
+        if settings.require == "any":
+            return 1
+        if settings.require > count:
+            message = f"is {settings.require}, but there are only {count} checks"
+            self.diagnosis.refuse(file, (*path, "require"), message)
+        return settings.require
+
+    def _enter(self, check: Check, settings: RecordSettings, timing: Timing) -> str:
+        fingerprint = fingerprint_of(check, settings.rise, settings.fall, timing)
+        self.checks.setdefault(fingerprint, check)
+        return fingerprint
+
+    def _advise(self, settings: RecordSettings, timing: Timing, file: str, path: Path) -> None:
+        if timing.dns_timeout + timing.timeout >= timing.interval:
+            self.diagnosis.warn(
+                file,
+                path,
+                f"dns_timeout + timeout ({timing.dns_timeout:g} + {timing.timeout:g} s) should be "
+                f"below interval ({timing.interval:g} s): rounds never overlap, so slow ones are "
+                "skipped",
+            )
+        if settings.prio_regex and not re.compile(settings.prio_regex).groups:
+            message = "has no group, so it gives no priority and is not used"
+            self.diagnosis.warn(file, (*path, "prio_regex"), message)
+        for name in ("proto", "socktype"):
+            if getattr(settings, name) is not None:
+                self.diagnosis.warn(file, (*path, name), "has no effect on resolving")
+        for name, nothing in PLANNED.items():
+            if name in settings.model_fields_set and getattr(settings, name) != nothing:
+                self.diagnosis.warn(file, (*path, name), "is not supported yet and has no effect")
+        if settings.ttl == "auto":
+            self.diagnosis.warn(file, (*path, "ttl"), '"auto" is not supported yet; ttl_min serves')
+
+
+def build_timing(settings: RecordSettings) -> Timing:
+    """The times of a record, the derived ones filled in.
+
+    A dns_ttl that is a whole multiple of the interval is raised by 5 % of an interval, so that
+    expiry never races the tick.
+    """
+    interval = settings.interval or 0.0
+    timeout = settings.timeout or 0.0
+    dns_timeout = settings.dns_timeout or 0.0
+    dns_ttl = settings.dns_ttl
+    ratio = dns_ttl / interval
+    if dns_ttl and abs(ratio - round(ratio)) < 0.01:
+        dns_ttl += 0.05 * interval
+    return Timing(
+        interval=interval,
+        timeout=timeout,
+        dns_timeout=dns_timeout,
+        shift=settings.shift,
+        dns_ttl=dns_ttl,
+        fast_interval=settings.fast_interval,
+        down_interval=settings.down_interval,
+        stale_after=settings.stale_after or 3 * interval + timeout + dns_timeout,
+    )
+
+
+def fingerprint_of(check: Check, rise: int, fall: int, timing: Timing) -> str:
+    """A short text that is equal for checks that ask the same, as often, and judge the same.
+
+    What only matters to resolving is left out, so that records may share the probes.
+    """
+    rhythm = {k: v for k, v in asdict(timing).items() if k not in ("dns_timeout", "dns_ttl")}
+    parts = [check.model_dump(), rise, fall, rhythm]
+    written = json.dumps(parts, sort_keys=True, default=_plain)
+    return hashlib.blake2b(written.encode(), digest_size=9).hexdigest()
+
+
+def _plain(value: object) -> str:
+    """Two checks that differ only in a password are two checks."""
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+def _all_down(settings: RecordSettings) -> AllDown:
+    if settings.all_down is not None:
+        return AllDown(settings.all_down)
+    return AllDown.FALLBACK if settings.fallback else AllDown.NODATA

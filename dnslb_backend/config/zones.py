@@ -1,0 +1,175 @@
+"""From zone tables to zones: what is written is validated, what is left out synthesised."""
+
+from collections.abc import Iterator, Mapping
+
+import dns.exception
+import dns.name
+import dns.rdata
+import dns.rdataclass
+import dns.rdatatype
+
+from dnslb_backend.config.diagnosis import Diagnosis, Path
+from dnslb_backend.config.models import StaticSettings, ZoneSettings
+from dnslb_backend.core.names import canonical_name, is_within, spelled_name
+from dnslb_backend.core.records import RecordKey
+from dnslb_backend.core.zones import Row, Soa, Zone
+from dnslb_backend.errors import NameFormatError
+
+UNSTORABLE = frozenset({"ANY", "AXFR", "IXFR", "OPT", "TSIG", "TKEY", "MAILA", "MAILB", "NXNAME"})
+"""Types that exist only in questions or in transit (RFC 6895, section 3.1)."""
+
+MADE_BY_PDNS = frozenset({"DNSKEY", "RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "CDS", "CDNSKEY"})
+"""Types that PowerDNS makes itself when it signs a zone."""
+
+
+def build_zone(
+    spelling: str,
+    zone_id: int,
+    settings: ZoneSettings,
+    node: str,
+    diagnosis: Diagnosis,
+    file: str,
+    path: Path,
+) -> Zone | None:
+    """One zone, or None after noting what is wrong with it."""
+    before = len(diagnosis.problems)
+    apex = canonical_name(f"{spelling}.")
+    soa = _soa(settings, apex, node, diagnosis, file, path)
+    ns = tuple(
+        name
+        for index, text in enumerate(settings.ns)
+        if (name := _name(text, apex, diagnosis, file, (*path, "ns", index)))
+    )
+    rows = [
+        row
+        for index, item in enumerate(settings.static)
+        if (row := _static(item, spelling, soa.ttl, diagnosis, file, (*path, "static", index)))
+    ]
+    if any(row.qtype == "NS" and canonical_name(f"{row.qname}.") == apex for row in rows):
+        if ns:
+            diagnosis.refuse(file, (*path, "static"), f"NS of {apex} belong into the key ns only")
+        ns = ()
+    elif not settings.ns:
+        ns = (soa.mname,)
+        diagnosis.warn(file, (*path, "ns"), f"is missing; serving {soa.mname} as the name server")
+    if len(diagnosis.problems) > before:
+        return None
+    return Zone(apex, spelling, soa, ns, tuple(rows), zone_id)
+
+
+def check_neighbours(
+    zones: Mapping[str, Zone],
+    origins: Mapping[RecordKey, str],
+    diagnosis: Diagnosis,
+    files: Mapping[str, str],
+) -> None:
+    """Refuse what may not stand together: a name in two zones, rows twice, CNAME beside others.
+
+    `origins` tells where each balanced record was defined, `files` the file of each zone.
+    """
+    for zone in zones.values():
+        path = ("zones", zone.spelling)
+        types: dict[str, list[str]] = {zone.name: ["SOA", *(["NS"] if zone.ns else [])]}
+        for index, row in enumerate(zone.static):
+            name = canonical_name(f"{row.qname}.")
+            if row in zone.static[:index]:
+                message = f"{name} {row.qtype} stands here twice"
+                diagnosis.refuse(files[zone.name], (*path, "static", index), message)
+            types.setdefault(name, []).append(row.qtype)
+        for key, origin in origins.items():
+            if key.zone == zone.name:
+                if key.type in types.get(key.name, ()):
+                    diagnosis.refuse(origin, (), f"{key.name} has static {key.type} rows too")
+                types.setdefault(key.name, []).append(key.type)
+        for name, found in types.items():
+            for message in _misfits(name, found, zone.name, zones):
+                diagnosis.refuse(files[zone.name], path, message)
+
+
+def _misfits(name: str, types: list[str], zone: str, zones: Mapping[str, Zone]) -> Iterator[str]:
+    others = sorted({qtype for qtype in types if qtype != "CNAME"})
+    if "CNAME" in types and others:
+        yield f"{name} has a CNAME, so it may not have {', '.join(others)} (RFC 2181, 10.1)"
+    if types.count("CNAME") > 1:
+        yield f"{name} has more than one CNAME (RFC 2181, 10.1)"
+    for other in zones:
+        if other != zone and is_within(other, zone) and is_within(name, other):
+            yield f"{name} is in another zone of ours, {other}; write it there"
+
+
+def _soa(
+    settings: ZoneSettings, apex: str, node: str, diagnosis: Diagnosis, file: str, path: Path
+) -> Soa:
+    written = settings.soa
+    mname = node if "." in node else f"{node}.{apex}"
+    rname = f"hostmaster.{apex}"
+    guesses = {"mname": (written.mname, mname), "rname": (written.rname, rname)}
+    names: dict[str, str] = {}
+    for key, (given, guess) in guesses.items():
+        where = (*path, "soa", key)
+        if given is None:
+            diagnosis.warn(file, where, f"is missing; serving {guess}")
+        names[key] = _name(given or f"{guess}.", apex, diagnosis, file, where) or guess
+    return Soa(
+        mname=names["mname"],
+        rname=names["rname"],
+        refresh=written.refresh,
+        retry=written.retry,
+        expire=written.expire,
+        minimum=written.minimum,
+        ttl=written.ttl,
+    )
+
+
+def _name(text: str, apex: str, diagnosis: Diagnosis, file: str, path: Path) -> str | None:
+    try:
+        return canonical_name(text, apex)
+    except NameFormatError as error:
+        diagnosis.refuse(file, path, str(error))
+        return None
+
+
+def _static(
+    item: StaticSettings, spelling: str, ttl: int, diagnosis: Diagnosis, file: str, path: Path
+) -> Row | None:
+    apex = canonical_name(f"{spelling}.")
+    try:
+        qname = spelling if item.name == "@" else spelled_name(item.name, spelling)
+        if not is_within(canonical_name(f"{qname}."), apex):
+            raise NameFormatError(f"{qname} is not in the zone {apex}")
+    except NameFormatError as error:
+        diagnosis.refuse(file, (*path, "name"), str(error))
+        return None
+    qtype = item.type.upper()
+    refusal = _type_refusal(qtype)
+    if refusal:
+        diagnosis.refuse(file, (*path, "type"), f"{item.type!r} {refusal}")
+        return None
+    try:
+        content = _content(qtype, item.content, apex)
+    except (dns.exception.DNSException, ValueError, UnicodeError) as error:
+        message = f"is no data for a record of type {qtype}: {error}"
+        diagnosis.refuse(file, (*path, "content"), message)
+        return None
+    return Row(qname, qtype, content, ttl if item.ttl is None else item.ttl)
+
+
+def _type_refusal(qtype: str) -> str:
+    if qtype == "SOA":
+        return "belongs into the zone's key soa"
+    if qtype in UNSTORABLE:
+        return "exists only in questions"
+    if qtype in MADE_BY_PDNS:
+        return "is made by PowerDNS itself when it signs the zone"
+    try:
+        known = dns.rdatatype.from_text(qtype)
+    except (dns.exception.DNSException, ValueError):
+        return "is no record type"
+    return "" if dns.rdatatype.to_text(known) == qtype else "is no record type"
+
+
+def _content(qtype: str, content: str, apex: str) -> str:
+    """The data in the form that PowerDNS parses, its names made absolute."""
+    origin = dns.name.from_text(f"{apex}.")
+    rdata = dns.rdata.from_text(dns.rdataclass.IN, qtype, content, origin=origin, relativize=False)
+    return rdata.to_text()

@@ -1,0 +1,305 @@
+"""The daemon: the one place that wires core and edges together, and its life from start to end.
+
+    load -> open listeners -> rounds -> ready -> ... reloads ... -> stop accepting -> drain -> end
+
+Every change of health passes through `_settle`: changed answers become a new snapshot, which
+is live from that moment; then the transitions are told.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from collections.abc import Mapping
+
+import uvloop
+
+from dnslb_backend import __version__, logs
+from dnslb_backend.admin.control import Detail, ReloadReport
+from dnslb_backend.admin.server import AdminServer
+from dnslb_backend.checkers.resolver import Resolver
+from dnslb_backend.checkers.rounds import Rounds
+from dnslb_backend.checkers.tools import Tools
+from dnslb_backend.clock import now
+from dnslb_backend.config import Config, Sources, load
+from dnslb_backend.core.decision import Decision
+from dnslb_backend.core.healthmap import HealthMap
+from dnslb_backend.core.instants import Instant
+from dnslb_backend.core.layout import lay_out
+from dnslb_backend.core.records import RecordKey
+from dnslb_backend.core.snapshot import Snapshot, build_snapshot
+from dnslb_backend.core.transitions import Transition
+from dnslb_backend.errors import ConfigError, DnslbError, Problem
+from dnslb_backend.notify import Notifier
+from dnslb_backend.pdns.http import HttpConnector
+from dnslb_backend.pdns.listeners import listen_tcp
+from dnslb_backend.pdns.responder import Responder
+from dnslb_backend.pdns.rows import render_rows
+
+log = logging.getLogger(__name__)
+
+DRAIN_TIMEOUT = 3.0
+"""Seconds that PowerDNS's connections have to take their last answers at the stop."""
+
+START_EXTENSION = 30.0
+"""Seconds of start-up that systemd is asked for while first rounds make progress."""
+
+
+class StartError(DnslbError):
+    """A listener could not be opened; nothing was started."""
+
+
+def serve(sources: Sources, loglevel: str | None = None) -> int:
+    """Run until SIGTERM or SIGINT; returns the exit code.
+
+    Raises ConfigError before anything was started, StartError where a listener cannot open.
+    """
+    config = load(sources)
+    logs.configure(loglevel or config.settings.loglevel)
+    try:
+        return uvloop.run(_serve(sources, config, loglevel))
+    finally:
+        logs.close()
+
+
+async def _serve(sources: Sources, config: Config, loglevel: str | None) -> int:
+    async with Tools() as tools, Resolver() as resolver:
+        daemon = Daemon(sources, config, tools, resolver, loglevel)
+        await daemon.run()
+    return 0
+
+
+class Daemon:
+    """One running node; what operators may see and steer of it is `admin.control.Control`."""
+
+    def __init__(
+        self,
+        sources: Sources,
+        config: Config,
+        tools: Tools,
+        resolver: Resolver,
+        loglevel: str | None = None,
+    ) -> None:
+        self._sources = sources
+        self._config = config
+        self._loglevel = loglevel
+        self._map = HealthMap()
+        self._map.adopt(config.plan, now())
+        self._snapshot, _ = build_snapshot(
+            lay_out(config.plan), self._decision, render_rows, now().wall
+        )
+        self._rounds = Rounds(
+            self._map,
+            resolver,
+            tools,
+            slots=config.settings.max_record_checks,
+            now=now,
+            changed=self._changed,
+        )
+        self._rounds.adopt(config.checks, (), config.settings.max_record_checks)
+        self._responder = Responder(self.snapshot)
+        self._http: HttpConnector | None = None
+        self._admin = AdminServer(config.admin, config.access, self)
+        self._notifier = Notifier.from_environment()
+        self._started = time.time()
+        self._is_settling = False
+        self._ready = asyncio.Event()
+        self._stop = asyncio.Event()
+        self._reload_asked = asyncio.Event()
+        self._reloading = asyncio.Lock()
+
+    # -- what operators see and steer ----------------------------------------------------
+
+    @property
+    def node(self) -> str:
+        return self._config.node
+
+    @property
+    def version(self) -> str:
+        return __version__
+
+    @property
+    def started(self) -> float:
+        return self._started
+
+    @property
+    def map(self) -> HealthMap:
+        return self._map
+
+    @property
+    def details(self) -> Mapping[str, Detail]:
+        return {}
+
+    def snapshot(self) -> Snapshot:
+        return self._snapshot
+
+    def now(self) -> Instant:
+        return now()
+
+    async def reload(self) -> ReloadReport:
+        """Read the configuration anew and swap to it; raises ConfigError and changes nothing."""
+        async with self._reloading:
+            self._notifier.reloading()
+            try:
+                report = await self._reload()
+            except ConfigError as error:
+                for problem in error.problems:
+                    log.error("reload refused: %s", problem)
+                self._notifier.ready("Reload failed, the old configuration runs on")
+                raise
+            log.info(
+                "reloaded: %d records, %d new or changed, %d removed",
+                report.records,
+                report.changed,
+                report.removed,
+            )
+            self._notifier.ready("Running, reloaded")
+            return report
+
+    # -- life ------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serve until a signal says stop; returns when everything has ended."""
+        self._warn(self._config)
+        await self._open_listeners()
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._listen_to_signals()
+                work = [
+                    group.create_task(self._rounds.run(), name="rounds"),
+                    group.create_task(self._announce(), name="announce"),
+                    group.create_task(self._obey_reloads(), name="reloads"),
+                ]
+                await self._stop.wait()
+                self._notifier.stopping()
+                log.info("stopping")
+                await self._close_listeners()
+                for task in work:
+                    task.cancel()
+        finally:
+            await self._close_listeners()
+        log.info("stopped")
+
+    async def _open_listeners(self) -> None:
+        try:
+            await self._admin.start()
+            endpoint = self._config.server.endpoint
+            if endpoint is not None:
+                listener = listen_tcp(endpoint)
+                self._http = HttpConnector(self._responder, self._config.server.networks)
+                await self._http.start([listener])
+                host, port = listener.getsockname()[:2]
+                log.info("serving PowerDNS", extra=logs.fields(address=host, port=port))
+        except OSError as error:
+            await self._close_listeners()
+            raise StartError(f"cannot listen: {error}") from error
+
+    async def _close_listeners(self) -> None:
+        if self._http is not None:
+            http, self._http = self._http, None
+            await http.stop(DRAIN_TIMEOUT)
+        await self._admin.stop()
+
+    def _listen_to_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        for number in (signal.SIGHUP, signal.SIGUSR1):
+            loop.add_signal_handler(number, self._reload_asked.set)
+
+    async def _announce(self) -> None:
+        """Tell systemd of the first rounds' progress, and when every one of them has ended."""
+        left = -1
+        while pending := len(self._map.pending()):
+            if pending != left:
+                left = pending
+                self._notifier.extend_timeout(START_EXTENSION)
+                self._notifier.status(f"{pending} first rounds to go")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await self._ready.wait()
+        log.info("ready: every first round has ended")
+        self._notifier.ready("Running")
+
+    async def _obey_reloads(self) -> None:
+        while True:
+            await self._reload_asked.wait()
+            self._reload_asked.clear()
+            try:
+                await self.reload()
+            except DnslbError:
+                continue
+            except Exception:
+                log.exception("a bug in reloading; the old configuration runs on")
+                self._notifier.ready("Reload failed, the old configuration runs on")
+
+    # -- changes ---------------------------------------------------------------------------
+
+    def _changed(self) -> None:
+        """Something was told to the map: settle it once, after all that came in with it."""
+        if not self._is_settling:
+            self._is_settling = True
+            asyncio.get_running_loop().call_soon(self._settle)
+
+    def _settle(self) -> None:
+        self._is_settling = False
+        changes = self._map.take_changes()
+        if changes.answers:
+            names = {key.name for key in changes.answers}
+            self._snapshot, _ = self._snapshot.with_answers(names, self._decision, now().wall)
+            if not self._ready.is_set() and not self._map.pending():
+                self._ready.set()
+        for transition in changes.transitions:
+            _tell(transition)
+
+    def _decision(self, key: RecordKey) -> Decision:
+        return self._map.records[key].decision
+
+    async def _reload(self) -> ReloadReport:
+        config = await asyncio.to_thread(load, self._sources)
+        layout = lay_out(config.plan)
+        try:
+            await self._admin.reconfigure(config.admin, config.access)
+        except OSError as error:
+            raise ConfigError(
+                [Problem(str(self._sources.main), "admin.listen", str(error))]
+            ) from error
+        removed = len(self._map.records.keys() - config.plan.records.keys())
+        changed = self._map.adopt(config.plan, now())
+        self._snapshot, _ = build_snapshot(
+            layout, self._decision, render_rows, now().wall, self._snapshot
+        )
+        self._rounds.adopt(config.checks, changed, config.settings.max_record_checks)
+        self._config = config
+        logs.configure(self._loglevel or config.settings.loglevel)
+        self._warn(config)
+        self._changed()
+        return ReloadReport(
+            len(config.plan.records), len(changed), removed, tuple(map(str, config.warnings))
+        )
+
+    def _warn(self, config: Config) -> None:
+        for warning in config.warnings:
+            log.warning("%s", warning)
+
+
+def _tell(moved: Transition) -> None:
+    """One log line a transition: what changed, and why."""
+    parts = []
+    if moved.from_health != moved.to_health:
+        parts.append(f"{moved.from_health} -> {moved.to_health}")
+    if moved.from_served != moved.to_served:
+        parts.append("now served" if moved.to_served else "no longer served")
+    if moved.from_priority != moved.to_priority and not parts:
+        parts.append(f"priority {moved.from_priority} -> {moved.to_priority}")
+    log.info(
+        "%s %s: %s (%s)",
+        moved.key,
+        moved.content,
+        ", ".join(parts) or "changed",
+        moved.reason or "no reason given",
+        extra=logs.fields(
+            zone=moved.key.zone, name=moved.key.name, type=moved.key.type, address=moved.address
+        ),
+    )

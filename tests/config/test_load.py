@@ -1,0 +1,306 @@
+"""What a configuration may say, and what an operator reads when it is wrong."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dnslb_backend.config import Config, Sources, load
+from dnslb_backend.core.records import AllDown, RecordKey
+from dnslb_backend.errors import ConfigError
+
+EXAMPLES = Path(__file__).parents[2] / "configs"
+
+Write = Callable[..., Path]
+
+GLOBAL = '[global]\ndomain_name = "lb.example"\nnode = "ns1"\n'
+DEFAULT = """
+[default]
+ttl = 5
+interval = 5
+timeout = 2
+dns_timeout = 1
+check = { type = "tcp", port = 80 }
+"""
+HEAD = GLOBAL + DEFAULT
+RECORD = '[records."www".A]\ndest = ["192.0.2.1"]\n'
+WWW = RecordKey("lb.example", "www.lb.example", "A")
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def _write(text: str, name: str = "dnslb.toml") -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        return path
+
+    return _write
+
+
+def problems(path: Path, **switches: object) -> list[str]:
+    """Every line an operator reads when this configuration is refused."""
+    with pytest.raises(ConfigError) as refused:
+        load(Sources(path, **switches))  # type: ignore[arg-type]
+    return [str(problem).removeprefix(f"{path}: ") for problem in refused.value.problems]
+
+
+def loaded(path: Path, **switches: object) -> Config:
+    return load(Sources(path, **switches))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["minimal.toml", "original.toml", "dnslb.toml"])
+def test_every_example_loads(name: str) -> None:
+    assert load(Sources(EXAMPLES / name)).plan.records
+
+
+def test_there_is_no_example_without_a_test() -> None:
+    assert {path.name for path in EXAMPLES.glob("*.toml")} == {
+        "minimal.toml",
+        "original.toml",
+        "dnslb.toml",
+    }
+
+
+def test_a_record_inherits_what_it_leaves_out(write: Write) -> None:
+    config = loaded(write(HEAD + RECORD + "interval = 9\n"))
+    record = config.plan.records[WWW]
+    assert (record.ttl, record.timing.interval, record.timing.timeout) == (5, 9, 2)
+    assert record.timing.stale_after == 3 * 9 + 2 + 1
+
+
+def test_the_original_means_the_same(write: Write) -> None:
+    config = loaded(EXAMPLES / "original.toml")
+    db = config.plan.records[RecordKey("lb.example", "db.lb.example", "A")]
+    assert [(dest.host, dest.prio) for dest in db.dests] == [("db1.example", 2), ("db2.example", 1)]
+    assert [dest.host for dest in db.fallback] == ["db1.example"]
+    assert (db.all_down, db.rise, db.fall, db.timing.shift) == (AllDown.FALLBACK, 1, 1, 0)
+    assert db.timing.dns_ttl == 300 + 0.05 * 10
+    worker = config.plan.records[RecordKey("lb.example", "worker.lb.example", "A")]
+    assert worker.prio_min_cnt == 2
+    assert RecordKey("lb.example", "smtp.lb.example", "A") in config.plan.records
+
+
+def test_a_and_aaaa_live_under_one_name(write: Write) -> None:
+    both = '[records."www".A]\ndest=["192.0.2.1"]\n[records."www".AAAA]\ndest=["2001:db8::1"]\n'
+    assert len(loaded(write(HEAD + both)).plan.records) == 2
+
+
+def test_the_same_dest_twice_is_one(write: Write) -> None:
+    text = HEAD + '[records."www".A]\ndest = ["192.0.2.1@2", "192.0.2.1@2"]\n'
+    assert len(loaded(write(text)).plan.records[WWW].dests) == 1
+
+
+def test_records_with_equal_checks_share_targets(write: Write) -> None:
+    text = HEAD + RECORD + '[records."other".A]\ndest = ["192.0.2.1"]\ndns_timeout = 0.5\n'
+    config = loaded(write(text + '[records."third".A]\ndest = ["192.0.2.1"]\nrise = 2\n'))
+    prints = [record.checks for record in config.plan.records.values()]
+    # stale_after follows dns_timeout, so the second is watched differently.
+    assert len(set(prints)) == 3
+    same = loaded(write(HEAD + RECORD + '[records."other".A]\ndest = ["192.0.2.2"]\n'))
+    assert len({record.checks for record in same.plan.records.values()}) == 1
+
+
+def test_what_a_zone_leaves_out_is_synthesised_with_a_warning(write: Write) -> None:
+    config = loaded(write(HEAD + RECORD))
+    zone = config.plan.zones["lb.example"]
+    assert (zone.soa.mname, zone.soa.rname) == ("ns1.lb.example", "hostmaster.lb.example")
+    assert zone.ns == ("ns1.lb.example",)
+    warned = " ".join(map(str, config.warnings))
+    assert all(key in warned for key in ("soa.mname", "soa.rname", ".ns"))
+
+
+def test_static_names_are_relative_unless_they_end_in_a_dot(write: Write) -> None:
+    zone = """
+[zones."lb.example"]
+static = [
+  { name = "a", type = "A", content = "192.0.2.9" },
+  { name = "b.lb.example.", type = "CNAME", content = "a" },
+  { name = "c", type = "MX", content = "10 mail.example." },
+  { name = "@", type = "TXT", content = "one two" },
+]
+"""
+    rows = loaded(write(HEAD + zone)).plan.zones["lb.example"].static
+    assert [(row.qname, row.qtype, row.content) for row in rows] == [
+        ("a.lb.example", "A", "192.0.2.9"),
+        ("b.lb.example", "CNAME", "a.lb.example."),
+        ("c.lb.example", "MX", "10 mail.example."),
+        ("lb.example", "TXT", '"one" "two"'),
+    ]
+
+
+def test_everything_but_interval_may_be_absent(write: Write) -> None:
+    assert loaded(write("")).plan.records == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[global\n", "is no TOML"),
+        ("[nonsense]\n", "nonsense: unknown section; allowed here: admin, brake"),
+        ("[global]\nlogleve = 1\n", "global.logleve: unknown key; allowed here: delete_unknowns"),
+        ('[global]\ndelete_unknowns = "false"\n', "global.delete_unknowns: should be a valid bool"),
+        ("[global]\nmax_record_checks = 0\n", "global.max_record_checks: should be greater"),
+        ('[global]\nloglevel = "loud"\n', "global.loglevel: should be 'debug', 'info'"),
+        ('[global]\nload_records = "x"\n', "global.load_records: should be a valid list"),
+        ('[global]\ndomain_name = "a..b"\n', "global.domain_name: 'a..b.' is no domain name"),
+        (RECORD, "records: needs global.domain_name"),
+        (GLOBAL + RECORD, "records.www.A: needs ttl, interval, timeout, dns_timeout, check"),
+        (HEAD + '[records."www".A]\n', "records.www.A: needs dest"),
+        (HEAD + '[records."www".A]\ndest = []\n', "records.www.A.dest: List should have at least"),
+        (HEAD + '[records."www".A]\ndest = "abc"\n', "records.www.A.dest: should be a valid list"),
+        (HEAD + '[records."www".A]\ndest = ["a@x"]\n', "records.www.A.dest[0]: 'a@x': after '@'"),
+        (HEAD + '[records."www".A]\ndest = ["a@"]\n', "records.www.A.dest[0]: 'a@': after '@'"),
+        (HEAD + '[records."www".A]\ndest = [""]\n', "records.www.A.dest[0]: '' is neither"),
+        (HEAD + '[records."www".A]\ndest = ["a@1", "a@2"]\n', "dest[1]: a is listed with two"),
+        (HEAD + '[records."www".A]\ndest = ["::1"]\n', "dest[0]: '::1' is no address for a record"),
+        (HEAD + '[records."www".AAAA]\ndest = ["10.0.0.1"]\n', "'10.0.0.1' is no address for"),
+        (HEAD + RECORD + "interval = 0\n", "records.www.A.interval: should be greater than 0"),
+        (HEAD + RECORD + "interval = -1\n", "records.www.A.interval: should be greater than 0"),
+        (HEAD + RECORD + "interval = nan\n", "records.www.A.interval: should be a finite number"),
+        (HEAD + RECORD + 'interval = "5"\n', "records.www.A.interval: should be a valid number"),
+        (HEAD + RECORD + "ttl = -1\n", "records.www.A.ttl: should be greater than or equal to 0"),
+        (HEAD + RECORD + "ttl = 2147483648\n", "records.www.A.ttl: should be less than or equal"),
+        (HEAD + RECORD + "timeout = -1\n", "records.www.A.timeout: should be greater"),
+        (HEAD + RECORD + "dns_timeout = -1\n", "records.www.A.dns_timeout: should be greater"),
+        (HEAD + RECORD + 'fallback = "a@2"\n', "records.www.A.fallback: 'a@2': a fallback has no"),
+        (HEAD + RECORD + "colour = 1\n", "records.www.A.colour: unknown key; allowed here: all_d"),
+        (HEAD + '[records."www".CAT]\n', "records.www.CAT: unknown record type; allowed: A or"),
+        (HEAD + "[records]\nwww = 3\n", "records.www: must be a table of record types"),
+        (HEAD + '[records."a..b".A]\ndest=["192.0.2.1"]\n', 'records."a..b".A: '),
+        (HEAD + RECORD + 'expect = "x"\n', "records.www.A.expect: belongs to a command check"),
+        (HEAD + RECORD + 'check = ["true"]\n', "records.www.A: needs expect"),
+        (
+            HEAD + RECORD + 'check = ["true"]\nexpect = "("\n',
+            "expect: '(' is no regular expression",
+        ),
+        (HEAD + RECORD + 'check = ["x", "%d"]\nexpect = ""\n', "records.www.A.check"),
+        (HEAD + RECORD + 'check = ["x", "%s"]\nexpect = ""\n', "records.www.A.check"),
+        (HEAD + RECORD + 'check = ["x", "50%"]\nexpect = ""\n', "records.www.A.check"),
+        (HEAD + RECORD + 'check = ["x", "%(port)s"]\nexpect = ""\n', "records.www.A.check"),
+        (HEAD + RECORD + 'check = []\nexpect = ""\n', "records.www.A.check"),
+        (HEAD + RECORD + 'check = "true"\n', "records.www.A.check: "),
+        (HEAD + RECORD + 'check = { type = "telepathy" }\n', "records.www.A.check: "),
+        (HEAD + RECORD + 'check = { type = "tcp", prt = 1 }\n', "check.prt: unknown key; allowed"),
+        (HEAD + RECORD + 'check = { type = "http", url = "http://%s/" }\n', "A.check.url: "),
+        (
+            HEAD + RECORD + 'checks = [{ type = "tcp" , port = 1 }]\nrequire = 2\n',
+            "A.require: is 2",
+        ),
+        (
+            HEAD + '[zones."lb.example"]\nns = "x"\n',
+            'zones."lb.example".ns: should be a valid list',
+        ),
+        (HEAD + '[zones."lb.example".soa]\nserial = 1\n', 'zones."lb.example".soa.serial: unknown'),
+        (HEAD + '[zones."lb.example".soa]\nmname = "a..b"\n', ".soa.mname: 'a..b' is no domain"),
+        (
+            HEAD + '[zones."lb.example".soa]\nttl = -1\n',
+            ".soa.ttl: should be greater than or equal",
+        ),
+        (HEAD + "[zones]\nx = 1\n", "zones.x: must be a table"),
+        (HEAD + '[server]\nhttp = "0.0.0.0:8053"\n', "server: "),
+        (HEAD + '[admin]\nlisten = "nowhere"\n', "admin.listen: "),
+        (
+            HEAD + '[views.x]\nnetworks = ["10.0.0.1/8"]\n',
+            "views.x.networks[0]: '10.0.0.1/8' is no",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_place(write: Write, text: str, expected: str) -> None:
+    assert any(expected in line for line in problems(write(text))), problems(write(text))
+
+
+STATIC = HEAD + RECORD + '[zones."lb.example"]\nstatic = [%s]\n'
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ('{ name = "a", type = "A", content = "::1" }', "static[0].content: is no data for"),
+        ('{ name = "a", type = "MX", content = "mail" }', "static[0].content: is no data for"),
+        ('{ name = "a", type = "CAT", content = "x" }', "static[0].type: 'CAT' is no record type"),
+        ('{ name = "a", type = "ANY", content = "x" }', "static[0].type: 'ANY' exists only in"),
+        ('{ name = "a", type = "SOA", content = "x" }', "static[0].type: 'SOA' belongs into"),
+        ('{ name = "a", type = "A" }', "static[0].content: is required"),
+        ('{ name = "a.other.", type = "A", content = "192.0.2.1" }', "static[0].name: a.other is"),
+        ('{ name = "%s", type = "A", content = "192.0.2.1" }' % ("x" * 64), "static[0].name: "),
+        ('{ name = "a", type = "A", content = "192.0.2.1", ttl = -1 }', "static[0].ttl: "),
+        ('{ name = "www", type = "A", content = "192.0.2.1" }', "has static A rows too"),
+        ('{ name = "www", type = "CNAME", content = "a" }', "has a CNAME, so it may not have A"),
+        (
+            ", ".join(['{ name = "a", type = "A", content = "192.0.2.1" }'] * 2),
+            "static[1]: a.lb.example A stands here twice",
+        ),
+    ],
+)
+def test_static_rows_are_tried_at_load(write: Write, rows: str, expected: str) -> None:
+    assert any(expected in line for line in problems(write(STATIC % rows)))
+
+
+def test_a_record_in_two_files_names_both(write: Write) -> None:
+    main = write(HEAD.replace("node", 'load_records = ["d/*.toml"]\nnode') + RECORD)
+    write('["www".A]\ndest = ["192.0.2.7"]\n', "d/x.toml")
+    with pytest.raises(ConfigError) as refused:
+        load(Sources(main))
+    (line,) = map(str, refused.value.problems)
+    assert "d/x.toml: www.A: is defined already" in line
+    assert str(main) in line
+
+
+def test_all_problems_are_told_in_one_run(write: Write) -> None:
+    lines = problems(write(HEAD + RECORD + 'ttl = -1\n[global2]\n[admin]\nlisten = "x"\n'))
+    assert len(lines) == 3
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no\.toml: cannot be read: No such file"):
+        load(Sources(tmp_path / "no.toml"))
+
+
+DROP_IN = '["www".A]\ndest = ["192.0.2.7"]\n'
+
+
+def test_drop_ins_start_at_the_main_file_or_at_base(write: Write, tmp_path: Path) -> None:
+    main = write(HEAD.replace("node", 'load_records = ["*.d/*.toml", "none/*"]\nnode'))
+    write(DROP_IN, "r.d/www.toml")
+    assert WWW in loaded(main).plan.records
+    assert loaded(main, base=tmp_path / "elsewhere").plan.records == {}
+
+
+def test_a_changed_drop_in_is_tried_in_place_of_the_old(write: Write) -> None:
+    main = write(HEAD.replace("node", 'load_records = ["r.d/*.toml"]\nnode'))
+    write(DROP_IN, "r.d/www.toml")
+    new = write(DROP_IN.replace("7", "8"), "new.toml")
+    assert any("is defined already" in line for line in problems(main, records=(new,)))
+    tried = loaded(main, records=(new,), masks=(Path("r.d/www.toml"),))
+    assert tried.plan.records[WWW].dests[0].host == "192.0.2.8"
+
+
+@pytest.mark.parametrize("switch", ["records", "masks"])
+def test_named_files_must_exist(write: Write, switch: str) -> None:
+    lines = problems(write(HEAD), **{switch: (Path("/nowhere/x.toml"),)})
+    assert any("/nowhere/x.toml: no such file" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (RECORD + "timeout = 4.5\n", "records.www.A: dns_timeout + timeout (1 + 4.5 s) should be"),
+        (
+            RECORD + 'check = ["x"]\nexpect = ""\nprio_regex = "x"\n',
+            "records.www.A.prio_regex: has no group",
+        ),
+        (RECORD + 'proto = "TCP"\n', "records.www.A.proto: has no effect"),
+    ],
+)
+def test_what_deserves_a_warning_loads(write: Write, text: str, expected: str) -> None:
+    config = loaded(write(HEAD + text))
+    assert any(expected in str(warning) for warning in config.warnings)
+
+
+def test_nested_zones_keep_their_names_apart(write: Write) -> None:
+    nested = '[zones."sub.lb.example"]\n'
+    inside = '[records."www.sub".A]\ndest = ["192.0.2.1"]\n'
+    assert any(
+        "in another zone of ours" in line for line in problems(write(HEAD + nested + inside))
+    )
