@@ -81,7 +81,7 @@ IMPURE_CALLS = {"breakpoint", "exec", "eval", "hash", "input", "open", "print", 
 ONE_IMPORTER = {"aiomysql": {"store", "checkers"}, "pymysql": set[str]()}
 
 # PowerDNS starts one of these per thread, and again whenever it breaks: it must start at once.
-STDLIB_ONLY = {f"{PACKAGE}.pdns.pipe", f"{PACKAGE}.pipe"}
+STDLIB_ONLY = {f"{PACKAGE}.pdns.coprocess"}
 
 
 def modules() -> dict[str, str]:
@@ -230,8 +230,8 @@ def test_the_packages_around_the_coprocess_import_nothing_that_costs_time() -> N
         ("daemon", "from dnslb_backend.cli import app", "daemon may import"),
         ("admin.api", "import aiomysql", "aiomysql is for checkers and store"),
         ("store.mariadb", "import pymysql", "pymysql is for nobody"),
-        ("pdns.pipe", "from dnslb_backend.errors import DnslbError", "standard library"),
-        ("pdns.pipe", "import aiohttp", "standard library"),
+        ("pdns.coprocess", "from dnslb_backend.errors import DnslbError", "standard library"),
+        ("pdns.coprocess", "import aiohttp", "standard library"),
         ("surprise", "", "belongs to no layer"),
         ("pdns.http", "from dnslb_backend.surprise import X", "belongs to no layer"),
     ],
@@ -250,7 +250,7 @@ def test_a_breach_is_found(module: str, source: str, complaint: str) -> None:
         ("core.names", "import dns.name\nfrom dnslb_backend.errors import NameFormatError"),
         ("admin.api", "from dnslb_backend import __version__"),
         ("store.mariadb", "import aiomysql"),
-        ("pdns.pipe", "import socket\nimport sys"),
+        ("pdns.coprocess", "import socket\nimport sys"),
     ],
 )
 def test_what_goes_down_is_allowed(module: str, source: str) -> None:

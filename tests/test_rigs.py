@@ -12,7 +12,7 @@ import aiomysql
 import pytest
 
 from tests.rigs import namespaces
-from tests.rigs.daemon import with_setting
+from tests.rigs.daemon import Daemon, follows, with_setting
 from tests.rigs.dig import ask
 from tests.rigs.mariadb import MariaDB
 from tests.rigs.namespaces import Namespace
@@ -288,3 +288,40 @@ def test_a_setting_of_the_rig_yields_to_one_of_the_test(
     config: str, expected: dict[str, object]
 ) -> None:
     assert tomllib.loads(with_setting(config, "admin", "listen", "x")) == expected
+
+
+CONFIG = """\
+[global]
+domain_name = "lb.example"
+
+[default]
+ttl = 5
+interval = 0.2
+timeout = 0.1
+dns_timeout = 0.05
+
+[records."www".A]
+dest = ["127.0.0.2", "127.0.0.3"]
+check = {{ type = "http", url = "http://%(address)s:{port}/" }}
+"""
+
+
+async def test_dns_follows_the_targets_of_a_daemon() -> None:
+    async with (
+        farm(2) as (first, second),
+        Daemon(CONFIG.format(port=first.port)) as daemon,
+        daemon.powerdns() as pdns,
+    ):
+        await follows(pdns, "www.lb.example", {first.host, second.host})
+        await second.stop()
+        await follows(pdns, "www.lb.example", {first.host})
+        await second.start()
+        answer = await follows(pdns, "www.lb.example", {first.host, second.host})
+        assert answer.ttl == 5
+        assert await daemon.stop() == 0
+
+
+async def test_a_daemon_with_a_bad_configuration_shows_why_it_did_not_start() -> None:
+    with pytest.raises(StartError, match=r"\(126\)"):
+        async with Daemon("[global]\nnosuch = 1\n"):
+            pass
