@@ -105,6 +105,7 @@ def _template() -> Path:
             "--no-defaults",
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
+            "--force",  # else it wants to find the name of this machine in DNS
             "--skip-name-resolve",
             f"--datadir={directory / 'data'}",
             *SMALL,
