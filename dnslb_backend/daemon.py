@@ -294,11 +294,11 @@ def _tell(moved: Transition) -> None:
     if moved.from_priority != moved.to_priority and not parts:
         parts.append(f"priority {moved.from_priority} -> {moved.to_priority}")
     log.info(
-        "%s %s: %s (%s)",
+        "%s %s: %s%s",
         moved.key,
         moved.content,
-        ", ".join(parts) or "changed",
-        moved.reason or "no reason given",
+        ", ".join(parts),
+        f" ({moved.reason})" if moved.reason else "",
         extra=logs.fields(
             zone=moved.key.zone, name=moved.key.name, type=moved.key.type, address=moved.address
         ),
