@@ -1,0 +1,22 @@
+"""`dnslb-backend` and `python -m dnslb_backend`."""
+
+import sys
+
+
+def main() -> None:
+    """Run the command that sys.argv names, and end the process.
+
+    PowerDNS starts `pipe` once per thread and again whenever one breaks: it must start at once,
+    and so runs before the command line and its libraries are imported.
+    """
+    if sys.argv[1:2] == ["pipe"]:
+        from dnslb_backend.pdns import coprocess  # noqa: PLC0415 -- see above
+
+        sys.exit(coprocess.main(sys.argv[2:]))
+    from dnslb_backend.cli.app import run  # noqa: PLC0415 -- see above
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

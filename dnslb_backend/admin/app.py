@@ -1,0 +1,55 @@
+"""The application: routes, guards and what every response carries."""
+
+from collections.abc import Sequence
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from dnslb_backend.admin.auth import authorize
+from dnslb_backend.admin.endpoint import STATE, AdminState, Endpoint
+from dnslb_backend.admin.endpoints import ENDPOINTS
+from dnslb_backend.admin.intake import BODY_LIMIT
+from dnslb_backend.admin.problems import speak_problem_json
+
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+"""On every response that does not set its own: nothing is kept, framed, guessed or embedded."""
+
+
+def build_app(state: AdminState, endpoints: Sequence[Endpoint] = ENDPOINTS) -> web.Application:
+    """The application that serves `endpoints`; each is guarded by the role of its row."""
+    app = web.Application(middlewares=[speak_problem_json], client_max_size=BODY_LIMIT)
+    app[STATE] = state
+    for endpoint in endpoints:
+        handler = _guarded(endpoint)
+        if endpoint.method == "GET":
+            app.router.add_get(endpoint.path, handler)
+        else:
+            app.router.add_route(endpoint.method, endpoint.path, handler)
+    app.on_response_prepare.append(_harden)
+    return app
+
+
+def _guarded(endpoint: Endpoint) -> Handler:
+    role = endpoint.role
+    if role is None:
+        return endpoint.handler
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        authorize(request, request.app[STATE].access, role)
+        return await endpoint.handler(request)
+
+    return guarded
+
+
+async def _harden(_: web.Request, response: web.StreamResponse) -> None:
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    # The version of a server is for its operators.
+    response.headers["Server"] = "dnslb"

@@ -1,0 +1,52 @@
+"""What an endpoint is: one row of the table that routes and OpenAPI are both made from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from pydantic import BaseModel
+
+from dnslb_backend.admin.auth import Access
+from dnslb_backend.admin.control import Control
+from dnslb_backend.admin.tokens import Role
+
+
+@dataclass(slots=True)
+class AdminState:
+    """What every request may use. `access` is replaced on reload."""
+
+    control: Control
+    access: Access
+
+
+STATE = web.AppKey("state", AdminState)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One way an endpoint answers: what it means, and its body."""
+
+    text: str
+    model: type[BaseModel] | None = None
+    media: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One method and path: who may use it, what it takes and what it answers.
+
+    `role` None is open to everybody. Refusals of its role, its query and its body need no row
+    in `answers`.
+    """
+
+    method: Literal["GET", "POST", "DELETE"]
+    path: str
+    summary: str
+    handler: Handler
+    answers: Mapping[int, Answer]
+    role: Role | None = Role.READ
+    query: type[BaseModel] | None = None
+    body: type[BaseModel] | None = None
+    tags: tuple[str, ...] = field(default=("api",))

@@ -1,0 +1,138 @@
+"""Every endpoint: its handler, and its row in the table."""
+
+from http import HTTPStatus
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict
+
+from dnslb_backend.admin.auth import may_read
+from dnslb_backend.admin.endpoint import STATE, Answer, Endpoint
+from dnslb_backend.admin.intake import read_body, read_query
+from dnslb_backend.admin.openapi import build_openapi
+from dnslb_backend.admin.problems import MEDIA_TYPE, ProblemReport, bad_configuration
+from dnslb_backend.admin.readiness import ReadyReport, readiness
+from dnslb_backend.admin.status import StatusQuery, StatusReport, render_status
+from dnslb_backend.admin.tokens import Role
+from dnslb_backend.errors import ConfigError
+
+
+class Nothing(BaseModel):
+    """A body that says nothing: absent, or an empty object."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LiveReport(BaseModel):
+    """This process runs and its event loop turns."""
+
+    model_config = ConfigDict(frozen=True)
+
+    live: bool = True
+
+
+class ReloadedReport(BaseModel):
+    """What a reload did."""
+
+    model_config = ConfigDict(frozen=True)
+
+    records: int
+    changed: int
+    removed: int
+    warnings: tuple[str, ...]
+
+
+async def show_live(_: web.Request) -> web.Response:
+    return json_response(LiveReport())
+
+
+async def show_ready(request: web.Request) -> web.Response:
+    state = request.app[STATE]
+    report = readiness(state.control, with_detail=may_read(request, state.access))
+    status = HTTPStatus.OK if report.ready else HTTPStatus.SERVICE_UNAVAILABLE
+    return json_response(report, status=status)
+
+
+async def show_status(request: web.Request) -> web.Response:
+    query = read_query(request, StatusQuery)
+    body = await render_status(request.app[STATE].control, query)
+    return web.Response(body=body, content_type="application/json")
+
+
+async def reload(request: web.Request) -> web.Response:
+    await read_body(request, Nothing)
+    try:
+        report = await request.app[STATE].control.reload()
+    except ConfigError as error:
+        raise bad_configuration(error) from error
+    return json_response(
+        ReloadedReport(
+            records=report.records,
+            changed=report.changed,
+            removed=report.removed,
+            warnings=report.warnings,
+        )
+    )
+
+
+async def show_openapi(request: web.Request) -> web.Response:
+    return web.json_response(build_openapi(ENDPOINTS, request.app[STATE].control.version))
+
+
+def json_response(report: BaseModel, *, status: int = HTTPStatus.OK) -> web.Response:
+    return web.Response(
+        status=status,
+        body=report.model_dump_json(exclude_none=True).encode(),
+        content_type="application/json",
+    )
+
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint(
+        "GET",
+        "/livez",
+        "Whether the process is alive",
+        show_live,
+        {200: Answer("it is", LiveReport)},
+        role=None,
+        tags=("health",),
+    ),
+    Endpoint(
+        "GET",
+        "/readyz",
+        "Whether every balanced record has an answer; detail for those who may read",
+        show_ready,
+        {
+            200: Answer("ready", ReadyReport),
+            503: Answer("not yet", ReadyReport),
+        },
+        role=None,
+        tags=("health",),
+    ),
+    Endpoint(
+        "GET",
+        "/api/v1/status",
+        "Every member and every balanced record",
+        show_status,
+        {200: Answer("the status of this node", StatusReport)},
+        query=StatusQuery,
+    ),
+    Endpoint(
+        "POST",
+        "/api/v1/reload",
+        "Read the configuration again, all or nothing",
+        reload,
+        {
+            200: Answer("the new configuration runs", ReloadedReport),
+            409: Answer("it is bad; the old one runs on", ProblemReport, MEDIA_TYPE),
+        },
+        role=Role.OPERATE,
+        body=Nothing,
+    ),
+    Endpoint(
+        "GET",
+        "/api/v1/openapi.json",
+        "This document",
+        show_openapi,
+        {200: Answer("an OpenAPI document")},
+    ),
+)

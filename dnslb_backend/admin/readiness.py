@@ -1,0 +1,68 @@
+"""Whether this node can answer for all of its balanced records, and what else is worth a look."""
+
+from itertools import islice
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from dnslb_backend.admin.control import Control
+from dnslb_backend.core.healthmap import HealthMap
+
+MANY = 100
+"""Names shown in one list; its count goes on."""
+
+
+class NameList(BaseModel):
+    """How many there are, and the first of them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    count: int
+    first: tuple[str, ...]
+
+
+class ReadyReport(BaseModel):
+    """Readiness; the detail is for those who may read."""
+
+    model_config = ConfigDict(frozen=True)
+
+    ready: bool
+    node: str | None = None
+    pending: NameList | None = Field(
+        default=None, description="records whose first round has not ended, nothing restored"
+    )
+    stale: NameList | None = Field(
+        default=None, description="members of which nothing was heard for too long"
+    )
+    details: dict[str, JsonValue] | None = Field(
+        default=None, description="what other parts of the daemon have to say"
+    )
+
+
+def readiness(control: Control, *, with_detail: bool) -> ReadyReport:
+    pending = control.map.pending()
+    if not with_detail:
+        return ReadyReport(ready=not pending)
+    told = {name: detail() for name, detail in control.details.items()}
+    return ReadyReport.model_validate(
+        {
+            "ready": not pending,
+            "node": control.node,
+            "pending": _names([str(key) for key in pending]),
+            "stale": _names(stale_members(control.map)),
+            "details": {name: said for name, said in told.items() if said is not None},
+        }
+    )
+
+
+def stale_members(health: HealthMap) -> list[str]:
+    """`name/type content` of every member that keeps its place although nothing is heard of it."""
+    return [
+        f"{key} {row.member.content}"
+        for key, state in health.records.items()
+        for row in state.rows
+        if row.state.stale
+    ]
+
+
+def _names(found: list[str]) -> NameList:
+    return NameList(count=len(found), first=tuple(islice(found, MANY)))

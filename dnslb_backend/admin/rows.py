@@ -1,0 +1,201 @@
+"""One member and one balanced record as operators' programs read them."""
+
+from dataclasses import replace
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from dnslb_backend.admin.moments import Moment, render_moment, render_past
+from dnslb_backend.core.decision import Decision, Kind
+from dnslb_backend.core.health import UNHEARD, Health, TargetState, combine
+from dnslb_backend.core.healthmap import HealthMap, RecordState
+from dnslb_backend.core.hosts import HostState
+from dnslb_backend.core.members import MemberStatus
+from dnslb_backend.core.overrides import Action, Override
+from dnslb_backend.core.records import Record
+from dnslb_backend.core.resolutions import Status
+from dnslb_backend.core.snapshot import Snapshot
+from dnslb_backend.core.transitions import reason
+
+
+class OverrideRow(BaseModel):
+    """What an operator said, and until when it holds."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    target: str
+    action: Action
+    zone: str
+    name: str
+    node: str = Field(description="empty: every node")
+    reason: str
+    author: str
+    created: Moment
+    expires: Moment | None = Field(description="null: until it is cleared")
+
+
+class MemberRow(BaseModel):
+    """One member: what was measured, what an operator said, what follows from it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    zone: str
+    name: str
+    type: str
+    content: str = Field(description="what is served")
+    address: str = Field(description="what is probed")
+    dest: str = Field(description="the destination as configured")
+    health: Health = Field(description="what was measured")
+    effective: Health = Field(description="the override applied over it; answers use this")
+    stale: bool = Field(description="nothing was heard for stale_after; the member keeps its place")
+    served: bool
+    fallback: bool = Field(description="served unchecked, in place of the members")
+    priority: int | None = Field(description="null: the last check failed")
+    weight: int
+    reason: str = Field(description="why it stands where it stands")
+    override: OverrideRow | None
+    since: Moment | None = Field(description="since when its effective health holds")
+    last_check: Moment | None
+    last_change: Moment | None
+    last_up: Moment | None
+    duration_ms: float | None = Field(description="how long the last probe took")
+    result_code: int | None
+    result_text: str
+    ttl: int
+
+
+class HostRow(BaseModel):
+    """What is known of one host name among the destinations and fallbacks."""
+
+    model_config = ConfigDict(frozen=True)
+
+    host: str
+    addresses: tuple[str, ...]
+    resolution: Status | None = Field(description="the last answer; null before the first")
+    text: str
+    overdue: bool = Field(description="the resolver has been failing for longer than dns_ttl")
+
+
+class RecordRow(BaseModel):
+    """One balanced record: what was decided, and what DNS answers now."""
+
+    model_config = ConfigDict(frozen=True)
+
+    zone: str
+    name: str
+    type: str
+    ttl: int
+    decision: Kind
+    threshold: int | None = Field(description="the lowest priority that serves")
+    answer: tuple[str, ...] | None = Field(
+        description="what DNS answers now; empty: NODATA; null: SERVFAIL"
+    )
+    ready: bool = Field(description="its first round has ended, or its answer was restored")
+    held: bool = Field(description="a change that would leave nobody serving waits for the round")
+    hosts: tuple[HostRow, ...]
+
+
+def override_row(order: Override) -> OverrideRow:
+    return OverrideRow(
+        id=order.id,
+        target=order.target,
+        action=order.action,
+        zone=order.zone,
+        name=order.name,
+        node=order.node,
+        reason=order.reason,
+        author=order.author,
+        created=render_moment(order.created),
+        expires=render_past(order.expires),
+    )
+
+
+def member_row(
+    status: MemberStatus, record: Record, decision: Decision, health: HealthMap
+) -> MemberRow:
+    """`record` and `decision` are those that the member belongs to."""
+    member, state = status.member, _latest(status, record, health)
+    status = replace(status, state=state)
+    result = state.result
+    return MemberRow(
+        zone=record.key.zone,
+        name=record.key.name,
+        type=record.key.type,
+        content=member.content,
+        address=member.address,
+        dest=member.host,
+        health=status.measured,
+        effective=status.effective,
+        stale=state.stale,
+        served=status.is_served,
+        fallback=status.is_fallback,
+        priority=status.priority,
+        weight=status.weight,
+        reason=reason(status, decision),
+        override=override_row(status.override) if status.override else None,
+        since=render_past(_since(status)),
+        last_check=render_past(state.last_check),
+        last_change=render_past(state.last_change),
+        last_up=render_past(state.last_up),
+        duration_ms=round(result.duration * 1000, 3) if result else None,
+        result_code=result.code if result else None,
+        result_text=result.text if result else "",
+        ttl=record.ttl,
+    )
+
+
+def record_row(state: RecordState, snapshot: Snapshot, mono: float) -> RecordRow:
+    """`mono` is the monotonic time by which an overdue resolution is judged."""
+    record = state.record
+    return RecordRow(
+        zone=record.key.zone,
+        name=record.key.name,
+        type=record.key.type,
+        ttl=record.ttl,
+        decision=state.decision.kind,
+        threshold=state.decision.threshold,
+        answer=_answer(record, snapshot),
+        ready=state.is_ready,
+        held=state.is_held,
+        hosts=tuple(
+            _host_row(host, known, mono, record.timing.dns_ttl)
+            for host, known in state.hosts.items()
+        ),
+    )
+
+
+def _latest(status: MemberStatus, record: Record, health: HealthMap) -> TargetState:
+    """What was measured last: a status is not made anew for results that changed nothing.
+
+    Where health has moved on since the status was read, its own measure is kept: the row shows
+    one moment.
+    """
+    states = [health.target(target) for target in status.member.targets]
+    if not states or all(state is UNHEARD for state in states):
+        return status.state
+    latest = combine(states, record.require)
+    return latest if latest.health is status.measured else status.state
+
+
+def _since(status: MemberStatus) -> float | None:
+    """When the effective health began: with the order that differs from what was measured."""
+    if status.override is not None and status.effective is not status.measured:
+        return status.override.created
+    return status.state.last_change
+
+
+def _answer(record: Record, snapshot: Snapshot) -> tuple[str, ...] | None:
+    node = snapshot.nodes.get(record.key.name)
+    if node is None or record.key.type in node.faults:
+        return None
+    return tuple(row.content for row in node.rows if row.qtype == record.key.type)
+
+
+def _host_row(host: str, known: HostState, mono: float, dns_ttl: float) -> HostRow:
+    return HostRow(
+        host=host,
+        addresses=known.addresses,
+        resolution=known.last.status if known.last else None,
+        text=known.last.text if known.last else "",
+        overdue=known.is_overdue(mono, dns_ttl),
+    )

@@ -1,0 +1,108 @@
+"""The listener for operators: it opens, moves to another address on reload, and closes."""
+
+import logging
+import socket
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from dnslb_backend.admin.app import build_app
+from dnslb_backend.admin.auth import Access
+from dnslb_backend.admin.control import Control
+from dnslb_backend.admin.endpoint import AdminState
+from dnslb_backend.admin.settings import AdminSettings, Listen
+from dnslb_backend.logs import fields
+
+IDLE_TIMEOUT = 30.0
+"""Seconds that a connection may wait between two requests."""
+
+STOP_TIMEOUT = 2.0
+"""Seconds that requests under way may take to end once the listener closes."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Site:
+    """One open listener and the address it was asked for."""
+
+    runner: web.AppRunner
+    listen: Listen
+
+    @property
+    def port(self) -> int:
+        return int(self.runner.addresses[0][1])
+
+
+class AdminServer:
+    """Serves operators by `settings` and `access`; what it shows and does is `control`'s.
+
+    Not running until `start`; `stop` may be called at any time.
+    """
+
+    def __init__(self, settings: AdminSettings, access: Access, control: Control) -> None:
+        self._settings = settings
+        self._state = AdminState(control, access)
+        self._site: _Site | None = None
+
+    @property
+    def port(self) -> int | None:
+        """The port that is open; None while there is none."""
+        return self._site.port if self._site else None
+
+    async def start(self) -> None:
+        """Open the listener that the settings name. Raises OSError where that cannot be."""
+        self._site = await self._open(self._settings.endpoint)
+
+    async def reconfigure(self, settings: AdminSettings, access: Access) -> None:
+        """Go on by new settings; the listener is touched only where its address is another.
+
+        Raises OSError where the new address cannot be had; then nothing has changed.
+        """
+        old = self._site
+        if settings.endpoint != (old.listen if old else None):
+            self._site = await self._open(settings.endpoint)
+            if old is not None:
+                await old.runner.cleanup()
+        self._settings = settings
+        self._state.access = access
+
+    async def stop(self) -> None:
+        """Close the listener and end what is under way."""
+        site, self._site = self._site, None
+        if site is not None:
+            await site.runner.cleanup()
+
+    async def _open(self, listen: Listen | None) -> _Site | None:
+        if listen is None:
+            return None
+        runner = web.AppRunner(
+            build_app(self._state),
+            access_log=None,
+            keepalive_timeout=IDLE_TIMEOUT,
+            shutdown_timeout=STOP_TIMEOUT,
+        )
+        await runner.setup()
+        try:
+            await web.SockSite(runner, _bind(listen)).start()
+        except BaseException:
+            await runner.cleanup()
+            raise
+        site = _Site(runner, listen)
+        log.info("serving operators", extra=fields(address=listen.host, port=site.port))
+        return site
+
+
+def _bind(listen: Listen) -> socket.socket:
+    """A bound socket; on `::` it serves IPv4 as well, which asyncio alone would not do."""
+    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, listen.host != "::")
+        bound.bind((listen.host, listen.port))
+    except OSError:
+        bound.close()
+        raise
+    return bound

@@ -1,0 +1,120 @@
+"""Asking a running daemon: one request, one answer, or words that say why not."""
+
+import http.client
+import json
+import ssl
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from dnslb_backend.cli.whereabouts import Whereabouts
+from dnslb_backend.errors import ConfigError, ControlError, Problem
+
+TIMEOUT = 30.0
+"""Seconds; a reload reads every file and looks at every record."""
+
+LARGEST_ANSWER = 256 * 1024 * 1024
+"""Bytes; more than any daemon of ours has to say."""
+
+
+class AnswerError(ControlError):
+    """The daemon understood, and refused."""
+
+    def __init__(self, message: str, status: int, problem: dict[str, Any]) -> None:
+        super().__init__(message)
+        self.status = status
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Speaks to the daemon at `where`."""
+
+    where: Whereabouts
+
+    def get(self, path: str, **query: str) -> Any:
+        """The JSON at `path`. Raises ControlError."""
+        return json.loads(self.get_text(path, **query))
+
+    def get_text(self, path: str, **query: str) -> str:
+        """As `get`, but unread: valid JSON as it came."""
+        asked = {key: value for key, value in query.items() if value}
+        target = f"{path}?{urlencode(asked, quote_via=quote)}" if asked else path
+        return self._ask("GET", target)
+
+    def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Order something. Raises ControlError, and AnswerError where it was refused."""
+        return json.loads(self._ask("POST", path, json.dumps(body or {})))
+
+    def _ask(self, method: str, target: str, body: str | None = None) -> str:
+        status, media, text = self._exchange(method, target, body)
+        if 200 <= status < 300 and media == "application/json" and _is_json(text):
+            return text
+        raise self._refusal(status, media, text)
+
+    def _exchange(self, method: str, target: str, body: str | None) -> tuple[int, str, str]:
+        headers = {"Accept": "application/json, application/problem+json"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        if self.where.token is not None:
+            headers["Authorization"] = f"Bearer {self.where.token}"
+        connection = self._connection()
+        try:
+            connection.request(method, _base_path(self.where.url) + target, body, headers)
+            response = connection.getresponse()
+            data = response.read(LARGEST_ANSWER)
+        except (OSError, http.client.HTTPException) as error:
+            raise ControlError(self._unreachable(error)) from error
+        finally:
+            connection.close()
+        return response.status, response.headers.get_content_type(), data.decode(errors="replace")
+
+    def _connection(self) -> http.client.HTTPConnection:
+        try:
+            url = urlsplit(self.where.url)
+            host, port = url.hostname, url.port
+        except ValueError as error:
+            raise ControlError(f"{self.where.url!r} is no URL: {error}") from error
+        if url.scheme not in ("http", "https") or not host:
+            raise ControlError(f"{self.where.url!r} is no URL such as http://127.0.0.1:8054")
+        if url.scheme == "http":
+            return http.client.HTTPConnection(host, port, timeout=TIMEOUT)
+        context = ssl.create_default_context()
+        return http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=context)
+
+    def _unreachable(self, error: Exception) -> str:
+        if isinstance(error, ConnectionRefusedError):
+            return f"no daemon answers at {self.where.url}: is dnslb-backend running?"
+        if isinstance(error, TimeoutError):
+            return f"the daemon at {self.where.url} did not answer within {TIMEOUT:g} s"
+        words = str(error) or type(error).__name__
+        return f"the daemon at {self.where.url} cannot be reached: {words}"
+
+    def _refusal(self, status: int, media: str, text: str) -> ControlError:
+        if media != "application/problem+json" or not isinstance(problem := _loaded(text), dict):
+            return ControlError(
+                f"{self.where.url} is no dnslb-backend: it answered {status} {media}"
+            )
+        faults = problem.get("errors", [])
+        if status == http.client.CONFLICT and faults:
+            raise ConfigError([Problem(fault["field"], "", fault["message"]) for fault in faults])
+        words = [f"the daemon refused: {problem.get('detail') or problem.get('title')}"]
+        if status in (http.client.UNAUTHORIZED, http.client.FORBIDDEN) and self.where.no_token:
+            words.append(f"no token was sent: {self.where.no_token}")
+        words += [f"{fault['field']}: {fault['message']}" for fault in faults]
+        return AnswerError("\n".join(words), status, problem)
+
+
+def _base_path(url: str) -> str:
+    return urlsplit(url).path.rstrip("/")
+
+
+def _loaded(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _is_json(text: str) -> bool:
+    return _loaded(text) is not None

@@ -1,0 +1,16 @@
+"""`demo`: the whole thing on this machine, with targets of its own."""
+
+from typing import Annotated
+
+import typer
+
+
+def demo(
+    once: Annotated[
+        bool, typer.Option("--once", help="Prove that answers follow health, then end")
+    ] = False,
+) -> None:
+    """Run targets, the daemon and PowerDNS here, and say what to try."""
+    from dnslb_backend.demo import run_demo  # noqa: PLC0415 -- only this command needs servers
+
+    raise typer.Exit(run_demo(once))

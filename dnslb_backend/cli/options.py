@@ -1,0 +1,55 @@
+"""Switches that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DEFAULT_FILE = Path("/etc/dnslb/dnslb.toml")
+
+DAEMON_PANEL = "Where the daemon is"
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "-c", "--config", metavar="FILE", help=f"Configuration file (default: {DEFAULT_FILE})"
+    ),
+]
+BaseDirectory = Annotated[
+    Path | None,
+    typer.Option(
+        "-C",
+        "--base",
+        metavar="DIR",
+        help="Where load_records and -m start from (default: the directory of FILE)",
+    ),
+]
+RecordFiles = Annotated[
+    list[Path] | None,
+    typer.Option("-r", "--records", metavar="FILE", help="A further record file; repeatable"),
+]
+MaskedFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "-m", "--mask", metavar="FILE", help="A file that load_records passes over; repeatable"
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON")]
+AdminUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--admin",
+        metavar="URL",
+        help="Its address, instead of admin.listen in FILE",
+        rich_help_panel=DAEMON_PANEL,
+    ),
+]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--token-file",
+        metavar="FILE",
+        help="A token, or lines ROLE TOKEN [NAME]",
+        rich_help_panel=DAEMON_PANEL,
+    ),
+]

@@ -1,0 +1,102 @@
+"""`serve` and `check-config`: the daemon itself, and trying a configuration without it.
+
+The daemon and its libraries are imported when they are wanted: --help, completion and `status`
+need none of them, and would take three times as long.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dnslb_backend.cli.exits import Exit
+from dnslb_backend.cli.options import (
+    DEFAULT_FILE,
+    AsJson,
+    BaseDirectory,
+    ConfigFile,
+    MaskedFiles,
+    RecordFiles,
+)
+from dnslb_backend.cli.screen import complain, out, print_json
+from dnslb_backend.errors import ConfigError
+from dnslb_backend.logs import LEVELS
+
+if TYPE_CHECKING:
+    from dnslb_backend.config.files import Sources
+
+LogLevel = Annotated[
+    str | None,
+    typer.Option(
+        "-l",
+        "--loglevel",
+        metavar="LEVEL",
+        help=f"{', '.join(LEVELS)}; instead of global.loglevel",
+    ),
+]
+
+
+def serve(
+    config: ConfigFile = None,
+    base: BaseDirectory = None,
+    records: RecordFiles = None,
+    masks: MaskedFiles = None,
+    loglevel: LogLevel = None,
+    is_test: Annotated[
+        bool, typer.Option("-t", "--test", help="Only try the configuration, as check-config")
+    ] = False,
+) -> None:
+    """Run the daemon until it is told to stop."""
+    if loglevel is not None and loglevel not in LEVELS:
+        raise typer.BadParameter(f"{loglevel!r} is none of {', '.join(LEVELS)}")
+    sources = _sources(config, base, records, masks)
+    if is_test:
+        _check(sources, as_json=False)
+        return
+    from dnslb_backend.daemon import serve as run  # noqa: PLC0415 -- see the module
+
+    raise typer.Exit(run(sources, loglevel))
+
+
+def check_config(
+    config: ConfigFile = None,
+    base: BaseDirectory = None,
+    records: RecordFiles = None,
+    masks: MaskedFiles = None,
+    as_json: AsJson = False,
+) -> None:
+    """Try a configuration: no database, no network, nothing is started."""
+    _check(_sources(config, base, records, masks), as_json=as_json)
+
+
+def _check(sources: "Sources", *, as_json: bool) -> None:
+    """Say what is wrong or doubtful. Raises ConfigError unless it was said as JSON."""
+    from dnslb_backend.config import load  # noqa: PLC0415 -- see the module
+
+    try:
+        loaded = load(sources)
+    except ConfigError as error:
+        if not as_json:
+            raise
+        found = [{"file": p.file, "path": p.path, "message": p.message} for p in error.problems]
+        print_json({"ok": False, "problems": found, "warnings": []})
+        raise typer.Exit(Exit.BAD_CONFIG) from error
+    warnings = list(map(str, loaded.warnings))
+    if as_json:
+        print_json({"ok": True, "problems": [], "warnings": warnings})
+        return
+    complain(*(f"warning: {warning}" for warning in warnings))
+    plan = loaded.plan
+    out().print(f"{sources.main}: {len(plan.records)} records in {len(plan.zones)} zones, fine.")
+
+
+def _sources(
+    config: Path | None,
+    base: Path | None,
+    records: list[Path] | None,
+    masks: list[Path] | None,
+) -> "Sources":
+    from dnslb_backend.config.files import Sources  # noqa: PLC0415 -- see the module
+
+    main = config or DEFAULT_FILE
+    return Sources(main, base, tuple(records or ()), tuple(masks or ()))

@@ -1,0 +1,108 @@
+"""`status` and `reload`: what a running daemon shows, and reading its configuration again."""
+
+import json
+import threading
+from typing import Annotated, Any, Never
+
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from dnslb_backend.cli.client import Client
+from dnslb_backend.cli.exits import Exit
+from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile, TokenFile
+from dnslb_backend.cli.screen import complain, out, print_json, print_json_text
+from dnslb_backend.cli.status_table import status_lines
+from dnslb_backend.cli.whereabouts import find_daemon
+from dnslb_backend.errors import ControlError
+
+PATH = "/api/v1/status"
+WATCH_INTERVAL = 2.0
+"""Seconds between two looks."""
+
+
+def status(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Only this name, or a glob; default: all")
+    ] = "",
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it anew until Ctrl-C")] = False,
+    admin: AdminUrl = None,
+    token_file: TokenFile = None,
+) -> None:
+    """Show every member: its health, and whether it is served."""
+    client = Client(find_daemon(config, admin, token_file))
+    if watch:
+        _watch(client, name, as_json=as_json)
+    _show(client, name, as_json=as_json)
+
+
+def reload(
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+    admin: AdminUrl = None,
+    token_file: TokenFile = None,
+) -> None:
+    """Have the daemon read its configuration again, all or nothing."""
+    report = Client(find_daemon(config, admin, token_file)).post("/api/v1/reload")
+    if as_json:
+        print_json(report)
+        return
+    out().print(
+        f"Reloaded: {report['records']} records, {report['changed']} new or changed, "
+        f"{report['removed']} gone."
+    )
+    complain(*(f"warning: {warning}" for warning in report["warnings"]))
+
+
+def _show(client: Client, name: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json_text(client.get_text(PATH, name=name))
+        return
+    report = client.get(PATH, name=name)
+    console = out()
+    console.print(_page(report, console.width), soft_wrap=True)
+    if name and not report["records"]:
+        complain(f"there is no balanced record {name!r}")
+        raise typer.Exit(Exit.FAILED)
+
+
+def _watch(client: Client, name: str, *, as_json: bool) -> Never:
+    """Show the status anew until Ctrl-C; a daemon that goes away is waited for."""
+    console = out()
+    report = client.get(PATH, name=name)
+    if as_json or not console.is_terminal:
+        while True:
+            _print_again(console, report, as_json=as_json)
+            report = _look_again(client, name)
+    with Live(console=console, screen=True, auto_refresh=False) as live:
+        while True:
+            live.update(_page(report, console.width), refresh=True)
+            report = _look_again(client, name)
+
+
+def _look_again(client: Client, name: str) -> dict[str, Any]:
+    """The status after a pause, however many it takes until there is one."""
+    while True:
+        threading.Event().wait(WATCH_INTERVAL)
+        try:
+            report: dict[str, Any] = client.get(PATH, name=name)
+        except ControlError as error:
+            complain(str(error))
+        else:
+            return report
+
+
+def _print_again(console: Console, report: dict[str, Any], *, as_json: bool) -> None:
+    """A status for a pipe: JSON one a line, the table with an empty line behind it."""
+    if as_json:
+        console.file.write(json.dumps(report) + "\n")
+    else:
+        console.print(_page(report, console.width), soft_wrap=True, end="\n\n")
+    console.file.flush()
+
+
+def _page(report: dict[str, Any], width: int) -> Text:
+    return Text("\n").join(status_lines(report, width))

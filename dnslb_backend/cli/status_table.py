@@ -1,0 +1,129 @@
+"""The status as a table for people: a headline a record, a line a member, 80 columns.
+
+    www.lb.example A: 1 of 2 served, ttl 5 s
+      10.0.0.1         UP         served  prio 2  3m   200 OK
+      10.0.0.2         DOWN       -       prio -  12s  timed out after 2 s
+
+Lines are put together here, because laying out ten thousand of them in one table of rich takes
+seconds. The width of a column is that of the whole table, so that the eye can follow it.
+"""
+
+import textwrap
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from rich.text import Text
+
+HEALTH_STYLES = {"UP": "green", "DOWN": "red", "UNKNOWN": "yellow"}
+DECISION_WORDS = {
+    "pending": "not decided yet",
+    "fallback": "FALLBACK",
+    "all": "ALL ARE DOWN, all are served",
+    "last": "ALL ARE DOWN, the last good ones are served",
+    "nodata": "NOBODY SERVES, answers are empty",
+    "fault": "NOBODY SERVES, lookups fail",
+}
+NARROWEST_REASON = 16
+HEALTH_WIDTH = 15
+
+Row = dict[str, Any]
+
+
+def status_lines(status: dict[str, Any], width: int) -> Iterator[Text]:
+    """The lines of a status as /api/v1/status gives it."""
+    now = datetime.fromisoformat(status["time"])
+    yield _node_line(status, now)
+    members: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
+    for member in status["members"]:
+        members[_key(member)].append(member)
+    widest = max((len(member["content"]) for member in status["members"]), default=0)
+    widest = min(widest, 39)
+    for record in status["records"]:
+        rows = members[_key(record)]
+        yield Text()
+        yield from _record_lines(record, rows, width)
+        for row in rows:
+            yield from _member_lines(row, now, widest, width)
+
+
+def age(since: datetime, now: datetime) -> str:
+    """How long ago, in the two largest units at most: `12s`, `3m`, `2h05m`, `4d`."""
+    seconds = max(int((now - since).total_seconds()), 0)
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
+    if days >= 2:
+        return f"{days}d"
+    if hours:
+        return f"{hours}h{minutes % 60:02d}m"
+    return f"{minutes}m" if minutes else f"{seconds}s"
+
+
+def _key(row: Row) -> tuple[str, str, str]:
+    return (row["zone"], row["name"], row["type"])
+
+
+def _node_line(status: dict[str, Any], now: datetime) -> Text:
+    uptime = age(datetime.fromisoformat(status["started"]), now)
+    ready = ("ready", "green") if status["ready"] else ("not ready", "bold yellow")
+    return Text.assemble(
+        (status["node"], "bold"), f"  dnslb-backend {status['version']}, up {uptime}, ", ready
+    )
+
+
+def _record_lines(record: Row, rows: list[Row], width: int) -> Iterator[Text]:
+    served = sum(row["served"] for row in rows)
+    facts = [f"{served} of {len(rows)} served"]
+    style = ""
+    if word := DECISION_WORDS.get(record["decision"]):
+        facts.insert(0, word)
+        style = "bold yellow" if record["decision"] == "pending" else "bold red"
+    if record["held"]:
+        facts.append("a change waits for the round to end")
+    facts.append(f"ttl {record['ttl']} s")
+    head = f"{record['name']} {record['type']}: "
+    for index, line in enumerate(textwrap.wrap(head + ", ".join(facts), width)):
+        text = Text(line, style=style)
+        if index == 0:
+            text.stylize("bold", 0, len(head))
+        yield text
+    for host in record["hosts"]:
+        if host["overdue"] or (host["resolution"] in ("failed", "nxdomain")):
+            said = f"{host['host']} does not resolve: {host['text'] or host['resolution']}"
+            yield from _wrapped(said, "  ", width, "yellow")
+
+
+def _member_lines(row: Row, now: datetime, widest: int, width: int) -> Iterator[Text]:
+    priority = "-" if row["priority"] is None else str(row["priority"])
+    since = age(datetime.fromisoformat(row["since"]), now) if row["since"] else "-"
+    content = row["content"]
+    head = Text.assemble("  ", (f"{content:<{widest}} ", "" if row["served"] else "dim"))
+    head.append(f"{_health(row):<{HEALTH_WIDTH}} ", HEALTH_STYLES[row["effective"]])
+    head.append(f"{'served' if row['served'] else '-':<6} ", "green" if row["served"] else "dim")
+    head.append(f"p{priority:<3} {since:>6} ")
+    room = width - head.cell_len
+    if room < NARROWEST_REASON:
+        yield head
+        yield from _wrapped(row["reason"], " " * 6, width, "")
+        return
+    first, *rest = textwrap.wrap(row["reason"], room) or [""]
+    head.append(first)
+    head.rstrip()
+    yield head
+    yield from (Text(" " * (width - room) + line) for line in rest)
+
+
+def _health(row: Row) -> str:
+    """What was measured; what an operator made of it behind an arrow."""
+    measured: str = row["health"]
+    if row["stale"]:
+        measured = "stale"
+    if row["override"] is None:
+        return measured
+    action: str = row["override"]["action"]
+    return f"{measured}>{action}"
+
+
+def _wrapped(text: str, indent: str, width: int, style: str) -> Iterator[Text]:
+    for line in textwrap.wrap(text, width - len(indent)):
+        yield Text(indent + line, style=style)

@@ -1,0 +1,106 @@
+"""A node as operators see it: a real health map and snapshot, told of rounds by the test."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+from dnslb_backend.admin.auth import load_access
+from dnslb_backend.admin.control import Detail, ReloadReport
+from dnslb_backend.admin.server import AdminServer
+from dnslb_backend.admin.settings import AdminSettings
+from dnslb_backend.core.decision import Decision
+from dnslb_backend.core.healthmap import HealthMap
+from dnslb_backend.core.instants import Instant
+from dnslb_backend.core.layout import lay_out
+from dnslb_backend.core.records import Record, RecordKey
+from dnslb_backend.core.results import Result, failed, passed
+from dnslb_backend.core.snapshot import Snapshot, build_snapshot
+from dnslb_backend.core.zones import Row
+from tests.core.building import Driver, at, plan, record
+
+READ_TOKEN = "read-0123456789abcdef"
+OPERATE_TOKEN = "operate-0123456789abcdef"
+TOKENS = f"""\
+# ROLE TOKEN NAME
+read    {READ_TOKEN} prometheus
+
+operate {OPERATE_TOKEN} night-shift
+"""
+
+OK = passed("200 OK")
+BROKEN = failed(-6, "503 Service Unavailable")
+
+
+class Node(Driver):
+    """Satisfies admin.control.Control. `reloads` is what the next reloads do, the last for ever."""
+
+    def __init__(self, *records: Record) -> None:
+        super().__init__(*(records or (record("10.0.0.1@2", "10.0.0.2@2", "10.0.0.3@1"),)))
+        self.reloads: list[ReloadReport | Exception] = [ReloadReport(1, 0, 0)]
+        self.reloaded = 0
+        self.parts: dict[str, Detail] = {}
+
+    @property
+    def node(self) -> str:
+        return "ns1"
+
+    @property
+    def version(self) -> str:
+        return "1.2.3"
+
+    @property
+    def started(self) -> float:
+        return at(0).wall
+
+    @property
+    def details(self) -> Mapping[str, Detail]:
+        return self.parts
+
+    def now(self) -> Instant:
+        return at(self.clock)
+
+    def snapshot(self) -> Snapshot:
+        records = [state.record for state in self.map.records.values()]
+        built, _ = build_snapshot(lay_out(plan(*records)), self._decision, render, at(0).wall)
+        return built
+
+    async def reload(self) -> ReloadReport:
+        self.reloaded += 1
+        does = self.reloads.pop(0) if len(self.reloads) > 1 else self.reloads[0]
+        await asyncio.sleep(0)  # noqa: TID251 - others have their turn, as in a real reload
+        if isinstance(does, Exception):
+            raise does
+        return does
+
+    def settle(self, results: dict[str, Result] | None = None) -> None:
+        """A first round of the first record, with everybody well unless said otherwise."""
+        key, state = next(iter(self.map.records.items()))
+        addresses = [member.address for member in state.members]
+        self.round(results or dict.fromkeys(addresses, OK), key)
+
+    def _decision(self, key: RecordKey) -> Decision:
+        return self.map.records[key].decision
+
+
+def is_control(node: Node) -> HealthMap:
+    """For mypy: a Node is what the admin edge asks for."""
+    server = AdminServer(AdminSettings(listen=""), load_access(AdminSettings()), node)
+    assert server.port is None
+    return node.map
+
+
+def render(rows: Sequence[Row], zone_id: int) -> bytes:
+    return json.dumps([zone_id, *rows]).encode()
+
+
+@asynccontextmanager
+async def serving(node: Node, settings: AdminSettings) -> AsyncIterator[str]:
+    """Serve `node` on a free port; gives the base URL."""
+    access = await asyncio.to_thread(load_access, settings)
+    server = AdminServer(settings, access, node)
+    await server.start()
+    try:
+        yield f"http://127.0.0.1:{server.port}"
+    finally:
+        await server.stop()

@@ -1,0 +1,98 @@
+"""The listener: opening, moving and closing."""
+
+import asyncio
+import socket
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from dnslb_backend.admin.auth import load_access
+from dnslb_backend.admin.server import AdminServer
+from dnslb_backend.admin.settings import AdminSettings
+from tests.admin.node import READ_TOKEN, Node
+
+
+async def status_of(port: int | None, **headers: str) -> int:
+    async with (
+        aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
+        session.get("/api/v1/status", headers=headers) as response,
+    ):
+        return response.status
+
+
+async def test_an_empty_address_opens_nothing(node: Node) -> None:
+    settings = AdminSettings(listen="")
+    server = AdminServer(settings, load_access(settings), node)
+    await server.start()
+    assert server.port is None
+    await server.stop()
+
+
+async def test_an_address_in_use_is_an_error(node: Node) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        settings = AdminSettings(listen=f"127.0.0.1:{taken.getsockname()[1]}")
+        server = AdminServer(settings, load_access(settings), node)
+        with pytest.raises(OSError, match="in use"):
+            await server.start()
+        await server.stop()
+
+
+async def test_new_tokens_need_no_new_listener(node: Node, token_file: Path) -> None:
+    strict = AdminSettings(listen="127.0.0.1:0", allow=())
+    server = AdminServer(strict, load_access(strict), node)
+    await server.start()
+    port = server.port
+    assert await status_of(port, Authorization=f"Bearer {READ_TOKEN}") == 401
+    named = AdminSettings(listen="127.0.0.1:0", allow=(), token_file=token_file)
+    await server.reconfigure(named, await asyncio.to_thread(load_access, named))
+    assert server.port == port
+    assert await status_of(port, Authorization=f"Bearer {READ_TOKEN}") == 200
+    await server.stop()
+
+
+async def test_another_address_is_moved_to_and_the_old_one_closed(node: Node) -> None:
+    settings = AdminSettings(listen="127.0.0.1:0")
+    access = load_access(settings)
+    server = AdminServer(settings, access, node)
+    await server.start()
+    old = server.port
+    await server.reconfigure(AdminSettings(listen="[::]:0"), access)
+    assert server.port != old
+    assert await status_of(server.port) == 200
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await status_of(old)
+    await server.reconfigure(AdminSettings(listen=""), access)
+    assert server.port is None
+    await server.stop()
+
+
+async def test_a_move_that_fails_changes_nothing(node: Node) -> None:
+    settings = AdminSettings(listen="127.0.0.1:0")
+    access = load_access(settings)
+    server = AdminServer(settings, access, node)
+    await server.start()
+    port = server.port
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        wanted = AdminSettings(listen=f"127.0.0.1:{taken.getsockname()[1]}", allow=())
+        with pytest.raises(OSError, match="in use"):
+            await server.reconfigure(wanted, load_access(wanted))
+    assert server.port == port
+    assert await status_of(port) == 200
+    await server.stop()
+
+
+async def test_an_idle_connection_does_not_hold_up_the_end(node: Node) -> None:
+    settings = AdminSettings(listen="127.0.0.1:0")
+    server = AdminServer(settings, load_access(settings), node)
+    await server.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    async with asyncio.timeout(1):
+        await server.stop()
+        assert await reader.read() == b""
+    writer.close()
+    await server.stop()
