@@ -3,15 +3,29 @@
 from typing import Any
 
 from dnslb_backend.checkers.check import Check
+from dnslb_backend.checkers.kinds.dns import DnsCheck
 from dnslb_backend.checkers.kinds.exec import ExecCheck
+from dnslb_backend.checkers.kinds.file import FileCheck
 from dnslb_backend.checkers.kinds.http import HttpCheck
+from dnslb_backend.checkers.kinds.icmp import IcmpCheck
+from dnslb_backend.checkers.kinds.mariadb import MariadbCheck
+from dnslb_backend.checkers.kinds.push import PushCheck
+from dnslb_backend.checkers.kinds.static import StaticCheck
 from dnslb_backend.checkers.kinds.tcp import TcpCheck
+from dnslb_backend.checkers.kinds.tls import TlsCheck
 
 KINDS: dict[str, type[Check]] = {
+    "dns": DnsCheck,
     "exec": ExecCheck,
+    "file": FileCheck,
     "http": HttpCheck,
     "https": HttpCheck,
+    "icmp": IcmpCheck,
+    "mariadb": MariadbCheck,
+    "push": PushCheck,
+    "static": StaticCheck,
     "tcp": TcpCheck,
+    "tls": TlsCheck,
 }
 
 

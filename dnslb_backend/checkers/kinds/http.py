@@ -1,6 +1,7 @@
 """`http` and `https`: one request, judged by its status and, if wanted, by what it brings."""
 
 import base64
+import ssl
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -13,8 +14,8 @@ from dnslb_backend.checkers.failures import TargetError
 from dnslb_backend.checkers.parameters import Path, Regexp
 from dnslb_backend.checkers.reading import Output, ReadableCheck, Scalar, json_at
 from dnslb_backend.checkers.secret import reveal
+from dnslb_backend.checkers.secure import SecureCheck
 from dnslb_backend.checkers.texts import one_line
-from dnslb_backend.checkers.tls_contexts import TlsSettings
 from dnslb_backend.checkers.tools import Tools
 from dnslb_backend.checkers.web import WebReply, WebRequest
 from dnslb_backend.checkers.web_parameters import (
@@ -30,10 +31,9 @@ from dnslb_backend.core.results import Code, Result, failed
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
-TLS_KEYS = frozenset({"sni", "verify", "ca_file", "client_cert", "client_key"})
 
 
-class HttpCheck(ReadableCheck):
+class HttpCheck(ReadableCheck, SecureCheck):
     """Asks the endpoint's address, whatever host the URL names; that name goes into Host and SNI.
 
     | what happens | result |
@@ -63,11 +63,6 @@ class HttpCheck(ReadableCheck):
     password_file: Path = ""
     token: SecretStr | None = None
     token_file: Path = ""
-    sni: str = ""
-    verify: bool = True
-    ca_file: Path = ""
-    client_cert: Path = ""
-    client_key: Path = ""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -79,10 +74,7 @@ class HttpCheck(ReadableCheck):
         secure = self.url.startswith("https:")
         if self.type == "https" and not secure:
             yield "type https needs a URL that begins with https:"
-        if not secure and not self.redirects and (keys := TLS_KEYS & self.model_fields_set):
-            yield f"{', '.join(sorted(keys))}: only for https"
-        if self.client_key and not self.client_cert:
-            yield "client_key needs client_cert"
+        yield from self.problems_of_tls(used=self._may_need_tls)
         if bool(self.json_path) != (self.json_value is not None):
             yield "json_path and json_value need each other"
         if self.method == "HEAD" and self._wants_body:
@@ -102,14 +94,19 @@ class HttpCheck(ReadableCheck):
             yield "user: must not contain a colon"
 
     @property
+    def _may_need_tls(self) -> bool:
+        return self.url.startswith("https:") or self.redirects > 0
+
+    @property
     def _wants_body(self) -> bool:
         readings = (reading for reading in (self.priority, self.weight) if reading is not None)
         return bool(self.body or self.json_path) or any(not each.header for each in readings)
 
     async def ask(self, endpoint: Endpoint, limit: float, tools: Tools) -> Result:
         secrets = await self._secrets(tools)
+        tls = await tools.tls.context(self.tls_settings) if self._may_need_tls else None
         async with within(limit):
-            reply = await self._follow(endpoint, secrets, tools)
+            reply = await self._follow(endpoint, secrets, tls, tools)
         return await self._judge_reply(reply, tools)
 
     def describe(self, endpoint: Endpoint) -> str:
@@ -120,7 +117,8 @@ class HttpCheck(ReadableCheck):
             f"{self.method} {request.url.with_query(None)}{'?..' if url.raw_query_string else ''}"
         )
         host = request.headers["Host"]
-        return shown if host == request.url.authority else f"{shown} (Host: {host})"
+        implied = authority(endpoint.address, request.url.port, url.scheme)
+        return shown if host == implied else f"{shown} (Host: {host})"
 
     async def _secrets(self, tools: Tools) -> dict[str, str]:
         """The headers that only the origin of `url` may see."""
@@ -133,12 +131,14 @@ class HttpCheck(ReadableCheck):
             headers["Authorization"] = f"Bearer {token}"
         return headers
 
-    async def _follow(self, endpoint: Endpoint, secrets: dict[str, str], tools: Tools) -> WebReply:
+    async def _follow(
+        self, endpoint: Endpoint, secrets: dict[str, str], tls: ssl.SSLContext | None, tools: Tools
+    ) -> WebReply:
         """The reply to the request, or to the last redirect; all are asked at the endpoint."""
         home = url = parsed_url(self.url, endpoint.address)
         for _ in range(self.redirects + 1):
             at_home = url.origin() == home.origin()
-            reply = await tools.web.ask(self._request(url, endpoint, at_home, secrets, tools))
+            reply = await tools.web.ask(self._request(url, endpoint, at_home, secrets, tls))
             location = reply.headers.get("location")
             if not self.redirects or reply.code not in REDIRECTS or location is None:
                 return reply
@@ -151,7 +151,7 @@ class HttpCheck(ReadableCheck):
         endpoint: Endpoint,
         at_home: bool,
         secrets: dict[str, str],
-        tools: Tools | None,
+        tls: ssl.SSLContext | None,
     ) -> WebRequest:
         name = url.host or endpoint.address
         port = endpoint.port if at_home and endpoint.port else url.port
@@ -169,13 +169,9 @@ class HttpCheck(ReadableCheck):
             url.with_host(endpoint.address).with_port(port),
             headers,
             server_name=(self.sni if at_home and self.sni else name) if secure else None,
-            tls=tools.tls.context(self._tls) if tools is not None and secure else None,
+            tls=tls if secure else None,
             body_wanted=self._wants_body,
         )
-
-    @property
-    def _tls(self) -> TlsSettings:
-        return TlsSettings(self.verify, self.ca_file, self.client_cert, self.client_key)
 
     async def _judge_reply(self, reply: WebReply, tools: Tools) -> Result:
         text = one_line(f"{reply.code} {reply.reason}")

@@ -1,0 +1,55 @@
+"""`push`: the target reports itself; this looks at what it said last, and how long ago."""
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from dnslb_backend.checkers.check import Endpoint
+from dnslb_backend.checkers.parameters import Path
+from dnslb_backend.checkers.reading import Output, ReadableCheck
+from dnslb_backend.checkers.secret import reveal
+from dnslb_backend.checkers.texts import one_line
+from dnslb_backend.checkers.tools import Tools
+from dnslb_backend.core.results import Code, Result, failed, fault
+
+
+class PushCheck(ReadableCheck):
+    """Judges the last report of the target with this token.
+
+    | what is known | result |
+    |---|---|
+    | nothing since this check began, less than `max_silence` seconds ago | error -3 |
+    | no word for more than `max_silence` seconds | fail -2 |
+    | it said that it is down | fail -6 |
+    | it said that it is up | pass |
+    """
+
+    keeps_time: ClassVar[bool] = True
+
+    type: Literal["push"] = "push"
+    token: SecretStr | None = None
+    token_file: Path = ""
+    max_silence: Annotated[float, Field(gt=0)]
+
+    @model_validator(mode="after")
+    def _has_one_token(self) -> Self:
+        if (self.token is not None) == bool(self.token_file):
+            raise ValueError("needs either token or token_file")
+        if self.token is not None and not self.token.get_secret_value():
+            raise ValueError("token: must not be empty")
+        return self
+
+    async def ask(self, endpoint: Endpoint, limit: float, tools: Tools) -> Result:
+        token = await reveal(self.token, self.token_file, tools.errands)
+        report, age = tools.board.last(token, endpoint.address)
+        if age > self.max_silence:
+            return failed(Code.TIMEOUT, f"silent for {age:.0f} s")
+        if report.at is None:
+            return fault("has not reported yet")
+        text = one_line(report.text)
+        if not report.up:
+            return failed(Code.STATUS, f"reported down: {text}" if text else "reported down")
+        return await self.judge(Output(report.text), tools, expect="", text=text)
+
+    def describe(self, endpoint: Endpoint) -> str:
+        return f"report of {endpoint.address} at least every {self.max_silence:g} s"

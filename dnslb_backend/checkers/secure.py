@@ -1,0 +1,31 @@
+"""The parameters of checks that speak TLS."""
+
+from collections.abc import Iterator
+
+from dnslb_backend.checkers.check import Check
+from dnslb_backend.checkers.parameters import Path
+from dnslb_backend.checkers.tls_contexts import TlsSettings
+
+TLS_KEYS = ("sni", "verify", "ca_file", "client_cert", "client_key")
+
+
+class SecureCheck(Check):
+    """A check that may speak TLS; `sni` is the name asked for, and verified in the certificate."""
+
+    sni: str = ""
+    verify: bool = True
+    ca_file: Path = ""
+    client_cert: Path = ""
+    client_key: Path = ""
+
+    @property
+    def tls_settings(self) -> TlsSettings:
+        return TlsSettings(self.verify, self.ca_file, self.client_cert, self.client_key)
+
+    def problems_of_tls(self, *, used: bool) -> Iterator[str]:
+        """What does not fit together; `used` is false when this check speaks no TLS."""
+        given = [key for key in TLS_KEYS if key in self.model_fields_set]
+        if given and not used:
+            yield f"{', '.join(given)}: this check speaks no TLS"
+        if self.client_key and not self.client_cert:
+            yield "client_key needs client_cert"
