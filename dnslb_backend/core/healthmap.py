@@ -8,7 +8,7 @@ A result counts when it arrives, except that a change that would leave a name wi
 member waits until every target of that record's round has answered or timed out.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from dnslb_backend.core.decision import PENDING, Decision, Kind, decide
@@ -53,6 +53,20 @@ class RecordState:
     is_ready: bool = False
     is_held: bool = False
     """A change that would leave nobody serving waits for the round to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What an earlier run knew of one record. `targets` are by content, in order of the checks.
+
+    `decision` is PENDING where it is too old to be given as an answer.
+    """
+
+    hosts: Mapping[str, HostState]
+    targets: Mapping[str, tuple[TargetState, ...]]
+    rows: tuple[MemberStatus, ...]
+    decision: Decision
+    last_good: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +161,25 @@ class HealthMap:
             self._decide(key, at)
         return changed
 
+    def restore(
+        self, pasts: Mapping[RecordKey, Past], overrides: Iterable[Override], at: Instant
+    ) -> frozenset[RecordKey]:
+        """Put back what an earlier run knew, before any round; return the records it answers.
+
+        Those are ready, and as over a change of the configuration, what would leave nobody
+        serving waits for the first round to end.
+        """
+        self._overrides = tuple(overrides)
+        for key in self.records:
+            if key in pasts:
+                self._restore(key, pasts[key])
+            self._touched.add(key)
+            self._decide(key, at)
+            state = self.records[key]
+            if state.decision.is_fault:
+                state.is_ready, state.decision = False, PENDING
+        return frozenset(key for key, state in self.records.items() if state.is_ready)
+
     def open_round(self, key: RecordKey) -> None:
         """A round of this record begins: resolving first, then its probes."""
         self.records[key].is_round_open = True
@@ -222,6 +255,17 @@ class HealthMap:
 
     # -- inside -------------------------------------------------------------------------
 
+    def _restore(self, key: RecordKey, past: Past) -> None:
+        state = self.records[key]
+        names = state.record.host_names()
+        state.hosts = {name: past.hosts[name] for name in names if name in past.hosts}
+        state.rows, state.last_good = past.rows, past.last_good
+        state.decision = past.decision
+        state.is_ready = not past.decision.is_fault
+        state.is_round_open = True
+        self._rebuild_members(key, past.targets)
+        self._answers.add(key)
+
     def _grow_stale(self, target: TargetKey, at: Instant) -> None:
         state = self._targets.get(target)
         if state is None or state.stale or state.standing is Health.UNKNOWN:
@@ -231,7 +275,7 @@ class HealthMap:
             self._decide(key, at)
 
     def _rebuild_members(
-        self, key: RecordKey, carried: dict[str, tuple[TargetState, ...]] | None = None
+        self, key: RecordKey, carried: Mapping[str, tuple[TargetState, ...]] | None = None
     ) -> None:
         state = self.records[key]
         before = state.members

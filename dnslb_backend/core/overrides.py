@@ -66,3 +66,9 @@ def ruling(overrides: Iterable[Override], name: str, address: str, host: str) ->
             order.id,
         ),
     )
+
+
+def next_expiry(overrides: Iterable[Override], wall: float) -> float | None:
+    """The Unix time at which the next order that still lives will end; None where none will."""
+    ends = (order.expires for order in overrides if order.is_live(wall))
+    return min((end for end in ends if end is not None), default=None)

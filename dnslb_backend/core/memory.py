@@ -1,0 +1,215 @@
+"""What is remembered of the health map, so that a later run goes on where this one ended.
+
+Two clocks are in play. Wall times are remembered, since a monotonic clock means nothing to
+another run; but the wall clock may have been set meanwhile. `Memory.elapsed` is how much time
+has really passed, where somebody knows. Where nobody does, the wall clock is believed, and what
+lies further than max_age in its past or in its future counts as unknown.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from dnslb_backend.core.decision import PENDING, Decision, Kind
+from dnslb_backend.core.health import UNHEARD, Health, TargetState, combine
+from dnslb_backend.core.healthmap import HealthMap, Past, RecordState
+from dnslb_backend.core.hosts import HostState
+from dnslb_backend.core.instants import Instant
+from dnslb_backend.core.members import Member, MemberStatus
+from dnslb_backend.core.overrides import Action, Override
+from dnslb_backend.core.records import RecordKey
+from dnslb_backend.core.resolutions import Resolution
+from dnslb_backend.core.transitions import reason
+
+
+@dataclass(frozen=True, slots=True)
+class HostMemory:
+    """What the resolver had said of one host name; `resolved` is Unix time."""
+
+    host: str
+    addresses: tuple[str, ...]
+    resolved: float | None
+    is_answered: bool
+    last: Resolution | None
+
+
+@dataclass(frozen=True, slots=True)
+class MemberMemory:
+    """One row of a record's table.
+
+    `shown` is what all checks together said, `states` what each said, in the order of the
+    record's checks; empty for an address that is served unchecked.
+    """
+
+    content: str
+    address: str
+    host: str
+    effective: Health
+    priority: int | None
+    weight: int
+    is_served: bool
+    is_fallback: bool
+    action: Action | None
+    reason: str
+    shown: TargetState
+    states: tuple[TargetState, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordMemory:
+    """One balanced record: its answer, and what led to it."""
+
+    key: RecordKey
+    ttl: int
+    kind: Kind
+    threshold: int | None
+    last_good: tuple[str, ...]
+    hosts: tuple[HostMemory, ...]
+    members: tuple[MemberMemory, ...]
+
+    @property
+    def decision(self) -> Decision:
+        served = sorted(member.content for member in self.members if member.is_served)
+        return Decision(self.kind, tuple(served), self.threshold)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Everything that is remembered. `taken` is the Unix time of the last sign of life.
+
+    `elapsed` is how many seconds have passed since, by a clock that never jumps; None where no
+    such clock spans the time between.
+    """
+
+    records: Mapping[RecordKey, RecordMemory] = field(default_factory=dict)
+    serials: Mapping[str, int] = field(default_factory=dict)
+    overrides: tuple[Override, ...] = ()
+    taken: float | None = None
+    elapsed: float | None = None
+
+    def wall(self, at: Instant) -> float:
+        """What the wall clock of the memory's own time would show now."""
+        if self.taken is None or self.elapsed is None:
+            return at.wall
+        return self.taken + self.elapsed
+
+
+NOTHING = Memory()
+
+
+def remember(health: HealthMap, serials: Mapping[str, int], at: Instant) -> Memory:
+    """All that a later run needs. The wall clock and the truth agree at this moment."""
+    records = {key: remember_record(state, health, at) for key, state in health.records.items()}
+    return Memory(records, dict(serials), health.overrides, taken=at.wall, elapsed=0.0)
+
+
+def remember_record(state: RecordState, health: HealthMap, at: Instant) -> RecordMemory:
+    """The part of one record."""
+    return RecordMemory(
+        key=state.record.key,
+        ttl=state.record.ttl,
+        kind=state.decision.kind,
+        threshold=state.decision.threshold,
+        last_good=state.last_good,
+        hosts=tuple(_remember_host(name, host, at) for name, host in state.hosts.items()),
+        members=tuple(_remember_member(row, state, health) for row in state.rows),
+    )
+
+
+def _remember_host(name: str, host: HostState, at: Instant) -> HostMemory:
+    resolved = None if host.resolved is None else at.wall - (at.mono - host.resolved)
+    return HostMemory(name, host.addresses, resolved, host.is_answered, host.last)
+
+
+def _remember_member(row: MemberStatus, state: RecordState, health: HealthMap) -> MemberMemory:
+    """A row as it reads now: its own copy of the state is as old as the last decision."""
+    states = tuple(health.target(target) for target in row.member.targets)
+    shown = combine(list(states), state.record.require) if states else row.state
+    now = replace(row, state=shown)
+    return MemberMemory(
+        content=row.member.content,
+        address=row.member.address,
+        host=row.member.host,
+        effective=row.effective,
+        priority=row.priority,
+        weight=row.weight,
+        is_served=row.is_served,
+        is_fallback=row.is_fallback,
+        action=row.override.action if row.override else None,
+        reason=reason(now, state.decision),
+        shown=shown,
+        states=states,
+    )
+
+
+def recall(health: HealthMap, memory: Memory, at: Instant, max_age: float) -> frozenset[RecordKey]:
+    """Put back what is remembered of the records that `health` has adopted and not yet checked.
+
+    Returns those whose answer is restored; they are ready. Health older than `max_age` seconds
+    counts as UNKNOWN; addresses, the last good answer and overrides have no age.
+    """
+    recollection = _Recollection(memory, at, max_age)
+    pasts = {key: recollection.past(record) for key, record in memory.records.items()}
+    overrides = [order for order in memory.overrides if order.is_live(at.wall)]
+    return health.restore(pasts, overrides, at)
+
+
+class _Recollection:
+    """Translates one memory to the clocks of today."""
+
+    def __init__(self, memory: Memory, at: Instant, max_age: float) -> None:
+        self.at = at
+        self.max_age = max_age
+        self.then = memory.wall(at)
+        self.is_current = self._is_young(memory.taken)
+
+    def past(self, record: RecordMemory) -> Past:
+        return Past(
+            hosts={host.host: self._host(host) for host in record.hosts},
+            targets={
+                member.content: states
+                for member in record.members
+                if (states := tuple(map(self._state, member.states))) != (UNHEARD,) * len(states)
+            },
+            rows=tuple(map(self._row, record.members)),
+            decision=record.decision if self.is_current else PENDING,
+            last_good=record.last_good,
+        )
+
+    def _is_young(self, wall: float | None) -> bool:
+        return wall is not None and abs(self.then - wall) < self.max_age
+
+    def _host(self, host: HostMemory) -> HostState:
+        age = 0.0 if host.resolved is None else max(0.0, self.then - host.resolved)
+        resolved = None if host.resolved is None else self.at.mono - age
+        return HostState(host.addresses, resolved, host.is_answered, host.last)
+
+    def _state(self, state: TargetState) -> TargetState:
+        """As it was, and heard of right now: the checks get their time before it grows stale."""
+        if not self.is_current or not self._is_young(state.last_check):
+            return UNHEARD
+        return self._dated(state)
+
+    def _dated(self, state: TargetState) -> TargetState:
+        return replace(
+            state,
+            heard=self.at.mono,
+            last_check=self._today(state.last_check),
+            last_change=self._today(state.last_change),
+            last_up=self._today(state.last_up),
+        )
+
+    def _today(self, wall: float | None) -> float | None:
+        """A remembered wall time by the clock of today; never in the future."""
+        return None if wall is None else self.at.wall - max(0.0, self.then - wall)
+
+    def _row(self, member: MemberMemory) -> MemberStatus:
+        priority = 0 if member.priority is None else member.priority
+        return MemberStatus(
+            Member(member.content, member.address, member.host, priority, member.weight, ()),
+            self._dated(member.shown),
+            member.effective,
+            member.priority,
+            member.weight,
+            member.is_served,
+            is_fallback=member.is_fallback,
+        )

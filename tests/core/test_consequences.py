@@ -1,0 +1,87 @@
+"""What an order would do, and when it ends."""
+
+import pytest
+
+from dnslb_backend.core.consequences import is_about_something, left_unserved
+from dnslb_backend.core.overrides import Action, Override, next_expiry
+from dnslb_backend.core.records import RecordKey
+from dnslb_backend.core.results import failed, passed
+from tests.core.building import KEY, ZONE, Driver, at, record
+
+A, B, C = "192.0.2.1", "192.0.2.2", "192.0.2.3"
+OTHER = RecordKey(ZONE, f"other.{ZONE}", "A")
+PASS, FAIL = passed(), failed(1, "exit code 1")
+
+
+def order(target: str, action: Action = Action.DRAIN, name: str = "", number: int = 1) -> Override:
+    return Override(str(number), target, action, name=name, created=number)
+
+
+@pytest.fixture
+def driver() -> Driver:
+    driver = Driver(record(A, B), record(A, key=OTHER))
+    driver.round({A: PASS, B: PASS})
+    driver.round({A: PASS}, OTHER)
+    return driver
+
+
+@pytest.mark.parametrize("action", [Action.DRAIN, Action.DOWN])
+def test_the_last_serving_member_is_missed(driver: Driver, action: Action) -> None:
+    assert left_unserved(driver.map, [order(B, action)]) == ()
+    assert left_unserved(driver.map, [order(A, action)]) == (OTHER,)
+    assert left_unserved(driver.map, [order("192.0.2.*", action)]) == (KEY, OTHER)
+    assert left_unserved(driver.map, [order(A, action, KEY.name)]) == ()
+
+
+def test_orders_are_weighed_together(driver: Driver) -> None:
+    orders = [order(B, number=1), order(A, name=KEY.name, number=2)]
+    assert left_unserved(driver.map, orders) == (KEY,)
+    assert left_unserved(driver.map, [*orders, order(B, Action.UP, KEY.name, 3)]) == ()
+
+
+def test_taking_back_an_order_can_leave_nobody(driver: Driver) -> None:
+    driver.round({A: PASS, B: FAIL})
+    holding = [order(B, Action.UP), order(A, name=KEY.name, number=2)]
+    driver.map.set_overrides(holding, at(driver.clock))
+    assert driver.served() == {B}
+    assert left_unserved(driver.map, holding) == ()
+    assert left_unserved(driver.map, holding[1:]) == (KEY,)
+
+
+def test_a_record_that_serves_nobody_has_nobody_to_lose(driver: Driver) -> None:
+    driver.round({A: FAIL, B: FAIL})
+    assert left_unserved(driver.map, [order("*")]) == ()
+
+
+def test_a_member_of_a_lower_tier_is_no_loss_but_a_gain() -> None:
+    driver = Driver(record(f"{A}@2", f"{B}@1"))
+    driver.round({A: PASS, B: PASS})
+    assert driver.served() == {A}
+    assert left_unserved(driver.map, [order(A)]) == ()
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "is_known"),
+    [
+        (A, "", True),
+        ("192.0.2.?", "", True),
+        ("192.0.2.9", "", False),
+        (B, KEY.name, True),
+        (B, OTHER.name, False),
+        ("web.example", "", True),
+        ("web.*", "", True),
+    ],
+)
+def test_an_order_is_about_somebody(target: str, name: str, is_known: bool) -> None:
+    driver = Driver(record(A, B, "web.example"), record(A, key=OTHER))
+    assert is_about_something(driver.map, order(target, name=name)) == is_known
+
+
+def test_the_next_order_to_end() -> None:
+    orders = [
+        Override("1", A, Action.UP, expires=30),
+        Override("2", A, Action.UP, expires=20),
+        Override("3", A, Action.UP),
+    ]
+    assert [next_expiry(orders, wall) for wall in (0, 19.9, 20, 30)] == [20, 20, 30, None]
+    assert next_expiry([], 0) is None
