@@ -49,7 +49,7 @@ app.command("demo")(demo)
 def run() -> None:
     """Run the command that sys.argv names, and end the process."""
     try:
-        app()
+        app(prog_name="dnslb-backend")
     except ConfigError as error:
         complain(*map(str, error.problems))
         sys.exit(Exit.BAD_CONFIG)

@@ -63,6 +63,8 @@ class Client:
             connection.request(method, _base_path(self.where.url) + target, body, headers)
             response = connection.getresponse()
             data = response.read(LARGEST_ANSWER)
+            if response.length:
+                raise http.client.IncompleteRead(data, response.length)
         except (OSError, http.client.HTTPException) as error:
             raise ControlError(self._unreachable(error)) from error
         finally:
@@ -95,13 +97,13 @@ class Client:
             return ControlError(
                 f"{self.where.url} is no dnslb-backend: it answered {status} {media}"
             )
-        faults = problem.get("errors", [])
+        faults = _faults(problem)
         if status == http.client.CONFLICT and faults:
-            raise ConfigError([Problem(fault["field"], "", fault["message"]) for fault in faults])
+            raise ConfigError([Problem(field, "", message) for field, message in faults])
         words = [f"the daemon refused: {problem.get('detail') or problem.get('title')}"]
         if status in (http.client.UNAUTHORIZED, http.client.FORBIDDEN) and self.where.no_token:
             words.append(f"no token was sent: {self.where.no_token}")
-        words += [f"{fault['field']}: {fault['message']}" for fault in faults]
+        words += [f"{field}: {message}" for field, message in faults]
         return AnswerError("\n".join(words), status, problem)
 
 
@@ -114,6 +116,17 @@ def _loaded(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return None
+
+
+def _faults(problem: dict[str, Any]) -> list[tuple[str, str]]:
+    """Field and message of each fault that a problem names."""
+    errors = problem.get("errors")
+    found = errors if isinstance(errors, list) else []
+    return [
+        (str(error.get("field", "")), str(error.get("message", "")))
+        for error in found
+        if isinstance(error, dict)
+    ]
 
 
 def _is_json(text: str) -> bool:

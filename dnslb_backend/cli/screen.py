@@ -5,6 +5,7 @@ otherwise.
 """
 
 import json
+import os
 from typing import Any
 
 from rich.console import Console
@@ -14,14 +15,21 @@ from rich.text import Text
 
 def out() -> Console:
     """The console on stdout as it is now."""
-    return Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
+    return _console()
 
 
 def complain(*lines: str) -> None:
     """Say on stderr what went wrong, a line each, never broken."""
-    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    console = _console(to_stderr=True)
     for line in lines:
-        console.print(Text(line), soft_wrap=True)
+        console.print(Text(visible(line)), soft_wrap=True)
+
+
+def visible(text: str) -> str:
+    """`text` on one line, with whatever would steer a terminal written out as an escape."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def print_json(value: Any) -> None:
@@ -40,3 +48,14 @@ def print_json_text(text: str) -> None:
         console.print(JSON(text), soft_wrap=True)
     else:
         console.file.write(text + "\n")
+
+
+def _console(*, to_stderr: bool = False) -> Console:
+    return Console(
+        stderr=to_stderr,
+        # Bold and dim are no colours to rich; who asks for none wants none of them either.
+        color_system=None if os.environ.get("NO_COLOR") else "auto",
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )

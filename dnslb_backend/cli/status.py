@@ -105,4 +105,8 @@ def _print_again(console: Console, report: dict[str, Any], *, as_json: bool) -> 
 
 
 def _page(report: dict[str, Any], width: int) -> Text:
-    return Text("\n").join(status_lines(report, width))
+    try:
+        return Text("\n").join(status_lines(report, width))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        message = f"the answer cannot be read, is it a daemon of another version? ({error!r})"
+        raise ControlError(message) from error

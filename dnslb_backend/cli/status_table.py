@@ -1,8 +1,8 @@
 """The status as a table for people: a headline a record, a line a member, 80 columns.
 
     www.lb.example A: 1 of 2 served, ttl 5 s
-      10.0.0.1         UP         served  prio 2  3m   200 OK
-      10.0.0.2         DOWN       -       prio -  12s  timed out after 2 s
+      10.0.0.1 UP              served p2       3m 200 OK
+      10.0.0.2 DOWN            -      p-      12s timed out after 2 s
 
 Lines are put together here, because laying out ten thousand of them in one table of rich takes
 seconds. The width of a column is that of the whole table, so that the eye can follow it.
@@ -15,6 +15,8 @@ from datetime import datetime
 from typing import Any
 
 from rich.text import Text
+
+from dnslb_backend.cli.screen import visible
 
 HEALTH_STYLES = {"UP": "green", "DOWN": "red", "UNKNOWN": "yellow"}
 DECISION_WORDS = {
@@ -82,7 +84,7 @@ def _record_lines(record: Row, rows: list[Row], width: int) -> Iterator[Text]:
         facts.append("a change waits for the round to end")
     facts.append(f"ttl {record['ttl']} s")
     head = f"{record['name']} {record['type']}: "
-    for index, line in enumerate(textwrap.wrap(head + ", ".join(facts), width)):
+    for index, line in enumerate(textwrap.wrap(visible(head + ", ".join(facts)), width)):
         text = Text(line, style=style)
         if index == 0:
             text.stylize("bold", 0, len(head))
@@ -96,7 +98,7 @@ def _record_lines(record: Row, rows: list[Row], width: int) -> Iterator[Text]:
 def _member_lines(row: Row, now: datetime, widest: int, width: int) -> Iterator[Text]:
     priority = "-" if row["priority"] is None else str(row["priority"])
     since = age(datetime.fromisoformat(row["since"]), now) if row["since"] else "-"
-    content = row["content"]
+    content, reason = visible(row["content"]), visible(row["reason"])
     head = Text.assemble("  ", (f"{content:<{widest}} ", "" if row["served"] else "dim"))
     head.append(f"{_health(row):<{HEALTH_WIDTH}} ", HEALTH_STYLES[row["effective"]])
     head.append(f"{'served' if row['served'] else '-':<6} ", "green" if row["served"] else "dim")
@@ -104,9 +106,9 @@ def _member_lines(row: Row, now: datetime, widest: int, width: int) -> Iterator[
     room = width - head.cell_len
     if room < NARROWEST_REASON:
         yield head
-        yield from _wrapped(row["reason"], " " * 6, width, "")
+        yield from _wrapped(reason, " " * 6, width, "")
         return
-    first, *rest = textwrap.wrap(row["reason"], room) or [""]
+    first, *rest = textwrap.wrap(reason, room) or [""]
     head.append(first)
     head.rstrip()
     yield head
@@ -125,5 +127,5 @@ def _health(row: Row) -> str:
 
 
 def _wrapped(text: str, indent: str, width: int, style: str) -> Iterator[Text]:
-    for line in textwrap.wrap(text, width - len(indent)):
+    for line in textwrap.wrap(visible(text), width - len(indent)):
         yield Text(indent + line, style=style)

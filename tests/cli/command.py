@@ -1,0 +1,79 @@
+"""Running `dnslb-backend` the way people do: a process, its output, its exit code."""
+
+import asyncio
+import os
+import pty
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
+from dataclasses import dataclass
+
+from dnslb_backend.cli.exits import Exit
+from tests.rigs.waiting import until
+
+PLAIN = {
+    key: value
+    for key, value in os.environ.items()
+    if key not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TERM")
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+def line(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "dnslb_backend", *arguments]
+
+
+async def run(*arguments: str, **environment: str) -> Ended:
+    """Run the command to its end; its output goes to pipes."""
+    process = await asyncio.create_subprocess_exec(
+        *line(*arguments), stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env={**PLAIN, **environment}
+    )
+    out, err = await process.communicate()
+    assert process.returncode is not None
+    assert "Traceback" not in err.decode(), err.decode()
+    return Ended(process.returncode, out.decode(), err.decode())
+
+
+async def run_on_terminal(
+    *arguments: str, enough: str = "", interrupt: bool = False, **environment: str
+) -> str:
+    """What the command writes to a terminal; it is ended once it has written `enough`.
+
+    With `interrupt` by Ctrl-C, which must end it with the code that shells know for that.
+    """
+    ours, theirs = pty.openpty()
+    os.set_blocking(ours, False)
+    settings = {**PLAIN, "TERM": "xterm-256color", "COLUMNS": "80", **environment}
+    process = await asyncio.create_subprocess_exec(
+        *line(*arguments), stdin=theirs, stdout=theirs, stderr=theirs, env=settings
+    )
+    os.close(theirs)
+    written = bytearray()
+
+    def ended() -> bool:
+        try:
+            written.extend(os.read(ours, 65536))
+        except BlockingIOError:
+            pass
+        except OSError:
+            return True
+        return process.returncode is not None or bool(enough and enough in written.decode())
+
+    try:
+        await until(ended, what="the command has written enough")
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGINT if interrupt else signal.SIGTERM)
+        code = await process.wait()
+        ended()
+        os.close(ours)
+    assert not interrupt or code == Exit.INTERRUPTED
+    return written.decode()

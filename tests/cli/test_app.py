@@ -1,0 +1,66 @@
+"""The frame of the command line: help, version, completion, exit codes."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from dnslb_backend import __version__
+from tests.cli.command import run, run_on_terminal
+
+COMMANDS = ["serve", "check-config", "status", "reload", "demo"]
+
+
+async def test_help_names_every_command_and_is_quick() -> None:
+    began = time.perf_counter()
+    ended = await run("--help")
+    took = time.perf_counter() - began
+    assert ended.code == 0
+    for command in COMMANDS:
+        assert f" {command} " in ended.out
+    # 0.2 s on an idle machine; the daemon's libraries alone take 0.6 s.
+    assert took < 2
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_help_of_a_command_fits_80_columns(command: str) -> None:
+    for ended in (await run(command, "--help"), await run(command, "-h")):
+        assert ended.code == 0
+        assert max(map(len, ended.out.splitlines())) <= 80
+
+
+async def test_the_version() -> None:
+    ended = await run("--version")
+    assert (ended.code, ended.out) == (0, f"dnslb-backend {__version__}\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("nonsense",),
+        ("status", "--nonsense"),
+        ("status", "a", "b"),
+        ("serve", "-l", "loud"),
+        ("serve", "-c"),
+        ("demo", "extra"),
+    ],
+)
+async def test_wrong_usage(arguments: tuple[str, ...]) -> None:
+    assert (await run(*arguments)).code == 2
+
+
+async def test_completion_knows_commands_and_switches() -> None:
+    asked = {"_DNSLB_BACKEND_COMPLETE": "complete_bash", "COMP_CWORD": "1"}
+    ended = await run(COMP_WORDS="dnslb-backend s", **asked)
+    assert set(ended.out.split()) == {"serve", "status"}
+    asked["COMP_CWORD"] = "2"
+    ended = await run(COMP_WORDS="dnslb-backend status --", **asked)
+    assert {"--json", "--watch", "--admin", "--token-file"} <= set(ended.out.split())
+
+
+async def test_ctrl_c_gives_no_traceback(config: Path) -> None:
+    out = await run_on_terminal(
+        "status", "--watch", "-c", str(config), enough="10.0.0.1", interrupt=True
+    )
+    assert "Traceback" not in out

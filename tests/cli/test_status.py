@@ -1,0 +1,154 @@
+"""`status`: the table, JSON, and what a terminal changes."""
+
+import asyncio
+from asyncio.subprocess import PIPE
+from pathlib import Path
+
+import pytest
+
+from dnslb_backend.admin.status import StatusReport
+from dnslb_backend.core.overrides import Action, Override
+from dnslb_backend.core.records import RecordKey
+from dnslb_backend.core.resolutions import Resolution, Status
+from dnslb_backend.core.results import failed
+from tests.admin.node import BROKEN, OK, Node
+from tests.cli.command import line, run, run_on_terminal
+from tests.core.building import KEY, ZONE, at, record
+from tests.rigs.ports import free_port
+
+
+async def test_a_line_a_member(config: Path, node: Node) -> None:
+    node.round({"10.0.0.1": OK, "10.0.0.2": BROKEN, "10.0.0.3": OK})
+    node.clock = 3600
+    ended = await run("status", "-c", str(config))
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.splitlines() == [
+        "ns1  dnslb-backend 1.2.3, up 1h00m, ready",
+        "",
+        "www.lb.example A: 1 of 3 served, ttl 5 s",
+        "  10.0.0.1 UP              served p2      59m 200 OK",
+        "  10.0.0.2 DOWN            -      p-      59m 503 Service Unavailable",
+        "  10.0.0.3 UP              -      p1      59m works, but priority 1 is below 2,",
+        "                                              which serves",
+    ]
+
+
+async def test_only_one_name(config: Path, node: Node) -> None:
+    other = RecordKey(ZONE, f"api.{ZONE}", "A")
+    node.adopt(record("10.0.0.1"), record("10.0.0.9", key=other))
+    for name in ("api", "API.lb.example", "a*"):
+        ended = await run("status", name, "-c", str(config))
+        assert ended.code == 0
+        assert "10.0.0.9" in ended.out
+        assert "10.0.0.1 " not in ended.out
+
+
+async def test_an_unknown_name_is_a_failure(config: Path) -> None:
+    ended = await run("status", "nope", "-c", str(config))
+    assert ended.code == 1
+    assert "no balanced record 'nope'" in ended.err
+
+
+async def test_json_is_what_the_daemon_said(config: Path) -> None:
+    ended = await run("status", "--json", "-c", str(config))
+    assert (ended.code, ended.err) == (0, "")
+    assert StatusReport.model_validate_json(ended.out).node == "ns1"
+
+
+LONG = RecordKey(ZONE, f"{'a-rather-long-label.' * 5}{ZONE}", "AAAA")
+SIX = "2001:db8:1234:5678:9abc:def0:1234:5678"
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+async def test_nothing_is_wider_than_80_columns_and_nothing_is_cut(
+    config: Path, node: Node, terminal: bool
+) -> None:
+    node.adopt(record(SIX, "10.0.0.1@-100000", key=LONG))
+    node.round({SIX: failed(7, "word " * 40 + "last-word"), "10.0.0.1": OK}, LONG)
+    order = Override("1", SIX, Action.DRAIN, reason="a reason " * 20 + "the-end", created=1.0)
+    node.map.set_overrides([order], at(5))
+    if terminal:
+        out = await run_on_terminal("status", "-c", str(config), NO_COLOR="1")
+    else:
+        out = (await run("status", "-c", str(config))).out
+    lines = out.splitlines()
+    assert max(map(len, lines)) <= 80
+    for text in (SIX, "the-end", "DOWN>drain", "p-100000"):
+        assert text in out
+    assert LONG.name in out.replace("\r", "").replace("\n", "")
+
+
+async def test_colour_is_for_terminals(config: Path) -> None:
+    assert "\x1b[" in await run_on_terminal("status", "-c", str(config))
+    assert "\x1b[" not in await run_on_terminal("status", "-c", str(config), NO_COLOR="1")
+    assert "\x1b[" not in (await run("status", "-c", str(config), TERM="xterm-256color")).out
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("pending", ["not ready", "not decided yet", "UNKNOWN", "not checked yet"]),
+        ("down", ["NOBODY SERVES, answers are empty", "0 of 3 served"]),
+        ("fallback", ["FALLBACK", "192.0.2.9", "served unchecked"]),
+        ("stale", ["stale", "served", "nothing heard for too long"]),
+        ("unresolved", ["web.dc2.example does not resolve: timed out"]),
+    ],
+)
+async def test_trouble_is_said(config: Path, node: Node, change: str, words: list[str]) -> None:
+    down = dict.fromkeys(["10.0.0.1", "10.0.0.2", "10.0.0.3"], BROKEN)
+    match change:
+        case "pending":
+            node.adopt(record("10.0.0.1", key=RecordKey(ZONE, f"new.{ZONE}", "A")))
+        case "down":
+            node.round(down)
+        case "fallback":
+            node.adopt(record("10.0.0.1", fallback=("192.0.2.9",)))
+            node.round({"10.0.0.1": BROKEN})
+        case "stale":
+            node.wait(1000)
+        case _:
+            node.adopt(record("10.0.0.1", "web.dc2.example"))
+            answer = Resolution(Status.FAILED, text="timed out")
+            node.map.resolved(KEY, "web.dc2.example", answer, at(5))
+    ended = await run("status", "-c", str(config))
+    assert ended.code == 0
+    for word in words:
+        assert word in ended.out
+
+
+async def test_watching_shows_it_anew_until_it_is_ended(config: Path) -> None:
+    out = await run_on_terminal("status", "--watch", "-c", str(config), enough="10.0.0.3")
+    assert "10.0.0.1" in out
+
+
+async def test_watching_what_is_not_there_fails_at_once() -> None:
+    nobody = f"http://127.0.0.1:{free_port()}"
+    assert (await run("status", "--watch", "--admin", nobody)).code == 1
+
+
+async def test_hostile_text_does_not_reach_the_terminal(config: Path, node: Node) -> None:
+    node.round({"10.0.0.1": failed(1, "\x1b]0;owned\x07[red]x[/red] \x9b31m"), "10.0.0.2": OK})
+    assert node.map.records[KEY].rows
+    out = await run_on_terminal("status", "-c", str(config), NO_COLOR="1")
+    assert "\x1b" not in out
+    assert "\x07" not in out
+    assert "\x9b" not in out
+    assert "[red]x[/red]" in out
+
+
+async def test_a_reader_that_leaves_early_gets_no_traceback(config: Path, node: Node) -> None:
+    keys = [RecordKey(ZONE, f"r{n}.{ZONE}", "A") for n in range(3000)]
+    node.adopt(*(record("10.0.0.1", key=key) for key in keys))
+    process = await asyncio.create_subprocess_exec(
+        *line("status", "-c", str(config)),
+        stdout=PIPE,
+        stderr=PIPE,
+        limit=100,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    await process.stdout.readline()
+    process.stdout._transport.close()  # type: ignore[attr-defined]
+    err = await process.stderr.read()
+    await process.wait()
+    assert err == b""
