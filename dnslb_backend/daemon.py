@@ -18,6 +18,7 @@ import uvloop
 from dnslb_backend import __version__, logs
 from dnslb_backend.admin.control import Detail, ReloadReport
 from dnslb_backend.admin.server import AdminServer
+from dnslb_backend.checkers.brake import parse_canary
 from dnslb_backend.checkers.resolver import Resolver
 from dnslb_backend.checkers.rounds import Rounds
 from dnslb_backend.checkers.tools import Tools
@@ -98,6 +99,7 @@ class Daemon:
             changed=self._changed,
         )
         self._rounds.adopt(config.checks, (), config.settings.max_record_checks)
+        self._set_brake(config)
         self._responder = Responder(self.snapshot)
         self._http: HttpConnector | None = None
         self._admin = AdminServer(config.admin, config.access, self)
@@ -129,7 +131,7 @@ class Daemon:
 
     @property
     def details(self) -> Mapping[str, Detail]:
-        return {}
+        return {"brake": self._brake_detail}
 
     def snapshot(self) -> Snapshot:
         return self._snapshot
@@ -271,6 +273,7 @@ class Daemon:
             layout, self._decision, render_rows, now().wall, self._snapshot
         )
         self._rounds.adopt(config.checks, changed, config.settings.max_record_checks)
+        self._set_brake(config)
         self._config = config
         logs.configure(self._loglevel or config.settings.loglevel)
         self._warn(config)
@@ -278,6 +281,20 @@ class Daemon:
         return ReloadReport(
             len(config.plan.records), len(changed), removed, tuple(map(str, config.warnings))
         )
+
+    def _set_brake(self, config: Config) -> None:
+        canaries = [parse_canary(text) for text in config.brake.canaries]
+        self._rounds.brake.configure(canaries, config.brake.hold)
+
+    def _brake_detail(self) -> object:
+        figures = self._rounds.brake.figures()
+        if figures.since is None:
+            return None
+        return {
+            "held": figures.held,
+            "silent_for": round(now().mono - figures.since, 1),
+            "spent": figures.is_spent,
+        }
 
     def _warn(self, config: Config) -> None:
         for warning in config.warnings:

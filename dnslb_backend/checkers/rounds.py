@@ -15,6 +15,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
+from dnslb_backend.checkers.brake import Brake
 from dnslb_backend.checkers.check import Check, Endpoint, run_probe
 from dnslb_backend.checkers.resolver import Family, Resolver
 from dnslb_backend.checkers.stalls import StallWatch
@@ -25,11 +26,14 @@ from dnslb_backend.core.members import TargetKey
 from dnslb_backend.core.records import RecordKey
 from dnslb_backend.core.resolutions import Status
 from dnslb_backend.core.results import Code, Outcome, Result, fault
-from dnslb_backend.core.schedule import anchor, next_tick
+from dnslb_backend.core.schedule import anchor, next_tick, pace
 
 log = logging.getLogger(__name__)
 
 SWEEP_INTERVAL = 1.0
+EARLY = 0.001
+"""A target that is due within this many seconds is due: clocks are not exact."""
+
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
 
@@ -59,12 +63,18 @@ class Rounds:
         self._begun: dict[TargetKey, tuple[float, RecordKey]] = {}
         self._group: asyncio.TaskGroup | None = None
         self._stalls = StallWatch(lambda: now().mono)
+        self._brake = Brake((), 0.0, lambda: now().mono, self._count)
+
+    @property
+    def brake(self) -> Brake:
+        return self._brake
 
     async def run(self) -> None:
         """Live until cancelled; every loop and probe ends with it."""
         async with asyncio.TaskGroup() as group:
             self._group = group
             group.create_task(self._stalls.run())
+            group.create_task(self._brake.run())
             for key in self._health.records:
                 self._begin(key)
             while True:
@@ -94,9 +104,12 @@ class Rounds:
     async def _live(self, key: RecordKey) -> None:
         pause = FIRST_PAUSE
         while True:
+            began = self._now().mono
             try:
                 await self._go_round(key)
             except Exception:
+                if self._now().mono - began > LONGEST_PAUSE:
+                    pause = FIRST_PAUSE
                 log.exception("%s: a bug in its round; it begins again in %g s", key, pause)
                 for target in self._health.targets_of(key):
                     self._health.lose(target, self._now())
@@ -107,17 +120,51 @@ class Rounds:
     async def _go_round(self, key: RecordKey) -> None:
         timing = self._health.records[key].record.timing
         anchored = anchor(str(key), timing.interval, timing.shift, self._now())
-        previous = self._now().mono - timing.interval
+        previous, is_tick = self._now().mono - timing.interval, True
         while True:
             async with self._slots:
                 started = self._now().mono
-                await self._round(key, previous)
-            previous = started
+                await self._round(key, previous, is_tick=is_tick)
+            if is_tick:
+                previous = started
             now = self._now().mono
-            await asyncio.sleep(next_tick(anchored, timing.interval, now) - now)
+            tick = next_tick(anchored, timing.interval, now)
+            wake = min([tick, *self._own_pace(key)])
+            is_tick = wake >= tick
+            await asyncio.sleep(max(wake - now, 0))
 
-    async def _round(self, key: RecordKey, previous: float) -> None:
-        """One round; `previous` is when the last one began, in monotonic seconds."""
+    def _own_pace(self, key: RecordKey) -> list[float]:
+        """When the targets are due that are probed faster than by the ticks."""
+        timing = self._health.records[key].record.timing
+        if timing.fast_interval is None and timing.down_interval is None:
+            return []
+        return [
+            self._begun[target][0] + own
+            for target in self._health.targets_of(key)
+            if (own := pace(timing, self._health.target(target))) != timing.interval
+            and target in self._begun
+        ]
+
+    def _is_due(self, key: RecordKey, target: TargetKey, previous: float, *, is_tick: bool) -> bool:
+        """Whether a round probes this target.
+
+        One with a pace of its own has its own times; others are probed at the ticks, unless
+        another record had them probed since this one's `previous` tick.
+        """
+        if target in self._probes:
+            return True
+        begun, by = self._begun.get(target, (-math.inf, key))
+        timing = self._health.records[key].record.timing
+        own = pace(timing, self._health.target(target))
+        if own == timing.interval:
+            return is_tick and (by == key or begun <= previous)
+        return begun + own <= self._now().mono + EARLY
+
+    async def _round(self, key: RecordKey, previous: float, *, is_tick: bool) -> None:
+        """One round; `previous` is when the last one at a tick began, in monotonic seconds.
+
+        Between ticks nothing is resolved, and only targets with a pace of their own are probed.
+        """
         self._health.open_round(key)
         try:
             async with asyncio.TaskGroup() as group:
@@ -125,12 +172,15 @@ class Rounds:
 
                 def probe_known() -> None:
                     for target in self._health.targets_of(key):
-                        if target not in asked:
+                        if target not in asked and self._is_due(
+                            key, target, previous, is_tick=is_tick
+                        ):
                             asked.add(target)
-                            group.create_task(self._probe(key, target, previous))
+                            group.create_task(self._probe(key, target))
 
                 probe_known()
-                for host in self._health.records[key].record.host_names():
+                hosts = self._health.records[key].record.host_names() if is_tick else ()
+                for host in hosts:
                     group.create_task(self._resolve(key, host, probe_known))
         except asyncio.CancelledError:
             raise
@@ -151,25 +201,22 @@ class Rounds:
         found()
         self._changed()
 
-    async def _probe(self, key: RecordKey, target: TargetKey, previous: float) -> None:
-        """Have the target probed unless another record did so since this one's last round."""
+    async def _probe(self, key: RecordKey, target: TargetKey) -> None:
+        """Have the target probed, and wait for that; a probe under way serves as well."""
         probe = self._probes.get(target)
         if probe is None:
-            begun, by = self._begun.get(target, (-math.inf, key))
-            if begun > previous and by != key:
-                return
             assert self._group is not None
             self._begun[target] = (self._now().mono, key)
             self._health.begin_probe(target)
             limit = self._health.records[key].record.timing.timeout
-            probe = self._group.create_task(self._execute(target, limit))
+            check = self._checks[target.check]
+            probe = self._group.create_task(self._execute(target, check, limit))
             self._probes[target] = probe
         await asyncio.wait([probe])
 
-    async def _execute(self, target: TargetKey, limit: float) -> None:
+    async def _execute(self, target: TargetKey, check: Check, limit: float) -> None:
         """One probe as a task of its own: other records may wait for it, a bug stays in it."""
         endpoint = Endpoint(target.address, target.port)
-        check = self._checks[target.check]
         try:
             began = self._now().mono
             result = await run_probe(check, endpoint, limit, self._tools)
@@ -192,6 +239,15 @@ class Rounds:
         before = self._health.target(target).result
         if result.outcome is Outcome.ERROR and (before is None or before.text != result.text):
             log.error("%s: our own fault, its health is kept: %s", target.address, result.text)
+        if self._health.would_fall(target, result, self._now()):
+            if not self._brake.admit(target, result):
+                self._health.give_up(target, self._now())
+                return
+        else:
+            self._brake.drop(target)
+        self._count(target, result)
+
+    def _count(self, target: TargetKey, result: Result) -> None:
         self._health.observed(target, result, self._now())
         self._changed()
 

@@ -46,7 +46,6 @@ SECTIONS = (
 )
 
 PLANNED_SECTIONS: dict[str, type[BaseModel]] = {
-    "brake": BrakeSettings,
     "geo": GeoSettings,
     "views": ViewSettings,
 }
@@ -68,6 +67,7 @@ class Config:
     access: Access
     pdns: PdnsSettings
     state: StateSettings
+    brake: BrakeSettings
     mysql: MysqlSettings | None
     warnings: tuple[Problem, ...]
 
@@ -99,6 +99,7 @@ class _Loader:
         access = self._access(admin)
         pdns = self._section("pdns", PdnsSettings)
         state = self._section("state", StateSettings)
+        brake = self._section("brake", BrakeSettings)
         mysql = self._section("mysql", MysqlSettings) if "mysql" in self.raw else None
         self._warn_of_planned_sections()
         written = self._zone_settings(settings)
@@ -116,6 +117,7 @@ class _Loader:
             access=access,
             pdns=pdns,
             state=state,
+            brake=brake,
             mysql=mysql,
             warnings=tuple(self.diagnosis.warnings),
         )

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from dnslb_backend.checkers.brake import parse_canary
 from dnslb_backend.core.zones import MAX_TTL
 
 
@@ -18,6 +19,14 @@ def _network(text: str) -> str:
         ip_network(text)
     except ValueError as error:
         raise ValueError(f"{text!r} is no network in CIDR form: {error}") from error
+    return text
+
+
+def _canary(text: str) -> str:
+    try:
+        parse_canary(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no ADDRESS:PORT, such as 192.0.2.1:53: {error}") from error
     return text
 
 
@@ -57,7 +66,7 @@ class GlobalSettings(Table):
 class BrakeSettings(Table):
     """[brake]: hold DOWNs while our own network may be at fault."""
 
-    canaries: list[str] = []
+    canaries: list[Annotated[str, AfterValidator(_canary)]] = []
     hold: Duration = 120.0
 
 
@@ -125,6 +134,15 @@ class StickySettings(Table):
     ipv6: Annotated[int, Field(ge=0, le=128)] = 56
 
 
+class DampingSettings(Table):
+    """When a member counts as flapping, and for how long it is then held down."""
+
+    flips: Count = 6
+    window: Duration = 300.0
+    hold: Duration = 60.0
+    max_hold: Duration = 3600.0
+
+
 class RecordSettings(Table):
     """A balanced record, or [default], from which records inherit what they leave out.
 
@@ -154,7 +172,8 @@ class RecordSettings(Table):
     fall: Count = 1
     fast_interval: Duration | None = None
     down_interval: Duration | None = None
-    failback: Literal["auto", "manual"] | Duration = "auto"
+    failback: Literal["auto", "manual"] | Wait = "auto"
+    damping: DampingSettings | None = None
     stale_after: Duration | None = None
     policy: Literal["all", "weighted", "sticky"] = "all"
     max_answers: Count | None = None

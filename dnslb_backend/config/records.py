@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ from dnslb_backend.config.dests import build_dests, build_fallback
 from dnslb_backend.config.diagnosis import Diagnosis, Path
 from dnslb_backend.config.models import RecordSettings
 from dnslb_backend.config.problems import problems_of
+from dnslb_backend.core.health import Damping, Rules
 from dnslb_backend.core.names import canonical_name, is_within, spelled_name
 from dnslb_backend.core.records import AllDown, Policy, Record, RecordKey, Timing
 from dnslb_backend.errors import NameFormatError
@@ -25,9 +27,6 @@ TYPES = ("A", "AAAA")
 REQUIRED = ("dest", "ttl", "interval", "timeout", "dns_timeout")
 
 PLANNED = {
-    "fast_interval": None,
-    "down_interval": None,
-    "failback": "auto",
     "policy": "all",
     "max_answers": None,
     "sticky": None,
@@ -121,8 +120,8 @@ class RecordTables:
             checks=tuple(self._enter(check, settings, timing) for check in checks),
             timing=timing,
             require=require,
-            rise=settings.rise,
-            fall=settings.fall,
+            rules=build_rules(settings),
+            failback=build_failback(settings.failback),
             prio_min_cnt=settings.prio_min_cnt,
             fallback=fallback,
             all_down=_all_down(settings),
@@ -177,7 +176,7 @@ class RecordTables:
         return settings.require
 
     def _enter(self, check: Check, settings: RecordSettings, timing: Timing) -> str:
-        fingerprint = fingerprint_of(check, settings.rise, settings.fall, timing)
+        fingerprint = fingerprint_of(check, build_rules(settings), timing)
         self.checks.setdefault(fingerprint, check)
         return fingerprint
 
@@ -228,13 +227,30 @@ def build_timing(settings: RecordSettings) -> Timing:
     )
 
 
-def fingerprint_of(check: Check, rise: int, fall: int, timing: Timing) -> str:
+def build_rules(settings: RecordSettings) -> Rules:
+    """What it takes to turn a target of this record."""
+    damping = settings.damping
+    return Rules(
+        rise=settings.rise,
+        fall=settings.fall,
+        damping=Damping(**damping.model_dump()) if damping else None,
+    )
+
+
+def build_failback(written: float | str) -> float:
+    """Seconds that a member which came back stays out while others serve."""
+    if isinstance(written, str):
+        return math.inf if written == "manual" else 0.0
+    return written
+
+
+def fingerprint_of(check: Check, rules: Rules, timing: Timing) -> str:
     """A short text that is equal for checks that ask the same, as often, and judge the same.
 
     What only matters to resolving is left out, so that records may share the probes.
     """
     rhythm = {k: v for k, v in asdict(timing).items() if k not in ("dns_timeout", "dns_ttl")}
-    parts = [check.model_dump(), rise, fall, rhythm]
+    parts = [check.model_dump(), asdict(rules), rhythm]
     written = json.dumps(parts, sort_keys=True, default=_plain)
     return hashlib.blake2b(written.encode(), digest_size=9).hexdigest()
 

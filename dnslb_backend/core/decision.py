@@ -60,6 +60,8 @@ class Candidate:
     standing: Health
     priority: int | None
     is_drained: bool = False
+    is_waiting: bool = False
+    """Came back a short while ago, and is let in only where nobody else can serve."""
 
     @property
     def is_eligible(self) -> bool:
@@ -84,7 +86,8 @@ def decide(
     `fallback` are the addresses of the record's fallback hosts. `is_resolved` says that every
     destination has been answered by the resolver at least once, be it with nothing.
     """
-    eligible = [c for c in candidates if c.is_eligible]
+    healthy = [c for c in candidates if c.is_eligible]
+    eligible = [c for c in healthy if not c.is_waiting] or healthy
     lowest = threshold((c.priority for c in eligible if c.priority), record.prio_min_cnt)
     if lowest is not None:
         serving = [c.content for c in eligible if (c.priority or 0) >= lowest]

@@ -8,6 +8,9 @@ pass     UP                 UP
 fail     DOWN               DOWN
 pass     DOWN               UP after `rise` in a row, else DOWN
 fail     UP                 DOWN after `fall` in a row, else UP
+
+With damping, a target that turned more than `flips` times within `window` is held DOWN for
+`hold` seconds, twice as long every time, until it has been calm for a window.
 """
 
 from dataclasses import dataclass, replace
@@ -24,6 +27,28 @@ class Health(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Damping:
+    """When a target counts as flapping, and for how long it is then held DOWN; in seconds."""
+
+    flips: int = 6
+    window: float = 300.0
+    hold: float = 60.0
+    max_hold: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What it takes to turn a target: passes and fails in a row, and damping, None for none."""
+
+    rise: int = 1
+    fall: int = 1
+    damping: Damping | None = None
+
+
+DEFAULT_RULES = Rules()
+
+
+@dataclass(frozen=True, slots=True)
 class TargetState:
     """What is known of one target.
 
@@ -31,6 +56,10 @@ class TargetState:
     target we stopped hearing of keeps its place. `health` is what is shown: UNKNOWN when
     stale. `streak` counts results in a row that speak against `standing`. `heard` is the
     monotonic time of the last pass or fail. The wall times are None before the first.
+
+    `flips` are the monotonic times of its recent turns. Until `held_until` a flapping target
+    stays DOWN; `hold` is how long that was. `back_since` is when it came back UP after having
+    been DOWN, None once that is of no interest any more.
     """
 
     standing: Health = Health.UNKNOWN
@@ -43,6 +72,10 @@ class TargetState:
     last_check: float | None = None
     last_change: float | None = None
     last_up: float | None = None
+    flips: tuple[float, ...] = ()
+    hold: float = 0.0
+    held_until: float | None = None
+    back_since: float | None = None
 
     @property
     def health(self) -> Health:
@@ -52,28 +85,61 @@ class TargetState:
 UNHEARD = TargetState()
 
 
-def observe(state: TargetState, result: Result, at: Instant, rise: int, fall: int) -> TargetState:
+def observe(state: TargetState, result: Result, at: Instant, rules: Rules) -> TargetState:
     """The state after one more result; the table above is the rule."""
     if result.outcome is Outcome.ERROR:
         return replace(state, result=result, last_check=at.wall)
     is_pass = result.outcome is Outcome.PASS
     says = Health.UP if is_pass else Health.DOWN
     streak = 0 if says is state.standing else state.streak + 1
-    needed = 1 if state.health is Health.UNKNOWN else (rise if is_pass else fall)
-    decided = says if streak >= needed else state.standing
-    changed = decided is not state.health
-    return TargetState(
+    needed = 1 if state.health is Health.UNKNOWN else (rules.rise if is_pass else rules.fall)
+    is_held = state.held_until is not None and at.mono < state.held_until
+    decided = says if streak >= needed and not is_held else state.standing
+    seen = TargetState(
         standing=decided,
-        stale=False,
         streak=0 if decided is says else streak,
         priority=result.priority if is_pass else state.priority,
         weight=result.weight if is_pass else state.weight,
         result=result,
         heard=at.mono,
         last_check=at.wall,
-        last_change=at.wall if changed else state.last_change,
+        last_change=at.wall if decided is not state.health else state.last_change,
         last_up=at.wall if decided is Health.UP else state.last_up,
+        flips=state.flips,
+        hold=state.hold,
+        held_until=state.held_until if is_held else None,
+        back_since=state.back_since if decided is Health.UP else None,
     )
+    if decided is state.standing or state.standing is Health.UNKNOWN:
+        return seen
+    return _turned(seen, at, rules.damping)
+
+
+def _turned(state: TargetState, at: Instant, damping: Damping | None) -> TargetState:
+    """The state of a target that has just gone from UP to DOWN or back."""
+    if state.standing is Health.UP:
+        state = replace(state, back_since=at.mono)
+    if damping is None:
+        return state
+    recent = (*(flip for flip in state.flips if at.mono - flip < damping.window), at.mono)
+    hold = state.hold if len(recent) > 1 else 0.0
+    if len(recent) <= damping.flips:
+        return replace(state, flips=recent, hold=hold)
+    hold = min(max(2 * hold, damping.hold), damping.max_hold)
+    return replace(
+        state,
+        standing=Health.DOWN,
+        last_change=at.wall,
+        flips=recent[-1:],
+        hold=hold,
+        held_until=at.mono + hold,
+        back_since=None,
+    )
+
+
+def release(state: TargetState) -> TargetState:
+    """The state after an operator forgave it: neither held for flapping nor waiting to return."""
+    return replace(state, flips=(), hold=0.0, held_until=None, back_since=None)
 
 
 def grow_stale(state: TargetState, at: Instant) -> TargetState:
@@ -105,4 +171,6 @@ def combine(states: list[TargetState], require: int) -> TargetState:
         stale=all(state.stale for state in speaking),
         priority=next((s.priority for s in speaking if s.priority is not None), None),
         weight=next((s.weight for s in speaking if s.weight is not None), None),
+        held_until=max((s.held_until for s in speaking if s.held_until), default=None),
+        back_since=max((s.back_since for s in speaking if s.back_since), default=None),
     )

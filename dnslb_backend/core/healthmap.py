@@ -19,6 +19,7 @@ from dnslb_backend.core.health import (
     combine,
     grow_stale,
     observe,
+    release,
 )
 from dnslb_backend.core.hosts import UNRESOLVED, HostState, hear
 from dnslb_backend.core.instants import Instant
@@ -91,6 +92,7 @@ class HealthMap:
         self._users: dict[TargetKey, set[RecordKey]] = {}
         self._in_flight: set[TargetKey] = set()
         self._overrides: tuple[Override, ...] = ()
+        self._waiting: set[RecordKey] = set()
         self._answers: set[RecordKey] = set()
         self._touched: set[RecordKey] = set()
         self._transitions: list[Transition] = []
@@ -206,13 +208,22 @@ class HealthMap:
             return
         before = self.target(target)
         record = self.records[next(iter(users))].record
-        after = observe(before, result, at, record.rise, record.fall)
+        after = observe(before, result, at, record.rules)
         self._targets[target] = after
         self._touched |= users
         moved = _standing(after) != _standing(before)
         for key in users:
             if moved or self.records[key].is_held:
                 self._decide(key, at)
+
+    def would_fall(self, target: TargetKey, result: Result, at: Instant) -> bool:
+        """Whether this result would take a target down that is UP."""
+        before = self.target(target)
+        users = self._users.get(target)
+        if before.standing is not Health.UP or not users:
+            return False
+        rules = self.records[next(iter(users))].record.rules
+        return observe(before, result, at, rules).standing is Health.DOWN
 
     def give_up(self, target: TargetKey, at: Instant) -> None:
         """A probe ended without any result: it was called off."""
@@ -234,7 +245,10 @@ class HealthMap:
         self._grow_stale(target, at)
 
     def sweep(self, at: Instant) -> None:
-        """Mark the targets that have not been heard for too long."""
+        """Mark the targets that fell silent, and let in the members that have waited enough."""
+        waiting, self._waiting = self._waiting, set()
+        for key in waiting & self.records.keys():
+            self._decide(key, at)
         for target, users in self._users.items():
             state = self._targets.get(target)
             if state is None or state.stale:
@@ -242,6 +256,15 @@ class HealthMap:
             limit = self.records[next(iter(users))].record.timing.stale_after
             if at.mono - state.heard > limit:
                 self._grow_stale(target, at)
+
+    def release(self, key: RecordKey, content: str, at: Instant) -> None:
+        """An operator forgives a member: it is neither held for flapping nor waits to return."""
+        for member in self.records[key].members:
+            if member.content == content:
+                for target in member.targets:
+                    self._targets[target] = release(self.target(target))
+        self._touched.add(key)
+        self._decide(key, at)
 
     def set_overrides(self, overrides: Iterable[Override], at: Instant) -> None:
         """Replace all overrides; every record they touch, or touched, is decided anew."""
@@ -312,7 +335,7 @@ class HealthMap:
 
     def _decide(self, key: RecordKey, at: Instant, *, is_order: bool = False) -> None:
         state = self.records[key]
-        rows = [self._assess(key, member) for member in state.members]
+        rows = [self._assess(key, member, at) for member in state.members]
         decision = PENDING
         if state.is_ready:
             decision = decide(
@@ -330,12 +353,15 @@ class HealthMap:
             state.last_good = decision.contents
         self._publish(key, rows, decision, at)
 
-    def _assess(self, key: RecordKey, member: Member) -> MemberStatus:
-        probed = combine(
-            [self.target(target) for target in member.targets], self.records[key].record.require
-        )
+    def _assess(self, key: RecordKey, member: Member, at: Instant) -> MemberStatus:
+        record = self.records[key].record
+        probed = combine([self.target(target) for target in member.targets], record.require)
+        back = probed.back_since
+        is_waiting = back is not None and at.mono - back < record.failback
+        if is_waiting:
+            self._waiting.add(key)
         order = ruling(self._overrides, key.name, member.address, member.host)
-        return assess(member, probed, order)
+        return assess(member, probed, order, is_waiting=is_waiting)
 
     def _is_probing(self, state: RecordState) -> bool:
         return state.is_round_open or any(

@@ -39,7 +39,8 @@ class Member:
 class MemberStatus:
     """Where a member stands: what was measured, what holds, and whether it is served.
 
-    `priority` is None where the last check failed. `is_fallback` marks an address that is
+    `priority` is None where the last check failed. `is_waiting`: it came back, and stays out for
+    a while (failback). `is_fallback` marks an address that is
     served unchecked and is no member.
     """
 
@@ -50,6 +51,7 @@ class MemberStatus:
     weight: int
     is_served: bool
     override: Override | None = None
+    is_waiting: bool = False
     is_fallback: bool = False
 
     @property
@@ -61,10 +63,12 @@ class MemberStatus:
         standing = self.effective
         if self.override is None or is_drained:
             standing = self.state.standing
-        return Candidate(self.member.content, standing, self.priority, is_drained)
+        return Candidate(self.member.content, standing, self.priority, is_drained, self.is_waiting)
 
 
-def assess(member: Member, state: TargetState, override: Override | None) -> MemberStatus:
+def assess(
+    member: Member, state: TargetState, override: Override | None, *, is_waiting: bool = False
+) -> MemberStatus:
     """Lay the override over what was measured.
 
     measured   drain      down   up     none
@@ -78,7 +82,7 @@ def assess(member: Member, state: TargetState, override: Override | None) -> Mem
     if action is Action.DOWN:
         return MemberStatus(member, state, Health.DOWN, None, weight, False, override)
     priority = measured if state.standing is Health.UP else None
-    return MemberStatus(member, state, state.health, priority, weight, False, override)
+    return MemberStatus(member, state, state.health, priority, weight, False, override, is_waiting)
 
 
 def build_members(record: Record, hosts: Mapping[str, HostState]) -> tuple[Member, ...]:

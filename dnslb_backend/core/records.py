@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from dnslb_backend.core.health import DEFAULT_RULES, Rules
+
 
 class RecordKey(NamedTuple):
     """Identifies one balanced record; `zone` and `name` are canonical and absolute."""
@@ -72,7 +74,8 @@ class Record:
 
     `spelling` is the absolute name as configured. `checks` are fingerprints: two records that
     ask the same thing in the same way share them, and so share probes. `require` is how many
-    of them must pass.
+    of them must pass. `failback` is how long (s) a member that came back stays out while others
+    serve; infinity is until an operator lets it in.
     """
 
     key: RecordKey
@@ -82,8 +85,8 @@ class Record:
     checks: tuple[str, ...]
     timing: Timing
     require: int = 1
-    rise: int = 1
-    fall: int = 1
+    rules: Rules = DEFAULT_RULES
+    failback: float = 0.0
     prio_min_cnt: int = 1
     fallback: tuple[Dest, ...] = ()
     all_down: AllDown = AllDown.NODATA

@@ -3,7 +3,9 @@
 import math
 import zlib
 
+from dnslb_backend.core.health import Health, TargetState
 from dnslb_backend.core.instants import Instant
+from dnslb_backend.core.records import Timing
 
 
 def anchor(seed: str, interval: float, shift: float | None, now: Instant) -> float:
@@ -21,6 +23,16 @@ def next_tick(anchored: float, interval: float, now: float) -> float:
     """The first tick strictly after monotonic `now`; rounds that were overrun are skipped."""
     tick = anchored + (math.floor((now - anchored) / interval) + 1) * interval
     return tick if tick > now else tick + interval
+
+
+def pace(timing: Timing, state: TargetState) -> float:
+    """Seconds from one probe of a target to the next: faster while a change is being confirmed,
+    slower while it is down, where the record says so (as HAProxy's fastinter and downinter)."""
+    if state.streak and timing.fast_interval is not None:
+        return timing.fast_interval
+    if state.standing is Health.DOWN and timing.down_interval is not None:
+        return timing.down_interval
+    return timing.interval
 
 
 def _spread(seed: str) -> float:

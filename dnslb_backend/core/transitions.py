@@ -69,23 +69,36 @@ def reason(status: MemberStatus, decision: Decision) -> str:
         if order.author:
             words.append(f"by {order.author}")
         return " ".join(words) + (f": {order.reason}" if order.reason else "")
-    result = status.state.result
-    said = result.text if result else ""
+    said = status.state.result.text if status.state.result else ""
     if status.is_fallback:
         return "fallback, served unchecked"
     if status.state.stale:
         return f"nothing heard for too long, keeps its place{f' ({said})' if said else ''}"
-    match status.state.standing:
-        case Health.UNKNOWN:
-            return said or "not checked yet"
-        case Health.DOWN:
-            if decision.kind is Kind.ALL and status.is_served:
-                return f"served because all are down: {said}"
-            return said
+    if status.state.standing is Health.UP:
+        return _reason_up(status, decision) or said
+    if status.state.standing is Health.DOWN:
+        return _reason_down(status, decision, said)
+    return said or "not checked yet"
+
+
+def _reason_up(status: MemberStatus, decision: Decision) -> str:
+    """Why a healthy member is out; "" when it serves."""
+    if status.is_served:
+        return ""
+    if status.is_waiting:
+        return "came back, and waits before it serves again (failback)"
     if status.priority is not None and status.priority <= 0:
         return f"works, but is out at priority {status.priority}"
-    if not status.is_served and decision.threshold is not None:
+    if decision.threshold is not None:
         return f"works, but priority {status.priority} is below {decision.threshold}, which serves"
+    return ""
+
+
+def _reason_down(status: MemberStatus, decision: Decision, said: str) -> str:
+    if status.state.held_until is not None:
+        return f"flapping, held down for {status.state.hold:g} s"
+    if status.is_served and decision.kind is Kind.ALL:
+        return f"served because all are down: {said}"
     return said
 
 

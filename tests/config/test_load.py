@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from dnslb_backend.config import Config, Sources, load
+from dnslb_backend.core.health import Rules
 from dnslb_backend.core.records import AllDown, RecordKey
 from dnslb_backend.errors import ConfigError
 
@@ -74,7 +75,7 @@ def test_the_original_means_the_same(write: Write) -> None:
     db = config.plan.records[RecordKey("lb.example", "db.lb.example", "A")]
     assert [(dest.host, dest.prio) for dest in db.dests] == [("db1.example", 2), ("db2.example", 1)]
     assert [dest.host for dest in db.fallback] == ["db1.example"]
-    assert (db.all_down, db.rise, db.fall, db.timing.shift) == (AllDown.FALLBACK, 1, 1, 0)
+    assert (db.all_down, db.rules, db.timing.shift) == (AllDown.FALLBACK, Rules(1, 1), 0)
     assert db.timing.dns_ttl == 300 + 0.05 * 10
     worker = config.plan.records[RecordKey("lb.example", "worker.lb.example", "A")]
     assert worker.prio_min_cnt == 2

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+from dnslb_backend.core.health import Rules
 from dnslb_backend.core.healthmap import HealthMap
 from dnslb_backend.core.instants import Instant
 from dnslb_backend.core.members import TargetKey
@@ -52,8 +53,7 @@ def record(
         checks=checks,
         timing=timing,
         require=len(checks) if require is None else require,
-        rise=rise,
-        fall=fall,
+        rules=Rules(rise, fall),
         prio_min_cnt=prio_min_cnt,
         fallback=spare,
         all_down=all_down or (AllDown.FALLBACK if spare else AllDown.NODATA),

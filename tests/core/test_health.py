@@ -4,7 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dnslb_backend.core.health import UNHEARD, Health, TargetState, combine, grow_stale, observe
+from dnslb_backend.core.health import (
+    UNHEARD,
+    Damping,
+    Health,
+    Rules,
+    TargetState,
+    combine,
+    grow_stale,
+    observe,
+    release,
+)
 from dnslb_backend.core.results import Result, failed, fault, passed
 from tests.core.building import at
 
@@ -14,7 +24,7 @@ PASS, FAIL, ERROR = passed(), failed(1, "no"), fault("ours")
 def after(*results: Result, rise: int = 1, fall: int = 1) -> TargetState:
     state = UNHEARD
     for second, result in enumerate(results):
-        state = observe(state, result, at(second), rise, fall)
+        state = observe(state, result, at(second), Rules(rise, fall))
     return state
 
 
@@ -63,7 +73,7 @@ def test_health_turns_only_after_enough_in_a_row(
 
 def test_a_fault_of_ours_is_shown_and_changes_nothing_else() -> None:
     before = after(PASS, FAIL, fall=3)
-    state = observe(before, ERROR, at(9), 1, 3)
+    state = observe(before, ERROR, at(9), Rules(1, 3))
     assert state.result is ERROR
     assert (state.standing, state.streak, state.heard) == (Health.UP, 1, before.heard)
 
@@ -76,11 +86,11 @@ def test_a_stale_target_is_unknown_and_keeps_its_standing() -> None:
 @pytest.mark.parametrize(("result", "health"), [(PASS, Health.UP), (FAIL, Health.DOWN)])
 def test_the_first_word_after_silence_decides_at_once(result: Result, health: Health) -> None:
     stale = grow_stale(after(PASS), at(50))
-    assert observe(stale, result, at(51), 5, 5).health is health
+    assert observe(stale, result, at(51), Rules(5, 5)).health is health
 
 
 def test_an_error_does_not_end_staleness() -> None:
-    assert observe(grow_stale(after(PASS), at(50)), ERROR, at(51), 1, 1).health is Health.UNKNOWN
+    assert observe(grow_stale(after(PASS), at(50)), ERROR, at(51), Rules()).health is Health.UNKNOWN
 
 
 def test_times_tell_when_it_changed_and_was_last_up() -> None:
@@ -116,3 +126,50 @@ def test_several_checks_give_one_health(
     states: list[TargetState], require: int, health: Health
 ) -> None:
     assert combine(states, require).health is health
+
+
+# -- flapping ---------------------------------------------------------------------------------
+
+DAMPED = Rules(damping=Damping(flips=3, window=100, hold=10, max_hold=30))
+
+
+def flap(state: TargetState, start: float, times: int) -> TargetState:
+    """Let a target turn `times` times, one a second."""
+    for turn in range(times):
+        says = FAIL if state.standing is Health.UP else PASS
+        state = observe(state, says, at(start + turn), DAMPED)
+    return state
+
+
+def test_a_target_that_turns_too_often_is_held_down() -> None:
+    calm = flap(after(PASS), 10, 3)
+    assert calm.held_until is None
+    held = flap(calm, 13, 1)
+    assert (held.standing, held.held_until, held.hold) == (Health.DOWN, 23, 10)
+    assert observe(held, PASS, at(22.9), DAMPED).health is Health.DOWN
+    assert observe(held, PASS, at(23), DAMPED).health is Health.UP
+
+
+def test_the_hold_doubles_up_to_its_limit_and_ends_when_calm() -> None:
+    state, now, holds = after(PASS), 10.0, []
+    for _ in range(4):
+        while state.held_until is None:
+            state = flap(state, now, 1)
+            now += 1
+        holds.append(state.hold)
+        now = state.held_until
+        state = observe(state, PASS, at(now), DAMPED)
+    assert holds == [10, 20, 30, 30]
+    assert flap(state, now + 1000, 1).hold == 0
+
+
+def test_turns_far_apart_are_no_flapping() -> None:
+    state = after(PASS)
+    for turn in range(20):
+        state = flap(state, 10 + 60 * turn, 1)
+    assert state.held_until is None
+
+
+def test_an_operator_may_forgive_a_flapping_target() -> None:
+    held = flap(after(PASS), 10, 4)
+    assert observe(release(held), PASS, at(15), DAMPED).health is Health.UP

@@ -1,5 +1,8 @@
 """The health map, told of rounds as the scheduler tells it."""
 
+import math
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -397,3 +400,59 @@ def test_shared_targets_count_for_every_record_and_outlive_one() -> None:
     driver.adopt(record(A, B, key=other))
     assert driver.map.users(driver.target(A, other)) == {other}
     assert driver.served(other) == {A, B}
+
+
+# -- coming back ----------------------------------------------------------------------------------
+
+
+def returning(failback: float) -> Driver:
+    """A preferred member that was down and has just come back, beside one that serves."""
+    driver = Driver(replace(record(f"{A}@2", f"{B}@1"), failback=failback))
+    driver.round({A: PASS, B: PASS})
+    driver.round({A: FAIL, B: PASS})
+    driver.round({A: PASS, B: PASS})
+    return driver
+
+
+def test_a_member_that_comes_back_serves_at_once() -> None:
+    assert returning(0).served() == {A}
+
+
+def test_with_failback_it_waits_while_others_serve() -> None:
+    driver = returning(30)
+    assert driver.served() == {B}
+    driver.wait(10)
+    assert driver.served() == {B}
+    driver.wait(20)
+    assert driver.served() == {A}
+
+
+def test_it_does_not_wait_when_nobody_else_serves() -> None:
+    driver = returning(math.inf)
+    assert driver.round({A: PASS, B: FAIL}) == {A}
+
+
+def test_with_manual_failback_it_waits_for_an_operator() -> None:
+    driver = returning(math.inf)
+    driver.wait(100_000)
+    driver.round({A: PASS, B: PASS})
+    assert driver.served() == {B}
+    driver.map.release(KEY, A, at(driver.clock))
+    assert driver.served() == {A}
+
+
+def test_the_first_result_of_a_member_is_no_return() -> None:
+    driver = Driver(replace(record(f"{A}@2", f"{B}@1"), failback=30))
+    assert driver.round({A: PASS, B: PASS}) == {A}
+
+
+def test_a_fall_is_known_before_it_happens() -> None:
+    driver = Driver(record(A, fall=2))
+    driver.round({A: PASS})
+    target = driver.target(A)
+    assert not driver.map.would_fall(target, FAIL, at(driver.clock))
+    driver.round({A: FAIL})
+    assert driver.map.would_fall(target, FAIL, at(driver.clock))
+    assert not driver.map.would_fall(target, ERROR, at(driver.clock))
+    driver.round({A: FAIL})
+    assert not driver.map.would_fall(target, FAIL, at(driver.clock))

@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dnslb_backend.core.health import Health, TargetState
 from dnslb_backend.core.instants import Instant
-from dnslb_backend.core.schedule import anchor, next_tick
+from dnslb_backend.core.schedule import anchor, next_tick, pace
+from tests.core.building import TIMING
 
 TIMES = st.floats(0, 4e9)
 INTERVALS = st.floats(0.05, 3600)
@@ -44,3 +48,16 @@ def test_the_spread_is_the_same_after_a_restart() -> None:
     before = anchor("www/A", 10, None, Instant(1_700_000_000, 50))
     after = anchor("www/A", 10, None, Instant(1_700_000_123, 7))
     assert (1_700_000_000 - 50 + before) % 10 == pytest.approx((1_700_000_123 - 7 + after) % 10)
+
+
+@pytest.mark.parametrize(
+    ("streak", "standing", "seconds"),
+    [(0, Health.UP, 5), (1, Health.UP, 1), (0, Health.DOWN, 30), (1, Health.DOWN, 1)],
+)
+def test_a_target_is_asked_faster_while_it_turns_and_slower_while_down(
+    streak: int, standing: Health, seconds: float
+) -> None:
+    state = TargetState(standing=standing, streak=streak)
+    timing = replace(TIMING, fast_interval=1, down_interval=30)
+    assert pace(timing, state) == seconds
+    assert pace(TIMING, state) == TIMING.interval

@@ -1,0 +1,125 @@
+"""The brake, with canaries that are real listeners."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from dnslb_backend.checkers.brake import Brake, Canary, parse_canary
+from dnslb_backend.core.members import TargetKey
+from dnslb_backend.core.results import Result, failed
+
+TARGET = TargetKey("192.0.2.1", None, "check")
+FALL = failed(1, "no")
+
+
+class Bench:
+    """A brake at work, and what it let through."""
+
+    def __init__(self, canaries: list[Canary], hold: float) -> None:
+        self.applied: asyncio.Queue[tuple[TargetKey, Result]] = asyncio.Queue()
+        mono = asyncio.get_running_loop().time
+        self.brake = Brake(canaries, hold, mono, lambda t, r: self.applied.put_nowait((t, r)))
+
+
+@asynccontextmanager
+async def bench(*canaries: Canary, hold: float = 60) -> AsyncIterator[Bench]:
+    found = Bench(list(canaries), hold)
+    work = asyncio.create_task(found.brake.run())
+    try:
+        yield found
+    finally:
+        work.cancel()
+
+
+def silent() -> tuple[socket.socket, Canary]:
+    """A canary that accepts nobody: its backlog is full, so that connecting to it hangs."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(0)
+    canary = Canary(*listener.getsockname())
+    for _ in range(4):
+        filler = socket.socket()
+        filler.setblocking(False)
+        filler.connect_ex(canary)
+        FILLERS.append(filler)
+    return listener, canary
+
+
+FILLERS: list[socket.socket] = []
+
+
+async def test_without_canaries_everything_counts_at_once() -> None:
+    async with bench() as it:
+        assert it.brake.admit(TARGET, FALL)
+
+
+async def test_a_fall_counts_once_a_canary_has_answered() -> None:
+    server = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0)
+    async with server, bench(Canary(*server.sockets[0].getsockname())) as it:
+        assert not it.brake.admit(TARGET, FALL)
+        assert await it.applied.get() == (TARGET, FALL)
+        assert it.brake.figures().held == 0
+
+
+async def test_a_refusal_is_an_answer_too() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        canary = Canary(*closed.getsockname())
+        async with bench(canary) as it:
+            it.brake.admit(TARGET, FALL)
+            assert await it.applied.get() == (TARGET, FALL)
+
+
+async def test_falls_are_held_while_no_canary_answers_and_released_when_one_does() -> None:
+    listener, canary = silent()
+    async with bench(canary) as it:
+        it.brake.admit(TARGET, FALL)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1.5):
+                await it.applied.get()
+        assert it.brake.figures().since is not None
+        listener.close()
+        assert await it.applied.get() == (TARGET, FALL)
+        assert it.brake.figures().since is None
+
+
+async def test_after_hold_they_are_applied_and_nothing_more_is_held() -> None:
+    listener, canary = silent()
+    with listener:
+        async with bench(canary, hold=0.1) as it:
+            it.brake.admit(TARGET, FALL)
+            assert await it.applied.get() == (TARGET, FALL)
+            assert it.brake.figures().is_spent
+            assert it.brake.admit(TARGET, FALL)
+
+
+async def test_what_is_dropped_is_never_applied() -> None:
+    other = TARGET._replace(address="192.0.2.2")
+    server = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0)
+    async with server, bench(Canary(*server.sockets[0].getsockname())) as it:
+        it.brake.admit(TARGET, FALL)
+        it.brake.drop(TARGET)
+        it.brake.admit(other, FALL)
+        assert await it.applied.get() == (other, FALL)
+
+
+async def test_without_canaries_any_more_what_is_held_is_let_through() -> None:
+    listener, canary = silent()
+    with listener:
+        async with bench(canary) as it:
+            it.brake.admit(TARGET, FALL)
+            it.brake.configure([], 60)
+            assert it.applied.get_nowait() == (TARGET, FALL)
+
+
+@pytest.mark.parametrize("text", ["192.0.2.1", "192.0.2.1:", "x:53", "::1:53", "192.0.2.1:0"])
+def test_a_canary_is_an_address_and_a_port(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - several parts say what they miss
+        parse_canary(text)
+
+
+def test_an_ipv6_canary_stands_in_brackets() -> None:
+    assert parse_canary("[2001:db8::1]:53") == Canary("2001:db8::1", 53)
