@@ -7,9 +7,13 @@ from pathlib import Path
 
 from dnslb_backend.checkers.deadlines import within
 from dnslb_backend.checkers.failures import ProbeError
-from dnslb_backend.checkers.helper import PATIENCE, Helper
+from dnslb_backend.checkers.helper import Helper
 
 SCRIPT = Path(__file__).with_name("spawner.py")
+
+
+START_LIMIT = 10.0
+"""Seconds that a command may wait for its turn to be started, when many are asked for at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,7 @@ class Commands:
         """
         async with self._helper.call({"argv": argv}) as call:
             try:
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(START_LIMIT):
                     await call.answer()
             except TimeoutError:
                 call.tell({"stop": "kill"})

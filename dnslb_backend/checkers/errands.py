@@ -16,8 +16,8 @@ SCRIPT = Path(__file__).with_name("worker.py")
 
 FAST_LIMIT = 0.05
 SLOW_LIMIT = 0.5
-WHOLE_LIMIT = 0.9
-"""Seconds for one errand, waiting included; below check.OVERTIME together with helper.PATIENCE."""
+WHOLE_LIMIT = 10.0
+"""Seconds for one errand, most of it waiting for others when many are asked for at once."""
 
 TEXT_LIMIT = 64 * 1024
 """Characters, or bytes of a file, that are looked at."""

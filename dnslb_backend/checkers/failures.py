@@ -103,11 +103,14 @@ def verdict(error: Exception, limit: float) -> Result:
 
 def _reason(error: OSError) -> str:
     """The system's own words: those of asyncio carry addresses, and differ by event loop."""
-    return os.strerror(error.errno) if error.errno else one_line(str(error))
+    if error.errno:
+        return os.strerror(error.errno)
+    return one_line(str(error)) or type(error).__name__
 
 
 def _tls_reason(error: ssl.SSLError | ssl.CertificateError) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError) and error.verify_message:
-        return one_line(error.verify_message)
+    detail = getattr(error, "verify_message", None)
+    if isinstance(detail, str) and detail:
+        return one_line(detail)
     reason = getattr(error, "reason", None)
     return reason.lower().replace("_", " ") if isinstance(reason, str) else one_line(str(error))

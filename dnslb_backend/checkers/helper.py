@@ -28,8 +28,8 @@ Message = dict[str, Any]
 START_LIMIT = 10.0
 """A process that is not ready by then (s) is given up."""
 
-PATIENCE = 0.75
-"""How long (s) one call waits for a process that is being started; well below check.OVERTIME."""
+PATIENCE = 5.0
+"""How long (s) one call waits for a process that is being started."""
 
 SILENCE_LIMIT = 5.0
 """A process that answered nothing for so long (s) while it was asked hangs."""

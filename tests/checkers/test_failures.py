@@ -1,0 +1,92 @@
+import errno
+import logging
+import os
+import ssl
+from typing import ClassVar, Literal
+
+import pytest
+
+from dnslb_backend.checkers.check import Check, Endpoint, run_probe
+from dnslb_backend.checkers.failures import ProbeError, TargetError, verdict
+from dnslb_backend.checkers.tools import Tools
+from dnslb_backend.core.results import Code, Outcome, Result, passed
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "code"),
+    [
+        (TimeoutError(), Outcome.FAIL, Code.TIMEOUT),
+        (OSError(errno.ETIMEDOUT, "x"), Outcome.FAIL, Code.TIMEOUT),
+        (OSError(errno.ECONNREFUSED, "x"), Outcome.FAIL, Code.REFUSED),
+        (OSError(errno.ECONNRESET, "x"), Outcome.FAIL, Code.REFUSED),
+        (OSError(errno.EPIPE, "x"), Outcome.FAIL, Code.REFUSED),
+        (OSError(errno.EHOSTUNREACH, "x"), Outcome.FAIL, Code.REFUSED),
+        (ConnectionResetError(), Outcome.FAIL, Code.REFUSED),
+        (ssl.SSLError(1, "x"), Outcome.FAIL, Code.TLS),
+        (ssl.SSLCertVerificationError("x"), Outcome.FAIL, Code.TLS),
+        (TargetError(Code.STATUS, "x"), Outcome.FAIL, Code.STATUS),
+        (ProbeError("x"), Outcome.ERROR, Code.OUR_FAULT),
+        (OSError(errno.ENETUNREACH, "x"), Outcome.ERROR, Code.OUR_FAULT),
+        (OSError(errno.EMFILE, "x"), Outcome.ERROR, Code.OUR_FAULT),
+        (OSError(errno.ENFILE, "x"), Outcome.ERROR, Code.OUR_FAULT),
+        (OSError(errno.ENOMEM, "x"), Outcome.ERROR, Code.OUR_FAULT),
+        (OSError(errno.ENOBUFS, "x"), Outcome.ERROR, Code.OUR_FAULT),
+        (OSError(errno.EADDRNOTAVAIL, "x"), Outcome.ERROR, Code.OUR_FAULT),
+        (OSError(errno.EPERM, "x"), Outcome.ERROR, Code.OUR_FAULT),
+        (OSError("no number"), Outcome.ERROR, Code.OUR_FAULT),
+        (ZeroDivisionError("x"), Outcome.ERROR, Code.OUR_FAULT),
+    ],
+)
+def test_whose_fault_an_exception_is(error: Exception, outcome: Outcome, code: Code) -> None:
+    result = verdict(error, 2)
+    assert (result.outcome, result.code) == (outcome, code)
+    assert result.text
+
+
+def test_the_text_is_the_systems_own() -> None:
+    refused = OSError(errno.ECONNREFUSED, "Connect call failed ('192.0.2.1', 80)")
+    assert verdict(refused, 2).text == os.strerror(errno.ECONNREFUSED)
+    assert verdict(TimeoutError(), 2.5).text == "no answer within 2.5 s"
+
+
+class BuggyCheck(Check):
+    """Raises what nobody thought of."""
+
+    type: Literal["buggy"] = "buggy"
+
+    async def ask(self, endpoint: Endpoint, limit: float, tools: Tools) -> Result:
+        raise ZeroDivisionError("a bug\nin two lines")
+
+    def describe(self, endpoint: Endpoint) -> str:
+        return "a bug"
+
+
+async def test_a_bug_in_a_check_is_our_fault_and_logged_with_its_traceback(
+    tools: Tools, caplog: pytest.LogCaptureFixture
+) -> None:
+    result = await run_probe(BuggyCheck(), Endpoint("192.0.2.1"), 1, tools)
+    assert result.outcome is Outcome.ERROR
+    assert result.text == "unexpected ZeroDivisionError: a bug"
+    [record] = caplog.records
+    assert record.levelno == logging.ERROR
+    assert record.exc_info is not None
+    assert record.exc_info[0] is ZeroDivisionError
+
+
+class ClockCheck(Check):
+    """Passes at once."""
+
+    keeps_time: ClassVar[bool] = True
+    type: Literal["clock"] = "clock"
+
+    async def ask(self, endpoint: Endpoint, limit: float, tools: Tools) -> Result:
+        return passed()
+
+    def describe(self, endpoint: Endpoint) -> str:
+        return "the time"
+
+
+async def test_the_duration_is_that_of_the_probe(tools: Tools) -> None:
+    times = iter([10.0, 10.25])
+    result = await run_probe(ClockCheck(), Endpoint("::1"), 1, tools, clock=lambda: next(times))
+    assert result.duration == 0.25

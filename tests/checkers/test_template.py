@@ -1,0 +1,53 @@
+import pytest
+
+from dnslb_backend.checkers.template import bracketed, check_template, fill
+
+
+@pytest.mark.parametrize(
+    ("template", "filled"),
+    [
+        ("%(address)s", "::1"),
+        ("-H=%(address)s:80", "-H=::1:80"),
+        ("[%(address)-6s]", "[::1   ]"),
+        ("[%(address)6s]", "[   ::1]"),
+        ("%(address).2s", "::"),
+        ("%(address)r", "'::1'"),
+        ("100%% of %%(address)s", "100% of %(address)s"),
+        ("%%99999", "%99999"),
+        ("no place", "no place"),
+        ("", ""),
+    ],
+)
+def test_formats_of_the_original_are_filled(template: str, filled: str) -> None:
+    assert fill(check_template(template), "::1") == filled
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "%s",
+        "%r",
+        "%d",
+        "%",
+        "100%",
+        "100% sure",
+        "%(port)s",
+        "%(address)",
+        "%(address)d",
+        "%(address)*s",
+        "%()s",
+        "%c",
+        "%(address)1000s",
+        "%(address)99999999999999999999s",
+        "%(address).1000s",
+        "%(address)s and %s",
+    ],
+)
+def test_what_would_fail_or_print_more_than_the_address_is_refused(template: str) -> None:
+    with pytest.raises(ValueError, match="bad format in"):
+        check_template(template)
+
+
+def test_ipv6_stands_in_brackets_where_a_port_may_follow() -> None:
+    assert bracketed("2001:db8::1") == "[2001:db8::1]"
+    assert bracketed("192.0.2.1") == "192.0.2.1"
