@@ -1,0 +1,170 @@
+"""Answers what PowerDNS asks, whatever transport brought it.
+
+A method that is not implemented, and a question about something that is not there, get
+`{"result":false}`. A fault of ours is never an answer: it is raised, and the transport makes
+PowerDNS say SERVFAIL of it.
+"""
+
+from collections.abc import Callable, Mapping
+
+from dnslb_backend.core.names import key_of
+from dnslb_backend.core.snapshot import Snapshot
+from dnslb_backend.core.zones import Zone
+from dnslb_backend.errors import RequestError
+from dnslb_backend.pdns.rows import render_found, render_result, render_rows
+
+Parameters = Mapping[str, object]
+"""What a request says, as JSON has it: only the values that a method reads are checked."""
+
+FALSE = render_result(False)
+TRUE = render_result(True)
+
+PATTERN_LIMIT = 1024
+"""Characters of a search pattern: it becomes a regular expression."""
+
+SEARCH_LIMIT = 10_000
+"""Rows that one search may return, whatever it asks for."""
+
+
+class Responder:
+    """Answers from the snapshot that `current` returns at that moment.
+
+    `describe` tells a person how the canonical name it is given stands.
+    """
+
+    def __init__(
+        self,
+        current: Callable[[], Snapshot],
+        describe: Callable[[str], str] | None = None,
+    ) -> None:
+        self._current = current
+        self._describe = describe or self._describe_rows
+        self._notified: dict[int, int] = {}
+        self._methods: dict[str, Callable[[Parameters], bytes]] = {
+            "initialize": lambda _: TRUE,
+            "lookup": self._lookup,
+            "apilookup": self._lookup,
+            "list": self._list,
+            "getalldomains": self._get_all_domains,
+            "getdomaininfo": self._get_domain_info,
+            "getalldomainmetadata": lambda _: render_result({}),
+            "getdomainmetadata": lambda _: render_result([]),
+            "searchrecords": self._search_records,
+            "directbackendcmd": self._direct_backend_cmd,
+            "getupdatedmasters": self._get_updated_masters,
+            "setnotified": self._set_notified,
+        }
+
+    def answer(self, method: str, parameters: Parameters) -> bytes:
+        """The answer to `method`, whose letter case does not matter, as one line of JSON.
+
+        Raises RequestError for parameters that make no sense, NotReadyError where the truth
+        is not known yet; any other exception is a fault of ours as well.
+        """
+        perform = self._methods.get(method.lower())
+        return FALSE if perform is None else perform(parameters)
+
+    def lookup(self, qname: str, qtype: str) -> bytes:
+        """The answer to `lookup`, for transports that need no dictionary to read it."""
+        return self._current().lookup(key_of(qname), qtype)
+
+    def _lookup(self, parameters: Parameters) -> bytes:
+        return self.lookup(text_of(parameters, "qname"), text_of(parameters, "qtype").upper())
+
+    def _list(self, parameters: Parameters) -> bytes:
+        snapshot = self._current()
+        zone = snapshot.layout.zones.get(key_of(text_of(parameters, "zonename")))
+        return FALSE if zone is None else render_rows(snapshot.rows(zone.name), zone.id)
+
+    def _get_all_domains(self, _: Parameters) -> bytes:
+        snapshot = self._current()
+        return render_result([self._domain(snapshot, zone) for zone in _zones(snapshot)])
+
+    def _get_domain_info(self, parameters: Parameters) -> bytes:
+        snapshot = self._current()
+        zone = snapshot.layout.zones.get(key_of(text_of(parameters, "name")))
+        return FALSE if zone is None else render_result(self._domain(snapshot, zone))
+
+    def _get_updated_masters(self, _: Parameters) -> bytes:
+        """Zones that read differently than when PowerDNS last told its secondaries."""
+        snapshot = self._current()
+        return render_result(
+            [
+                self._domain(snapshot, zone)
+                for zone in _zones(snapshot)
+                if self._notified.get(zone.id) != snapshot.serials[zone.name]
+            ]
+        )
+
+    def _set_notified(self, parameters: Parameters) -> bytes:
+        zone_id = integer_of(parameters, "id")
+        if all(zone.id != zone_id for zone in _zones(self._current())):
+            return FALSE
+        self._notified[zone_id] = integer_of(parameters, "serial")
+        return TRUE
+
+    def _domain(self, snapshot: Snapshot, zone: Zone) -> dict[str, object]:
+        return {
+            "id": zone.id,
+            "zone": f"{zone.name}.",
+            "kind": "native",
+            "serial": snapshot.serials[zone.name],
+            "notified_serial": self._notified.get(zone.id, 0),
+            "last_check": 0,
+            "masters": [],
+        }
+
+    def _search_records(self, parameters: Parameters) -> bytes:
+        pattern = text_of(parameters, "pattern")
+        if len(pattern) > PATTERN_LIMIT:
+            raise RequestError(f"a search pattern has at most {PATTERN_LIMIT} characters")
+        limit = min(max(integer_of(parameters, "maxResults"), 0), SEARCH_LIMIT)
+        return render_found(self._current().search(pattern, limit))
+
+    def _direct_backend_cmd(self, parameters: Parameters) -> bytes:
+        return render_result(self.command(text_of(parameters, "query")))
+
+    def command(self, query: str) -> str:
+        """What `pdnsutil backend-cmd` prints for `PING` or `STATUS name`."""
+        word, _, rest = query.strip().partition(" ")
+        name = rest.strip()
+        if word.upper() == "PING" and not name:
+            return "PONG"
+        if word.upper() == "STATUS" and name:
+            return self._describe(key_of(name))
+        return f"{query.strip()[:100]!r} is no command; there are: PING, STATUS name"
+
+    def _describe_rows(self, name: str) -> str:
+        node = self._current().nodes.get(name)
+        if node is None:
+            return f"{name}: no such name"
+        lines = [f"{row.qname} {row.ttl} {row.qtype} {row.content}" for row in node.rows]
+        lines += [f"{name} {qtype}: not known yet" for qtype in sorted(node.faults)]
+        return "\n".join(lines) or f"{name}: nothing here, names below it exist"
+
+
+def text_of(parameters: Parameters, key: str) -> str:
+    """A parameter that must be a text; raises RequestError."""
+    value = parameters.get(key)
+    if not isinstance(value, str):
+        raise RequestError(f"parameter {key} must be a text")
+    return value
+
+
+def integer_of(parameters: Parameters, key: str) -> int:
+    """A parameter that must be a whole number, in a text as in JSON; raises RequestError.
+
+    PowerDNS writes a serial in a form as `2026112201.000000`.
+    """
+    value = parameters.get(key)
+    if isinstance(value, str) and len(value) <= 32:
+        head, _, tail = value.partition(".")
+        if head.removeprefix("-").isdecimal() and not tail.strip("0"):
+            return int(head)
+    elif isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1:
+        return int(value)
+    raise RequestError(f"parameter {key} must be a whole number")
+
+
+def _zones(snapshot: Snapshot) -> list[Zone]:
+    return list(snapshot.layout.zones.values())

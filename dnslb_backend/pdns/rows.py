@@ -1,0 +1,36 @@
+"""Rows in the form that PowerDNS's remote backend reads."""
+
+import json
+from collections.abc import Iterable, Sequence
+
+from dnslb_backend.core.zones import Row
+
+EVERYBODY = 0
+"""The scopeMask of an answer that is the same for every client: PowerDNS may cache it."""
+
+
+def render_rows(rows: Sequence[Row], zone_id: int) -> bytes:
+    """The whole answer to a lookup: `rows` of the zone with this number; none: no such name."""
+    return render_result([row_object(row, zone_id) for row in rows])
+
+
+def render_found(found: Iterable[tuple[int, Row]]) -> bytes:
+    """As render_rows, for rows of several zones, each with the number of its own."""
+    return render_result([row_object(row, zone_id) for zone_id, row in found])
+
+
+def row_object(row: Row, zone_id: int) -> dict[str, object]:
+    return {
+        "qtype": row.qtype,
+        "qname": f"{row.qname}.",
+        "content": row.content,
+        "ttl": row.ttl,
+        "domain_id": zone_id,
+        "auth": int(row.auth),
+        "scopeMask": EVERYBODY,
+    }
+
+
+def render_result(result: object) -> bytes:
+    """`{"result": ...}` on one line, in ASCII."""
+    return json.dumps({"result": result}, separators=(",", ":")).encode("ascii")

@@ -1,0 +1,171 @@
+"""What the configuration may say about PowerDNS: the tables [server] and [pdns]."""
+
+import ipaddress
+import os
+from functools import cached_property
+from typing import Annotated, Any, NamedTuple
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
+
+from dnslb_backend.pdns.peers import Network
+
+UNIX_PATH_LIMIT = 107
+"""Bytes of a socket's path that fit into Linux's sockaddr_un, its final NUL aside."""
+
+LOOPBACK = ("127.0.0.0/8", "::1/128")
+
+
+class Endpoint(NamedTuple):
+    """An IP address literal, without brackets, and a port; port 0 lets the kernel choose."""
+
+    host: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        return ipaddress.ip_address(self.host).is_loopback
+
+
+def parse_endpoint(text: str) -> Endpoint:
+    """Read `127.0.0.1:8053` or `[::1]:8053`; raises ValueError that says what is allowed."""
+    host, colon, port = text.rpartition(":")
+    allowed = 'must be "ADDRESS:PORT", an IPv6 address in brackets'
+    if not colon or not port.isdecimal() or not port.isascii() or int(port) > 65535:
+        raise ValueError(f"{text!r} {allowed}")
+    is_bracketed = host.startswith("[") and host.endswith("]")
+    try:
+        address = ipaddress.ip_address(host[1:-1] if is_bracketed else host)
+    except ValueError:
+        raise ValueError(f"{text!r} {allowed}; names are not looked up") from None
+    if is_bracketed != (address.version == 6):
+        raise ValueError(f"{text!r} {allowed}")
+    return Endpoint(str(address), int(port))
+
+
+def _check_endpoint(text: str) -> str:
+    if text:
+        parse_endpoint(text)
+    return text
+
+
+def _check_network(text: str) -> str:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as error:
+        raise ValueError(f"{error}; an address or a network like 10.0.0.0/8 is allowed") from None
+    return text
+
+
+def _check_path(text: str) -> str:
+    if "\0" in text or len(os.fsencode(text)) > UNIX_PATH_LIMIT:
+        raise ValueError(f"a socket's path has at most {UNIX_PATH_LIMIT} bytes and no NUL")
+    return text
+
+
+def _check_mode(text: str) -> str:
+    if not (3 <= len(text) <= 4 and set(text) <= set("01234567") and int(text, 8) <= 0o777):
+        raise ValueError(f'{text!r} must be the octal permissions as a string, like "0660"')
+    return text
+
+
+def _check_url(text: str) -> str:
+    allowed = "must be the URL of PowerDNS's HTTP API, like http://127.0.0.1:8081"
+    try:
+        url = urlsplit(text)
+        is_good = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        is_good = False
+        url = urlsplit("")
+    if not is_good or url.query or url.fragment or url.username is not None:
+        raise ValueError(f"{text!r} {allowed}")
+    return text
+
+
+def _one_or_more(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _default_unix() -> str:
+    """systemd makes $RUNTIME_DIRECTORY for us; it may name several, the first is ours."""
+    directory = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
+    return f"{directory}/pdns.sock" if directory else ""
+
+
+SocketPath = Annotated[str, Field(min_length=1), AfterValidator(_check_path)]
+ApiUrl = Annotated[str, AfterValidator(_check_url)]
+NetworkText = Annotated[str, AfterValidator(_check_network)]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class ServerSettings(_Settings):
+    """The table [server]: where PowerDNS reaches us. An empty `http` or `unix` turns it off."""
+
+    http: Annotated[str, AfterValidator(_check_endpoint)] = "127.0.0.1:8053"
+    unix: Annotated[str, AfterValidator(_check_path)] = Field(default_factory=_default_unix)
+    unix_mode: Annotated[str, AfterValidator(_check_mode)] = "0660"
+    unix_group: Annotated[str, Field(min_length=1)] | None = None
+    allow: Annotated[tuple[NetworkText, ...], BeforeValidator(_as_tuple)] | None = None
+
+    @model_validator(mode="after")
+    def _says_who_may_ask(self) -> "ServerSettings":
+        endpoint = self.endpoint
+        if endpoint is not None and not endpoint.is_loopback and self.allow is None:
+            raise ValueError(
+                f'http = "{self.http}" can be reached from elsewhere: say in `allow` who may ask'
+            )
+        return self
+
+    @property
+    def endpoint(self) -> Endpoint | None:
+        """Where the HTTP connector listens; None when it is off."""
+        return parse_endpoint(self.http) if self.http else None
+
+    @property
+    def mode(self) -> int:
+        """The permissions of the unix socket."""
+        return int(self.unix_mode, 8)
+
+    @cached_property
+    def networks(self) -> tuple[Network, ...]:
+        """The networks whose hosts may ask over HTTP."""
+        return tuple(map(ipaddress.ip_network, LOOPBACK if self.allow is None else self.allow))
+
+
+class PdnsSettings(_Settings):
+    """The table [pdns]: the channels through which PowerDNS's caches are kept coherent."""
+
+    control_socket: Annotated[
+        tuple[SocketPath, ...], BeforeValidator(_as_tuple), BeforeValidator(_one_or_more)
+    ] = ()
+    api: Annotated[
+        tuple[ApiUrl, ...], BeforeValidator(_as_tuple), BeforeValidator(_one_or_more)
+    ] = ()
+    api_key_file: Annotated[str, Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _has_a_key(self) -> "PdnsSettings":
+        if self.api and self.api_key_file is None:
+            raise ValueError("`api` needs `api_key_file`, the file that holds PowerDNS's api-key")
+        if self.api_key_file is not None and not self.api:
+            raise ValueError("`api_key_file` has no use without `api`")
+        return self
+
+    @property
+    def has_channel(self) -> bool:
+        """Whether there is any way to purge a name from PowerDNS's caches."""
+        return bool(self.control_socket or self.api)

@@ -1,0 +1,93 @@
+"""A small configuration and its snapshot, whose decisions a test changes at will."""
+
+from dnslb_backend.core.decision import Decision, Kind
+from dnslb_backend.core.layout import lay_out
+from dnslb_backend.core.names import canonical_name
+from dnslb_backend.core.plan import Plan
+from dnslb_backend.core.records import Dest, Record, RecordKey, Timing
+from dnslb_backend.core.snapshot import Snapshot, build_snapshot
+from dnslb_backend.core.zones import Row, Soa, Zone, assign_ids
+from dnslb_backend.pdns.rows import render_rows
+
+TIMING = Timing(interval=5, timeout=2, dns_timeout=1)
+
+WALL = 1_790_000_000.0
+
+LB = "lb.example"
+OTHER = "other.example"
+
+STATIC = (
+    ("ns1", "A", "192.0.2.53"),
+    ("alias", "CNAME", "www.lb.example."),
+    ("far-alias", "CNAME", "alias.lb.example."),
+    ("*.wild", "A", "192.0.2.77"),
+    ("*.wildalias", "CNAME", "www.lb.example."),
+    ("leaf.b.deep", "TXT", '"a \\"quoted\\" text; with \\\\ and \\009" "and more"'),
+    ("mail", "MX", "10 www.lb.example."),
+    ("_sip._tcp", "SRV", "1 2 5060 www.lb.example."),
+    ("sub", "NS", "ns.sub.lb.example."),
+    ("ns.sub", "A", "192.0.2.99"),
+    ("a\\.b", "A", "192.0.2.44"),
+    ("sp\\032ace", "A", "192.0.2.45"),
+    ("sla/sh", "A", "192.0.2.46"),
+)
+
+
+class World:
+    """Two zones: `lb.example` with static rows and balanced ones, `other.example` with one."""
+
+    def __init__(self) -> None:
+        ids = assign_ids([LB, OTHER])
+        self.zones = {
+            LB: _zone(LB, "LB.example", ids, STATIC),
+            OTHER: _zone(OTHER, OTHER, ids, ()),
+        }
+        self.decisions: dict[RecordKey, Decision] = {}
+        self.records: dict[RecordKey, Record] = {}
+        self.serve("www", "A", "10.0.0.1", "10.0.0.2")
+        self.serve("www", "AAAA", "2001:db8::1")
+        self.serve("V4", "A", "10.0.0.4")
+        self.serve("empty", "A")
+        self.serve("api", "A", "10.0.0.9", zone=OTHER)
+        self.add("pending", "A", Decision(Kind.PENDING))
+        self.snapshot = self.build()
+
+    def serve(self, name: str, qtype: str, *contents: str, zone: str = LB) -> RecordKey:
+        """Add a record that serves these; nothing served is NODATA."""
+        kind = Kind.SERVE if contents else Kind.NODATA
+        return self.add(name, qtype, Decision(kind, contents), zone)
+
+    def add(self, name: str, qtype: str, decision: Decision, zone: str = LB) -> RecordKey:
+        spelling = f"{name}.{zone}"
+        key = RecordKey(zone, canonical_name(f"{spelling}."), qtype)
+        self.records[key] = Record(key, spelling, 5, (Dest("192.0.2.1"),), (), TIMING)
+        self.decisions[key] = decision
+        return key
+
+    def build(self) -> Snapshot:
+        layout = lay_out(Plan(self.zones, self.records))
+        snapshot, _ = build_snapshot(layout, self.decisions.__getitem__, render_rows, WALL)
+        return snapshot
+
+    def change(self, name: str, qtype: str, *contents: str, zone: str = LB) -> frozenset[str]:
+        """Another answer from now on; the names that read differently."""
+        key = self.serve(name, qtype, *contents, zone=zone)
+        return self.decide(key, self.decisions[key])
+
+    def decide(self, key: RecordKey, decision: Decision) -> frozenset[str]:
+        self.decisions[key] = decision
+        self.snapshot, changed = self.snapshot.with_answers(
+            [key.name], self.decisions.__getitem__, WALL
+        )
+        return changed
+
+    def current(self) -> Snapshot:
+        return self.snapshot
+
+
+def _zone(
+    name: str, spelling: str, ids: dict[str, int], static: tuple[tuple[str, str, str], ...]
+) -> Zone:
+    rows = tuple(Row(f"{owner}.{name}", qtype, content, 300) for owner, qtype, content in static)
+    soa = Soa(f"ns1.{name}", f"hostmaster.{name}")
+    return Zone(name, spelling, soa, (f"ns1.{LB}", f"ns2.{LB}"), rows, ids[name])
