@@ -93,7 +93,7 @@ class _Loader:
         self._refuse_unknown_sections()
         settings = self._section("global", GlobalSettings)
         node = settings.node or os.environ.get("DNSLB_NODE") or socket.gethostname()
-        default = self._section("default", RecordSettings)
+        default = self._parse("default", RecordSettings)
         server = self._section("server", ServerSettings)
         admin = self._section("admin", AdminSettings)
         access = self._access(admin)
@@ -129,8 +129,12 @@ class _Loader:
 
     def _section(self, name: str, model: type[Model]) -> Model:
         """The section as written; as if it were empty once its problems are noted."""
-        found = self.diagnosis.parse(model, self.raw.get(name, {}), self.file, (name,))
+        found = self._parse(name, model)
         return model() if found is None else found
+
+    def _parse(self, name: str, model: type[Model]) -> Model | None:
+        """The section as written; None once its problems are noted."""
+        return self.diagnosis.parse(model, self.raw.get(name, {}), self.file, (name,))
 
     def _access(self, admin: AdminSettings) -> Access:
         try:
@@ -202,7 +206,7 @@ class _Loader:
     def _records(
         self,
         settings: GlobalSettings,
-        default: RecordSettings,
+        default: RecordSettings | None,
         zones: Mapping[str, tuple[str, ZoneSettings]],
     ) -> RecordTables:
         tables = RecordTables(self.diagnosis, default)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from pydantic import SecretStr, ValidationError
@@ -15,7 +15,7 @@ from dnslb_backend.checkers.registry import KINDS, parse_check
 from dnslb_backend.config.dests import build_dests, build_fallback
 from dnslb_backend.config.diagnosis import Diagnosis, Path
 from dnslb_backend.config.models import RecordSettings
-from dnslb_backend.config.problems import problems_of
+from dnslb_backend.config.problems import dotted, problems_of
 from dnslb_backend.core.health import Damping, Rules
 from dnslb_backend.core.names import canonical_name, is_within, spelled_name
 from dnslb_backend.core.records import AllDown, Policy, Record, RecordKey, Timing
@@ -39,10 +39,14 @@ PLANNED = {
 
 @dataclass(slots=True)
 class RecordTables:
-    """Records as they are read: their tables, and where each was first seen."""
+    """Records as they are read: their tables, and where each was first seen.
+
+    Where [default] was refused, `default` is None: what records inherit is not known, so that
+    nothing is said of what they lack.
+    """
 
     diagnosis: Diagnosis
-    default: RecordSettings
+    default: RecordSettings | None
     records: dict[RecordKey, Record] = field(default_factory=dict)
     checks: dict[str, Check] = field(default_factory=dict)
     origins: dict[RecordKey, str] = field(default_factory=dict)
@@ -93,6 +97,8 @@ class RecordTables:
     def _build(
         self, key: RecordKey, shown: str, own: RecordSettings, file: str, path: Path
     ) -> None:
+        if self.default is None:
+            return
         settings = own.inherit(self.default)
         missing = [name for name in REQUIRED if getattr(settings, name) is None]
         if settings.check is None and settings.checks is None:
@@ -147,15 +153,7 @@ class RecordTables:
 
     def _check(self, value: Any, settings: RecordSettings, file: str, path: Path) -> Check | None:
         if isinstance(value, list):
-            if settings.expect is None:
-                self.diagnosis.refuse(file, path[:-1], "needs expect, here or in [default]")
-                return None
-            value = {
-                "type": "exec",
-                "argv": value,
-                "expect": settings.expect,
-                "prio_regex": settings.prio_regex or "",
-            }
+            return self._argv_check(value, settings, file, path)
         try:
             return parse_check(value)
         except ValidationError as error:
@@ -163,6 +161,24 @@ class RecordTables:
             self.diagnosis.problems += problems_of(error, file, path, model)
         except ValueError as error:
             self.diagnosis.refuse(file, path, str(error))
+        return None
+
+    def _argv_check(
+        self, argv: list[str], settings: RecordSettings, file: str, path: Path
+    ) -> Check | None:
+        if settings.expect is None:
+            self.diagnosis.refuse(file, path[:-1], "needs expect, here or in [default]")
+            return None
+        try:
+            return ExecCheck(
+                argv=tuple(argv), expect=settings.expect, prio_regex=settings.prio_regex or ""
+            )
+        except ValidationError as error:
+            # The key of the table is not what was written, but a list in its place.
+            table, listed = dotted(*path, "argv"), dotted(*path)
+            for problem in problems_of(error, file, path, ExecCheck):
+                place = problem.path.replace(table, listed, 1)
+                self.diagnosis.problems.append(replace(problem, path=place))
         return None
 
     def _require(self, settings: RecordSettings, count: int, file: str, path: Path) -> int:
