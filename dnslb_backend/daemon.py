@@ -102,9 +102,9 @@ class Daemon:
         self._set_brake(config)
         self._responder = Responder(self.snapshot)
         self._http: HttpConnector | None = None
+        self._started = time.time()
         self._admin = AdminServer(config.admin, config.access, self)
         self._notifier = Notifier.from_environment()
-        self._started = time.time()
         self._is_settling = False
         self._ready = asyncio.Event()
         self._stop = asyncio.Event()
@@ -184,18 +184,26 @@ class Daemon:
         log.info("stopped")
 
     async def _open_listeners(self) -> None:
-        try:
-            await self._admin.start()
-            endpoint = self._config.server.endpoint
-            if endpoint is not None:
-                listener = listen_tcp(endpoint)
-                self._http = HttpConnector(self._responder, self._config.server.networks)
-                await self._http.start([listener])
-                host, port = listener.getsockname()[:2]
-                log.info("serving PowerDNS", extra=logs.fields(address=host, port=port))
-        except OSError as error:
-            await self._close_listeners()
-            raise StartError(f"cannot listen: {error}") from error
+        """Open all of them, or none. Raises StartError, which names the one that failed."""
+        for listen, start in (
+            (f"admin.listen = {self._config.admin.listen}", self._admin.start),
+            (f"server.http = {self._config.server.http}", self._start_http),
+        ):
+            try:
+                await start()
+            except OSError as error:
+                await self._close_listeners()
+                why = error.strerror or error
+                raise StartError(f"cannot listen at {listen}: {why}") from error
+
+    async def _start_http(self) -> None:
+        endpoint = self._config.server.endpoint
+        if endpoint is not None:
+            listener = listen_tcp(endpoint)
+            self._http = HttpConnector(self._responder, self._config.server.networks)
+            await self._http.start([listener])
+            host, port = listener.getsockname()[:2]
+            log.info("serving PowerDNS", extra=logs.fields(address=host, port=port))
 
     async def _close_listeners(self) -> None:
         if self._http is not None:
