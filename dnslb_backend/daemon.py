@@ -12,6 +12,7 @@ import logging
 import signal
 import time
 from collections.abc import Mapping
+from random import getrandbits
 
 import uvloop
 
@@ -33,8 +34,10 @@ from dnslb_backend.core.snapshot import Snapshot, build_snapshot
 from dnslb_backend.core.transitions import Transition
 from dnslb_backend.errors import ConfigError, DnslbError, Problem
 from dnslb_backend.notify import Notifier
+from dnslb_backend.pdns.askers import Askers
 from dnslb_backend.pdns.http import HttpConnector
 from dnslb_backend.pdns.listeners import listen_tcp
+from dnslb_backend.pdns.places import Places
 from dnslb_backend.pdns.responder import Responder
 from dnslb_backend.pdns.rows import render_rows
 
@@ -42,6 +45,9 @@ log = logging.getLogger(__name__)
 
 DRAIN_TIMEOUT = 3.0
 """Seconds that PowerDNS's connections have to take their last answers at the stop."""
+
+PLACES_INTERVAL = 5.0
+"""Seconds between two looks at the file of the location database."""
 
 START_EXTENSION = 30.0
 """Seconds of start-up that systemd is asked for while first rounds make progress."""
@@ -100,7 +106,9 @@ class Daemon:
         )
         self._rounds.adopt(config.checks, (), config.settings.max_record_checks)
         self._set_brake(config)
-        self._responder = Responder(self.snapshot)
+        self._askers = Askers(time.monotonic, lambda: getrandbits(64))
+        self._locate_with(config.places)
+        self._responder = Responder(self.snapshot, askers=self._askers)
         self._http: HttpConnector | None = None
         self._started = time.time()
         self._admin = AdminServer(config.admin, config.access, self)
@@ -172,6 +180,7 @@ class Daemon:
                     group.create_task(self._rounds.run(), name="rounds"),
                     group.create_task(self._announce(), name="announce"),
                     group.create_task(self._obey_reloads(), name="reloads"),
+                    group.create_task(self._follow_places(), name="places"),
                 ]
                 await self._stop.wait()
                 self._notifier.stopping()
@@ -282,6 +291,7 @@ class Daemon:
         )
         self._rounds.adopt(config.checks, changed, config.settings.max_record_checks)
         self._set_brake(config)
+        self._locate_with(config.places)
         self._config = config
         logs.configure(self._loglevel or config.settings.loglevel)
         self._warn(config)
@@ -289,6 +299,17 @@ class Daemon:
         return ReloadReport(
             len(config.plan.records), len(changed), removed, tuple(map(str, config.warnings))
         )
+
+    def _locate_with(self, places: Places | None) -> None:
+        self._askers.locate_with(places.locate if places else None)
+
+    async def _follow_places(self) -> None:
+        """Read the location database again when its file changes."""
+        while True:
+            await asyncio.sleep(PLACES_INTERVAL)
+            places = self._config.places
+            if places is not None and await asyncio.to_thread(places.refresh):
+                self._locate_with(places)
 
     def _set_brake(self, config: Config) -> None:
         canaries = [parse_canary(text) for text in config.brake.canaries]

@@ -5,6 +5,7 @@ import socket
 
 from dnslb_backend.config.diagnosis import Diagnosis, Path
 from dnslb_backend.config.models import DestSettings
+from dnslb_backend.config.rdata import RecordDataError, canonical_content
 from dnslb_backend.core.names import address_type, canonical_address, canonical_name
 from dnslb_backend.core.records import Dest
 from dnslb_backend.errors import NameFormatError
@@ -17,15 +18,23 @@ class _DestError(ValueError):
 
 
 def build_dests(
-    written: list[str | DestSettings], record_type: str, diagnosis: Diagnosis, file: str, path: Path
+    written: list[str | DestSettings],
+    record_type: str,
+    zone: str,
+    diagnosis: Diagnosis,
+    file: str,
+    path: Path,
 ) -> tuple[Dest, ...]:
-    """Every destination once. The same host twice must have the same priority."""
-    found: dict[str, Dest] = {}
+    """Every destination once. The same host twice must have the same priority.
+
+    Destinations of other types than addresses are told apart by their content as well.
+    """
+    found: dict[tuple[str, str | None], Dest] = {}
     for index, item in enumerate(written):
         try:
             settings = _parse(item) if isinstance(item, str) else item
-            dest = _dest(settings, record_type)
-            known = found.setdefault(dest.host, dest)
+            dest = _dest(settings, record_type, zone)
+            known = found.setdefault((dest.host, dest.content), dest)
             if known.prio != dest.prio:
                 raise _DestError(
                     f"{dest.host} is listed with two priorities, {known.prio} and {dest.prio}"
@@ -36,7 +45,12 @@ def build_dests(
 
 
 def build_fallback(
-    written: str | list[str], record_type: str, diagnosis: Diagnosis, file: str, path: Path
+    written: str | list[str],
+    record_type: str,
+    zone: str,
+    diagnosis: Diagnosis,
+    file: str,
+    path: Path,
 ) -> tuple[Dest, ...]:
     """The fallback hosts; an empty text is none. A fallback has no priority."""
     hosts = [written] if isinstance(written, str) else written
@@ -47,7 +61,7 @@ def build_fallback(
         try:
             if "@" in host:
                 raise _DestError(f"{host!r}: a fallback has no priority, '@' is not allowed")
-            dest = _dest(DestSettings(host=host), record_type)
+            dest = _fallback(host, record_type, zone)
             found[dest.host] = dest
         except _DestError as error:
             diagnosis.refuse(file, path, str(error))
@@ -66,13 +80,26 @@ def _parse(text: str) -> DestSettings:
         ) from None
 
 
-def _dest(settings: DestSettings, record_type: str) -> Dest:
-    host, is_literal = _host(settings.host, record_type)
+def _dest(settings: DestSettings, record_type: str, zone: str) -> Dest:
     probed = settings.check_address
     if probed is not None:
         probed = canonical_address(probed)
         if probed is None:
             raise _DestError(f"check_address {settings.check_address!r} is no IP address")
+    content: str | None = None
+    if record_type in ("A", "AAAA"):
+        host, is_literal = _host(settings.host, record_type)
+        if settings.content is not None:
+            raise _DestError(f"content: a record of type {record_type} serves its addresses")
+    else:
+        host, is_literal = settings.host, True
+        content = _content(settings, record_type, zone)
+        probed = probed or _literal(settings.host)
+        if probed is None:
+            raise _DestError(
+                f"{settings.host!r}: a record of type {record_type} needs check_address, the "
+                "address that is probed, unless host is one"
+            )
     return Dest(
         host=host,
         prio=settings.prio,
@@ -80,9 +107,31 @@ def _dest(settings: DestSettings, record_type: str) -> Dest:
         is_literal=is_literal,
         check_address=probed,
         check_port=settings.check_port,
-        content=settings.content,
+        content=content,
         views=tuple(settings.views),
     )
+
+
+def _content(settings: DestSettings, record_type: str, zone: str) -> str:
+    written = settings.content
+    if written is None:
+        if record_type != "CNAME":
+            raise _DestError(f"a record of type {record_type} needs content, what is served")
+        written = f"{settings.host.removesuffix('.')}."
+    try:
+        return canonical_content(record_type, written, zone)
+    except RecordDataError as error:
+        raise _DestError(f"content: {error}") from error
+
+
+def _fallback(host: str, record_type: str, zone: str) -> Dest:
+    if record_type in ("A", "AAAA"):
+        return _dest(DestSettings(host=host), record_type, zone)
+    try:
+        content = canonical_content(record_type, host, zone)
+    except RecordDataError as error:
+        raise _DestError(f"{host!r}: {error}") from error
+    return Dest(host=content, is_literal=True)
 
 
 def _host(text: str, record_type: str) -> tuple[str, bool]:

@@ -25,8 +25,10 @@ from dnslb_backend.config.records import RecordTables
 from dnslb_backend.config.zones import build_zone, check_neighbours
 from dnslb_backend.core.names import canonical_name
 from dnslb_backend.core.plan import Plan
+from dnslb_backend.core.views import View
 from dnslb_backend.core.zones import Zone, assign_ids
 from dnslb_backend.errors import ConfigError, NameFormatError, Problem
+from dnslb_backend.pdns.places import Places, PlacesError
 from dnslb_backend.pdns.settings import PdnsSettings, ServerSettings
 from dnslb_backend.store.settings import MysqlSettings, StateSettings
 
@@ -45,12 +47,6 @@ SECTIONS = (
     "zones",
 )
 
-PLANNED_SECTIONS: dict[str, type[BaseModel]] = {
-    "geo": GeoSettings,
-    "views": ViewSettings,
-}
-"""Sections whose feature is not built yet."""
-
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -68,6 +64,7 @@ class Config:
     pdns: PdnsSettings
     state: StateSettings
     brake: BrakeSettings
+    places: Places | None
     mysql: MysqlSettings | None
     warnings: tuple[Problem, ...]
 
@@ -101,14 +98,15 @@ class _Loader:
         state = self._section("state", StateSettings)
         brake = self._section("brake", BrakeSettings)
         mysql = self._section("mysql", MysqlSettings) if "mysql" in self.raw else None
-        self._warn_of_planned_sections()
+        views = self._views()
+        places = self._places()
         written = self._zone_settings(settings)
-        tables = self._records(settings, default, written)
+        tables = self._records(settings, default, views, written)
         zones = self._zones(written, node)
         check_neighbours(zones, tables.origins, self.diagnosis, dict.fromkeys(zones, self.file))
         self.diagnosis.raise_if_refused()
         return Config(
-            plan=Plan(zones, tables.records),
+            plan=Plan(zones, tables.records, views),
             checks=tables.checks,
             node=node,
             settings=settings,
@@ -118,6 +116,7 @@ class _Loader:
             pdns=pdns,
             state=state,
             brake=brake,
+            places=places,
             mysql=mysql,
             warnings=tuple(self.diagnosis.warnings),
         )
@@ -146,17 +145,39 @@ class _Loader:
             self.diagnosis.warn("", (), warning)
         return access
 
-    def _warn_of_planned_sections(self) -> None:
-        for name, model in PLANNED_SECTIONS.items():
-            tables = self.raw.get(name)
-            if tables is None:
-                continue
-            parts = (
-                tables.items() if name == "views" and isinstance(tables, dict) else [("", tables)]
-            )
-            for part, table in parts:
-                self.diagnosis.parse(model, table, self.file, (name, part) if part else (name,))
-            self.diagnosis.warn(self.file, (name,), "is not supported yet and has no effect")
+    def _views(self) -> dict[str, View]:
+        tables = self.raw.get("views", {})
+        if not isinstance(tables, dict):
+            self.diagnosis.refuse(self.file, ("views",), "must be a table of views")
+            return {}
+        found: dict[str, View] = {}
+        for name, table in tables.items():
+            parsed = self.diagnosis.parse(ViewSettings, table, self.file, ("views", name))
+            if parsed is not None:
+                found[name] = View(
+                    name,
+                    tuple(parsed.networks),
+                    frozenset(parsed.countries),
+                    frozenset(parsed.continents),
+                    frozenset(parsed.asns),
+                )
+        placed = [view.name for view in found.values() if view.needs_place]
+        if placed and "geo" not in self.raw:
+            message = "asks for places, which needs [geo] database"
+            self.diagnosis.refuse(self.file, ("views", placed[0]), message)
+        return found
+
+    def _places(self) -> Places | None:
+        if "geo" not in self.raw:
+            return None
+        settings = self.diagnosis.parse(GeoSettings, self.raw["geo"], self.file, ("geo",))
+        if settings is None:
+            return None
+        try:
+            return Places(self.sources.directory / settings.database)
+        except PlacesError as error:
+            self.diagnosis.refuse(self.file, ("geo", "database"), str(error))
+            return None
 
     def _zone_settings(self, settings: GlobalSettings) -> dict[str, tuple[str, ZoneSettings]]:
         """The zones by canonical name, each with its spelling; domain_name's first."""
@@ -207,9 +228,10 @@ class _Loader:
         self,
         settings: GlobalSettings,
         default: RecordSettings | None,
+        views: Mapping[str, View],
         zones: Mapping[str, tuple[str, ZoneSettings]],
     ) -> RecordTables:
-        tables = RecordTables(self.diagnosis, default)
+        tables = RecordTables(self.diagnosis, default, views)
         for name, (spelling, zone) in zones.items():
             tables.read(name, spelling, zone.records, self.file, ("zones", spelling, "records"))
         for file, path, found in self._record_tables(settings):

@@ -152,8 +152,8 @@ class RecordSettings(Table):
 
     dest: Annotated[list[str | DestSettings], Field(min_length=1)] | None = None
     ttl: Ttl | Literal["auto"] | None = None
-    ttl_min: Ttl | None = None
-    ttl_max: Ttl | None = None
+    ttl_min: Ttl = 1
+    ttl_max: Ttl = 300
     interval: Duration | None = None
     shift: Wait | None = None
     timeout: Wait | None = None

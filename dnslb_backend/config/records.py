@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -16,25 +17,17 @@ from dnslb_backend.config.dests import build_dests, build_fallback
 from dnslb_backend.config.diagnosis import Diagnosis, Path
 from dnslb_backend.config.models import RecordSettings
 from dnslb_backend.config.problems import dotted, problems_of
+from dnslb_backend.core.closeness import common_prefix, overlaps
 from dnslb_backend.core.health import Damping, Rules
 from dnslb_backend.core.names import canonical_name, is_within, spelled_name
-from dnslb_backend.core.records import AllDown, Policy, Record, RecordKey, Timing
+from dnslb_backend.core.records import AllDown, Dest, Policy, Record, RecordKey, Timing
+from dnslb_backend.core.views import View
 from dnslb_backend.errors import NameFormatError
 
-TYPES = ("A", "AAAA")
+TYPES = ("A", "AAAA", "CNAME", "MX", "SRV")
 """Record types that can be balanced."""
 
 REQUIRED = ("dest", "ttl", "interval", "timeout", "dns_timeout")
-
-PLANNED = {
-    "policy": "all",
-    "max_answers": None,
-    "sticky": None,
-    "ttl_min": None,
-    "ttl_max": None,
-    "client_networks": None,
-}
-"""Keys whose feature is not built yet, with the value that asks for nothing."""
 
 
 @dataclass(slots=True)
@@ -47,6 +40,7 @@ class RecordTables:
 
     diagnosis: Diagnosis
     default: RecordSettings | None
+    views: Mapping[str, View] = field(default_factory=dict)
     records: dict[RecordKey, Record] = field(default_factory=dict)
     checks: dict[str, Check] = field(default_factory=dict)
     origins: dict[RecordKey, str] = field(default_factory=dict)
@@ -109,19 +103,23 @@ class RecordTables:
             return
         before = len(self.diagnosis.problems)
         checks = self._checks(settings, own, file, path)
-        dests = build_dests(settings.dest or [], key.type, self.diagnosis, file, (*path, "dest"))
-        fallback = build_fallback(
-            settings.fallback, key.type, self.diagnosis, file, (*path, "fallback")
+        dests = build_dests(
+            settings.dest or [], key.type, key.zone, self.diagnosis, file, (*path, "dest")
         )
+        fallback = build_fallback(
+            settings.fallback, key.type, key.zone, self.diagnosis, file, (*path, "fallback")
+        )
+        self._check_answers(settings, dests, file, path)
         require = self._require(settings, len(checks), file, path)
         if len(self.diagnosis.problems) > before:
             return
         timing = build_timing(settings)
-        self._advise(settings, timing, file, path)
+        self._advise(settings, dests, timing, file, path)
         self.records[key] = Record(
             key=key,
             spelling=shown,
-            ttl=settings.ttl if isinstance(settings.ttl, int) else settings.ttl_min or 5,
+            ttl=settings.ttl if isinstance(settings.ttl, int) else settings.ttl_min,
+            ttl_range=((settings.ttl_min, settings.ttl_max) if settings.ttl == "auto" else None),
             dests=dests,
             checks=tuple(self._enter(check, settings, timing) for check in checks),
             timing=timing,
@@ -131,7 +129,10 @@ class RecordTables:
             prio_min_cnt=settings.prio_min_cnt,
             fallback=fallback,
             all_down=_all_down(settings),
-            policy=Policy.ALL,
+            policy=Policy(settings.policy),
+            max_answers=settings.max_answers,
+            sticky_bits=(settings.sticky.ipv4, settings.sticky.ipv6),
+            client_networks=tuple(settings.client_networks),
         )
 
     def _checks(
@@ -181,6 +182,22 @@ class RecordTables:
                 self.diagnosis.problems.append(replace(problem, path=place))
         return None
 
+    def _check_answers(
+        self, settings: RecordSettings, dests: Sequence[Dest], file: str, path: Path
+    ) -> None:
+        """Refuse what leaves nothing to answer with."""
+        if settings.policy != "all" and dests and not any(dest.weight for dest in dests):
+            self.diagnosis.refuse(file, (*path, "dest"), "every weight is 0: nobody would serve")
+        if settings.ttl == "auto" and settings.ttl_min > settings.ttl_max:
+            message = f"is above ttl_max, {settings.ttl_max}"
+            self.diagnosis.refuse(file, (*path, "ttl_min"), message)
+        for index, dest in enumerate(dests):
+            for view in dest.views:
+                if view not in self.views:
+                    known = ", ".join(sorted(self.views)) or "none is defined"
+                    where = (*path, "dest", index, "views")
+                    self.diagnosis.refuse(file, where, f"no view {view!r}; known: {known}")
+
     def _require(self, settings: RecordSettings, count: int, file: str, path: Path) -> int:
         if settings.require == "all":
             return count
@@ -196,7 +213,9 @@ class RecordTables:
         self.checks.setdefault(fingerprint, check)
         return fingerprint
 
-    def _advise(self, settings: RecordSettings, timing: Timing, file: str, path: Path) -> None:
+    def _advise(
+        self, settings: RecordSettings, dests: Sequence[Dest], timing: Timing, file: str, path: Path
+    ) -> None:
         if timing.dns_timeout + timing.timeout >= timing.interval:
             self.diagnosis.warn(
                 file,
@@ -211,11 +230,18 @@ class RecordTables:
         for name in ("proto", "socktype"):
             if getattr(settings, name) is not None:
                 self.diagnosis.warn(file, (*path, name), "has no effect on resolving")
-        for name, nothing in PLANNED.items():
-            if name in settings.model_fields_set and getattr(settings, name) != nothing:
-                self.diagnosis.warn(file, (*path, name), "is not supported yet and has no effect")
-        if settings.ttl == "auto":
-            self.diagnosis.warn(file, (*path, "ttl"), '"auto" is not supported yet; ttl_min serves')
+        for network in settings.client_networks:
+            self._advise_rule_9(dests, network, file, path)
+
+    def _advise_rule_9(self, dests: Sequence[Dest], network: str, file: str, path: Path) -> None:
+        block = common_prefix([dest.host for dest in dests if dest.is_literal])
+        if block is not None and overlaps(block, network):
+            self.diagnosis.warn(
+                file,
+                (*path, "client_networks"),
+                f"{network} lies with {block}, the smallest prefix that holds all servers: its "
+                "clients may always pick the same server (RFC 6724, rule 9)",
+            )
 
 
 def build_timing(settings: RecordSettings) -> Timing:

@@ -3,13 +3,11 @@
 from collections.abc import Iterator, Mapping
 
 import dns.exception
-import dns.name
-import dns.rdata
-import dns.rdataclass
 import dns.rdatatype
 
 from dnslb_backend.config.diagnosis import Diagnosis, Path
 from dnslb_backend.config.models import StaticSettings, ZoneSettings
+from dnslb_backend.config.rdata import RecordDataError, canonical_content
 from dnslb_backend.core.names import canonical_name, is_within, spelled_name
 from dnslb_backend.core.records import RecordKey
 from dnslb_backend.core.zones import Row, Soa, Zone
@@ -146,10 +144,9 @@ def _static(
         diagnosis.refuse(file, (*path, "type"), f"{item.type!r} {refusal}")
         return None
     try:
-        content = _content(qtype, item.content, apex)
-    except (dns.exception.DNSException, ValueError, UnicodeError) as error:
-        message = f"is no data for a record of type {qtype}: {error}"
-        diagnosis.refuse(file, (*path, "content"), message)
+        content = canonical_content(qtype, item.content, apex)
+    except RecordDataError as error:
+        diagnosis.refuse(file, (*path, "content"), str(error))
         return None
     return Row(qname, qtype, content, ttl if item.ttl is None else item.ttl)
 
@@ -166,10 +163,3 @@ def _type_refusal(qtype: str) -> str:
     except (dns.exception.DNSException, ValueError):
         return "is no record type"
     return "" if dns.rdatatype.to_text(known) == qtype else "is no record type"
-
-
-def _content(qtype: str, content: str, apex: str) -> str:
-    """The data in the form that PowerDNS parses, its names made absolute."""
-    origin = dns.name.from_text(f"{apex}.")
-    rdata = dns.rdata.from_text(dns.rdataclass.IN, qtype, content, origin=origin, relativize=False)
-    return rdata.to_text()

@@ -14,7 +14,7 @@ because a destination was never resolved. A destination that resolved to nothing
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from dnslb_backend.core.health import Health
@@ -34,16 +34,46 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Pool:
+    """The members that serve the clients of one view, in stable order, with their weights."""
+
+    view: str
+    contents: tuple[str, ...]
+    weights: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer of one balanced record: what is served, in stable order, and why."""
+    """The answer of one balanced record: what is served, in stable order, and why.
+
+    `contents` serve every client that no pool of `pools` is for, and `weights` are theirs
+    (empty: all alike). `ttl` None is the configured one.
+    """
 
     kind: Kind
     contents: tuple[str, ...] = ()
     threshold: int | None = None
+    weights: tuple[int, ...] = ()
+    pools: tuple[Pool, ...] = ()
+    ttl: int | None = None
 
     @property
     def is_fault(self) -> bool:
+        """Whether a client that is in no view cannot be told the truth."""
         return self.kind in (Kind.PENDING, Kind.FAULT)
+
+    def served(self) -> set[str]:
+        """Everything that some client is given."""
+        return {*self.contents, *(content for pool in self.pools for content in pool.contents)}
+
+    def starves(self, before: "Decision") -> bool:
+        """Whether somebody had a serving member `before` and would have none now."""
+        views = {pool.view for pool in before.pools} | {""}
+        return any(before.serves(view) and not self.serves(view) for view in views)
+
+    def serves(self, view: str) -> bool:
+        """Whether the clients of a view, "" for none, have a serving member."""
+        return self.kind is Kind.SERVE or any(pool.view == view for pool in self.pools)
 
 
 PENDING = Decision(Kind.PENDING)
@@ -53,7 +83,8 @@ PENDING = Decision(Kind.PENDING)
 class Candidate:
     """One member as the decision sees it: effective standing and effective priority.
 
-    `priority` is None where there is none because the last check failed.
+    `priority` is None where there is none because the last check failed. Without `views` a
+    member is for everybody who is in no view that serves.
     """
 
     content: str
@@ -62,6 +93,8 @@ class Candidate:
     is_drained: bool = False
     is_waiting: bool = False
     """Came back a short while ago, and is let in only where nobody else can serve."""
+    weight: int = 1
+    views: tuple[str, ...] = ()
 
     @property
     def is_eligible(self) -> bool:
@@ -81,22 +114,56 @@ def decide(
     last_good: tuple[str, ...],
     is_resolved: bool,
 ) -> Decision:
-    """Apply the table above.
+    """Apply the table above, for clients in no view and then for each view by itself.
 
     `fallback` are the addresses of the record's fallback hosts. `is_resolved` says that every
     destination has been answered by the resolver at least once, be it with nothing.
     """
-    healthy = [c for c in candidates if c.is_eligible]
-    eligible = [c for c in healthy if not c.is_waiting] or healthy
-    lowest = threshold((c.priority for c in eligible if c.priority), record.prio_min_cnt)
-    if lowest is not None:
-        serving = [c.content for c in eligible if (c.priority or 0) >= lowest]
-        return Decision(Kind.SERVE, tuple(sorted(serving)), lowest)
+    common = [c for c in candidates if not c.views]
+    decision = _decide_common(record, common, fallback, last_good, is_resolved=is_resolved)
+    views = dict.fromkeys(view for c in candidates for view in c.views)
+    if not views:
+        return decision
+    pools = []
+    for view in views:
+        serving, _ = _serving([c for c in candidates if view in c.views], record.prio_min_cnt)
+        if serving:
+            pools.append(Pool(view, *_listed(serving)))
+    return replace(decision, pools=tuple(pools))
+
+
+def _decide_common(
+    record: Record,
+    candidates: Sequence[Candidate],
+    fallback: Sequence[str],
+    last_good: tuple[str, ...],
+    *,
+    is_resolved: bool,
+) -> Decision:
+    serving, lowest = _serving(candidates, record.prio_min_cnt)
+    if serving:
+        contents, weights = _listed(serving)
+        return Decision(Kind.SERVE, contents, lowest, weights)
     if _nobody_known(candidates, is_resolved=is_resolved):
         if fallback:
             return Decision(Kind.FALLBACK, tuple(fallback))
         return Decision(Kind.FAULT)
     return _all_down(record, candidates, fallback, last_good)
+
+
+def _serving(candidates: Sequence[Candidate], min_count: int) -> tuple[list[Candidate], int | None]:
+    """The candidates of the open tiers, and the lowest priority among those."""
+    healthy = [c for c in candidates if c.is_eligible]
+    eligible = [c for c in healthy if not c.is_waiting] or healthy
+    lowest = threshold((c.priority for c in eligible if c.priority), min_count)
+    if lowest is None:
+        return [], None
+    return [c for c in eligible if (c.priority or 0) >= lowest], lowest
+
+
+def _listed(serving: Sequence[Candidate]) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    ordered = sorted(serving, key=lambda candidate: candidate.content)
+    return tuple(c.content for c in ordered), tuple(c.weight for c in ordered)
 
 
 def _nobody_known(candidates: Sequence[Candidate], *, is_resolved: bool) -> bool:

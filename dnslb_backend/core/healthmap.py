@@ -9,7 +9,7 @@ member waits until every target of that record's round has answered or timed out
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dnslb_backend.core.decision import PENDING, Decision, Kind, decide
 from dnslb_backend.core.health import (
@@ -38,6 +38,7 @@ from dnslb_backend.core.records import Record, RecordKey
 from dnslb_backend.core.resolutions import Resolution
 from dnslb_backend.core.results import Result
 from dnslb_backend.core.transitions import Transition, transitions
+from dnslb_backend.core.ttl import answer_ttl
 
 
 @dataclass(slots=True)
@@ -211,7 +212,7 @@ class HealthMap:
         after = observe(before, result, at, record.rules)
         self._targets[target] = after
         self._touched |= users
-        moved = _standing(after) != _standing(before)
+        moved = _standing(after) != _standing(before) or after.streak != before.streak
         for key in users:
             if moved or self.records[key].is_held:
                 self._decide(key, at)
@@ -345,8 +346,10 @@ class HealthMap:
                 last_good=state.last_good,
                 is_resolved=_is_resolved(state),
             )
-            would_empty = decision.kind is not Kind.SERVE and state.decision.kind is Kind.SERVE
-            state.is_held = would_empty and not is_order and self._is_probing(state)
+            decision = replace(decision, ttl=answer_ttl(state.record, rows))
+            state.is_held = (
+                decision.starves(state.decision) and not is_order and self._is_probing(state)
+            )
             if state.is_held:
                 decision = state.decision
         if decision.kind is Kind.SERVE:

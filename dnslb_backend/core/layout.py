@@ -6,17 +6,21 @@ from dataclasses import dataclass
 from dnslb_backend.core.names import canonical_name, is_within, parents
 from dnslb_backend.core.plan import Plan
 from dnslb_backend.core.records import Record
+from dnslb_backend.core.views import ViewTable, build_table
 from dnslb_backend.core.zones import Row, Zone
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One name of a zone: its static rows and its balanced records; both empty for an ENT."""
+    """One name of a zone: its static rows and its balanced records; both empty for an ENT.
+
+    A record whose members are for views comes with the table that finds them.
+    """
 
     name: str
     zone: Zone
     static: tuple[Row, ...] = ()
-    records: tuple[Record, ...] = ()
+    records: tuple[tuple[Record, ViewTable | None], ...] = ()
 
     @property
     def is_apex(self) -> bool:
@@ -35,7 +39,8 @@ class Layout:
 def lay_out(plan: Plan) -> Layout:
     """Give every name its place, empty non-terminals (RFC 8020) included."""
     rows: dict[str, list[Row]] = {}
-    records: dict[str, list[Record]] = {}
+    records: dict[str, list[tuple[Record, ViewTable | None]]] = {}
+    tables: dict[frozenset[str], ViewTable] = {}
     zone_of: dict[str, Zone] = {}
     for zone in plan.zones.values():
         zone_of[zone.name] = zone
@@ -44,7 +49,7 @@ def lay_out(plan: Plan) -> Layout:
             rows.setdefault(name, []).append(row)
             zone_of[name] = zone
     for record in plan.records.values():
-        records.setdefault(record.key.name, []).append(record)
+        records.setdefault(record.key.name, []).append((record, _table(record, plan, tables)))
         zone_of[record.key.name] = plan.zones[record.key.zone]
     for name, zone in list(zone_of.items()):
         for parent in parents(name, zone.name):
@@ -57,6 +62,16 @@ def lay_out(plan: Plan) -> Layout:
     for name in sorted(places):
         names[places[name].zone.name].append(name)
     return Layout(plan.zones, places, {zone: tuple(found) for zone, found in names.items()})
+
+
+def _table(record: Record, plan: Plan, tables: dict[frozenset[str], ViewTable]) -> ViewTable | None:
+    """The table of just the views that a record knows: fewer views, shorter scopes."""
+    names = frozenset(view for dest in record.dests for view in dest.views)
+    if not names:
+        return None
+    if names not in tables:
+        tables[names] = build_table(plan.views[name] for name in sorted(names))
+    return tables[names]
 
 
 def _static_rows(zone: Zone) -> Iterable[Row]:

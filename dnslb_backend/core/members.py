@@ -63,7 +63,15 @@ class MemberStatus:
         standing = self.effective
         if self.override is None or is_drained:
             standing = self.state.standing
-        return Candidate(self.member.content, standing, self.priority, is_drained, self.is_waiting)
+        return Candidate(
+            self.member.content,
+            standing,
+            self.priority,
+            is_drained,
+            self.is_waiting,
+            self.weight,
+            self.member.views,
+        )
 
 
 def assess(
@@ -112,11 +120,11 @@ def mark_served(
 
     Such a row is one that `before` still knows, or an unchecked fallback.
     """
-    served = set(decision.contents)
+    served = decision.served()
     marked = [replace(row, is_served=row.member.content in served) for row in rows]
     known = {row.member.content for row in rows}
     old = {row.member.content: row for row in before}
-    strangers = [content for content in decision.contents if content not in known]
+    strangers = sorted(served - known)
     marked += [old.get(content) or _unchecked(content, record) for content in strangers]
     return tuple(marked)
 

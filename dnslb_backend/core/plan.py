@@ -1,8 +1,10 @@
 """The configuration as the core sees it: zones and balanced records, ready to run."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from dnslb_backend.core.records import Record, RecordKey
+from dnslb_backend.core.views import View
 from dnslb_backend.core.zones import Zone
 
 
@@ -12,3 +14,4 @@ class Plan:
 
     zones: dict[str, Zone]
     records: dict[RecordKey, Record]
+    views: Mapping[str, View] = field(default_factory=dict)

@@ -75,7 +75,8 @@ class Record:
     `spelling` is the absolute name as configured. `checks` are fingerprints: two records that
     ask the same thing in the same way share them, and so share probes. `require` is how many
     of them must pass. `failback` is how long (s) a member that came back stays out while others
-    serve; infinity is until an operator lets it in.
+    serve; infinity is until an operator lets it in. `sticky_bits` are how much of an IPv4 and
+    an IPv6 address chooses the members. `ttl_range` is given where the TTL follows the checks.
     """
 
     key: RecordKey
@@ -92,6 +93,9 @@ class Record:
     all_down: AllDown = AllDown.NODATA
     policy: Policy = Policy.ALL
     max_answers: int | None = None
+    sticky_bits: tuple[int, int] = (24, 56)
+    ttl_range: tuple[int, int] | None = None
+    client_networks: tuple[str, ...] = ()
 
     def host_names(self) -> list[str]:
         """The names to resolve, once each: destinations first, then fallbacks."""

@@ -5,18 +5,17 @@ lookup is a dictionary access. Only the names that a change touched are built ag
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import translate
 
+from dnslb_backend.core.choices import Choice, Render
 from dnslb_backend.core.decision import Decision
 from dnslb_backend.core.layout import Layout, Place
+from dnslb_backend.core.menus import Menu
 from dnslb_backend.core.records import RecordKey
 from dnslb_backend.core.zones import Row, Zone, next_serial
 from dnslb_backend.errors import NotReadyError
-
-Render = Callable[[Sequence[Row], int], bytes]
-"""Writes rows of one zone (its number second) in PowerDNS's form; no rows: no such name."""
 
 Decide = Callable[[RecordKey], Decision]
 
@@ -26,15 +25,29 @@ ENT = "ENT"
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One name: its rows, the types whose answer is not known, and the answer to ANY.
+    """One name: what it may answer, and the answer to ANY.
 
-    `rendered` is None where a type is not known, since ANY then has no truthful answer.
+    `rows` are those that everybody is given, `menus` what depends on who asks. `faults` are
+    the types whose answer is not known; `answer` is None then, since ANY has no truthful one.
     """
 
     zone: Zone
     rows: tuple[Row, ...]
+    menus: tuple[Menu, ...]
     faults: frozenset[str]
-    rendered: bytes | None
+    answer: bytes | Choice | None
+
+    def all_rows(self) -> list[Row]:
+        """Every row that some client may be given."""
+        return [*self.rows, *(row for menu in self.menus for row in menu.all_rows())]
+
+    def reads_as(self, other: "Node | None") -> bool:
+        """Whether nobody could tell the two apart."""
+        return other is not None and (self.rows, self.menus, self.faults) == (
+            other.rows,
+            other.menus,
+            other.faults,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,30 +63,31 @@ class Snapshot:
     def __post_init__(self) -> None:
         object.__setattr__(self, "nothing", self.render((), 0))
 
-    def lookup(self, name: str, qtype: str) -> bytes:
-        """The answer for a canonical name and a type or ANY, as bytes for PowerDNS.
+    def lookup(self, name: str, qtype: str) -> bytes | Choice:
+        """The answer for a canonical name and a type or ANY.
 
-        Raises NotReadyError where the truth is not known yet.
+        It is bytes for PowerDNS, or a Choice where it depends on who asks. Raises NotReadyError
+        where the truth is not known yet.
         """
         node = self.nodes.get(name)
         if node is None:
             return self.nothing
         if qtype == "ANY":
-            if node.rendered is None:
+            if node.answer is None:
                 raise NotReadyError(f"{name}: health is not known yet")
-            return node.rendered
+            return node.answer
         return self._lookup_type(name, node, qtype)
 
     def rows(self, zone: str) -> list[Row]:
         """Every row of a zone, its SOA first, for a transfer. Raises NotReadyError."""
         apex = self.nodes[zone]
-        found = list(apex.rows)
+        found = apex.all_rows()
         for name in self.layout.names[zone]:
             node = self.nodes[name]
             if node.faults:
                 raise NotReadyError(f"{name}: health is not known yet")
             if node is not apex:
-                found += node.rows
+                found += node.all_rows()
         return found
 
     def search(self, pattern: str, limit: int) -> list[tuple[int, Row]]:
@@ -81,7 +95,7 @@ class Snapshot:
         matches = re.compile(translate(pattern.replace("[", "[[]")), re.IGNORECASE).match
         found: list[tuple[int, Row]] = []
         for node in self.nodes.values():
-            for row in node.rows:
+            for row in node.all_rows():
                 if len(found) >= limit:
                     return found
                 if matches(row.qname) or matches(row.content):
@@ -102,7 +116,7 @@ class Snapshot:
             if place is None:
                 continue
             node = build_node(place, self.serials[place.zone.name], decide, self.render)
-            if (node.rows, node.faults) != (nodes[name].rows, nodes[name].faults):
+            if not node.reads_as(nodes[name]):
                 nodes[name] = node
                 changed.add(name)
         serials = dict(self.serials)
@@ -112,10 +126,13 @@ class Snapshot:
             changed.add(zone)
         return Snapshot(self.layout, self.render, serials, nodes), frozenset(changed)
 
-    def _lookup_type(self, name: str, node: Node, qtype: str) -> bytes:
+    def _lookup_type(self, name: str, node: Node, qtype: str) -> bytes | Choice:
         if qtype in node.faults:
             raise NotReadyError(f"{name} {qtype}: health is not known yet")
         rows = [row for row in node.rows if row.qtype == qtype]
+        menus = [menu for menu in node.menus if menu.type == qtype]
+        if menus:
+            return Choice(rows, menus, no_data(name), node.zone.id, self.render)
         if rows:
             return self.render(rows, node.zone.id)
         if qtype == "SOA":
@@ -144,7 +161,9 @@ def build_snapshot(
     }
     old: Mapping[str, Node] = before.nodes if before else {}
     changed = {
-        name for name in draft.keys() | old.keys() if _differs(draft.get(name), old.get(name))
+        name
+        for name in draft.keys() | old.keys()
+        if name not in draft or not draft[name].reads_as(old.get(name))
     }
     moved = {(draft.get(name) or old[name]).zone.name for name in changed} | {
         zone for zone in layout.zones if before is None or zone not in before.serials
@@ -162,28 +181,31 @@ def build_node(place: Place, serial: int, decide: Decide, render: Render) -> Nod
     """Everything at one name, as it is to be told now."""
     zone = place.zone
     rows: list[Row] = []
+    menus: list[Menu] = []
     faults: set[str] = set()
     if place.is_apex:
         rows.append(Row(zone.spelling, "SOA", zone.soa.content(serial), zone.soa.ttl))
     rows += place.static
-    for record in place.records:
+    for record, table in place.records:
         decision = decide(record.key)
-        if decision.is_fault:
+        menu = Menu(record, decision, table)
+        if not menu.is_fixed:
+            menus.append(menu)
+        elif decision.is_fault:
             faults.add(record.key.type)
-        rows += (
-            Row(record.spelling, record.key.type, content, record.ttl)
-            for content in decision.contents
+        else:
+            rows += menu.all_rows()
+    empty = no_data(place.name)
+    answer: bytes | Choice | None = None
+    if not faults:
+        answer = (
+            Choice(rows, menus, empty, zone.id, render)
+            if menus
+            else render(rows or [empty], zone.id)
         )
-    rendered = None if faults else render(rows or [no_data(place.name)], zone.id)
-    return Node(zone, tuple(rows), frozenset(faults), rendered)
+    return Node(zone, tuple(rows), tuple(menus), frozenset(faults), answer)
 
 
 def no_data(name: str) -> Row:
     """The row that says: this name exists, what was asked for does not."""
     return Row(name, ENT, "", 0)
-
-
-def _differs(node: Node | None, other: Node | None) -> bool:
-    if node is None or other is None:
-        return True
-    return (node.rows, node.faults) != (other.rows, other.faults)

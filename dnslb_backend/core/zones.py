@@ -14,6 +14,8 @@ class Row(NamedTuple):
     """One resource record: absolute name as configured without the final dot, type, content.
 
     `auth` is false for what lies at or below a delegation: we hand it out, others own it.
+    `scope` above 0 marks what is for some clients only, or for one query: the prefix of the
+    client's address that it holds for. PowerDNS keeps such rows out of its caches.
     """
 
     qname: str
@@ -21,6 +23,7 @@ class Row(NamedTuple):
     content: str
     ttl: int
     auth: bool = True
+    scope: int = 0
 
 
 @dataclass(frozen=True, slots=True)

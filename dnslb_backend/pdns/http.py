@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Iterable
+from functools import partial
 from typing import cast
 
 from aiohttp import web
@@ -84,7 +85,7 @@ class HttpConnector:
         try:
             asked = parse_lookup(request.raw_path) if request.method == "GET" else None
             if asked is not None:
-                body = self._responder.lookup(*asked)
+                body = self._responder.lookup(*asked, partial(_real_remote, request))
             else:
                 data = await request.read()
                 method, parameters = parse_http(request.method, request.raw_path, data)
@@ -115,6 +116,10 @@ class HttpConnector:
         if (kept_back := self._faults.admit(type(error))) is not None:
             log.error("a lookup failed (%d more like it): %s", kept_back, error, exc_info=traceback)
         return web.Response(status=500, text="a fault of dnslb-backend, see its log\n")
+
+
+def _real_remote(request: web.BaseRequest) -> str:
+    return request.headers.get("X-RemoteBackend-Real-Remote", "")
 
 
 class Answer(web.StreamResponse):

@@ -5,12 +5,15 @@ A method that is not implemented, and a question about something that is not the
 PowerDNS say SERVFAIL of it.
 """
 
+import time
 from collections.abc import Callable, Mapping
+from random import getrandbits
 
 from dnslb_backend.core.names import key_of
 from dnslb_backend.core.snapshot import Snapshot
 from dnslb_backend.core.zones import Zone
 from dnslb_backend.errors import RequestError
+from dnslb_backend.pdns.askers import Askers
 from dnslb_backend.pdns.rows import render_found, render_result, render_rows
 
 Parameters = Mapping[str, object]
@@ -36,8 +39,10 @@ class Responder:
         self,
         current: Callable[[], Snapshot],
         describe: Callable[[str], str] | None = None,
+        askers: Askers | None = None,
     ) -> None:
         self._current = current
+        self._askers = askers or Askers(time.monotonic, lambda: getrandbits(64))
         self._describe = describe or self._describe_rows
         self._notified: dict[int, int] = {}
         self._methods: dict[str, Callable[[Parameters], bytes]] = {
@@ -64,12 +69,20 @@ class Responder:
         perform = self._methods.get(method.lower())
         return FALSE if perform is None else perform(parameters)
 
-    def lookup(self, qname: str, qtype: str) -> bytes:
-        """The answer to `lookup`, for transports that need no dictionary to read it."""
-        return self._current().lookup(key_of(qname), qtype)
+    def lookup(self, qname: str, qtype: str, remote: Callable[[], str]) -> bytes:
+        """The answer to `lookup`, for transports that need no dictionary to read it.
+
+        `remote` says who asks, as PowerDNS's real-remote; it is called where that matters.
+        """
+        answer = self._current().lookup(key_of(qname), qtype)
+        if isinstance(answer, bytes):
+            return answer
+        client = remote()
+        return answer.answer(self._askers.client(client), self._askers.draw(qname, client))
 
     def _lookup(self, parameters: Parameters) -> bytes:
-        return self.lookup(text_of(parameters, "qname"), text_of(parameters, "qtype").upper())
+        qname, qtype = text_of(parameters, "qname"), text_of(parameters, "qtype")
+        return self.lookup(qname, qtype.upper(), lambda: str(parameters.get("real-remote", "")))
 
     def _list(self, parameters: Parameters) -> bytes:
         snapshot = self._current()

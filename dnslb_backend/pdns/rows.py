@@ -5,9 +5,6 @@ from collections.abc import Iterable, Sequence
 
 from dnslb_backend.core.zones import Row
 
-EVERYBODY = 0
-"""The scopeMask of an answer that is the same for every client: PowerDNS may cache it."""
-
 
 def render_rows(rows: Sequence[Row], zone_id: int) -> bytes:
     """The whole answer to a lookup: `rows` of the zone with this number; none: no such name."""
@@ -27,7 +24,7 @@ def row_object(row: Row, zone_id: int) -> dict[str, object]:
         "ttl": row.ttl,
         "domain_id": zone_id,
         "auth": int(row.auth),
-        "scopeMask": EVERYBODY,
+        "scopeMask": row.scope,
     }
 
 

@@ -305,3 +305,101 @@ def test_nested_zones_keep_their_names_apart(write: Write) -> None:
     assert any(
         "in another zone of ours" in line for line in problems(write(HEAD + nested + inside))
     )
+
+
+# -- answers that depend on who asks ---------------------------------------------------------------
+
+
+def test_what_is_no_address_is_served_as_content_and_probed_elsewhere(write: Write) -> None:
+    text = """
+[records."mail".MX]
+dest = [
+  { host = "192.0.2.1", content = "10 mx1" },
+  { host = "mx2.example", content = "10 mx2.example.", check_address = "192.0.2.2", prio = 2 },
+]
+[records."alias".CNAME]
+dest = [{ host = "web.example", check_address = "192.0.2.3" }]
+fallback = "sorry.example."
+"""
+    records = loaded(write(HEAD + text)).plan.records
+    mail = records[RecordKey("lb.example", "mail.lb.example", "MX")]
+    assert [(d.content, d.check_address) for d in mail.dests] == [
+        ("10 mx1.lb.example.", "192.0.2.1"),
+        ("10 mx2.example.", "192.0.2.2"),
+    ]
+    alias = records[RecordKey("lb.example", "alias.lb.example", "CNAME")]
+    assert alias.dests[0].content == "web.example."
+    assert [dest.host for dest in alias.fallback] == ["sorry.example."]
+
+
+def test_views_are_for_members(write: Write) -> None:
+    text = """
+[views.office]
+networks = ["10.0.0.0/8"]
+[records."www".A]
+dest = ["192.0.2.1", { host = "10.0.0.1", views = ["office"] }]
+"""
+    plan = loaded(write(HEAD + text)).plan
+    assert plan.records[WWW].dests[1].views == ("office",)
+    assert plan.views["office"].networks == ("10.0.0.0/8",)
+
+
+def test_the_ttl_may_follow_the_checks(write: Write) -> None:
+    config = loaded(write(HEAD + RECORD + 'ttl = "auto"\nttl_min = 2\nttl_max = 30\n'))
+    record = config.plan.records[WWW]
+    assert (record.ttl, record.ttl_range) == (2, (2, 30))
+
+
+ALL_ZERO = '[{ host = "192.0.2.1", weight = 0 }, { host = "192.0.2.2", weight = 0 }]'
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f'policy = "weighted"\ndest = {ALL_ZERO}', "A.dest: every weight is 0"),
+        ('dest = [{ host = "192.0.2.1", weight = -1 }]', "dest[0].weight: should be greater"),
+        ('dest = [{ host = "192.0.2.1", weight = "1" }]', "dest[0].weight: should be a valid int"),
+        ('dest = [{ host = "192.0.2.1", views = ["x"] }]', "dest[0].views: no view 'x'; known: "),
+        ('dest = [{ host = "192.0.2.1", content = "x" }]', "dest[0]: content: a record of type A"),
+        ('dest = ["192.0.2.1"]\nttl = "auto"\nttl_min = 9\nttl_max = 3', "A.ttl_min: is above"),
+        ('dest = ["192.0.2.1"]\npolicy = "luck"', "A.policy: should be 'all', 'weighted' or"),
+        ('dest = ["192.0.2.1"]\nmax_answers = 0', "A.max_answers: should be greater than or"),
+        ('dest = ["192.0.2.1"]\nsticky = { ipv4 = 33 }', "A.sticky.ipv4: should be less than"),
+        ('dest = ["192.0.2.1"]\nclient_networks = ["x"]', "A.client_networks[0]: 'x' is no"),
+    ],
+)
+def test_answers_that_cannot_be_are_refused(write: Write, text: str, expected: str) -> None:
+    lines = problems(write(HEAD + f'[records."www".A]\n{text}\n'))
+    assert any(expected in line for line in lines), lines
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        ('MX]\ndest = [{ host = "192.0.2.1" }]', "MX needs content"),
+        ('MX]\ndest = [{ host = "m", content = "10 m" }]', "MX needs check_address"),
+        ('MX]\ndest = [{ host = "192.0.2.1", content = "m" }]', "content: is no data for a"),
+        ('CNAME]\ndest = [{ host = "w", check_address = "x" }]', "check_address 'x' is no IP"),
+    ],
+)
+def test_contents_are_tried_at_load(write: Write, record: str, expected: str) -> None:
+    lines = problems(write(HEAD + f'[records."www".{record}\n'))
+    assert any(expected in line for line in lines), lines
+
+
+def test_a_place_needs_a_database(write: Write, tmp_path: Path) -> None:
+    view = '[views.nz]\ncountries = ["NZ"]\n'
+    assert any("needs [geo] database" in line for line in problems(write(view)))
+    missing = problems(write(view + '[geo]\ndatabase = "no.mmdb"\n'))
+    assert any("no.mmdb cannot be read" in line for line in missing)
+    (tmp_path / "bad.mmdb").write_bytes(b"x" * 100)
+    bad = problems(write(view + '[geo]\ndatabase = "bad.mmdb"\n'))
+    assert any("bad.mmdb cannot be read" in line for line in bad)
+
+
+def test_clients_that_would_always_pick_the_same_server_are_pointed_out(write: Write) -> None:
+    text = '[records."www".A]\ndest = ["10.0.0.159", "10.0.0.160"]\nclient_networks = ["%s"]\n'
+    near = loaded(write(HEAD + text % "10.0.0.128/28"))
+    assert any("RFC 6724" in str(warning) for warning in near.warnings)
+    far = loaded(write(HEAD + text % "10.0.0.192/28"))
+    assert not any("RFC 6724" in str(warning) for warning in far.warnings)

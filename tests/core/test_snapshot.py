@@ -28,7 +28,9 @@ def build(
 
 
 def ask(snapshot: Snapshot, name: str, qtype: str = "ANY") -> list[list[str]]:
-    found: list[list[str]] = json.loads(snapshot.lookup(name, qtype))
+    answer = snapshot.lookup(name, qtype)
+    assert isinstance(answer, bytes)
+    found: list[list[str]] = json.loads(answer)
     return found
 
 

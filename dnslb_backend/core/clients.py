@@ -1,0 +1,40 @@
+"""Who asks: the client's network, as far as it is known."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+BITS = {4: 32, 6: 128}
+
+
+class Place(NamedTuple):
+    """Where a client is, as a location database says; `bits` is the prefix it says that of."""
+
+    country: str = ""
+    continent: str = ""
+    asn: int = 0
+    bits: int = 0
+
+
+NOWHERE = Place()
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """The network that a query came from: `value` are its bits, `known` of them are meant.
+
+    `known` is 0 where the client did not want to be known, or there is none.
+    """
+
+    version: int
+    value: int
+    known: int
+    place: Place = NOWHERE
+
+    def network(self, bits: int) -> tuple[int, int]:
+        """Version and the leading `bits` of the address, or as many as are known."""
+        kept = min(bits, self.known)
+        return self.version, self.value >> (BITS[self.version] - kept) if kept else 0
+
+
+NOBODY = Client(4, 0, 0)
+"""A lookup on behalf of no client, as PowerDNS makes them for itself."""

@@ -1,0 +1,150 @@
+"""Menus: the answers of a balanced record that depend on who asks, or on chance.
+
+    who asks -> chain of views -> the first pool that serves, else the common one -> policy -> rows
+
+A menu belongs to one decision. Everything that can be prepared is: picking costs a search for
+the views, and a hash or a draw.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from dnslb_backend.core.clients import Client
+from dnslb_backend.core.decision import Decision
+from dnslb_backend.core.policies import Sticky, Weighted
+from dnslb_backend.core.records import Policy, Record
+from dnslb_backend.core.views import ViewTable
+from dnslb_backend.core.zones import Row
+from dnslb_backend.errors import NotReadyError
+
+UDP_LIMIT = 1232
+"""Bytes of an answer that pass every path (the DNS flag day of 2020); the rest is a random pick."""
+
+ONE_QUERY = 1
+"""The scope of an answer that is for one query only: small, but no cache may keep it."""
+
+_HEADER = 12 + 11
+_RECORD = 12
+_SIZES = {"A": 4, "AAAA": 16}
+
+
+class Pick(NamedTuple):
+    """What one client is given: indexes into the rows of a pool, and the scope it holds for."""
+
+    pool: str
+    chosen: tuple[int, ...]
+    scope: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    rows: tuple[Row, ...]
+    picker: Weighted | Sticky | None
+
+    @property
+    def everything(self) -> tuple[int, ...]:
+        return tuple(range(len(self.rows)))
+
+
+class Menu:
+    """The answers of one balanced record. Equal menus give equal answers to equal askers."""
+
+    __slots__ = ("_bits", "_decision", "_pools", "_record", "_table", "is_fixed")
+
+    def __init__(self, record: Record, decision: Decision, table: ViewTable | None) -> None:
+        self._record = record
+        self._decision = decision
+        self._table = table if decision.pools else None
+        self._bits = record.sticky_bits
+        limit = answer_limit(record)
+        self._pools = {"": _pool(record, decision, decision.contents, decision.weights, limit)}
+        for pool in decision.pools:
+            self._pools[pool.view] = _pool(record, decision, pool.contents, pool.weights, limit)
+        self.is_fixed = not decision.pools and self._pools[""].picker is None
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Menu):
+            return NotImplemented
+        return (self._record, self._decision, self._table) == (
+            other._record,
+            other._decision,
+            other._table,
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def type(self) -> str:
+        return self._record.key.type
+
+    @property
+    def needs_place(self) -> bool:
+        return self._table is not None and self._table.needs_place
+
+    def all_rows(self) -> tuple[Row, ...]:
+        """Everything that some client may be given, once; one row where only one may stand."""
+        rows = tuple(dict.fromkeys(row for pool in self._pools.values() for row in pool.rows))
+        return rows[:1] if self.type == "CNAME" else rows
+
+    def pick(self, client: Client, draw: int) -> Pick:
+        """What a client is given. Raises NotReadyError where that is not known."""
+        view, scope = self._view_of(client)
+        if not view and self._decision.is_fault:
+            raise NotReadyError(f"{self._record.key}: health is not known yet")
+        pool = self._pools[view]
+        if isinstance(pool.picker, Weighted):
+            return Pick(view, pool.picker.pick(draw), max(scope, ONE_QUERY))
+        if isinstance(pool.picker, Sticky):
+            bits = self._bits[client.version == 6]
+            return Pick(view, pool.picker.pick(client.network(bits)), max(scope, bits, ONE_QUERY))
+        return Pick(view, pool.everything, scope)
+
+    def rows(self, pick: Pick) -> list[Row]:
+        rows = self._pools[pick.pool].rows
+        return [rows[index]._replace(scope=pick.scope) for index in pick.chosen]
+
+    def _view_of(self, client: Client) -> tuple[str, int]:
+        """The first view of a client that has a pool, "" for the common one, and its scope."""
+        if self._table is None:
+            return "", 0
+        chain = self._table.chain(client)
+        view = next((view for view in chain.views if view in self._pools), "")
+        # Even scope 0 may not be cached: PowerDNS would hand it to clients of another view.
+        return view, max(chain.scope, ONE_QUERY)
+
+
+def answer_limit(record: Record) -> int:
+    """How many rows an answer has at most: as configured, one CNAME, and what UDP carries."""
+    if record.key.type == "CNAME":
+        return 1
+    name = len(record.key.name) + 2
+    size = _SIZES.get(record.key.type)
+    if size is None:
+        longest = max((len(dest.content or "") for dest in record.dests), default=0)
+        size = longest + 8
+    fitting = (UDP_LIMIT - _HEADER - name - 4) // (_RECORD + size)
+    wanted = record.max_answers
+    if wanted is None:
+        wanted = fitting if record.policy is Policy.ALL else 1
+    return max(1, min(wanted, fitting))
+
+
+def _pool(
+    record: Record,
+    decision: Decision,
+    contents: Sequence[str],
+    weights: Sequence[int],
+    limit: int,
+) -> _Pool:
+    ttl = record.ttl if decision.ttl is None else decision.ttl
+    rows = tuple(Row(record.spelling, record.key.type, content, ttl) for content in contents)
+    if record.policy is Policy.ALL and record.key.type == "CNAME":
+        return _Pool(rows[:1], None)
+    alike = record.policy is Policy.ALL or len(weights) != len(contents)
+    counted = [1] * len(contents) if alike else list(weights)
+    if len(rows) <= limit and all(weight > 0 for weight in counted):
+        return _Pool(rows, None)
+    if record.policy is Policy.STICKY:
+        return _Pool(rows, Sticky(contents, counted, limit))
+    return _Pool(rows, Weighted(counted, limit))

@@ -1,0 +1,75 @@
+"""Policies: how an answer is picked among the members that may serve.
+
+Chance is an argument: a `draw` is a whole number of 64 bits, the same for all lookups of one
+query. A weight of 0 keeps a member out while any other has more; if all have 0, all are equal.
+"""
+
+import math
+from bisect import bisect_right
+from collections.abc import Sequence
+from hashlib import blake2b
+from itertools import accumulate
+
+_MASK = 2**64 - 1
+
+
+class Weighted:
+    """Picks at random without replacement, in proportion to the weights."""
+
+    def __init__(self, weights: Sequence[int], count: int) -> None:
+        self._weights = effective_weights(weights)
+        self._count = min(count, sum(weight > 0 for weight in self._weights))
+        self._sums = list(accumulate(self._weights))
+
+    def pick(self, draw: int) -> tuple[int, ...]:
+        """Indexes of the chosen, ascending."""
+        if self._count == 1:
+            return (bisect_right(self._sums, draw * self._sums[-1] >> 64),)
+        # Exponential races: the smallest arrival times of rates `weight` (Efraimidis, Spirakis).
+        arrivals: list[tuple[float, int]] = []
+        for index, weight in enumerate(self._weights):
+            if weight > 0:
+                draw = scramble(draw)
+                arrivals.append((-math.log((draw + 1) / 2**64) / weight, index))
+        arrivals.sort()
+        return tuple(sorted(index for _, index in arrivals[: self._count]))
+
+
+class Sticky:
+    """Rendezvous hashing: a client network keeps its members for as long as they stay.
+
+    When a member goes, only the clients that had it move, and spread by weight; when one comes,
+    it takes its share and nobody else moves.
+    """
+
+    def __init__(self, contents: Sequence[str], weights: Sequence[int], count: int) -> None:
+        self._weights = effective_weights(weights)
+        self._hashes = [blake2b(content.encode(), digest_size=8) for content in contents]
+        self._count = min(count, sum(weight > 0 for weight in self._weights))
+
+    def pick(self, network: tuple[int, int]) -> tuple[int, ...]:
+        """Indexes of the chosen for a client network, ascending."""
+        seed = b"%d/%d" % network
+        scores: list[tuple[float, int]] = []
+        for index, weight in enumerate(self._weights):
+            if weight > 0:
+                state = self._hashes[index].copy()
+                state.update(seed)
+                number = int.from_bytes(state.digest(), "big")
+                scores.append((-math.log((number + 1) / 2**64) / weight, index))
+        scores.sort()
+        return tuple(sorted(index for _, index in scores[: self._count]))
+
+
+def effective_weights(weights: Sequence[int]) -> list[int]:
+    """The weights that count: negative ones are 0, and if all are 0, all are 1."""
+    found = [max(weight, 0) for weight in weights]
+    return found if any(found) else [1] * len(found)
+
+
+def scramble(number: int) -> int:
+    """A well mixed number of 64 bits from another (the finaliser of SplitMix64)."""
+    number = (number + 0x9E3779B97F4A7C15) & _MASK
+    number = ((number ^ (number >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    number = ((number ^ (number >> 27)) * 0x94D049BB133111EB) & _MASK
+    return number ^ (number >> 31)

@@ -1,0 +1,78 @@
+"""Where clients are: an MMDB file, read into memory and read again when it changes."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from dnslb_backend.core.clients import NOWHERE, Place
+from dnslb_backend.errors import DnslbError
+
+log = logging.getLogger(__name__)
+
+
+class PlacesError(DnslbError):
+    """The location database cannot be read."""
+
+
+class Places:
+    """Answers from one MMDB file (country, city or ASN layout of MaxMind's databases)."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the file. Raises PlacesError where it, or the library for it, is not there."""
+        self._path = path
+        self._seen = self._stamp()
+        self._reader = _open(path)
+
+    @property
+    def path(self) -> Path:
+        return self._path
+
+    def locate(self, address: str) -> Place:
+        """What the database says of an address; an unknown one is nowhere."""
+        try:
+            found, bits = self._reader.get_with_prefix_len(address)
+        except ValueError:
+            return NOWHERE
+        if not isinstance(found, dict):
+            return Place(bits=bits)
+        country = found.get("country") or found.get("registered_country") or {}
+        return Place(
+            country=str(country.get("iso_code", "")),
+            continent=str(found.get("continent", {}).get("code", "")),
+            asn=int(found.get("autonomous_system_number", 0)),
+            bits=bits,
+        )
+
+    def refresh(self) -> bool:
+        """Read the file again if it has changed; a bad one is reported and the old one serves."""
+        stamp = self._stamp()
+        if stamp == self._seen or stamp is None:
+            return False
+        self._seen = stamp
+        try:
+            self._reader = _open(self._path)
+        except PlacesError as error:
+            log.error("the location database has changed but is not used: %s", error)
+            return False
+        log.info("the location database was read again")
+        return True
+
+    def _stamp(self) -> tuple[int, int, int] | None:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _open(path: Path) -> Any:
+    try:
+        import maxminddb  # noqa: PLC0415 - the extra `geo` brings it, and only this needs it
+    except ImportError as error:
+        raise PlacesError("needs the extra geo: pip install dnslb-backend[geo]") from error
+    try:
+        reader = maxminddb.open_database(path, maxminddb.MODE_MEMORY)
+        reader.get("192.0.2.1")
+    except (OSError, ValueError, maxminddb.InvalidDatabaseError) as error:
+        raise PlacesError(f"{path} cannot be read: {error}") from error
+    return reader
