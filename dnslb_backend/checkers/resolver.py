@@ -16,7 +16,7 @@ from dnslb_backend.core.resolutions import Resolution, Status, found, unresolved
 
 Family = Literal["A", "AAAA"]
 
-TRY_LIMIT: Final = 1.0
+TRY_LIMIT: Final = 0.5
 """Seconds for the first server to answer; c-ares adapts it to what it measures."""
 
 TRIES: Final = 3

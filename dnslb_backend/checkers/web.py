@@ -68,7 +68,7 @@ class WebClient:
         except aiohttp.ServerDisconnectedError as error:
             raise TargetError(Code.REFUSED, "closed the connection without an answer") from error
         except aiohttp.ClientPayloadError as error:
-            raise TargetError(Code.NO_MATCH, f"broken body: {one_line(str(error))}") from error
+            raise TargetError(Code.STATUS, f"broken body: {one_line(str(error))}") from error
         except aiohttp.ClientResponseError as error:
             raise TargetError(Code.STATUS, f"no HTTP: {one_line(error.message)}") from error
 

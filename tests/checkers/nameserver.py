@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self, cast
 
@@ -17,8 +18,9 @@ UDP_LIMIT = 1232
 class NanoNameServer:
     """Knows what `put` told it; everything else does not exist.
 
-    `queries` counts (name, type, transport). A name in `silent` is not answered, one in `garbage`
-    with nonsense, one in `codes` with that response code.
+    `queries` counts (name, type, transport). A name in `silent` is not answered, one in `held` not
+    until it is released, one in `garbage` with nonsense, one in `foreign` as if something else had
+    been asked, one in `codes` with that response code.
     """
 
     def __init__(self, host: str = "127.0.0.1") -> None:
@@ -26,9 +28,13 @@ class NanoNameServer:
         self.port = 0
         self.queries: Counter[tuple[str, str, str]] = Counter()
         self.silent: set[str] = set()
+        self.foreign: set[str] = set()
+        self.held: set[str] = set()
+        self.aliases: dict[str, str] = {}
         self.garbage: dict[str, bytes] = {}
         self.codes: dict[str, dns.rcode.Rcode] = {}
         self.authoritative = True
+        self._held: dict[str, Callable[[], None]] = {}
         self._records: dict[str, dict[str, list[str]]] = {}
         self._asked = asyncio.Condition()
         self._udp: asyncio.DatagramTransport | None = None
@@ -42,6 +48,17 @@ class NanoNameServer:
         """The records of one name and type; none at all make it an empty answer."""
         self._records.setdefault(name, {})[rdtype] = list(data)
 
+    def hold(self, query: dns.message.Message, send: Callable[[bytes], None]) -> None:
+        """Keep the question, if its name is held, for `release` to answer."""
+        name, rdtype = _question(query)
+        if name in self.held:
+            self._held[name] = lambda: send(self._reply(query, name, rdtype, "udp"))
+
+    def release(self, name: str) -> None:
+        """Answer the last question for a held name, and all further ones."""
+        self.held.remove(name)
+        self._held.pop(name)()
+
     async def asked(self, name: str, times: int = 1) -> None:
         """Wait until the name was asked for so often, over all types and transports."""
         async with self._asked:
@@ -52,16 +69,15 @@ class NanoNameServer:
 
     def answer(self, query: dns.message.Message, transport: str) -> bytes | None:
         """The answer on the wire; None is silence."""
-        question = query.question[0]
-        name = question.name.to_text(omit_final_dot=True).lower()
-        rdtype = dns.rdatatype.to_text(question.rdtype)
+        name, rdtype = _question(query)
         self.queries[name, rdtype, transport] += 1
         asyncio.get_running_loop().create_task(self._notify())
-        if name in self.silent:
+        if name in self.silent | self.held:
             return None
         if name in self.garbage:
             return query.to_wire()[:2] + self.garbage[name]
-        return self._reply(query, name, rdtype, transport)
+        wire = self._reply(query, name, rdtype, transport)
+        return bytes([wire[0] ^ 0xFF]) + wire[1:] if name in self.foreign else wire
 
     async def _notify(self) -> None:
         async with self._asked:
@@ -73,12 +89,16 @@ class NanoNameServer:
             reply.flags |= dns.flags.AA
         if name in self.codes:
             reply.set_rcode(self.codes[name])
+        elif name in self.aliases:
+            target = self.aliases[name]
+            reply.answer.append(_rrset(name, "CNAME", [f"{target}."]))
+            reply.answer.append(_rrset(target, rdtype, self._records[target][rdtype]))
         elif name not in self._records:
             reply.set_rcode(dns.rcode.NXDOMAIN)
+            soa = "ns.example. hostmaster.example. 1 3600 3600 3600 3600"
+            reply.authority.append(_rrset("example", "SOA", [soa]))
         elif data := self._records[name].get(rdtype):
-            # A TTL of an hour: whoever keeps answers is found out.
-            owner = query.question[0].name
-            reply.answer.append(dns.rrset.from_text_list(owner, 3600, "IN", rdtype, data))
+            reply.answer.append(_rrset(name, rdtype, data))
         wire = reply.to_wire(max_size=65535)
         if transport == "udp" and len(wire) > UDP_LIMIT:
             reply.answer.clear()
@@ -119,6 +139,17 @@ class NanoNameServer:
             writer.close()
 
 
+def _question(query: dns.message.Message) -> tuple[str, str]:
+    question = query.question[0]
+    name = question.name.to_text(omit_final_dot=True).lower()
+    return name, dns.rdatatype.to_text(question.rdtype)
+
+
+def _rrset(owner: str, rdtype: str, data: list[str]) -> dns.rrset.RRset:
+    """With a TTL of an hour: whoever keeps answers is found out."""
+    return dns.rrset.from_text_list(f"{owner}.", 3600, "IN", rdtype, data)
+
+
 class _Udp(asyncio.DatagramProtocol):
     def __init__(self, server: NanoNameServer) -> None:
         self._server = server
@@ -127,6 +158,9 @@ class _Udp(asyncio.DatagramProtocol):
         self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        wire = self._server.answer(dns.message.from_wire(data), "udp")
+        query = dns.message.from_wire(data)
+        wire = self._server.answer(query, "udp")
         if wire is not None:
             self._transport.sendto(wire, addr)
+        else:
+            self._server.hold(query, lambda wire: self._transport.sendto(wire, addr))

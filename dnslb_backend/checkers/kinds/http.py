@@ -41,8 +41,9 @@ class HttpCheck(ReadableCheck, SecureCheck):
     | no complete answer in time | fail -2 |
     | refused, reset, closed without an answer | fail -4 |
     | TLS: handshake, chain, name | fail -5 |
-    | a status that is not in `status`, too many redirects, no HTTP at all | fail -6 |
-    | `body` or `json_value` not found, a body that breaks off | fail -1 |
+    | a status that is not in `status`, too many redirects | fail -6 |
+    | no HTTP, or a wanted body that breaks off | fail -6 |
+    | `body` or `json_value` not found | fail -1 |
     """
 
     keeps_time: ClassVar[bool] = True

@@ -1,6 +1,7 @@
 """`mariadb`: log in, look at the server's state, ask a query. The one check that uses aiomysql."""
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -131,6 +132,15 @@ class MariadbCheck(ReadableCheck, SecureCheck):
     async def _answer(self, connection: aiomysql.Connection, limit: float) -> str:
         """The first value of the query, as text; raises TargetError if a state does not hold."""
         await _connect(connection)
+        try:
+            text = await self._question(connection, limit)
+        except (TargetError, aiomysql.MySQLError):
+            await _say_goodbye(connection)
+            raise
+        await _say_goodbye(connection)
+        return text
+
+    async def _question(self, connection: aiomysql.Connection, limit: float) -> str:
         # Unbuffered, and never closed itself: that would read all rows that the query gives.
         cursor = await connection.cursor(aiomysql.SSDictCursor)
         if "MariaDB" in connection.get_server_info():
@@ -194,6 +204,12 @@ def _first_value(row: Row | None) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8", "ignore")
     return "" if value is None else str(value)
+
+
+async def _say_goodbye(connection: aiomysql.Connection) -> None:
+    """A server that is merely hung up on writes a warning into its log each time."""
+    with contextlib.suppress(OSError):
+        await connection.ensure_closed()
 
 
 async def _connect(connection: aiomysql.Connection) -> None:

@@ -1,0 +1,122 @@
+"""Questions to name servers, and answers that are none."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import dns.rcode
+import pytest
+
+from dnslb_backend.checkers.check import Endpoint
+from dnslb_backend.checkers.registry import parse_check
+from dnslb_backend.checkers.tools import Tools
+from dnslb_backend.core.results import Code, Outcome
+from tests.checkers.nameserver import NanoNameServer
+from tests.checkers.probing import HERE, probe
+from tests.checkers.servers import ScriptedServer, saying
+from tests.rigs.ports import free_port
+
+NAME = "www.lb.example"
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[NanoNameServer]:
+    async with NanoNameServer() as server:
+        server.put(NAME, "A", "192.0.2.1", "192.0.2.2")
+        server.put(NAME, "TXT", '"weight=7"')
+        yield server
+
+
+def question(server: NanoNameServer, **keys: Any) -> dict[str, Any]:
+    return {"type": "dns", "name": NAME, "port": server.port, **keys}
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+@pytest.mark.parametrize(
+    ("keys", "code"),
+    [
+        ({}, 0),
+        ({"expect": r"(?m)^192\.0\.2\.2$"}, 0),
+        ({"expect": r"(?m)^192\.0\.2\.3$"}, -1),
+        ({"qtype": "AAAA"}, 0),
+        ({"qtype": "AAAA", "expect": "."}, -1),
+        ({"qtype": "txt", "expect": "weight"}, 0),
+        ({"name": "no.example"}, -6),
+        ({"name": "no.example", "rcode": "nxdomain"}, 0),
+        ({"rcode": "NXDOMAIN"}, -6),
+        ({"authoritative": True}, 0),
+        ({"recursive": True}, 0),
+    ],
+)
+async def test_the_answer_decides(
+    tools: Tools, server: NanoNameServer, transport: str, keys: dict[str, Any], code: int
+) -> None:
+    result = await probe(tools, question(server, transport=transport, **keys))
+    assert result.code == code
+    assert {key[2] for key in server.queries} == {transport}
+
+
+async def test_the_text_and_the_numbers(tools: Tools, server: NanoNameServer) -> None:
+    result = await probe(tools, question(server))
+    assert result.text in ("NOERROR: 192.0.2.1", "NOERROR: 192.0.2.2")
+    result = await probe(tools, question(server, qtype="TXT", weight={"regex": r"=(\d+)"}))
+    assert result.weight == 7
+
+
+async def test_an_answer_that_is_not_authoritative(tools: Tools, server: NanoNameServer) -> None:
+    server.authoritative = False
+    result = await probe(tools, question(server, authoritative=True))
+    assert (result.code, result.text) == (Code.STATUS, "the answer is not authoritative")
+
+
+async def test_a_server_that_cannot_answer(tools: Tools, server: NanoNameServer) -> None:
+    server.codes[NAME] = dns.rcode.SERVFAIL
+    result = await probe(tools, question(server))
+    assert (result.code, result.text) == (Code.STATUS, "SERVFAIL, not NOERROR")
+
+
+async def test_a_large_answer_comes_over_tcp(tools: Tools, server: NanoNameServer) -> None:
+    addresses = [f"10.0.{number // 250}.{number % 250}" for number in range(1000)]
+    server.put(NAME, "A", *addresses)
+    result = await probe(tools, question(server, expect=r"(?m)^10\.0\.3\.249$"))
+    assert result.outcome is Outcome.PASS
+    assert server.queries[NAME, "A", "tcp"] == 1
+
+
+@pytest.mark.parametrize("garbage", [b"", b"\x81\x80", b"\x81\x80" + b"\xc0" * 200])
+async def test_garbage_is_no_match(tools: Tools, server: NanoNameServer, garbage: bytes) -> None:
+    server.garbage[NAME] = garbage
+    result = await probe(tools, question(server))
+    assert result.code == Code.NO_MATCH
+
+
+async def test_an_answer_with_another_number_is_not_heard(
+    tools: Tools, server: NanoNameServer
+) -> None:
+    server.foreign.add(NAME)
+    result = await probe(tools, question(server), limit=0.3)
+    assert result.code == Code.TIMEOUT
+
+
+async def test_silence(tools: Tools, server: NanoNameServer) -> None:
+    server.silent.add(NAME)
+    result = await probe(tools, question(server), limit=0.3)
+    assert (result.code, result.text) == (Code.TIMEOUT, "no answer within 0.3 s")
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_a_port_where_nobody_listens(tools: Tools, transport: str) -> None:
+    table = {"type": "dns", "name": NAME, "port": free_port(), "transport": transport}
+    assert (await probe(tools, table)).code == Code.REFUSED
+
+
+@pytest.mark.parametrize("said", [b"", b"\x00", b"\x00\xffshort"])
+async def test_a_connection_that_breaks_off(tools: Tools, said: bytes) -> None:
+    async with ScriptedServer(saying(said)) as server:
+        table = {"type": "dns", "name": NAME, "port": server.port, "transport": "tcp"}
+        assert (await probe(tools, table)).code == Code.REFUSED
+
+
+def test_description() -> None:
+    check = parse_check({"type": "dns", "name": NAME})
+    assert check.describe(Endpoint("::1")) == f"DNS {NAME} A @[::1]:53"
+    assert check.describe(Endpoint(HERE, 5353)) == f"DNS {NAME} A @{HERE}:5353"

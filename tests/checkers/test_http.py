@@ -1,0 +1,484 @@
+"""Requests and answers of HTTP, and servers that do not keep to it."""
+
+import asyncio
+import base64
+import gzip
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from dnslb_backend.checkers.check import Endpoint
+from dnslb_backend.checkers.registry import parse_check
+from dnslb_backend.checkers.tools import Tools
+from dnslb_backend.core.results import Code, Outcome
+from tests.checkers.conftest import Authority
+from tests.checkers.probing import HERE, probe
+from tests.checkers.processes import descriptors
+from tests.checkers.servers import Play, ScriptedServer, answering, for_ever, hang
+from tests.rigs.targets import HttpTarget
+
+
+@pytest.fixture
+async def target() -> AsyncIterator[HttpTarget]:
+    async with HttpTarget() as target:
+        yield target
+
+
+def http(server: HttpTarget | ScriptedServer, path: str = "/", **keys: Any) -> dict[str, Any]:
+    return {"type": "http", "url": f"http://%(address)s:{server.port}{path}", **keys}
+
+
+def reply(head: str, body: bytes = b"") -> bytes:
+    length = f"Content-Length: {len(body)}\r\n"
+    return f"HTTP/1.1 {head}\r\n{length}\r\n".encode() + body
+
+
+@pytest.mark.parametrize(
+    ("status", "wanted", "code"),
+    [
+        (200, None, 0),
+        (204, None, 0),
+        (302, None, 0),
+        (399, None, 0),
+        (404, None, -6),
+        (500, None, -6),
+        (404, [404], 0),
+        (200, [404], -6),
+        (418, [200, "400-499"], 0),
+        (500, [200, "400-499"], -6),
+    ],
+)
+async def test_the_status_decides(
+    tools: Tools, target: HttpTarget, status: int, wanted: list[int] | None, code: int
+) -> None:
+    target.status = status
+    check = http(target)
+    if wanted is not None:
+        check["status"] = wanted
+    assert (await probe(tools, check)).code == code
+
+
+async def test_the_text_is_the_status_line(tools: Tools, target: HttpTarget) -> None:
+    assert (await probe(tools, http(target))).text == "200 OK"
+    target.fail(503)
+    assert (await probe(tools, http(target))).text == "status 503 Service Unavailable"
+
+
+async def test_what_is_asked(tools: Tools, target: HttpTarget) -> None:
+    check = http(target, "/a%%20b?x=%(address)s", method="OPTIONS", headers={"X-Probe": "1"})
+    await probe(tools, check)
+    request = target.last_request
+    assert request is not None
+    assert (request.method, request.raw_path) == ("OPTIONS", f"/a%20b?x={HERE}")
+    assert dict(request.headers) == {
+        "Host": target.address,
+        "User-Agent": "dnslb-backend",
+        "Accept": "*/*",
+        "X-Probe": "1",
+        "Connection": "close",
+    }
+
+
+async def test_the_address_is_asked_for_the_host_of_the_url(
+    tools: Tools, target: HttpTarget
+) -> None:
+    check = {"type": "http", "url": f"http://www.lb.example:{target.port}/"}
+    assert (await probe(tools, check)).outcome is Outcome.PASS
+    assert target.last_request is not None
+    assert target.last_request.host == f"www.lb.example:{target.port}"
+
+
+async def test_the_host_header_and_the_port_can_be_set(tools: Tools, target: HttpTarget) -> None:
+    check = {"type": "http", "url": "http://%(address)s/", "host": "www.lb.example"}
+    assert (await probe(tools, check, port=target.port)).outcome is Outcome.PASS
+    assert target.last_request is not None
+    assert target.last_request.host == "www.lb.example"
+
+
+@pytest.mark.parametrize("host", ["%(address)s", "[%(address)s]"])
+async def test_ipv6(tools: Tools, host: str) -> None:
+    async with HttpTarget("::1") as target:
+        check = {"type": "http", "url": f"http://{host}:{target.port}/"}
+        assert (await probe(tools, check, address="::1")).outcome is Outcome.PASS
+        assert target.last_request is not None
+        assert target.last_request.host == f"[::1]:{target.port}"
+
+
+@pytest.mark.parametrize(
+    ("keys", "body", "code"),
+    [
+        ({"body": "^all OK$"}, "all OK", 0),
+        ({"body": "KO"}, "all OK", -1),
+        ({"json_path": "db.state", "json_value": "up"}, '{"db": {"state": "up"}}', 0),
+        ({"json_path": "db.state", "json_value": "up"}, '{"db": {"state": "down"}}', -1),
+        ({"json_path": "db.state", "json_value": "up"}, '{"db": {}}', -1),
+        ({"json_path": "ok", "json_value": True}, '{"ok": true}', 0),
+        ({"json_path": "ok", "json_value": True}, '{"ok": 1}', -1),
+        ({"json_path": "n", "json_value": 2}, '{"n": 2.0}', 0),
+        ({"json_path": "ok", "json_value": True}, "not json", -1),
+    ],
+)
+async def test_the_body_is_judged(
+    tools: Tools, target: HttpTarget, keys: dict[str, Any], body: str, code: int
+) -> None:
+    target.body = body
+    assert (await probe(tools, http(target, **keys))).code == code
+
+
+async def test_the_priority_may_stand_in_a_header(tools: Tools) -> None:
+    async with ScriptedServer(answering(reply("200 OK\r\nX-Load: +++"))) as server:
+        result = await probe(tools, http(server, priority={"header": "x-load"}))
+    assert (result.outcome, result.priority) == (Outcome.PASS, 4)
+
+
+async def test_head_has_no_body(tools: Tools) -> None:
+    async with ScriptedServer(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")) as server:
+        assert (await probe(tools, http(server, method="HEAD"))).outcome is Outcome.PASS
+
+
+async def test_every_probe_proves_a_connection_of_its_own(tools: Tools) -> None:
+    kept_alive = answering(reply("200 OK\r\nConnection: keep-alive\r\nSet-Cookie: a=b", b"ok"))
+    async with ScriptedServer(kept_alive) as server:
+        for _ in range(3):
+            assert (await probe(tools, http(server, body="ok"))).outcome is Outcome.PASS
+        assert server.connections == 3
+
+
+async def test_no_cookies_and_no_proxies(tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
+    heads = []
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(reply("200 OK\r\nSet-Cookie: a=b"))
+
+    async with ScriptedServer(play) as server:
+        for _ in range(2):
+            assert (await probe(tools, http(server))).outcome is Outcome.PASS
+    assert not any(b"Cookie" in head for head in heads)
+
+
+# Servers that do not behave.
+
+
+@pytest.mark.parametrize(
+    ("answer", "keys", "code"),
+    [
+        (b"", {}, Code.REFUSED),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", {}, Code.STATUS),
+        (b"HTTP/1.1 abc\r\n\r\n", {}, Code.STATUS),
+        (b"HTTP/1.1 200 OK\r\nbroken header\r\n\r\n", {}, Code.STATUS),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n", {}, Code.STATUS),
+        (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 5000 + b"\r\n", {}, Code.STATUS),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", {"body": "short"}, Code.STATUS),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", {}, Code.STATUS),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\nZZ\r\n",
+            {"body": "short"},
+            Code.STATUS,
+        ),
+        (b"HTTP/1.1 200 OK\r\n\r\nuntil the end", {"body": "the end$"}, Code.PASS),
+    ],
+)
+async def test_a_broken_answer(
+    tools: Tools, answer: bytes, keys: dict[str, Any], code: Code
+) -> None:
+    async with ScriptedServer(answering(answer)) as server:
+        result = await probe(tools, http(server, **keys))
+    assert (result.outcome, result.code) == (
+        Outcome.FAIL if code else Outcome.PASS,
+        code,
+    )
+    assert result.text
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    "play",
+    [
+        hang,
+        for_ever(HEAD + b"X: ", b"y", pause=0.02),
+        for_ever(HEAD, b"X: y\r\n", pause=0.02),
+        for_ever(HEAD + b"Content-Length: 100000\r\n\r\n", b"y", pause=0.02),
+        for_ever(HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\ny\r\n", pause=0.02),
+    ],
+    ids=["silent", "header byte by byte", "header by header", "body byte by byte", "chunks"],
+)
+async def test_a_slow_answer_costs_only_the_limit(tools: Tools, play: Play) -> None:
+    async with ScriptedServer(play) as server:
+        result = await probe(tools, http(server, body="ok"), limit=0.4)
+    assert (result.code, result.text) == (Code.TIMEOUT, "no answer within 0.4 s")
+    assert result.duration < 0.8
+
+
+@pytest.mark.parametrize(
+    ("head", "chunk", "code"),
+    [
+        (HEAD, b"X: y\r\n" * 100, Code.STATUS),
+        (HEAD + b"X: ", b"y" * 10_000, Code.STATUS),
+        (b"", b"y" * 10_000, Code.STATUS),
+        (HEAD + b"\r\n", b"y" * 10_000, Code.NO_MATCH),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"5\r\nhello\r\n", Code.NO_MATCH),
+    ],
+    ids=["headers", "header", "status line", "body", "chunks"],
+)
+async def test_an_endless_answer_is_cut_off(
+    tools: Tools, head: bytes, chunk: bytes, code: Code
+) -> None:
+    async with ScriptedServer(for_ever(head, chunk)) as server:
+        result = await probe(tools, http(server, body="never"), limit=10)
+    assert result.code == code
+    assert result.duration < 5
+
+
+async def test_64_kib_of_a_body_are_looked_at(tools: Tools, target: HttpTarget) -> None:
+    target.body = "a" * 65535 + "b" + "c"
+    assert (await probe(tools, http(target, body="b$"))).outcome is Outcome.PASS
+    result = await probe(tools, http(target, body="c"))
+    assert result.code == Code.NO_MATCH
+    assert "in its first 64 KiB" in result.text
+
+
+async def test_nothing_is_unpacked(tools: Tools) -> None:
+    bomb = reply("200 OK\r\nContent-Encoding: gzip", gzip.compress(b"a" * 10**7))
+    async with ScriptedServer(answering(bomb)) as server:
+        assert (await probe(tools, http(server, body="aaaa"))).code == Code.NO_MATCH
+
+
+async def test_misbehaving_servers_leak_nothing(tools: Tools) -> None:
+    plays = [hang, answering(b""), for_ever(HEAD + b"\r\n", b"y" * 10_000)]
+    for play in plays:
+        async with ScriptedServer(play) as server:
+            await probe(tools, http(server, body="ok"), limit=0.05)
+    before = descriptors()
+    for play in plays * 3:
+        async with ScriptedServer(play) as server:
+            await probe(tools, http(server, body="ok"), limit=0.05)
+    assert len(descriptors()) <= len(before)
+
+
+# Redirects.
+
+
+def routes(**locations: str) -> Play:
+    """Redirects from the path of each key to its value; every other path is fine."""
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        path = head.split()[1].removeprefix("/")
+        if path in locations:
+            writer.write(reply(f"302 Found\r\nLocation: {locations[path]}"))
+        else:
+            writer.write(reply("200 OK", head.encode()))
+
+    return play
+
+
+async def test_redirects_are_not_followed_unless_told(tools: Tools) -> None:
+    async with ScriptedServer(routes(a="/b")) as server:
+        assert (await probe(tools, http(server, "/a"))).text == "302 Found"
+        assert (await probe(tools, http(server, "/a", redirects=1))).text == "200 OK"
+
+
+async def test_a_redirect_loop_ends(tools: Tools) -> None:
+    async with ScriptedServer(routes(a="/b", b="/a")) as server:
+        result = await probe(tools, http(server, "/a", redirects=5))
+        assert server.connections == 6
+    assert (result.code, result.text) == (Code.STATUS, "more than 5 redirects")
+
+
+async def test_a_redirect_to_another_host_is_asked_at_the_same_address(tools: Tools) -> None:
+    async with ScriptedServer(routes(a="http://other.example:1/b")) as server:
+        elsewhere = await probe(tools, http(server, "/a", redirects=1))
+    assert elsewhere.code == Code.REFUSED
+    async with ScriptedServer(routes()) as other:
+        location = f"http://other.example:{other.port}/b"
+        async with ScriptedServer(routes(a=location)) as server:
+            host = f"(?i)host: other.example:{other.port}"
+            result = await probe(tools, http(server, "/a", redirects=1, body=host))
+    assert result.outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize("location", ["ftp://x/", "http://", "http://[::1", "//", "data:x"])
+async def test_a_redirect_to_nowhere(tools: Tools, location: str) -> None:
+    async with ScriptedServer(routes(a=location)) as server:
+        result = await probe(tools, http(server, "/a", redirects=1))
+    assert result.outcome is Outcome.FAIL
+
+
+# Secrets.
+
+
+async def test_basic_and_bearer(tools: Tools, target: HttpTarget, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("s3cret:ü\nsecond line\n")
+    pair = base64.b64encode("probe:s3cret:ü".encode()).decode()
+    for keys, wanted in (
+        ({"user": "probe", "password": "s3cret:ü"}, f"Basic {pair}"),
+        ({"user": "probe", "password_file": str(secret)}, f"Basic {pair}"),
+        ({"token": "t0ken"}, "Bearer t0ken"),
+    ):
+        check = http(target, **keys)
+        assert (await probe(tools, check)).outcome is Outcome.PASS
+        assert target.last_request is not None
+        assert target.last_request.headers["Authorization"] == wanted
+        assert "s3cret" not in repr(parse_check(check))
+
+
+async def test_a_secret_file_may_change(tools: Tools, target: HttpTarget, tmp_path: Path) -> None:
+    secret = tmp_path / "token"
+    for word in ("one", "two"):
+        secret.write_text(word)
+        await probe(tools, http(target, token_file=str(secret)))
+        assert target.last_request is not None
+        assert target.last_request.headers["Authorization"] == f"Bearer {word}"
+
+
+@pytest.mark.parametrize("content", [None, "", "\nsecond"])
+async def test_a_secret_that_is_not_there_is_our_fault(
+    tools: Tools, target: HttpTarget, tmp_path: Path, content: str | None
+) -> None:
+    secret = tmp_path / "token"
+    if content is not None:
+        secret.write_text(content)
+    result = await probe(tools, http(target, token_file=str(secret)))
+    assert result.outcome is Outcome.ERROR
+    assert str(secret) in result.text
+    assert target.hits == 0
+
+
+async def test_secrets_stay_at_home(tools: Tools) -> None:
+    """A redirect to another origin is followed without them."""
+    keys: dict[str, Any] = {
+        "token": "t0ken",
+        "headers": {"Cookie": "s3cret", "X-Probe": "1"},
+        "redirects": 1,
+        "body": r"(?is)^(?!.*(t0ken|s3cret)).*X-Probe: 1",
+    }
+    async with ScriptedServer(routes()) as other:
+        away = routes(a=f"http://{HERE}:{other.port}/b")
+        async with ScriptedServer(away) as server:
+            assert (await probe(tools, http(server, "/a", **keys))).outcome is Outcome.PASS
+    async with ScriptedServer(routes(a="/b")) as server:
+        assert (await probe(tools, http(server, "/a", **keys))).code == Code.NO_MATCH
+
+
+@pytest.mark.parametrize(
+    ("table", "shown"),
+    [
+        ({"url": "http://%(address)s/health"}, "GET http://192.0.2.1/health"),
+        ({"url": "http://%(address)s/?key=s3cret"}, "GET http://192.0.2.1/?.."),
+        (
+            {"url": "https://www.lb.example:8443/", "type": "https", "method": "HEAD"},
+            "HEAD https://192.0.2.1:8443/ (Host: www.lb.example:8443)",
+        ),
+        (
+            {"url": "http://%(address)s/", "host": "www", "token": "s3cret"},
+            "GET http://192.0.2.1/ (Host: www)",
+        ),
+    ],
+)
+def test_description(table: dict[str, object], shown: str) -> None:
+    check = parse_check({"type": "http", **table})
+    assert check.describe(Endpoint("192.0.2.1")) == shown
+
+
+# TLS.
+
+
+def https(server: ScriptedServer, authority: Authority, **keys: object) -> dict[str, Any]:
+    url = f"https://www.lb.example:{server.port}/"
+    return {"type": "https", "url": url, "ca_file": authority.ca_file, **keys}
+
+
+FINE = answering(reply("200 OK", b"fine"))
+
+
+async def test_the_name_of_the_url_is_verified(tools: Tools, authority: Authority) -> None:
+    async with ScriptedServer(FINE, tls=authority.server("www.lb.example")) as server:
+        assert (await probe(tools, https(server, authority))).outcome is Outcome.PASS
+        for keys in ({"sni": "other.example"}, {"host": "other.example"}):
+            result = await probe(tools, https(server, authority, **keys))
+            assert result.code == Code.TLS
+            assert "other.example" in result.text
+        lax = https(server, authority, sni="other.example", verify=False)
+        assert (await probe(tools, lax)).outcome is Outcome.PASS
+        literal = https(server, authority, url=f"https://%(address)s:{server.port}/")
+        assert (await probe(tools, literal)).code == Code.TLS
+        assert (await probe(tools, {**literal, "sni": "www.lb.example"})).code == Code.PASS
+        assert (await probe(tools, {**literal, "host": "www.lb.example"})).code == Code.PASS
+
+
+async def test_a_certificate_for_the_address(tools: Tools, authority: Authority) -> None:
+    async with ScriptedServer(FINE, tls=authority.server(HERE)) as server:
+        check = https(server, authority, url=f"https://%(address)s:{server.port}/")
+        assert (await probe(tools, check)).outcome is Outcome.PASS
+
+
+async def test_an_authority_that_is_not_trusted(tools: Tools, authority: Authority) -> None:
+    async with ScriptedServer(FINE, tls=authority.server("www.lb.example")) as server:
+        check = https(server, authority)
+        del check["ca_file"]
+        result = await probe(tools, check)
+    assert result.code == Code.TLS
+    assert "local issuer" in result.text
+
+
+async def test_an_expired_certificate(tools: Tools, authority: Authority) -> None:
+    async with ScriptedServer(FINE, tls=authority.server("www.lb.example", days=-1)) as server:
+        result = await probe(tools, https(server, authority))
+        lax = await probe(tools, https(server, authority, verify=False))
+    assert (result.code, result.text) == (Code.TLS, "TLS: certificate has expired")
+    assert lax.outcome is Outcome.PASS
+
+
+async def test_a_server_without_tls(tools: Tools, authority: Authority) -> None:
+    async with ScriptedServer(answering(b"HTTP/1.1 400 Bad\r\n\r\n")) as server:
+        assert (await probe(tools, https(server, authority), limit=1)).outcome is Outcome.FAIL
+
+
+async def test_a_client_certificate(tools: Tools, authority: Authority) -> None:
+    context = authority.server("www.lb.example", clients=True)
+    async with ScriptedServer(FINE, tls=context) as server:
+        assert (await probe(tools, https(server, authority, body="fine"))).outcome is Outcome.FAIL
+        known = https(server, authority, client_cert=authority.client_file(), body="fine")
+        assert (await probe(tools, known)).outcome is Outcome.PASS
+
+
+async def test_files_that_cannot_be_used_are_our_fault(
+    tools: Tools, authority: Authority, tmp_path: Path
+) -> None:
+    nonsense = tmp_path / "nonsense.pem"
+    nonsense.write_text("nonsense")
+    async with ScriptedServer(FINE, tls=authority.server("www.lb.example")) as server:
+        for keys in (
+            {"ca_file": "/no/such/file"},
+            {"ca_file": str(nonsense)},
+            {"client_cert": str(nonsense)},
+            {"client_cert": "/no/such/file"},
+        ):
+            result = await probe(tools, https(server, authority, **keys))
+            assert result.outcome is Outcome.ERROR
+            assert keys.popitem()[1] in result.text
+        assert server.connections == 0
+
+
+async def test_a_changed_authority_is_noticed(
+    tools: Tools, authority: Authority, tmp_path: Path
+) -> None:
+    file = tmp_path / "trusted.pem"
+    directory = tmp_path / "other"
+    directory.mkdir()
+    other = Authority(trustme.CA(), directory)
+    async with ScriptedServer(FINE, tls=authority.server("www.lb.example")) as server:
+        other.ca.cert_pem.write_to_path(str(file))
+        check = https(server, authority, ca_file=str(file))
+        assert (await probe(tools, check)).code == Code.TLS
+        authority.ca.cert_pem.write_to_path(str(file))
+        assert (await probe(tools, check)).outcome is Outcome.PASS

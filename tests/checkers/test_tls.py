@@ -1,0 +1,77 @@
+"""Handshakes, chains, names, and days of validity."""
+
+from typing import Any
+
+import pytest
+
+from dnslb_backend.checkers.check import Endpoint
+from dnslb_backend.checkers.registry import parse_check
+from dnslb_backend.checkers.tools import Tools
+from dnslb_backend.core.results import Code, Outcome
+from tests.checkers.conftest import Authority
+from tests.checkers.probing import HERE, probe
+from tests.checkers.servers import ScriptedServer, hang, saying
+
+NAME = "db.lb.example"
+
+
+def tls(server: ScriptedServer, authority: Authority, **keys: Any) -> dict[str, Any]:
+    table = {"type": "tls", "port": server.port, "sni": NAME, "ca_file": authority.ca_file, **keys}
+    return {key: value for key, value in table.items() if value is not None}
+
+
+async def test_a_good_certificate(tools: Tools, authority: Authority) -> None:
+    async with ScriptedServer(hang, tls=authority.server(NAME)) as server:
+        result = await probe(tools, tls(server, authority))
+    assert result.outcome is Outcome.PASS
+    assert result.text.startswith("TLSv1.3, certificate valid for 30.0 days")
+
+
+@pytest.mark.parametrize(
+    ("keys", "code", "text"),
+    [
+        ({"sni": "other.example"}, -5, "other.example"),
+        ({"sni": None}, -5, "127.0.0.1"),
+        ({"ca_file": None}, -5, "local issuer"),
+        ({"ca_file": None, "verify": False}, 0, "not verified"),
+        ({"min_days": 29}, 0, "valid for 30.0 days"),
+        ({"min_days": 31.5}, -5, "less than 31.5"),
+    ],
+)
+async def test_what_is_wrong_with_a_certificate(
+    tools: Tools, authority: Authority, keys: dict[str, Any], code: int, text: str
+) -> None:
+    async with ScriptedServer(hang, tls=authority.server(NAME)) as server:
+        result = await probe(tools, tls(server, authority, **keys))
+    assert result.code == code
+    assert text in result.text
+
+
+async def test_an_expired_certificate(tools: Tools, authority: Authority) -> None:
+    async with ScriptedServer(hang, tls=authority.server(NAME, days=-1)) as server:
+        result = await probe(tools, tls(server, authority))
+    assert (result.code, result.text) == (Code.TLS, "TLS: certificate has expired")
+
+
+async def test_a_certificate_for_the_address(tools: Tools, authority: Authority) -> None:
+    async with ScriptedServer(hang, tls=authority.server(HERE)) as server:
+        assert (await probe(tools, tls(server, authority, sni=None))).outcome is Outcome.PASS
+
+
+async def test_a_server_that_does_not_speak_tls(tools: Tools, authority: Authority) -> None:
+    async with ScriptedServer(saying(b"220 no TLS here\r\n")) as server:
+        result = await probe(tools, tls(server, authority))
+    assert result.code == Code.TLS
+
+
+async def test_a_handshake_that_hangs(tools: Tools, authority: Authority) -> None:
+    async with ScriptedServer(hang) as server:
+        result = await probe(tools, tls(server, authority), limit=0.3)
+    assert (result.code, result.text) == (Code.TIMEOUT, "no answer within 0.3 s")
+
+
+def test_description() -> None:
+    table = {"type": "tls", "port": 443}
+    assert parse_check(table).describe(Endpoint("::1")) == "TLS [::1]:443"
+    named = parse_check({**table, "sni": NAME})
+    assert named.describe(Endpoint(HERE, 8443)) == f"TLS {HERE}:8443 as {NAME}"
