@@ -1,6 +1,7 @@
 """Who asks: the client's network, as far as it is known."""
 
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import NamedTuple
 
 BITS = {4: 32, 6: 128}
@@ -29,6 +30,9 @@ class Client:
     value: int
     known: int
     place: Place = NOWHERE
+
+    def __str__(self) -> str:
+        return str(ip_network((self.value.to_bytes(BITS[self.version] // 8, "big"), self.known)))
 
     def network(self, bits: int) -> tuple[int, int]:
         """Version and the leading `bits` of the address, or as many as are known."""

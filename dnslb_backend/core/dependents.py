@@ -152,14 +152,18 @@ def _target(qtype: str, content: str) -> str | None:
 
 
 def _answering(target: str, layout: Layout) -> Iterator[str]:
-    """The names whose rows are shown for `target`: itself, or the wildcard that covers it."""
+    """The names whose rows are shown for `target`: itself, or what covers it from above."""
     yield target
-    if target not in layout.places:
-        for ancestor in _upwards(target):
-            if f"*.{ancestor}" in layout.places:
-                yield f"*.{ancestor}"
-            if ancestor in layout.places:
-                return
+    if target in layout.places:
+        return
+    for ancestor in _upwards(target):
+        if f"*.{ancestor}" in layout.places:
+            yield f"*.{ancestor}"
+        if ancestor in layout.places:
+            # It may hold a DNAME. The apex changes all the time, by its serial.
+            if ancestor not in layout.zones:
+                yield ancestor
+            return
 
 
 def _upwards(name: str) -> Iterator[str]:

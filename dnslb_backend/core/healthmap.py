@@ -8,7 +8,7 @@ A result counts when it arrives, except that a change that would leave a name wi
 member waits until every target of that record's round has answered or timed out.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dnslb_backend.core.decision import PENDING, Decision, Kind, decide
@@ -334,37 +334,54 @@ class HealthMap:
             for member in state.members
         }
 
+    def suppose(
+        self, key: RecordKey, overrides: Iterable[Override], at: Instant
+    ) -> tuple[tuple[MemberStatus, ...], Decision]:
+        """The table and the answer of a record as they would be with these overrides as well."""
+        state = self.records[key]
+        rows = self._assess_all(key, (*self._overrides, *overrides), at)
+        decision = self._judge(state, rows)
+        return mark_served(rows, decision, state.rows, state.record), decision
+
     def _decide(self, key: RecordKey, at: Instant, *, is_order: bool = False) -> None:
         state = self.records[key]
-        rows = [self._assess(key, member, at) for member in state.members]
-        decision = PENDING
-        if state.is_ready:
-            decision = decide(
-                state.record,
-                [row.candidate() for row in rows],
-                fallback=fallback_contents(state.record, state.hosts),
-                last_good=state.last_good,
-                is_resolved=_is_resolved(state),
-            )
-            decision = replace(decision, ttl=answer_ttl(state.record, rows))
-            state.is_held = (
-                decision.starves(state.decision) and not is_order and self._is_probing(state)
-            )
-            if state.is_held:
-                decision = state.decision
+        rows = self._assess_all(key, self._overrides, at)
+        if any(row.is_waiting for row in rows):
+            self._waiting.add(key)
+        decision = self._judge(state, rows)
+        state.is_held = (
+            decision.starves(state.decision) and not is_order and self._is_probing(state)
+        )
+        if state.is_held:
+            decision = state.decision
         if decision.kind is Kind.SERVE:
             state.last_good = decision.contents
         self._publish(key, rows, decision, at)
 
-    def _assess(self, key: RecordKey, member: Member, at: Instant) -> MemberStatus:
-        record = self.records[key].record
-        probed = combine([self.target(target) for target in member.targets], record.require)
-        back = probed.back_since
-        is_waiting = back is not None and at.mono - back < record.failback
-        if is_waiting:
-            self._waiting.add(key)
-        order = ruling(self._overrides, key.name, member.address, member.host)
-        return assess(member, probed, order, is_waiting=is_waiting)
+    def _judge(self, state: RecordState, rows: Sequence[MemberStatus]) -> Decision:
+        if not state.is_ready:
+            return PENDING
+        decision = decide(
+            state.record,
+            [row.candidate() for row in rows],
+            fallback=fallback_contents(state.record, state.hosts),
+            last_good=state.last_good,
+            is_resolved=_is_resolved(state),
+        )
+        return replace(decision, ttl=answer_ttl(state.record, rows))
+
+    def _assess_all(
+        self, key: RecordKey, overrides: Sequence[Override], at: Instant
+    ) -> list[MemberStatus]:
+        state = self.records[key]
+        found: list[MemberStatus] = []
+        for member in state.members:
+            probed = combine([self.target(t) for t in member.targets], state.record.require)
+            order = ruling(overrides, key.name, member.address, member.host)
+            back = probed.back_since
+            is_waiting = back is not None and at.mono - back < state.record.failback
+            found.append(assess(member, probed, order, is_waiting=is_waiting))
+        return found
 
     def _is_probing(self, state: RecordState) -> bool:
         return state.is_round_open or any(

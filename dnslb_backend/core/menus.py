@@ -82,6 +82,10 @@ class Menu:
     def needs_place(self) -> bool:
         return self._table is not None and self._table.needs_place
 
+    def is_by_chance(self, view: str) -> bool:
+        """Whether the clients of a view, "" for none, are given a random pick."""
+        return isinstance(self._pools[view].picker, Weighted)
+
     def all_rows(self) -> tuple[Row, ...]:
         """Everything that some client may be given, once; one row where only one may stand."""
         rows = tuple(dict.fromkeys(row for pool in self._pools.values() for row in pool.rows))

@@ -1,0 +1,241 @@
+"""Explaining an answer: every step from the name to the rows, and why each member is in or out.
+
+Nothing is decided here: health map, menus and snapshot are asked the same questions as for a
+real lookup, and what they say is written down.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from dnslb_backend.core.clients import NOBODY, Client
+from dnslb_backend.core.closeness import common_prefix, overlaps
+from dnslb_backend.core.decision import Decision
+from dnslb_backend.core.health import Health
+from dnslb_backend.core.healthmap import HealthMap
+from dnslb_backend.core.instants import Instant
+from dnslb_backend.core.layout import Place
+from dnslb_backend.core.members import MemberStatus
+from dnslb_backend.core.menus import Menu, answer_limit
+from dnslb_backend.core.names import canonical_name, parents
+from dnslb_backend.core.overrides import Action, Override
+from dnslb_backend.core.records import Record
+from dnslb_backend.core.snapshot import Snapshot
+from dnslb_backend.core.transitions import reason
+from dnslb_backend.core.views import ViewTable
+from dnslb_backend.core.zones import Row
+from dnslb_backend.errors import NotReadyError
+
+LONGEST_CHAIN = 8
+"""CNAMEs that are followed, as PowerDNS does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is to be explained.
+
+    `down` are orders that are not given, but supposed: what if these members were down.
+    """
+
+    name: str
+    qtype: str = "ANY"
+    client: Client = NOBODY
+    draw: int = 0
+    down: tuple[Override, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """One member of a balanced record; `is_picked` is whether this client is given it."""
+
+    status: MemberStatus
+    is_picked: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordExplanation:
+    """One balanced record. `views` is the client's chain, `view` the one that serves it."""
+
+    record: Record
+    decision: Decision
+    views: tuple[str, ...]
+    view: str
+    scope: int
+    ttl: int
+    limit: int
+    is_by_chance: bool
+    rows: tuple[Row, ...]
+    contenders: tuple[Contender, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One name: `verdict` is what DNS says, in its own words; `via` the names it came through."""
+
+    question: Question
+    zone: str
+    name: str
+    via: tuple[str, ...]
+    verdict: str
+    rows: tuple[Row, ...]
+    records: tuple[RecordExplanation, ...]
+
+
+def suppose_down(target: str) -> tuple[Override, ...]:
+    """The question "what if TARGET were down": an address, a destination host or a glob."""
+    return (Override("what-if", target.lower(), Action.DOWN, reason="supposed by --down"),)
+
+
+def explain(health: HealthMap, snapshot: Snapshot, question: Question, at: Instant) -> Explanation:
+    """Say what a client is answered, and how that came about."""
+    name = canonical_name(f"{question.name.removesuffix('.')}.")
+    via: list[str] = []
+    while True:
+        zone = _zone_of(snapshot, name)
+        if zone is None:
+            return Explanation(question, "", name, tuple(via), "REFUSED", (), ())
+        if (cut := _delegation(snapshot, name, zone)) is not None:
+            return Explanation(question, zone, name, tuple(via), f"referral to {cut}", (), ())
+        place = _place_of(snapshot, name, zone)
+        if place is None:
+            return Explanation(question, zone, name, tuple(via), "NXDOMAIN", (), ())
+        if place.name != name:
+            via.append(place.name)
+        alias = _alias(place, question.qtype)
+        if alias is None or len(via) >= LONGEST_CHAIN:
+            return _explain_place(health, place, question, name, tuple(via), at)
+        via.append(name)
+        name = alias
+
+
+def _explain_place(
+    health: HealthMap,
+    place: Place,
+    question: Question,
+    name: str,
+    via: tuple[str, ...],
+    at: Instant,
+) -> Explanation:
+    wanted = question.qtype
+    rows = [row for row in place.static if wanted in ("ANY", row.qtype)]
+    told = [
+        explain_record(health, record, table, question, at)
+        for record, table in place.records
+        if wanted in ("ANY", record.key.type)
+    ]
+    rows += [row for found in told for row in found.rows]
+    if any(record.decision.is_fault and not record.rows for record in told):
+        verdict = "SERVFAIL"
+    else:
+        verdict = "NOERROR" if rows or (place.is_apex and wanted in ("ANY", "SOA")) else "NODATA"
+    return Explanation(question, place.zone.name, name, via, verdict, tuple(rows), tuple(told))
+
+
+def explain_record(
+    health: HealthMap, record: Record, table: ViewTable | None, question: Question, at: Instant
+) -> RecordExplanation:
+    """Say what a client is given of one balanced record, and why."""
+    if question.down:
+        statuses, decision = health.suppose(record.key, question.down, at)
+    else:
+        state = health.records[record.key]
+        statuses, decision = state.rows, state.decision
+    menu = Menu(record, decision, table)
+    view, scope, rows, ttl = "", 0, [], record.ttl if decision.ttl is None else decision.ttl
+    if not (menu.is_fixed and decision.is_fault):
+        try:
+            pick = menu.pick(question.client, question.draw)
+            view, scope, rows = pick.pool, pick.scope, menu.rows(pick)
+        except NotReadyError:
+            rows = []
+    chain = table.chain(question.client).views if table is not None else ()
+    picked = {row.content for row in rows}
+    return RecordExplanation(
+        record=record,
+        decision=decision,
+        views=chain,
+        view=view,
+        scope=scope,
+        ttl=ttl,
+        limit=answer_limit(record),
+        is_by_chance=menu.is_by_chance(view),
+        rows=tuple(rows),
+        contenders=tuple(
+            Contender(
+                status,
+                status.member.content in picked,
+                _why(status, decision, view, is_picked=status.member.content in picked),
+            )
+            for status in statuses
+        ),
+        warnings=tuple(_warnings(record, decision, picked, question)),
+    )
+
+
+def _why(status: MemberStatus, decision: Decision, view: str, *, is_picked: bool) -> str:
+    """Why a member is in this client's answer, or is not."""
+    views = status.member.views
+    if view and view not in views:
+        return f"is not for view {view}"
+    if not view and views:
+        return f"is for {', '.join(views)} only"
+    if status.is_served and not is_picked:
+        return "may serve, but the policy picked others"
+    if status.is_served:
+        return reason(status, decision) or "serves"
+    if status.effective is Health.UP and status.override is None:
+        return reason(status, decision) or "works, but a higher priority serves"
+    return reason(status, decision) or f"is {status.effective}"
+
+
+def _warnings(
+    record: Record, decision: Decision, picked: set[str], question: Question
+) -> Iterable[str]:
+    if record.key.type in ("A", "AAAA") and len(picked) > 1 and question.client.known:
+        block = common_prefix(sorted(picked))
+        if block is not None and overlaps(block, str(question.client)):
+            yield (
+                f"the client is in {block}, the smallest prefix that holds all of these servers: "
+                "it may always pick the same one (RFC 6724, rule 9)"
+            )
+    if decision.is_fault:
+        yield "nothing is known of any member: PowerDNS is told of a fault, resolvers ask elsewhere"
+
+
+def _zone_of(snapshot: Snapshot, name: str) -> str | None:
+    labels = [name, *parents(name, "")]
+    return next((label for label in labels if label in snapshot.layout.zones), None)
+
+
+def _place_of(snapshot: Snapshot, name: str, zone: str) -> Place | None:
+    """The place that answers for a name: its own, or the wildcard beside its closest encloser."""
+    places = snapshot.layout.places
+    if name in places:
+        return places[name]
+    for parent in (*parents(name, zone), zone):
+        if parent in places:
+            return places.get(f"*.{parent}")
+    return None
+
+
+def _delegation(snapshot: Snapshot, name: str, zone: str) -> str | None:
+    """The name at which a part of the zone was handed to others, if `name` is in that part."""
+    places = snapshot.layout.places
+    for label in reversed([name, *parents(name, zone)]):
+        if label != zone and label in places and _has_ns(places[label]):
+            return label
+    return None
+
+
+def _alias(place: Place, qtype: str) -> str | None:
+    """Where a static CNAME leads, unless it was asked for itself."""
+    rows: Sequence[Row] = place.static
+    found = next((row.content for row in rows if row.qtype == "CNAME"), None)
+    if found is None or qtype in ("CNAME", "ANY"):
+        return None
+    return canonical_name(found)
+
+
+def _has_ns(place: Place) -> bool:
+    return any(row.qtype == "NS" for row in place.static)

@@ -1,0 +1,174 @@
+"""What is explained is what is answered."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dnslb_backend.core.choices import Choice
+from dnslb_backend.core.clients import NOBODY, Client
+from dnslb_backend.core.explain import Explanation, Question, explain, suppose_down
+from dnslb_backend.core.layout import lay_out
+from dnslb_backend.core.plan import Plan
+from dnslb_backend.core.records import AllDown, Policy, Record
+from dnslb_backend.core.results import Result, failed, fault, passed
+from dnslb_backend.core.snapshot import Snapshot, build_snapshot
+from dnslb_backend.core.views import View
+from dnslb_backend.core.zones import Row
+from dnslb_backend.errors import NotReadyError
+from tests.core.building import KEY, ZONE, Driver, at, plan, record
+
+A, B, C = "10.0.0.1", "10.0.0.2", "10.0.0.3"
+PASS, FAIL, ERROR = passed(), failed(1, "exit code 1"), fault("no such program")
+VIEWS = {"office": View("office", ("10.0.0.0/8",)), "lab": View("lab", ("10.1.0.0/16",))}
+STATIC = [
+    Row(f"alias.{ZONE}", "CNAME", f"www.{ZONE}.", 60),
+    Row(f"*.{ZONE}", "TXT", '"any"', 60),
+    Row(f"deep.er.{ZONE}", "A", "192.0.2.9", 60),
+    Row(f"sub.{ZONE}", "NS", f"ns.sub.{ZONE}.", 60),
+]
+
+
+def render(rows: Sequence[Row], zone_id: int) -> bytes:
+    return json.dumps([[row.qtype, row.content, row.ttl, row.scope] for row in rows]).encode()
+
+
+class World:
+    """One record whose members answered, the snapshot of it, and questions about both."""
+
+    def __init__(self, base: Record, results: dict[str, Result]) -> None:
+        self.driver = Driver(base)
+        self.driver.round(results)
+        built = replace(plan(base, static=STATIC), views=VIEWS)
+        self.snapshot = self._snapshot(built)
+
+    def _snapshot(self, built: Plan) -> Snapshot:
+        def decide(key: object) -> object:
+            return self.driver.map.records[KEY].decision
+
+        return build_snapshot(lay_out(built), decide, render, 1.0)[0]  # type: ignore[arg-type]
+
+    def explain(self, question: Question) -> Explanation:
+        return explain(self.driver.map, self.snapshot, question, at(self.driver.clock))
+
+    def answer(self, question: Question) -> list[tuple[str, str, int, int]] | None:
+        """What a lookup gets, None for a fault."""
+        try:
+            found = self.snapshot.lookup(question.name, question.qtype)
+            if isinstance(found, Choice):
+                found = found.answer(question.client, question.draw)
+        except NotReadyError:
+            return None
+        return [tuple(row) for row in json.loads(found) if row[0] != "ENT"]
+
+
+def ask(client: Client = NOBODY, **options: object) -> Question:
+    return Question(KEY.name, "A", client, **options)  # type: ignore[arg-type]
+
+
+CLIENTS = st.sampled_from(
+    [NOBODY]
+    + [Client(4, first << 24 | second << 16 | 5, 32) for first in (10, 11) for second in (1, 2)]
+    + [Client(6, 0x20010DB8 << 96 | 7, 56)]
+)
+RECORDS = st.builds(
+    lambda policy, limit, minimum, all_down, views: replace(
+        record(f"{A}@2", f"{B}@1", f"{C}@1", prio_min_cnt=minimum, fallback=["192.0.2.99"]),
+        policy=policy,
+        max_answers=limit,
+        all_down=all_down,
+        dests=tuple(
+            replace(dest, views=views[index], weight=index + 1)
+            for index, dest in enumerate(record(f"{A}@2", f"{B}@1", f"{C}@1").dests)
+        ),
+    ),
+    st.sampled_from(Policy),
+    st.none() | st.integers(1, 3),
+    st.integers(1, 3),
+    st.sampled_from(AllDown),
+    st.lists(
+        st.sampled_from([(), ("office",), ("lab",), ("lab", "office")]), min_size=3, max_size=3
+    ),
+)
+
+
+@given(
+    RECORDS,
+    st.lists(st.sampled_from([PASS, FAIL, ERROR]), min_size=3, max_size=3),
+    CLIENTS,
+    st.integers(0, 2**64 - 1),
+)
+def test_what_is_explained_is_what_is_answered(
+    base: Record, results: list[Result], client: Client, draw: int
+) -> None:
+    world = World(base, dict(zip((A, B, C), results, strict=True)))
+    question = ask(client, draw=draw)
+    told = world.explain(question)
+    (part,) = told.records
+    answer = world.answer(question)
+    if answer is None:
+        assert told.verdict == "SERVFAIL"
+        return
+    assert [(r.qtype, r.content, r.ttl, r.scope) for r in told.rows] == answer
+    assert told.verdict == ("NOERROR" if answer else "NODATA")
+    picked = {c.status.member.content for c in part.contenders if c.is_picked}
+    assert picked == {content for _, content, _, _ in answer}
+    assert all(c.why for c in part.contenders if not c.is_picked)
+
+
+@pytest.fixture
+def world() -> World:
+    return World(record(f"{A}@2", f"{B}@1", C), {A: PASS, B: PASS, C: FAIL})
+
+
+def test_every_member_has_its_reason(world: World) -> None:
+    (part,) = world.explain(ask()).records
+    assert [(c.status.member.content, c.is_picked, c.why) for c in part.contenders] == [
+        (A, True, "serves"),
+        (B, False, "works, but priority 1 is below 2, which serves"),
+        (C, False, "exit code 1"),
+    ]
+
+
+def test_what_if_a_member_were_down(world: World) -> None:
+    told = world.explain(ask(down=suppose_down(A)))
+    assert [row.content for row in told.rows] == [B]
+    assert [row.content for row in world.explain(ask()).rows] == [A], "it was only supposed"
+
+
+def test_what_if_all_were_down(world: World) -> None:
+    assert world.explain(ask(down=suppose_down("10.*"))).verdict == "NODATA"
+
+
+@pytest.mark.parametrize(
+    ("name", "qtype", "verdict", "via"),
+    [
+        ("www.other.example", "A", "REFUSED", ()),
+        (f"x.er.{ZONE}", "A", "NXDOMAIN", ()),
+        (f"er.{ZONE}", "A", "NODATA", ()),
+        (f"nope.{ZONE}", "TXT", "NOERROR", (f"*.{ZONE}",)),
+        (f"nope.{ZONE}", "A", "NODATA", (f"*.{ZONE}",)),
+        (f"WWW.{ZONE}.", "AAAA", "NODATA", ()),
+        (f"alias.{ZONE}", "A", "NOERROR", (f"alias.{ZONE}",)),
+        (ZONE, "SOA", "NOERROR", ()),
+        (f"x.sub.{ZONE}", "A", f"referral to sub.{ZONE}", ()),
+        (f"sub.{ZONE}", "A", f"referral to sub.{ZONE}", ()),
+    ],
+)
+def test_the_way_of_a_name(
+    world: World, name: str, qtype: str, verdict: str, via: tuple[str, ...]
+) -> None:
+    told = world.explain(Question(name, qtype))
+    assert (told.verdict, told.via) == (verdict, via)
+
+
+def test_a_client_among_its_servers_is_warned() -> None:
+    world = World(record("10.0.0.159", "10.0.0.160"), {"10.0.0.159": PASS, "10.0.0.160": PASS})
+    near = Client(4, 10 << 24 | 130, 32)
+    (part,) = world.explain(ask(near)).records
+    assert any("rule 9" in warning for warning in part.warnings)
+    (part,) = world.explain(ask(Client(4, 10 << 24 | 200, 32))).records
+    assert part.warnings == ()
