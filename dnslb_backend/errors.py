@@ -6,7 +6,11 @@ DnslbError
 ├── NotReadyError      the answer to a lookup is not known yet: a fault of ours
 ├── RequestError       a request of PowerDNS could not be understood
 ├── RefusedError       an operator's order was understood and is refused
-└── ControlError       the command line could not reach or use the daemon
+├── ControlError       the command line could not reach or use the daemon
+└── StoreError         the database or the local file cannot be used
+    ├── SchemaError    its tables are missing, newer than this program, or somebody else's
+    ├── BusyError      others were in the way; the same may well succeed if it is tried again
+    └── BadRowError    one of these rows will never be accepted
 """
 
 from dataclasses import dataclass
@@ -54,3 +58,19 @@ class RefusedError(DnslbError):
 
 class ControlError(DnslbError):
     """The command line could not reach or use the daemon."""
+
+
+class StoreError(DnslbError):
+    """The database or the local file cannot be used, at least for now; the text says why."""
+
+
+class SchemaError(StoreError):
+    """The tables are missing, newer than this program, or somebody else's."""
+
+
+class BusyError(StoreError):
+    """Others were in the way: the same may well succeed if it is tried again at once."""
+
+
+class BadRowError(StoreError):
+    """One of these rows will never be accepted, the others may be."""

@@ -1,0 +1,153 @@
+"""The mirror in MariaDB."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+
+from dnslb_backend.errors import BadRowError, BusyError, SchemaError, StoreError
+from dnslb_backend.store.mariadb import MariaConnection, literal
+from dnslb_backend.store.schema import VERSION
+from dnslb_backend.store.settings import MysqlSettings
+from dnslb_backend.store.statements import MARIADB, insert_head, insert_row, insert_tail, select
+from dnslb_backend.store.store import Delete, Select, Upsert, Work
+from dnslb_backend.store.tables import SCHEMA_VERSION, Row, Table
+
+ANSWER_LIMIT = 10.0
+"""Seconds that one transaction or query may take before the server counts as gone."""
+
+STATEMENT_ROWS = 500
+STATEMENT_BYTES = 256 * 1024
+"""A statement ends when it has so many rows, or about so many bytes."""
+
+SLICE = 20
+"""So many rows are written down before others get their turn on the event loop."""
+
+
+class MariaStore:
+    """One connection, opened when it is needed. Calls wait for one another."""
+
+    def __init__(self, settings: MysqlSettings) -> None:
+        self._settings = settings
+        self._connection: MariaConnection | None = None
+        self._lock = asyncio.Lock()
+
+    @property
+    def name(self) -> str:
+        return "mariadb"
+
+    async def open(self) -> None:
+        async with self._lock:
+            await self._open()
+
+    async def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    async def write(self, works: Sequence[Work]) -> None:
+        async with self._lock:
+            connection = await self._open()
+            try:
+                async with asyncio.timeout(ANSWER_LIMIT), connection.transaction():
+                    for work in works:
+                        await _do(connection, work)
+            except BaseException as error:
+                self._give_up(error)
+                raise
+
+    async def read(self, query: Select) -> list[Row]:
+        async with self._lock:
+            return await self._read(await self._open(), query)
+
+    async def _open(self) -> MariaConnection:
+        if self._connection is None:
+            connection = await MariaConnection.open(self._settings)
+            self._connection = connection
+            await self._check_schema(connection)
+        return self._connection
+
+    async def _check_schema(self, connection: MariaConnection) -> None:
+        """A schema of another version is not written to: rows could be lost, or misread."""
+        ((version,),) = await self._read(connection, Select(SCHEMA_VERSION, ("MAX(version)",)))
+        if version == VERSION:
+            return
+        connection.abort()
+        self._connection = None
+        if version is not None and int(version) > VERSION:
+            raise SchemaError(
+                f"the schema is version {version}, this program knows {VERSION}: nothing is written"
+            )
+        raise SchemaError(
+            f"the schema is version {version or 0}, this program needs {VERSION};"
+            " run: dnslb-backend schema apply"
+        )
+
+    async def _read(self, connection: MariaConnection, query: Select) -> list[Row]:
+        statement = select(query, MARIADB, literal)
+        try:
+            async with asyncio.timeout(ANSWER_LIMIT):
+                return [row async for row in connection.rows(statement)]
+        except BaseException as error:
+            self._give_up(error)
+            raise
+
+    def _give_up(self, error: BaseException) -> None:
+        """Close the connection unless it can be used again; say so if it just took too long."""
+        if isinstance(error, BadRowError | BusyError):
+            return
+        if self._connection is not None:
+            self._connection.abort()
+            self._connection = None
+        if isinstance(error, TimeoutError):
+            raise StoreError(f"no answer within {ANSWER_LIMIT:g} s") from error
+
+
+async def _do(connection: MariaConnection, work: Work) -> None:
+    if isinstance(work, Upsert):
+        async for statement in _inserts(work, connection.packet_limit):
+            await connection.run(statement)
+    else:
+        for statement in _deletes(work):
+            await connection.run(statement)
+
+
+async def _inserts(work: Upsert, packet_limit: int) -> AsyncIterator[str]:
+    """The rows as statements of a bearable size, written down a slice at a time."""
+    head, tail = insert_head(work.table, MARIADB), insert_tail(work.table, MARIADB)
+    room = packet_limit - len(head) - len(tail) - 64
+    most = min(room, STATEMENT_BYTES)
+    values: list[str] = []
+    size = 0
+    for start in range(0, len(work.rows), SLICE):
+        for row in work.rows[start : start + SLICE]:
+            text = _written(work.table, row)
+            length = len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+            if length > room:
+                raise BadRowError(f"a row of {length} bytes is more than max_allowed_packet")
+            if len(values) == STATEMENT_ROWS or (values and size + length > most):
+                yield head + ",".join(values) + tail
+                values, size = [], 0
+            values.append(text)
+            size += length + 1
+        await asyncio.sleep(0)
+    if values:
+        yield head + ",".join(values) + tail
+
+
+def _written(table: Table, row: Row) -> str:
+    return insert_row(table, MARIADB, ",".join(map(literal, row)))
+
+
+def _deletes(work: Delete) -> Iterable[str]:
+    """Keys that differ only in their last column share a statement."""
+    table = work.table
+    grouped: dict[Row, list[Row]] = {}
+    for key in work.keys:
+        grouped.setdefault(key[:-1], []).append(key)
+    *leading, last = table.key
+    for prefix, keys in grouped.items():
+        fixed = "".join(
+            f"`{name}` = {literal(value)} AND " for name, value in zip(leading, prefix, strict=True)
+        )
+        for start in range(0, len(keys), STATEMENT_ROWS):
+            listed = ", ".join(literal(key[-1]) for key in keys[start : start + STATEMENT_ROWS])
+            yield f"DELETE FROM {table.name} WHERE {fixed}`{last}` IN ({listed})"

@@ -1,0 +1,362 @@
+"""From what the core knows to rows of tables, and back. Pure.
+
+What leaves here fits into its column: text is cut to its length and holds nothing that UTF-8 or
+a line cannot carry, numbers are within 64 bits, times within four-digit years.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import Any, NamedTuple, TypeVar
+
+from dnslb_backend.core.decision import Kind
+from dnslb_backend.core.health import Health, TargetState
+from dnslb_backend.core.memory import HostMemory, MemberMemory, RecordMemory
+from dnslb_backend.core.overrides import Action
+from dnslb_backend.core.records import RecordKey
+from dnslb_backend.core.resolutions import Resolution, Status
+from dnslb_backend.core.results import Code, Outcome, Result
+from dnslb_backend.core.transitions import Transition
+from dnslb_backend.core.zones import MAX_TTL, Zone
+from dnslb_backend.core.zones import Row as ZoneRow
+from dnslb_backend.store.tables import HOST, RECORD, STATE, ZONE, Row, Table, Value
+
+ENT = "ENT"
+"""The type under which lb_static keeps a name that has only names below it."""
+
+LONGEST_MOMENT = 253_402_300_799.0
+"""The last second of the year 9999."""
+
+_UGLY = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)), "\ufffd") | {9: " ", 10: " ", 13: " "}
+_INT64 = 2**63 - 1
+
+T = TypeVar("T")
+
+
+class Stamp(NamedTuple):
+    """Whose rows these are: the node, and its present connection to the store."""
+
+    node: str
+    session: str
+
+
+# -- values -------------------------------------------------------------------------------
+
+
+def row_key(*parts: str) -> str:
+    """Stands for `parts` in an index, whatever their length."""
+    whole = "\0".join(parts).encode("utf-8", "surrogatepass")
+    return blake2b(whole, digest_size=16).hexdigest()
+
+
+def moment(wall: float | None) -> str | None:
+    """Unix time as UTC, to the millisecond below."""
+    if wall is None:
+        return None
+    clamped = min(max(wall, 0.0), LONGEST_MOMENT)
+    return datetime.fromtimestamp(clamped, UTC).isoformat(" ", "milliseconds")[:23]
+
+
+def parse_moment(text: Any) -> float | None:
+    """Unix time of a UTC time as stores give it back. Raises ValueError."""
+    if text is None:
+        return None
+    return datetime.fromisoformat(str(text)).replace(tzinfo=UTC).timestamp()
+
+
+def text_of(text: str, limit: int) -> str:
+    """`text` without what a table or a terminal cannot take, cut to `limit` characters."""
+    if not text.isprintable():
+        text = text.translate(_UGLY).encode("utf-8", "replace").decode()
+    return text[:limit]
+
+
+def whole(text: str) -> str:
+    """`text` as it is, but for what UTF-8 cannot carry."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def integer(number: int | None) -> int | None:
+    return None if number is None else max(-_INT64, min(_INT64, number))
+
+
+def milliseconds(seconds: float) -> float:
+    return round(min(max(seconds, 0.0), 1e9) * 1000, 3)
+
+
+# -- a record -----------------------------------------------------------------------------
+
+
+def record_rows(record: RecordMemory, stamp: Stamp) -> list[tuple[Table, Row]]:
+    """All rows of one balanced record: itself, its hosts, its members."""
+    key = record.key
+    rows: list[tuple[Table, Row]] = [(RECORD, _record_row(record, stamp))]
+    rows += ((HOST, _host_row(key, host, stamp)) for host in record.hosts)
+    rows += ((STATE, _state_row(key, member, record.ttl, stamp)) for member in record.members)
+    return rows
+
+
+def _record_row(record: RecordMemory, stamp: Stamp) -> Row:
+    return (
+        *stamp_row(stamp, *record.key),
+        *record.key,
+        min(record.ttl, MAX_TTL),
+        str(record.kind),
+        integer(record.threshold),
+        json.dumps(record.last_good),
+    )
+
+
+def _host_row(key: RecordKey, host: HostMemory, stamp: Stamp) -> Row:
+    last = host.last
+    return (
+        *stamp_row(stamp, *key, host.host),
+        *key,
+        text_of(host.host, 1024),
+        json.dumps(host.addresses),
+        moment(host.resolved),
+        int(host.is_answered),
+        str(last.status) if last else None,
+        text_of(last.text, 255) if last else None,
+    )
+
+
+def _state_row(key: RecordKey, member: MemberMemory, ttl: int, stamp: Stamp) -> Row:
+    shown = member.shown
+    result = shown.result
+    return (
+        *stamp_row(stamp, *key, member.content),
+        *key,
+        whole(member.content),
+        text_of(member.address, 255),
+        text_of(member.host, 1024),
+        int(member.is_served),
+        str(shown.health),
+        str(member.effective),
+        integer(member.priority),
+        integer(member.weight),
+        integer(result.code) if result else None,
+        text_of(result.text, 255) if result else None,
+        str(member.action) if member.action else None,
+        text_of(member.reason, 1024),
+        moment(shown.last_check),
+        moment(shown.last_change),
+        moment(shown.last_up),
+        milliseconds(result.duration) if result else None,
+        min(ttl, MAX_TTL),
+        int(member.is_fallback),
+        str(shown.standing),
+        min(shown.streak, 2**31),
+        integer(shown.priority),
+        integer(shown.weight),
+        json.dumps(list(map(_state_json, member.states))) if len(member.states) > 1 else None,
+    )
+
+
+def stamp_row(stamp: Stamp, *identity: str) -> tuple[str, str, str]:
+    """The columns that every row of a node begins with."""
+    return (stamp.node, row_key(*identity), stamp.session)
+
+
+def _state_json(state: TargetState) -> list[Value]:
+    result = state.result
+    return [
+        str(state.standing),
+        state.stale,
+        state.streak,
+        state.priority,
+        state.weight,
+        result.code if result else None,
+        result.text if result else None,
+        result.duration if result else None,
+        state.last_check,
+        state.last_change,
+        state.last_up,
+    ]
+
+
+# -- and back -----------------------------------------------------------------------------
+
+
+def recollect(
+    records: Iterable[Row], hosts: Iterable[Row], states: Iterable[Row]
+) -> dict[RecordKey, RecordMemory]:
+    """The records that these rows of one node tell of. Rows that make no sense are left out."""
+    hosts_of = _gather(HOST, hosts, _host_memory)
+    members_of = _gather(STATE, states, _member_memory)
+    bare = _gather(RECORD, records, _record_memory)
+    return {
+        key: replace(
+            found[0], hosts=tuple(hosts_of.get(key, ())), members=tuple(members_of.get(key, ()))
+        )
+        for key, found in bare.items()
+    }
+
+
+def _gather(
+    table: Table, rows: Iterable[Row], read: Callable[[Mapping[str, Any]], T]
+) -> dict[RecordKey, list[T]]:
+    found: dict[RecordKey, list[T]] = {}
+    for row in rows:
+        columns = dict(zip(table.columns, row, strict=True))
+        try:
+            value = read(columns)
+        except (ValueError, TypeError, LookupError):
+            continue
+        found.setdefault(_key(columns), []).append(value)
+    return found
+
+
+def _key(columns: Mapping[str, Any]) -> RecordKey:
+    return RecordKey(str(columns["zone"]), str(columns["name"]), str(columns["type"]))
+
+
+def _texts(text: Any) -> tuple[str, ...]:
+    """A JSON list of texts. Raises ValueError for anything else."""
+    found = json.loads(text)
+    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+        raise ValueError("no list of texts")
+    return tuple(found)
+
+
+def _record_memory(columns: Mapping[str, Any]) -> RecordMemory:
+    return RecordMemory(
+        key=_key(columns),
+        ttl=int(columns["ttl"]),
+        kind=Kind(columns["decision"]),
+        threshold=columns["threshold"],
+        last_good=_texts(columns["last_good"]),
+        hosts=(),
+        members=(),
+    )
+
+
+def _host_memory(columns: Mapping[str, Any]) -> HostMemory:
+    status = columns["last_answer"]
+    addresses = _texts(columns["addresses"])
+    last = None
+    if status is not None:
+        known = Status(status)
+        held = addresses if known is Status.FOUND else ()
+        last = Resolution(known, held, columns["last_text"] or "")
+    return HostMemory(
+        host=columns["host"],
+        addresses=addresses,
+        resolved=parse_moment(columns["resolved"]),
+        is_answered=bool(columns["answered"]),
+        last=last,
+    )
+
+
+def _member_memory(columns: Mapping[str, Any]) -> MemberMemory:
+    shown = TargetState(
+        standing=Health(columns["standing"]),
+        stale=columns["health"] != columns["standing"],
+        streak=int(columns["streak"]),
+        priority=columns["check_priority"],
+        weight=columns["check_weight"],
+        result=_result(columns["result_code"], columns["result_text"], columns["duration_ms"]),
+        last_check=parse_moment(columns["last_check"]),
+        last_change=parse_moment(columns["last_change"]),
+        last_up=parse_moment(columns["last_up"]),
+    )
+    is_fallback = bool(columns["fallback"])
+    checks = columns["checks"]
+    states = (shown,) if checks is None else tuple(map(_json_state, json.loads(checks)))
+    return MemberMemory(
+        content=columns["content"],
+        address=columns["address"],
+        host=columns["dest"],
+        effective=Health(columns["effective"]),
+        priority=columns["priority"],
+        weight=int(columns["weight"]),
+        is_served=bool(columns["served"]),
+        is_fallback=is_fallback,
+        action=Action(columns["override"]) if columns["override"] else None,
+        reason=columns["reason"],
+        shown=shown,
+        states=() if is_fallback else states,
+    )
+
+
+def _result(code: int | None, text: str | None, duration_ms: float | None) -> Result | None:
+    if code is None:
+        return None
+    outcome = Outcome.FAIL
+    if code == Code.PASS:
+        outcome = Outcome.PASS
+    elif code == Code.OUR_FAULT:
+        outcome = Outcome.ERROR
+    return Result(outcome, code, text or "", duration=(duration_ms or 0.0) / 1000)
+
+
+def _json_state(parts: Sequence[Any]) -> TargetState:
+    standing, stale, streak, priority, weight, code, text, duration, *times = parts
+    check, change, up = times
+    return TargetState(
+        standing=Health(standing),
+        stale=bool(stale),
+        streak=int(streak),
+        priority=priority,
+        weight=weight,
+        result=_result(code, text, None if duration is None else duration * 1000),
+        last_check=check,
+        last_change=change,
+        last_up=up,
+    )
+
+
+# -- zones --------------------------------------------------------------------------------
+
+
+def zone_row(zone: Zone, serial: int, stamp: Stamp) -> Row:
+    return (
+        *stamp_row(stamp, zone.name),
+        zone.name,
+        zone.id,
+        zone.soa.content(serial),
+        min(zone.soa.ttl, MAX_TTL),
+        serial,
+    )
+
+
+def static_row(zone: Zone, name: str, row: ZoneRow, stamp: Stamp) -> Row:
+    """`name` is the canonical form of the row's own."""
+    return (
+        *stamp_row(stamp, zone.name, name, row.qtype, row.content),
+        zone.name,
+        name,
+        row.qtype,
+        whole(row.content),
+        min(row.ttl, MAX_TTL),
+        int(row.auth),
+    )
+
+
+def serials(rows: Iterable[Row]) -> dict[str, int]:
+    """The last serial of every zone, from its row."""
+    zone, serial = ZONE.columns.index("zone"), ZONE.columns.index("serial")
+    return {str(row[zone]): int(row[serial] or 0) for row in rows}
+
+
+# -- history ------------------------------------------------------------------------------
+
+
+def transition_row(event: str, node: str, moved: Transition) -> Row:
+    return (
+        event,
+        moment(moved.at),
+        node,
+        *moved.key,
+        whole(moved.content),
+        text_of(moved.address, 255),
+        str(moved.from_health),
+        str(moved.to_health),
+        int(moved.from_served),
+        int(moved.to_served),
+        integer(moved.from_priority),
+        integer(moved.to_priority),
+        text_of(moved.reason, 1024),
+    )

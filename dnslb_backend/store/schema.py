@@ -1,0 +1,88 @@
+"""The numbered files of sql/: what stands in them, and where they are.
+
+    0001-0799   tables; each is applied once, in order, and is the version of the schema then
+    0801        views for people    } made anew by every `schema apply`
+    0802        views for PowerDNS  }
+    0901        users; to be read, never applied
+
+sql/sqlite/ has the same tables for the local file. No file names a database.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import dnslb_backend
+
+VERSION = 1
+"""The newest schema that this program knows: the number of the last file below 0800."""
+
+MADE_BY = "dnslb-backend"
+"""What the comment of every table says, and a condition of every view: it is ours."""
+
+FIRST_VIEW, POWERDNS_VIEWS, FIRST_USER = 800, 802, 900
+
+_NUMBERED = re.compile(r"(\d{4})_\w+\.sql")
+_CREATES = re.compile(r"^CREATE .*?(?:TABLE|VIEW)(?: IF NOT EXISTS)? (\w+)", re.MULTILINE)
+_CREATES = re.compile(r"^CREATE .*?(?:TABLE|VIEW)(?: IF NOT EXISTS)? (\w+)", re.MULTILINE)
+_PIECES = re.compile(
+    r"""--[^\n]*            # a comment
+      | '(?:[^'\\]|\\.|'')*'
+      | `[^`]*`
+      | ;
+      | [^-'`;]+ | [-'`]
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One numbered file."""
+
+    number: int
+    path: Path
+    text: str
+
+    @property
+    def statements(self) -> list[str]:
+        return split(self.text)
+
+    @property
+    def makes(self) -> list[str]:
+        """The tables or views that it creates."""
+        return list(dict.fromkeys(_CREATES.findall(self.text)))
+
+
+def sql_directory() -> Path:
+    """The folder sql/: inside the package once it is installed, beside it in a checkout."""
+    package = Path(dnslb_backend.__file__).parent
+    inside = package / "sql"
+    return inside if inside.is_dir() else package.parent / "sql"
+
+
+def load_scripts(directory: Path | None = None) -> list[Script]:
+    """The numbered files of a folder in their order, those for MariaDB unless another is named."""
+    found = [
+        Script(int(match[1]), path, path.read_text())
+        for path in (directory or sql_directory()).iterdir()
+        if (match := _NUMBERED.fullmatch(path.name))
+    ]
+    return sorted(found, key=lambda script: script.number)
+
+
+def split(text: str) -> list[str]:
+    """The statements of a script, without comments and without their final semicolons."""
+    statements = [""]
+    for piece in _PIECES.findall(text):
+        if piece == ";":
+            statements.append("")
+        elif not piece.startswith("--"):
+            statements[-1] += piece
+    return [statement.strip() for statement in statements if statement.strip()]
+
+
+def show(*, users: bool = False) -> str:
+    """What `schema apply` would run, or the statements for users, as the text of a script."""
+    scripts = [script for script in load_scripts() if (script.number > FIRST_USER) == users]
+    return "\n".join(script.text for script in scripts)

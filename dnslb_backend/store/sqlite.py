@@ -1,0 +1,252 @@
+"""The local copy: the same tables in one SQLite file, worked on by a thread of its own.
+
+what the path leads to            what happens
+nothing                           a new file
+a file of ours                    it is used; an older schema is brought up to date
+ours, of a newer schema           set aside as PATH.aside, a new file
+damaged, or no database at all    set aside as PATH.aside, a new file
+somebody else's database          it is not touched; memory is used until the path is free
+what cannot be written            set aside if that can be done; else memory, as above
+locked by another program         StoreError; it is tried again
+"""
+
+import contextlib
+import logging
+import sqlite3
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from dnslb_backend.errors import BadRowError, StoreError
+from dnslb_backend.store.rows import moment
+from dnslb_backend.store.schema import FIRST_VIEW, VERSION, load_scripts, sql_directory
+from dnslb_backend.store.statements import SQLITE, insert_head, insert_row, insert_tail, select
+from dnslb_backend.store.store import Select, Upsert, Work
+from dnslb_backend.store.tables import Row, Table, Value
+from dnslb_backend.store.worker import Worker
+
+log = logging.getLogger(__name__)
+
+APPLICATION_ID = 0x646E6C62
+"""Written into the head of every file of ours: "dnlb"."""
+
+LOCK_WAIT = 1.0
+"""Seconds to wait for another program that reads or writes the file."""
+
+MEMORY_TERM = 60.0
+
+
+class _DamagedError(Exception):
+    """The file is of no use to us, and may be put out of the way."""
+
+
+class _ForeignError(Exception):
+    """The file is somebody else's."""
+
+
+_UNUSABLE = (OSError, sqlite3.Error, _DamagedError, _ForeignError)
+_BAD_ROW = (
+    *(sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError),
+    *(sqlite3.ProgrammingError, OverflowError, UnicodeError),
+)
+_DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+
+
+class SqliteStore:
+    """Rows in the file at `path`, or in memory for as long as that cannot be.
+
+    After `memory_term` seconds in memory the file is tried again.
+    """
+
+    def __init__(self, path: Path, *, memory_term: float = MEMORY_TERM) -> None:
+        self._path = path
+        self._memory_term = memory_term
+        self._worker = Worker("state")
+        self._database: sqlite3.Connection | None = None
+        self._in_memory_since: float | None = None
+        self._is_damaged = False
+
+    @property
+    def name(self) -> str:
+        return "local"
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether what is written now will be lost at the end."""
+        return self._in_memory_since is not None
+
+    async def open(self) -> None:
+        await self._worker.run(self._open)
+
+    async def close(self) -> None:
+        await self._worker.run(self._close)
+        self._worker.stop()
+
+    async def write(self, works: Sequence[Work]) -> None:
+        await self._worker.run(lambda: self._write(works))
+
+    async def read(self, query: Select) -> list[Row]:
+        return await self._worker.run(lambda: self._read(query))
+
+    # -- in the thread -------------------------------------------------------------------
+
+    def _open(self) -> sqlite3.Connection:
+        if self._database is None:
+            try:
+                self._database = self._open_file()
+                self._in_memory_since = None
+            except _UNUSABLE as error:
+                log.error("%s: %s; the state is kept in memory only", self._path, error)
+                self._database = _prepared(sqlite3.connect(":memory:", isolation_level=None))
+                self._in_memory_since = time.monotonic()
+        return self._database
+
+    def _open_file(self) -> sqlite3.Connection:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            if self._is_damaged:
+                raise _DamagedError("it is damaged")
+            return self._try_file()
+        except _DamagedError as damage:
+            self._is_damaged = False
+            aside = self._path.with_name(f"{self._path.name}.aside")
+            log.error("%s: %s; it was set aside as %s", self._path, damage, aside.name)
+            self._set_aside(aside)
+            return self._try_file()
+
+    def _try_file(self) -> sqlite3.Connection:
+        database = sqlite3.connect(self._path, timeout=LOCK_WAIT, isolation_level=None)
+        try:
+            return _prepared(database)
+        except sqlite3.DatabaseError as error:
+            database.close()
+            raise _meaning(error, self._path) from error
+        except BaseException:
+            database.close()
+            raise
+
+    def _set_aside(self, aside: Path) -> None:
+        for suffix in ("", "-wal", "-shm"):
+            source = self._path.with_name(self._path.name + suffix)
+            with contextlib.suppress(FileNotFoundError):
+                source.replace(aside.with_name(aside.name + suffix))
+
+    def _close(self) -> None:
+        database, self._database = self._database, None
+        if database is not None:
+            database.close()
+
+    def _write(self, works: Sequence[Work]) -> None:
+        self._return_to_the_file()
+        database = self._open()
+        try:
+            database.execute("BEGIN IMMEDIATE")
+            try:
+                for work in works:
+                    _do(database, work)
+                database.execute("COMMIT")
+            except BaseException:
+                if database.in_transaction:
+                    database.execute("ROLLBACK")
+                raise
+        except (sqlite3.Error, *_BAD_ROW) as error:
+            raise self._translated(error) from error
+
+    def _read(self, query: Select) -> list[Row]:
+        values: list[Value] = []
+
+        def bind(value: Value) -> str:
+            values.append(value)
+            return "?"
+
+        statement = select(query, SQLITE, bind)
+        database = self._open()
+        try:
+            return database.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+
+    def _return_to_the_file(self) -> None:
+        """Whoever mirrors begins anew, with everything, after this StoreError."""
+        since = self._in_memory_since
+        if since is None or time.monotonic() - since < self._memory_term:
+            return
+        self._in_memory_since = time.monotonic()
+        try:
+            database = self._open_file()
+        except (*_UNUSABLE, StoreError):
+            return
+        self._close()
+        self._database, self._in_memory_since = database, None
+        raise StoreError(f"{self._path} can be used again")
+
+    def _translated(self, error: Exception) -> StoreError:
+        if isinstance(error, _BAD_ROW):
+            return BadRowError(f"{self._path}: {error}")
+        name = getattr(error, "sqlite_errorname", "")
+        self._is_damaged = name.startswith(_DAMAGE)
+        self._close()
+        return StoreError(f"{self._path}: {error}")
+
+
+def _meaning(error: sqlite3.DatabaseError, path: Path) -> Exception:
+    """What to make of a file that could not be opened."""
+    name = getattr(error, "sqlite_errorname", "")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return StoreError(f"{path}: {error}")
+    if name.startswith((*_DAMAGE, "SQLITE_READONLY", "SQLITE_ERROR")):
+        return _DamagedError(str(error))
+    return error
+
+
+def _prepared(database: sqlite3.Connection) -> sqlite3.Connection:
+    """Make the tables where there are none, and see that those that are there are ours."""
+    ((owner,),) = database.execute("PRAGMA application_id")
+    ((count,),) = database.execute("SELECT COUNT(*) FROM sqlite_master")
+    if count and owner != APPLICATION_ID:
+        raise _ForeignError("it is the database of another program")
+    known = _version(database) if count else 0
+    if known > VERSION:
+        raise _DamagedError(f"its schema is version {known}, this program knows {VERSION}")
+    # What a kill -9 leaves behind is whole either way; a power cut may cost the last seconds.
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("PRAGMA synchronous = NORMAL")
+    if known < VERSION:
+        _migrate(database, known)
+    # Reads a page of every table: damage shows now rather than later.
+    for table in ("lb_state", "lb_record", "lb_override", "lb_transition"):
+        database.execute(f"SELECT * FROM {table} LIMIT 1").fetchall()
+    return database
+
+
+def _version(database: sqlite3.Connection) -> int:
+    ((version,),) = database.execute("SELECT MAX(version) FROM lb_schema_version")
+    return int(version or 0)
+
+
+def _migrate(database: sqlite3.Connection, known: int) -> None:
+    database.execute("BEGIN IMMEDIATE")
+    database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    for script in load_scripts(sql_directory() / "sqlite"):
+        if script.number <= known:
+            continue
+        for statement in script.statements:
+            database.execute(statement)
+        if script.number < FIRST_VIEW:
+            now = moment(time.time())
+            database.execute("INSERT INTO lb_schema_version VALUES (?, ?)", (script.number, now))
+    database.execute("COMMIT")
+
+
+def _do(database: sqlite3.Connection, work: Work) -> None:
+    if isinstance(work, Upsert):
+        database.executemany(_insert(work.table), work.rows)
+    else:
+        where = " AND ".join(f"`{name}` = ?" for name in work.table.key)
+        database.executemany(f"DELETE FROM {work.table.name} WHERE {where}", work.keys)
+
+
+def _insert(table: Table) -> str:
+    places = ",".join("?" for _ in table.columns)
+    row = insert_row(table, SQLITE, places)
+    return insert_head(table, SQLITE) + row + insert_tail(table, SQLITE)

@@ -1,0 +1,85 @@
+"""What a store is to everybody else: rows go in by whole transactions, and come out by queries."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from dnslb_backend.store.tables import Row, Table, Value
+
+Operator = Literal["=", "<>", "<", "<=", ">", ">=", "is", "is not", "older"]
+
+
+@dataclass(frozen=True, slots=True)
+class Upsert:
+    """Put these rows, whether they are there already or not."""
+
+    table: Table
+    rows: Sequence[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Remove the rows with these keys; those that are not there are no matter."""
+
+    table: Table
+    keys: Sequence[Row]
+
+
+Work = Upsert | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A condition on one column; "older" is by more than `value` seconds, by the store's clock."""
+
+    column: str
+    operator: Operator
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """Rows of one table for which every condition holds.
+
+    `columns` are names, or expressions that mean the same everywhere, like COUNT(*).
+    """
+
+    table: Table
+    columns: tuple[str, ...]
+    where: tuple[Where, ...] = ()
+    order: str = ""
+    is_descending: bool = False
+    limit: int | None = None
+    offset: int = 0
+
+
+class Store(Protocol):
+    """One place that rows are kept in. Every method but `name` raises StoreError."""
+
+    @property
+    def name(self) -> str:
+        """For logs and figures."""
+        ...
+
+    async def open(self) -> None:
+        """Connect and see that the tables are right; nothing happens where that was done.
+
+        Raises SchemaError where they are not.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of it; it can be opened again."""
+        ...
+
+    async def write(self, works: Sequence[Work]) -> None:
+        """Do all of this in one transaction, or nothing.
+
+        Raises BusyError or BadRowError where that is what went wrong; after anything else the
+        store is closed.
+        """
+        ...
+
+    async def read(self, query: Select) -> list[Row]:
+        """Times come as text in UTC. After an error the store is closed."""
+        ...

@@ -1,0 +1,137 @@
+-- What PowerDNS's gmysql backend reads, so that launch=gmysql can serve the last mirrored answers
+-- when no daemon runs. All of it is of the node with the freshest heartbeat, and read-only.
+--
+-- Every view says in a condition that changes nothing who made it: one that does not say so is
+-- somebody else's, and is left alone.
+
+CREATE OR REPLACE SQL SECURITY INVOKER VIEW domains AS
+SELECT z.id,
+       z.zone AS name,
+       NULL AS master,
+       NULL AS last_check,
+       'NATIVE' AS type,
+       NULL AS notified_serial,
+       'dnslb-backend' AS account,
+       NULL AS options,
+       NULL AS catalog
+  FROM lb_zone z
+ WHERE 'made by dnslb-backend' <> ''
+   AND z.node = (SELECT n.node FROM lb_node n ORDER BY n.heartbeat DESC, n.node LIMIT 1);
+
+-- In this order: the SOA of each zone; the members of balanced records, those that are not served
+-- disabled; rows that do not depend on health; for a name with nothing enabled a row of type NULL,
+-- which tells PowerDNS that the name exists; and for a record whose answer is not known a row that
+-- PowerDNS cannot read, since its answer to that is the daemon's: SERVFAIL.
+CREATE OR REPLACE SQL SECURITY INVOKER VIEW records AS
+SELECT CAST(CONV(LEFT(z.row_key, 15), 16, 10) AS UNSIGNED) AS id,
+       z.id AS domain_id,
+       z.zone AS name,
+       'SOA' AS type,
+       z.soa AS content,
+       z.soa_ttl AS ttl,
+       NULL AS prio,
+       0 AS disabled,
+       NULL AS ordername,
+       1 AS auth,
+       -1 AS last_lb_check,
+       NULL AS last_lb_check_result
+  FROM lb_zone z
+ WHERE 'made by dnslb-backend' <> ''
+   AND z.node = (SELECT n.node FROM lb_node n ORDER BY n.heartbeat DESC, n.node LIMIT 1)
+UNION ALL
+SELECT CAST(CONV(LEFT(s.row_key, 15), 16, 10) AS UNSIGNED),
+       z.id,
+       s.name,
+       s.type,
+       IF(s.type IN ('MX', 'SRV'), SUBSTRING(s.content, LOCATE(' ', s.content) + 1), s.content),
+       s.ttl,
+       IF(s.type IN ('MX', 'SRV'), SUBSTRING_INDEX(s.content, ' ', 1) + 0, s.priority),
+       1 - s.served,
+       NULL,
+       1,
+       TIMESTAMPDIFF(SECOND, '1970-01-01', s.last_check),
+       s.result_code
+  FROM lb_state s
+  JOIN lb_zone z ON z.node = s.node AND z.zone = s.zone
+ WHERE s.node = (SELECT n.node FROM lb_node n ORDER BY n.heartbeat DESC, n.node LIMIT 1)
+UNION ALL
+SELECT CAST(CONV(LEFT(t.row_key, 15), 16, 10) AS UNSIGNED),
+       z.id,
+       t.name,
+       IF(t.type = 'ENT', NULL, t.type),
+       IF(t.type IN ('MX', 'SRV'), SUBSTRING(t.content, LOCATE(' ', t.content) + 1), t.content),
+       t.ttl,
+       IF(t.type IN ('MX', 'SRV'), SUBSTRING_INDEX(t.content, ' ', 1) + 0, NULL),
+       0,
+       NULL,
+       t.auth,
+       NULL,
+       NULL
+  FROM lb_static t
+  JOIN lb_zone z ON z.node = t.node AND z.zone = t.zone
+ WHERE t.node = (SELECT n.node FROM lb_node n ORDER BY n.heartbeat DESC, n.node LIMIT 1)
+UNION ALL
+SELECT CAST(CONV(LEFT(r.row_key, 15), 16, 10) AS UNSIGNED),
+       z.id,
+       r.name,
+       NULL,
+       NULL,
+       r.ttl,
+       NULL,
+       0,
+       NULL,
+       1,
+       NULL,
+       NULL
+  FROM lb_record r
+  JOIN lb_zone z ON z.node = r.node AND z.zone = r.zone
+ WHERE r.node = (SELECT n.node FROM lb_node n ORDER BY n.heartbeat DESC, n.node LIMIT 1)
+   AND r.decision NOT IN ('fault', 'pending')
+   AND NOT EXISTS (SELECT 1 FROM lb_state s
+                    WHERE s.node = r.node AND s.name = r.name AND s.served = 1)
+   AND NOT EXISTS (SELECT 1 FROM lb_static t WHERE t.node = r.node AND t.name = r.name)
+UNION ALL
+SELECT CAST(CONV(LEFT(r.row_key, 15), 16, 10) AS UNSIGNED),
+       z.id,
+       r.name,
+       r.type,
+       'health is not known',
+       r.ttl,
+       NULL,
+       0,
+       NULL,
+       1,
+       NULL,
+       NULL
+  FROM lb_record r
+  JOIN lb_zone z ON z.node = r.node AND z.zone = r.zone
+ WHERE r.node = (SELECT n.node FROM lb_node n ORDER BY n.heartbeat DESC, n.node LIMIT 1)
+   AND r.decision IN ('fault', 'pending');
+
+-- The rest is empty: there is nothing of it in a balanced zone, but PowerDNS asks.
+
+CREATE OR REPLACE SQL SECURITY INVOKER VIEW supermasters AS
+SELECT '' AS ip, '' AS nameserver, '' AS account
+  FROM lb_zone
+ WHERE 'made by dnslb-backend' = '';
+
+CREATE OR REPLACE SQL SECURITY INVOKER VIEW comments AS
+SELECT 0 AS id, 0 AS domain_id, '' AS name, '' AS type, 0 AS modified_at, '' AS account,
+       '' AS comment
+  FROM lb_zone
+ WHERE 'made by dnslb-backend' = '';
+
+CREATE OR REPLACE SQL SECURITY INVOKER VIEW domainmetadata AS
+SELECT 0 AS id, 0 AS domain_id, '' AS kind, '' AS content
+  FROM lb_zone
+ WHERE 'made by dnslb-backend' = '';
+
+CREATE OR REPLACE SQL SECURITY INVOKER VIEW cryptokeys AS
+SELECT 0 AS id, 0 AS domain_id, 0 AS flags, 0 AS active, 0 AS published, '' AS content
+  FROM lb_zone
+ WHERE 'made by dnslb-backend' = '';
+
+CREATE OR REPLACE SQL SECURITY INVOKER VIEW tsigkeys AS
+SELECT 0 AS id, '' AS name, '' AS algorithm, '' AS secret
+  FROM lb_zone
+ WHERE 'made by dnslb-backend' = '';

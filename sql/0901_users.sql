@@ -1,0 +1,29 @@
+-- Users with no more rights than they need. This file is for reading: take the variant that
+-- suits, put a password where it says PASSWORD, and run it as the administrator with the mirror's
+-- database as the default one (USE ..., or mariadb DATABASE < FILE), after `schema apply`.
+
+-- The daemon on the same host, known by its system user: unix_socket = "/run/mysqld/mysqld.sock".
+CREATE USER IF NOT EXISTS 'dnslb'@'localhost' IDENTIFIED VIA unix_socket;
+
+-- The daemon on another host. REQUIRE SSL keeps the password and the data private.
+CREATE USER IF NOT EXISTS 'dnslb'@'%' IDENTIFIED BY 'PASSWORD' REQUIRE SSL;
+
+-- What either of them may do: write rows, and change no table.
+GRANT SELECT, INSERT, UPDATE, DELETE ON lb_state TO 'dnslb'@'localhost', 'dnslb'@'%';
+GRANT SELECT, INSERT, UPDATE, DELETE ON lb_record TO 'dnslb'@'localhost', 'dnslb'@'%';
+GRANT SELECT, INSERT, UPDATE, DELETE ON lb_host TO 'dnslb'@'localhost', 'dnslb'@'%';
+GRANT SELECT, INSERT, UPDATE, DELETE ON lb_zone TO 'dnslb'@'localhost', 'dnslb'@'%';
+GRANT SELECT, INSERT, UPDATE, DELETE ON lb_static TO 'dnslb'@'localhost', 'dnslb'@'%';
+GRANT SELECT, INSERT, UPDATE, DELETE ON lb_node TO 'dnslb'@'localhost', 'dnslb'@'%';
+GRANT SELECT, INSERT, UPDATE, DELETE ON lb_override TO 'dnslb'@'localhost', 'dnslb'@'%';
+GRANT SELECT, INSERT, DELETE ON lb_transition TO 'dnslb'@'localhost', 'dnslb'@'%';
+GRANT SELECT ON lb_schema_version TO 'dnslb'@'localhost', 'dnslb'@'%';
+
+-- People, scripts, monitoring, and PowerDNS when it serves from the mirror: they read.
+CREATE USER IF NOT EXISTS 'dnslb_reader'@'localhost' IDENTIFIED BY 'PASSWORD';
+CREATE USER IF NOT EXISTS 'dnslb_reader'@'%' IDENTIFIED BY 'PASSWORD' REQUIRE SSL;
+GRANT SELECT ON * TO 'dnslb_reader'@'localhost', 'dnslb_reader'@'%';
+
+-- PowerDNS on the same host, known by its system user.
+CREATE USER IF NOT EXISTS 'pdns'@'localhost' IDENTIFIED VIA unix_socket;
+GRANT SELECT ON * TO 'pdns'@'localhost';

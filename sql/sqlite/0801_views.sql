@@ -1,0 +1,23 @@
+-- For people.
+
+-- One row a member: where it stands, since when, and why. since and age are of the last check;
+-- mirror_age is how many seconds ago the node gave its last sign of life.
+DROP VIEW IF EXISTS lb_status;
+CREATE VIEW lb_status AS
+SELECT s.node,
+       s.name,
+       s.type,
+       s.content AS address,
+       s.dest,
+       s.served,
+       s.health,
+       s.effective,
+       s.priority,
+       s.`override`,
+       s.last_change AS since,
+       s.reason,
+       CAST(ROUND((julianday('now') - julianday(s.last_check)) * 86400) AS INTEGER) AS age,
+       CAST(ROUND((julianday('now') - julianday(n.heartbeat)) * 86400) AS INTEGER) AS mirror_age,
+       n.restored
+  FROM lb_state s
+  LEFT JOIN lb_node n ON n.node = s.node;

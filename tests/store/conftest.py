@@ -1,0 +1,61 @@
+"""Real stores: one MariaDB server for a module, a database and a file of its own for each test."""
+
+from collections.abc import AsyncIterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from dnslb_backend.store.apply import apply
+from dnslb_backend.store.mariadb_store import MariaStore
+from dnslb_backend.store.settings import MysqlSettings
+from dnslb_backend.store.sqlite import SqliteStore
+from dnslb_backend.store.store import Store
+from tests.rigs.mariadb import MariaDB
+
+_numbers = count(1)
+
+# It need not outlive a power cut, and so need not wait for the disk.
+UNSAFE = ["--debug-no-sync", "--innodb-flush-method=nosync"]
+
+
+@pytest.fixture(scope="module")
+async def mariadb() -> AsyncIterator[MariaDB]:
+    async with MariaDB(tcp=True, options=UNSAFE) as server:
+        yield server
+
+
+@pytest.fixture
+async def empty(mariadb: MariaDB) -> MysqlSettings:
+    """A database with nothing in it."""
+    name = f"mirror{next(_numbers)}"
+    await mariadb.query(f"CREATE DATABASE {name}")
+    return MysqlSettings(unix_socket=str(mariadb.socket), user="root", database=name)
+
+
+@pytest.fixture
+async def settings(empty: MysqlSettings) -> MysqlSettings:
+    """A database that `schema apply` has prepared."""
+    await apply(empty)
+    return empty
+
+
+@pytest.fixture
+async def maria_store(settings: MysqlSettings) -> AsyncIterator[MariaStore]:
+    store = MariaStore(settings)
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def local_store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    store = SqliteStore(tmp_path / "state.sqlite")
+    yield store
+    await store.close()
+
+
+@pytest.fixture(params=["local_store", "maria_store"])
+def store(request: pytest.FixtureRequest) -> Store:
+    """Each kind of store in turn: what holds for one holds for the other."""
+    found: Store = request.getfixturevalue(request.param)
+    return found

@@ -1,0 +1,251 @@
+"""The local file: whatever lies at its path, the daemon goes on."""
+
+import resource
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from dnslb_backend.errors import StoreError
+from dnslb_backend.store.sqlite import APPLICATION_ID, SqliteStore
+from dnslb_backend.store.store import Select, Upsert
+from dnslb_backend.store.tables import STATIC, Row
+from tests.rigs.waiting import until
+
+WHOLE = Select(STATIC, STATIC.columns, order="row_key")
+
+
+def static(key: str, content: str = "192.0.2.1") -> Row:
+    return ("ns1", key, "s1", "lb.example", "a.lb.example", "A", content, 5, 1)
+
+
+async def put(store: SqliteStore, *rows: Row) -> None:
+    await store.write([Upsert(STATIC, rows)])
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "lib" / "state.sqlite"
+
+
+@pytest.fixture
+async def used(path: Path) -> Path:
+    """A file with one row in it, closed."""
+    store = SqliteStore(path)
+    await put(store, static("old"))
+    await store.close()
+    return path
+
+
+async def test_the_folder_is_made_and_rows_outlive_the_daemon(used: Path) -> None:
+    store = SqliteStore(used)
+    assert await store.read(WHOLE) == [static("old")]
+    await store.close()
+    with closing(sqlite3.connect(used)) as database:
+        assert database.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
+        assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+async def test_what_was_committed_is_there_without_a_farewell(path: Path) -> None:
+    first, second = SqliteStore(path), SqliteStore(path)
+    await put(first, static("a"))
+    assert await second.read(WHOLE) == [static("a")]
+    await first.close()
+    await second.close()
+
+
+def scribble(path: Path) -> None:
+    path.write_bytes(b"this was never a database" * 400)
+
+
+def tear(path: Path) -> None:
+    """Keep the head of the file, lose what it leads to."""
+    path.write_bytes(path.read_bytes()[:4096])
+
+
+def age(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("INSERT INTO lb_schema_version VALUES (99, '2030-01-01 00:00:00')")
+
+
+def strip(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("DROP TABLE lb_state")
+
+
+def rot(path: Path) -> None:
+    """The first pages stay: it opens, and reads well for a while."""
+    body = path.read_bytes()
+    path.write_bytes(body[: 24 * 4096] + b"\xff" * (len(body) - 24 * 4096))
+
+
+def read(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("spoil", [scribble, tear, age, strip])
+async def test_a_file_of_no_use_is_set_aside(
+    used: Path, spoil: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert callable(spoil)
+    spoil(used)
+    before = read(used)
+    store = SqliteStore(used)
+    assert await store.read(WHOLE) == []
+    assert not store.is_in_memory
+    await put(store, static("new"))
+    await store.close()
+    assert read(used.with_name("state.sqlite.aside"))[:1000] == before[:1000]
+    assert "it was set aside as state.sqlite.aside" in caplog.text
+
+
+async def test_one_file_is_kept_aside_not_many(used: Path) -> None:
+    for _ in range(3):
+        scribble(used)
+        store = SqliteStore(used)
+        await put(store, static("new"))
+        await store.close()
+    assert sorted(file.name for file in used.parent.iterdir()) == [
+        "state.sqlite",
+        "state.sqlite.aside",
+    ]
+
+
+async def test_damage_that_shows_later_is_set_aside_then(used: Path) -> None:
+    store = SqliteStore(used)
+    await put(store, *(static(f"{n:04}", "x" * 500) for n in range(400)))
+    await store.close()
+    rot(used)
+    with pytest.raises(StoreError):
+        await store.read(WHOLE)
+    assert await store.read(WHOLE) == []
+    await put(store, static("new"))
+    await store.close()
+    assert used.with_name("state.sqlite.aside").exists()
+
+
+async def test_the_database_of_another_program_is_not_touched(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE domains (id INTEGER)")
+    before = read(path)
+    store = SqliteStore(path)
+    await put(store, static("a"))
+    assert store.is_in_memory
+    assert await store.read(WHOLE) == [static("a")]
+    await store.close()
+    assert read(path) == before
+    assert "the database of another program" in caplog.text
+
+
+@pytest.mark.parametrize("place", ["/proc/state.sqlite", "/dev/null/x/state.sqlite", "/sys"])
+async def test_where_nothing_can_be_written_memory_serves(
+    place: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = SqliteStore(Path(place))
+    await put(store, static("a"))
+    assert await store.read(WHOLE) == [static("a")]
+    assert store.is_in_memory
+    assert "kept in memory only" in caplog.text
+    await store.close()
+
+
+@pytest.fixture
+def blocked(path: Path) -> Path:
+    """A folder stands where the file should be."""
+    path.mkdir(parents=True)
+    return path
+
+
+def unblock(path: Path) -> None:
+    path.rmdir()
+
+
+async def test_the_file_is_tried_again(blocked: Path) -> None:
+    store = SqliteStore(blocked, memory_term=0.2)
+    await put(store, static("a"))
+    assert store.is_in_memory
+    unblock(blocked)
+    await until(lambda: refuses(store), what="the file to be tried again")
+    await put(store, static("d"))
+    assert not store.is_in_memory
+    assert await store.read(WHOLE) == [static("d")]
+    await store.close()
+
+
+async def refuses(store: SqliteStore) -> bool:
+    try:
+        await put(store, static("c"))
+    except StoreError as error:
+        return "can be used again" in str(error)
+    return False
+
+
+async def test_a_folder_in_its_way_stays(blocked: Path) -> None:
+    store = SqliteStore(blocked, memory_term=0.0)
+    await put(store, static("a"))
+    await put(store, static("b"))
+    assert await store.read(WHOLE) == [static("a"), static("b")]
+    assert store.is_in_memory
+    await store.close()
+
+
+async def test_a_lock_is_waited_for_and_then_told(used: Path) -> None:
+    store = SqliteStore(used)
+    await store.open()
+    with closing(sqlite3.connect(used, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="locked"):
+            await put(store, static("a"))
+        other.execute("ROLLBACK")
+    await put(store, static("a"))
+    assert await store.read(WHOLE) == [static("a"), static("old")]
+    await store.close()
+
+
+async def test_a_file_that_is_locked_when_it_is_opened_is_not_set_aside(used: Path) -> None:
+    store = SqliteStore(used)
+    with closing(sqlite3.connect(used, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StoreError, match="locked"):
+            await store.open()
+    assert await store.read(WHOLE) == [static("old")]
+    await store.close()
+
+
+@contextmanager
+def no_more_than(size: int) -> Iterator[None]:
+    """No file of this process may grow beyond `size` bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+async def test_with_room_again_it_goes_on(used: Path) -> None:
+    store = SqliteStore(used)
+    await store.open()
+    with no_more_than(300_000), pytest.raises(StoreError):
+        await put(store, *(static(f"{n}", "x" * 10_000) for n in range(100)))
+    await put(store, static("a"))
+    assert await store.read(WHOLE) == [static("a"), static("old")]
+    assert not store.is_in_memory
+    await store.close()
+
+
+async def test_it_works_in_a_thread_that_ends_with_it(path: Path) -> None:
+    store = SqliteStore(path)
+    await put(store, static("a"))
+    (thread,) = [thread for thread in threading.enumerate() if thread.name == "state"]
+    assert thread.daemon
+    await store.close()
+    thread.join(5)
+    assert not thread.is_alive()
