@@ -87,7 +87,7 @@ class HttpConnector:
             if asked is not None:
                 body = self._responder.lookup(*asked, partial(_real_remote, request))
             else:
-                data = await request.read()
+                data = await _body_of(request)
                 method, parameters = parse_http(request.method, request.raw_path, data)
                 body = self._responder.answer(method, parameters)
         except RequestError as error:
@@ -116,6 +116,17 @@ class HttpConnector:
         if (kept_back := self._faults.admit(type(error))) is not None:
             log.error("a lookup failed (%d more like it): %s", kept_back, error, exc_info=traceback)
         return web.Response(status=500, text="a fault of dnslb-backend, see its log\n")
+
+
+async def _body_of(request: web.BaseRequest) -> bytes:
+    """All of it; one that says itself that it is too long is not waited for."""
+    size, limit = request.content_length or 0, request.client_max_size
+    if size > limit:
+        raise web.HTTPRequestEntityTooLarge(max_size=limit, actual_size=size)
+    try:
+        return await request.read()
+    except ConnectionError:
+        raise RequestError("the peer went away in the middle of it") from None
 
 
 def _real_remote(request: web.BaseRequest) -> str:
