@@ -1,0 +1,123 @@
+"""The daemon's life as a service: it says how far it is, and ends when it is told to."""
+
+import asyncio
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.rigs.daemon import Daemon, follows
+from tests.rigs.powerdns import PowerDNS
+from tests.rigs.targets import HttpTarget
+from tests.rigs.waiting import until
+from tests.system.service_manager import ServiceManager
+from tests.system.writing import FINE, config, http, record
+
+WWW = record("www", dest=["192.0.2.1"], check=FINE)
+
+PROMPT = 5.0
+"""Seconds within which it has ended."""
+
+
+async def test_the_service_manager_hears_of_every_step(tmp_path: Path) -> None:
+    async with ServiceManager(tmp_path) as manager, HttpTarget() as target:
+        target.hang()
+        www = record("www", dest=[target.host], check=http(target.port), timeout=30, interval=60)
+        daemon = Daemon(config(www, WWW.replace("www", "early")), ready=False)
+        daemon.environment |= manager.environment
+        async with daemon:
+            # A round is under way: more time is asked for, and it is not ready.
+            [first, *_] = await manager.hears("EXTEND_TIMEOUT_USEC")
+            assert int(first["EXTEND_TIMEOUT_USEC"]) >= 1_000_000
+            await manager.hears("STATUS", "1 first rounds to go")
+            assert not any("READY" in message for message in manager.messages)
+            target.heal()
+            [ready] = await manager.hears("READY", "1")
+            assert ready["MAINPID"] == str(daemon.pid)
+            assert ready["STATUS"] == "Running"
+            assert await daemon.health("/readyz")
+
+            for number, words in ((1, "Running, reloaded"), (2, "Reload failed")):
+                if number == 2:
+                    daemon.config_file.write_text("[global")
+                asked = time.monotonic_ns() // 1000
+                daemon.reload()
+                *_, reloading = await manager.hears("RELOADING", "1", times=number)
+                assert asked <= int(reloading["MONOTONIC_USEC"]) <= time.monotonic_ns() // 1000
+                *_, ready = await manager.hears("READY", "1", times=1 + number)
+                assert ready["STATUS"].startswith(words)
+
+            daemon.signal(signal.SIGTERM)
+            await manager.hears("STOPPING", "1")
+            assert await daemon.wait(PROMPT) == 0
+            kinds = [
+                key
+                for message in manager.messages
+                for key in ("RELOADING", "READY", "STOPPING")
+                if key in message
+            ]
+            assert kinds == ["READY", "RELOADING", "READY", "RELOADING", "READY", "STOPPING"]
+
+
+@pytest.mark.parametrize("socket", ["", "/nosuch/socket", "@nobody-listens-here", "relative"])
+async def test_without_a_service_manager_it_serves_all_the_same(socket: str) -> None:
+    async with Daemon(config(WWW), environment={"NOTIFY_SOCKET": socket}) as daemon:
+        daemon.reload()
+        await daemon.logged("reloaded: 1 records")
+        assert await daemon.stop() == 0
+        assert "Traceback" not in daemon.log
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_it_ends_cleanly_and_soon(number: signal.Signals) -> None:
+    async with Daemon(config(WWW)) as daemon, daemon.powerdns() as pdns:
+        await follows(pdns, "www.lb.example", {"192.0.2.1"})
+        # PowerDNS keeps its connections open, and has nothing to say.
+        daemon.signal(number)
+        assert await daemon.wait(PROMPT) == 0
+        assert "stopped" in daemon.log.splitlines()[-1]
+        assert pdns.alive
+
+
+async def test_it_ends_in_the_middle_of_its_first_round() -> None:
+    async with HttpTarget() as target:
+        target.hang()
+        www = record("www", dest=[target.host], check=http(target.port), timeout=30, interval=60)
+        deaf = record("deaf", dest=["192.0.2.1"], check=["sleep", "300"], timeout=30, interval=60)
+        async with Daemon(config(www, deaf), ready=False) as daemon:
+            await until(lambda: target.hits)
+            daemon.signal(signal.SIGTERM)
+            daemon.signal(signal.SIGTERM)
+            assert await daemon.wait(PROMPT) == 0
+            assert "Traceback" not in daemon.log
+
+
+async def ask_on(pdns: PowerDNS, answers: list[str], ended: asyncio.Event) -> None:
+    """Ask one question after the other until the event."""
+    while not ended.is_set():
+        answers.append((await pdns.ask("www.lb.example")).rcode)
+
+
+async def test_it_ends_cleanly_under_load_and_every_question_is_answered() -> None:
+    async with Daemon(config(WWW)) as daemon, daemon.powerdns(distributor_threads=8) as pdns:
+        await follows(pdns, "www.lb.example", {"192.0.2.1"})
+        answers: list[str] = []
+        ended = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(8):
+                group.create_task(ask_on(pdns, answers, ended))
+            await until(lambda: len(answers) > 200)
+            told = len(answers)
+            daemon.signal(signal.SIGTERM)
+            assert await daemon.wait(PROMPT) == 0
+            gone = len(answers)
+            await until(lambda: len(answers) > gone + 20)
+            ended.set()
+        # Afterwards PowerDNS says that nobody is there; it never says that the name is not.
+        assert set(answers[:told]) == {"NOERROR"}
+        assert set(answers[told:]) == {"NOERROR", "SERVFAIL"}
+        assert set(answers[gone + 20 :]) <= {"SERVFAIL"}
+        assert "Traceback" not in daemon.log
+        await daemon.start()
+        await follows(pdns, "www.lb.example", {"192.0.2.1"})
