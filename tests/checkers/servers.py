@@ -77,8 +77,8 @@ class ScriptedServer:
 
 
 async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Accept, and never say a word."""
-    await asyncio.Event().wait()
+    """Listen until the client hangs up, and never say a word."""
+    await reader.read()
 
 
 def saying(data: bytes) -> Play:
