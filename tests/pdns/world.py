@@ -69,6 +69,21 @@ class World:
         snapshot, _ = build_snapshot(layout, self.decisions.__getitem__, render_rows, WALL)
         return snapshot
 
+    def rebuild(self) -> frozenset[str]:
+        """What a reload does; the names that read differently since."""
+        layout = lay_out(Plan(self.zones, self.records))
+        self.snapshot, changed = build_snapshot(
+            layout, self.decisions.__getitem__, render_rows, WALL, self.snapshot
+        )
+        return changed
+
+    def forget(self, name: str, qtype: str, zone: str = LB) -> None:
+        del self.records[RecordKey(zone, canonical_name(f"{name}.{zone}."), qtype)]
+
+    def drop_zone(self, zone: str) -> None:
+        del self.zones[zone]
+        self.records = {key: record for key, record in self.records.items() if key.zone != zone}
+
     def change(self, name: str, qtype: str, *contents: str, zone: str = LB) -> frozenset[str]:
         """Another answer from now on; the names that read differently."""
         key = self.serve(name, qtype, *contents, zone=zone)

@@ -1,0 +1,136 @@
+"""The ways to make a PowerDNS forget: its control socket, and its HTTP API.
+
+control socket   `purge NAME. NAME.$ ...`, `$` for all below as well; one command a
+                 connection, the answer is a count
+HTTP API         one name a request, and all below it is always forgotten with it (4.7);
+                 a zone that PowerDNS did not know is known from then on
+"""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import aiohttp
+
+from dnslb_backend import logs
+from dnslb_backend.core.dependents import Stale
+from dnslb_backend.errors import DnslbError
+from dnslb_backend.pdns.purge_queue import EVERYTHING, SPACING
+
+COMMAND_NAMES = 500
+"""Names in one command. PowerDNS serves its control socket one command after another."""
+
+ANSWER_LIMIT = 4096
+
+API_CONNECTIONS = 4
+"""Requests to one API at a time."""
+
+
+class ChannelError(DnslbError):
+    """A PowerDNS could not be told what to forget; the text says why."""
+
+
+class Channel(ABC):
+    """One PowerDNS and the way to reach it. `name` is the address that the operator gave.
+
+    `limit` names at most are worth listing; `calm` are the seconds between purges of what is
+    merely out of date.
+    """
+
+    limit: ClassVar[int]
+    calm: ClassVar[float]
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @abstractmethod
+    async def purge(self, batch: Sequence[Stale]) -> None:
+        """Returns when PowerDNS has forgotten all of these. Raises ChannelError."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Let go of what was kept open."""
+
+
+class ControlChannel(Channel):
+    """The control socket at a path, PowerDNS's `socket-dir`."""
+
+    limit = 5000
+    calm = SPACING
+
+    async def purge(self, batch: Sequence[Stale]) -> None:
+        if EVERYTHING in batch:
+            return await self._command("purge")
+        for start in range(0, len(batch), COMMAND_NAMES):
+            names = (_pattern(stale) for stale in batch[start : start + COMMAND_NAMES])
+            await self._command(f"purge {' '.join(names)}")
+        return None
+
+    async def close(self) -> None:
+        """Nothing is kept open."""
+
+    async def _command(self, command: str) -> None:
+        try:
+            reader, writer = await asyncio.open_unix_connection(self.name)
+            try:
+                writer.write(f"{command}\n".encode())
+                answer = await reader.read(ANSWER_LIMIT)
+            finally:
+                writer.close()
+        except OSError as error:
+            raise ChannelError(f"{self.name}: {error.strerror or error}") from error
+        if not answer.strip().isdigit():
+            raise ChannelError(f"{self.name}: purge was answered with {answer[:200]!r}")
+
+
+class ApiChannel(Channel):
+    """The HTTP API below a URL, with the key in a file, which is read again after a failure."""
+
+    limit = 200
+    # The apex goes with all that is below it: for a serial that moved on, not too often.
+    calm = 5.0
+
+    def __init__(self, name: str, key_file: str) -> None:
+        super().__init__(name)
+        self._url = f"{name.rstrip('/')}/api/v1/servers/localhost/cache/flush"
+        self._key_file = key_file
+        self._session: aiohttp.ClientSession | None = None
+
+    async def purge(self, batch: Sequence[Stale]) -> None:
+        try:
+            session = self._session = self._session or await self._open()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ChannelError(f"{self.name}: cannot read its key: {error}") from error
+        names = {stale.name for stale in batch}
+        troubles = await asyncio.gather(*(self._flush(session, name) for name in names))
+        if trouble := next(filter(None, troubles), ""):
+            await self.close()
+            raise ChannelError(f"{self.name}: {trouble}")
+
+    async def _open(self) -> aiohttp.ClientSession:
+        key = (await asyncio.to_thread(Path(self._key_file).read_text)).strip()
+        logs.hide(key)
+        return aiohttp.ClientSession(
+            headers={"X-API-Key": key},
+            connector=aiohttp.TCPConnector(limit=API_CONNECTIONS, force_close=True),
+        )
+
+    async def _flush(self, session: aiohttp.ClientSession, name: str) -> str:
+        """Forget one name; returns what went wrong, empty if nothing did."""
+        try:
+            async with session.put(self._url, params={"domain": f"{name}."}) as response:
+                told = (await response.content.read(ANSWER_LIMIT)).decode(errors="replace")
+        except (aiohttp.ClientError, OSError) as error:
+            return str(error) or type(error).__name__
+        return "" if response.status == 200 else f"HTTP {response.status} {told[:200]}".strip()
+
+    async def close(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+
+def _pattern(stale: Stale) -> str:
+    return f"{stale.name}.{'$' if stale.below else ''}"

@@ -1,0 +1,185 @@
+"""Keeps PowerDNS's caches coherent: what has become wrong is purged, until it is known to be.
+
+Each PowerDNS has a worker of its own, so that one that is away delays no other.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from dnslb_backend.core.dependents import Stale
+from dnslb_backend.pdns.channels import ApiChannel, Channel, ChannelError, ControlChannel
+from dnslb_backend.pdns.purge_queue import PurgeQueue
+from dnslb_backend.pdns.settings import PdnsSettings
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 2.0
+"""Seconds that one batch may take."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+"""Seconds between two attempts at a PowerDNS that cannot be told."""
+
+ADVICE = (
+    "PowerDNS's cache-ttl, query-cache-ttl and negquery-cache-ttl must be 0, "
+    "or what it answers does not follow health"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelFigures:
+    """How one PowerDNS is doing; `last_done` and `waiting_since` on the clock of the event loop.
+
+    `backlog` changes are not purged yet, the oldest since `waiting_since`. `error` is why,
+    empty while all is well.
+    """
+
+    name: str
+    purges: int
+    failures: int
+    backlog: int
+    waiting_since: float | None
+    last_done: float | None
+    error: str
+
+
+class Purger:
+    """Tells every PowerDNS of `settings` what to forget; tells nobody where there is none."""
+
+    def __init__(self, settings: PdnsSettings) -> None:
+        channels: list[Channel] = [ControlChannel(path) for path in settings.control_socket]
+        if settings.api_key_file is not None:
+            channels += [ApiChannel(url, settings.api_key_file) for url in settings.api]
+        self._workers = [_Worker(channel) for channel in channels]
+
+    def purge(self, stale: Iterable[Stale]) -> None:
+        """These answers are wrong from now on: the snapshot without them is live already."""
+        items = tuple(stale)
+        for worker in self._workers:
+            worker.add(items)
+
+    def figures(self) -> list[ChannelFigures]:
+        return [worker.figures() for worker in self._workers]
+
+    def detail(self) -> object:
+        """What /readyz has to say of it; None while there is nothing to worry about."""
+        if not self._workers:
+            return {"channels": 0, "advice": ADVICE}
+        failing = [figures for figures in self.figures() if figures.error]
+        if not failing:
+            return None
+        now = asyncio.get_running_loop().time()
+        return [
+            {
+                "channel": figures.name,
+                "error": figures.error,
+                "unpurged": figures.backlog,
+                "oldest": round(now - (figures.waiting_since or now), 1),
+                "advice": ADVICE,
+            }
+            for figures in failing
+        ]
+
+    async def run(self) -> None:
+        """Works until it is cancelled."""
+        if not self._workers:
+            log.info("no [pdns] channel is configured: %s", ADVICE)
+        async with asyncio.TaskGroup() as group:
+            for worker in self._workers:
+                group.create_task(worker.run(), name=f"purges of {worker.channel.name}")
+
+
+class _Worker:
+    """One PowerDNS: its queue, and the task that empties it."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self._queue = PurgeQueue(channel.limit, channel.calm)
+        self._news = asyncio.Event()
+        self._purges = 0
+        self._failures = 0
+        self._last_done: float | None = None
+        self._error = ""
+
+    def add(self, stale: Sequence[Stale]) -> None:
+        if stale:
+            self._queue.add(stale, _now())
+            self._news.set()
+
+    def figures(self) -> ChannelFigures:
+        unpurged = self._queue.unpurged
+        return ChannelFigures(
+            self.channel.name,
+            self._purges,
+            self._failures,
+            len(unpurged),
+            min(unpurged, default=None),
+            self._last_done,
+            self._error,
+        )
+
+    async def run(self) -> None:
+        pause = FIRST_PAUSE
+        try:
+            while True:
+                await self._wait()
+                if await self._work():
+                    pause = FIRST_PAUSE
+                else:
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, LONGEST_PAUSE)
+        finally:
+            await self.channel.close()
+
+    async def _wait(self) -> None:
+        """Until something is due."""
+        while (due := self._queue.due) is None or due > _now():
+            self._news.clear()
+            try:
+                async with asyncio.timeout_at(due):
+                    await self._news.wait()
+            except TimeoutError:
+                return
+
+    async def _work(self) -> bool:
+        """Purge what is due; whether that went well."""
+        began = _now()
+        batch = self._queue.take(began)
+        if not batch:
+            return True
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self.channel.purge(batch)
+        except TimeoutError:
+            self._fail(batch, f"{self.channel.name}: no answer within {PATIENCE:g} s")
+        except ChannelError as error:
+            self._fail(batch, str(error))
+        except Exception as error:
+            log.exception("a bug in purging")
+            self._fail(batch, f"{self.channel.name}: {error!r}")
+        else:
+            self._succeed(batch, began)
+            return True
+        return False
+
+    def _succeed(self, batch: Sequence[Stale], began: float) -> None:
+        self._queue.done(batch, began)
+        self._purges += len(batch)
+        self._last_done = began
+        if self._error:
+            self._error = ""
+            log.warning("PowerDNS at %s can be purged again", self.channel.name)
+
+    def _fail(self, batch: Sequence[Stale], why: str) -> None:
+        self._queue.failed(batch)
+        self._failures += 1
+        if not self._error:
+            log.error(
+                "PowerDNS cannot be told that answers changed, trying on: %s (%s)", why, ADVICE
+            )
+        self._error = why
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
