@@ -56,12 +56,13 @@ CREATE TABLE IF NOT EXISTS lb_state (
   last_up        DATETIME(3)     NULL,
   duration_ms    DOUBLE          NULL,
   ttl            INT UNSIGNED    NOT NULL,
+  views          VARCHAR(1024)   NOT NULL COMMENT 'served to the clients of these alone; empty: to all',
   fallback       TINYINT         NOT NULL COMMENT '1: served unchecked',
   standing       VARCHAR(16)     CHARACTER SET ascii COLLATE ascii_general_ci NOT NULL COMMENT 'health before it went stale',
   streak         INT UNSIGNED    NOT NULL COMMENT 'results in a row that speak against standing',
   check_priority BIGINT          NULL COMMENT 'what the check said',
   check_weight   BIGINT          NULL COMMENT 'what the check said',
-  checks         MEDIUMTEXT      NULL COMMENT 'JSON, of members with several checks',
+  checks         MEDIUMTEXT      NULL COMMENT 'JSON: what each of several checks said, and flapping',
   PRIMARY KEY (node, row_key),
   KEY by_name (name(255), type),
   KEY by_health (health)
@@ -79,7 +80,8 @@ CREATE TABLE IF NOT EXISTS lb_record (
   ttl            INT UNSIGNED    NOT NULL,
   decision       VARCHAR(16)     CHARACTER SET ascii COLLATE ascii_general_ci NOT NULL,
   threshold      BIGINT          NULL COMMENT 'the lowest priority that serves',
-  last_good      MEDIUMTEXT      NOT NULL COMMENT 'JSON',
+  answer         MEDIUMTEXT      NOT NULL COMMENT 'JSON: view, contents, weights',
+  last_good      MEDIUMTEXT      NOT NULL COMMENT 'JSON: contents',
   PRIMARY KEY (node, row_key),
   KEY by_name (name(255), type)
 ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin

@@ -22,6 +22,8 @@ SELECT z.id,
 -- disabled; rows that do not depend on health; for a name with nothing enabled a row of type NULL,
 -- which tells PowerDNS that the name exists; and for a record whose answer is not known a row that
 -- PowerDNS cannot read, since its answer to that is the daemon's: SERVFAIL.
+--
+-- Everybody is answered like a client that is in no view, and given all that is served.
 CREATE OR REPLACE SQL SECURITY INVOKER VIEW records AS
 SELECT CAST(CONV(LEFT(z.row_key, 15), 16, 10) AS UNSIGNED) AS id,
        z.id AS domain_id,
@@ -46,7 +48,7 @@ SELECT CAST(CONV(LEFT(s.row_key, 15), 16, 10) AS UNSIGNED),
        IF(s.type IN ('MX', 'SRV'), SUBSTRING(s.content, LOCATE(' ', s.content) + 1), s.content),
        s.ttl,
        IF(s.type IN ('MX', 'SRV'), SUBSTRING_INDEX(s.content, ' ', 1) + 0, s.priority),
-       1 - s.served,
+       IF(s.served = 1 AND s.views = '', 0, 1),
        NULL,
        1,
        TIMESTAMPDIFF(SECOND, '1970-01-01', s.last_check),
@@ -88,7 +90,8 @@ SELECT CAST(CONV(LEFT(r.row_key, 15), 16, 10) AS UNSIGNED),
  WHERE r.node = (SELECT n.node FROM lb_node n ORDER BY n.heartbeat DESC, n.node LIMIT 1)
    AND r.decision NOT IN ('fault', 'pending')
    AND NOT EXISTS (SELECT 1 FROM lb_state s
-                    WHERE s.node = r.node AND s.name = r.name AND s.served = 1)
+                    WHERE s.node = r.node AND s.name = r.name AND s.served = 1
+                      AND s.views = '')
    AND NOT EXISTS (SELECT 1 FROM lb_static t WHERE t.node = r.node AND t.name = r.name)
 UNION ALL
 SELECT CAST(CONV(LEFT(r.row_key, 15), 16, 10) AS UNSIGNED),

@@ -62,6 +62,11 @@ class Decision:
         """Whether a client that is in no view cannot be told the truth."""
         return self.kind in (Kind.PENDING, Kind.FAULT)
 
+    @property
+    def is_answer(self) -> bool:
+        """Whether any client can be told anything."""
+        return not self.is_fault or bool(self.pools)
+
     def served(self) -> set[str]:
         """Everything that some client is given."""
         return {*self.contents, *(content for pool in self.pools for content in pool.contents)}

@@ -179,7 +179,7 @@ class HealthMap:
             self._touched.add(key)
             self._decide(key, at)
             state = self.records[key]
-            if state.decision.is_fault:
+            if not state.decision.is_answer:
                 state.is_ready, state.decision = False, PENDING
         return frozenset(key for key, state in self.records.items() if state.is_ready)
 
@@ -285,7 +285,7 @@ class HealthMap:
         state.hosts = {name: past.hosts[name] for name in names if name in past.hosts}
         state.rows, state.last_good = past.rows, past.last_good
         state.decision = past.decision
-        state.is_ready = not past.decision.is_fault
+        state.is_ready = past.decision.is_answer
         state.is_round_open = True
         self._rebuild_members(key, past.targets)
         self._answers.add(key)
@@ -335,11 +335,20 @@ class HealthMap:
         }
 
     def suppose(
-        self, key: RecordKey, overrides: Iterable[Override], at: Instant
+        self,
+        key: RecordKey,
+        overrides: Iterable[Override],
+        at: Instant,
+        *,
+        only_these: bool = False,
     ) -> tuple[tuple[MemberStatus, ...], Decision]:
-        """The table and the answer of a record as they would be with these overrides as well."""
+        """The table and the answer of a record as they would be with these overrides as well.
+
+        With `only_these`, as they would be if no others held.
+        """
         state = self.records[key]
-        rows = self._assess_all(key, (*self._overrides, *overrides), at)
+        held = () if only_these else self._overrides
+        rows = self._assess_all(key, (*held, *overrides), at)
         decision = self._judge(state, rows)
         return mark_served(rows, decision, state.rows, state.record), decision
 

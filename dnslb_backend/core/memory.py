@@ -9,7 +9,7 @@ lies further than max_age in its past or in its future counts as unknown.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from dnslb_backend.core.decision import PENDING, Decision, Kind
+from dnslb_backend.core.decision import PENDING, Decision
 from dnslb_backend.core.health import UNHEARD, Health, TargetState, combine
 from dnslb_backend.core.healthmap import HealthMap, Past, RecordState
 from dnslb_backend.core.hosts import HostState
@@ -36,8 +36,10 @@ class HostMemory:
 class MemberMemory:
     """One row of a record's table.
 
-    `shown` is what all checks together said, `states` what each said, in the order of the
-    record's checks; empty for an address that is served unchecked.
+    `views` are those whose clients alone are given it, none where it is for everybody. `shown`
+    is what all checks together said, `states` what each said, in the order of the record's
+    checks; empty for an address that is served unchecked. All their times are Unix times, also
+    those that are monotonic in a state at work.
     """
 
     content: str
@@ -47,6 +49,7 @@ class MemberMemory:
     priority: int | None
     weight: int
     is_served: bool
+    views: tuple[str, ...]
     is_fallback: bool
     action: Action | None
     reason: str
@@ -56,20 +59,14 @@ class MemberMemory:
 
 @dataclass(frozen=True, slots=True)
 class RecordMemory:
-    """One balanced record: its answer, and what led to it."""
+    """One balanced record: its answer with its TTL, and what led to it."""
 
     key: RecordKey
     ttl: int
-    kind: Kind
-    threshold: int | None
+    decision: Decision
     last_good: tuple[str, ...]
     hosts: tuple[HostMemory, ...]
     members: tuple[MemberMemory, ...]
-
-    @property
-    def decision(self) -> Decision:
-        served = sorted(member.content for member in self.members if member.is_served)
-        return Decision(self.kind, tuple(served), self.threshold)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +103,11 @@ def remember_record(state: RecordState, health: HealthMap, at: Instant) -> Recor
     """The part of one record."""
     return RecordMemory(
         key=state.record.key,
-        ttl=state.record.ttl,
-        kind=state.decision.kind,
-        threshold=state.decision.threshold,
+        ttl=state.record.ttl if state.decision.ttl is None else state.decision.ttl,
+        decision=state.decision,
         last_good=state.last_good,
         hosts=tuple(_remember_host(name, host, at) for name, host in state.hosts.items()),
-        members=tuple(_remember_member(row, state, health) for row in state.rows),
+        members=tuple(_remember_member(row, state, health, at) for row in state.rows),
     )
 
 
@@ -120,24 +116,41 @@ def _remember_host(name: str, host: HostState, at: Instant) -> HostMemory:
     return HostMemory(name, host.addresses, resolved, host.is_answered, host.last)
 
 
-def _remember_member(row: MemberStatus, state: RecordState, health: HealthMap) -> MemberMemory:
+def _remember_member(
+    row: MemberStatus, state: RecordState, health: HealthMap, at: Instant
+) -> MemberMemory:
     """A row as it reads now: its own copy of the state is as old as the last decision."""
+    content, decision = row.member.content, state.decision
     states = tuple(health.target(target) for target in row.member.targets)
     shown = combine(list(states), state.record.require) if states else row.state
-    now = replace(row, state=shown)
+    is_common = content in decision.contents
     return MemberMemory(
-        content=row.member.content,
+        content=content,
         address=row.member.address,
         host=row.member.host,
         effective=row.effective,
         priority=row.priority,
         weight=row.weight,
         is_served=row.is_served,
+        views=() if is_common else tuple(p.view for p in decision.pools if content in p.contents),
         is_fallback=row.is_fallback,
         action=row.override.action if row.override else None,
-        reason=reason(now, state.decision),
-        shown=shown,
-        states=states,
+        reason=reason(replace(row, state=shown), decision),
+        shown=_shifted(shown, at.wall - at.mono),
+        states=tuple(_shifted(known, at.wall - at.mono) for known in states),
+    )
+
+
+def _shifted(state: TargetState, offset: float) -> TargetState:
+    """The state with its monotonic times moved to another clock; `heard` is not kept."""
+    if not state.flips and state.held_until is None and state.back_since is None:
+        return state if state.heard == 0.0 else replace(state, heard=0.0)
+    return replace(
+        state,
+        heard=0.0,
+        flips=tuple(flip + offset for flip in state.flips),
+        held_until=None if state.held_until is None else state.held_until + offset,
+        back_since=None if state.back_since is None else state.back_since + offset,
     )
 
 
@@ -191,7 +204,7 @@ class _Recollection:
 
     def _dated(self, state: TargetState) -> TargetState:
         return replace(
-            state,
+            _shifted(state, self.at.mono - self.then),
             heard=self.at.mono,
             last_check=self._today(state.last_check),
             last_change=self._today(state.last_change),

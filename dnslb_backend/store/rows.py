@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, NamedTuple, TypeVar
 
-from dnslb_backend.core.decision import Kind
+from dnslb_backend.core.decision import Decision, Kind, Pool
 from dnslb_backend.core.health import Health, TargetState
 from dnslb_backend.core.memory import HostMemory, MemberMemory, RecordMemory
 from dnslb_backend.core.overrides import Action
@@ -21,7 +21,7 @@ from dnslb_backend.core.results import Code, Outcome, Result
 from dnslb_backend.core.transitions import Transition
 from dnslb_backend.core.zones import MAX_TTL, Zone
 from dnslb_backend.core.zones import Row as ZoneRow
-from dnslb_backend.store.tables import HOST, RECORD, STATE, ZONE, Row, Table, Value
+from dnslb_backend.store.tables import HOST, RECORD, STATE, ZONE, Row, Table
 
 ENT = "ENT"
 """The type under which lb_static keeps a name that has only names below it."""
@@ -94,17 +94,22 @@ def record_rows(record: RecordMemory, stamp: Stamp) -> list[tuple[Table, Row]]:
     key = record.key
     rows: list[tuple[Table, Row]] = [(RECORD, _record_row(record, stamp))]
     rows += ((HOST, _host_row(key, host, stamp)) for host in record.hosts)
-    rows += ((STATE, _state_row(key, member, record.ttl, stamp)) for member in record.members)
+    ttl = min(record.ttl, MAX_TTL)
+    rows += ((STATE, _state_row(key, member, ttl, stamp)) for member in record.members)
     return rows
 
 
 def _record_row(record: RecordMemory, stamp: Stamp) -> Row:
+    decision = record.decision
+    answer = [["", decision.contents, decision.weights]]
+    answer += ([pool.view, pool.contents, pool.weights] for pool in decision.pools)
     return (
         *stamp_row(stamp, *record.key),
         *record.key,
         min(record.ttl, MAX_TTL),
-        str(record.kind),
-        integer(record.threshold),
+        str(decision.kind),
+        integer(decision.threshold),
+        json.dumps(answer),
         json.dumps(record.last_good),
     )
 
@@ -145,13 +150,14 @@ def _state_row(key: RecordKey, member: MemberMemory, ttl: int, stamp: Stamp) -> 
         moment(shown.last_change),
         moment(shown.last_up),
         milliseconds(result.duration) if result else None,
-        min(ttl, MAX_TTL),
+        ttl,
+        text_of(",".join(member.views), 1024),
         int(member.is_fallback),
         str(shown.standing),
         min(shown.streak, 2**31),
         integer(shown.priority),
         integer(shown.weight),
-        json.dumps(list(map(_state_json, member.states))) if len(member.states) > 1 else None,
+        _checks(member.states),
     )
 
 
@@ -160,20 +166,24 @@ def stamp_row(stamp: Stamp, *identity: str) -> tuple[str, str, str]:
     return (stamp.node, row_key(*identity), stamp.session)
 
 
-def _state_json(state: TargetState) -> list[Value]:
+def _checks(states: tuple[TargetState, ...]) -> str | None:
+    """What the columns of one row cannot hold, None where they can."""
+    if len(states) == 1 and not (states[0].flips or states[0].back_since):
+        return None
+    return json.dumps(list(map(_state_json, states))) if states else None
+
+
+def _state_json(state: TargetState) -> list[Any]:
     result = state.result
     return [
         str(state.standing),
         state.stale,
         state.streak,
-        state.priority,
-        state.weight,
-        result.code if result else None,
-        result.text if result else None,
-        result.duration if result else None,
-        state.last_check,
-        state.last_change,
-        state.last_up,
+        integer(state.priority),
+        integer(state.weight),
+        (result.code, result.text, result.duration) if result else None,
+        (state.last_check, state.last_change, state.last_up),
+        (state.flips, state.hold, state.held_until, state.back_since),
     ]
 
 
@@ -222,11 +232,23 @@ def _texts(text: Any) -> tuple[str, ...]:
 
 
 def _record_memory(columns: Mapping[str, Any]) -> RecordMemory:
+    ttl = int(columns["ttl"])
+    common, *pools = (
+        (str(view), tuple(map(str, contents)), tuple(map(int, weights)))
+        for view, contents, weights in json.loads(columns["answer"])
+    )
+    decision = Decision(
+        Kind(columns["decision"]),
+        common[1],
+        columns["threshold"],
+        common[2],
+        tuple(Pool(*pool) for pool in pools),
+        ttl,
+    )
     return RecordMemory(
         key=_key(columns),
-        ttl=int(columns["ttl"]),
-        kind=Kind(columns["decision"]),
-        threshold=columns["threshold"],
+        ttl=ttl,
+        decision=decision,
         last_good=_texts(columns["last_good"]),
         hosts=(),
         members=(),
@@ -273,10 +295,11 @@ def _member_memory(columns: Mapping[str, Any]) -> MemberMemory:
         priority=columns["priority"],
         weight=int(columns["weight"]),
         is_served=bool(columns["served"]),
+        views=tuple(filter(None, columns["views"].split(","))),
         is_fallback=is_fallback,
         action=Action(columns["override"]) if columns["override"] else None,
         reason=columns["reason"],
-        shown=shown,
+        shown=states[0] if len(states) == 1 else shown,
         states=() if is_fallback else states,
     )
 
@@ -293,18 +316,24 @@ def _result(code: int | None, text: str | None, duration_ms: float | None) -> Re
 
 
 def _json_state(parts: Sequence[Any]) -> TargetState:
-    standing, stale, streak, priority, weight, code, text, duration, *times = parts
+    standing, stale, streak, priority, weight, result, times, turns = parts
     check, change, up = times
+    flips, hold, until, back = turns
+    code, text, seconds = result or (None, None, 0.0)
     return TargetState(
         standing=Health(standing),
         stale=bool(stale),
         streak=int(streak),
         priority=priority,
         weight=weight,
-        result=_result(code, text, None if duration is None else duration * 1000),
+        result=_result(code, text, seconds * 1000),
         last_check=check,
         last_change=change,
         last_up=up,
+        flips=tuple(flips),
+        hold=float(hold),
+        held_until=until,
+        back_since=back,
     )
 
 

@@ -35,7 +35,7 @@ STATE = Table(
         *("node", "row_key", "session", "zone", "name", "type", "content", "address", "dest"),
         *("served", "health", "effective", "priority", "weight", "result_code", "result_text"),
         *("override", "reason", "last_check", "last_change", "last_up", "duration_ms", "ttl"),
-        *("fallback", "standing", "streak", "check_priority", "check_weight", "checks"),
+        *("views", "fallback", "standing", "streak", "check_priority", "check_weight", "checks"),
     ),
 )
 
@@ -43,7 +43,7 @@ RECORD = Table(
     "lb_record",
     (
         *("node", "row_key", "session", "zone", "name", "type"),
-        *("ttl", "decision", "threshold", "last_good"),
+        *("ttl", "decision", "threshold", "answer", "last_good"),
     ),
 )
 

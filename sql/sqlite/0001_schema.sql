@@ -48,6 +48,7 @@ CREATE TABLE IF NOT EXISTS lb_state (
   last_up        TEXT    NULL,
   duration_ms    REAL    NULL,
   ttl            INTEGER NOT NULL,
+  views          TEXT    NOT NULL,
   fallback       INTEGER NOT NULL,
   standing       TEXT    NOT NULL,
   streak         INTEGER NOT NULL,
@@ -70,6 +71,7 @@ CREATE TABLE IF NOT EXISTS lb_record (
   ttl            INTEGER NOT NULL,
   decision       TEXT    NOT NULL,
   threshold      INTEGER NULL,
+  answer         TEXT    NOT NULL,
   last_good      TEXT    NOT NULL,
   PRIMARY KEY (node, row_key)
 ) WITHOUT ROWID;

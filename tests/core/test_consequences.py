@@ -1,5 +1,7 @@
 """What an order would do, and when it ends."""
 
+from dataclasses import replace
+
 import pytest
 
 from dnslb_backend.core.consequences import is_about_something, left_unserved
@@ -17,6 +19,10 @@ def order(target: str, action: Action = Action.DRAIN, name: str = "", number: in
     return Override(str(number), target, action, name=name, created=number)
 
 
+def unserved(driver: Driver, orders: list[Override]) -> tuple[RecordKey, ...]:
+    return left_unserved(driver.map, orders, at(driver.clock))
+
+
 @pytest.fixture
 def driver() -> Driver:
     driver = Driver(record(A, B), record(A, key=OTHER))
@@ -27,16 +33,16 @@ def driver() -> Driver:
 
 @pytest.mark.parametrize("action", [Action.DRAIN, Action.DOWN])
 def test_the_last_serving_member_is_missed(driver: Driver, action: Action) -> None:
-    assert left_unserved(driver.map, [order(B, action)]) == ()
-    assert left_unserved(driver.map, [order(A, action)]) == (OTHER,)
-    assert left_unserved(driver.map, [order("192.0.2.*", action)]) == (KEY, OTHER)
-    assert left_unserved(driver.map, [order(A, action, KEY.name)]) == ()
+    assert unserved(driver, [order(B, action)]) == ()
+    assert unserved(driver, [order(A, action)]) == (OTHER,)
+    assert unserved(driver, [order("192.0.2.*", action)]) == (KEY, OTHER)
+    assert unserved(driver, [order(A, action, KEY.name)]) == ()
 
 
 def test_orders_are_weighed_together(driver: Driver) -> None:
     orders = [order(B, number=1), order(A, name=KEY.name, number=2)]
-    assert left_unserved(driver.map, orders) == (KEY,)
-    assert left_unserved(driver.map, [*orders, order(B, Action.UP, KEY.name, 3)]) == ()
+    assert unserved(driver, orders) == (KEY,)
+    assert unserved(driver, [*orders, order(B, Action.UP, KEY.name, 3)]) == ()
 
 
 def test_taking_back_an_order_can_leave_nobody(driver: Driver) -> None:
@@ -44,20 +50,29 @@ def test_taking_back_an_order_can_leave_nobody(driver: Driver) -> None:
     holding = [order(B, Action.UP), order(A, name=KEY.name, number=2)]
     driver.map.set_overrides(holding, at(driver.clock))
     assert driver.served() == {B}
-    assert left_unserved(driver.map, holding) == ()
-    assert left_unserved(driver.map, holding[1:]) == (KEY,)
+    assert unserved(driver, holding) == ()
+    assert unserved(driver, holding[1:]) == (KEY,)
 
 
 def test_a_record_that_serves_nobody_has_nobody_to_lose(driver: Driver) -> None:
     driver.round({A: FAIL, B: FAIL})
-    assert left_unserved(driver.map, [order("*")]) == ()
+    assert unserved(driver, [order("*")]) == ()
 
 
 def test_a_member_of_a_lower_tier_is_no_loss_but_a_gain() -> None:
     driver = Driver(record(f"{A}@2", f"{B}@1"))
     driver.round({A: PASS, B: PASS})
     assert driver.served() == {A}
-    assert left_unserved(driver.map, [order(A)]) == ()
+    assert unserved(driver, [order(A)]) == ()
+
+
+def test_clients_of_a_view_can_do_with_what_is_for_all_but_not_the_other_way() -> None:
+    item = record(A, B)
+    item = replace(item, dests=(item.dests[0], replace(item.dests[1], views=("office",))))
+    driver = Driver(item)
+    driver.round({A: PASS, B: PASS})
+    assert unserved(driver, [order(B)]) == ()
+    assert unserved(driver, [order(A)]) == (KEY,)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnslb_backend.core.decision import Kind
-from dnslb_backend.core.health import Health
+from dnslb_backend.core.health import Damping, Health, Rules
 from dnslb_backend.core.healthmap import HealthMap
 from dnslb_backend.core.instants import Instant
 from dnslb_backend.core.memory import NOTHING, Memory, recall, remember
@@ -157,6 +157,62 @@ def test_priority_and_weight_of_a_check_are_remembered() -> None:
     rows = later.map.records[KEY].rows
     assert [(row.priority, row.weight) for row in rows] == [(5, 9), (0, 1)]
     assert later.served() == {A}
+
+
+def test_a_member_that_waits_to_come_back_goes_on_waiting() -> None:
+    driver = Driver(replace(record(A, B), failback=60.0))
+    driver.round({A: PASS, B: PASS})
+    driver.round({A: FAIL, B: PASS})
+    driver.round({A: PASS, B: PASS})
+    assert driver.served() == {B}
+    later = again(driver, after=30)
+    assert later.served() == {B}
+    assert later.map.take_changes().transitions == ()
+    later.wait(20)
+    assert later.served() == {B}
+    later.hear(A, PASS)
+    later.hear(B, PASS)
+    later.wait(15)
+    assert later.served() == {A, B}
+
+
+def test_a_flapping_member_stays_held() -> None:
+    rules = Rules(damping=Damping(flips=2, window=300, hold=60))
+    driver = Driver(replace(record(A, B), rules=rules))
+    for answer in (PASS, FAIL, PASS, FAIL):
+        driver.round({A: answer, B: PASS})
+    later = again(driver, after=30)
+    later.round({A: PASS, B: PASS})
+    assert later.served() == {B}
+    later.clock += 30
+    later.round({A: PASS, B: PASS})
+    assert later.served() == {A, B}
+
+
+def test_turns_count_over_a_restart() -> None:
+    rules = Rules(damping=Damping(flips=2, window=300, hold=60))
+    driver = Driver(replace(record(A, B), rules=rules))
+    for answer in (PASS, FAIL, PASS):
+        driver.round({A: answer, B: PASS})
+    soon, late = again(driver, after=200), again(driver, after=299)
+    for run in (soon, late):
+        run.clock += 2
+        run.round({A: FAIL, B: PASS})
+        run.round({A: PASS, B: PASS})
+    assert (soon.served(), late.served()) == ({B}, {A, B})
+
+
+def test_views_weights_and_ttl_of_an_answer_are_remembered() -> None:
+    item = record(A, B, C)
+    dests = (item.dests[0], replace(item.dests[1], views=("office",), weight=3), item.dests[2])
+    driver = Driver(replace(item, dests=dests, ttl_range=(1, 60)))
+    driver.round({A: PASS, B: PASS, C: PASS})
+    before = driver.map.records[KEY].decision
+    assert before.pools
+    later = again(driver)
+    assert later.map.records[KEY].decision == before
+    rows = {m.content: m for m in remembered(later).records[KEY].members}
+    assert [rows[content].views for content in (A, B, C)] == [(), ("office",), ()]
 
 
 def test_every_check_of_a_member_is_remembered() -> None:

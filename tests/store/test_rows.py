@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dnslb_backend.core.health import Health, TargetState
+from dnslb_backend.core.health import Damping, Health, Rules, TargetState
 from dnslb_backend.core.memory import Memory, remember
 from dnslb_backend.core.overrides import Action, Override
 from dnslb_backend.core.records import AllDown, RecordKey
@@ -92,6 +92,29 @@ def test_what_was_remembered_comes_back() -> None:
         assert item == _rounded(memory, key)
 
 
+def test_what_flapping_left_behind_comes_back() -> None:
+    item = replace(record(A, B), rules=Rules(damping=Damping(flips=2)), failback=60.0)
+    driver = Driver(item)
+    for answer in (PASS, FAIL, PASS, FAIL, PASS):
+        driver.round({A: answer, B: PASS})
+    memory = remember(driver.map, {}, at(driver.clock))
+    held, _ = memory.records[KEY].members
+    assert held.states[0].held_until
+    assert held.states[0].flips
+    rows = rows_of(memory)
+    assert recollect(rows[RECORD], rows[HOST], rows[STATE])[KEY] == _rounded(memory, KEY)
+
+
+def test_the_views_that_alone_are_given_a_member_are_named() -> None:
+    item = record(A, B)
+    item = replace(item, dests=(item.dests[0], replace(item.dests[1], views=("x", "y"))))
+    driver = Driver(item)
+    driver.round({A: PASS, B: PASS})
+    rows = rows_of(remember(driver.map, {}, at(9)))[STATE]
+    assert column(rows, STATE, "views") == ["", "x,y"]
+    assert column(rows, STATE, "served") == [1, 1]
+
+
 def _rounded(memory: Memory, key: RecordKey) -> object:
     """Without what is not kept: monotonic times, and what a result said of priorities."""
     item = memory.records[key]
@@ -134,7 +157,7 @@ def test_every_row_has_as_many_values_as_its_table_has_columns() -> None:
     assert len(static) == len(STATIC.columns)
 
 
-@pytest.mark.parametrize("column", ["decision", "last_good", "ttl"])
+@pytest.mark.parametrize("column", ["decision", "last_good", "ttl", "answer"])
 @pytest.mark.parametrize("wrong", [None, "nonsense", "[1]", "{}", ""])
 def test_rows_that_make_no_sense_are_left_out(column: str, wrong: str | None) -> None:
     rows = rows_of(remember(driven().map, {}, at(9)))
