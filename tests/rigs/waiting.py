@@ -37,3 +37,8 @@ async def until(
             raise TimeoutError(f"not within {within} s: {what or condition} (last: {value!r})")
         await asyncio.sleep(pause)  # noqa: TID251 - another process gives no event to wait for
         pause = min(pause * 2, LONGEST_PAUSE)
+
+
+async def passes(seconds: float) -> None:
+    """Wait for time itself: where a standstill of so long is what happens, and nothing else."""
+    await asyncio.sleep(seconds)  # noqa: TID251 - there is no event in it
