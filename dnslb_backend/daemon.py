@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import socket
 import time
 from collections.abc import Mapping
 from random import getrandbits
@@ -206,13 +207,14 @@ class Daemon:
                 raise StartError(f"cannot listen at {listen}: {why}") from error
 
     async def _start_http(self) -> None:
-        endpoint = self._config.server.endpoint
-        if endpoint is not None:
-            listener = listen_tcp(endpoint)
-            self._http = HttpConnector(self._responder, self._config.server.networks)
-            await self._http.start([listener])
-            host, port = listener.getsockname()[:2]
-            log.info("serving PowerDNS", extra=logs.fields(address=host, port=port))
+        if self._config.server.endpoint is not None:
+            await self._serve_http(listen_tcp(self._config.server.endpoint), self._config)
+
+    async def _serve_http(self, listener: socket.socket, config: Config) -> None:
+        host, port = listener.getsockname()[:2]
+        self._http = HttpConnector(self._responder, config.server.networks)
+        await self._http.start([listener])
+        log.info("serving PowerDNS", extra=logs.fields(address=host, port=port))
 
     async def _close_listeners(self) -> None:
         if self._http is not None:
@@ -278,12 +280,7 @@ class Daemon:
     async def _reload(self) -> ReloadReport:
         config = await asyncio.to_thread(load, self._sources)
         layout = lay_out(config.plan)
-        try:
-            await self._admin.reconfigure(config.admin, config.access)
-        except OSError as error:
-            raise ConfigError(
-                [Problem(str(self._sources.main), "admin.listen", str(error))]
-            ) from error
+        listener = await self._open_anew(config)
         removed = len(self._map.records.keys() - config.plan.records.keys())
         changed = self._map.adopt(config.plan, now())
         self._snapshot, _ = build_snapshot(
@@ -292,13 +289,48 @@ class Daemon:
         self._rounds.adopt(config.checks, changed, config.settings.max_record_checks)
         self._set_brake(config)
         self._locate_with(config.places)
+        moved = await self._move_http(listener, config)
         self._config = config
         logs.configure(self._loglevel or config.settings.loglevel)
         self._warn(config)
         self._changed()
+        if moved is not None:
+            await moved.stop(DRAIN_TIMEOUT)
         return ReloadReport(
             len(config.plan.records), len(changed), removed, tuple(map(str, config.warnings))
         )
+
+    async def _open_anew(self, config: Config) -> socket.socket | None:
+        """Have operators served by `config`, and open the listener that PowerDNS needs anew.
+
+        None where that stays as it is. Raises ConfigError, and then nothing has changed.
+        """
+        listener, key = None, "server.http"
+        endpoint = config.server.endpoint
+        try:
+            if endpoint is not None and endpoint != self._config.server.endpoint:
+                listener = listen_tcp(endpoint)
+            key = "admin.listen"
+            await self._admin.reconfigure(config.admin, config.access)
+        except OSError as error:
+            if listener is not None:
+                listener.close()
+            why = f"cannot listen there: {error.strerror or error}"
+            raise ConfigError([Problem(str(self._sources.main), key, why)]) from error
+        return listener
+
+    async def _move_http(
+        self, listener: socket.socket | None, config: Config
+    ) -> HttpConnector | None:
+        """Serve PowerDNS by `config`; return the connector that is not needed any more."""
+        if config.server.endpoint == self._config.server.endpoint:
+            if self._http is not None:
+                self._http.allow(config.server.networks)
+            return None
+        before, self._http = self._http, None
+        if listener is not None:
+            await self._serve_http(listener, config)
+        return before
 
     def _locate_with(self, places: Places | None) -> None:
         self._askers.locate_with(places.locate if places else None)

@@ -66,6 +66,14 @@ class HttpConnector:
             for listener in listeners
         ]
 
+    def allow(self, networks: Iterable[Network]) -> None:
+        """From now on only hosts of `networks` may ask; others lose their connections."""
+        self._networks = tuple(networks)
+        for handler in self._server.connections if self._server else ():
+            transport = handler.transport
+            if transport is not None and not _may_ask(transport, self._networks):
+                handler.close()
+
     async def stop(self, grace: float) -> None:
         """Accept no more, close each connection with its next answer, the rest after `grace` s."""
         if self._server is None:
@@ -213,8 +221,7 @@ class _Gate(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        peer = self._transport.get_extra_info("peername")
-        if not peer or not is_allowed(peer[0], self._networks):
+        if not _may_ask(self._transport, self._networks):
             loop = asyncio.get_running_loop()
             self._patience = loop.call_later(REFUSAL_PATIENCE, self._transport.abort)
         elif self._server.count >= CONNECTION_LIMIT:
@@ -233,3 +240,8 @@ class _Gate(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._patience is not None:
             self._patience.cancel()
+
+
+def _may_ask(transport: asyncio.BaseTransport, networks: tuple[Network, ...]) -> bool:
+    peer = transport.get_extra_info("peername")
+    return bool(peer) and is_allowed(peer[0], networks)
