@@ -59,4 +59,4 @@ class Stream:
         self._is_over = True
         await asyncio.gather(*self._tasks)
         if error is None:
-            assert self.wrong == []
+            assert not self.wrong, self.wrong[:10]
