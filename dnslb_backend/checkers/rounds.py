@@ -17,6 +17,7 @@ from dataclasses import replace
 
 from dnslb_backend.checkers.brake import Brake
 from dnslb_backend.checkers.check import Check, Endpoint, run_probe
+from dnslb_backend.checkers.gate import Gate, probe_limit
 from dnslb_backend.checkers.resolver import Family, Resolver
 from dnslb_backend.checkers.stalls import StallWatch
 from dnslb_backend.checkers.tools import Tools
@@ -31,6 +32,7 @@ from dnslb_backend.core.schedule import anchor, next_tick, pace
 log = logging.getLogger(__name__)
 
 SWEEP_INTERVAL = 1.0
+SWEEP_SLICE = 500
 EARLY = 0.001
 """A target that is due within this many seconds is due: clocks are not exact."""
 
@@ -61,7 +63,8 @@ class Rounds:
         self._loops: dict[RecordKey, asyncio.Task[None]] = {}
         self._probes: dict[TargetKey, asyncio.Task[None]] = {}
         self._begun: dict[TargetKey, tuple[float, RecordKey]] = {}
-        self._group: asyncio.TaskGroup | None = None
+        self._is_running = False
+        self._gate = Gate(probe_limit())
         self._stalls = StallWatch(lambda: now().mono)
         self._brake = Brake((), 0.0, lambda: now().mono, self._count)
 
@@ -71,15 +74,23 @@ class Rounds:
 
     async def run(self) -> None:
         """Live until cancelled; every loop and probe ends with it."""
-        async with asyncio.TaskGroup() as group:
-            self._group = group
-            group.create_task(self._stalls.run())
-            group.create_task(self._brake.run())
-            for key in self._health.records:
-                self._begin(key)
+        self._is_running = True
+        work = [
+            asyncio.create_task(self._stalls.run(), name="stalls"),
+            asyncio.create_task(self._brake.run(), name="brake"),
+        ]
+        for key in self._health.records:
+            self._begin(key)
+        try:
             while True:
                 await asyncio.sleep(SWEEP_INTERVAL)
-                self._sweep()
+                await self._sweep()
+        finally:
+            self._is_running = False
+            ending = [*work, *self._loops.values(), *self._probes.values()]
+            for task in ending:
+                task.cancel()
+            await asyncio.gather(*ending, return_exceptions=True)
 
     def adopt(self, checks: Mapping[str, Check], changed: Iterable[RecordKey], slots: int) -> None:
         """Follow a health map that has adopted a new plan: `changed` records are probed at once.
@@ -93,13 +104,12 @@ class Rounds:
         for key in changed:
             if (loop := self._loops.pop(key, None)) is not None:
                 loop.cancel()
-            if self._group is not None:
+            if self._is_running:
                 self._begin(key)
         self._forget()
 
     def _begin(self, key: RecordKey) -> None:
-        assert self._group is not None
-        self._loops[key] = self._group.create_task(self._live(key), name=f"rounds of {key}")
+        self._loops[key] = asyncio.create_task(self._live(key), name=f"rounds of {key}")
 
     async def _live(self, key: RecordKey) -> None:
         pause = FIRST_PAUSE
@@ -166,31 +176,39 @@ class Rounds:
         Between ticks nothing is resolved, and only targets with a pace of their own are probed.
         """
         self._health.open_round(key)
+        hosts = self._health.records[key].record.host_names() if is_tick else ()
+        resolving = {asyncio.create_task(self._resolve(key, host)) for host in hosts}
+        probes: dict[TargetKey, asyncio.Task[None]] = {}
         try:
-            async with asyncio.TaskGroup() as group:
-                asked: set[TargetKey] = set()
+            self._probe_due(key, previous, probes, is_tick=is_tick)
+            while resolving:
+                done, resolving = await asyncio.wait(resolving, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+                self._probe_due(key, previous, probes, is_tick=is_tick)
+            if probes:
+                await asyncio.wait(probes.values())
+        finally:
+            for task in resolving:
+                task.cancel()
+            if key in self._health.records and self._loops.get(key) is asyncio.current_task():
+                self._health.close_round(key, self._now())
+                self._changed()
 
-                def probe_known() -> None:
-                    for target in self._health.targets_of(key):
-                        if target not in asked and self._is_due(
-                            key, target, previous, is_tick=is_tick
-                        ):
-                            asked.add(target)
-                            group.create_task(self._probe(key, target))
+    def _probe_due(
+        self,
+        key: RecordKey,
+        previous: float,
+        probes: dict[TargetKey, asyncio.Task[None]],
+        *,
+        is_tick: bool,
+    ) -> None:
+        """Begin the probes that are due and not in `probes` yet; one under way serves as well."""
+        for target in self._health.targets_of(key):
+            if target not in probes and self._is_due(key, target, previous, is_tick=is_tick):
+                probes[target] = self._probes.get(target) or self._probe(key, target)
 
-                probe_known()
-                hosts = self._health.records[key].record.host_names() if is_tick else ()
-                for host in hosts:
-                    group.create_task(self._resolve(key, host, probe_known))
-        except asyncio.CancelledError:
-            raise
-        except BaseException:
-            self._health.close_round(key, self._now())
-            raise
-        self._health.close_round(key, self._now())
-        self._changed()
-
-    async def _resolve(self, key: RecordKey, host: str, found: Callable[[], None]) -> None:
+    async def _resolve(self, key: RecordKey, host: str) -> None:
         timing = self._health.records[key].record.timing
         before = self._health.records[key].hosts.get(host)
         family: Family = "AAAA" if key.type == "AAAA" else "A"
@@ -198,28 +216,24 @@ class Rounds:
         if answer.status is Status.FAILED and (before is None or before.last != answer):
             log.warning("%s: %s cannot be resolved: %s", key, host, answer.text)
         self._health.resolved(key, host, answer, self._now())
-        found()
         self._changed()
 
-    async def _probe(self, key: RecordKey, target: TargetKey) -> None:
-        """Have the target probed, and wait for that; a probe under way serves as well."""
-        probe = self._probes.get(target)
-        if probe is None:
-            assert self._group is not None
-            self._begun[target] = (self._now().mono, key)
-            self._health.begin_probe(target)
-            limit = self._health.records[key].record.timing.timeout
-            check = self._checks[target.check]
-            probe = self._group.create_task(self._execute(target, check, limit))
-            self._probes[target] = probe
-        await asyncio.wait([probe])
+    def _probe(self, key: RecordKey, target: TargetKey) -> asyncio.Task[None]:
+        """Begin a probe, as a task of its own: other records may come to wait for it."""
+        self._begun[target] = (self._now().mono, key)
+        self._health.begin_probe(target)
+        limit = self._health.records[key].record.timing.timeout
+        probe = asyncio.create_task(self._execute(target, self._checks[target.check], limit))
+        self._probes[target] = probe
+        return probe
 
     async def _execute(self, target: TargetKey, check: Check, limit: float) -> None:
-        """One probe as a task of its own: other records may wait for it, a bug stays in it."""
+        """One probe, from its begin to what the map makes of it; a bug stays in it."""
         endpoint = Endpoint(target.address, target.port)
         try:
-            began = self._now().mono
-            result = await run_probe(check, endpoint, limit, self._tools)
+            async with self._gate.entered(target.address):
+                began = self._now().mono
+                result = await run_probe(check, endpoint, limit, self._tools)
             if result.code == Code.TIMEOUT and self._stalls.stood_still_since(began):
                 stalled = fault("this daemon stood still during the probe")
                 result = replace(stalled, duration=result.duration)
@@ -251,15 +265,19 @@ class Rounds:
         self._health.observed(target, result, self._now())
         self._changed()
 
-    def _sweep(self) -> None:
-        self._health.sweep(self._now())
+    async def _sweep(self) -> None:
+        """Look for silent targets, a few at a time: with many, lookups come in between."""
+        targets = list(self._health.target_keys())
+        for start in range(0, len(targets), SWEEP_SLICE):
+            self._health.sweep(targets[start : start + SWEEP_SLICE], self._now())
+            await asyncio.sleep(0)
+        self._health.admit_waiting(self._now())
         self._forget()
         self._changed()
 
     def _forget(self) -> None:
         """Call off the probes and drop the memory of targets that no record uses."""
-        used = set(self._health.target_keys())
-        for target in self._probes.keys() - used:
+        for target in [key for key in self._probes if not self._health.is_used(key)]:
             self._probes[target].cancel()
-        for target in self._begun.keys() - used:
+        for target in [key for key in self._begun if not self._health.is_used(key)]:
             del self._begun[target]

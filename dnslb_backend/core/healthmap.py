@@ -92,6 +92,7 @@ class HealthMap:
         self._targets: dict[TargetKey, TargetState] = {}
         self._users: dict[TargetKey, set[RecordKey]] = {}
         self._in_flight: set[TargetKey] = set()
+        self._pending: dict[RecordKey, None] = {}
         self._overrides: tuple[Override, ...] = ()
         self._waiting: set[RecordKey] = set()
         self._answers: set[RecordKey] = set()
@@ -110,6 +111,10 @@ class HealthMap:
     def target_keys(self) -> Iterator[TargetKey]:
         return iter(self._users)
 
+    def is_used(self, key: TargetKey) -> bool:
+        """Whether any record asks for this target."""
+        return key in self._users
+
     def users(self, key: TargetKey) -> frozenset[RecordKey]:
         """The records that a target counts for."""
         return frozenset(self._users.get(key, ()))
@@ -121,7 +126,7 @@ class HealthMap:
 
     def pending(self) -> list[RecordKey]:
         """Records whose first round has not ended and whose answer was not restored."""
-        return [key for key, state in self.records.items() if not state.is_ready]
+        return list(self._pending)
 
     def take_changes(self) -> Changes:
         """What changed since the last call; the next one starts afresh."""
@@ -162,6 +167,7 @@ class HealthMap:
             self._rebuild_members(key, previous.get(key, {}))
             self._answers.add(key)
             self._decide(key, at)
+        self._count_pending()
         return changed
 
     def restore(
@@ -181,7 +187,8 @@ class HealthMap:
             state = self.records[key]
             if not state.decision.is_answer:
                 state.is_ready, state.decision = False, PENDING
-        return frozenset(key for key, state in self.records.items() if state.is_ready)
+        self._count_pending()
+        return frozenset(self.records.keys() - self._pending.keys())
 
     def open_round(self, key: RecordKey) -> None:
         """A round of this record begins: resolving first, then its probes."""
@@ -239,20 +246,24 @@ class HealthMap:
         state.is_round_open = False
         if state.is_held or not state.is_ready:
             state.is_ready = True
+            self._pending.pop(key, None)
             self._decide(key, at)
 
     def lose(self, target: TargetKey, at: Instant) -> None:
         """Nothing can be said of this target any more: its check is broken."""
         self._grow_stale(target, at)
 
-    def sweep(self, at: Instant) -> None:
-        """Mark the targets that fell silent, and let in the members that have waited enough."""
+    def admit_waiting(self, at: Instant) -> None:
+        """Let in the members that came back and have waited enough."""
         waiting, self._waiting = self._waiting, set()
         for key in waiting & self.records.keys():
             self._decide(key, at)
-        for target, users in self._users.items():
-            state = self._targets.get(target)
-            if state is None or state.stale:
+
+    def sweep(self, targets: Iterable[TargetKey], at: Instant) -> None:
+        """Mark those of these targets that fell silent."""
+        for target in targets:
+            state, users = self._targets.get(target), self._users.get(target)
+            if state is None or state.stale or not users:
                 continue
             limit = self.records[next(iter(users))].record.timing.stale_after
             if at.mono - state.heard > limit:
@@ -278,6 +289,10 @@ class HealthMap:
                 self._decide(key, at, is_order=True)
 
     # -- inside -------------------------------------------------------------------------
+
+    def _count_pending(self) -> None:
+        waiting = (key for key, state in self.records.items() if not state.is_ready)
+        self._pending = dict.fromkeys(waiting)
 
     def _restore(self, key: RecordKey, past: Past) -> None:
         state = self.records[key]

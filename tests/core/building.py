@@ -108,7 +108,8 @@ class Driver:
     def wait(self, seconds: float) -> None:
         """Let time pass and the map look for targets that fell silent."""
         self.clock += seconds
-        self.map.sweep(at(self.clock))
+        self.map.sweep(list(self.map.target_keys()), at(self.clock))
+        self.map.admit_waiting(at(self.clock))
 
 
 def timed(base: Record, **changes: float) -> Record:

@@ -72,7 +72,7 @@ def ask(client: Client = NOBODY, **options: object) -> Question:
 CLIENTS = st.sampled_from(
     [NOBODY]
     + [Client(4, first << 24 | second << 16 | 5, 32) for first in (10, 11) for second in (1, 2)]
-    + [Client(6, 0x20010DB8 << 96 | 7, 56)]
+    + [Client(6, 0x20010DB8 << 96, 56)]
 )
 RECORDS = st.builds(
     lambda policy, limit, minimum, all_down, views: replace(

@@ -280,7 +280,7 @@ def test_a_step_of_the_wall_clock_makes_nobody_stale() -> None:
     driver = Driver(record(A))
     driver.round({A: PASS})
     now = at(driver.clock)
-    driver.map.sweep(now._replace(wall=now.wall + 36_000))
+    driver.map.sweep([driver.target(A)], now._replace(wall=now.wall + 36_000))
     assert driver.map.records[KEY].rows[0].effective is Health.UP
 
 

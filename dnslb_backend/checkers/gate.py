@@ -1,0 +1,114 @@
+"""The gate: how many probes may begin at once, and how many may be under way.
+
+Beginning thousands of probes in one moment, as the first rounds of a large configuration would,
+would stop the event loop, and with it the lookups. So a few begin in every slice of time, and
+the others wait in line. A probe that nobody answers costs nothing while it waits, so that many
+more may be under way; only the file descriptors limit those.
+"""
+
+import asyncio
+import resource
+from collections import Counter, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+BATCH = 16
+SLICE = 0.004
+"""At most BATCH probes begin every SLICE seconds: 4,000 a second."""
+
+PER_ADDRESS = 16
+"""Probes of one address that may be under way."""
+
+RESERVED_FILES = 1024
+"""File descriptors that are left to listeners, PowerDNS and operators."""
+
+FEWEST = 64
+
+
+class Gate:
+    """Lets probes begin. Not thread-safe; made on the event loop that it is used on."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._by_address: Counter[str] = Counter()
+        self._freed: dict[str, deque[asyncio.Future[None]]] = {}
+        self._under_way = 0
+        self._begun = 0
+        self._pump: asyncio.TimerHandle | None = None
+
+    @property
+    def under_way(self) -> int:
+        return self._under_way
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    @asynccontextmanager
+    async def entered(self, address: str) -> AsyncIterator[None]:
+        """Wait for a turn; leaving the block makes room for others."""
+        await self._wait_for_address(address)
+        try:
+            await self._wait_for_turn()
+            self._under_way += 1
+            try:
+                yield
+            finally:
+                self._under_way -= 1
+        finally:
+            self._leave_address(address)
+
+    async def _wait_for_address(self, address: str) -> None:
+        while self._by_address[address] >= PER_ADDRESS:
+            turn: asyncio.Future[None] = self._loop.create_future()
+            self._freed.setdefault(address, deque()).append(turn)
+            await turn
+        self._by_address[address] += 1
+
+    def _leave_address(self, address: str) -> None:
+        self._by_address[address] -= 1
+        if not self._by_address[address]:
+            del self._by_address[address]
+        waiting = self._freed.get(address)
+        while waiting:
+            turn = waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                break
+        if waiting is not None and not waiting:
+            del self._freed[address]
+
+    async def _wait_for_turn(self) -> None:
+        if self._pump is None:
+            self._begun = 0
+            self._pump = self._loop.call_later(SLICE, self._release)
+        if self._begun < BATCH and not self._waiting and self._under_way < self._limit:
+            self._begun += 1
+            return
+        turn: asyncio.Future[None] = self._loop.create_future()
+        self._waiting.append(turn)
+        await turn
+
+    def _release(self) -> None:
+        """A new slice begins: let in those who have waited longest."""
+        self._begun = 0
+        room = self._limit - self._under_way
+        while self._waiting and self._begun < min(BATCH, room):
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                self._begun += 1
+        self._pump = self._loop.call_later(SLICE, self._release) if self._waiting else None
+
+
+def probe_limit() -> int:
+    """How many probes may be under way: what the process may open, with some left for others.
+
+    Raises the soft limit of open files to the hard one first.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return max(hard - RESERVED_FILES, FEWEST)
