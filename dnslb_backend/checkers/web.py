@@ -88,8 +88,6 @@ class WebClient:
             body, cut = b"", False
             if request.body_wanted:
                 body, cut = await _start_of(response.content)
-            # Not released: the rest of an endless body must not be waited for.
-            response.close()
         headers = {name.lower(): value for name, value in response.headers.items()}
         return WebReply(response.status, response.reason or "", headers, body, cut)
 

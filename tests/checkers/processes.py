@@ -35,6 +35,12 @@ def descriptors(pid: int | None = None) -> dict[str, str]:
     return found
 
 
+def processor_time(pid: int) -> float:
+    """Seconds of processor time that a process has used."""
+    fields = _read(pid, "stat").rpartition(b")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def end(pids: list[int]) -> None:
     for pid in pids:
         os.kill(pid, signal.SIGKILL)

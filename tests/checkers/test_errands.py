@@ -46,6 +46,18 @@ async def test_a_search_that_explodes_is_our_fault_and_holds_up_no_other(
     assert loop.time() - started < SLOW_LIMIT + 1.5
 
 
+async def test_what_exploded_once_goes_to_the_slow_lane(tools: Tools) -> None:
+    with pytest.raises(ProbeError):
+        await tools.errands.search(HOSTILE, EXPONENTIAL)
+    await tools.errands.search("a", "a.?")
+    await until(lambda: len(children(WORKER)) == 1)
+    [fast] = children(WORKER)
+    with pytest.raises(ProbeError):
+        await tools.errands.search(HOSTILE, EXPONENTIAL)
+    await until(lambda: len(children(WORKER)) == 1)
+    assert children(WORKER) == [fast]
+
+
 async def test_an_exploding_expect_is_no_failure_of_the_target(tools: Tools) -> None:
     check = {"type": "exec", "argv": ["echo", HOSTILE], "expect": EXPONENTIAL}
     for _ in range(2):

@@ -13,7 +13,7 @@ from dnslb_backend.checkers.registry import parse_check
 from dnslb_backend.checkers.tools import Tools
 from dnslb_backend.core.results import Code, Outcome, Result
 from tests.checkers.probing import LIMIT, probe
-from tests.checkers.processes import nap, running
+from tests.checkers.processes import children, nap, processor_time, running
 from tests.rigs.waiting import until
 
 SLACK = 0.4
@@ -167,11 +167,12 @@ async def test_sigterm_lets_a_command_tidy_up(tools: Tools, tmp_path: Path) -> N
     await gone(sleep)
 
 
-async def test_a_stopped_command_is_ended_as_well(tools: Tools) -> None:
-    sleep = nap()
-    result = await probe(tools, shell(f"kill -STOP $$; sleep {sleep}"), limit=0.3)
+async def test_a_stopped_command_may_tidy_up_as_well(tools: Tools, tmp_path: Path) -> None:
+    done = tmp_path / "tidied"
+    script = f"trap 'touch {done}; exit' TERM; kill -STOP $$"
+    result = await probe(tools, shell(script), limit=0.3)
     assert result.code == Code.TIMEOUT
-    await gone(sleep)
+    await until(done.exists)
 
 
 FORKS = {
@@ -226,11 +227,15 @@ async def test_a_cancelled_probe_kills_its_command_at_once(tools: Tools) -> None
 
 
 async def test_a_flood_of_output_costs_only_itself(tools: Tools) -> None:
+    await probe(tools, ["true"])
+    [helper] = children("spawner.py")
+    busy = processor_time(helper)
     flood = asyncio.create_task(probe(tools, ["yes"], limit=1))
     others = [await probe(tools, ["echo", "calm"]) for _ in range(20)]
     assert all(other.outcome is Outcome.PASS for other in others)
     assert not flood.done(), "the others had to wait for it"
     assert (await flood).code == Code.TIMEOUT
+    assert processor_time(helper) - busy < 0.4, "it is read as fast as it can print"
 
 
 async def test_long_output_is_drained_and_its_start_is_judged(tools: Tools) -> None:

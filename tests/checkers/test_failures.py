@@ -1,12 +1,16 @@
+import asyncio
 import errno
 import logging
 import os
 import ssl
+import time
 from typing import ClassVar, Literal
 
 import pytest
 
+from dnslb_backend.checkers import check
 from dnslb_backend.checkers.check import Check, Endpoint, run_probe
+from dnslb_backend.checkers.deadlines import STALL_ALLOWANCE
 from dnslb_backend.checkers.failures import ProbeError, TargetError, verdict
 from dnslb_backend.checkers.tools import Tools
 from dnslb_backend.core.results import Code, Outcome, Result, passed
@@ -71,6 +75,51 @@ async def test_a_bug_in_a_check_is_our_fault_and_logged_with_its_traceback(
     assert record.levelno == logging.ERROR
     assert record.exc_info is not None
     assert record.exc_info[0] is ZeroDivisionError
+
+
+class StallingCheck(Check):
+    """Stands still with the whole event loop, and never ends."""
+
+    type: Literal["stalling"] = "stalling"
+
+    async def ask(self, endpoint: Endpoint, limit: float, tools: Tools) -> Result:
+        end = time.monotonic() + limit + STALL_ALLOWANCE + 0.1
+        while time.monotonic() < end:
+            pass
+        await asyncio.Event().wait()
+        return passed()
+
+    def describe(self, endpoint: Endpoint) -> str:
+        return "nothing"
+
+
+async def test_when_the_daemon_stood_still_the_target_was_not_silent(tools: Tools) -> None:
+    result = await run_probe(StallingCheck(), Endpoint("192.0.2.1"), 0.1, tools)
+    assert result.outcome is Outcome.ERROR
+    assert result.text.startswith("this daemon stood still for 0.")
+
+
+class ForgetfulCheck(Check):
+    """Says that it keeps the time, and does not."""
+
+    keeps_time: ClassVar[bool] = True
+    type: Literal["forgetful"] = "forgetful"
+
+    async def ask(self, endpoint: Endpoint, limit: float, tools: Tools) -> Result:
+        await asyncio.Event().wait()
+        return passed()
+
+    def describe(self, endpoint: Endpoint) -> str:
+        return "nothing"
+
+
+async def test_a_check_that_forgets_the_time_is_our_fault(
+    tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(check, "OVERTIME", 0.1)
+    result = await run_probe(ForgetfulCheck(), Endpoint("192.0.2.1"), 0.1, tools)
+    assert result.outcome is Outcome.ERROR
+    assert result.text == "not ended 0.1 s after its timeout"
 
 
 class ClockCheck(Check):

@@ -224,7 +224,11 @@ async def test_a_slow_answer_costs_only_the_limit(tools: Tools, play: Play) -> N
         (HEAD + b"X: ", b"y" * 10_000, Code.STATUS),
         (b"", b"y" * 10_000, Code.STATUS),
         (HEAD + b"\r\n", b"y" * 10_000, Code.NO_MATCH),
-        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"5\r\nhello\r\n", Code.NO_MATCH),
+        (
+            HEAD + b"Transfer-Encoding: chunked\r\n\r\n",
+            b"3e8\r\n" + b"y" * 1000 + b"\r\n",
+            Code.NO_MATCH,
+        ),
     ],
     ids=["headers", "header", "status line", "body", "chunks"],
 )

@@ -40,7 +40,9 @@ async def ping(
     """Outcome, code and text of a probe in a network that `network` (commands) set up."""
     script = "\n".join(["set -e", *network, f'exec {as_whom} "$@"'])
     # Whoever may not make a network may make one in a user namespace.
-    spaces = ["--net"] if os.geteuid() == 0 else ["--net", "--user", "--map-root-user"]
+    spaces = ["--net", "--pid", "--fork", "--kill-child"]
+    if os.geteuid() != 0:
+        spaces += ["--user", "--map-root-user"]
     process = await asyncio.create_subprocess_exec(
         *("unshare", *spaces, "sh", "-c", script, "sh"),
         *(sys.executable, "-c", PROBE, address, json.dumps(keys or {})),
@@ -85,6 +87,20 @@ async def test_a_second_request_makes_up_for_a_lost_one() -> None:
     heals = f"({ignored}; echo 0 >/proc/sys/net/ipv4/icmp_echo_ignore_all) &"
     outcome, _, _ = await ping(UP, UNPRIVILEGED, SILENT, heals, keys={"count": 10})
     assert outcome == "pass"
+
+
+FORGER = """
+import socket
+echo_reply = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+while True:
+    echo_reply.sendto(bytes([0, 0, 255, 255, 0, 0, 0, 0]) + bytes(56), ("127.0.0.1", 0))
+"""
+
+
+async def test_somebody_elses_reply_does_not_count() -> None:
+    forge = f"{sys.executable} -c '{FORGER}' &"
+    answer = await ping(UP, NOT_PRIVILEGED, SILENT, forge)
+    assert answer == ("fail", -2, "no answer within 0.5 s")
 
 
 async def test_no_route_is_our_fault() -> None:

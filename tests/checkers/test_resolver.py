@@ -183,9 +183,12 @@ async def test_what_is_no_name_is_a_failure(resolver: Resolver, host: str) -> No
 async def test_closing_ends_what_waits_and_leaves_nothing(server: NanoNameServer) -> None:
     server.silent.add(WEB)
     before = descriptors()
+    loop = asyncio.get_running_loop()
     async with Resolver([server.address]) as resolver:
         waiting = asyncio.create_task(resolver.resolve(WEB, "A", 30))
         await server.asked(WEB)
+        started = loop.time()
+    assert loop.time() - started < 0.4
     assert (await waiting).status is Status.FAILED
     await until(lambda: len(descriptors()) <= len(before), what="closed descriptors")
 
