@@ -1,6 +1,15 @@
 """Listening sockets, bound before anything else is started."""
 
+import contextlib
+import errno
+import fcntl
+import grp
+import os
 import socket
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from dnslb_backend.pdns.settings import Endpoint
 
@@ -23,3 +32,70 @@ def listen_tcp(endpoint: Endpoint) -> socket.socket:
         listener.close()
         raise
     return listener
+
+
+def listen_unix(path: str, mode: int, group: str | None = None) -> socket.socket:
+    """A socket that listens at `path` with these permissions. Raises OSError.
+
+    Nobody else can connect before they are complete. What a dead process left at `path` is
+    removed; where somebody listens, or something else stands, EADDRINUSE is raised.
+    """
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with _alone_in(Path(path).parent):
+            _remove_stale(path)
+            # Linux gives these to the file that bind() makes.
+            os.fchmod(listener.fileno(), mode & stat.S_IRWXU)
+            listener.bind(path)
+            if group is not None:
+                os.chown(path, -1, _group_id(group))
+            Path(path).chmod(mode)
+            listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def remove_unix(path: str) -> None:
+    """Remove the file of a socket that was closed, unless another process listens there."""
+    with contextlib.suppress(OSError), _alone_in(Path(path).parent):
+        _remove_stale(path)
+
+
+@contextmanager
+def _alone_in(directory: Path) -> Iterator[None]:
+    """Two of us at once would each take the other's new socket for a stale one."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove_stale(path: str) -> None:
+    try:
+        kind = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(kind):
+        raise OSError(errno.EADDRINUSE, "something that is no socket stands there", path)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            Path(path).unlink()
+            return
+        except BlockingIOError:
+            pass  # its queue is full: somebody is there
+    raise OSError(errno.EADDRINUSE, "another process listens there", path)
+
+
+def _group_id(name: str) -> int:
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        raise OSError(errno.EINVAL, f"there is no group {name}") from None

@@ -85,8 +85,13 @@ class Responder:
         return self.lookup(qname, qtype.upper(), lambda: str(parameters.get("real-remote", "")))
 
     def _list(self, parameters: Parameters) -> bytes:
+        """By name; by number where there is none, as old versions of the pipe backend ask."""
         snapshot = self._current()
-        zone = snapshot.layout.zones.get(key_of(text_of(parameters, "zonename")))
+        if "zonename" in parameters:
+            zone = snapshot.layout.zones.get(key_of(text_of(parameters, "zonename")))
+        else:
+            zone_id = integer_of(parameters, "domain_id")
+            zone = next((zone for zone in _zones(snapshot) if zone.id == zone_id), None)
         return FALSE if zone is None else render_rows(snapshot.rows(zone.name), zone.id)
 
     def _get_all_domains(self, _: Parameters) -> bytes:

@@ -2,28 +2,37 @@
 
 import asyncio
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
 from dnslb_backend.pdns.responder import Responder
 from tests.pdns.served import Connectors, put_load
-from tests.pdns.transports import serve_http
+from tests.pdns.transports import serve_http, serve_unix
 from tests.pdns.world import World
 from tests.rigs.powerdns import PowerDNS
 from tests.rigs.waiting import until
 
 SHIPPED = Path(__file__).parents[2] / "pdns"
 
+# What the files name is what stands in dnslb.toml when nobody says otherwise.
 PORT = "127.0.0.1:8053"
-"""[server] http, as it is when nobody says otherwise."""
+SOCKET = "/run/dnslb/pdns.sock"
+PROGRAM = "/usr/bin/dnslb-backend"
+
+BY_SOCKET = ["pdns-unix.conf", "pdns-pipe.conf", "pdns-launch-pipe.conf"]
 
 
-def text(name: str, port: int) -> str:
-    """A shipped file that is told the port of this test instead of the usual one."""
+def text(name: str, *, port: int = 0, path: str = "") -> str:
+    """A shipped file that is told where this test's connector is."""
     shipped = (SHIPPED / name).read_text()
-    assert PORT in shipped
-    return shipped.replace(PORT, f"127.0.0.1:{port}")
+    assert (PORT in shipped) is bool(port)
+    assert (SOCKET in shipped) is bool(path)
+    program = f"{Path(sys.executable).parent}/dnslb-backend"
+    return (
+        shipped.replace(PORT, f"127.0.0.1:{port}").replace(SOCKET, path).replace(PROGRAM, program)
+    )
 
 
 def settings(conf: str) -> dict[str, str | int]:
@@ -32,11 +41,12 @@ def settings(conf: str) -> dict[str, str | int]:
     return {key: value for key, value in pairs if key.endswith("-ttl")}
 
 
-@pytest.mark.parametrize("name", ["pdns-http.conf"])
+@pytest.mark.parametrize("name", ["pdns-http.conf", *BY_SOCKET])
 async def test_a_whole_configuration_serves(name: str) -> None:
     world = World()
-    async with serve_http(Responder(world.current)) as port:
-        conf = text(name, port)
+    responder = Responder(world.current)
+    async with serve_http(responder) as port, serve_unix(responder) as path:
+        conf = text(name, path=path) if name in BY_SOCKET else text(name, port=port)
         async with PowerDNS(settings(conf), conf=conf) as pdns:
             assert (await pdns.ask("www.lb.example")).addresses == {"10.0.0.1", "10.0.0.2"}
             world.change("www", "A", "10.0.0.3")
@@ -46,13 +56,18 @@ async def test_a_whole_configuration_serves(name: str) -> None:
             assert set(re.findall("^[a-z-]+=.+$", conf, re.MULTILINE)) <= set(in_force)
 
 
+def test_no_shipped_file_goes_untried() -> None:
+    tried = {"pdns-http.conf", "include.conf", *BY_SOCKET}
+    assert {path.name for path in SHIPPED.glob("*.conf")} == tried
+
+
 async def test_it_can_be_added_to_a_server_that_runs_already(tmp_path: Path) -> None:
     zones = tmp_path / "named.conf"
     zone = tmp_path / "zone"
     zone.write_text("@ 5 IN SOA ns. h. 1 2 3 4 5\n@ 5 IN NS ns.\nhere 5 IN A 192.0.2.200\n")
     zones.write_text(f'zone "bind.example" {{ type master; file "{zone}"; }};\n')
     async with serve_http(Responder(World().current)) as port:
-        conf = f"launch=bind\nbind-config={zones}\n{text('include.conf', port)}"
+        conf = f"launch=bind\nbind-config={zones}\n{text('include.conf', port=port)}"
         async with PowerDNS(settings(conf), conf=conf) as pdns:
             assert (await pdns.ask("here.bind.example")).addresses == {"192.0.2.200"}
             assert (await pdns.ask("v4.lb.example")).addresses == {"10.0.0.4"}
@@ -62,7 +77,7 @@ async def test_it_can_be_added_to_a_server_that_runs_already(tmp_path: Path) -> 
 
 async def test_powerdns_survives_a_daemon_that_does_not_move_under_load() -> None:
     async with Connectors() as connectors:
-        conf = text("pdns-http.conf", connectors.port)
+        conf = text("pdns-http.conf", port=connectors.port)
         async with PowerDNS(settings(conf), conf=conf) as pdns:
             load = asyncio.create_task(put_load(pdns.port, pdns.directory, seconds=6, rate=2000))
             await until(lambda: _asked(pdns))

@@ -1,13 +1,17 @@
 """The real connectors on sockets of their own, and what PowerDNS is told to reach them."""
 
+import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from ipaddress import ip_network
+from pathlib import Path
 
 from dnslb_backend.pdns.http import HttpConnector
-from dnslb_backend.pdns.listeners import listen_tcp
+from dnslb_backend.pdns.listeners import listen_tcp, listen_unix
 from dnslb_backend.pdns.responder import Responder
 from dnslb_backend.pdns.settings import Endpoint
+from dnslb_backend.pdns.unix import UnixConnector
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)
 
@@ -46,8 +50,60 @@ def http(options: str) -> Serve:
     return serve
 
 
+@asynccontextmanager
+async def serve_unix(responder: Responder) -> AsyncIterator[str]:
+    """A unix connector; yields the path of its socket."""
+    with tempfile.TemporaryDirectory(prefix="dnslb-") as directory:
+        path = f"{directory}/pdns.sock"
+        connector = UnixConnector(responder)
+        await connector.start([listen_unix(path, 0o600)])
+        try:
+            yield path
+        finally:
+            for connection in await connector.stop(grace=0):
+                connection.sock.close()
+
+
+def unix(settings: Callable[[str], Settings]) -> Serve:
+    @asynccontextmanager
+    async def serve(responder: Responder) -> AsyncIterator[Settings]:
+        async with serve_unix(responder) as path:
+            yield settings(path)
+
+    return serve
+
+
+COPROCESS = f"{Path(sys.executable).parent}/dnslb-backend pipe --socket "
+
+
+def unix_settings(path: str) -> Settings:
+    return {"launch": "remote", "remote-connection-string": f"unix:path={path}"}
+
+
+def pipe_settings(path: str) -> Settings:
+    return {"launch": "remote", "remote-connection-string": f"pipe:command={COPROCESS}{path}"}
+
+
+def abi_settings(command: str, version: int) -> Settings:
+    """PowerDNS's pipe backend, which does not know which zones there are."""
+    return {
+        "launch": "pipe",
+        "pipe-command": command,
+        "pipe-abi-version": version,
+        "zone-cache-refresh-interval": 0,
+    }
+
+
 TRANSPORTS: dict[str, Serve] = {
     "rest": http(""),
     "post": http(",post=1"),
     "post_json": http(",post=1,post_json=1"),
+    "unix": unix(unix_settings),
+    "pipe": unix(pipe_settings),
+    "abi1": unix(lambda path: abi_settings(COPROCESS + path, 1)),
+    "abi2": unix(lambda path: abi_settings(COPROCESS + path, 2)),
+    "abi3": unix(lambda path: abi_settings(COPROCESS + path, 3)),
+    "abi4": unix(lambda path: abi_settings(COPROCESS + path, 4)),
+    "abi5": unix(lambda path: abi_settings(COPROCESS + path, 5)),
+    "abi5 without a coprocess": unix(lambda path: abi_settings(path, 5)),
 }

@@ -1,0 +1,203 @@
+"""Requests and answers on lines of their own: the unix and pipe connectors.
+
+A line is JSON, as PowerDNS's remote backend writes it, or the tabbed dialect of its pipe
+backend, which begins with a HELO. PowerDNS asks one thing at a time; that several lines come
+in one piece, or one in several, or that nobody reads the answers, is taken as it comes.
+"""
+
+import asyncio
+import re
+import socket
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+from dnslb_backend.errors import RequestError
+from dnslb_backend.pdns.abi import BANNER, FAIL, HELLO, AbiSession, hello_version
+from dnslb_backend.pdns.faults import FaultLog
+from dnslb_backend.pdns.requests import parse_request
+from dnslb_backend.pdns.responder import Responder
+
+LINE_LIMIT = 64 * 1024
+"""Bytes of one request; those of PowerDNS have some hundreds."""
+
+UNREAD_LIMIT = 256 * 1024
+"""Bytes of answers that may wait for a peer before no more of its requests are read."""
+
+_TEXT = rb'"[ !#-\[\]-~]*"'
+_LOOKUP = re.compile(
+    rb'\{"method": "lookup", "parameters": \{"local": %(text)b, "qname": "([ !#-\[\]-~]*)", '
+    rb'"qtype": "([A-Z0-9]+)", "real-remote": "([ !#-\[\]-~]*)", "remote": %(text)b, '
+    rb'"zone-id": -?[0-9]+\}\}' % {b"text": _TEXT}
+)
+"""A lookup exactly as PowerDNS writes it. Nothing in it can mean anything else in JSON: there is
+no escape, and no byte that is none. Whatever differs is read by a real parser."""
+
+
+FAREWELL = 5.0
+"""Seconds that a peer has to read its last answers."""
+
+JSON = "json"
+"""The dialect of the remote backend; that of the pipe backend is `abi1` to `abi5`."""
+
+
+def parse_lookup(line: bytes) -> tuple[str, str, Callable[[], str]] | None:
+    """Name, type and who asks, of a lookup just as PowerDNS writes it; None for all else."""
+    found = _LOOKUP.fullmatch(line)
+    if found is None:
+        return None
+    qname, qtype, remote = found.groups()
+    return qname.decode(), qtype.decode(), remote.decode
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A connection between two requests, and the dialect it speaks: all that it consists of."""
+
+    sock: socket.socket
+    dialect: str = JSON
+
+
+Leave = Callable[[Connection | None], None]
+"""Told once when a connection has come between two requests; None if it broke instead."""
+
+
+class LinePeer(asyncio.Protocol):
+    """One connection. `gone` is called when it is over, or no longer ours.
+
+    `dialect` is known of one that somebody else accepted. Raises RequestError for an unknown one.
+    """
+
+    def __init__(
+        self,
+        responder: Responder,
+        faults: FaultLog,
+        gone: Callable[["LinePeer"], None],
+        dialect: str = JSON,
+    ) -> None:
+        self._responder = responder
+        self._faults = faults
+        self._gone = gone
+        self._abi: AbiSession | None = None
+        if dialect != JSON:
+            self._abi = AbiSession(
+                responder, hello_version(dialect.replace("abi", "HELO\t").encode())
+            )
+        self._transport: asyncio.Transport | None = None
+        self._waiting = deque[bytes]()
+        self._partial = bytearray()
+        self._is_paused = False
+        self._leave: Leave | None = None
+
+    def leave(self, leave: Leave) -> None:
+        """Hand the connection to `leave` as soon as it is between two requests."""
+        self._leave = leave
+        if self._transport is None:
+            self._left(None)
+            return
+        # From now on, we hear of it when the last answer has been taken.
+        self._transport.set_write_buffer_limits(0)
+        self._leave_if_possible()
+
+    def cut_off(self) -> None:
+        """End it now, whatever it is at."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # -- asyncio ------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(UNREAD_LIMIT)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._partial and data.find(b"\n") == len(data) - 1 and not self._waiting:
+            self._waiting.append(data[:-1])
+        else:
+            self._cut(data)
+        self._work()
+
+    def pause_writing(self) -> None:
+        self._is_paused = True
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._is_paused = False
+        self._work()
+        if not self._is_paused and self._transport is not None:
+            self._transport.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._gone(self)
+        self._left(None)
+
+    # -- inside -------------------------------------------------------------------------
+
+    def _cut(self, data: bytes) -> None:
+        """Into lines; what comes after the last one waits for its end."""
+        known = len(self._partial)
+        self._partial += data
+        if self._partial.find(b"\n", known) >= 0:
+            *lines, self._partial = self._partial.split(b"\n")
+            self._waiting.extend(map(bytes, lines))
+        if len(self._partial) > LINE_LIMIT:
+            self._faults.refused("long line", f"a line is longer than {LINE_LIMIT} bytes")
+            self._hang_up()
+
+    def _work(self) -> None:
+        while self._waiting and not self._is_paused and self._transport is not None:
+            answer = self._answer(self._waiting.popleft())
+            if answer is None:
+                self._hang_up()
+            else:
+                self._transport.write(answer)
+        self._leave_if_possible()
+
+    def _answer(self, line: bytes) -> bytes | None:
+        """What is said to this line; None: nothing, the connection ends."""
+        try:
+            if self._abi is not None:
+                return self._abi.answer(line)
+            if (lookup := parse_lookup(line)) is not None:
+                answer = self._responder.lookup(*lookup)
+            elif line.startswith(HELLO):
+                self._abi = AbiSession(self._responder, hello_version(line))
+                return BANNER
+            else:
+                answer = self._responder.answer(*parse_request(line))
+        except RequestError as error:
+            self._faults.refused("line", str(error))
+        except Exception as error:  # noqa: BLE001 - the outermost frame of a request
+            self._faults.failed(error)
+        else:
+            return answer + b"\n"
+        return FAIL if self._abi is not None or line.startswith(HELLO) else None
+
+    def _hang_up(self) -> None:
+        """In the JSON dialect the only way to say that there is no answer."""
+        transport, self._transport = self._transport, None
+        self._waiting.clear()
+        if transport is not None:
+            transport.close()
+            if transport.get_write_buffer_size():
+                asyncio.get_running_loop().call_later(FAREWELL, transport.abort)
+
+    def _leave_if_possible(self) -> None:
+        transport = self._transport
+        if self._leave is None or transport is None:
+            return
+        if self._is_paused or self._waiting or self._partial:
+            return
+        transport.pause_reading()
+        sock = transport.get_extra_info("socket").dup()
+        self._transport = None
+        transport.abort()
+        self._left(Connection(sock, f"abi{self._abi.version}" if self._abi else JSON))
+
+    def _left(self, connection: Connection | None) -> None:
+        leave, self._leave = self._leave, None
+        if leave is not None:
+            leave(connection)

@@ -1,0 +1,96 @@
+"""The unix connector: `remote-connection-string=unix:path=/run/dnslb/pdns.sock`.
+
+PowerDNS's pipe backend (`pipe-command` may be the path of a socket) and our own coprocess come
+here as well.
+"""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Iterable
+
+from dnslb_backend.errors import RequestError
+from dnslb_backend.pdns.faults import FaultLog
+from dnslb_backend.pdns.lines import JSON, Connection, LinePeer
+from dnslb_backend.pdns.responder import Responder
+
+log = logging.getLogger(__name__)
+
+CONNECTION_LIMIT = 1024
+"""PowerDNS keeps one connection for every distributor thread."""
+
+
+class UnixConnector:
+    """Serves one responder on unix sockets; the permissions of the socket say who may ask."""
+
+    def __init__(self, responder: Responder) -> None:
+        self._responder = responder
+        self._listeners: list[asyncio.Server] = []
+        self._peers: set[LinePeer] = set()
+        self._faults = FaultLog(log, asyncio.get_running_loop().time)
+
+    async def start(self, listeners: Iterable[socket.socket]) -> None:
+        """Accept on `listeners`, which are bound, and closed by `stop`."""
+        loop = asyncio.get_running_loop()
+        self._listeners = [
+            await loop.create_unix_server(self._accept, sock=listener) for listener in listeners
+        ]
+
+    async def adopt(self, connections: Iterable[Connection]) -> None:
+        """Serve connections that another process accepted, where it left off."""
+        loop = asyncio.get_running_loop()
+        for connection in connections:
+            try:
+                peer = self._peer(connection.dialect)
+            except RequestError as error:
+                log.warning("a connection was handed to us that cannot be served: %s", error)
+                connection.sock.close()
+                continue
+            await loop.connect_accepted_socket(lambda peer=peer: peer, connection.sock)  # type: ignore[misc]
+
+    async def stop(self, grace: float) -> list[Connection]:
+        """Accept no more, and let go of every connection between two of its requests.
+
+        They are returned, and still open: close them, or hand them to a successor. What is
+        within a request after `grace` seconds is cut off.
+        """
+        for listener in self._listeners:
+            listener.close()
+        self._listeners = []
+        left: list[Connection | None] = []
+        expected = len(self._peers)
+        is_done = asyncio.Event()
+
+        def leave(connection: Connection | None) -> None:
+            left.append(connection)
+            if len(left) == expected:
+                is_done.set()
+
+        for peer in list(self._peers):
+            peer.leave(leave)
+        if expected:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(grace):
+                    await is_done.wait()
+        for peer in list(self._peers):
+            peer.cut_off()
+        return [connection for connection in left if connection is not None]
+
+    def _accept(self) -> asyncio.Protocol:
+        if len(self._peers) >= CONNECTION_LIMIT:
+            self._faults.refused("connection", f"there are {CONNECTION_LIMIT} connections already")
+            return _Refusal()
+        return self._peer()
+
+    def _peer(self, dialect: str = JSON) -> LinePeer:
+        peer = LinePeer(self._responder, self._faults, self._peers.discard, dialect)
+        self._peers.add(peer)
+        return peer
+
+
+class _Refusal(asyncio.Protocol):
+    """Hangs up at once."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
