@@ -1,16 +1,15 @@
-"""The daemon: the one place that wires core and edges together, and its life from start to end.
+"""The life of the daemon.
 
     load -> open listeners -> rounds -> ready -> ... reloads ... -> stop accepting -> drain -> end
 
 Every change of health passes through `_settle`: changed answers become a new snapshot, which
-is live from that moment; then the transitions are told.
+is live from that moment; then it is purged from PowerDNS's caches, kept, and told.
 """
 
 import asyncio
 import contextlib
 import logging
 import signal
-import socket
 import time
 from collections.abc import Mapping
 from random import getrandbits
@@ -26,36 +25,26 @@ from dnslb_backend.checkers.rounds import Rounds
 from dnslb_backend.checkers.tools import Tools
 from dnslb_backend.clock import now
 from dnslb_backend.config import Config, Sources, load
-from dnslb_backend.core.decision import Decision
 from dnslb_backend.core.healthmap import HealthMap
 from dnslb_backend.core.instants import Instant
-from dnslb_backend.core.layout import lay_out
-from dnslb_backend.core.records import RecordKey
-from dnslb_backend.core.snapshot import Snapshot, build_snapshot
-from dnslb_backend.core.transitions import Transition
-from dnslb_backend.errors import ConfigError, DnslbError, Problem
+from dnslb_backend.core.snapshot import Snapshot
+from dnslb_backend.daemon.answers import Answers
+from dnslb_backend.daemon.listeners import Listeners
+from dnslb_backend.daemon.told import tell
+from dnslb_backend.errors import ConfigError, DnslbError
 from dnslb_backend.notify import Notifier
 from dnslb_backend.pdns.askers import Askers
-from dnslb_backend.pdns.http import HttpConnector
-from dnslb_backend.pdns.listeners import listen_tcp
 from dnslb_backend.pdns.places import Places
+from dnslb_backend.pdns.purger import Purger
 from dnslb_backend.pdns.responder import Responder
-from dnslb_backend.pdns.rows import render_rows
 
 log = logging.getLogger(__name__)
-
-DRAIN_TIMEOUT = 3.0
-"""Seconds that PowerDNS's connections have to take their last answers at the stop."""
 
 PLACES_INTERVAL = 5.0
 """Seconds between two looks at the file of the location database."""
 
 START_EXTENSION = 30.0
 """Seconds of start-up that systemd is asked for while first rounds make progress."""
-
-
-class StartError(DnslbError):
-    """A listener could not be opened; nothing was started."""
 
 
 def serve(sources: Sources, loglevel: str | None = None) -> int:
@@ -94,9 +83,7 @@ class Daemon:
         self._loglevel = loglevel
         self._map = HealthMap()
         self._map.adopt(config.plan, now())
-        self._snapshot, _ = build_snapshot(
-            lay_out(config.plan), self._decision, render_rows, now().wall
-        )
+        self._answers = Answers(self._map, config.plan, Purger(config.pdns), now().wall, {})
         self._rounds = Rounds(
             self._map,
             resolver,
@@ -110,15 +97,15 @@ class Daemon:
         self._askers = Askers(time.monotonic, lambda: getrandbits(64))
         self._locate_with(config.places)
         self._responder = Responder(self.snapshot, askers=self._askers)
-        self._http: HttpConnector | None = None
         self._started = time.time()
-        self._admin = AdminServer(config.admin, config.access, self)
+        self._listeners = Listeners(self._responder, AdminServer(config.admin, config.access, self))
         self._notifier = Notifier.from_environment()
         self._is_settling = False
         self._ready = asyncio.Event()
         self._stop = asyncio.Event()
         self._reload_asked = asyncio.Event()
         self._reloading = asyncio.Lock()
+        self._purging: asyncio.Task[None]
 
     # -- what operators see and steer ----------------------------------------------------
 
@@ -140,10 +127,10 @@ class Daemon:
 
     @property
     def details(self) -> Mapping[str, Detail]:
-        return {"brake": self._brake_detail}
+        return {"brake": self._brake_detail, "purge": self._answers.purger.detail}
 
     def snapshot(self) -> Snapshot:
-        return self._snapshot
+        return self._answers.snapshot
 
     def now(self) -> Instant:
         return now()
@@ -173,7 +160,8 @@ class Daemon:
     async def run(self) -> None:
         """Serve until a signal says stop; returns when everything has ended."""
         self._warn(self._config)
-        await self._open_listeners()
+        await self._listeners.open(self._config)
+        self._purging = asyncio.create_task(self._answers.purger.run(), name="purges")
         try:
             async with asyncio.TaskGroup() as group:
                 self._listen_to_signals()
@@ -186,41 +174,13 @@ class Daemon:
                 await self._stop.wait()
                 self._notifier.stopping()
                 log.info("stopping")
-                await self._close_listeners()
+                await self._listeners.close()
                 for task in work:
                     task.cancel()
         finally:
-            await self._close_listeners()
+            await self._listeners.close()
+            self._purging.cancel()
         log.info("stopped")
-
-    async def _open_listeners(self) -> None:
-        """Open all of them, or none. Raises StartError, which names the one that failed."""
-        for listen, start in (
-            (f"admin.listen = {self._config.admin.listen}", self._admin.start),
-            (f"server.http = {self._config.server.http}", self._start_http),
-        ):
-            try:
-                await start()
-            except OSError as error:
-                await self._close_listeners()
-                why = error.strerror or error
-                raise StartError(f"cannot listen at {listen}: {why}") from error
-
-    async def _start_http(self) -> None:
-        if self._config.server.endpoint is not None:
-            await self._serve_http(listen_tcp(self._config.server.endpoint), self._config)
-
-    async def _serve_http(self, listener: socket.socket, config: Config) -> None:
-        host, port = listener.getsockname()[:2]
-        self._http = HttpConnector(self._responder, config.server.networks)
-        await self._http.start([listener])
-        log.info("serving PowerDNS", extra=logs.fields(address=host, port=port))
-
-    async def _close_listeners(self) -> None:
-        if self._http is not None:
-            http, self._http = self._http, None
-            await http.stop(DRAIN_TIMEOUT)
-        await self._admin.stop()
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -267,70 +227,39 @@ class Daemon:
         self._is_settling = False
         changes = self._map.take_changes()
         if changes.answers:
-            names = {key.name for key in changes.answers}
-            self._snapshot, _ = self._snapshot.with_answers(names, self._decision, now().wall)
+            self._answers.renew(changes.answers, now().wall)
             if not self._ready.is_set() and not self._map.pending():
                 self._ready.set()
         for transition in changes.transitions:
-            _tell(transition)
-
-    def _decision(self, key: RecordKey) -> Decision:
-        return self._map.records[key].decision
+            tell(transition)
 
     async def _reload(self) -> ReloadReport:
         config = await asyncio.to_thread(load, self._sources)
-        layout = lay_out(config.plan)
-        listener = await self._open_anew(config)
+        retired = await self._listeners.move(config, str(self._sources.main))
         removed = len(self._map.records.keys() - config.plan.records.keys())
         changed = self._map.adopt(config.plan, now())
-        self._snapshot, _ = build_snapshot(
-            layout, self._decision, render_rows, now().wall, self._snapshot
-        )
+        self._answers.adopt(config.plan, self._purge_by(config), now().wall)
         self._rounds.adopt(config.checks, changed, config.settings.max_record_checks)
         self._set_brake(config)
         self._locate_with(config.places)
-        moved = await self._move_http(listener, config)
         self._config = config
         logs.configure(self._loglevel or config.settings.loglevel)
         self._warn(config)
         self._changed()
-        if moved is not None:
-            await moved.stop(DRAIN_TIMEOUT)
+        for retire in retired:
+            await retire()
         return ReloadReport(
             len(config.plan.records), len(changed), removed, tuple(map(str, config.warnings))
         )
 
-    async def _open_anew(self, config: Config) -> socket.socket | None:
-        """Have operators served by `config`, and open the listener that PowerDNS needs anew.
-
-        None where that stays as it is. Raises ConfigError, and then nothing has changed.
-        """
-        listener, key = None, "server.http"
-        endpoint = config.server.endpoint
-        try:
-            if endpoint is not None and endpoint != self._config.server.endpoint:
-                listener = listen_tcp(endpoint)
-            key = "admin.listen"
-            await self._admin.reconfigure(config.admin, config.access)
-        except OSError as error:
-            if listener is not None:
-                listener.close()
-            why = f"cannot listen there: {error.strerror or error}"
-            raise ConfigError([Problem(str(self._sources.main), key, why)]) from error
-        return listener
-
-    async def _move_http(
-        self, listener: socket.socket | None, config: Config
-    ) -> HttpConnector | None:
-        """Serve PowerDNS by `config`; return the connector that is not needed any more."""
-        if config.server.endpoint == self._config.server.endpoint:
-            if self._http is not None:
-                self._http.allow(config.server.networks)
-            return None
-        before, self._http = self._http, None
-        if listener is not None:
-            await self._serve_http(listener, config)
-        return before
+    def _purge_by(self, config: Config) -> Purger:
+        """The purger for a configuration: the one at work, unless [pdns] has changed."""
+        if config.pdns == self._config.pdns:
+            return self._answers.purger
+        purger = Purger(config.pdns)
+        self._purging.cancel()
+        self._purging = asyncio.create_task(purger.run(), name="purges")
+        return purger
 
     def _locate_with(self, places: Places | None) -> None:
         self._askers.locate_with(places.locate if places else None)
@@ -360,24 +289,3 @@ class Daemon:
     def _warn(self, config: Config) -> None:
         for warning in config.warnings:
             log.warning("%s", warning)
-
-
-def _tell(moved: Transition) -> None:
-    """One log line a transition: what changed, and why."""
-    parts = []
-    if moved.from_health != moved.to_health:
-        parts.append(f"{moved.from_health} -> {moved.to_health}")
-    if moved.from_served != moved.to_served:
-        parts.append("now served" if moved.to_served else "no longer served")
-    if moved.from_priority != moved.to_priority and not parts:
-        parts.append(f"priority {moved.from_priority} -> {moved.to_priority}")
-    log.info(
-        "%s %s: %s%s",
-        moved.key,
-        moved.content,
-        ", ".join(parts),
-        f" ({moved.reason})" if moved.reason else "",
-        extra=logs.fields(
-            zone=moved.key.zone, name=moved.key.name, type=moved.key.type, address=moved.address
-        ),
-    )

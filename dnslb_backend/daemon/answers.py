@@ -1,0 +1,55 @@
+"""What PowerDNS is told: the snapshot, renewed with every change, and its caches purged."""
+
+from collections.abc import Iterable, Mapping
+
+from dnslb_backend.core.decision import Decision
+from dnslb_backend.core.dependents import find_dependents, stale_after_reload
+from dnslb_backend.core.healthmap import HealthMap
+from dnslb_backend.core.layout import lay_out
+from dnslb_backend.core.plan import Plan
+from dnslb_backend.core.records import RecordKey
+from dnslb_backend.core.snapshot import Snapshot, build_snapshot
+from dnslb_backend.pdns.purger import Purger
+from dnslb_backend.pdns.rows import render_rows
+
+
+class Answers:
+    """Keeps the snapshot of a health map. A new one is live before anything is purged."""
+
+    def __init__(
+        self,
+        health: HealthMap,
+        plan: Plan,
+        purger: Purger,
+        wall: float,
+        serials: Mapping[str, int],
+    ) -> None:
+        self._health = health
+        self.purger = purger
+        layout = lay_out(plan)
+        self._dependents = find_dependents(plan, layout)
+        self.snapshot: Snapshot
+        self.snapshot, _ = build_snapshot(
+            layout, self._decision, render_rows, wall, serials=serials
+        )
+
+    def renew(self, keys: Iterable[RecordKey], wall: float) -> None:
+        """These records were decided anew."""
+        names = {key.name for key in keys}
+        self.snapshot, changed = self.snapshot.with_answers(names, self._decision, wall)
+        if changed:
+            self.purger.purge(self._dependents.stale(changed))
+
+    def adopt(self, plan: Plan, purger: Purger, wall: float) -> None:
+        """The health map has adopted a new plan."""
+        layout = lay_out(plan)
+        dependents = find_dependents(plan, layout)
+        before = self.snapshot
+        self.snapshot, changed = build_snapshot(layout, self._decision, render_rows, wall, before)
+        self.purger = purger
+        known = (self._dependents, dependents)
+        self._dependents = dependents
+        purger.purge(stale_after_reload(before.layout, layout, changed, known))
+
+    def _decision(self, key: RecordKey) -> Decision:
+        return self._health.records[key].decision
