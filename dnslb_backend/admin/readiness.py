@@ -1,11 +1,15 @@
 """Whether this node can answer for all of its balanced records, and what else is worth a look."""
 
+import logging
 from itertools import islice
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic_core import to_jsonable_python
 
-from dnslb_backend.admin.control import Control
+from dnslb_backend.admin.control import Control, Detail
 from dnslb_backend.core.healthmap import HealthMap
+
+log = logging.getLogger(__name__)
 
 MANY = 100
 """Names shown in one list; its count goes on."""
@@ -42,7 +46,7 @@ def readiness(control: Control, *, with_detail: bool) -> ReadyReport:
     pending = control.map.pending()
     if not with_detail:
         return ReadyReport(ready=not pending)
-    told = {name: detail() for name, detail in control.details.items()}
+    told = {name: _told(name, detail) for name, detail in control.details.items()}
     return ReadyReport.model_validate(
         {
             "ready": not pending,
@@ -52,6 +56,16 @@ def readiness(control: Control, *, with_detail: bool) -> ReadyReport:
             "details": {name: said for name, said in told.items() if said is not None},
         }
     )
+
+
+def _told(name: str, detail: Detail) -> JsonValue:
+    """What a part has to say. A bug in saying it must not make the whole node look unready."""
+    try:
+        said: JsonValue = to_jsonable_python(detail())
+    except Exception:
+        log.exception("a bug in the detail of %s", name)
+        return "not known, see the log"
+    return said
 
 
 def stale_members(health: HealthMap) -> list[str]:

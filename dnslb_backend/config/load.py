@@ -1,5 +1,6 @@
 """From files to the one value that the daemon runs on."""
 
+import hashlib
 import os
 import socket
 from collections.abc import Iterator, Mapping
@@ -67,6 +68,7 @@ class Config:
     places: Places | None
     mysql: MysqlSettings | None
     warnings: tuple[Problem, ...]
+    fingerprint: str
 
 
 def load(sources: Sources) -> Config:
@@ -98,6 +100,8 @@ class _Loader:
         state = self._section("state", StateSettings)
         brake = self._section("brake", BrakeSettings)
         mysql = self._section("mysql", MysqlSettings) if "mysql" in self.raw else None
+        for warning in mysql.warnings if mysql else ():
+            self.diagnosis.warn(self.file, ("mysql",), warning)
         views = self._views()
         places = self._places()
         written = self._zone_settings(settings)
@@ -119,6 +123,7 @@ class _Loader:
             places=places,
             mysql=mysql,
             warnings=tuple(self.diagnosis.warnings),
+            fingerprint=_fingerprint(self.raw, tables),
         )
 
     def _refuse_unknown_sections(self) -> None:
@@ -270,3 +275,9 @@ class _Loader:
             if zone is not None:
                 zones[name] = zone
         return zones
+
+
+def _fingerprint(raw: Mapping[str, Any], tables: RecordTables) -> str:
+    """A short text that changes when anything that is configured does."""
+    written = repr((sorted(raw.items(), key=lambda item: item[0]), list(tables.records.values())))
+    return hashlib.blake2b(written.encode(), digest_size=8).hexdigest()

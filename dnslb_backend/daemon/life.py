@@ -11,8 +11,9 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from random import getrandbits
+from typing import Any
 
 import uvloop
 
@@ -27,6 +28,8 @@ from dnslb_backend.clock import now
 from dnslb_backend.config import Config, Sources, load
 from dnslb_backend.core.healthmap import HealthMap
 from dnslb_backend.core.instants import Instant
+from dnslb_backend.core.memory import recall
+from dnslb_backend.core.overrides import Override
 from dnslb_backend.core.snapshot import Snapshot
 from dnslb_backend.daemon.answers import Answers
 from dnslb_backend.daemon.listeners import Listeners
@@ -37,8 +40,15 @@ from dnslb_backend.pdns.askers import Askers
 from dnslb_backend.pdns.places import Places
 from dnslb_backend.pdns.purger import Purger
 from dnslb_backend.pdns.responder import Responder
+from dnslb_backend.store.keeper import Keeper
 
 log = logging.getLogger(__name__)
+
+FLUSH_TIMEOUT = 2.0
+"""Seconds that the stores have to write what is not yet written at the stop."""
+
+RESTART_PAUSE = 1.0
+"""Seconds before a part that died of a bug is started again."""
 
 PLACES_INTERVAL = 5.0
 """Seconds between two looks at the file of the location database."""
@@ -83,7 +93,18 @@ class Daemon:
         self._loglevel = loglevel
         self._map = HealthMap()
         self._map.adopt(config.plan, now())
-        self._answers = Answers(self._map, config.plan, Purger(config.pdns), now().wall, {})
+        self._keeper = Keeper(
+            config.state,
+            config.mysql,
+            self._map,
+            node=config.node,
+            version=__version__,
+            now=now,
+            obey=self._obey,
+            delete_unknowns=config.settings.delete_unknowns,
+            config_hash=config.fingerprint,
+        )
+        self._answers: Answers
         self._rounds = Rounds(
             self._map,
             resolver,
@@ -127,7 +148,11 @@ class Daemon:
 
     @property
     def details(self) -> Mapping[str, Detail]:
-        return {"brake": self._brake_detail, "purge": self._answers.purger.detail}
+        return {
+            "brake": self._brake_detail,
+            "purge": self._answers.purger.detail,
+            "mirror": self._keeper.detail,
+        }
 
     def snapshot(self) -> Snapshot:
         return self._answers.snapshot
@@ -160,27 +185,48 @@ class Daemon:
     async def run(self) -> None:
         """Serve until a signal says stop; returns when everything has ended."""
         self._warn(self._config)
+        await self._restore()
         await self._listeners.open(self._config)
         self._purging = asyncio.create_task(self._answers.purger.run(), name="purges")
+        parts = [
+            asyncio.create_task(_kept_alive(name, part), name=name)
+            for name, part in (
+                ("rounds", self._rounds.run),
+                ("keeper", self._keeper.run),
+                ("announce", self._announce),
+                ("reloads", self._obey_reloads),
+                ("places", self._follow_places),
+            )
+        ]
         try:
-            async with asyncio.TaskGroup() as group:
-                self._listen_to_signals()
-                work = [
-                    group.create_task(self._rounds.run(), name="rounds"),
-                    group.create_task(self._announce(), name="announce"),
-                    group.create_task(self._obey_reloads(), name="reloads"),
-                    group.create_task(self._follow_places(), name="places"),
-                ]
-                await self._stop.wait()
-                self._notifier.stopping()
-                log.info("stopping")
-                await self._listeners.close()
-                for task in work:
-                    task.cancel()
+            self._listen_to_signals()
+            await self._stop.wait()
+            self._notifier.stopping()
+            log.info("stopping")
+            await self._listeners.close()
+            if not await self._keeper.flush(FLUSH_TIMEOUT):
+                log.warning("not all that changed could be kept within %g s", FLUSH_TIMEOUT)
         finally:
             await self._listeners.close()
-            self._purging.cancel()
+            for task in (*parts, self._purging):
+                task.cancel()
+            await asyncio.gather(*parts, self._purging, return_exceptions=True)
+            await self._keeper.close()
         log.info("stopped")
+
+    async def _restore(self) -> None:
+        """Take up what an earlier run knew, and make the first answers of it."""
+        await self._keeper.open()
+        found = await self._keeper.recall()
+        recall(self._map, found.memory, now(), self._config.state.max_age)
+        self._answers = Answers(
+            self._map,
+            self._config.plan,
+            Purger(self._config.pdns),
+            now().wall,
+            found.memory.serials,
+        )
+        self._changed()
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -230,8 +276,15 @@ class Daemon:
             self._answers.renew(changes.answers, now().wall)
             if not self._ready.is_set() and not self._map.pending():
                 self._ready.set()
+        if changes.touched or changes.answers:
+            self._keeper.offer(changes, self._answers.snapshot)
         for transition in changes.transitions:
             tell(transition)
+
+    def _obey(self, orders: tuple[Override, ...]) -> None:
+        """The orders that hold have changed."""
+        self._map.set_overrides(orders, now())
+        self._changed()
 
     async def _reload(self) -> ReloadReport:
         config = await asyncio.to_thread(load, self._sources)
@@ -242,6 +295,11 @@ class Daemon:
         self._rounds.adopt(config.checks, changed, config.settings.max_record_checks)
         self._set_brake(config)
         self._locate_with(config.places)
+        self._keeper.reconfigure(
+            config.mysql,
+            delete_unknowns=config.settings.delete_unknowns,
+            config_hash=config.fingerprint,
+        )
         self._config = config
         logs.configure(self._loglevel or config.settings.loglevel)
         self._warn(config)
@@ -289,3 +347,14 @@ class Daemon:
     def _warn(self, config: Config) -> None:
         for warning in config.warnings:
             log.warning("%s", warning)
+
+
+async def _kept_alive(name: str, part: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a part of the daemon; a bug in it is told, and it begins again."""
+    while True:
+        try:
+            await part()
+            return
+        except Exception:
+            log.exception("a bug in %s; it begins again in %g s", name, RESTART_PAUSE)
+        await asyncio.sleep(RESTART_PAUSE)
