@@ -56,7 +56,7 @@ def literal(value: Value) -> str:
         return "NULL"
     if isinstance(value, str):
         return f"'{value.translate(_ESCAPES)}'"
-    return repr(value)
+    return int.__repr__(value) if isinstance(value, int) else float.__repr__(value)
 
 
 class MariaConnection:

@@ -79,7 +79,8 @@ def whole(text: str) -> str:
 
 
 def integer(number: int | None) -> int | None:
-    return None if number is None else max(-_INT64, min(_INT64, number))
+    """A plain one (no Enum) that fits into 64 bits."""
+    return None if number is None else int(max(-_INT64, min(_INT64, number)))
 
 
 def milliseconds(seconds: float) -> float:

@@ -1,0 +1,54 @@
+"""Transitions on their way to a store: in order, each once, and never more than a bound."""
+
+from collections import deque
+from collections.abc import Iterable
+from itertools import islice
+from typing import NamedTuple
+
+from dnslb_backend.core.transitions import Transition
+
+BOUND = 100_000
+"""So many transitions outlive an outage of a store, in about 40 MB; the oldest go first."""
+
+
+class Waiting(NamedTuple):
+    """`number` counts up over the life of the daemon; `since` is monotonic."""
+
+    number: int
+    since: float
+    transition: Transition
+
+
+class Backlog:
+    """A queue that forgets its oldest entries when it is full, and counts them."""
+
+    def __init__(self, bound: int = BOUND) -> None:
+        self._bound = bound
+        self._waiting: deque[Waiting] = deque()
+        self._last = 0
+        self.dropped = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def oldest(self) -> float | None:
+        """Since when the first one waits."""
+        return self._waiting[0].since if self._waiting else None
+
+    def put(self, transitions: Iterable[Transition], now: float) -> None:
+        for transition in transitions:
+            self._last += 1
+            self._waiting.append(Waiting(self._last, now, transition))
+        while len(self._waiting) > self._bound:
+            self._waiting.popleft()
+            self.dropped += 1
+
+    def first(self, count: int) -> list[Waiting]:
+        """The oldest ones; they stay until they are `done`."""
+        return list(islice(self._waiting, count))
+
+    def done(self, number: int) -> None:
+        """All up to this number have been stored."""
+        while self._waiting and self._waiting[0].number <= number:
+            self._waiting.popleft()

@@ -1,0 +1,50 @@
+"""What happened: transitions as they were stored, newest first."""
+
+from dnslb_backend.core.events import MAX_LIMIT, Event, HistoryQuery
+from dnslb_backend.core.health import Health
+from dnslb_backend.core.records import RecordKey
+from dnslb_backend.core.transitions import Transition
+from dnslb_backend.store.rows import moment, parse_moment
+from dnslb_backend.store.store import Select, Store, Where
+from dnslb_backend.store.tables import TRANSITION, Row
+
+
+async def read_history(store: Store, query: HistoryQuery) -> list[Event]:
+    """Newest first. Raises StoreError."""
+    where: list[Where] = []
+    if query.name is not None:
+        where.append(Where("name", "=", query.name))
+    if query.since is not None:
+        where.append(Where("at", ">=", moment(query.since)))
+    if query.until is not None:
+        where.append(Where("at", "<", moment(query.until)))
+    if query.node is not None:
+        where.append(Where("node", "=", query.node))
+    if query.before is not None:
+        where.append(Where("id", "<", query.before))
+    limit = max(1, min(query.limit, MAX_LIMIT))
+    columns = ("id", *TRANSITION.columns)
+    select = Select(TRANSITION, columns, tuple(where), "id", is_descending=True, limit=limit)
+    return [_event(row) for row in await store.read(select)]
+
+
+def _event(row: Row) -> Event:
+    value = dict(zip(("id", *TRANSITION.columns), row, strict=True))
+    moved = Transition(
+        at=parse_moment(value["at"]) or 0.0,
+        key=RecordKey(str(value["zone"]), str(value["name"]), str(value["type"])),
+        content=str(value["content"]),
+        address=str(value["address"]),
+        from_health=Health(str(value["from_health"])),
+        to_health=Health(str(value["to_health"])),
+        from_served=bool(value["from_served"]),
+        to_served=bool(value["to_served"]),
+        from_priority=_number(value["from_priority"]),
+        to_priority=_number(value["to_priority"]),
+        reason=str(value["reason"]),
+    )
+    return Event(int(value["id"] or 0), str(value["node"]), moved)
+
+
+def _number(value: str | int | float | None) -> int | None:
+    return None if value is None else int(value)

@@ -1,0 +1,75 @@
+"""What a store may forget: old history, and the rows of nodes that have long been silent.
+
+Rows go in small batches, each a transaction of its own, so that nobody waits for long.
+"""
+
+import asyncio
+import logging
+
+from dnslb_backend.store.store import Delete, Select, Store, Where
+from dnslb_backend.store.tables import NODE, NODE_TABLES, TRANSITION, Row, Table
+
+log = logging.getLogger(__name__)
+
+SILENCE = 7 * 86400.0
+"""A node that has given no sign of life for so many seconds is gone."""
+
+BATCH = 500
+PAUSE = 0.05
+"""Seconds between two batches."""
+
+MAX_BATCHES = 2000
+"""More are left for the next time."""
+
+
+class Housekeeper:
+    """Tidies one store up. `max_age` is in seconds, of transitions; `max_rows` is how many stay."""
+
+    def __init__(self, store: Store, node: str, max_age: float, max_rows: int) -> None:
+        self._store = store
+        self._node = node
+        self._max_age = max_age
+        self._max_rows = max_rows
+        self._silent: dict[str, str] = {}
+
+    async def tidy(self) -> None:
+        """Delete what is too old, too much, or of nobody any more. Raises StoreError."""
+        await self._forget(Where("at", "older", self._max_age))
+        last = Select(TRANSITION, ("id",), (), "id", True, limit=1, offset=self._max_rows)
+        for (boundary,) in await self._store.read(last):
+            await self._forget(Where("id", "<=", boundary))
+        await self._bury()
+
+    async def _forget(self, where: Where) -> None:
+        query = Select(TRANSITION, ("event",), (where,), "id", limit=BATCH)
+        if count := await self._delete(TRANSITION, query):
+            log.info("%s: %d transitions are past their time", self._store.name, count)
+
+    async def _bury(self) -> None:
+        """Two looks at the same old heartbeat, so that one wrong clock does not suffice."""
+        where = (Where("heartbeat", "older", SILENCE), Where("node", "<>", self._node))
+        rows = await self._store.read(Select(NODE, ("node", "heartbeat"), where))
+        silent = {str(node): str(heartbeat) for node, heartbeat in rows}
+        for node, heartbeat in silent.items():
+            if self._silent.get(node) == heartbeat:
+                await self._remove(node)
+        self._silent = silent
+
+    async def _remove(self, node: str) -> None:
+        log.warning("%s: node %s has been silent for 7 days: forgotten", self._store.name, node)
+        mine = (Where("node", "=", node),)
+        for table in NODE_TABLES:
+            await self._delete(table, Select(table, table.key, mine, limit=BATCH))
+        await self._delete(NODE, Select(NODE, NODE.key, mine, limit=BATCH))
+
+    async def _delete(self, table: Table, query: Select) -> int:
+        count = 0
+        for _ in range(MAX_BATCHES):
+            keys: list[Row] = await self._store.read(query)
+            if keys:
+                await self._store.write([Delete(table, keys)])
+                count += len(keys)
+            if len(keys) < BATCH:
+                break
+            await asyncio.sleep(PAUSE)
+        return count

@@ -1,0 +1,359 @@
+"""Everything the daemon keeps: one object in front of the local file and the database.
+
+    open -> recall -> offer, offer, .. (run meanwhile) -> flush -> close
+
+The local file is always written. With [mysql] the database is as well, over two connections:
+one for the mirror, and one for orders, history and tidying, so that neither waits for the other.
+"""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from dnslb_backend.core.events import Event, HistoryQuery
+from dnslb_backend.core.healthmap import Changes, HealthMap
+from dnslb_backend.core.instants import Instant
+from dnslb_backend.core.memory import NOTHING, Memory
+from dnslb_backend.core.orders import Order
+from dnslb_backend.core.overrides import Override, next_expiry
+from dnslb_backend.core.snapshot import Snapshot
+from dnslb_backend.errors import StoreError
+from dnslb_backend.store.backlog import Backlog
+from dnslb_backend.store.branch import Branch, Clocks, Habits
+from dnslb_backend.store.history import read_history
+from dnslb_backend.store.mariadb_store import MariaStore
+from dnslb_backend.store.meter import Meter
+from dnslb_backend.store.mirror import MirrorFigures
+from dnslb_backend.store.orders import give, take_back
+from dnslb_backend.store.overrides import OverrideBook
+from dnslb_backend.store.pulse import Identity
+from dnslb_backend.store.restore import load_memory
+from dnslb_backend.store.settings import DAY, MysqlSettings, StateSettings
+from dnslb_backend.store.source import Source, unit_of
+from dnslb_backend.store.sqlite import SqliteStore
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+RECALL_LIMIT = 0.9
+"""Seconds that restoring may take before the daemon starts with nothing."""
+
+HISTORY_LIMIT = 2.0
+"""Seconds after which the local file is asked instead of the database."""
+
+GIVE_LIMIT = 1.0
+"""Seconds that an operator waits for an order to be on the disk."""
+
+REFRESH = 5.0
+LOCAL_REFRESH = 15.0
+"""Seconds after which unchanged rows are written again, where the file is but a second copy."""
+
+LOCAL_GAP, REMOTE_GAP = 0.02, 0.2
+"""Seconds between transactions: a file takes them as they come, a database has other work."""
+
+HISTORY_MAX_AGE = 30 * DAY
+HISTORY_MAX_ROWS = 1_000_000
+COPY_MAX_ROWS = 100_000
+"""What the local file keeps of history, without a database and with one."""
+
+CLOCK_CHECK = 5.0
+"""After so many seconds at most, the wall clock is asked again whether an order has expired."""
+
+METER_INTERVAL = 2.0
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Recollection:
+    """What was restored, and from where: "local", "mariadb", or "nothing"."""
+
+    memory: Memory
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeeperFigures:
+    """How all that is kept is doing. `is_volatile`: the local file cannot be used for now."""
+
+    restored: str
+    is_volatile: bool
+    mirrors: tuple[MirrorFigures, ...]
+
+
+class Keeper:
+    """The stores of one daemon. `obey` is called, on the event loop, with all orders that hold on
+    this node whenever those change: given, taken back, come in from other nodes, or expired.
+    """
+
+    def __init__(
+        self,
+        state: StateSettings,
+        mysql: MysqlSettings | None,
+        health: HealthMap,
+        *,
+        node: str,
+        version: str,
+        now: Callable[[], Instant],
+        obey: Callable[[tuple[Override, ...]], None],
+        delete_unknowns: bool = True,
+        config_hash: str = "",
+    ) -> None:
+        self._mysql = mysql
+        self._health = health
+        self._clocks = Clocks(now, uptime)
+        self._obey = obey
+        self._delete_unknowns = delete_unknowns
+        self._source = Source(health)
+        self._book = OverrideBook(node)
+        self._obeyed: tuple[Override, ...] = ()
+        instance = secrets.token_hex(8)
+        self._identity = Identity(node, instance, version, now().wall, "", config_hash)
+        self._file = SqliteStore(state.path)
+        self._meter = Meter()
+        self._orders_moved = asyncio.Event()
+        self._database_moved = asyncio.Event()
+        self._local = self._branch(self._file, self._file, self._local_habits())
+        self._remote = self._remote_branch()
+
+    # -- before the first answer -----------------------------------------------------------
+
+    async def open(self) -> None:
+        """Make ready. A store that cannot be used is told of, and tried again by `run`."""
+        with contextlib.suppress(OSError):
+            self._identity.boot = (await asyncio.to_thread(BOOT_ID.read_text)).strip()
+        await self._within(RECALL_LIMIT, self._file.open(), "the local file")
+
+    async def recall(self) -> Recollection:
+        """What an earlier run knew, local file first, in less than a second.
+
+        The database is asked for its rows where the file has none of this node, and for orders
+        in any case.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + RECALL_LIMIT
+        source = "local"
+        memory = await self._within(RECALL_LIMIT, self._load(self._local), "the local file")
+        if self._remote is not None:
+            asked = self._load(self._remote, with_rows=memory is None)
+            found = await self._within(deadline - loop.time(), asked, "the database")
+            if memory is None and found is not None:
+                memory, source = found, "mariadb"
+        if memory is None:
+            memory, source = NOTHING, "nothing"
+        self._identity.restored = source
+        log.info("restored the state of %d records from: %s", len(memory.records), source)
+        self._obeyed = self._book.live(self._clocks.now().wall)
+        return Recollection(replace(memory, overrides=self._obeyed), source)
+
+    # -- at work -----------------------------------------------------------------------------
+
+    def offer(self, changes: Changes, snapshot: Snapshot) -> None:
+        """Note what happened; costs a moment for each record that was touched."""
+        changed, is_new = self._source.follow(snapshot)
+        moved = {transition.key for transition in changes.transitions}
+        changed |= self._source.changed(changes.touched | changes.answers | moved)
+        touched = [unit_of(key) for key in changes.touched]
+        for branch in self._branches:
+            if is_new:
+                branch.mirror.adopt()
+            branch.mirror.offer(changed, touched, changes.transitions)
+
+    async def run(self) -> None:
+        """Write, exchange orders and tidy up until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._local.run())
+            group.create_task(self._run_remote())
+            group.create_task(self._watch_orders())
+            group.create_task(self._measure())
+
+    async def flush(self, limit: float) -> bool:
+        """Write all that is not yet written, in `limit` seconds; whether that was enough.
+
+        `run` has to go on meanwhile.
+        """
+        done = await asyncio.gather(*(branch.mirror.flush(limit) for branch in self._branches))
+        return all(done)
+
+    async def close(self) -> None:
+        for branch in self._branches:
+            await branch.close()
+
+    def reconfigure(
+        self, mysql: MysqlSettings | None, *, delete_unknowns: bool, config_hash: str
+    ) -> None:
+        """Follow a reload. Node and path of the local file stay what they were at the start."""
+        self._identity.config_hash = config_hash
+        self._delete_unknowns = delete_unknowns
+        for branch in self._branches:
+            branch.sweeper.delete_unknowns = delete_unknowns
+        if mysql != self._mysql:
+            self._mysql = mysql
+            self._database_moved.set()
+
+    @property
+    def figures(self) -> KeeperFigures:
+        mirrors = tuple(branch.mirror.figures for branch in self._branches)
+        return KeeperFigures(self._identity.restored, self._file.is_in_memory, mirrors)
+
+    def detail(self) -> object:
+        """The figures as JSON values, for the detail of /readyz."""
+        return asdict(self.figures)
+
+    # -- orders and history --------------------------------------------------------------------
+
+    def overrides(self) -> list[Override]:
+        """What holds now on any node, oldest first."""
+        return self._book.everywhere(self._clocks.now().wall)
+
+    async def order(self, order: Order) -> Override:
+        """Give an order: it holds at once, here and soon on every node it is for.
+
+        Raises RefusedError, in words for the operator.
+        """
+        given = give(self._book, self._health, order, self._identity.node, self._clocks.now())
+        await self._spread()
+        return given
+
+    async def clear(
+        self, target: str, *, name: str | None = None, author: str = "", force: bool = False
+    ) -> list[Override]:
+        """Take back what was ordered for a target, an id or a glob over targets; those orders.
+
+        Raises RefusedError, in words for the operator.
+        """
+        at = self._clocks.now()
+        taken = take_back(
+            self._book, self._health, target, at, name=name, author=author, force=force
+        )
+        await self._spread()
+        return taken
+
+    async def history(self, query: HistoryQuery) -> tuple[list[Event], str]:
+        """Transitions, newest first, and the store they came from.
+
+        The database knows those of all nodes; the local file answers where it cannot be asked.
+        Raises StoreError where that fails as well.
+        """
+        if self._remote is not None and self._remote.mirror.figures.is_connected:
+            asked = read_history(self._remote.desk, query)
+            found = await self._within(HISTORY_LIMIT, asked, "the history in the database")
+            if found is not None:
+                return found, self._remote.desk.name
+        return await read_history(self._file, query), self._file.name
+
+    # -- inside --------------------------------------------------------------------------------
+
+    @property
+    def _branches(self) -> list[Branch]:
+        return [self._local] if self._remote is None else [self._local, self._remote]
+
+    def _local_habits(self) -> Habits:
+        if self._mysql is None:
+            return Habits(REFRESH, LOCAL_GAP, HISTORY_MAX_AGE, HISTORY_MAX_ROWS)
+        refresh = max(LOCAL_REFRESH, self._mysql.refresh)
+        rows = min(COPY_MAX_ROWS, self._mysql.history_max_rows)
+        return Habits(refresh, LOCAL_GAP, self._mysql.history_max_age, rows)
+
+    def _remote_branch(self, backlog: Backlog | None = None) -> Branch | None:
+        mysql = self._mysql
+        if mysql is None:
+            return None
+        habits = Habits(mysql.refresh, REMOTE_GAP, mysql.history_max_age, mysql.history_max_rows)
+        return self._branch(MariaStore(mysql), MariaStore(mysql), habits, backlog)
+
+    def _branch(
+        self,
+        store: SqliteStore | MariaStore,
+        desk: SqliteStore | MariaStore,
+        habits: Habits,
+        backlog: Backlog | None = None,
+    ) -> Branch:
+        return Branch(
+            store,
+            desk,
+            self._source,
+            self._book,
+            self._identity,
+            habits,
+            self._clocks,
+            learned=self._orders_moved.set,
+            delete_unknowns=self._delete_unknowns,
+            backlog=backlog,
+        )
+
+    async def _load(self, branch: Branch, *, with_rows: bool = True) -> Memory | None:
+        await branch.exchange_orders()
+        if not with_rows:
+            return None
+        who = self._identity
+        return await load_memory(branch.desk, who.node, who.boot, self._clocks.uptime)
+
+    async def _within(self, limit: float, work: Awaitable[T], what: str) -> T | None:
+        """What `work` gives, None where it fails or takes too long, which is told."""
+        try:
+            async with asyncio.timeout(limit):
+                return await work
+        except TimeoutError:
+            log.warning("%s did not answer within %.1f s", what, max(limit, 0.0))
+        except StoreError as error:
+            log.warning("%s cannot be used: %s", what, error)
+        return None
+
+    async def _run_remote(self) -> None:
+        """Run the database's branch, and another one whenever the configuration changes."""
+        while True:
+            self._database_moved.clear()
+            async with asyncio.TaskGroup() as group:
+                running = group.create_task(self._remote.run()) if self._remote else None
+                await self._database_moved.wait()
+                if running is not None:
+                    running.cancel()
+            old, backlog = self._remote, None
+            if old is not None:
+                backlog = old.mirror.backlog
+                await old.close()
+            self._remote = self._remote_branch(backlog)
+            if self._remote is not None:
+                self._remote.mirror.adopt()
+
+    async def _watch_orders(self) -> None:
+        """See to it that what holds is obeyed: at once, and punctually when an order expires."""
+        while True:
+            self._orders_moved.clear()
+            wall = self._clocks.now().wall
+            live = self._book.live(wall)
+            if live != self._obeyed:
+                self._obeyed = live
+                self._obey(live)
+            end = next_expiry(live, wall)
+            # The wall clock may be set meanwhile: it is asked again after a while.
+            wait = CLOCK_CHECK if end is None else min(end - wall, CLOCK_CHECK)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._orders_moved.wait()
+
+    async def _spread(self) -> None:
+        self._orders_moved.set()
+        if self._remote is not None:
+            self._remote.spread()
+        # Where the file is stuck, the order holds all the same, and is written later.
+        self._local.spread()
+        await self._within(GIVE_LIMIT, self._local.exchange_orders(), "the local file")
+
+    async def _measure(self) -> None:
+        while True:
+            main = self._remote or self._local
+            self._meter.read(main.mirror, [branch.mirror for branch in self._branches])
+            await asyncio.sleep(METER_INTERVAL)
+
+
+def uptime() -> float:
+    """Seconds since the machine's boot, asleep or not; setting its clock changes nothing."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -1,0 +1,41 @@
+"""Reading back what an earlier run of this node left in a store."""
+
+from collections.abc import Callable
+from typing import Any
+
+from dnslb_backend.core.memory import Memory
+from dnslb_backend.store.rows import parse_moment, recollect, serials
+from dnslb_backend.store.store import Select, Store, Where
+from dnslb_backend.store.tables import HOST, NODE, RECORD, STATE, ZONE, Row, Table
+
+
+async def load_memory(
+    store: Store, node: str, boot: str, uptime: Callable[[], float]
+) -> Memory | None:
+    """What `store` remembers of `node`, without overrides; None if nothing. Raises StoreError.
+
+    `boot` and `uptime` are those of this machine: rows of the same boot tell how much time has
+    passed, whatever became of the wall clock meanwhile.
+    """
+
+    async def rows(table: Table) -> list[Row]:
+        return await store.read(Select(table, table.columns, (Where("node", "=", node),)))
+
+    records = await rows(RECORD)
+    if not records:
+        return None
+    found = recollect(records, await rows(HOST), await rows(STATE))
+    known = serials(await rows(ZONE))
+    signs = [dict(zip(NODE.columns, row, strict=True)) for row in await rows(NODE)]
+    taken, elapsed = _last_sign(signs[0], boot, uptime()) if signs else (None, None)
+    return Memory(found, known, (), taken, elapsed)
+
+
+def _last_sign(sign: dict[str, Any], boot: str, uptime: float) -> tuple[float | None, float | None]:
+    """When the node was last alive, and how long ago that is, where the boot is the same."""
+    try:
+        taken = parse_moment(sign["seen"])
+    except ValueError:
+        return None, None
+    passed = uptime - float(sign["uptime"])
+    return taken, passed if sign["boot"] == boot and passed >= 0 else None
