@@ -4,9 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from dnslb_backend.core.events import Event, HistoryQuery
+from dnslb_backend.core.explain import Explanation
 from dnslb_backend.core.healthmap import HealthMap
 from dnslb_backend.core.instants import Instant
+from dnslb_backend.core.orders import Order
+from dnslb_backend.core.overrides import Override
 from dnslb_backend.core.snapshot import Snapshot
+from dnslb_backend.core.trials import Trial
 
 Detail = Callable[[], object]
 """Says how one part of the daemon is doing, as JSON values; None when there is nothing to say."""
@@ -55,4 +60,36 @@ class Control(Protocol):
 
     async def reload(self) -> ReloadReport:
         """Read the configuration again, all or nothing. Raises ConfigError; the old one runs on."""
+        ...
+
+    def explain(self, name: str, qtype: str, client: str, down: str) -> Explanation:
+        """How the answer to a question comes about.
+
+        `qtype` may be ANY; `client` is an address or network, "" for nobody; `down` is a target
+        that is supposed to be down, "" for none. Raises NameFormatError, RequestError.
+        """
+        ...
+
+    def overrides(self) -> list[Override]:
+        """The orders that hold now on any node, oldest first."""
+        ...
+
+    async def order(self, order: Order) -> Override:
+        """Give an order; it holds at once. Raises RefusedError, in words for the operator."""
+        ...
+
+    async def clear(self, target: str, *, name: str, author: str, force: bool) -> list[Override]:
+        """Take back the orders for a target or of an id, and forgive the members that flapped or
+        wait to return; `name` "" is every record. Raises RefusedError."""
+        ...
+
+    async def history(self, query: HistoryQuery) -> tuple[list[Event], str]:
+        """Transitions, newest first, and the store they came from. Raises StoreError."""
+        ...
+
+    async def probe(self, name: str, qtype: str) -> list[Trial]:
+        """Run the checks of the balanced records of a name now; nothing counts.
+
+        Raises RefusedError where there is no such record.
+        """
         ...

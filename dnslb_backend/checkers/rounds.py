@@ -28,6 +28,7 @@ from dnslb_backend.core.records import RecordKey
 from dnslb_backend.core.resolutions import Status
 from dnslb_backend.core.results import Code, Outcome, Result, fault
 from dnslb_backend.core.schedule import anchor, next_tick, pace
+from dnslb_backend.core.trials import Trial
 
 log = logging.getLogger(__name__)
 
@@ -107,6 +108,29 @@ class Rounds:
             if self._is_running:
                 self._begin(key)
         self._forget()
+
+    async def try_out(self, key: RecordKey) -> list[Trial]:
+        """Probe every target of a record now, outside its rounds; the results count for nothing."""
+        targets = self._health.targets_of(key)
+        return list(await asyncio.gather(*(self._try_out(key, target) for target in targets)))
+
+    async def _try_out(self, key: RecordKey, target: TargetKey) -> Trial:
+        state = self._health.records[key]
+        check = self._checks[target.check]
+        endpoint = Endpoint(target.address, target.port)
+        async with self._gate.entered(target.address):
+            result = await run_probe(check, endpoint, state.record.timing.timeout, self._tools)
+        after = self._health.preview(target, result, self._now())
+        return Trial(
+            key=key,
+            contents=tuple(m.content for m in state.members if target in m.targets),
+            address=target.address,
+            asked=check.describe(endpoint),
+            result=result,
+            before=self._health.target(target).health,
+            after=after.health,
+            streak=after.streak,
+        )
 
     def _begin(self, key: RecordKey) -> None:
         self._loops[key] = asyncio.create_task(self._live(key), name=f"rounds of {key}")

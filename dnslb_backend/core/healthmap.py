@@ -226,12 +226,17 @@ class HealthMap:
 
     def would_fall(self, target: TargetKey, result: Result, at: Instant) -> bool:
         """Whether this result would take a target down that is UP."""
-        before = self.target(target)
-        users = self._users.get(target)
-        if before.standing is not Health.UP or not users:
+        if self.target(target).standing is not Health.UP:
             return False
-        rules = self.records[next(iter(users))].record.rules
-        return observe(before, result, at, rules).standing is Health.DOWN
+        return self.preview(target, result, at).standing is Health.DOWN
+
+    def preview(self, target: TargetKey, result: Result, at: Instant) -> TargetState:
+        """The state that a target would have if this result counted."""
+        users = self._users.get(target)
+        before = self.target(target)
+        if not users:
+            return before
+        return observe(before, result, at, self.records[next(iter(users))].record.rules)
 
     def give_up(self, target: TargetKey, at: Instant) -> None:
         """A probe ended without any result: it was called off."""

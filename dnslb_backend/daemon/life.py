@@ -27,11 +27,11 @@ from dnslb_backend.checkers.tools import Tools
 from dnslb_backend.clock import now
 from dnslb_backend.config import Config, Sources, load
 from dnslb_backend.core.healthmap import HealthMap
-from dnslb_backend.core.instants import Instant
 from dnslb_backend.core.memory import recall
 from dnslb_backend.core.overrides import Override
 from dnslb_backend.core.snapshot import Snapshot
 from dnslb_backend.daemon.answers import Answers
+from dnslb_backend.daemon.desk import Desk
 from dnslb_backend.daemon.listeners import Listeners
 from dnslb_backend.daemon.told import tell
 from dnslb_backend.errors import ConfigError, DnslbError
@@ -78,7 +78,7 @@ async def _serve(sources: Sources, config: Config, loglevel: str | None) -> int:
 
 
 class Daemon:
-    """One running node; what operators may see and steer of it is `admin.control.Control`."""
+    """One running node."""
 
     def __init__(
         self,
@@ -117,9 +117,20 @@ class Daemon:
         self._set_brake(config)
         self._askers = Askers(time.monotonic, lambda: getrandbits(64))
         self._locate_with(config.places)
-        self._responder = Responder(self.snapshot, askers=self._askers)
-        self._started = time.time()
-        self._listeners = Listeners(self._responder, AdminServer(config.admin, config.access, self))
+        self._responder = Responder(self._snapshot, askers=self._askers)
+        desk = Desk(
+            self._map,
+            self._rounds,
+            self._keeper,
+            self._askers,
+            node=config.node,
+            now=now,
+            snapshot=self._snapshot,
+            reload=self.reload,
+            changed=self._changed,
+            details=self._details(),
+        )
+        self._listeners = Listeners(self._responder, AdminServer(config.admin, config.access, desk))
         self._notifier = Notifier.from_environment()
         self._is_settling = False
         self._ready = asyncio.Event()
@@ -128,37 +139,15 @@ class Daemon:
         self._reloading = asyncio.Lock()
         self._purging: asyncio.Task[None]
 
-    # -- what operators see and steer ----------------------------------------------------
-
-    @property
-    def node(self) -> str:
-        return self._config.node
-
-    @property
-    def version(self) -> str:
-        return __version__
-
-    @property
-    def started(self) -> float:
-        return self._started
-
-    @property
-    def map(self) -> HealthMap:
-        return self._map
-
-    @property
-    def details(self) -> Mapping[str, Detail]:
-        return {
-            "brake": self._brake_detail,
-            "purge": self._answers.purger.detail,
-            "mirror": self._keeper.detail,
-        }
-
-    def snapshot(self) -> Snapshot:
+    def _snapshot(self) -> Snapshot:
         return self._answers.snapshot
 
-    def now(self) -> Instant:
-        return now()
+    def _details(self) -> Mapping[str, Detail]:
+        return {
+            "brake": self._brake_detail,
+            "purge": self._purge_detail,
+            "mirror": self._keeper.detail,
+        }
 
     async def reload(self) -> ReloadReport:
         """Read the configuration anew and swap to it; raises ConfigError and changes nothing."""
@@ -333,6 +322,9 @@ class Daemon:
     def _set_brake(self, config: Config) -> None:
         canaries = [parse_canary(text) for text in config.brake.canaries]
         self._rounds.brake.configure(canaries, config.brake.hold)
+
+    def _purge_detail(self) -> object:
+        return self._answers.purger.detail()
 
     def _brake_detail(self) -> object:
         figures = self._rounds.brake.figures()
