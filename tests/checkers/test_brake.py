@@ -2,8 +2,8 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 
 import pytest
 
@@ -34,21 +34,19 @@ async def bench(*canaries: Canary, hold: float = 60) -> AsyncIterator[Bench]:
         work.cancel()
 
 
-def silent() -> tuple[socket.socket, Canary]:
+@contextmanager
+def silent() -> Iterator[tuple[socket.socket, Canary]]:
     """A canary that accepts nobody: its backlog is full, so that connecting to it hangs."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(0)
-    canary = Canary(*listener.getsockname())
-    for _ in range(4):
-        filler = socket.socket()
-        filler.setblocking(False)
-        filler.connect_ex(canary)
-        FILLERS.append(filler)
-    return listener, canary
-
-
-FILLERS: list[socket.socket] = []
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        canary = Canary(*listener.getsockname())
+        for _ in range(4):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(canary)
+        yield listener, canary
 
 
 async def test_without_canaries_everything_counts_at_once() -> None:
@@ -74,21 +72,20 @@ async def test_a_refusal_is_an_answer_too() -> None:
 
 
 async def test_falls_are_held_while_no_canary_answers_and_released_when_one_does() -> None:
-    listener, canary = silent()
-    async with bench(canary) as it:
-        it.brake.admit(TARGET, FALL)
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(1.5):
-                await it.applied.get()
-        assert it.brake.figures().since is not None
-        listener.close()
-        assert await it.applied.get() == (TARGET, FALL)
-        assert it.brake.figures().since is None
+    with silent() as (listener, canary):
+        async with bench(canary) as it:
+            it.brake.admit(TARGET, FALL)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(1.5):
+                    await it.applied.get()
+            assert it.brake.figures().since is not None
+            listener.close()
+            assert await it.applied.get() == (TARGET, FALL)
+            assert it.brake.figures().since is None
 
 
 async def test_after_hold_they_are_applied_and_nothing_more_is_held() -> None:
-    listener, canary = silent()
-    with listener:
+    with silent() as (_, canary):
         async with bench(canary, hold=0.1) as it:
             it.brake.admit(TARGET, FALL)
             assert await it.applied.get() == (TARGET, FALL)
@@ -107,8 +104,7 @@ async def test_what_is_dropped_is_never_applied() -> None:
 
 
 async def test_without_canaries_any_more_what_is_held_is_let_through() -> None:
-    listener, canary = silent()
-    with listener:
+    with silent() as (_, canary):
         async with bench(canary) as it:
             it.brake.admit(TARGET, FALL)
             it.brake.configure([], 60)
