@@ -12,7 +12,6 @@ from dnslb_backend.store.tables import NODE, NODE_TABLES, TRANSITION, Row, Table
 log = logging.getLogger(__name__)
 
 SILENCE = 7 * 86400.0
-"""A node that has given no sign of life for so many seconds is gone."""
 
 BATCH = 500
 PAUSE = 0.05
@@ -23,13 +22,25 @@ MAX_BATCHES = 2000
 
 
 class Housekeeper:
-    """Tidies one store up. `max_age` is in seconds, of transitions; `max_rows` is how many stay."""
+    """Tidies one store up. `max_age` is in seconds, of transitions; `max_rows` is how many stay.
 
-    def __init__(self, store: Store, node: str, max_age: float, max_rows: int) -> None:
+    A node is gone after `silence` seconds without a sign of life.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        node: str,
+        max_age: float,
+        max_rows: int,
+        *,
+        silence: float = SILENCE,
+    ) -> None:
         self._store = store
         self._node = node
         self._max_age = max_age
         self._max_rows = max_rows
+        self._silence = silence
         self._silent: dict[str, str] = {}
 
     async def tidy(self) -> None:
@@ -47,7 +58,7 @@ class Housekeeper:
 
     async def _bury(self) -> None:
         """Two looks at the same old heartbeat, so that one wrong clock does not suffice."""
-        where = (Where("heartbeat", "older", SILENCE), Where("node", "<>", self._node))
+        where = (Where("heartbeat", "older", self._silence), Where("node", "<>", self._node))
         rows = await self._store.read(Select(NODE, ("node", "heartbeat"), where))
         silent = {str(node): str(heartbeat) for node, heartbeat in rows}
         for node, heartbeat in silent.items():
@@ -56,7 +67,7 @@ class Housekeeper:
         self._silent = silent
 
     async def _remove(self, node: str) -> None:
-        log.warning("%s: node %s has been silent for 7 days: forgotten", self._store.name, node)
+        log.warning("%s: node %s has long been silent: forgotten", self._store.name, node)
         mine = (Where("node", "=", node),)
         for table in NODE_TABLES:
             await self._delete(table, Select(table, table.key, mine, limit=BATCH))

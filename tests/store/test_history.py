@@ -1,0 +1,141 @@
+"""Asking for what happened, and forgetting it in time."""
+
+from dnslb_backend.core.events import HistoryQuery
+from dnslb_backend.core.health import Health
+from dnslb_backend.core.records import RecordKey
+from dnslb_backend.core.transitions import Transition
+from dnslb_backend.store.history import read_history
+from dnslb_backend.store.housekeeping import BATCH, Housekeeper
+from dnslb_backend.store.rows import moment, transition_row
+from dnslb_backend.store.store import Select, Store, Upsert
+from dnslb_backend.store.tables import NODE, NODE_TABLES, STATIC, TRANSITION, ZONE, Row, Table
+from tests.core.building import KEY
+from tests.rigs.waiting import until
+
+OTHER = RecordKey(KEY.zone, "other.lb.example", "AAAA")
+TIME = 1_700_000_000.0
+
+
+def moved(at: float, key: RecordKey = KEY, reason: str = "timed out") -> Transition:
+    content = "192.0.2.1"
+    return Transition(
+        at, key, content, content, Health.UP, Health.DOWN, True, False, 5, None, reason
+    )
+
+
+async def tell(store: Store, *transitions: Transition, node: str = "ns1", start: int = 0) -> None:
+    rows = [transition_row(f"{node}-{start + n}", node, t) for n, t in enumerate(transitions)]
+    await store.write([Upsert(TRANSITION, rows)])
+
+
+async def test_a_transition_comes_back_as_it_was(store: Store) -> None:
+    whole = moved(TIME + 0.25, reason='it\'s "gone" \U0001f480 ' + "\u00e9" * 127)
+    await tell(store, whole)
+    (event,) = await read_history(store, HistoryQuery())
+    assert (event.transition, event.node) == (whole, "ns1")
+
+
+async def test_history_is_asked_by_name_time_node_and_page(store: Store) -> None:
+    await tell(store, *(moved(TIME + n, KEY if n % 2 else OTHER) for n in range(10)))
+    await tell(store, moved(TIME + 20), node="ns2")
+
+    async def times(**question: object) -> list[float]:
+        found = await read_history(store, HistoryQuery(**question))  # type: ignore[arg-type]
+        return [event.transition.at - TIME for event in found]
+
+    assert await times() == [20, *range(9, -1, -1)]
+    assert await times(name=KEY.name) == [20, 9, 7, 5, 3, 1]
+    assert await times(name="nosuch.lb.example") == []
+    assert await times(since=TIME + 8) == [20, 9, 8]
+    assert await times(until=TIME + 2) == [1, 0]
+    assert await times(node="ns2") == [20]
+    assert await times(limit=3) == [20, 9, 8]
+    page = await read_history(store, HistoryQuery(limit=3))
+    assert await times(limit=3, before=page[-1].id) == [7, 6, 5]
+    assert len(await times(limit=0)) == 1
+
+
+# -- forgetting ---------------------------------------------------------------------------
+
+
+async def test_history_ends_at_an_age(store: Store) -> None:
+    await tell(store, *(moved(TIME + n) for n in range(BATCH + 20)))
+    await tell(store, moved(4e9), start=BATCH + 20)
+    await Housekeeper(store, "ns1", 86400, 10**6).tidy()
+    (left,) = await read_history(store, HistoryQuery())
+    assert left.transition.at == 4e9
+
+
+async def test_history_ends_at_a_count(store: Store) -> None:
+    await tell(store, *(moved(4e9 + n) for n in range(BATCH + 50)))
+    keeper = Housekeeper(store, "ns1", 86400, 30)
+    await keeper.tidy()
+    left = await read_history(store, HistoryQuery(limit=1000))
+    assert [event.transition.at - 4e9 for event in left] == list(range(BATCH + 49, BATCH + 19, -1))
+    await keeper.tidy()
+    assert len(await read_history(store, HistoryQuery(limit=1000))) == 30
+
+
+def rows_of(node: str) -> list[tuple[Table, Row]]:
+    return [
+        (STATIC, (node, "k", "s", "lb.example", "a.lb.example", "A", "192.0.2.1", 5, 1)),
+        (ZONE, (node, "k", "s", "lb.example", 7, "soa", 60, 1)),
+        (NODE, (node, "i", "1.0", moment(TIME), "", "nothing", moment(TIME), 1.0, "b")),
+    ]
+
+
+async def settle(store: Store, *nodes: str) -> None:
+    for node in nodes:
+        await store.write([Upsert(table, [row]) for table, row in rows_of(node)])
+
+
+async def nodes_left(store: Store) -> set[str]:
+    found: set[str] = set()
+    for table in (*NODE_TABLES, NODE):
+        found |= {str(row[0]) for row in await store.read(Select(table, ("node",)))}
+    return found
+
+
+EVERY = -60.0
+"""As a silence: every heartbeat is older than a minute from now."""
+
+
+async def test_a_silent_node_is_forgotten_after_two_looks(store: Store) -> None:
+    await settle(store, "ns1", "ns2", "ns3")
+    keeper = Housekeeper(store, "ns1", 1e9, 10**6, silence=EVERY)
+    await keeper.tidy()
+    assert await nodes_left(store) == {"ns1", "ns2", "ns3"}
+    await let_the_clock_move(store)
+    await settle(store, "ns3")
+    await keeper.tidy()
+    assert await nodes_left(store) == {"ns1", "ns3"}
+
+
+async def let_the_clock_move(store: Store) -> None:
+    """Until a heartbeat would read differently."""
+    query = Select(NODE, ("MAX(heartbeat)",))
+
+    async def moved_on() -> bool:
+        before = await store.read(query)
+        await settle(store, "ns1")
+        return await store.read(query) != before
+
+    await until(moved_on)
+
+
+async def test_a_node_that_lives_is_not_forgotten(store: Store) -> None:
+    await settle(store, "ns1", "ns2")
+    keeper = Housekeeper(store, "ns1", 1e9, 10**6)
+    await keeper.tidy()
+    await keeper.tidy()
+    assert await nodes_left(store) == {"ns1", "ns2"}
+
+
+async def test_the_history_of_a_node_that_is_gone_stays(store: Store) -> None:
+    await settle(store, "ns2")
+    await tell(store, moved(4e9), node="ns2")
+    keeper = Housekeeper(store, "ns1", 1e9, 10**6, silence=EVERY)
+    await keeper.tidy()
+    await keeper.tidy()
+    assert await nodes_left(store) == set()
+    assert len(await read_history(store, HistoryQuery(node="ns2"))) == 1
