@@ -15,6 +15,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
+from dnslb_backend import metrics
 from dnslb_backend.checkers.brake import Brake
 from dnslb_backend.checkers.check import Check, Endpoint, run_probe
 from dnslb_backend.checkers.gate import Gate, probe_limit
@@ -154,18 +155,22 @@ class Rounds:
     async def _go_round(self, key: RecordKey) -> None:
         timing = self._health.records[key].record.timing
         anchored = anchor(str(key), timing.interval, timing.shift, self._now())
-        previous, is_tick = self._now().mono - timing.interval, True
+        due = self._now().mono
+        previous, is_tick = due - timing.interval, True
         while True:
             async with self._slots:
                 started = self._now().mono
+                metrics.SCHEDULER_LAG.observe(max(started - due, 0.0))
                 await self._round(key, previous, is_tick=is_tick)
             if is_tick:
                 previous = started
             now = self._now().mono
             tick = next_tick(anchored, timing.interval, now)
-            wake = min([tick, *self._own_pace(key)])
-            is_tick = wake >= tick
-            await asyncio.sleep(max(wake - now, 0))
+            if now - started > timing.interval:
+                metrics.ROUNDS_SKIPPED.inc(int((now - started) / timing.interval))
+            due = min([tick, *self._own_pace(key)])
+            is_tick = due >= tick
+            await asyncio.sleep(max(due - now, 0))
 
     def _own_pace(self, key: RecordKey) -> list[float]:
         """When the targets are due that are probed faster than by the ticks."""
@@ -237,6 +242,7 @@ class Rounds:
         before = self._health.records[key].hosts.get(host)
         family: Family = "AAAA" if key.type == "AAAA" else "A"
         answer = await self._resolver.resolve(host, family, timing.dns_timeout)
+        metrics.RESOLUTIONS.labels(answer.status).inc()
         if answer.status is Status.FAILED and (before is None or before.last != answer):
             log.warning("%s: %s cannot be resolved: %s", key, host, answer.text)
         self._health.resolved(key, host, answer, self._now())
@@ -258,6 +264,7 @@ class Rounds:
             async with self._gate.entered(target.address):
                 began = self._now().mono
                 result = await run_probe(check, endpoint, limit, self._tools)
+            metrics.count_probe(check.type, result.outcome.value, result.duration)
             if result.code == Code.TIMEOUT and self._stalls.stood_still_since(began):
                 stalled = fault("this daemon stood still during the probe")
                 result = replace(stalled, duration=result.duration)

@@ -9,6 +9,7 @@ from dnslb_backend.core.layout import lay_out
 from dnslb_backend.core.plan import Plan
 from dnslb_backend.core.records import RecordKey
 from dnslb_backend.core.snapshot import Snapshot, build_snapshot
+from dnslb_backend.metrics import snapshot_swapped
 from dnslb_backend.pdns.purger import Purger
 from dnslb_backend.pdns.rows import render_rows
 
@@ -38,6 +39,7 @@ class Answers:
         names = {key.name for key in keys}
         self.snapshot, changed = self.snapshot.with_answers(names, self._decision, wall)
         if changed:
+            snapshot_swapped()
             self.purger.purge(self._dependents.stale(changed))
 
     def adopt(self, plan: Plan, purger: Purger, wall: float) -> None:
@@ -46,6 +48,7 @@ class Answers:
         dependents = find_dependents(plan, layout)
         before = self.snapshot
         self.snapshot, changed = build_snapshot(layout, self._decision, render_rows, wall, before)
+        snapshot_swapped()
         self.purger = purger
         known = (self._dependents, dependents)
         self._dependents = dependents

@@ -17,7 +17,7 @@ from typing import Any
 
 import uvloop
 
-from dnslb_backend import __version__, logs
+from dnslb_backend import __version__, logs, metrics
 from dnslb_backend.admin.control import Detail, ReloadReport
 from dnslb_backend.admin.server import AdminServer
 from dnslb_backend.checkers.brake import parse_canary
@@ -159,7 +159,9 @@ class Daemon:
                 for problem in error.problems:
                     log.error("reload refused: %s", problem)
                 self._notifier.ready("Reload failed, the old configuration runs on")
+                metrics.count_reload(is_ok=False)
                 raise
+            metrics.count_reload(is_ok=True)
             log.info(
                 "reloaded: %d records, %d new or changed, %d removed",
                 report.records,
@@ -185,6 +187,7 @@ class Daemon:
                 ("announce", self._announce),
                 ("reloads", self._obey_reloads),
                 ("places", self._follow_places),
+                ("loop delay", metrics.measure_loop_delay),
             )
         ]
         try:
@@ -268,7 +271,10 @@ class Daemon:
         if changes.touched or changes.answers:
             self._keeper.offer(changes, self._answers.snapshot)
         for transition in changes.transitions:
+            metrics.TRANSITIONS.labels(transition.to_health).inc()
             tell(transition)
+        if changes.transitions:
+            self._listeners.publish(changes.transitions)
 
     def _obey(self, orders: tuple[Override, ...]) -> None:
         """The orders that hold have changed."""
@@ -320,6 +326,9 @@ class Daemon:
                 self._locate_with(places)
 
     def _set_brake(self, config: Config) -> None:
+        brake = self._rounds.brake
+        metrics.BRAKE_ENGAGED.set_function(lambda: brake.figures().since is not None)
+        metrics.BRAKE_HELD.set_function(lambda: brake.figures().held)
         canaries = [parse_canary(text) for text in config.brake.canaries]
         self._rounds.brake.configure(canaries, config.brake.hold)
 

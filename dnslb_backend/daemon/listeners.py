@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,6 +12,7 @@ from typing import Any
 
 from dnslb_backend.admin.server import AdminServer
 from dnslb_backend.config import Config
+from dnslb_backend.core.transitions import Transition
 from dnslb_backend.errors import ConfigError, DnslbError, Problem
 from dnslb_backend.logs import fields
 from dnslb_backend.pdns.http import HttpConnector
@@ -80,6 +81,10 @@ class Listeners:
                 why = f"cannot listen there: {error.strerror or error}"
                 raise ConfigError([Problem(file, "admin.listen", why)]) from error
             return await self._serve(sockets, config.server)
+
+    def publish(self, happened: Iterable[Transition]) -> None:
+        """Tell operators who watch what happened."""
+        self._admin.publish(happened)
 
     async def close(self) -> None:
         """Accept no more, let PowerDNS take its last answers, and end."""

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from dnslb_backend import metrics
 from dnslb_backend.core.dependents import Stale
 from dnslb_backend.pdns.channels import ApiChannel, Channel, ChannelError, ControlChannel
 from dnslb_backend.pdns.purge_queue import PurgeQueue
@@ -166,6 +167,8 @@ class _Worker:
     def _succeed(self, batch: Sequence[Stale], began: float) -> None:
         self._queue.done(batch, began)
         self._purges += len(batch)
+        metrics.PURGES.inc(len(batch))
+        metrics.PURGE_DURATION.observe(_now() - began)
         self._last_done = began
         if self._error:
             self._error = ""
@@ -174,6 +177,7 @@ class _Worker:
     def _fail(self, batch: Sequence[Stale], why: str) -> None:
         self._queue.failed(batch)
         self._failures += 1
+        metrics.PURGE_FAILURES.inc()
         if not self._error:
             log.error(
                 "PowerDNS cannot be told that answers changed, trying on: %s (%s)", why, ADVICE
