@@ -6,10 +6,12 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from dnslb_backend.admin.auth import authorize
-from dnslb_backend.admin.endpoint import STATE, AdminState, Endpoint
+from dnslb_backend.admin.endpoint import STATE, STREAMS, AdminState, Endpoint
 from dnslb_backend.admin.endpoints import ENDPOINTS
+from dnslb_backend.admin.events import Streams
 from dnslb_backend.admin.intake import BODY_LIMIT
 from dnslb_backend.admin.problems import speak_problem_json
+from dnslb_backend.metrics import ADMIN_REQUESTS
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -22,10 +24,13 @@ HEADERS = {
 """On every response that does not set its own: nothing is kept, framed, guessed or embedded."""
 
 
-def build_app(state: AdminState, endpoints: Sequence[Endpoint] = ENDPOINTS) -> web.Application:
+def build_app(
+    state: AdminState, streams: Streams, endpoints: Sequence[Endpoint] = ENDPOINTS
+) -> web.Application:
     """The application that serves `endpoints`; each is guarded by the role of its row."""
     app = web.Application(middlewares=[speak_problem_json], client_max_size=BODY_LIMIT)
     app[STATE] = state
+    app[STREAMS] = streams
     for endpoint in endpoints:
         handler = _guarded(endpoint)
         if endpoint.method == "GET":
@@ -33,6 +38,8 @@ def build_app(state: AdminState, endpoints: Sequence[Endpoint] = ENDPOINTS) -> w
         else:
             app.router.add_route(endpoint.method, endpoint.path, handler)
     app.on_response_prepare.append(_harden)
+    app.on_response_prepare.append(_count)
+    app.on_shutdown.append(_end_streams)
     return app
 
 
@@ -53,3 +60,11 @@ async def _harden(_: web.Request, response: web.StreamResponse) -> None:
         response.headers.setdefault(name, value)
     # The version of a server is for its operators.
     response.headers["Server"] = "dnslb"
+
+
+async def _count(_: web.Request, response: web.StreamResponse) -> None:
+    ADMIN_REQUESTS.labels(f"{response.status // 100}xx").inc()
+
+
+async def _end_streams(app: web.Application) -> None:
+    app[STREAMS].end()

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from dnslb_backend.admin.auth import Access
 from dnslb_backend.admin.control import Control
+from dnslb_backend.admin.events import EventRing, Streams
 from dnslb_backend.admin.tokens import Role
 
 
@@ -19,9 +20,11 @@ class AdminState:
 
     control: Control
     access: Access
+    ring: EventRing
 
 
 STATE = web.AppKey("state", AdminState)
+STREAMS = web.AppKey("streams", Streams)
 
 
 @dataclass(frozen=True, slots=True)

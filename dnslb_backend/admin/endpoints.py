@@ -6,7 +6,9 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict
 
 from dnslb_backend.admin.auth import may_read
-from dnslb_backend.admin.endpoint import STATE, Answer, Endpoint
+from dnslb_backend.admin.endpoint import STATE, STREAMS, Answer, Endpoint
+from dnslb_backend.admin.events import TransitionRow
+from dnslb_backend.admin.exposition import render_metrics
 from dnslb_backend.admin.intake import read_body, read_query
 from dnslb_backend.admin.openapi import build_openapi
 from dnslb_backend.admin.problems import MEDIA_TYPE, ProblemReport, bad_configuration
@@ -14,6 +16,9 @@ from dnslb_backend.admin.readiness import ReadyReport, readiness
 from dnslb_backend.admin.status import StatusQuery, StatusReport, render_status
 from dnslb_backend.admin.tokens import Role
 from dnslb_backend.errors import ConfigError
+
+TEXT = "text/plain"
+EVENT_STREAM = "text/event-stream"
 
 
 class Nothing(BaseModel):
@@ -74,6 +79,15 @@ async def reload(request: web.Request) -> web.Response:
     )
 
 
+async def show_metrics(request: web.Request) -> web.Response:
+    accept = request.headers.get("Accept", "")
+    return await render_metrics(request.app[STATE].control, accept)
+
+
+async def stream_events(request: web.Request) -> web.StreamResponse:
+    return await request.app[STREAMS].serve(request, request.app[STATE].ring)
+
+
 async def show_openapi(request: web.Request) -> web.Response:
     return web.json_response(build_openapi(ENDPOINTS, request.app[STATE].control.version))
 
@@ -110,6 +124,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     Endpoint(
         "GET",
+        "/metrics",
+        "Figures for Prometheus",
+        show_metrics,
+        {200: Answer("Prometheus's text format, or OpenMetrics where it is asked for", media=TEXT)},
+        tags=("metrics",),
+    ),
+    Endpoint(
+        "GET",
         "/api/v1/status",
         "Every member and every balanced record",
         show_status,
@@ -127,6 +149,20 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         },
         role=Role.OPERATE,
         body=Nothing,
+    ),
+    Endpoint(
+        "GET",
+        "/api/v1/events",
+        "What happens, as it happens: server-sent events",
+        stream_events,
+        {
+            200: Answer(
+                "`transition` events, each a TransitionRow, and `lost` with a count",
+                TransitionRow,
+                EVENT_STREAM,
+            ),
+            503: Answer("too many listen already", ProblemReport, MEDIA_TYPE),
+        },
     ),
     Endpoint(
         "GET",

@@ -1,6 +1,6 @@
 """Errors as operators' programs read them: problem+json (RFC 9457), whatever went wrong.
 
-{"type": "about:blank", "title": "Unprocessable Content", "status": 422,
+{"type": "about:blank", "title": "Unprocessable Entity", "status": 422,
  "detail": "the body is not what is wanted here",
  "errors": [{"field": "target", "message": "Field required"}]}
 """

@@ -2,19 +2,27 @@
 
 import logging
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from dnslb_backend.admin.app import build_app
 from dnslb_backend.admin.auth import Access
 from dnslb_backend.admin.control import Control
 from dnslb_backend.admin.endpoint import AdminState
+from dnslb_backend.admin.events import EventRing, Streams
 from dnslb_backend.admin.settings import AdminSettings, Listen
+from dnslb_backend.core.transitions import Transition
 from dnslb_backend.logs import fields
 
 IDLE_TIMEOUT = 30.0
 """Seconds that a connection may wait between two requests."""
+
+LINE_LIMIT = 16 * 1024
+"""Bytes of a request's first line: a domain name takes up to twelve of them a character."""
 
 STOP_TIMEOUT = 2.0
 """Seconds that requests under way may take to end once the listener closes."""
@@ -27,6 +35,7 @@ class _Site:
     """One open listener and the address it was asked for."""
 
     runner: web.AppRunner
+    streams: Streams
     listen: Listen
 
     @property
@@ -42,7 +51,7 @@ class AdminServer:
 
     def __init__(self, settings: AdminSettings, access: Access, control: Control) -> None:
         self._settings = settings
-        self._state = AdminState(control, access)
+        self._state = AdminState(control, access, EventRing(int(control.started)))
         self._site: _Site | None = None
 
     @property
@@ -64,8 +73,15 @@ class AdminServer:
             self._site = await self._open(settings.endpoint)
             if old is not None:
                 await old.runner.cleanup()
+        elif old is not None and access != self._state.access:
+            # Who listens by now may no longer be allowed to.
+            old.streams.end()
         self._settings = settings
         self._state.access = access
+
+    def publish(self, happened: Iterable[Transition]) -> None:
+        """Tell everybody who listens what happened; never waits."""
+        self._state.ring.publish(happened)
 
     async def stop(self) -> None:
         """Close the listener and end what is under way."""
@@ -76,11 +92,14 @@ class AdminServer:
     async def _open(self, listen: Listen | None) -> _Site | None:
         if listen is None:
             return None
+        streams = Streams()
         runner = web.AppRunner(
-            build_app(self._state),
+            build_app(self._state, streams),
             access_log=None,
             keepalive_timeout=IDLE_TIMEOUT,
             shutdown_timeout=STOP_TIMEOUT,
+            max_line_size=LINE_LIMIT,
+            logger=_WireLog(log),
         )
         await runner.setup()
         try:
@@ -88,9 +107,20 @@ class AdminServer:
         except BaseException:
             await runner.cleanup()
             raise
-        site = _Site(runner, listen)
+        site = _Site(runner, streams, listen)
         log.info("serving operators", extra=fields(address=listen.host, port=site.port))
         return site
+
+
+class _WireLog(logging.LoggerAdapter[logging.Logger]):
+    """Where aiohttp complains: of what is no HTTP in one line, of faults with their traceback."""
+
+    def exception(self, msg: object, *args: object, **options: Any) -> None:
+        error = options.get("exc_info")
+        if isinstance(error, HttpProcessingError):
+            self.logger.warning("%s: it is no HTTP", str(msg) % args)
+        else:
+            self.logger.error(msg, *args, **options)
 
 
 def _bind(listen: Listen) -> socket.socket:

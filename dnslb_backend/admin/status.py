@@ -49,7 +49,7 @@ class StatusQuery(BaseModel):
 
     name: str = Field(
         default="",
-        max_length=1100,
+        max_length=1024,
         description="only this name: absolute, relative to its zone, or a glob; empty: all",
     )
 

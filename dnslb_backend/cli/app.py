@@ -1,6 +1,5 @@
 """The commands, and the one frame that turns their errors into words and exit codes."""
 
-import os
 import sys
 from typing import Annotated
 
@@ -47,7 +46,10 @@ app.command("demo")(demo)
 
 
 def run() -> None:
-    """Run the command that sys.argv names, and end the process."""
+    """Run the command that sys.argv names, and end the process.
+
+    Typer itself sees to wrong usage, to Ctrl-C and to readers that leave early.
+    """
     try:
         app(prog_name="dnslb-backend")
     except ConfigError as error:
@@ -56,9 +58,3 @@ def run() -> None:
     except DnslbError as error:
         complain(*str(error).splitlines())
         sys.exit(Exit.FAILED)
-    except BrokenPipeError:
-        # Who read our output has gone; the interpreter must not find that out again at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(Exit.FAILED)
-    except KeyboardInterrupt:
-        sys.exit(Exit.INTERRUPTED)

@@ -18,6 +18,16 @@ def out() -> Console:
     return _console()
 
 
+def print_text(text: Text) -> None:
+    """Print lines that are laid out already."""
+    console = out()
+    if console.color_system is None:
+        # Nothing to render: rich would take half a second for ten thousand lines.
+        console.file.write(f"{text.plain}\n")
+    else:
+        console.print(text, soft_wrap=True)
+
+
 def complain(*lines: str) -> None:
     """Say on stderr what went wrong, a line each, never broken."""
     console = _console(to_stderr=True)

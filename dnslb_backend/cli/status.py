@@ -12,7 +12,7 @@ from rich.text import Text
 from dnslb_backend.cli.client import Client
 from dnslb_backend.cli.exits import Exit
 from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile, TokenFile
-from dnslb_backend.cli.screen import complain, out, print_json, print_json_text
+from dnslb_backend.cli.screen import complain, out, print_json, print_json_text, print_text
 from dnslb_backend.cli.status_table import status_lines
 from dnslb_backend.cli.whereabouts import find_daemon
 from dnslb_backend.errors import ControlError
@@ -62,8 +62,7 @@ def _show(client: Client, name: str, *, as_json: bool) -> None:
         print_json_text(client.get_text(PATH, name=name))
         return
     report = client.get(PATH, name=name)
-    console = out()
-    console.print(_page(report, console.width), soft_wrap=True)
+    print_text(_page(report, out().width))
     if name and not report["records"]:
         complain(f"there is no balanced record {name!r}")
         raise typer.Exit(Exit.FAILED)

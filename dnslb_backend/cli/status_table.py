@@ -84,7 +84,7 @@ def _record_lines(record: Row, rows: list[Row], width: int) -> Iterator[Text]:
         facts.append("a change waits for the round to end")
     facts.append(f"ttl {record['ttl']} s")
     head = f"{record['name']} {record['type']}: "
-    for index, line in enumerate(textwrap.wrap(visible(head + ", ".join(facts)), width)):
+    for index, line in enumerate(_wrap(visible(head + ", ".join(facts)), width)):
         text = Text(line, style=style)
         if index == 0:
             text.stylize("bold", 0, len(head))
@@ -108,7 +108,7 @@ def _member_lines(row: Row, now: datetime, widest: int, width: int) -> Iterator[
         yield head
         yield from _wrapped(reason, " " * 6, width, "")
         return
-    first, *rest = textwrap.wrap(reason, room) or [""]
+    first, *rest = _wrap(reason, room)
     head.append(first)
     head.rstrip()
     yield head
@@ -127,5 +127,12 @@ def _health(row: Row) -> str:
 
 
 def _wrapped(text: str, indent: str, width: int, style: str) -> Iterator[Text]:
-    for line in textwrap.wrap(visible(text), width - len(indent)):
+    for line in _wrap(visible(text), width - len(indent)):
         yield Text(indent + line, style=style)
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    """The lines of `text`, one at least; most need no breaking, and that takes its time."""
+    if len(text) <= width:
+        return [text]
+    return textwrap.wrap(text, width) or [""]

@@ -1,6 +1,7 @@
 """A served node and a client of it."""
 
-from collections.abc import AsyncIterator
+import gc
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import aiohttp
@@ -37,3 +38,11 @@ async def stranger(node: Node, token_file: Path) -> AsyncIterator[aiohttp.Client
     settings = AdminSettings(listen="127.0.0.1:0", allow=("192.0.2.0/24",), token_file=token_file)
     async with serving(node, settings) as url, aiohttp.ClientSession(url) as session:
         yield session
+
+
+@pytest.fixture
+def no_collection() -> Iterator[None]:
+    """No garbage collection meanwhile: it takes the longer the more tests ran before."""
+    gc.disable()
+    yield
+    gc.enable()

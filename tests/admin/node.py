@@ -39,6 +39,7 @@ class Node(Driver):
         super().__init__(*(records or (record("10.0.0.1@2", "10.0.0.2@2", "10.0.0.3@1"),)))
         self.reloads: list[ReloadReport | Exception] = [ReloadReport(1, 0, 0)]
         self.reloaded = 0
+        self.since = at(0).wall
         self.parts: dict[str, Detail] = {}
 
     @property
@@ -51,7 +52,7 @@ class Node(Driver):
 
     @property
     def started(self) -> float:
-        return at(0).wall
+        return self.since
 
     @property
     def details(self) -> Mapping[str, Detail]:

@@ -153,7 +153,7 @@ class TestAFaultOfOurs:
     ],
 )
 async def test_what_is_no_http_costs_only_its_connection(
-    client: aiohttp.ClientSession, garbage: bytes
+    client: aiohttp.ClientSession, garbage: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with client.get("/livez") as response:
         host, port = response.url.host, response.url.port
@@ -162,6 +162,7 @@ async def test_what_is_no_http_costs_only_its_connection(
     first = await reader.readline()
     assert first.split()[1] in (b"400", b"404", b"505")
     writer.close()
+    assert "Traceback" not in caplog.text
     async with client.get("/livez") as response:
         assert response.status == 200
 

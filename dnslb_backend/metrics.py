@@ -1,0 +1,246 @@
+"""The instruments: every figure that some part of the daemon counts or measures.
+
+Prometheus reads them at /metrics, together with what is looked up there and then (health,
+members, overrides; `admin/exposition.py`). All names begin with `dnslb_`.
+
+No label has a value that a client of ours, a target or an operator could invent: the values
+of each are listed in its type here. Instruments may be used from any thread.
+"""
+
+import asyncio
+import platform
+import time
+from typing import Literal, get_args
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    ProcessCollector,
+    disable_created_metrics,
+)
+
+from dnslb_backend import __version__
+
+Transport = Literal["http", "unix", "pipe"]
+LookupOutcome = Literal["found", "empty", "no_name", "fault", "refused"]
+"""`empty` is a name without rows of that type; `refused` a request that made no sense."""
+
+ProbeOutcome = Literal["pass", "fail", "error"]
+ResolutionStatus = Literal["found", "empty", "nxdomain", "failed"]
+HealthWord = Literal["UP", "DOWN", "UNKNOWN"]
+Part = Literal["check", "resolver", "scheduler", "lookup", "mirror", "purge", "admin", "reload"]
+
+# A timestamp for every series doubles them, and nobody has ever asked for one.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+REGISTRY = CollectorRegistry()
+"""All instruments of this process, and what the system says of it (`dnslb_process_*`)."""
+
+ProcessCollector(namespace="dnslb", registry=REGISTRY)
+
+MICROSECONDS = (5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 1e-2, 0.1, 1.0)
+MILLISECONDS = (1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+# -- this process --------------------------------------------------------------------------
+
+BUILD = Info("dnslb_build", "Version of the program and of Python", registry=REGISTRY)
+BUILD.info({"version": __version__, "python": platform.python_version()})
+
+EVENT_LOOP_DELAY = Histogram(
+    "dnslb_event_loop_delay_seconds",
+    "How late the event loop came back to a task that was due",
+    buckets=MILLISECONDS,
+    registry=REGISTRY,
+)
+ERRORS = Counter(
+    "dnslb_errors",
+    "Faults of ours, by the part that had them",
+    ["part"],
+    registry=REGISTRY,
+)
+RELOADS = Counter(
+    "dnslb_reloads", "Reloads, by how they ended (ok, refused)", ["result"], registry=REGISTRY
+)
+RELOAD_OK = Gauge(
+    "dnslb_last_reload_ok",
+    "Whether the configuration that was read last is the one that runs",
+    registry=REGISTRY,
+)
+RELOAD_OK.set(1)
+
+# -- health --------------------------------------------------------------------------------
+
+TRANSITIONS = Counter(
+    "dnslb_transitions",
+    "Changes of a member's effective health, priority or served state, by the health it has now",
+    ["health"],
+    registry=REGISTRY,
+)
+CHECK_DURATION = Histogram(
+    "dnslb_check_duration_seconds",
+    "How long a probe took, by the kind of its check",
+    ["kind"],
+    buckets=MILLISECONDS,
+    registry=REGISTRY,
+)
+CHECKS = Counter(
+    "dnslb_checks",
+    "Probes that ended, by the kind of their check and their outcome",
+    ["kind", "outcome"],
+    registry=REGISTRY,
+)
+RESOLUTIONS = Counter(
+    "dnslb_resolutions",
+    "Answers of the resolver for destinations and fallbacks",
+    ["status"],
+    registry=REGISTRY,
+)
+SCHEDULER_LAG = Histogram(
+    "dnslb_scheduler_lag_seconds",
+    "How long after its tick a round began",
+    buckets=MILLISECONDS,
+    registry=REGISTRY,
+)
+ROUNDS_SKIPPED = Counter(
+    "dnslb_rounds_skipped",
+    "Ticks that passed while the round before was still going on",
+    registry=REGISTRY,
+)
+BRAKE_ENGAGED = Gauge(
+    "dnslb_brake_engaged", "Whether DOWNs are held: no canary answers", registry=REGISTRY
+)
+BRAKE_HELD = Gauge("dnslb_brake_held", "DOWNs that are held at this moment", registry=REGISTRY)
+
+# -- answers -------------------------------------------------------------------------------
+
+LOOKUPS = Counter(
+    "dnslb_lookups",
+    "Lookups of PowerDNS, by transport and outcome",
+    ["transport", "outcome"],
+    registry=REGISTRY,
+)
+LOOKUP_DURATION = Histogram(
+    "dnslb_lookup_duration_seconds",
+    "From a request that was read to an answer that is ready",
+    ["transport"],
+    buckets=MICROSECONDS,
+    registry=REGISTRY,
+)
+SNAPSHOTS = Counter(
+    "dnslb_snapshots", "Snapshots that went live: changes of what is answered", registry=REGISTRY
+)
+SNAPSHOT_AGE = Gauge(
+    "dnslb_snapshot_age_seconds",
+    "Since when nothing has changed in what is answered",
+    registry=REGISTRY,
+)
+
+# -- PowerDNS's caches ---------------------------------------------------------------------
+
+PURGES = Counter("dnslb_purges", "Names purged from PowerDNS's caches", registry=REGISTRY)
+PURGE_FAILURES = Counter(
+    "dnslb_purge_failures", "Purges that PowerDNS did not confirm", registry=REGISTRY
+)
+PURGE_DURATION = Histogram(
+    "dnslb_purge_duration_seconds",
+    "From a changed answer to PowerDNS's confirmation",
+    buckets=MILLISECONDS,
+    registry=REGISTRY,
+)
+
+# -- the mirror ----------------------------------------------------------------------------
+
+MIRROR_UP = Gauge(
+    "dnslb_mirror_up",
+    "Whether the last write to the database succeeded; absent without [mysql]",
+    ["store"],
+    registry=REGISTRY,
+)
+MIRROR_LAG = Gauge(
+    "dnslb_mirror_lag_seconds", "Age of the oldest row that waits to be written", registry=REGISTRY
+)
+MIRROR_BACKLOG = Gauge("dnslb_mirror_backlog", "Rows that wait to be written", registry=REGISTRY)
+MIRROR_ROWS = Counter("dnslb_mirror_rows", "Rows written", registry=REGISTRY)
+MIRROR_ERRORS = Counter("dnslb_mirror_errors", "Writes that failed", registry=REGISTRY)
+MIRROR_DROPPED = Counter(
+    "dnslb_mirror_dropped", "Transitions given up because too many waited", registry=REGISTRY
+)
+
+# -- operators -----------------------------------------------------------------------------
+
+ADMIN_REQUESTS = Counter(
+    "dnslb_admin_requests",
+    "Requests of operators, by class of status (2xx, 4xx, 5xx)",
+    ["status"],
+    registry=REGISTRY,
+)
+EVENT_CLIENTS = Gauge(
+    "dnslb_event_clients", "Clients that listen to the stream of events", registry=REGISTRY
+)
+EVENT_CLIENTS_DROPPED = Counter(
+    "dnslb_event_clients_dropped", "Clients cut off because they did not read", registry=REGISTRY
+)
+
+for _part in get_args(Part):
+    ERRORS.labels(_part)
+for _word in get_args(HealthWord):
+    TRANSITIONS.labels(_word)
+for _status in get_args(ResolutionStatus):
+    RESOLUTIONS.labels(_status)
+for _result in ("ok", "refused"):
+    RELOADS.labels(_result)
+for _class in ("2xx", "4xx", "5xx"):
+    ADMIN_REQUESTS.labels(_class)
+
+
+class LookupMeter:
+    """Counts the lookups of one transport; made once, because finding a series takes longer."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._duration = LOOKUP_DURATION.labels(transport)
+        self._counts = {
+            outcome: LOOKUPS.labels(transport, outcome) for outcome in get_args(LookupOutcome)
+        }
+
+    def count(self, outcome: LookupOutcome, seconds: float) -> None:
+        """One more lookup, which took so long."""
+        self._counts[outcome].inc()
+        self._duration.observe(seconds)
+
+
+def count_probe(kind: str, outcome: ProbeOutcome, seconds: float) -> None:
+    """One more probe. `kind` is the name of a check in the registry of checks."""
+    CHECKS.labels(kind, outcome).inc()
+    CHECK_DURATION.labels(kind).observe(seconds)
+    if outcome == "error":
+        ERRORS.labels("check").inc()
+
+
+def count_error(part: Part) -> None:
+    """One more fault of ours."""
+    ERRORS.labels(part).inc()
+
+
+def count_reload(is_ok: bool) -> None:
+    """One more reload; a refused one leaves the older configuration running."""
+    RELOADS.labels("ok" if is_ok else "refused").inc()
+    RELOAD_OK.set(is_ok)
+
+
+def snapshot_swapped() -> None:
+    """Another snapshot is live from now on."""
+    SNAPSHOTS.inc()
+    since = time.monotonic()
+    SNAPSHOT_AGE.set_function(lambda: time.monotonic() - since)
+
+
+async def measure_loop_delay(interval: float = 0.5) -> None:
+    """Measure how late the event loop is; runs until cancelled."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + interval
+        await asyncio.sleep(interval)
+        EVENT_LOOP_DELAY.observe(max(loop.time() - due, 0.0))
