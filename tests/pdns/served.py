@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Connectors(Server):
-    """tests.pdns.serving on a free port."""
+    """tests.pdns.serving on a free port of its own."""
 
     name = "connectors"
 
@@ -23,7 +23,7 @@ class Connectors(Server):
         self.port = free_port()
 
     def command(self) -> list[str]:
-        return [sys.executable, "-m", "tests.pdns.serving", str(self.port)]
+        return [sys.executable, "-m", "tests.pdns.serving", "--http", str(self.port)]
 
     async def answers(self) -> bool:
         return "serving" in self.latest_log

@@ -1,18 +1,26 @@
-"""The connectors in a process of their own: `python -m tests.pdns.serving PORT`.
+"""The connectors in a process of their own: `python -m tests.pdns.serving`.
 
-It serves 200 names n0 .. n199 besides those of the world, and ends on SIGTERM as a daemon does.
+    --http PORT, --unix PATH    where to listen, besides what the service manager hands over
+
+It serves 200 names n0 .. n199 besides those of the world, and ends on SIGTERM as a daemon does:
+connections go back to the service manager.
 """
 
+import argparse
 import asyncio
+import os
 import signal
 import sys
 
 import uvloop
 
+from dnslb_backend.notify import Notifier
+from dnslb_backend.pdns.activation import Keeper, take_inherited
 from dnslb_backend.pdns.http import HttpConnector
-from dnslb_backend.pdns.listeners import listen_tcp
+from dnslb_backend.pdns.listeners import listen_tcp, listen_unix
 from dnslb_backend.pdns.responder import Responder
 from dnslb_backend.pdns.settings import Endpoint
+from dnslb_backend.pdns.unix import UnixConnector
 from tests.pdns.transports import LOOPBACK
 from tests.pdns.world import World
 
@@ -28,16 +36,31 @@ def crowded_world() -> World:
     return world
 
 
-async def main(port: int) -> None:
+async def main(http_port: int | None, unix_path: str | None) -> None:
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
-    world = crowded_world()
-    connector = HttpConnector(Responder(world.current), LOOPBACK)
-    await connector.start([listen_tcp(Endpoint("127.0.0.1", port))])
+    responder = Responder(crowded_world().current)
+    inherited, keeper = take_inherited(os.environ), Keeper.from_environment()
+    if http_port is not None:
+        inherited.http.append(listen_tcp(Endpoint("127.0.0.1", http_port)))
+    if unix_path is not None:
+        inherited.unix.append(listen_unix(unix_path, 0o600))
+    http = HttpConnector(responder, LOOPBACK)
+    unix = UnixConnector(responder)
+    await http.start(inherited.http)
+    await unix.adopt(inherited.connections)
+    keeper.release(inherited.connections)
+    await unix.start(inherited.unix)
+    Notifier.from_environment().ready("serving")
     sys.stderr.write("serving\n")
     await stopped.wait()
-    await connector.stop(grace=0.3)
+    left, _ = await asyncio.gather(unix.stop(grace=1), http.stop(grace=0.3))
+    await keeper.keep(left)
 
 
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1])))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--http", type=int)
+    parser.add_argument("--unix")
+    given = parser.parse_args()
+    uvloop.run(main(given.http, given.unix))
