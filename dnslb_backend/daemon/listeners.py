@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import socket
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,6 +16,8 @@ from dnslb_backend.config import Config
 from dnslb_backend.core.transitions import Transition
 from dnslb_backend.errors import ConfigError, DnslbError, Problem
 from dnslb_backend.logs import fields
+from dnslb_backend.pdns.activation import Inherited, take_inherited
+from dnslb_backend.pdns.activation import Keeper as ServiceManager
 from dnslb_backend.pdns.http import HttpConnector
 from dnslb_backend.pdns.listeners import listen_tcp, listen_unix, remove_unix
 from dnslb_backend.pdns.responder import Responder
@@ -23,7 +26,7 @@ from dnslb_backend.pdns.unix import UnixConnector
 
 log = logging.getLogger(__name__)
 
-DRAIN_TIMEOUT = 3.0
+DRAIN_TIMEOUT = 1.0
 """Seconds that PowerDNS's connections have to take their last answers at the stop."""
 
 
@@ -39,8 +42,8 @@ class StartError(DnslbError):
 class NewSockets:
     """Sockets that a configuration needs and that were opened, but do not serve yet."""
 
-    http: socket.socket | None = None
-    unix: socket.socket | None = None
+    http: list[socket.socket] = field(default_factory=list)
+    unix: list[socket.socket] = field(default_factory=list)
     opened: ExitStack = field(default_factory=ExitStack)
 
 
@@ -53,14 +56,23 @@ class Listeners:
         self._http: HttpConnector | None = None
         self._unix: UnixConnector | None = None
         self._server: ServerSettings | None = None
+        self._inherited = Inherited()
+        self._manager = ServiceManager.from_environment()
 
     async def open(self, config: Config) -> None:
-        """Open all of them, or none. Raises StartError, which names the one that failed."""
+        """Open all of them, or none. Raises StartError, which names the one that failed.
+
+        Sockets that the service manager hands over take the place of configured ones.
+        """
         key = f"admin.listen = {config.admin.listen}"
+        self._inherited = take_inherited(os.environ)
         try:
             await self._admin.start()
-            with _opening(config.server, None) as sockets:
+            with _opening(config.server, None, self._inherited) as sockets:
                 await self._serve(sockets, config.server)
+            if self._unix is not None:
+                await self._unix.adopt(self._inherited.connections)
+                self._manager.release(self._inherited.connections)
         except _CannotListenError as error:
             await self.close()
             raise StartError(str(error)) from error
@@ -89,9 +101,10 @@ class Listeners:
     async def close(self) -> None:
         """Accept no more, let PowerDNS take its last answers, and end."""
         server, self._server = self._server, None
+        path = "" if server is None or self._inherited.unix else server.unix
         await asyncio.gather(
             *(retire() for retire in self._retire_http()),
-            *(retire() for retire in self._retire_unix(server.unix if server else "")),
+            *(retire() for retire in self._retire_unix(path, self._manager)),
         )
         await self._admin.stop()
 
@@ -103,17 +116,20 @@ class Listeners:
             retired += self._retire_http()
         elif self._http is not None:
             self._http.allow(server.networks)
-        if sockets.http is not None:
-            host, port = sockets.http.getsockname()[:2]
+        if sockets.http:
             self._http = HttpConnector(self._responder, server.networks)
-            await self._http.start([sockets.http])
-            log.info("serving PowerDNS over http", extra=fields(address=host, port=port))
+            await self._http.start(sockets.http)
+            for listener in sockets.http:
+                host, port = listener.getsockname()[:2]
+                log.info("serving PowerDNS over http", extra=fields(address=host, port=port))
         if before and server.unix != before.unix:
-            retired += self._retire_unix(before.unix)
-        if sockets.unix is not None:
+            retired += self._retire_unix(before.unix, None)
+        if sockets.unix:
             self._unix = UnixConnector(self._responder)
-            await self._unix.start([sockets.unix])
-            log.info("serving PowerDNS over unix", extra=fields(path=server.unix))
+            await self._unix.start(sockets.unix)
+            for listener in sockets.unix:
+                path = listener.getsockname()
+                log.info("serving PowerDNS over unix", extra=fields(path=path))
         sockets.opened.pop_all()
         return retired
 
@@ -121,16 +137,20 @@ class Listeners:
         http, self._http = self._http, None
         return [] if http is None else [partial(http.stop, DRAIN_TIMEOUT)]
 
-    def _retire_unix(self, path: str) -> list[Retire]:
+    def _retire_unix(self, path: str, manager: ServiceManager | None) -> list[Retire]:
         unix, self._unix = self._unix, None
-        return [] if unix is None else [partial(_end_unix, unix, path)]
+        return [] if unix is None else [partial(_end_unix, unix, path, manager)]
 
 
-async def _end_unix(unix: UnixConnector, path: str) -> None:
-    """Stop the connector, hang up on PowerDNS, and remove the file of its socket."""
-    for connection in await unix.stop(DRAIN_TIMEOUT):
+async def _end_unix(unix: UnixConnector, path: str, manager: ServiceManager | None) -> None:
+    """Stop the connector, leave its connections to `manager` or hang up, and remove its file."""
+    left = await unix.stop(DRAIN_TIMEOUT)
+    if manager is not None:
+        await manager.keep(left)
+    for connection in left:
         connection.sock.close()
-    remove_unix(path)
+    if path:
+        remove_unix(path)
 
 
 class _CannotListenError(Exception):
@@ -143,22 +163,28 @@ class _CannotListenError(Exception):
 
 
 @contextmanager
-def _opening(server: ServerSettings, before: ServerSettings | None) -> Iterator[NewSockets]:
+def _opening(
+    server: ServerSettings, before: ServerSettings | None, inherited: Inherited | None = None
+) -> Iterator[NewSockets]:
     """Open what `server` needs and `before` had not; closed again unless it came to serve."""
     sockets = NewSockets()
+    if inherited is not None:
+        sockets.http += inherited.http
+        sockets.unix += inherited.unix
     with sockets.opened:
-        if server.endpoint is not None and (not before or server.endpoint != before.endpoint):
+        endpoint = server.endpoint
+        if endpoint and not sockets.http and not (before and endpoint == before.endpoint):
             try:
-                sockets.http = listen_tcp(server.endpoint)
+                sockets.http.append(listen_tcp(endpoint))
             except OSError as error:
                 raise _CannotListenError("server.http", server.http, error) from error
-            sockets.opened.callback(sockets.http.close)
-        if server.unix and (not before or server.unix != before.unix):
+            sockets.opened.callback(sockets.http[0].close)
+        if server.unix and not sockets.unix and not (before and server.unix == before.unix):
             try:
-                sockets.unix = listen_unix(server.unix, server.mode, server.unix_group)
+                sockets.unix.append(listen_unix(server.unix, server.mode, server.unix_group))
             except OSError as error:
                 raise _CannotListenError("server.unix", server.unix, error) from error
-            sockets.opened.callback(_discard, sockets.unix, server.unix)
+            sockets.opened.callback(_discard, sockets.unix[0], server.unix)
         yield sockets
 
 
