@@ -23,7 +23,7 @@ from dnslb_backend.config.models import (
     ZoneSettings,
 )
 from dnslb_backend.config.records import RecordTables
-from dnslb_backend.config.zones import build_zone, check_neighbours
+from dnslb_backend.config.zones import build_zone, check_neighbours, keep_no_data_uncached
 from dnslb_backend.core.names import canonical_name
 from dnslb_backend.core.plan import Plan
 from dnslb_backend.core.views import View
@@ -107,6 +107,7 @@ class _Loader:
         written = self._zone_settings(settings)
         tables = self._records(settings, default, views, written)
         zones = self._zones(written, node)
+        zones = keep_no_data_uncached(zones, tables.records.values(), self.diagnosis, self.file)
         check_neighbours(zones, tables.origins, self.diagnosis, dict.fromkeys(zones, self.file))
         self.diagnosis.raise_if_refused()
         return Config(

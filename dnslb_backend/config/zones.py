@@ -1,6 +1,7 @@
 """From zone tables to zones: what is written is validated, what is left out synthesised."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 import dns.exception
 import dns.rdatatype
@@ -9,7 +10,7 @@ from dnslb_backend.config.diagnosis import Diagnosis, Path
 from dnslb_backend.config.models import StaticSettings, ZoneSettings
 from dnslb_backend.config.rdata import RecordDataError, canonical_content
 from dnslb_backend.core.names import canonical_name, is_within, spelled_name
-from dnslb_backend.core.records import RecordKey
+from dnslb_backend.core.records import Record, RecordKey
 from dnslb_backend.core.zones import Row, Soa, Zone
 from dnslb_backend.errors import NameFormatError
 
@@ -53,6 +54,28 @@ def build_zone(
     if len(diagnosis.problems) > before:
         return None
     return Zone(apex, spelling, soa, ns, tuple(rows), zone_id)
+
+
+def keep_no_data_uncached(
+    zones: Mapping[str, Zone], records: Iterable[Record], diagnosis: Diagnosis, file: str
+) -> dict[str, Zone]:
+    """The zones, those without a negative TTL that hold a name with data for some clients only.
+
+    No answer without data can say for whom it is (RFC 7871, section 7.4): PowerDNS, and
+    resolvers behind it, would give it to clients of other views for as long as that TTL is.
+    """
+    found = dict(zones)
+    for record in records:
+        zone = found.get(record.key.zone)
+        if zone is not None and zone.soa.minimum and record.may_miss_some:
+            found[zone.name] = replace(zone, soa=replace(zone.soa, minimum=0))
+            diagnosis.warn(
+                file,
+                ("zones", zone.spelling, "soa", "minimum"),
+                f"is taken for 0, not {zone.soa.minimum}: {record.key} may have no data for some "
+                "views only, and a cache would give that to clients of others",
+            )
+    return found
 
 
 def check_neighbours(

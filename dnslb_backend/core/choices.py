@@ -49,9 +49,15 @@ class Choice:
         return known
 
     def rows(self, picks: Sequence[Pick]) -> list[Row]:
-        """The rows of an answer; at least the one that says the name exists."""
+        """The rows of an answer; at least the one that says: the name exists.
+
+        Where this client is given nothing of some type, what is left is for this client as
+        well, since PowerDNS keeps what has no scope: all that it had been told of the name.
+        """
         rows = list(self._rows)
         for menu, pick in zip(self._menus, picks, strict=True):
             rows += menu.rows(pick)
+        if all(pick.chosen for pick in picks):
+            return rows
         scope = max(pick.scope for pick in picks)
-        return rows or [self._empty._replace(scope=scope)]
+        return [row._replace(scope=max(row.scope, scope)) for row in rows or [self._empty]]

@@ -101,3 +101,18 @@ class Record:
         """The names to resolve, once each: destinations first, then fallbacks."""
         names = (dest.host for dest in (*self.dests, *self.fallback) if not dest.is_literal)
         return list(dict.fromkeys(names))
+
+    @property
+    def may_miss_some(self) -> bool:
+        """Whether it may have no data for some clients while others are given some."""
+        if not any(dest.views for dest in self.dests):
+            return False
+        match self.all_down:
+            case AllDown.FALLBACK:
+                return not any(dest.is_literal for dest in self.fallback)
+            case AllDown.ALL:
+                return not any(dest.is_literal and not dest.views for dest in self.dests)
+            case AllDown.SERVFAIL:
+                return False
+            case _:
+                return True

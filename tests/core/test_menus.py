@@ -108,15 +108,25 @@ def test_where_the_truth_is_not_known_only_the_views_that_serve_are_told() -> No
         menu.pick(OUTSIDE, 0)
 
 
-def test_no_data_for_some_clients_is_not_cached_for_others() -> None:
-    def render(rows: Sequence[Row], zone_id: int) -> bytes:
-        return json.dumps([[row.qtype, row.content, row.scope] for row in rows]).encode()
+def render(rows: Sequence[Row], zone_id: int) -> bytes:
+    return json.dumps([[row.qtype, row.content, row.scope] for row in rows]).encode()
 
-    empty = Row("www.lb.example", "ENT", "", 0)
-    choice = Choice((), [with_pools(Kind.NODATA)], empty, 1, render)
+
+EMPTY = Row("www.lb.example", "ENT", "", 0)
+
+
+def test_no_data_for_some_clients_is_not_cached_for_others() -> None:
+    choice = Choice((), [with_pools(Kind.NODATA)], EMPTY, 1, render)
     assert json.loads(choice.answer(OUTSIDE, 0)) == [["ENT", "", 1]]
     assert json.loads(choice.answer(OFFICE, 0)) == [["A", B, 13]]
     assert choice.answer(OFFICE, 0) is choice.answer(OFFICE, 5)
+
+
+def test_what_stands_beside_no_data_for_some_is_for_those_as_well() -> None:
+    text = Row("www.lb.example", "TXT", '"x"', 60)
+    choice = Choice([text], [with_pools(Kind.NODATA)], EMPTY, 1, render)
+    assert json.loads(choice.answer(OUTSIDE, 0)) == [["TXT", '"x"', 1]]
+    assert json.loads(choice.answer(OFFICE, 0)) == [["TXT", '"x"', 0], ["A", B, 13]]
 
 
 def test_a_cname_is_one() -> None:
