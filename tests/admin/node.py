@@ -1,6 +1,7 @@
 """A node as operators see it: a real health map and snapshot, told of rounds by the test."""
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -10,13 +11,19 @@ from dnslb_backend.admin.control import Detail, ReloadReport
 from dnslb_backend.admin.server import AdminServer
 from dnslb_backend.admin.settings import AdminSettings
 from dnslb_backend.core.decision import Decision
+from dnslb_backend.core.events import Event, HistoryQuery
+from dnslb_backend.core.explain import Explanation, Question, explain, suppose_down
 from dnslb_backend.core.healthmap import HealthMap
 from dnslb_backend.core.instants import Instant
 from dnslb_backend.core.layout import lay_out
+from dnslb_backend.core.orders import Order
+from dnslb_backend.core.overrides import Override
 from dnslb_backend.core.records import Record, RecordKey
 from dnslb_backend.core.results import Result, failed, passed
 from dnslb_backend.core.snapshot import Snapshot, build_snapshot
+from dnslb_backend.core.trials import Trial
 from dnslb_backend.core.zones import Row
+from dnslb_backend.errors import RefusedError
 from tests.core.building import Driver, at, plan, record
 
 READ_TOKEN = "read-0123456789abcdef"
@@ -41,6 +48,8 @@ class Node(Driver):
         self.reloaded = 0
         self.since = at(0).wall
         self.parts: dict[str, Detail] = {}
+        self.remembered: list[Event] = []
+        self._numbers = itertools.count(1)
 
     @property
     def node(self) -> str:
@@ -73,6 +82,64 @@ class Node(Driver):
         if isinstance(does, Exception):
             raise does
         return does
+
+    def explain(self, name: str, qtype: str, client: str, down: str) -> Explanation:
+        question = Question(name, qtype, down=suppose_down(down) if down else ())
+        return explain(self.map, self.snapshot(), question, self.now())
+
+    def overrides(self) -> list[Override]:
+        return list(self.map.overrides)
+
+    async def order(self, order: Order) -> Override:
+        """Refuses what names no member; the last serving one may be taken."""
+        given = Override(
+            id=str(next(self._numbers)),
+            target=order.target,
+            action=order.action,
+            name=order.name,
+            node=order.node,
+            reason=order.reason,
+            author=order.author,
+            created=self.now().wall,
+            expires=order.expires,
+        )
+        members = ((k, m) for k, state in self.map.records.items() for m in state.members)
+        if not any(given.covers(key.name, m.address, m.host) for key, m in members):
+            raise RefusedError(f"{order.target} is no target of a record")
+        self.map.set_overrides([*self.map.overrides, given], self.now())
+        return given
+
+    async def clear(self, target: str, *, name: str, author: str, force: bool) -> list[Override]:
+        taken = [o for o in self.map.overrides if target in (o.target, o.id) and o.name == name]
+        if not taken:
+            raise RefusedError(f"there is no order for {target}")
+        self.map.set_overrides([o for o in self.map.overrides if o not in taken], self.now())
+        return taken
+
+    async def history(self, query: HistoryQuery) -> tuple[list[Event], str]:
+        happened = list(self.map.take_changes().transitions)
+        self.remembered += [Event(next(self._numbers), self.node, one) for one in happened]
+        found = [
+            event
+            for event in reversed(self.remembered)
+            if query.name in (None, event.transition.key.name)
+            and (query.since is None or event.transition.at >= query.since)
+            and (query.before is None or event.id < query.before)
+        ]
+        return found[: query.limit], "sqlite"
+
+    async def probe(self, name: str, qtype: str) -> list[Trial]:
+        """Every target is said to answer as it did the last time."""
+        keys = [key for key in self.map.records if key.name == name]
+        if not keys:
+            raise RefusedError(f"there is no balanced record {name} {qtype}")
+        return [
+            Trial(key, (target.address,), target.address, target.check, result, was, was, 0)
+            for key in keys
+            for target in self.map.targets_of(key)
+            for was in [self.map.target(target).health]
+            for result in [self.map.target(target).result or OK]
+        ]
 
     def settle(self, results: dict[str, Result] | None = None) -> None:
         """A first round of the first record, with everybody well unless said otherwise."""
