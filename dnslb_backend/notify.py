@@ -11,12 +11,22 @@ class Notifier:
     A message that cannot be delivered is dropped: the service manager's ear is not our job.
     """
 
-    def __init__(self, address: str | None) -> None:
+    def __init__(self, address: str | None, watchdog_usec: str = "") -> None:
+        self._watchdog_usec = watchdog_usec
         self._address = "\0" + address[1:] if address and address[0] == "@" else address
 
     @classmethod
     def from_environment(cls) -> "Notifier":
-        return cls(os.environ.get("NOTIFY_SOCKET"))
+        is_ours = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+        usec = os.environ.get("WATCHDOG_USEC", "") if is_ours else ""
+        return cls(os.environ.get("NOTIFY_SOCKET"), usec)
+
+    @property
+    def watchdog_interval(self) -> float | None:
+        """Seconds between two words to the watchdog (sd_watchdog_enabled(3)); None: not wanted."""
+        if not self._watchdog_usec.isdecimal() or not int(self._watchdog_usec):
+            return None
+        return int(self._watchdog_usec) / 2_000_000
 
     def ready(self, status: str) -> None:
         self._send("READY=1", f"STATUS={status}", f"MAINPID={os.getpid()}")

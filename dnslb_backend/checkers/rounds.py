@@ -66,6 +66,7 @@ class Rounds:
         self._probes: dict[TargetKey, asyncio.Task[None]] = {}
         self._begun: dict[TargetKey, tuple[float, RecordKey]] = {}
         self._is_running = False
+        self.swept = now().mono
         self._gate = Gate(probe_limit())
         self._stalls = StallWatch(lambda: now().mono)
         self._brake = Brake((), 0.0, lambda: now().mono, self._count)
@@ -304,6 +305,7 @@ class Rounds:
             await asyncio.sleep(0)
         self._health.admit_waiting(self._now())
         self._forget()
+        self.swept = self._now().mono
         self._changed()
 
     def _forget(self) -> None:

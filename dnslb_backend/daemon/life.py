@@ -47,6 +47,9 @@ log = logging.getLogger(__name__)
 FLUSH_TIMEOUT = 2.0
 """Seconds that the stores have to write what is not yet written at the stop."""
 
+LONGEST_SWEEP = 10.0
+"""Seconds without a sweep of the rounds after which they count as stuck."""
+
 RESTART_PAUSE = 1.0
 """Seconds before a part that died of a bug is started again."""
 
@@ -133,6 +136,7 @@ class Daemon:
         self._listeners = Listeners(self._responder, AdminServer(config.admin, config.access, desk))
         self._notifier = Notifier.from_environment()
         self._is_settling = False
+        self._is_announced = False
         self._ready = asyncio.Event()
         self._stop = asyncio.Event()
         self._reload_asked = asyncio.Event()
@@ -158,7 +162,7 @@ class Daemon:
             except ConfigError as error:
                 for problem in error.problems:
                     log.error("reload refused: %s", problem)
-                self._notifier.ready("Reload failed, the old configuration runs on")
+                self._go_on("Reload failed, the old configuration runs on")
                 metrics.count_reload(is_ok=False)
                 raise
             metrics.count_reload(is_ok=True)
@@ -168,17 +172,18 @@ class Daemon:
                 report.changed,
                 report.removed,
             )
-            self._notifier.ready("Running, reloaded")
+            self._go_on("Running, reloaded")
             return report
 
     # -- life ------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Serve until a signal says stop; returns when everything has ended."""
+        self._listen_to_signals()
         self._warn(self._config)
         await self._restore()
         await self._listeners.open(self._config)
-        self._purging = asyncio.create_task(self._answers.purger.run(), name="purges")
+        self._purging = self._purge_with(self._answers.purger)
         parts = [
             asyncio.create_task(_kept_alive(name, part), name=name)
             for name, part in (
@@ -188,10 +193,10 @@ class Daemon:
                 ("reloads", self._obey_reloads),
                 ("places", self._follow_places),
                 ("loop delay", metrics.measure_loop_delay),
+                ("watchdog", self._feed_watchdog),
             )
         ]
         try:
-            self._listen_to_signals()
             await self._stop.wait()
             self._notifier.stopping()
             log.info("stopping")
@@ -239,7 +244,25 @@ class Daemon:
                 async with asyncio.timeout(1):
                     await self._ready.wait()
         log.info("ready: every first round has ended")
+        self._is_announced = True
         self._notifier.ready("Running")
+
+    def _go_on(self, status: str) -> None:
+        """The reload is over. A node that was not ready before is not ready by it."""
+        if self._is_announced:
+            self._notifier.ready(status)
+        else:
+            self._notifier.status(status)
+
+    async def _feed_watchdog(self) -> None:
+        """Tell systemd that we live, for as long as the event loop and the rounds go on."""
+        interval = self._notifier.watchdog_interval
+        while interval is not None:
+            await asyncio.sleep(interval)
+            if now().mono - self._rounds.swept < LONGEST_SWEEP:
+                self._notifier.watchdog()
+            else:
+                log.error("the rounds stand still: the watchdog is not fed")
 
     async def _obey_reloads(self) -> None:
         while True:
@@ -251,7 +274,7 @@ class Daemon:
                 continue
             except Exception:
                 log.exception("a bug in reloading; the old configuration runs on")
-                self._notifier.ready("Reload failed, the old configuration runs on")
+                self._go_on("Reload failed, the old configuration runs on")
 
     # -- changes ---------------------------------------------------------------------------
 
@@ -295,8 +318,9 @@ class Daemon:
             delete_unknowns=config.settings.delete_unknowns,
             config_hash=config.fingerprint,
         )
+        if self._loglevel is None and config.settings.loglevel != self._config.settings.loglevel:
+            logs.configure(config.settings.loglevel)
         self._config = config
-        logs.configure(self._loglevel or config.settings.loglevel)
         self._warn(config)
         self._changed()
         for retire in retired:
@@ -311,8 +335,11 @@ class Daemon:
             return self._answers.purger
         purger = Purger(config.pdns)
         self._purging.cancel()
-        self._purging = asyncio.create_task(purger.run(), name="purges")
+        self._purging = self._purge_with(purger)
         return purger
+
+    def _purge_with(self, purger: Purger) -> asyncio.Task[None]:
+        return asyncio.create_task(_kept_alive("purging", purger.run), name="purging")
 
     def _locate_with(self, places: Places | None) -> None:
         self._askers.locate_with(places.locate if places else None)
