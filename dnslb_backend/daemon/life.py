@@ -34,7 +34,7 @@ from dnslb_backend.daemon.answers import Answers
 from dnslb_backend.daemon.desk import Desk
 from dnslb_backend.daemon.listeners import Listeners
 from dnslb_backend.daemon.told import tell
-from dnslb_backend.errors import ConfigError, DnslbError
+from dnslb_backend.errors import ConfigError, DnslbError, RefusedError
 from dnslb_backend.notify import Notifier
 from dnslb_backend.pdns.askers import Askers
 from dnslb_backend.pdns.places import Places
@@ -306,6 +306,8 @@ class Daemon:
 
     async def _reload(self) -> ReloadReport:
         config = await asyncio.to_thread(load, self._sources)
+        if self._stop.is_set():
+            raise RefusedError("the daemon is stopping")
         retired = await self._listeners.move(config, str(self._sources.main))
         removed = len(self._map.records.keys() - config.plan.records.keys())
         changed = self._map.adopt(config.plan, now())
