@@ -10,9 +10,9 @@ def main() -> None:
     and so runs before the command line and its libraries are imported.
     """
     if sys.argv[1:2] == ["pipe"]:
-        from dnslb_backend.pdns import coprocess  # noqa: PLC0415 -- see above
+        from dnslb_backend.pdns.coprocess import main as run_pipe  # noqa: PLC0415 -- see above
 
-        sys.exit(coprocess.main(sys.argv[2:]))
+        sys.exit(run_pipe(sys.argv[2:]))
     from dnslb_backend.cli.app import run  # noqa: PLC0415 -- see above
 
     run()

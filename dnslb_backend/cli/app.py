@@ -8,6 +8,7 @@ import typer
 from dnslb_backend import __version__
 from dnslb_backend.cli.demo import demo
 from dnslb_backend.cli.exits import Exit
+from dnslb_backend.cli.pipe import pipe
 from dnslb_backend.cli.screen import complain
 from dnslb_backend.cli.serve import check_config, serve
 from dnslb_backend.cli.status import reload, status
@@ -43,6 +44,9 @@ app.command("check-config")(check_config)
 app.command("status")(status)
 app.command("reload")(reload)
 app.command("demo")(demo)
+app.command("pipe", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
+    pipe
+)
 
 
 def run() -> None:

@@ -1,5 +1,6 @@
 """The frame of the command line: help, version, completion, exit codes."""
 
+import re
 import time
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from dnslb_backend import __version__
 from tests.cli.command import run, run_on_terminal
 
-COMMANDS = ["serve", "check-config", "status", "reload", "demo"]
+COMMANDS = ["serve", "check-config", "status", "reload", "demo", "pipe"]
 
 
 async def test_help_names_every_command_and_is_quick() -> None:
@@ -22,7 +23,7 @@ async def test_help_names_every_command_and_is_quick() -> None:
     assert took < 2
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "pipe"])
 async def test_help_of_a_command_fits_80_columns(command: str) -> None:
     for ended in (await run(command, "--help"), await run(command, "-h")):
         assert ended.code == 0
@@ -57,6 +58,14 @@ async def test_completion_knows_commands_and_switches() -> None:
     asked["COMP_CWORD"] = "2"
     ended = await run(COMP_WORDS="dnslb-backend status --", **asked)
     assert {"--json", "--watch", "--admin", "--token-file"} <= set(ended.out.split())
+
+
+async def test_the_coprocess_starts_without_our_libraries() -> None:
+    """PowerDNS starts one a thread: nothing but the standard library may be imported for it."""
+    ended = await run("pipe", "--help", PYTHONPROFILEIMPORTTIME="1")
+    assert ended.code == 0
+    for library in ("typer", "pydantic", "aiohttp", "rich"):
+        assert not re.search(rf"\| +{library}\b", ended.err), library
 
 
 async def test_ctrl_c_gives_no_traceback(config: Path) -> None:

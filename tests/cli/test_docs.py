@@ -1,6 +1,5 @@
 """docs/commands.md names every command, switch and exit code."""
 
-import inspect
 import re
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import typer.main
 
 from dnslb_backend.cli.app import app
 from dnslb_backend.cli.exits import Exit
+from dnslb_backend.pdns.coprocess import USAGE
 
 TEXT = (Path(__file__).parent.parent.parent / "docs/commands.md").read_text()
 COMMANDS = {info.name or "": info for info in app.registered_commands}
@@ -21,8 +21,6 @@ def test_every_command_has_its_row_and_no_other() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_switch_is_described(name: str) -> None:
-    callback = COMMANDS[name].callback
-    assert callback is not None
     group = typer.main.get_group(app)
     section = next(
         part for part in TEXT.split("\n## ")[1:] if name in part.splitlines()[0].split(", ")
@@ -33,7 +31,8 @@ def test_every_switch_is_described(name: str) -> None:
         if parameter.param_type_name == "option"
         for switch in parameter.opts
     }
-    assert switches, inspect.signature(callback)
+    if name == "pipe":
+        switches = set(re.findall(r"(--?[a-z]+) [A-Z]", USAGE))
     for switch in switches:
         assert f"`{switch}`" in section or f"`{switch} " in section, switch
 

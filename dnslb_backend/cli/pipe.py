@@ -1,0 +1,13 @@
+"""`pipe`: what PowerDNS starts, listed beside the other commands.
+
+`__main__` runs it before this module is imported; only a switch in front of it leads here.
+"""
+
+import typer
+
+from dnslb_backend.pdns import coprocess
+
+
+def pipe(context: typer.Context) -> None:
+    """Started by PowerDNS: hands its requests to the daemon's unix socket."""
+    raise typer.Exit(coprocess.main(context.args))
