@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from tests.pdns.serving import NAMES
 from tests.rigs.ports import free_port
+from tests.rigs.powerdns import PowerDNS
 from tests.rigs.server import Server, executable
 
 ROOT = Path(__file__).parents[2]
@@ -27,6 +28,21 @@ class Connectors(Server):
 
     async def answers(self) -> bool:
         return "serving" in self.latest_log
+
+
+async def queries_seen(pdns: PowerDNS) -> int:
+    """How many queries it has received.
+
+    The end of the answer is not waited for: a coprocess that PowerDNS starts in this moment
+    inherits the connection, and it never ends.
+    """
+    reader, writer = await asyncio.open_unix_connection(pdns.control_socket)
+    try:
+        writer.write(b"show udp-queries\n")
+        async with asyncio.timeout(5):
+            return int(await reader.read(100))
+    finally:
+        writer.close()
 
 
 class Tally(NamedTuple):

@@ -11,7 +11,7 @@ import pytest
 from dnslb_backend.pdns.activation import FIRST, Keeper, take_inherited
 from dnslb_backend.pdns.lines import Connection
 from tests.pdns.manager import ServiceManager
-from tests.pdns.served import put_load
+from tests.pdns.served import put_load, queries_seen
 from tests.pdns.test_lines import V4, peer, question
 from tests.pdns.transports import (
     COPROCESS,
@@ -38,7 +38,7 @@ async def restart_under_load(
             asked = rate * (1 + 4 * number) // 2
 
             async def is_under_load(asked: int = asked) -> bool:
-                return int(await pdns.control("show udp-queries")) > asked
+                return await queries_seen(pdns) > asked
 
             await until(is_under_load)
             assert await manager.restart() == 0

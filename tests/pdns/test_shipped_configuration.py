@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dnslb_backend.pdns.responder import Responder
-from tests.pdns.served import Connectors, put_load
+from tests.pdns.served import Connectors, put_load, queries_seen
 from tests.pdns.transports import serve_http, serve_unix
 from tests.pdns.world import World
 from tests.rigs.powerdns import PowerDNS
@@ -91,4 +91,4 @@ async def test_powerdns_survives_a_daemon_that_does_not_move_under_load() -> Non
 
 
 async def _asked(pdns: PowerDNS) -> bool:
-    return int((await pdns.control("show udp-queries")).strip()) > 500
+    return await queries_seen(pdns) > 500
