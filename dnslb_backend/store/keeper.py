@@ -309,10 +309,10 @@ class Keeper:
     async def _run_remote(self) -> None:
         """Run the database's branch, and another one whenever the configuration changes."""
         while True:
-            self._database_moved.clear()
             async with asyncio.TaskGroup() as group:
                 running = group.create_task(self._remote.run()) if self._remote else None
                 await self._database_moved.wait()
+                self._database_moved.clear()
                 if running is not None:
                     running.cancel()
             old, backlog = self._remote, None
