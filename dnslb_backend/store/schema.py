@@ -12,8 +12,6 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import dnslb_backend
-
 VERSION = 1
 """The newest schema that this program knows: the number of the last file below 0800."""
 
@@ -56,7 +54,7 @@ class Script:
 
 def sql_directory() -> Path:
     """The folder sql/: inside the package once it is installed, beside it in a checkout."""
-    package = Path(dnslb_backend.__file__).parent
+    package = Path(__file__).parents[1]
     inside = package / "sql"
     return inside if inside.is_dir() else package.parent / "sql"
 
