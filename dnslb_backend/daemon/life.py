@@ -236,6 +236,8 @@ class Daemon:
         """Tell systemd of the first rounds' progress, and when every one of them has ended."""
         left = -1
         while pending := len(self._map.pending()):
+            # A reload may have brought more in the moment when all had ended.
+            self._ready.clear()
             if pending != left:
                 left = pending
                 self._notifier.extend_timeout(START_EXTENSION)
