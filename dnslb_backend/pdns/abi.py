@@ -15,7 +15,8 @@ from typing import cast
 
 from dnslb_backend.core.snapshot import ENT
 from dnslb_backend.errors import RequestError
-from dnslb_backend.pdns.responder import FALSE, Responder
+from dnslb_backend.pdns.metered import MeteredResponder
+from dnslb_backend.pdns.responder import FALSE
 
 HELLO = b"HELO\t"
 END = b"END\n"
@@ -39,7 +40,7 @@ class AbiSession:
     Raises RequestError for a version that there is not.
     """
 
-    def __init__(self, responder: Responder, version: int) -> None:
+    def __init__(self, responder: MeteredResponder, version: int) -> None:
         if version not in VERSIONS:
             raise RequestError(f"there is no version {version} of the pipe backend's ABI")
         self.version = version
@@ -59,7 +60,7 @@ class AbiSession:
             case "AXFR", [zone_id, *name]:
                 return self._transfer(zone_id, name[0] if name else None)
             case "CMD", [*words]:
-                return _told(self._responder.command("\t".join(words)))
+                return _told(self._responder.responder.command("\t".join(words)))
             case "PING", []:
                 return END
         raise RequestError(f"the pipe backend's ABI has no line {line[:100]!r}")

@@ -9,7 +9,9 @@ from typing import cast
 
 from aiohttp import web
 
-from dnslb_backend.errors import NotReadyError, RequestError
+from dnslb_backend.errors import RequestError
+from dnslb_backend.pdns.faults import FaultLog
+from dnslb_backend.pdns.metered import MeteredResponder
 from dnslb_backend.pdns.peers import Network, is_allowed
 from dnslb_backend.pdns.responder import Responder
 from dnslb_backend.pdns.rest import NoSuchPathError, WrongVerbError, parse_http, parse_lookup
@@ -43,12 +45,12 @@ class HttpConnector:
     """Serves one responder over HTTP to the hosts of `networks`."""
 
     def __init__(self, responder: Responder, networks: Iterable[Network]) -> None:
-        self._responder = responder
+        self._responder = MeteredResponder(responder, "http")
         self._networks = tuple(networks)
         self._listeners: list[asyncio.Server] = []
         self._server: _CountingServer | None = None
         self._is_draining = False
-        self._faults = Throttle(asyncio.get_running_loop().time)
+        self._faults = FaultLog(log, asyncio.get_running_loop().time)
 
     async def start(self, listeners: Iterable[socket.socket]) -> None:
         """Accept on `listeners`, which are bound, and closed by `stop`."""
@@ -56,7 +58,7 @@ class HttpConnector:
         self._server = server = _CountingServer(
             self._handle,
             access_log=None,
-            logger=_WireLog(self._faults),
+            logger=_WireLog(self._faults.throttle),
             auto_decompress=False,
             keepalive_timeout=KEEP_ALIVE,
             lingering_time=0,
@@ -109,23 +111,20 @@ class HttpConnector:
             response = self._complain(405, f"this is asked for with {error}")
             response.headers["Allow"] = str(error)
             return response
-        except NotReadyError as error:
-            return self._fault(error)
         except web.HTTPException:
             raise
         except Exception as error:  # noqa: BLE001 - the outermost frame of a request
-            return self._fault(error, error)
+            return self._fault(error)
         return Answer(request, body, keep_alive=not self._is_draining)
 
     def _complain(self, status: int, text: str) -> web.Response:
-        if (kept_back := self._faults.admit(status)) is not None:
-            log.warning("a request was refused (%d more like it): %s", kept_back, text)
+        self._responder.refused()
+        self._faults.refused(status, text)
         return web.Response(status=status, text=f"{text}\n")
 
-    def _fault(self, error: Exception, traceback: Exception | None = None) -> web.Response:
+    def _fault(self, error: Exception) -> web.Response:
         """HTTP 500: PowerDNS says SERVFAIL, and resolvers ask elsewhere."""
-        if (kept_back := self._faults.admit(type(error))) is not None:
-            log.error("a lookup failed (%d more like it): %s", kept_back, error, exc_info=traceback)
+        self._faults.failed(error)
         return web.Response(status=500, text="a fault of dnslb-backend, see its log\n")
 
 

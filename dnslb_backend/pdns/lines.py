@@ -16,8 +16,9 @@ from typing import cast
 from dnslb_backend.errors import RequestError
 from dnslb_backend.pdns.abi import BANNER, FAIL, HELLO, AbiSession, hello_version
 from dnslb_backend.pdns.faults import FaultLog
+from dnslb_backend.pdns.metered import MeteredResponder
 from dnslb_backend.pdns.requests import parse_request
-from dnslb_backend.pdns.responder import Responder
+from dnslb_backend.pdns.responder import Parameters
 
 LINE_LIMIT = 64 * 1024
 """Bytes of one request; those of PowerDNS have some hundreds."""
@@ -64,26 +65,28 @@ Leave = Callable[[Connection | None], None]
 
 
 class LinePeer(asyncio.Protocol):
-    """One connection. `gone` is called when it is over, or no longer ours.
+    """One connection, which is asked by a `remote` or a `pipe` backend.
+
+    `gone` is called when it is over, or no longer ours.
 
     `dialect` is known of one that somebody else accepted. Raises RequestError for an unknown one.
     """
 
     def __init__(
         self,
-        responder: Responder,
+        remote: MeteredResponder,
+        pipe: MeteredResponder,
         faults: FaultLog,
         gone: Callable[["LinePeer"], None],
         dialect: str = JSON,
     ) -> None:
-        self._responder = responder
+        self._responder = remote
+        self._pipe = pipe
         self._faults = faults
         self._gone = gone
         self._abi: AbiSession | None = None
         if dialect != JSON:
-            self._abi = AbiSession(
-                responder, hello_version(dialect.replace("abi", "HELO\t").encode())
-            )
+            self._abi = AbiSession(pipe, hello_version(dialect.replace("abi", "HELO\t").encode()))
         self._transport: asyncio.Transport | None = None
         self._waiting = deque[bytes]()
         self._partial = bytearray()
@@ -164,17 +167,24 @@ class LinePeer(asyncio.Protocol):
             if (lookup := parse_lookup(line)) is not None:
                 answer = self._responder.lookup(*lookup)
             elif line.startswith(HELLO):
-                self._abi = AbiSession(self._responder, hello_version(line))
+                self._abi = AbiSession(self._pipe, hello_version(line))
                 return BANNER
             else:
-                answer = self._responder.answer(*parse_request(line))
+                answer = self._ask(*parse_request(line))
         except RequestError as error:
+            (self._responder if self._abi is None else self._pipe).refused()
             self._faults.refused("line", str(error))
         except Exception as error:  # noqa: BLE001 - the outermost frame of a request
             self._faults.failed(error)
         else:
             return answer + b"\n"
         return FAIL if self._abi is not None or line.startswith(HELLO) else None
+
+    def _ask(self, method: str, parameters: Parameters) -> bytes:
+        if method.lower() == "initialize" and "command" in parameters:
+            # The remote backend's pipe connector, through a coprocess.
+            self._responder = self._pipe
+        return self._responder.answer(method, parameters)
 
     def _hang_up(self) -> None:
         """In the JSON dialect the only way to say that there is no answer."""

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dnslb_backend.errors import RequestError
 from dnslb_backend.pdns.faults import FaultLog
 from dnslb_backend.pdns.lines import JSON, Connection, LinePeer
+from dnslb_backend.pdns.metered import MeteredResponder
 from dnslb_backend.pdns.responder import Responder
 
 log = logging.getLogger(__name__)
@@ -25,7 +26,8 @@ class UnixConnector:
     """Serves one responder on unix sockets; the permissions of the socket say who may ask."""
 
     def __init__(self, responder: Responder) -> None:
-        self._responder = responder
+        self._remote = MeteredResponder(responder, "unix")
+        self._pipe = MeteredResponder(responder, "pipe")
         self._listeners: list[asyncio.Server] = []
         self._peers: set[LinePeer] = set()
         self._faults = FaultLog(log, asyncio.get_running_loop().time)
@@ -84,7 +86,7 @@ class UnixConnector:
         return self._peer()
 
     def _peer(self, dialect: str = JSON) -> LinePeer:
-        peer = LinePeer(self._responder, self._faults, self._peers.discard, dialect)
+        peer = LinePeer(self._remote, self._pipe, self._faults, self._peers.discard, dialect)
         self._peers.add(peer)
         return peer
 

@@ -1,0 +1,52 @@
+"""The responder as one transport sees it: what PowerDNS asks through that is counted."""
+
+from collections.abc import Callable
+from time import perf_counter
+
+from dnslb_backend import metrics
+from dnslb_backend.core.snapshot import ENT
+from dnslb_backend.pdns.responder import Parameters, Responder, text_of
+from dnslb_backend.pdns.rows import render_result
+
+NO_NAME = render_result([])
+EMPTY = f'{{"result":[{{"qtype":"{ENT}"'.encode()
+"""What an answer begins with that has no rows but the one that says the name exists."""
+
+LOOKUPS = ("lookup", "apilookup")
+
+
+class MeteredResponder:
+    """Answers as `responder` does, and counts lookups under `transport`."""
+
+    def __init__(self, responder: Responder, transport: metrics.Transport) -> None:
+        self.responder = responder
+        self._meter = metrics.LookupMeter(transport)
+
+    def lookup(self, qname: str, qtype: str, remote: Callable[[], str]) -> bytes:
+        """As Responder.lookup."""
+        began = perf_counter()
+        try:
+            answer = self.responder.lookup(qname, qtype, remote)
+        except Exception:
+            self._meter.count("fault", perf_counter() - began)
+            metrics.count_error("lookup")
+            raise
+        ended = perf_counter()
+        if answer == NO_NAME:
+            self._meter.count("no_name", ended - began)
+        elif answer.startswith(EMPTY):
+            self._meter.count("empty", ended - began)
+        else:
+            self._meter.count("found", ended - began)
+        return answer
+
+    def answer(self, method: str, parameters: Parameters) -> bytes:
+        """As Responder.answer."""
+        if method.lower() not in LOOKUPS:
+            return self.responder.answer(method, parameters)
+        qname, qtype = text_of(parameters, "qname"), text_of(parameters, "qtype").upper()
+        return self.lookup(qname, qtype, lambda: str(parameters.get("real-remote", "")))
+
+    def refused(self) -> None:
+        """A request made no sense."""
+        self._meter.count("refused", 0.0)
