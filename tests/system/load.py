@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from asyncio.subprocess import PIPE, STDOUT, Process
+from asyncio.subprocess import STDOUT, Process
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -15,16 +15,18 @@ IN_FLIGHT = 30_000
 
 
 class Load:
-    """dnsperf at work; `report` is what it prints at its end."""
+    """dnsperf at work; its figures are there once it has ended."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, output: Path) -> None:
         self._process = process
-        self.report = ""
+        self._output = output
+
+    @property
+    def report(self) -> str:
+        return self._output.read_text()
 
     async def ends(self) -> None:
-        out, _ = await self._process.communicate()
-        self.report = out.decode()
-        assert self._process.returncode == 0, self.report
+        assert await self._process.wait() == 0, self.report
 
     @property
     def sent(self) -> int:
@@ -55,11 +57,13 @@ async def load(
     options = {"-s": pdns.host, "-p": pdns.port, "-d": questions, "-Q": rate, "-l": seconds}
     options |= {"-q": IN_FLIGHT, "-c": 8, "-t": 2}
     words = [str(word) for option in options.items() for word in option]
-    process = await asyncio.create_subprocess_exec(
-        executable("dnsperf"), *words, stdout=PIPE, stderr=STDOUT
-    )
+    output = folder / "report"
+    with output.open("wb") as report:
+        process = await asyncio.create_subprocess_exec(
+            executable("dnsperf"), *words, stdout=report, stderr=STDOUT
+        )
     try:
-        yield Load(process)
+        yield Load(process, output)
     finally:
         with suppress(ProcessLookupError):
             process.terminate()

@@ -116,8 +116,8 @@ async def test_it_ends_cleanly_under_load_and_every_question_is_answered() -> No
             ended.set()
         # Afterwards PowerDNS says that nobody is there; it never says that the name is not.
         assert set(answers[:told]) == {"NOERROR"}
-        assert set(answers[told:]) == {"NOERROR", "SERVFAIL"}
-        assert set(answers[gone + 20 :]) <= {"SERVFAIL"}
+        assert set(answers[told:]) <= {"NOERROR", "SERVFAIL"}
+        assert set(answers[gone + 20 :]) == {"SERVFAIL"}
         assert "Traceback" not in daemon.log
         await daemon.start()
         await follows(pdns, "www.lb.example", {"192.0.2.1"})

@@ -261,3 +261,37 @@ async def test_who_may_ask_changes_with_a_reload() -> None:
         assert (await pdns.ask("www.lb.example")).rcode == "SERVFAIL"
         await reloaded(daemon, config(table("server", allow=["127.0.0.1/32"]), www))
         await follows(pdns, "www.lb.example", {"192.0.2.1"})
+
+
+async def test_a_heap_of_signals_ends_with_the_newest_configuration() -> None:
+    www = record("www", dest=["192.0.2.1"], check=FINE)
+    async with Daemon(config(www)) as daemon, daemon.powerdns() as pdns:
+        for number in range(30):
+            daemon.configure(config(www, record(f"n{number}", dest=["192.0.2.2"], check=FINE)))
+            daemon.signal([signal.SIGHUP, signal.SIGUSR1][number % 2])
+        await follows(pdns, "n29.lb.example", {"192.0.2.2"})
+        assert (await pdns.ask("n28.lb.example")).rcode == "NXDOMAIN"
+        # One that is told to end in the middle of it does so.
+        daemon.reload()
+        assert await daemon.stop() == 0
+        assert "raceback" not in daemon.log
+
+
+async def test_a_reload_in_the_first_round_goes_on_with_it() -> None:
+    async with HttpTarget() as target:
+        target.hang()
+        slow = {"timeout": 30, "interval": 60}
+        www = record("www", dest=[target.host], check=http(target.port), **slow)
+        six = record("six", "AAAA", dest=["2001:db8::1"], check=["sleep", "30"], **slow)
+        async with Daemon(config(www, six), ready=False) as daemon, daemon.powerdns() as pdns:
+            await until(lambda: target.hits)
+            early = record("early", dest=["192.0.2.1"], check=FINE)
+            await reloaded(daemon, config(www, early))
+            await follows(pdns, "early.lb.example", {"192.0.2.1"})
+            assert (await pdns.ask("www.lb.example")).rcode == "SERVFAIL"
+            assert not await daemon.health("/readyz")
+            target.heal()
+            await follows(pdns, "www.lb.example", {target.host})
+            await daemon.ready()
+            # It was asked once: the probe that was under way is the one that counted.
+            assert target.hits == 1
