@@ -24,7 +24,9 @@ UDP_LIMIT = 1232
 ONE_QUERY = 1
 """The scope of an answer that is for one query only: small, but no cache may keep it."""
 
-_HEADER = 12 + 11
+_HEADER = 12 + 11 + 24 + 28
+"""Of a message and of its OPT row, that with a client subnet (IPv6 in full) and a cookie."""
+
 _RECORD = 12
 _SIZES = {"A": 4, "AAAA": 16}
 
