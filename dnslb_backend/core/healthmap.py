@@ -10,6 +10,7 @@ member waits until every target of that record's round has answered or timed out
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 
 from dnslb_backend.core.decision import PENDING, Decision, Kind, decide
 from dnslb_backend.core.health import (
@@ -402,14 +403,17 @@ class HealthMap:
     def _assess_all(
         self, key: RecordKey, overrides: Sequence[Override], at: Instant
     ) -> list[MemberStatus]:
+        """Every member as it stands; the row of one that has not moved is the very same object."""
         state = self.records[key]
         found: list[MemberStatus] = []
-        for member in state.members:
+        for member, row in zip_longest(state.members, state.rows[: len(state.members)]):
             probed = combine([self.target(t) for t in member.targets], state.record.require)
             order = ruling(overrides, key.name, member.address, member.host)
             back = probed.back_since
             is_waiting = back is not None and at.mono - back < state.record.failback
-            found.append(assess(member, probed, order, is_waiting=is_waiting))
+            if row is None or not row.rests_on(member, probed, order, is_waiting=is_waiting):
+                row = assess(member, probed, order, is_waiting=is_waiting)
+            found.append(row)
         return found
 
     def _is_probing(self, state: RecordState) -> bool:

@@ -58,6 +58,17 @@ class MemberStatus:
     def measured(self) -> Health:
         return self.state.health
 
+    def rests_on(
+        self, member: Member, state: TargetState, override: Override | None, *, is_waiting: bool
+    ) -> bool:
+        """Whether `assess` would say the same of these once more."""
+        return (
+            self.member is member
+            and self.state is state
+            and self.override is override
+            and self.is_waiting == is_waiting
+        )
+
     def candidate(self) -> Candidate:
         is_drained = self.override is not None and self.override.action is Action.DRAIN
         standing = self.effective
@@ -121,7 +132,9 @@ def mark_served(
     Such a row is one that `before` still knows, or an unchecked fallback.
     """
     served = decision.served()
-    marked = [replace(row, is_served=row.member.content in served) for row in rows]
+    marked = [
+        row if row.is_served == (row.member.content in served) else _turned(row) for row in rows
+    ]
     known = {row.member.content for row in rows}
     old = {row.member.content: row for row in before}
     strangers = sorted(served - known)
@@ -131,6 +144,10 @@ def mark_served(
 
 def _addresses(dest: Dest, hosts: Mapping[str, HostState]) -> tuple[str, ...]:
     return (dest.host,) if dest.is_literal else hosts.get(dest.host, UNRESOLVED).addresses
+
+
+def _turned(row: MemberStatus) -> MemberStatus:
+    return replace(row, is_served=not row.is_served)
 
 
 def _unchecked(content: str, record: Record) -> MemberStatus:

@@ -41,7 +41,7 @@ def transitions(
     pairs += [(row, None) for row in old.values()]
     found: list[Transition] = []
     for was, now in pairs:
-        if _figures(was) == _figures(now):
+        if was is now or _figures(was) == _figures(now):
             continue
         known = now or was
         assert known is not None
