@@ -8,7 +8,7 @@ import re
 from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from dnslb_backend.checkers.brake import parse_canary
 from dnslb_backend.core.zones import MAX_TTL
@@ -127,6 +127,16 @@ class DestSettings(Table):
     content: str | None = None
 
 
+def _form(written: object) -> str:
+    return "table" if isinstance(written, dict | DestSettings) else "text"
+
+
+Destination = Annotated[
+    Annotated[str, Tag("text")] | Annotated[DestSettings, Tag("table")], Discriminator(_form)
+]
+"""Told apart by its form, so that of a wrong table nobody hears that it is no text."""
+
+
 class StickySettings(Table):
     """How much of the client's address chooses its member, in bits."""
 
@@ -150,7 +160,7 @@ class RecordSettings(Table):
     after inheritance, so every key is optional here.
     """
 
-    dest: Annotated[list[str | DestSettings], Field(min_length=1)] | None = None
+    dest: Annotated[list[Destination], Field(min_length=1)] | None = None
     ttl: Ttl | Literal["auto"] | None = None
     ttl_min: Ttl = 1
     ttl_max: Ttl = 300
