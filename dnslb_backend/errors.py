@@ -6,6 +6,7 @@ DnslbError
 ├── NotReadyError      the answer to a lookup is not known yet: a fault of ours
 ├── RequestError       a request of PowerDNS could not be understood
 ├── RefusedError       an operator's order was understood and is refused
+│   └── NoOrderError   nothing was ordered that could be taken back
 ├── ControlError       the command line could not reach or use the daemon
 └── StoreError         the database or the local file cannot be used
     ├── SchemaError    its tables are missing, newer than this program, or somebody else's
@@ -53,7 +54,18 @@ class RequestError(DnslbError):
 
 
 class RefusedError(DnslbError):
-    """An operator's order was understood and is refused; the text says why."""
+    """An operator's order was understood and is refused; the text says why.
+
+    `field` is the part of the order that cannot be, "" where it is the order as a whole.
+    """
+
+    def __init__(self, text: str, field: str = "") -> None:
+        super().__init__(text)
+        self.field = field
+
+
+class NoOrderError(RefusedError):
+    """Nothing was ordered that could be taken back; the text says for what."""
 
 
 class ControlError(DnslbError):

@@ -8,17 +8,36 @@ from pydantic import BaseModel, ConfigDict
 from dnslb_backend.admin.auth import may_read
 from dnslb_backend.admin.endpoint import STATE, STREAMS, Answer, Endpoint
 from dnslb_backend.admin.events import TransitionRow
+from dnslb_backend.admin.explanations import (
+    ExplainQuery,
+    ExplainReport,
+    show_explanation,
+)
 from dnslb_backend.admin.exposition import render_metrics
+from dnslb_backend.admin.history import HistoryQueryText, HistoryReport, show_history
 from dnslb_backend.admin.intake import read_body, read_query
 from dnslb_backend.admin.openapi import build_openapi
+from dnslb_backend.admin.overrides import (
+    ClearedReport,
+    ClearQuery,
+    OverrideRequest,
+    OverridesReport,
+    clear_overrides,
+    give_override,
+    show_overrides,
+)
 from dnslb_backend.admin.problems import MEDIA_TYPE, ProblemReport, bad_configuration
 from dnslb_backend.admin.readiness import ReadyReport, readiness
+from dnslb_backend.admin.replies import json_bytes, json_response
+from dnslb_backend.admin.rows import OverrideRow
 from dnslb_backend.admin.status import StatusQuery, StatusReport, render_status
 from dnslb_backend.admin.tokens import Role
+from dnslb_backend.admin.trials import ProbeReport, ProbeRequest, run_probes
 from dnslb_backend.errors import ConfigError
 
 TEXT = "text/plain"
 EVENT_STREAM = "text/event-stream"
+REFUSED = "it is refused; the detail says why"
 
 
 class Nothing(BaseModel):
@@ -54,13 +73,13 @@ async def show_ready(request: web.Request) -> web.Response:
     state = request.app[STATE]
     report = readiness(state.control, with_detail=may_read(request, state.access))
     status = HTTPStatus.OK if report.ready else HTTPStatus.SERVICE_UNAVAILABLE
-    return json_response(report, status=status)
+    return json_response(report, status=status, with_null=False)
 
 
 async def show_status(request: web.Request) -> web.Response:
     query = read_query(request, StatusQuery)
     body = await render_status(request.app[STATE].control, query)
-    return web.Response(body=body, content_type="application/json")
+    return json_bytes(body)
 
 
 async def reload(request: web.Request) -> web.Response:
@@ -90,14 +109,6 @@ async def stream_events(request: web.Request) -> web.StreamResponse:
 
 async def show_openapi(request: web.Request) -> web.Response:
     return web.json_response(build_openapi(ENDPOINTS, request.app[STATE].control.version))
-
-
-def json_response(report: BaseModel, *, status: int = HTTPStatus.OK) -> web.Response:
-    return web.Response(
-        status=status,
-        body=report.model_dump_json(exclude_none=True).encode(),
-        content_type="application/json",
-    )
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -137,6 +148,65 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         show_status,
         {200: Answer("the status of this node", StatusReport)},
         query=StatusQuery,
+    ),
+    Endpoint(
+        "GET",
+        "/api/v1/explain",
+        "How the answer to a question comes about",
+        show_explanation,
+        {200: Answer("every step to the answer", ExplainReport)},
+        query=ExplainQuery,
+    ),
+    Endpoint(
+        "GET",
+        "/api/v1/history",
+        "What happened, newest first",
+        show_history,
+        {
+            200: Answer("transitions", HistoryReport),
+            503: Answer("no store can be asked", ProblemReport, MEDIA_TYPE),
+        },
+        query=HistoryQueryText,
+    ),
+    Endpoint(
+        "GET",
+        "/api/v1/overrides",
+        "The orders that hold now",
+        show_overrides,
+        {200: Answer("oldest first", OverridesReport)},
+    ),
+    Endpoint(
+        "POST",
+        "/api/v1/overrides",
+        "Drain targets, or have them down or up whatever their checks say",
+        give_override,
+        {201: Answer("it holds", OverrideRow), 409: Answer(REFUSED, ProblemReport, MEDIA_TYPE)},
+        role=Role.OPERATE,
+        body=OverrideRequest,
+    ),
+    Endpoint(
+        "DELETE",
+        "/api/v1/overrides",
+        "Take orders back",
+        clear_overrides,
+        {
+            200: Answer("they hold no more", ClearedReport),
+            409: Answer(REFUSED, ProblemReport, MEDIA_TYPE),
+        },
+        role=Role.OPERATE,
+        query=ClearQuery,
+    ),
+    Endpoint(
+        "POST",
+        "/api/v1/probe",
+        "Run the checks of a name now; nothing counts",
+        run_probes,
+        {
+            200: Answer("what was asked and what came back", ProbeReport),
+            409: Answer("there is no such record", ProblemReport, MEDIA_TYPE),
+        },
+        role=Role.OPERATE,
+        body=ProbeRequest,
     ),
     Endpoint(
         "POST",

@@ -1,11 +1,28 @@
-"""Points in time as operators' programs read them: RFC 3339, UTC, milliseconds."""
+"""Points in time as operators' programs read and write them: RFC 3339.
 
+Those that we write are in UTC, with milliseconds.
+"""
+
+import re
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import WithJsonSchema
+from pydantic import AwareDatetime, BeforeValidator, WithJsonSchema
 
 Moment = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\dT", re.IGNORECASE)
+
+
+def _refuse_numbers(value: object) -> object:
+    """A bare number is no moment: its unit would be a guess."""
+    if not isinstance(value, str) or not _DATE.match(value):
+        raise ValueError("must be a time such as 2026-01-31T12:00:00Z")
+    return value
+
+
+GivenMoment = Annotated[AwareDatetime, BeforeValidator(_refuse_numbers)]
+"""A time that was sent to us, with its zone."""
 
 
 def render_moment(wall: float) -> str:

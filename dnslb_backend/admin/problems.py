@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from dnslb_backend.errors import ConfigError, DnslbError
+from dnslb_backend.errors import ConfigError, DnslbError, RefusedError, StoreError
 from dnslb_backend.logs import fields
 
 MEDIA_TYPE = "application/problem+json"
@@ -93,6 +93,18 @@ def bad_configuration(error: ConfigError) -> ProblemError:
     )
 
 
+def refused(error: RefusedError) -> ProblemError:
+    """The refusal of an order, in its own words; it names the field if one is to blame."""
+    faults = [FieldFault(field=error.field, message=str(error))] if error.field else []
+    return ProblemError(HTTPStatus.CONFLICT, str(error), errors=faults)
+
+
+def wrong(field: str, message: str) -> ProblemError:
+    """The refusal of one field that no model could have found wrong."""
+    fault = FieldFault(field=field, message=message)
+    return ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, f"{field}: {message}", errors=[fault])
+
+
 @web.middleware
 async def speak_problem_json(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn every error of a request into problem+json; what is our fault goes to the log."""
@@ -100,6 +112,11 @@ async def speak_problem_json(request: web.Request, handler: Handler) -> web.Stre
         return await handler(request)
     except ProblemError as error:
         return error.response()
+    except RefusedError as error:
+        return refused(error).response()
+    except StoreError as error:
+        log.warning("a request failed: %s", error, extra=fields(path=request.path))
+        return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, str(error)).response()
     except web.HTTPException as error:
         if error.status < HTTPStatus.BAD_REQUEST:
             raise

@@ -4,23 +4,19 @@ It is put together in slices, so that a status of ten thousand members delays no
 slices show the moment at which it was asked for.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from itertools import islice
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from dnslb_backend.admin.control import Control
 from dnslb_backend.admin.moments import Moment, render_moment
 from dnslb_backend.admin.rows import MemberRow, RecordRow, member_row, record_row
+from dnslb_backend.admin.slices import render_rows
 from dnslb_backend.core.healthmap import HealthMap, RecordState
 from dnslb_backend.core.names import key_of
 from dnslb_backend.core.records import RecordKey
-
-SLICE = 50
-"""Rows that are put together before others on the event loop have their turn."""
 
 
 class NodeStatus(BaseModel):
@@ -75,8 +71,8 @@ async def render_status(control: Control, query: StatusQuery) -> bytes:
         for key, state in control.map.records.items()
         if wanted(key)
     ]
-    members = await _render_rows(_member_rows(states, control.map))
-    records = await _render_rows(record_row(state, snapshot, mono) for state in states)
+    members = await render_rows(_member_rows(states, control.map))
+    records = await render_rows(record_row(state, snapshot, mono) for state in states)
     return b'%s,"members":[%s],"records":[%s]}' % (head[:-1], members, records)
 
 
@@ -84,14 +80,6 @@ def _member_rows(states: Iterable[RecordState], health: HealthMap) -> Iterator[M
     for state in states:
         for status in state.rows:
             yield member_row(status, state.record, state.decision, health)
-
-
-async def _render_rows(rows: Iterator[MemberRow] | Iterator[RecordRow]) -> bytes:
-    parts: list[bytes] = []
-    while part := [row.model_dump_json().encode() for row in islice(rows, SLICE)]:
-        parts += part
-        await asyncio.sleep(0)
-    return b",".join(parts)
 
 
 def _matcher(name: str) -> Callable[[RecordKey], bool]:

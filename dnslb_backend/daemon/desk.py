@@ -16,9 +16,10 @@ from dnslb_backend.core.overrides import Override
 from dnslb_backend.core.records import RecordKey
 from dnslb_backend.core.snapshot import Snapshot
 from dnslb_backend.core.trials import Trial
-from dnslb_backend.errors import RefusedError, RequestError
+from dnslb_backend.errors import NoOrderError, RefusedError, RequestError
 from dnslb_backend.pdns.askers import Askers
 from dnslb_backend.store.keeper import Keeper
+from dnslb_backend.store.orders import canonical_target
 
 
 class Desk:
@@ -89,7 +90,7 @@ class Desk:
             qtype=qtype.upper(),
             client=asker,
             draw=self._askers.draw(f"{full}.", client),
-            down=suppose_down(down) if down else (),
+            down=suppose_down(canonical_target(down)) if down else (),
         )
         return explain(self._health, self._snapshot(), question, self._now())
 
@@ -100,13 +101,13 @@ class Desk:
         return await self._keeper.order(order)
 
     async def clear(self, target: str, *, name: str, author: str, force: bool) -> list[Override]:
-        forgiven = self._forgive(target.lower(), name)
         try:
             taken = await self._keeper.clear(target, name=name or None, author=author, force=force)
-        except RefusedError:
-            if not forgiven:
+        except NoOrderError:
+            if not self._forgive(canonical_target(target), name):
                 raise
-            taken = []
+            return []
+        self._forgive(canonical_target(target), name)
         return taken
 
     async def history(self, query: HistoryQuery) -> tuple[list[Event], str]:
@@ -120,7 +121,7 @@ class Desk:
             if key.name == full and qtype.upper() in ("ANY", key.type)
         ]
         if not keys:
-            raise RefusedError(f"there is no balanced record {full} {qtype}")
+            raise RefusedError(f"there is no balanced record {full} {qtype}", "name")
         return [trial for key in keys for trial in await self._rounds.try_out(key)]
 
     def _full_name(self, name: str) -> str:

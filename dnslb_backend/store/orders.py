@@ -11,7 +11,7 @@ from dnslb_backend.core.names import canonical_address
 from dnslb_backend.core.orders import Order
 from dnslb_backend.core.overrides import Override
 from dnslb_backend.core.records import RecordKey
-from dnslb_backend.errors import RefusedError
+from dnslb_backend.errors import NoOrderError, RefusedError
 from dnslb_backend.store.overrides import OverrideBook
 
 TARGET_LIMIT = 1024
@@ -22,7 +22,7 @@ MANY = 5
 def give(book: OverrideBook, health: HealthMap, order: Order, node: str, at: Instant) -> Override:
     """Put an order into the book. Raises RefusedError, in words for the operator."""
     if order.expires is not None and order.expires <= at.wall:
-        raise RefusedError("it would have expired already")
+        raise RefusedError("it would have expired already", "expires")
     is_ours = order.node in ("", node)
     override = Override(
         id=secrets.token_hex(16),
@@ -39,7 +39,7 @@ def give(book: OverrideBook, health: HealthMap, order: Order, node: str, at: Ins
     if is_ours:
         if not is_about_something(health, override):
             where = f" of {order.name}" if order.name else ""
-            raise RefusedError(f"{override.target} is no address or destination{where}")
+            raise RefusedError(f"{override.target} is no address or destination{where}", "target")
         if not order.force:
             _refuse_to_empty(health, (*book.live(at.wall), override), at)
     return book.add(override)
@@ -68,7 +68,9 @@ def take_back(
         and (name is None or order.name == name)
     ]
     if not found:
-        raise RefusedError(f"nothing was ordered for {target}{f' under {name}' if name else ''}")
+        raise NoOrderError(
+            f"nothing was ordered for {target}{f' under {name}' if name else ''}", "target"
+        )
     if not force:
         left = [order for order in book.live(at.wall) if order not in found]
         _refuse_to_empty(health, left, at)
@@ -80,7 +82,7 @@ def canonical_target(text: str) -> str:
     """As orders are compared: addresses in canonical text, names without the final dot."""
     target = text.strip().lower()
     if not target or len(target) > TARGET_LIMIT:
-        raise RefusedError(f"a target has 1 to {TARGET_LIMIT} characters")
+        raise RefusedError(f"a target has 1 to {TARGET_LIMIT} characters", "target")
     return canonical_address(target) or target.removesuffix(".")
 
 
@@ -90,7 +92,7 @@ def _zone_of(health: HealthMap, name: str) -> str:
         return ""
     zone = next((key.zone for key in health.records if key.name == name), None)
     if zone is None:
-        raise RefusedError(f"{name} is no balanced record")
+        raise RefusedError(f"{name} is no balanced record", "name")
     return zone
 
 

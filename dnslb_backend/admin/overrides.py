@@ -1,0 +1,155 @@
+"""Overrides: what operators said of targets, as they say it and take it back."""
+
+import logging
+from http import HTTPStatus
+from typing import Annotated, Literal
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field
+
+from dnslb_backend.admin.auth import authorize
+from dnslb_backend.admin.endpoint import STATE
+from dnslb_backend.admin.intake import read_body, read_query
+from dnslb_backend.admin.moments import GivenMoment
+from dnslb_backend.admin.naming import Name, balanced_name
+from dnslb_backend.admin.problems import wrong
+from dnslb_backend.admin.replies import json_response
+from dnslb_backend.admin.rows import OverrideRow, override_row
+from dnslb_backend.admin.tokens import Role
+from dnslb_backend.core.orders import Order
+from dnslb_backend.core.overrides import Action, Override
+from dnslb_backend.logs import fields
+
+LONGEST = 10 * 366 * 86400.0
+"""Seconds that an order may hold if its end is given at all."""
+
+log = logging.getLogger(__name__)
+
+Target = Annotated[
+    str,
+    Field(min_length=1, max_length=1024, description="an address, a destination host, or a glob"),
+]
+
+
+class OverrideRequest(BaseModel):
+    """What an operator orders; without an end it holds until it is cleared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    target: Target
+    action: Action
+    name: Name = Field(default="", description="only this balanced record; empty: every one")
+    node: str = Field(default="", max_length=255, description="only this node; empty: every one")
+    reason: str = Field(default="", max_length=1024)
+    expires_in: float | None = Field(
+        default=None, gt=0, le=LONGEST, allow_inf_nan=False, description="seconds from now"
+    )
+    expires: GivenMoment | None = Field(default=None, description="instead of expires_in")
+    force: bool = Field(
+        default=False, description="even if it takes the last serving member of a record"
+    )
+
+
+class ClearQuery(BaseModel):
+    """Which orders to take back."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    target: str = Field(
+        min_length=1, max_length=1024, description="as it was ordered, a glob over that, or an id"
+    )
+    name: Name = Field(default="", description="only what was ordered for this record alone")
+    force: Literal["true", "false"] = Field(
+        default="false", description="even if it takes the last serving member of a record"
+    )
+
+
+class OverridesReport(BaseModel):
+    """The orders that hold now on any node, oldest first."""
+
+    model_config = ConfigDict(frozen=True)
+
+    overrides: tuple[OverrideRow, ...]
+
+
+class ClearedReport(BaseModel):
+    """The orders that were taken back.
+
+    None where there was only something to forgive: members held for flapping, or waiting.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    cleared: tuple[OverrideRow, ...]
+
+
+async def show_overrides(request: web.Request) -> web.Response:
+    orders = request.app[STATE].control.overrides()
+    return json_response(OverridesReport(overrides=tuple(map(override_row, orders))))
+
+
+async def give_override(request: web.Request) -> web.Response:
+    asked = await read_body(request, OverrideRequest)
+    control = request.app[STATE].control
+    author = _author(request)
+    order = Order(
+        action=asked.action,
+        target=asked.target,
+        name=balanced_name(control.map, asked.name, "name"),
+        node=asked.node,
+        reason=asked.reason,
+        author=author,
+        expires=_end_of(asked, control.now().wall),
+        force=asked.force,
+    )
+    given = await control.order(order)
+    _tell(given.action, given, author)
+    return json_response(override_row(given), status=HTTPStatus.CREATED)
+
+
+async def clear_overrides(request: web.Request) -> web.Response:
+    asked = read_query(request, ClearQuery)
+    control = request.app[STATE].control
+    author = _author(request)
+    name = balanced_name(control.map, asked.name, "name")
+    force = asked.force == "true"
+    taken = await control.clear(asked.target, name=name, author=author, force=force)
+    for order in taken:
+        _tell("clear", order, author)
+    if not taken:
+        log.info("%s forgives %s", author, asked.target, extra=fields(target=asked.target))
+    return json_response(ClearedReport(cleared=tuple(map(override_row, taken))))
+
+
+def _author(request: web.Request) -> str:
+    """Under which name an order is filed: that of the token, which may have been called back."""
+    return authorize(request, request.app[STATE].access, Role.OPERATE).name
+
+
+def _end_of(asked: OverrideRequest, wall: float) -> float | None:
+    """When the order ends, Unix time; None where no end was given. Raises ProblemError."""
+    if asked.expires_in is not None and asked.expires is not None:
+        raise wrong("expires", "says the same thing as expires_in: keep one of them")
+    if asked.expires_in is not None:
+        return wall + asked.expires_in
+    if asked.expires is None:
+        return None
+    end = asked.expires.timestamp()
+    if end <= wall:
+        raise wrong("expires", "is in the past")
+    if end > wall + LONGEST:
+        raise wrong("expires", "is more than ten years from now; without it the order has no end")
+    return end
+
+
+def _tell(what: str, order: Override, author: str) -> None:
+    """Every order is in the log, also one that changes no answer."""
+    log.info(
+        "%s: %s %s%s%s",
+        author,
+        what,
+        order.target,
+        f" for {order.name}" if order.name else "",
+        f" ({order.reason})" if order.reason else "",
+        extra=fields(id=order.id, target=order.target, name=order.name, node=order.node),
+    )
