@@ -65,7 +65,7 @@ class WebClient:
             raise error.certificate_error from error
         except aiohttp.ClientConnectorError as error:
             raise error.os_error from error
-        except aiohttp.ServerDisconnectedError as error:
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientConnectionResetError) as error:
             raise TargetError(Code.REFUSED, "closed the connection without an answer") from error
         except aiohttp.ClientPayloadError as error:
             raise TargetError(Code.STATUS, f"broken body: {one_line(str(error))}") from error

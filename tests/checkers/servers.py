@@ -110,6 +110,16 @@ def answering(data: bytes) -> Play:
     return play
 
 
+def asked(play: Play) -> Play:
+    """Read the head of an HTTP request first."""
+
+    async def later(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await play(reader, writer)
+
+    return later
+
+
 def for_ever(head: bytes, chunk: bytes, *, pause: float = 0.0) -> Play:
     """Say `head`, then `chunk` again and again, `pause` seconds apart."""
 

@@ -17,7 +17,7 @@ from dnslb_backend.core.results import Code, Outcome
 from tests.checkers.conftest import Authority
 from tests.checkers.probing import HERE, probe
 from tests.checkers.processes import descriptors
-from tests.checkers.servers import Play, ScriptedServer, answering, for_ever, hang
+from tests.checkers.servers import Play, ScriptedServer, answering, asked, for_ever, greeting, hang
 from tests.rigs.targets import HttpTarget
 
 
@@ -235,10 +235,18 @@ async def test_a_slow_answer_costs_only_the_limit(tools: Tools, play: Play) -> N
 async def test_an_endless_answer_is_cut_off(
     tools: Tools, head: bytes, chunk: bytes, code: Code
 ) -> None:
-    async with ScriptedServer(for_ever(head, chunk)) as server:
+    async with ScriptedServer(asked(for_ever(head, chunk))) as server:
         result = await probe(tools, http(server, body="never"), limit=10)
     assert result.code == code
     assert result.duration < 5
+
+
+@pytest.mark.parametrize("said", [b"SSH-2.0-OpenSSH_9.2\r\n", b"y" * 100_000])
+async def test_a_server_that_speaks_before_it_is_asked(tools: Tools, said: bytes) -> None:
+    async with ScriptedServer(greeting(said)) as server:
+        result = await probe(tools, http(server), limit=2)
+    assert result.code in (Code.STATUS, Code.REFUSED)
+    assert "transport" not in result.text
 
 
 async def test_64_kib_of_a_body_are_looked_at(tools: Tools, target: HttpTarget) -> None:
