@@ -32,6 +32,9 @@ LOCK = "dnslb-backend schema apply"
 LOCK_WAIT = 10
 """Seconds to wait for another `schema apply`, and for a table that is in use."""
 
+ALTER_LIMIT = 3600.0
+"""Seconds that one statement may take: a large table may have to be written anew."""
+
 _VIEW = re.compile(r"\bVIEW (\w+) AS\b")
 
 
@@ -79,6 +82,7 @@ class _Application:
     async def run(self, views_database: str | None) -> list[str]:
         if await self._value(f"SELECT GET_LOCK({literal(LOCK)}, {LOCK_WAIT})") != 1:
             raise StoreError("another `schema apply` is at work")
+        self.connection.answer_limit = ALTER_LIMIT
         # A table that somebody reads for hours must not hold us up for as long.
         await self.connection.run(f"SET SESSION lock_wait_timeout = {LOCK_WAIT}")
         await self._make_tables([s for s in self.scripts if s.number < FIRST_VIEW])

@@ -32,6 +32,11 @@ class Backlog:
         return len(self._waiting)
 
     @property
+    def count(self) -> int:
+        """How many have ever been put in."""
+        return self._last
+
+    @property
     def oldest(self) -> float | None:
         """Since when the first one waits."""
         return self._waiting[0].since if self._waiting else None

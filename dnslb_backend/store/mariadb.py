@@ -23,6 +23,9 @@ from dnslb_backend.store.tables import Row, Value
 FETCH = 40
 """So many rows are read before others get their turn on the event loop."""
 
+ANSWER_LIMIT = 10.0
+"""Seconds without an answer to one statement after which the server counts as gone."""
+
 LOCK_WAIT = 3
 """Seconds that the server lets us wait for a row somebody else has locked."""
 
@@ -66,6 +69,7 @@ class MariaConnection:
         self._driver = driver
         self._server = server
         self.packet_limit = 1024
+        self.answer_limit = ANSWER_LIMIT
 
     @classmethod
     async def open(cls, settings: MysqlSettings) -> Self:
@@ -97,7 +101,8 @@ class MariaConnection:
     async def run(self, statement: str) -> None:
         """Execute one statement that gives no rows."""
         try:
-            await self._driver.query(statement.encode("utf-8", "replace"))
+            async with asyncio.timeout(self.answer_limit):
+                await self._driver.query(statement.encode("utf-8", "replace"))
         except Exception as error:
             raise _translated(error, self._server) from error
 
@@ -105,11 +110,15 @@ class MariaConnection:
         """The rows of one query, as they come; others get their turn in between."""
         try:
             async with self._driver.cursor(aiomysql.SSCursor) as cursor:
-                await cursor.execute(statement)
-                while batch := await cursor.fetchmany(FETCH):
+                async with asyncio.timeout(self.answer_limit):
+                    await cursor.execute(statement)
+                    batch = await cursor.fetchmany(FETCH)
+                while batch:
                     for row in batch:
                         yield row
                     await asyncio.sleep(0)
+                    async with asyncio.timeout(self.answer_limit):
+                        batch = await cursor.fetchmany(FETCH)
         except Exception as error:
             raise _translated(error, self._server) from error
 

@@ -3,16 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 
-from dnslb_backend.errors import BadRowError, BusyError, SchemaError, StoreError
+from dnslb_backend.errors import BadRowError, BusyError, SchemaError
 from dnslb_backend.store.mariadb import MariaConnection, literal
 from dnslb_backend.store.schema import VERSION
 from dnslb_backend.store.settings import MysqlSettings
 from dnslb_backend.store.statements import MARIADB, insert_head, insert_row, insert_tail, select
 from dnslb_backend.store.store import Delete, Select, Upsert, Work
 from dnslb_backend.store.tables import SCHEMA_VERSION, Row, Table
-
-ANSWER_LIMIT = 10.0
-"""Seconds that one transaction or query may take before the server counts as gone."""
 
 STATEMENT_ROWS = 500
 STATEMENT_BYTES = 256 * 1024
@@ -47,7 +44,7 @@ class MariaStore:
         async with self._lock:
             connection = await self._open()
             try:
-                async with asyncio.timeout(ANSWER_LIMIT), connection.transaction():
+                async with connection.transaction():
                     for work in works:
                         await _do(connection, work)
             except BaseException as error:
@@ -84,21 +81,18 @@ class MariaStore:
     async def _read(self, connection: MariaConnection, query: Select) -> list[Row]:
         statement = select(query, MARIADB, literal)
         try:
-            async with asyncio.timeout(ANSWER_LIMIT):
-                return [row async for row in connection.rows(statement)]
+            return [row async for row in connection.rows(statement)]
         except BaseException as error:
             self._give_up(error)
             raise
 
     def _give_up(self, error: BaseException) -> None:
-        """Close the connection unless it can be used again; say so if it just took too long."""
+        """Close the connection unless it can be used again."""
         if isinstance(error, BadRowError | BusyError):
             return
         if self._connection is not None:
             self._connection.abort()
             self._connection = None
-        if isinstance(error, TimeoutError):
-            raise StoreError(f"no answer within {ANSWER_LIMIT:g} s") from error
 
 
 async def _do(connection: MariaConnection, work: Work) -> None:

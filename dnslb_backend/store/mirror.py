@@ -34,8 +34,9 @@ from dnslb_backend.store.tables import NODE_TABLES, TRANSITION, Row, Table
 log = logging.getLogger(__name__)
 
 BATCH_ROWS = 2500
+SMALLEST_BATCH = 100
 BATCH_TRANSITIONS = 500
-"""A transaction ends when it has so many rows."""
+"""A transaction ends when it has so many rows; after a failure it ends earlier, for a while."""
 
 SLICE = 20
 """So many rows are built before others get their turn on the event loop."""
@@ -125,6 +126,7 @@ class Mirror:
         self._idle = asyncio.Event()
         self._is_connected = False
         self._failures = 0
+        self._batch_rows = BATCH_ROWS
         self._next_beat = self._next_sweep = 0.0
         self._written = -math.inf
         self._rows = self._transactions = self._errors = self._refused = 0
@@ -232,7 +234,7 @@ class Mirror:
         batch = _Batch()
         at = self._now()
         done = 0
-        while batch.size < BATCH_ROWS and (unit := self._agenda.take(at.mono)) is not None:
+        while batch.size < self._batch_rows and (unit := self._agenda.take(at.mono)) is not None:
             self._build(unit, batch)
             if batch.size - done >= SLICE:
                 done = batch.size
@@ -263,6 +265,7 @@ class Mirror:
             self._last_write = self._now().wall
             self._written = self._now().mono
             self._failures = 0
+            self._batch_rows = min(BATCH_ROWS, 2 * self._batch_rows)
         for unit, kept in batch.kept.items():
             if kept:
                 self._kept[unit] = kept
@@ -340,6 +343,7 @@ class Mirror:
         self._failures += 1
         self._errors += 1
         self._last_error = text
+        self._batch_rows = max(SMALLEST_BATCH, self._batch_rows // 2)
         self._agenda.give_back()
         if text != self._told_error:
             self._told_error = text

@@ -175,6 +175,7 @@ def _checks(states: tuple[TargetState, ...]) -> str | None:
 
 
 def _state_json(state: TargetState) -> list[Any]:
+    """Times to the millisecond: finer, those of another clock would never read the same twice."""
     result = state.result
     return [
         str(state.standing),
@@ -183,9 +184,18 @@ def _state_json(state: TargetState) -> list[Any]:
         integer(state.priority),
         integer(state.weight),
         (result.code, result.text, result.duration) if result else None,
-        (state.last_check, state.last_change, state.last_up),
-        (state.flips, state.hold, state.held_until, state.back_since),
+        [_brief(state.last_check), _brief(state.last_change), _brief(state.last_up)],
+        [
+            list(map(_brief, state.flips)),
+            state.hold,
+            _brief(state.held_until),
+            _brief(state.back_since),
+        ],
     ]
+
+
+def _brief(wall: float | None) -> float | None:
+    return None if wall is None else round(wall, 3)
 
 
 # -- and back -----------------------------------------------------------------------------

@@ -131,9 +131,20 @@ def _rounded(memory: Memory, key: RecordKey) -> object:
     )
 
 
+def _ms(wall: float | None) -> float | None:
+    return None if wall is None else round(wall, 3)
+
+
 def _plain(state: TargetState) -> TargetState:
     result = replace(state.result, priority=None, weight=None) if state.result else None
-    return replace(state, heard=0.0, result=result)
+    return replace(
+        state,
+        heard=0.0,
+        result=result,
+        flips=tuple(round(flip, 3) for flip in state.flips),
+        held_until=_ms(state.held_until),
+        back_since=_ms(state.back_since),
+    )
 
 
 def test_a_row_shows_what_holds_and_why() -> None:

@@ -242,9 +242,10 @@ async def test_with_room_again_it_goes_on(used: Path) -> None:
 
 
 async def test_it_works_in_a_thread_that_ends_with_it(path: Path) -> None:
+    others = set(threading.enumerate())
     store = SqliteStore(path)
     await put(store, static("a"))
-    (thread,) = [thread for thread in threading.enumerate() if thread.name == "state"]
+    (thread,) = set(threading.enumerate()) - others
     assert thread.daemon
     await store.close()
     thread.join(5)

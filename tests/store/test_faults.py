@@ -1,0 +1,462 @@
+"""Everything that can become of a database: the mirror ends in the truth, and nobody waits."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from time import monotonic, thread_time
+
+import aiomysql
+import pytest
+from pydantic import SecretStr
+
+from dnslb_backend.core.results import failed
+from dnslb_backend.core.zones import Row as ZoneRow
+from dnslb_backend.errors import BusyError, StoreError
+from dnslb_backend.store.apply import apply
+from dnslb_backend.store.backlog import Backlog
+from dnslb_backend.store.mariadb import MariaConnection
+from dnslb_backend.store.mariadb_store import MariaStore
+from dnslb_backend.store.schema import show, split
+from dnslb_backend.store.settings import MysqlSettings
+from dnslb_backend.store.store import Select
+from dnslb_backend.store.tables import TRANSITION
+from tests.rigs.mariadb import MariaDB
+from tests.rigs.ports import free_port
+from tests.rigs.waiting import until
+from tests.store.conftest import UNSAFE
+from tests.store.farm import FAIL, PASS, Farm, farm_record, many_records, stored_state
+from tests.store.test_mirror import Scene, running
+from tests.store.test_schema import ORIGINAL
+
+REFRESH = 1.0
+
+USERS = split(show(users=True).replace("REQUIRE SSL", "").replace("PASSWORD", "secret"))
+
+
+@asynccontextmanager
+async def server(*options: str) -> AsyncIterator[MariaDB]:
+    """One for a single test, since the test will harm it."""
+    async with MariaDB(tcp=True, options=[*UNSAFE, *options]) as found:
+        yield found
+
+
+async def prepared(rig: MariaDB) -> MysqlSettings:
+    """A database with the schema, and the daemon's user."""
+    await rig.query("CREATE DATABASE mirror")
+    await apply(MysqlSettings(unix_socket=str(rig.socket), user="root", database="mirror"))
+    async with rig.connection("mirror") as connection, connection.cursor() as cursor:
+        for statement in USERS:
+            await cursor.execute(statement)
+    return login(rig)
+
+
+def login(rig: MariaDB, password: str = "secret") -> MysqlSettings:
+    return MysqlSettings(
+        host="127.0.0.1",
+        port=rig.port or 0,
+        user="dnslb",
+        password=SecretStr(password),
+        database="mirror",
+        connect_timeout=2,
+    )
+
+
+def busy_farm() -> Farm:
+    farm = Farm(*many_records(40, 3))
+    farm.check_all()
+    return farm
+
+
+class Flips:
+    """One member of each record goes down, comes back, and so on."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.down: set[int] = set()
+        self.count = 0
+
+    def flip(self, number: int) -> None:
+        result = PASS if number in self.down else FAIL
+        self.down ^= {number}
+        self.scene.farm.check(f"n{number:05}", result, f"10.0.{number}.1")
+        self.scene.offer()
+        self.count += 1
+
+
+async def told(store: MariaStore) -> int:
+    ((count,),) = await store.read(Select(TRANSITION, ("COUNT(*)",)))
+    return int(count or 0)
+
+
+@asynccontextmanager
+async def mirrored(
+    settings: MysqlSettings, farm: Farm, **more: object
+) -> AsyncIterator[tuple[Scene, MariaStore]]:
+    """A mirror at work, and another connection to look at what it wrote."""
+    scene = Scene(MariaStore(settings), farm, refresh=REFRESH, **more)  # type: ignore[arg-type]
+    looking = MariaStore(settings)
+    try:
+        async with running(scene), unhurried():
+            yield scene, looking
+    finally:
+        await looking.close()
+        await scene.store.close()
+
+
+@asynccontextmanager
+async def unhurried() -> AsyncIterator[None]:
+    """Whatever happens meanwhile, the event loop goes on: nobody else is kept waiting.
+
+    What counts is our own work between two turns, not how busy the machine is; calls that wait
+    are found by the guard in tests/conftest.py.
+    """
+    longest = 0.0
+
+    async def watch() -> None:
+        nonlocal longest
+        while True:
+            began = thread_time()
+            await asyncio.sleep(0.01)  # noqa: TID251 - this measures what happens meanwhile
+            longest = max(longest, thread_time() - began)
+
+    task = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+    assert longest < 0.5, f"the loop was held for {longest:.2f} s"
+
+
+async def like(looking: MariaStore, scene: Scene) -> bool:
+    """Whether the store tells the truth; while it cannot be asked, it does not."""
+    try:
+        return await stored_state(looking) == scene.farm.state_rows()
+    except StoreError:
+        return False
+
+
+async def converges(looking: MariaStore, scene: Scene, within: float = 5.0) -> None:
+    await until(lambda: like(looking, scene), within=within, what="the mirror to tell the truth")
+
+
+async def fails(scene: Scene, text: str) -> None:
+    """Wait until the mirror has met the fault."""
+    await until(lambda: text in scene.mirror.figures.last_error, what=text)
+    assert scene.mirror.figures.errors
+
+
+# -- at the start -------------------------------------------------------------------------
+
+
+async def test_a_database_that_comes_later(caplog: pytest.LogCaptureFixture) -> None:
+    async with server() as rig:
+        settings = await prepared(rig)
+        await rig.stop()
+        async with mirrored(settings, busy_farm()) as (scene, looking):
+            flips = Flips(scene)
+            await fails(scene, "Can't connect")
+            for number in range(20):
+                flips.flip(number)
+            await until(lambda: scene.mirror.figures.errors > 2)
+            await rig.start()
+            await converges(looking, scene)
+            await until(lambda: is_told(looking, scene))
+    assert caplog.text.count("Can't connect") == 1
+
+
+async def is_told(looking: MariaStore, scene: Scene) -> bool:
+    figures = scene.mirror.figures
+    return not figures.transitions and await told(looking) == scene.mirror.backlog.count
+
+
+async def test_a_port_that_speaks_something_else() -> None:
+    async def babble(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"SSH-2.0-OpenSSH_9.2p1\r\n" * 20)
+        await writer.drain()
+        writer.close()
+
+    port = free_port()
+    listener = await asyncio.start_server(babble, "127.0.0.1", port)
+    settings = MysqlSettings(host="127.0.0.1", port=port, user="dnslb", connect_timeout=1)
+    async with listener, mirrored(settings, busy_farm()) as (scene, _):
+        await until(lambda: scene.mirror.figures.errors > 2)
+
+
+async def test_a_listener_that_never_answers() -> None:
+    async def sulk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    port = free_port()
+    listener = await asyncio.start_server(sulk, "127.0.0.1", port)
+    settings = MysqlSettings(host="127.0.0.1", port=port, user="dnslb", connect_timeout=0.3)
+    async with listener, mirrored(settings, busy_farm()) as (scene, _):
+        await fails(scene, "did not answer in time")
+
+
+async def test_a_wrong_password() -> None:
+    async with server() as rig:
+        await prepared(rig)
+        async with mirrored(login(rig, "wrong"), busy_farm()) as (scene, _):
+            await fails(scene, "Access denied")
+            assert "wrong" not in scene.mirror.figures.last_error
+            await rig.query("ALTER USER 'dnslb'@'%' IDENTIFIED BY 'wrong'")
+            async with looking_at(login(rig, "wrong")) as looking:
+                await converges(looking, scene)
+
+
+@asynccontextmanager
+async def looking_at(settings: MysqlSettings) -> AsyncIterator[MariaStore]:
+    store = MariaStore(settings)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def test_missing_tables() -> None:
+    async with server() as rig:
+        await rig.query("CREATE DATABASE mirror")
+        root = MysqlSettings(unix_socket=str(rig.socket), user="root", database="mirror")
+        async with mirrored(root, busy_farm()) as (scene, looking):
+            await fails(scene, "schema apply")
+            await apply(root)
+            await converges(looking, scene)
+            await rig.query("DROP TABLE lb_host, lb_state", database="mirror")
+            await fails(scene, "lb_")
+            await rig.query("DROP TABLE lb_schema_version", database="mirror")
+            await apply(root)
+            await converges(looking, scene)
+
+
+async def test_a_schema_of_the_future_is_not_written_to() -> None:
+    async with server() as rig:
+        settings = await prepared(rig)
+        await rig.query("INSERT INTO lb_schema_version VALUES (99, NOW())", database="mirror")
+        async with mirrored(settings, busy_farm()) as (scene, _):
+            await fails(scene, "version 99")
+            assert await rig.query("SELECT * FROM lb_node", database="mirror") == []
+
+
+# -- at work ------------------------------------------------------------------------------
+
+
+async def test_a_server_that_only_lets_us_read() -> None:
+    async with server() as rig:
+        settings = await prepared(rig)
+        async with mirrored(settings, busy_farm()) as (scene, looking):
+            flips = Flips(scene)
+            await converges(looking, scene)
+            await rig.query("SET GLOBAL read_only = 1")
+            for number in range(10):
+                flips.flip(number)
+            await fails(scene, "read-only")
+            await rig.query("SET GLOBAL read_only = 0")
+            await converges(looking, scene)
+            await until(lambda: is_told(looking, scene))
+
+
+async def test_a_server_that_is_killed_under_load() -> None:
+    async with server() as rig:
+        settings = await prepared(rig)
+        async with mirrored(settings, busy_farm()) as (scene, looking):
+            flips = Flips(scene)
+            await converges(looking, scene)
+            for _ in range(3):
+                for number in range(40):
+                    flips.flip(number)
+                    if number == 20:
+                        await until(lambda: not scene.mirror.figures.transitions)
+                await rig.kill()
+                for number in range(40):
+                    flips.flip(number)
+                await rig.start()
+                await converges(looking, scene)
+            await until(lambda: is_told(looking, scene))
+
+
+@pytest.mark.parametrize(
+    "seconds", [1.0, pytest.param(30.0, marks=[pytest.mark.soak, pytest.mark.timeout(120)])]
+)
+async def test_a_server_that_stands_still(seconds: float) -> None:
+    async with server() as rig:
+        settings = await prepared(rig)
+        async with mirrored(settings, busy_farm()) as (scene, looking):
+            flips = Flips(scene)
+            await converges(looking, scene)
+            rig.pause()
+            frozen = monotonic()
+            while monotonic() - frozen < seconds:
+                flips.flip(flips.count % 40)
+                await asyncio.sleep(0.02)  # noqa: TID251 - load over the whole time
+            rig.resume()
+            await converges(looking, scene)
+            await until(lambda: is_told(looking, scene))
+
+
+async def test_a_disk_that_is_full() -> None:
+    """All tables share one file that may not grow, and somebody else's fill it up."""
+    small = ["--innodb-file-per-table=0", "--innodb-data-file-path=ibdata1:12M;ibdata2:16M"]
+    async with server(*small) as rig:
+        settings = await prepared(rig)
+        async with mirrored(settings, busy_farm()) as (scene, looking):
+            await converges(looking, scene)
+            await rig.query("CREATE TABLE filler (x MEDIUMTEXT)", database="mirror")
+            for size in (100_000, 10_000, 500):
+                with pytest.raises(aiomysql.OperationalError, match="full"):
+                    await fill(rig, size)
+            flips = Flips(scene)
+            while "is full" not in scene.mirror.figures.last_error:
+                flips.flip(flips.count % 40)
+                await asyncio.sleep(0.001)  # noqa: TID251 - load until it is too much
+            await rig.query("DROP TABLE filler", database="mirror")
+            await converges(looking, scene)
+            await until(lambda: is_told(looking, scene))
+
+
+async def fill(rig: MariaDB, size: int) -> None:
+    """Rows of this size, for as long as there is room."""
+    for _ in range(10_000):
+        await rig.query(f"INSERT INTO filler VALUES (REPEAT('x', {size}))", database="mirror")
+
+
+async def test_a_row_that_somebody_holds() -> None:
+    async with server() as rig:
+        settings = await prepared(rig)
+        async with mirrored(settings, busy_farm()) as (scene, looking):
+            await converges(looking, scene)
+            async with rig.connection("mirror") as connection, connection.cursor() as cursor:
+                await cursor.execute("BEGIN")
+                await cursor.execute("SELECT * FROM lb_state FOR UPDATE")
+                Flips(scene).flip(3)
+                await fails(scene, "Lock wait timeout")
+            await converges(looking, scene)
+            assert scene.mirror.figures.is_connected
+
+
+async def test_a_deadlock_is_told_from_other_errors(settings: MysqlSettings) -> None:
+    first, second = [await MariaConnection.open(settings) for _ in range(2)]
+    await first.run("CREATE TABLE t (id INT PRIMARY KEY, x INT) ENGINE=InnoDB")
+    await first.run("INSERT INTO t VALUES (1, 0), (2, 0)")
+
+    async def both(mine: MariaConnection, one: int, other: int, go: asyncio.Barrier) -> None:
+        async with mine.transaction():
+            await mine.run(f"UPDATE t SET x = x + 1 WHERE id = {one}")
+            await go.wait()
+            await mine.run(f"UPDATE t SET x = x + 1 WHERE id = {other}")
+
+    barrier = asyncio.Barrier(2)
+    outcomes = await asyncio.gather(
+        both(first, 1, 2, barrier), both(second, 2, 1, barrier), return_exceptions=True
+    )
+    assert [type(outcome) for outcome in outcomes if outcome] == [BusyError]
+    for connection in (first, second):
+        assert [row async for row in connection.rows("SELECT x FROM t")] == [(1,), (1,)]
+        await connection.close()
+
+
+async def test_a_connection_that_was_closed_for_idleness() -> None:
+    async with server() as rig:
+        settings = await prepared(rig)
+        await rig.query("SET GLOBAL wait_timeout = 1")
+        farm = Farm(farm_record("www", "192.0.2.1", "192.0.2.2", interval=60))
+        farm.check_all()
+        scene = Scene(MariaStore(settings), farm, refresh=3)
+        async with running(scene), looking_at(settings) as looking:
+            await converges(looking, scene)
+            await until(lambda: scene.mirror.figures.errors, within=8)
+            farm.check("www", FAIL, "192.0.2.1")
+            scene.offer()
+            await converges(looking, scene)
+        await scene.store.close()
+
+
+async def test_the_connection_is_ended_by_an_administrator() -> None:
+    async with server() as rig:
+        settings = await prepared(rig)
+        async with mirrored(settings, busy_farm()) as (scene, looking):
+            await converges(looking, scene)
+            for row in await rig.query("SHOW PROCESSLIST"):
+                if row["User"] == "dnslb":
+                    await rig.query(f"KILL {row['Id']}")
+            Flips(scene).flip(2)
+            await until(lambda: scene.mirror.figures.errors)
+            await converges(looking, scene)
+
+
+async def test_the_originals_live_schema_in_the_same_database() -> None:
+    async with server() as rig:
+        await rig.query("CREATE DATABASE mirror")
+        for statement in ORIGINAL:
+            await rig.query(statement, database="mirror")
+        root = MysqlSettings(unix_socket=str(rig.socket), user="root", database="mirror")
+        await apply(root)
+        async with mirrored(root, busy_farm()) as (scene, looking):
+            await converges(looking, scene)
+        rows = await rig.query("SELECT name, content FROM records", database="mirror")
+        assert rows == [{"name": "www.lb.example", "content": "192.0.2.1"}]
+
+
+async def test_names_and_reasons_of_every_kind(settings: MysqlSettings) -> None:
+    labels = ["it\\'s", '\\"x\\"', "a\\;b", "\\240\\237\\152\\200", "x" * 63]
+    longest = ".".join(["y" * 63, "y" * 63, "y" * 63, "y" * 51])
+    static = [ZoneRow(f"{label}.lb.example", "TXT", '"\U0001f600"', 5) for label in labels]
+    farm = Farm(
+        farm_record(longest, "192.0.2.1"),
+        farm_record("quotes", 'it\'s "quoted" \\ \U0001f600', "\u00e9" * 127),
+        static=static,
+    )
+    for name, text in ((longest, "\U0001f4a5" * 200), ("quotes", "'; DROP TABLE lb_state; --\n")):
+        farm.check(name, failed(-2, text))
+    async with mirrored(settings, farm) as (scene, looking):
+        await converges(looking, scene)
+        await until(lambda: not scene.mirror.backlog)
+        assert not scene.mirror.figures.refused
+
+
+# -- how much is too much -----------------------------------------------------------------
+
+
+async def test_an_outage_without_end_costs_a_bounded_memory() -> None:
+    settings = MysqlSettings(unix_socket="/nonexistent/socket", user="root")
+    async with mirrored(settings, busy_farm(), backlog=Backlog(bound=500)) as (scene, _):
+        flips = Flips(scene)
+        for number in range(2000):
+            flips.flip(number % 40)
+        figures = scene.mirror.figures
+        assert figures.transitions == 500
+        assert figures.dropped > 1000
+        assert figures.backlog <= 40 + 3
+
+
+async def test_what_was_given_up_is_counted_and_the_rest_arrives() -> None:
+    async with server() as rig:
+        settings = await prepared(rig)
+        await rig.stop()
+        async with mirrored(settings, busy_farm(), backlog=Backlog(bound=100)) as (scene, looking):
+            flips = Flips(scene)
+            for number in range(400):
+                flips.flip(number % 40)
+            await rig.start()
+            await converges(looking, scene)
+            await until(lambda: not scene.mirror.backlog)
+            assert await told(looking) == 100
+            assert scene.mirror.figures.dropped == scene.mirror.backlog.count - 100
+
+
+async def test_an_end_by_signal_leaves_no_half_transaction() -> None:
+    """A server that is told to end while transactions run: each is there as a whole."""
+    async with server() as rig:
+        settings = await prepared(rig)
+        async with mirrored(settings, busy_farm()) as (scene, looking):
+            flips = Flips(scene)
+            await converges(looking, scene)
+            for number in range(40):
+                flips.flip(number)
+            rig.signal(signal.SIGTERM)
+            await rig.wait()
+            await rig.start()
+            await converges(looking, scene)
+            await until(lambda: is_told(looking, scene))
