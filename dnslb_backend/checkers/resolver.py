@@ -6,13 +6,15 @@ import ipaddress
 import socket
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Final, Literal, Self
+from typing import TYPE_CHECKING, Final, Literal, Self
 
 import aiodns
 from aiodns import error as ares
-from pycares import AddrInfoResult
 
 from dnslb_backend.core.resolutions import Resolution, Status, found, unresolved
+
+if TYPE_CHECKING:
+    from pycares import AddrInfoResult
 
 Family = Literal["A", "AAAA"]
 
@@ -134,7 +136,7 @@ def _literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
-def _addresses(answer: AddrInfoResult) -> tuple[str, ...]:
+def _addresses(answer: "AddrInfoResult") -> tuple[str, ...]:
     texts = {node.addr[0] for node in answer.nodes}
     addresses = {ipaddress.ip_address(_text(text)) for text in texts}
     return tuple(str(address) for address in sorted(addresses, key=lambda each: each.packed))
