@@ -110,6 +110,7 @@ class RecordTables:
             settings.fallback, key.type, key.zone, self.diagnosis, file, (*path, "fallback")
         )
         self._check_answers(settings, dests, file, path)
+        self._check_ports(checks, dests, file, path)
         require = self._require(settings, len(checks), file, path)
         if len(self.diagnosis.problems) > before:
             return
@@ -181,6 +182,17 @@ class RecordTables:
                 place = problem.path.replace(table, listed, 1)
                 self.diagnosis.problems.append(replace(problem, path=place))
         return None
+
+    def _check_ports(
+        self, checks: Sequence[Check], dests: Sequence[Dest], file: str, path: Path
+    ) -> None:
+        """Refuse a check that would not know which port to ask."""
+        if any(check.port_needed for check in checks):
+            for dest in dests:
+                if dest.check_port is None:
+                    message = f"needs a port, here or as check_port of {dest.host}"
+                    self.diagnosis.refuse(file, (*path, "check"), message)
+                    return
 
     def _check_answers(
         self, settings: RecordSettings, dests: Sequence[Dest], file: str, path: Path

@@ -403,3 +403,10 @@ def test_clients_that_would_always_pick_the_same_server_are_pointed_out(write: W
     assert any("RFC 6724" in str(warning) for warning in near.warnings)
     far = loaded(write(HEAD + text % "10.0.0.192/28"))
     assert not any("RFC 6724" in str(warning) for warning in far.warnings)
+
+
+def test_a_check_must_know_its_port(write: Write) -> None:
+    bare = HEAD + RECORD + 'check = { type = "tcp" }\n'
+    assert any("A.check: needs a port, here or as check_port" in p for p in problems(write(bare)))
+    dest = '[records."www".A]\ndest = [{ host = "192.0.2.1", check_port = 80 }]\n'
+    assert loaded(write(HEAD + dest + 'check = { type = "tcp" }\n')).plan.records
