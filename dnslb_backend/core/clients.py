@@ -23,13 +23,15 @@ NOWHERE = Place()
 class Client:
     """The network that a query came from: `value` are its bits, `known` of them are meant.
 
-    `known` is 0 where the client did not want to be known, or there is none.
+    `known` is 0 where the client did not want to be known, or there is none. `lead` are the bits
+    in front of an IPv4 address that came inside an IPv6 one: whoever asked counts them as well.
     """
 
     version: int
     value: int
     known: int
     place: Place = NOWHERE
+    lead: int = 0
 
     def __str__(self) -> str:
         return str(ip_network((self.value.to_bytes(BITS[self.version] // 8, "big"), self.known)))

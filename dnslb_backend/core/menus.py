@@ -100,11 +100,12 @@ class Menu:
             raise NotReadyError(f"{self._record.key}: health is not known yet")
         pool = self._pools[view]
         if isinstance(pool.picker, Weighted):
-            return Pick(view, pool.picker.pick(draw), max(scope, ONE_QUERY))
+            return Pick(view, pool.picker.pick(draw), client.lead + max(scope, ONE_QUERY))
         if isinstance(pool.picker, Sticky):
             bits = self._bits[client.version == 6]
-            return Pick(view, pool.picker.pick(client.network(bits)), max(scope, bits, ONE_QUERY))
-        return Pick(view, pool.everything, scope)
+            scope = max(scope, bits, ONE_QUERY)
+            return Pick(view, pool.picker.pick(client.network(bits)), client.lead + scope)
+        return Pick(view, pool.everything, client.lead + scope)
 
     def rows(self, pick: Pick) -> list[Row]:
         rows = self._pools[pick.pool].rows

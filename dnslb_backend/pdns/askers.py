@@ -33,13 +33,15 @@ def parse_client(text: str, locate: Locate | None = None) -> Client:
     bits = 8 * len(packed)
     if not 0 < known <= bits:
         return NOBODY
-    if bits == 128 and packed.startswith(_MAPPED) and known >= 96:
-        packed, known, bits = packed[12:], known - 96, 32
+    lead = 0
+    if packed.startswith(_MAPPED) and known >= 96:
+        packed, known, bits, lead = packed[12:], known - 96, 32, 96
         if not known:
             return NOBODY
     value = int.from_bytes(packed, "big") >> (bits - known) << (bits - known)
-    place = locate(address) if locate is not None else NOWHERE
-    return Client(4 if bits == 32 else 6, value, known, place)
+    version, family = (4, socket.AF_INET) if bits == 32 else (6, socket.AF_INET6)
+    place = locate(socket.inet_ntop(family, packed)) if locate is not None else NOWHERE
+    return Client(version, value, known, place, lead)
 
 
 class Askers:
