@@ -22,26 +22,36 @@ class Places:
         self._path = path
         self._seen = self._stamp()
         self._reader = _open(path)
+        self._is_damaged = False
 
     @property
     def path(self) -> Path:
         return self._path
 
     def locate(self, address: str) -> Place:
-        """What the database says of an address; an unknown one is nowhere."""
+        """What the database says of an address; of an unknown one, that it is nowhere."""
         try:
             found, bits = self._reader.get_with_prefix_len(address)
         except ValueError:
             return NOWHERE
-        if not isinstance(found, dict):
-            return Place(bits=bits)
-        country = found.get("country") or found.get("registered_country") or {}
+        except Exception as error:  # noqa: BLE001 - a damaged file may raise anything
+            self._complain(error)
+            return NOWHERE
+        record = _table(found)
+        country = _table(record.get("country") or record.get("registered_country"))
+        asn = record.get("autonomous_system_number")
         return Place(
             country=str(country.get("iso_code", "")),
-            continent=str(found.get("continent", {}).get("code", "")),
-            asn=int(found.get("autonomous_system_number", 0)),
+            continent=str(_table(record.get("continent")).get("code", "")),
+            asn=asn if isinstance(asn, int) else 0,
             bits=bits,
         )
+
+    def _complain(self, error: Exception) -> None:
+        """Say it once a file, not once a question."""
+        if not self._is_damaged:
+            self._is_damaged = True
+            log.error("the location database %s is damaged: %r", self._path, error)
 
     def refresh(self) -> bool:
         """Read the file again if it has changed; a bad one is reported and the old one serves."""
@@ -54,6 +64,7 @@ class Places:
         except PlacesError as error:
             log.error("the location database has changed but is not used: %s", error)
             return False
+        self._is_damaged = False
         log.info("the location database was read again")
         return True
 
@@ -65,6 +76,10 @@ class Places:
         return found.st_mtime_ns, found.st_size, found.st_ino
 
 
+def _table(found: object) -> dict[str, Any]:
+    return found if isinstance(found, dict) else {}
+
+
 def _open(path: Path) -> Any:
     try:
         import maxminddb  # noqa: PLC0415 - the extra `geo` brings it, and only this needs it
@@ -73,6 +88,6 @@ def _open(path: Path) -> Any:
     try:
         reader = maxminddb.open_database(path, maxminddb.MODE_MEMORY)
         reader.get("192.0.2.1")
-    except (OSError, ValueError, maxminddb.InvalidDatabaseError) as error:
+    except Exception as error:  # a damaged file may raise anything
         raise PlacesError(f"{path} cannot be read: {error}") from error
     return reader
