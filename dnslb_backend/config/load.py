@@ -159,14 +159,15 @@ class _Loader:
         found: dict[str, View] = {}
         for name, table in tables.items():
             parsed = self.diagnosis.parse(ViewSettings, table, self.file, ("views", name))
-            if parsed is not None:
-                found[name] = View(
-                    name,
-                    tuple(parsed.networks),
-                    frozenset(parsed.countries),
-                    frozenset(parsed.continents),
-                    frozenset(parsed.asns),
-                )
+            # One that was refused is known all the same: members may name it.
+            view = parsed or ViewSettings()
+            found[name] = View(
+                name,
+                tuple(view.networks),
+                frozenset(view.countries),
+                frozenset(view.continents),
+                frozenset(view.asns),
+            )
         placed = [view.name for view in found.values() if view.needs_place]
         if placed and "geo" not in self.raw:
             message = "asks for places, which needs [geo] database"
