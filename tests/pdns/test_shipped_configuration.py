@@ -2,43 +2,17 @@
 
 import asyncio
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
 from dnslb_backend.pdns.responder import Responder
 from tests.pdns.served import Connectors, put_load, queries_seen
+from tests.pdns.shipped import BY_SOCKET, SHIPPED, settings, text
 from tests.pdns.transports import serve_http, serve_unix
 from tests.pdns.world import World
 from tests.rigs.powerdns import PowerDNS
 from tests.rigs.waiting import until
-
-SHIPPED = Path(__file__).parents[2] / "pdns"
-
-# What the files name is what stands in dnslb.toml when nobody says otherwise.
-PORT = "127.0.0.1:8053"
-SOCKET = "/run/dnslb/pdns.sock"
-PROGRAM = "/usr/bin/dnslb-backend"
-
-BY_SOCKET = ["pdns-unix.conf", "pdns-pipe.conf", "pdns-launch-pipe.conf"]
-
-
-def text(name: str, *, port: int = 0, path: str = "") -> str:
-    """A shipped file that is told where this test's connector is."""
-    shipped = (SHIPPED / name).read_text()
-    assert (PORT in shipped) is bool(port)
-    assert (SOCKET in shipped) is bool(path)
-    program = f"{Path(sys.executable).parent}/dnslb-backend"
-    return (
-        shipped.replace(PORT, f"127.0.0.1:{port}").replace(SOCKET, path).replace(PROGRAM, program)
-    )
-
-
-def settings(conf: str) -> dict[str, str | int]:
-    """What stands in it: the rig has caches of its own mind."""
-    pairs = re.findall(r"^([a-z-]+)=(.*)$", conf, re.MULTILINE)
-    return {key: value for key, value in pairs if key.endswith("-ttl")}
 
 
 @pytest.mark.parametrize("name", ["pdns-http.conf", *BY_SOCKET])
@@ -57,7 +31,8 @@ async def test_a_whole_configuration_serves(name: str) -> None:
 
 
 def test_no_shipped_file_goes_untried() -> None:
-    tried = {"pdns-http.conf", "include.conf", *BY_SOCKET}
+    elsewhere = {"break-glass-gmysql.conf"}
+    tried = {"pdns-http.conf", "include.conf", *BY_SOCKET} | elsewhere
     assert {path.name for path in SHIPPED.glob("*.conf")} == tried
 
 

@@ -12,6 +12,7 @@ from dnslb_backend.core.plan import Plan
 from dnslb_backend.core.records import Dest, Record, RecordKey
 from dnslb_backend.core.results import Result, failed, passed
 from dnslb_backend.core.snapshot import Snapshot, build_snapshot
+from dnslb_backend.core.views import View
 from dnslb_backend.core.zones import Row as ZoneRow
 from dnslb_backend.pdns.rows import render_rows
 from dnslb_backend.store.rows import Stamp, record_rows
@@ -109,7 +110,10 @@ class Farm:
         return {tuple(row[STATE.columns.index(name)] for name in COMPARED) for row in rows}
 
     def _plan(self, records: Iterable[Record]) -> Plan:
-        return plan(*records, static=self.static)
+        found = list(records)
+        names = {view for record in found for dest in record.dests for view in dest.views}
+        views = {name: View(name, ("10.0.0.0/8",)) for name in names}
+        return replace(plan(*found, static=self.static), views=views)
 
     def _build(self, before: Snapshot | None, serials: Mapping[str, int]) -> Snapshot:
         layout = lay_out(self.plan)

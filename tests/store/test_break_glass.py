@@ -1,0 +1,259 @@
+"""PowerDNS on the mirror says what PowerDNS said on the daemon."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import aiomysql
+import dns.rdatatype
+import dns.rrset
+import pytest
+
+from dnslb_backend.core.records import AllDown, Dest, Policy, Record
+from dnslb_backend.core.zones import Row as ZoneRow
+from dnslb_backend.pdns.responder import Responder
+from dnslb_backend.store.apply import apply
+from dnslb_backend.store.mariadb_store import MariaStore
+from dnslb_backend.store.settings import MysqlSettings
+from tests.pdns.transports import http_settings, serve_http
+from tests.rigs.dig import Answer
+from tests.rigs.mariadb import MariaDB
+from tests.rigs.powerdns import PowerDNS
+from tests.store.farm import FAIL, PASS, Farm, farm_record
+from tests.store.test_mirror import Scene, running
+from tests.store.test_schema import ORIGINAL
+
+A, B, C, D = "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"
+
+SHIPPED = (Path(__file__).parents[2] / "pdns" / "break-glass-gmysql.conf").read_text()
+
+STATIC = [
+    ZoneRow("NS1.lb.example", "A", "192.0.2.53", 300),
+    ZoneRow("ns1.lb.example", "AAAA", "2001:db8::53", 300),
+    ZoneRow("alias.lb.example", "CNAME", "www.lb.example.", 60),
+    ZoneRow("far.alias.lb.example", "CNAME", "alias.lb.example.", 60),
+    ZoneRow("*.wild.lb.example", "A", "192.0.2.77", 60),
+    ZoneRow("*.wildalias.lb.example", "CNAME", "www.lb.example.", 60),
+    ZoneRow("leaf.b.deep.lb.example", "TXT", '"a \\"quoted\\" text; with \\\\" "and more"', 60),
+    ZoneRow("mail.lb.example", "MX", "10 www.lb.example.", 60),
+    ZoneRow("mail.lb.example", "MX", "20 other.example.", 60),
+    ZoneRow("_sip._tcp.lb.example", "SRV", "1 2 5060 www.lb.example.", 60),
+    ZoneRow("caa.lb.example", "CAA", '0 issue "ca.example"', 60),
+    ZoneRow("sub.lb.example", "NS", "ns.sub.lb.example.", 60),
+    ZoneRow("ns.sub.lb.example", "A", "192.0.2.99", 60),
+    ZoneRow("a\\.b.lb.example", "A", "192.0.2.44", 60),
+    ZoneRow("sp\\032ace.lb.example", "A", "192.0.2.45", 60),
+    ZoneRow("both.lb.example", "TXT", '"beside a balanced record"', 60),
+    ZoneRow("www.lb.example", "TXT", '"beside a balanced record"', 60),
+]
+
+NAMES = [
+    *("lb.example", "www.lb.example", "tiers.lb.example", "fallback.lb.example"),
+    *("all.lb.example", "last.lb.example", "nodata.lb.example", "servfail.lb.example"),
+    *("pending.lb.example", "auto.lb.example", "both.lb.example", "under.nodata.lb.example"),
+    *("NS1.lb.example", "alias.lb.example", "far.alias.lb.example", "x.wild.lb.example"),
+    *("wild.lb.example", "x.wildalias.lb.example", "leaf.b.deep.lb.example", "deep.lb.example"),
+    *("b.deep.lb.example", "mail.lb.example", "_sip._tcp.lb.example", "_tcp.lb.example"),
+    *("caa.lb.example", "sub.lb.example", "host.sub.lb.example", "ns.sub.lb.example"),
+    *("a\\.b.lb.example", "sp\\032ace.lb.example", "nosuch.lb.example", "x.www.lb.example"),
+    "WwW.Lb.ExAmPlE",
+]
+
+TYPES = ["A", "AAAA", "TXT", "MX", "SRV", "CNAME", "NS", "SOA", "CAA"]
+
+
+def everything() -> Farm:
+    """A record for every way to be answered, and rows of every kind."""
+    spare = (Dest(D, is_literal=True),)
+    down: dict[str, Record] = {
+        "fallback": farm_record("fallback", A, B, fallback=spare, all_down=AllDown.FALLBACK),
+        "all": farm_record("all", A, B, all_down=AllDown.ALL),
+        "last": farm_record("last", A, B, all_down=AllDown.LAST),
+        "nodata": farm_record("nodata", A, B, all_down=AllDown.NODATA),
+        "servfail": farm_record("servfail", A, B, all_down=AllDown.SERVFAIL),
+        "both": farm_record("both", C, all_down=AllDown.NODATA),
+        "under.nodata": farm_record("under.nodata", C, all_down=AllDown.NODATA),
+    }
+    up = [
+        farm_record("www", A, B, C),
+        replace(farm_record("auto", A, B), ttl_range=(1, 30)),
+        farm_record("tiers", A, B, C),
+    ]
+    farm = Farm(*up, *down.values(), farm_record("pending", A), static=STATIC)
+    for name in ("www", "auto", "tiers"):
+        farm.check(name, PASS)
+    farm.check("tiers", FAIL, A)
+    for name in down:
+        farm.check(name, PASS, B)
+        farm.check(name, FAIL)
+    farm.settle()
+    return farm
+
+
+@asynccontextmanager
+async def mirrored(settings: MysqlSettings, farm: Farm, node: str = "ns1") -> AsyncIterator[Scene]:
+    """The mirror of a farm, complete when the block begins."""
+    scene = Scene(MariaStore(settings), farm, node=node)
+    async with running(scene):
+        assert await scene.mirror.flush(10)
+        yield scene
+    await scene.store.close()
+
+
+def break_glass(server: MariaDB, database: str) -> PowerDNS:
+    """pdns_server with the shipped file, told where this test's database is."""
+    assert "/run/mysqld/mysqld.sock" in SHIPPED
+    conf = (
+        SHIPPED.replace("/run/mysqld/mysqld.sock", str(server.socket))
+        .replace("gmysql-dbname=dnslb", f"gmysql-dbname={database}")
+        .replace("gmysql-user=pdns", "gmysql-user=root")
+    )
+    return PowerDNS({}, conf=conf)
+
+
+def told(answer: Answer) -> tuple[object, ...]:
+    """What a client makes of it."""
+    message = answer.message
+    return (
+        answer.rcode,
+        "aa" in answer.flags,
+        _set(message.answer),
+        _set(message.authority),
+        _set(message.additional),
+    )
+
+
+def _set(section: list[dns.rrset.RRset]) -> frozenset[tuple[str, int, str]]:
+    return frozenset(
+        (f"{rrset.name} {dns.rdatatype.to_text(rrset.rdtype)}".lower(), rrset.ttl, rdata.to_text())
+        for rrset in section
+        for rdata in rrset
+    )
+
+
+async def test_it_answers_as_the_daemon_did(mariadb: MariaDB, settings: MysqlSettings) -> None:
+    farm = everything()
+    async with mirrored(settings, farm):
+        pass
+    responder = Responder(lambda: farm.snapshot)
+    differing = []
+    async with (
+        serve_http(responder) as port,
+        PowerDNS(http_settings(port)) as live,
+        break_glass(mariadb, settings.name) as spare,
+    ):
+        for name in NAMES:
+            for kind in TYPES:
+                theirs, ours = told(await spare.ask(name, kind)), told(await live.ask(name, kind))
+                if theirs != ours:
+                    differing.append((name, kind, ours, theirs))
+    assert not differing, "\n".join(map(str, differing))
+
+
+async def test_each_answer_is_one_of_the_kinds_that_there_are(
+    mariadb: MariaDB, settings: MysqlSettings
+) -> None:
+    """The comparison above would not notice that nothing is answered at all."""
+    async with mirrored(settings, everything()):
+        pass
+    async with break_glass(mariadb, settings.name) as pdns:
+        served = {
+            "www": {A, B, C},
+            "tiers": {B, C},
+            "fallback": {D},
+            "all": {A, B},
+            "last": {B},
+            "ns1": {"192.0.2.53"},
+            "x.wild": {"192.0.2.77"},
+        }
+        for name, addresses in served.items():
+            assert (await pdns.ask(f"{name}.lb.example")).addresses == addresses, name
+        for name in ("nodata", "both", "deep", "under.nodata"):
+            assert (await pdns.ask(f"{name}.lb.example")).is_nodata, name
+        for name in ("servfail", "pending"):
+            assert (await pdns.ask(f"{name}.lb.example")).rcode == "SERVFAIL", name
+        assert (await pdns.ask("nosuch.lb.example")).rcode == "NXDOMAIN"
+        mail = await pdns.ask("mail.lb.example", "MX")
+        assert sorted(mail.contents) == ["10 www.lb.example.", "20 other.example."]
+
+
+async def test_it_follows_the_freshest_node(mariadb: MariaDB, settings: MysqlSettings) -> None:
+    for node, address in (("ns1", A), ("ns2", B), ("ns0", C)):
+        farm = Farm(farm_record("www", address))
+        farm.check_all()
+        async with mirrored(settings, farm, node):
+            pass
+    async with break_glass(mariadb, settings.name) as pdns:
+        assert (await pdns.ask("www.lb.example")).addresses == {C}
+
+
+async def test_members_for_some_views_only_are_given_to_nobody(
+    mariadb: MariaDB, settings: MysqlSettings
+) -> None:
+    record = farm_record("www", A, B)
+    office = replace(record.dests[1], views=("office",))
+    alone = replace(farm_record("inside", C), dests=(replace(record.dests[0], views=("office",)),))
+    farm = Farm(replace(record, dests=(record.dests[0], office)), alone)
+    farm.check_all()
+    async with mirrored(settings, farm):
+        pass
+    async with break_glass(mariadb, settings.name) as pdns:
+        assert (await pdns.ask("www.lb.example")).addresses == {A}
+        assert (await pdns.ask("inside.lb.example")).addresses == frozenset()
+
+
+async def test_a_policy_that_picks_some_gives_all(
+    mariadb: MariaDB, settings: MysqlSettings
+) -> None:
+    farm = Farm(replace(farm_record("www", A, B, C), policy=Policy.WEIGHTED, max_answers=1))
+    farm.check_all()
+    async with mirrored(settings, farm):
+        pass
+    async with break_glass(mariadb, settings.name) as pdns:
+        assert (await pdns.ask("www.lb.example")).addresses == {A, B, C}
+
+
+async def test_it_serves_from_a_database_of_its_own(mariadb: MariaDB, empty: MysqlSettings) -> None:
+    for statement in ORIGINAL:
+        await mariadb.query(statement, database=empty.name)
+    views = f"{empty.name}_views"
+    await apply(empty, views_database=views)
+    farm = Farm(farm_record("www", A, B))
+    farm.check_all()
+    async with mirrored(empty, farm):
+        pass
+    async with break_glass(mariadb, views) as pdns:
+        assert (await pdns.ask("www.lb.example")).addresses == {A, B}
+
+
+async def test_the_originals_columns_are_there(mariadb: MariaDB, settings: MysqlSettings) -> None:
+    """Its monitoring asks for them."""
+    farm = Farm(farm_record("www", A, B))
+    farm.check("www", PASS, A)
+    farm.check("www", FAIL, B)
+    async with mirrored(settings, farm):
+        pass
+    rows = await mariadb.query(
+        "SELECT content, disabled, prio, last_lb_check_result AS result,"
+        " UNIX_TIMESTAMP() - last_lb_check AS age"
+        " FROM records WHERE name = 'www.lb.example' ORDER BY content",
+        database=settings.name,
+    )
+    assert [(r["content"], r["disabled"], r["prio"], r["result"]) for r in rows] == [
+        (A, 0, 1, 0),
+        (B, 1, None, -2),
+    ]
+    assert all(0 <= row["age"] < 60 for row in rows)
+    soa = await mariadb.query(
+        "SELECT last_lb_check AS c FROM records WHERE type = 'SOA'", database=settings.name
+    )
+    assert soa == [{"c": -1}]
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM records", "UPDATE records SET disabled = 1"])
+async def test_nobody_writes_through_the_views(
+    mariadb: MariaDB, settings: MysqlSettings, statement: str
+) -> None:
+    with pytest.raises(aiomysql.OperationalError, match="not updatable"):
+        await mariadb.query(statement, database=settings.name)
