@@ -8,7 +8,12 @@ import typer
 from dnslb_backend import __version__
 from dnslb_backend.cli.demo import demo
 from dnslb_backend.cli.exits import Exit
+from dnslb_backend.cli.explain import explain
+from dnslb_backend.cli.history import history
+from dnslb_backend.cli.orders import clear, down, drain, up
 from dnslb_backend.cli.pipe import pipe
+from dnslb_backend.cli.probe import probe
+from dnslb_backend.cli.schema import schema
 from dnslb_backend.cli.screen import complain
 from dnslb_backend.cli.serve import check_config, serve
 from dnslb_backend.cli.status import reload, status
@@ -42,7 +47,15 @@ def options(
 app.command("serve")(serve)
 app.command("check-config")(check_config)
 app.command("status")(status)
+app.command("explain")(explain)
+app.command("drain")(drain)
+app.command("down")(down)
+app.command("up")(up)
+app.command("clear")(clear)
+app.command("history")(history)
+app.command("probe")(probe)
 app.command("reload")(reload)
+app.add_typer(schema, name="schema")
 app.command("demo")(demo)
 app.command("pipe", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
     pipe

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from dnslb_backend.cli.whereabouts import Whereabouts
-from dnslb_backend.errors import ConfigError, ControlError, Problem
+from dnslb_backend.errors import ControlError
 
 TIMEOUT = 30.0
 """Seconds; a reload reads every file and looks at every record."""
@@ -18,19 +18,20 @@ LARGEST_ANSWER = 256 * 1024 * 1024
 
 
 class AnswerError(ControlError):
-    """The daemon understood, and refused."""
+    """The daemon understood, and refused. `faults` are fields and what is wrong with each."""
 
-    def __init__(self, message: str, status: int, problem: dict[str, Any]) -> None:
+    def __init__(self, message: str, status: int, faults: list[tuple[str, str]]) -> None:
         super().__init__(message)
         self.status = status
-        self.problem = problem
+        self.faults = faults
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Speaks to the daemon at `where`."""
+    """Speaks to the daemon at `where`; `timeout` is in seconds."""
 
     where: Whereabouts
+    timeout: float = TIMEOUT
 
     def get(self, path: str, **query: str) -> Any:
         """The JSON at `path`. Raises ControlError."""
@@ -38,13 +39,15 @@ class Client:
 
     def get_text(self, path: str, **query: str) -> str:
         """As `get`, but unread: valid JSON as it came."""
-        asked = {key: value for key, value in query.items() if value}
-        target = f"{path}?{urlencode(asked, quote_via=quote)}" if asked else path
-        return self._ask("GET", target)
+        return self._ask("GET", _target(path, query))
 
     def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """Order something. Raises ControlError, and AnswerError where it was refused."""
         return json.loads(self._ask("POST", path, json.dumps(body or {})))
+
+    def delete(self, path: str, **query: str) -> Any:
+        """Take something back; errors as with `post`."""
+        return json.loads(self._ask("DELETE", _target(path, query)))
 
     def _ask(self, method: str, target: str, body: str | None = None) -> str:
         status, media, text = self._exchange(method, target, body)
@@ -80,15 +83,15 @@ class Client:
         if url.scheme not in ("http", "https") or not host:
             raise ControlError(f"{self.where.url!r} is no URL such as http://127.0.0.1:8054")
         if url.scheme == "http":
-            return http.client.HTTPConnection(host, port, timeout=TIMEOUT)
+            return http.client.HTTPConnection(host, port, timeout=self.timeout)
         context = ssl.create_default_context()
-        return http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=context)
+        return http.client.HTTPSConnection(host, port, timeout=self.timeout, context=context)
 
     def _unreachable(self, error: Exception) -> str:
         if isinstance(error, ConnectionRefusedError):
             return f"no daemon answers at {self.where.url}: is dnslb-backend running?"
         if isinstance(error, TimeoutError):
-            return f"the daemon at {self.where.url} did not answer within {TIMEOUT:g} s"
+            return f"the daemon at {self.where.url} did not answer within {self.timeout:g} s"
         words = str(error) or type(error).__name__
         return f"the daemon at {self.where.url} cannot be reached: {words}"
 
@@ -98,13 +101,18 @@ class Client:
                 f"{self.where.url} is no dnslb-backend: it answered {status} {media}"
             )
         faults = _faults(problem)
-        if status == http.client.CONFLICT and faults:
-            raise ConfigError([Problem(field, "", message) for field, message in faults])
-        words = [f"the daemon refused: {problem.get('detail') or problem.get('title')}"]
+        said = str(problem.get("detail") or problem.get("title"))
+        words = [f"the daemon refused: {said}"]
         if status in (http.client.UNAUTHORIZED, http.client.FORBIDDEN) and self.where.no_token:
             words.append(f"no token was sent: {self.where.no_token}")
-        words += [f"{field}: {message}" for field, message in faults]
-        return AnswerError("\n".join(words), status, problem)
+        words += [f"{field}: {message}" for field, message in faults if message not in said]
+        return AnswerError("\n".join(words), status, faults)
+
+
+def _target(path: str, query: dict[str, str]) -> str:
+    """`path` with those of `query` that are not empty."""
+    asked = {key: value for key, value in query.items() if value}
+    return f"{path}?{urlencode(asked, quote_via=quote)}" if asked else path
 
 
 def _base_path(url: str) -> str:

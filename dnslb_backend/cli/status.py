@@ -1,5 +1,6 @@
 """`status` and `reload`: what a running daemon shows, and reading its configuration again."""
 
+import http.client
 import json
 import threading
 from typing import Annotated, Any, Never
@@ -9,13 +10,13 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from dnslb_backend.cli.client import Client
+from dnslb_backend.cli.client import AnswerError, Client
 from dnslb_backend.cli.exits import Exit
 from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile, TokenFile
 from dnslb_backend.cli.screen import complain, out, print_json, print_json_text, print_text
 from dnslb_backend.cli.status_table import status_lines
 from dnslb_backend.cli.whereabouts import find_daemon
-from dnslb_backend.errors import ControlError
+from dnslb_backend.errors import ConfigError, ControlError, Problem
 
 PATH = "/api/v1/status"
 WATCH_INTERVAL = 2.0
@@ -46,7 +47,15 @@ def reload(
     token_file: TokenFile = None,
 ) -> None:
     """Have the daemon read its configuration again, all or nothing."""
-    report = Client(find_daemon(config, admin, token_file)).post("/api/v1/reload")
+    client = Client(find_daemon(config, admin, token_file))
+    try:
+        report = client.post("/api/v1/reload")
+    except AnswerError as error:
+        if error.status != http.client.CONFLICT or not error.faults:
+            raise
+        # As the daemon would say it at its start.
+        found = [Problem(field, "", message) for field, message in error.faults]
+        raise ConfigError(found) from error
     if as_json:
         print_json(report)
         return

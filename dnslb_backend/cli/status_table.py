@@ -17,8 +17,8 @@ from typing import Any
 from rich.text import Text
 
 from dnslb_backend.cli.screen import visible
+from dnslb_backend.cli.styles import HEALTH_STYLES
 
-HEALTH_STYLES = {"UP": "green", "DOWN": "red", "UNKNOWN": "yellow"}
 DECISION_WORDS = {
     "pending": "not decided yet",
     "fallback": "FALLBACK",

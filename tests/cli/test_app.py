@@ -9,7 +9,10 @@ import pytest
 from dnslb_backend import __version__
 from tests.cli.command import run, run_on_terminal
 
-COMMANDS = ["serve", "check-config", "status", "reload", "demo", "pipe"]
+COMMANDS = [
+    *("serve", "check-config", "status", "explain", "drain", "down", "up", "clear", "history"),
+    *("probe", "reload", "schema", "demo", "pipe"),
+]
 
 
 async def test_help_names_every_command_and_is_quick() -> None:
@@ -45,6 +48,17 @@ async def test_the_version() -> None:
         ("serve", "-l", "loud"),
         ("serve", "-c"),
         ("demo", "extra"),
+        ("drain",),
+        ("drain", "10.0.0.1", "--for", "soon"),
+        ("drain", "10.0.0.1", "--for", "0s"),
+        ("up", "10.0.0.1", "--for", "2"),
+        ("history", "--since", "2026-01-01"),
+        ("history", "--limit", "0"),
+        ("explain",),
+        ("probe",),
+        ("schema",),
+        ("schema", "show", "nonsense"),
+        ("schema", "apply", "--password-file", "f"),
     ],
 )
 async def test_wrong_usage(arguments: tuple[str, ...]) -> None:
@@ -54,7 +68,7 @@ async def test_wrong_usage(arguments: tuple[str, ...]) -> None:
 async def test_completion_knows_commands_and_switches() -> None:
     asked = {"_DNSLB_BACKEND_COMPLETE": "complete_bash", "COMP_CWORD": "1"}
     ended = await run(COMP_WORDS="dnslb-backend s", **asked)
-    assert set(ended.out.split()) == {"serve", "status"}
+    assert set(ended.out.split()) == {"serve", "status", "schema"}
     asked["COMP_CWORD"] = "2"
     ended = await run(COMP_WORDS="dnslb-backend status --", **asked)
     assert {"--json", "--watch", "--admin", "--token-file"} <= set(ended.out.split())

@@ -1,33 +1,48 @@
 """docs/commands.md names every command, switch and exit code."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
+from typer.core import TyperGroup
 
 from dnslb_backend.cli.app import app
 from dnslb_backend.cli.exits import Exit
 from dnslb_backend.pdns.coprocess import USAGE
 
 TEXT = (Path(__file__).parent.parent.parent / "docs/commands.md").read_text()
-COMMANDS = {info.name or "": info for info in app.registered_commands}
+
+
+def commands(group: TyperGroup, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every command by its words: those of a group bear the name of the group."""
+    for name, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            yield from commands(command, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}", command
+
+
+COMMANDS = dict(commands(typer.main.get_group(app)))
 
 
 def test_every_command_has_its_row_and_no_other() -> None:
-    rows = re.findall(r"^\| `([a-z][a-z-]+)(?: \[NAME\])?` \|", TEXT, re.MULTILINE)
+    table = TEXT.partition("| command | |\n")[2].partition("\n\n")[0]
+    cells = [line.split("|")[1] for line in table.splitlines()[1:]]
+    rows = [name for cell in cells for name in re.findall(r"`([a-z-]+(?: [a-z]+)?)", cell)]
     assert sorted(rows) == sorted(COMMANDS)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_switch_is_described(name: str) -> None:
-    group = typer.main.get_group(app)
     section = next(
         part for part in TEXT.split("\n## ")[1:] if name in part.splitlines()[0].split(", ")
     )
     switches = {
         switch
-        for parameter in group.commands[name].params
+        for parameter in COMMANDS[name].params
         if parameter.param_type_name == "option"
         for switch in parameter.opts
     }

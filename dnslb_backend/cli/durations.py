@@ -1,0 +1,20 @@
+"""Durations as people write them: `90s`, `15m`, `2h`, `1d`, and `1h30m`."""
+
+import re
+
+import typer
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_PART = re.compile(r"(\d+(?:\.\d+)?)([smhdw])", re.ASCII)
+_WHOLE = re.compile(rf"(?:{_PART.pattern})+", re.ASCII)
+
+
+def parse_duration(text: str) -> float:
+    """Seconds, more than none. Raises typer.BadParameter."""
+    written = text.strip().lower()
+    if not _WHOLE.fullmatch(written):
+        raise typer.BadParameter(f"{text!r} is no duration such as 90s, 15m, 2h, 1d or 1h30m")
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(written))
+    if not 0 < seconds <= 10 * 366 * 86400:
+        raise typer.BadParameter(f"{text!r} is not between nothing and ten years")
+    return seconds

@@ -1,0 +1,135 @@
+"""`explain`: how an answer comes about, from the name to the rows.
+
+www.lb.example A for 10.0.0.0/8: NOERROR
+  zone      lb.example
+  answer    192.0.2.1 (ttl 5 s, scope /8)
+
+www.lb.example A: serve
+  views     office; it serves
+  policy    weighted, at most 1, by chance: the next one may differ
+  192.0.2.1 UP              p2   w1   picked   serves
+  192.0.2.2 DOWN            p-   w1   -        timed out after 2 s
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from dnslb_backend.cli.client import Client
+from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile, TokenFile
+from dnslb_backend.cli.pages import fact, print_page, wrapped
+from dnslb_backend.cli.screen import print_json_text, visible
+from dnslb_backend.cli.styles import HEALTH_STYLES
+from dnslb_backend.cli.whereabouts import find_daemon
+
+PATH = "/api/v1/explain"
+WIDEST_CONTENT = 39
+NARROWEST_REASON = 16
+VERDICTS = {
+    "NOERROR": "green",
+    "NODATA": "yellow",
+    "NXDOMAIN": "yellow",
+    "SERVFAIL": "red",
+    "REFUSED": "yellow",
+}
+
+Row = dict[str, Any]
+
+
+def explain(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Absolute, or relative to its zone")],
+    qtype: Annotated[str, typer.Argument(metavar="TYPE", help="Default: all types")] = "ANY",
+    client: Annotated[
+        str, typer.Option("--client", metavar="IP", help="Who asks: an address or a network")
+    ] = "",
+    down: Annotated[
+        str,
+        typer.Option("--down", metavar="TARGET", help="What if this target, or glob, were down?"),
+    ] = "",
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+    admin: AdminUrl = None,
+    token_file: TokenFile = None,
+) -> None:
+    """Show how the answer to a question comes about, and why each member is in or out."""
+    daemon = Client(find_daemon(config, admin, token_file))
+    asked = {"name": name, "type": qtype, "client": client, "down": down}
+    if as_json:
+        print_json_text(daemon.get_text(PATH, **asked))
+        return
+    print_page(daemon.get(PATH, **asked), _lines)
+
+
+def _lines(report: Row, width: int) -> Iterator[Text]:
+    for_whom = f" for {report['client']}" if report["client"] else ""
+    supposed = f" if {report['down']} were down" if report["down"] else ""
+    verdict = report["verdict"]
+    head = f"{report['name']} {report['type']}{for_whom}{supposed}: {verdict}"
+    yield from wrapped(head, width, style=f"bold {VERDICTS.get(verdict, 'yellow')}")
+    yield from fact("zone", report["zone"] or "none of ours", width)
+    if report["via"]:
+        yield from fact("via", " -> ".join(report["via"]), width)
+    for number, row in enumerate(report["answer"]):
+        scope = f", scope /{row['scope']}" if row["scope"] else ""
+        text = f"{row['type']} {row['content']} (ttl {row['ttl']} s{scope})"
+        yield from fact("" if number else "answer", text, width)
+    for record in report["records"]:
+        yield Text()
+        yield from _record_lines(record, width)
+
+
+def _record_lines(record: Row, width: int) -> Iterator[Text]:
+    head = f"{record['name']} {record['type']}: {record['decision']}"
+    yield from wrapped(head, width, style="bold")
+    yield from fact("views", _views(record), width)
+    yield from fact("policy", _policy(record), width)
+    yield from fact("tiers", _tiers(record), width)
+    if record["decision"] != "serve":
+        yield from fact("all_down", record["all_down"], width)
+    scope = f", holds for /{record['scope']}" if record["scope"] else ""
+    yield from fact("ttl", f"{record['ttl']} s{scope}", width)
+    widest = max((len(visible(row["content"])) for row in record["members"]), default=0)
+    for row in record["members"]:
+        yield from _member_lines(row, min(widest, WIDEST_CONTENT), width)
+    for warning in record["warnings"]:
+        yield from wrapped(f"warning: {warning}", width, "  ", "yellow")
+
+
+def _member_lines(row: Row, widest: int, width: int) -> Iterator[Text]:
+    priority = "-" if row["priority"] is None else str(row["priority"])
+    health = "stale" if row["stale"] else row["health"]
+    if row["override"] is not None:
+        health = f"{health}>{row['override']['action']}"
+    state = "picked" if row["picked"] else "served" if row["served"] else "-"
+    head = Text.assemble("  ", (f"{visible(row['content']):<{widest}} ", ""))
+    head.append(f"{health:<13} ", HEALTH_STYLES[row["effective"]])
+    head.append(f"p{priority:<3} w{row['weight']:<3} ")
+    head.append(f"{state:<6} ", "green" if row["picked"] else "dim")
+    room = width - head.cell_len
+    if room < NARROWEST_REASON:
+        yield head
+        yield from wrapped(row["reason"], width, " " * 6)
+        return
+    first, *rest = wrapped(row["reason"], room)
+    yield head + first
+    yield from (Text(" " * (width - room)) + line for line in rest)
+
+
+def _views(record: Row) -> str:
+    if not record["views"]:
+        return "the client is in none"
+    tried = ", ".join(record["views"])
+    return f"{tried}; {record['view'] or 'none of them'} serves"
+
+
+def _policy(record: Row) -> str:
+    chance = ", by chance: the next answer may differ" if record["by_chance"] else ""
+    return f"{record['policy']}, at most {record['max_answers']}{chance}"
+
+
+def _tiers(record: Row) -> str:
+    lowest = record["threshold"]
+    opened = "none serves" if lowest is None else f"open down to priority {lowest}"
+    return f"{opened}, prio_min_cnt {record['prio_min_cnt']}"

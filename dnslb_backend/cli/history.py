@@ -1,0 +1,88 @@
+"""`history`: what happened, newest first.
+
+2026-01-31 12:00:00Z ns1 www.lb.example A 192.0.2.1
+  UP -> DOWN, no longer served: timed out after 2 s
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from dnslb_backend.cli.client import Client
+from dnslb_backend.cli.durations import parse_duration
+from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile, TokenFile
+from dnslb_backend.cli.pages import moment, print_page, wrapped
+from dnslb_backend.cli.screen import complain, print_json_text
+from dnslb_backend.cli.styles import HEALTH_STYLES
+from dnslb_backend.cli.whereabouts import find_daemon
+
+PATH = "/api/v1/history"
+MOST = 10_000
+
+
+def history(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Only this name; default: all")] = "",
+    since: Annotated[
+        float | None,
+        typer.Option(
+            "--since",
+            metavar="TIME",
+            parser=parse_duration,
+            help="Only of the last 90s, 15m, 2h, 1d; default: as far as it goes",
+        ),
+    ] = None,
+    node: Annotated[
+        str, typer.Option("--node", metavar="NODE", help="Only of this node; default: all")
+    ] = "",
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", min=1, max=MOST, help="At most so many")
+    ] = 100,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+    admin: AdminUrl = None,
+    token_file: TokenFile = None,
+) -> None:
+    """Show what happened to members, newest first."""
+    client = Client(find_daemon(config, admin, token_file))
+    within = "" if since is None else f"{since:.3f}"
+    asked = {"name": name, "within": within, "node": node, "limit": str(limit)}
+    if as_json:
+        print_json_text(client.get_text(PATH, **asked))
+        return
+    report = client.get(PATH, **asked)
+    print_page(report, _lines)
+    if not report["events"]:
+        complain("nothing happened, as far as is remembered")
+    elif report["before"] is not None:
+        complain(f"there may be more before; --limit N shows up to {MOST}")
+
+
+def _lines(report: dict[str, Any], width: int) -> Iterator[Text]:
+    for event in report["events"]:
+        what = f"{event['name']} {event['type']} {event['content']}"
+        first, *rest = wrapped(f"{moment(event['at'])} {event['node']} {what}", width)
+        first.stylize("bold", 0, 20)
+        yield first
+        yield from rest
+        style = HEALTH_STYLES[event["to_health"]]
+        reason = f": {event['reason']}" if event["reason"] else ""
+        yield from wrapped(f"{_change(event)}{reason}", width, "  ", style)
+
+
+def _change(event: dict[str, Any]) -> str:
+    parts = []
+    if event["from_health"] != event["to_health"]:
+        parts.append(f"{event['from_health']} -> {event['to_health']}")
+    if event["from_served"] != event["to_served"]:
+        parts.append("now served" if event["to_served"] else "no longer served")
+    if event["from_priority"] != event["to_priority"] and not parts:
+        parts.append(
+            f"priority {_priority(event['from_priority'])} -> {_priority(event['to_priority'])}"
+        )
+    return ", ".join(parts)
+
+
+def _priority(number: int | None) -> str:
+    return "none" if number is None else str(number)

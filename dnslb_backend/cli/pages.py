@@ -1,0 +1,49 @@
+"""What the commands have in common that print an answer of the daemon for people."""
+
+import textwrap
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from rich.text import Text
+
+from dnslb_backend.cli.screen import out, print_text, visible
+from dnslb_backend.errors import ControlError
+
+NARROWEST = 10
+LABEL_WIDTH = 8
+
+Lines = Callable[[dict[str, Any], int], Iterable[Text]]
+"""Lays out an answer in lines of so many columns."""
+
+
+def print_page(report: Any, lines: Lines) -> None:
+    """Print an answer. Raises ControlError where it is not what a daemon of ours says."""
+    try:
+        page = list(lines(report, out().width))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        message = f"the answer cannot be read, is it a daemon of another version? ({error!r})"
+        raise ControlError(message) from error
+    if page:
+        print_text(Text("\n").join(page))
+
+
+def wrapped(text: str, width: int, indent: str = "", style: str = "") -> Iterator[Text]:
+    """`text` in as many lines as it takes, made safe for a terminal."""
+    shown = visible(text)
+    room = max(width - len(indent), NARROWEST)
+    parts = [shown] if len(shown) <= room else textwrap.wrap(shown, room) or [""]
+    for part in parts:
+        yield Text(indent + part, style=style)
+
+
+def fact(label: str, text: str, width: int) -> Iterator[Text]:
+    """A labelled line, indented, and as many more as it takes."""
+    head = f"  {label:<{LABEL_WIDTH}} "
+    first, *rest = wrapped(text, width - len(head))
+    yield Text.assemble((head, "dim"), first)
+    yield from (Text(" " * len(head)) + line for line in rest)
+
+
+def moment(text: str) -> str:
+    """A time of the API, to the second: `2026-01-31 12:00:00Z`."""
+    return f"{text[:19].replace('T', ' ')}Z"

@@ -1,0 +1,102 @@
+"""`schema show` and `schema apply`: the tables and views in MariaDB.
+
+Of the configuration only [mysql] is read. The store and its libraries are imported when they
+are wanted, as the daemon is in `serve`.
+"""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from dnslb_backend.cli.options import DEFAULT_FILE, AsJson, ConfigFile
+from dnslb_backend.cli.screen import out, print_json
+from dnslb_backend.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from dnslb_backend.store.settings import MysqlSettings
+
+schema = typer.Typer(
+    help="The tables and views in MariaDB.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@schema.command()
+def show(
+    what: Annotated[
+        Literal["tables", "users"],
+        typer.Argument(metavar="[users]", help="The users, instead of tables and views"),
+    ] = "tables",
+) -> None:
+    """Print what apply would run, or the statements for users, which it never runs."""
+    from dnslb_backend.store.schema import show as render  # noqa: PLC0415 -- see the module
+
+    out().file.write(render(users=what == "users"))
+
+
+@schema.command()
+def apply(
+    user: Annotated[
+        str | None,
+        typer.Option(
+            "--user",
+            metavar="U",
+            help="Log in as U, who may make tables, instead of the daemon's user",
+        ),
+    ] = None,
+    password_file: Annotated[
+        Path | None,
+        typer.Option("--password-file", metavar="F", help="The password of U; default: none"),
+    ] = None,
+    views_database: Annotated[
+        str | None,
+        typer.Option(
+            "--views-database",
+            metavar="DB",
+            help="Where PowerDNS's views go; made if it is missing",
+        ),
+    ] = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make tables and views in the database that FILE names, and touch nothing else."""
+    if password_file is not None and user is None:
+        raise typer.BadParameter("it is the password of --user", param_hint="--password-file")
+    if views_database == "":
+        raise typer.BadParameter("must name a database", param_hint="--views-database")
+    settings = _settings(config or DEFAULT_FILE)
+    if user is not None:
+        settings = _as_user(settings, user, password_file)
+    from dnslb_backend.store.apply import apply as run  # noqa: PLC0415 -- see the module
+
+    report = asyncio.run(run(settings, views_database=views_database))
+    if as_json:
+        print_json({"report": report})
+        return
+    for sentence in report:
+        out().print(sentence, soft_wrap=True)
+
+
+def _settings(path: Path) -> "MysqlSettings":
+    """[mysql] of a configuration file. Raises ConfigError."""
+    from dnslb_backend.config.diagnosis import Diagnosis  # noqa: PLC0415 -- see the module
+    from dnslb_backend.config.files import read_toml  # noqa: PLC0415 -- see the module
+    from dnslb_backend.store.settings import MysqlSettings  # noqa: PLC0415 -- see the module
+
+    tables = read_toml(path)
+    if "mysql" not in tables:
+        raise ConfigError([Problem(str(path), "mysql", "is missing: there is no database")])
+    diagnosis = Diagnosis()
+    found = diagnosis.parse(MysqlSettings, tables["mysql"], str(path), ("mysql",))
+    diagnosis.raise_if_refused()
+    assert found is not None
+    return found
+
+
+def _as_user(settings: "MysqlSettings", user: str, password_file: Path | None) -> "MysqlSettings":
+    """The same server for another user; what stands there of passwords is not theirs."""
+    theirs = {"user": user, "password": None, "passwd": None, "password_file": password_file}
+    return settings.model_copy(update=theirs)
