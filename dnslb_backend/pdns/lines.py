@@ -30,7 +30,7 @@ _TEXT = rb'"[ !#-\[\]-~]*"'
 _LOOKUP = re.compile(
     rb'\{"method": "lookup", "parameters": \{"local": %(text)b, "qname": "([ !#-\[\]-~]*)", '
     rb'"qtype": "([A-Z0-9]+)", "real-remote": "([ !#-\[\]-~]*)", "remote": %(text)b, '
-    rb'"zone-id": -?[0-9]+\}\}' % {b"text": _TEXT}
+    rb'"zone-id": -?[0-9]+\}\}\n' % {b"text": _TEXT}
 )
 """A lookup exactly as PowerDNS writes it. Nothing in it can mean anything else in JSON: there is
 no escape, and no byte that is none. Whatever differs is read by a real parser."""
@@ -44,7 +44,7 @@ JSON = "json"
 
 
 def parse_lookup(line: bytes) -> tuple[str, str, Callable[[], str]] | None:
-    """Name, type and who asks, of a lookup just as PowerDNS writes it; None for all else."""
+    """Name, type and who asks, of a line just as PowerDNS writes a lookup; None for all else."""
     found = _LOOKUP.fullmatch(line)
     if found is None:
         return None
@@ -85,6 +85,8 @@ class LinePeer(asyncio.Protocol):
         self._faults = faults
         self._gone = gone
         self._abi: AbiSession | None = None
+        self._is_plain = dialect == JSON
+        """Whether this is the JSON dialect, and the connection is to stay."""
         if dialect != JSON:
             self._abi = AbiSession(pipe, hello_version(dialect.replace("abi", "HELO\t").encode()))
         self._transport: asyncio.Transport | None = None
@@ -96,6 +98,7 @@ class LinePeer(asyncio.Protocol):
     def leave(self, leave: Leave) -> None:
         """Hand the connection to `leave` as soon as it is between two requests."""
         self._leave = leave
+        self._is_plain = False
         if self._transport is None:
             self._left(None)
             return
@@ -115,10 +118,17 @@ class LinePeer(asyncio.Protocol):
         self._transport.set_write_buffer_limits(UNREAD_LIMIT)
 
     def data_received(self, data: bytes) -> None:
-        if not self._partial and data.find(b"\n") == len(data) - 1 and not self._waiting:
-            self._waiting.append(data[:-1])
-        else:
-            self._cut(data)
+        # All day long: one lookup, whole, and nobody waits. Everything else goes the long way.
+        if self._is_plain and not self._partial and not self._waiting:
+            lookup = parse_lookup(data)
+            if lookup is not None and self._transport is not None:
+                try:
+                    self._transport.write(self._responder.lookup(*lookup) + b"\n")
+                except Exception as error:  # noqa: BLE001 - the outermost frame of a request
+                    self._faults.failed(error)
+                    self._hang_up()
+                return
+        self._cut(data)
         self._work()
 
     def pause_writing(self) -> None:
@@ -164,13 +174,11 @@ class LinePeer(asyncio.Protocol):
         try:
             if self._abi is not None:
                 return self._abi.answer(line)
-            if (lookup := parse_lookup(line)) is not None:
-                answer = self._responder.lookup(*lookup)
-            elif line.startswith(HELLO):
+            if line.startswith(HELLO):
                 self._abi = AbiSession(self._pipe, hello_version(line))
+                self._is_plain = False
                 return BANNER
-            else:
-                answer = self._ask(*parse_request(line))
+            answer = self._ask(*parse_request(line))
         except RequestError as error:
             (self._responder if self._abi is None else self._pipe).refused()
             self._faults.refused("line", str(error))

@@ -31,13 +31,12 @@ class MeteredResponder:
             self._meter.count("fault", perf_counter() - began)
             metrics.count_error("lookup")
             raise
-        ended = perf_counter()
+        outcome: metrics.LookupOutcome = "found"
         if answer == NO_NAME:
-            self._meter.count("no_name", ended - began)
+            outcome = "no_name"
         elif answer.startswith(EMPTY):
-            self._meter.count("empty", ended - began)
-        else:
-            self._meter.count("found", ended - began)
+            outcome = "empty"
+        self._meter.count(outcome, perf_counter() - began)
         return answer
 
     def answer(self, method: str, parameters: Parameters) -> bytes:

@@ -19,6 +19,7 @@ from dnslb_backend.pdns.purge_queue import EVERYTHING
 from dnslb_backend.pdns.purger import Purger
 from dnslb_backend.pdns.responder import Responder
 from dnslb_backend.pdns.settings import PdnsSettings
+from tests.pdns.slow_proxy import slow_proxy
 from tests.pdns.transports import http_settings, serve_http
 from tests.pdns.world import LB, OTHER, World
 from tests.rigs.ports import free_port
@@ -334,37 +335,3 @@ async def test_an_answer_from_before_the_change_that_comes_late_does_not_stay() 
             assert loop.time() - changed < 0.25
             await until(lambda since=changed: loop.time() > since + 0.1)  # type: ignore[misc]
             assert await _serves(stand, "v4.lb.example", f"10.7.0.{last}")
-
-
-@asynccontextmanager
-async def slow_proxy(port: int, delay: float) -> AsyncIterator[tuple[int, asyncio.Event]]:
-    """Hands on requests at once and answers late; the event tells of an answer held back."""
-    loop = asyncio.get_running_loop()
-    answered = asyncio.Event()
-
-    async def pump(
-        reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_answer: bool
-    ) -> None:
-        with contextlib.suppress(ConnectionError):
-            while data := await reader.read(65536):
-                if is_answer and b"10." in data:
-                    answered.set()
-                loop.call_later(delay if is_answer else 0, writer.write, data)
-        writer.close()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
-        pumps.append(loop.create_task(pump(reader, far_writer, is_answer=False)))
-        pumps.append(loop.create_task(pump(far_reader, writer, is_answer=True)))
-        writers.extend([writer, far_writer])
-
-    pumps = list[asyncio.Task[None]]()
-    writers = list[asyncio.StreamWriter]()
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        try:
-            yield server.sockets[0].getsockname()[1], answered
-        finally:
-            for writer in writers:
-                writer.close()
-            await asyncio.gather(*pumps)

@@ -1,0 +1,1 @@
+"""Benchmarks: `make bench`. Side by side, in one run, because only ratios travel."""

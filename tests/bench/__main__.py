@@ -1,0 +1,60 @@
+"""`python -m tests.bench`: everything side by side, in one run; prints tables and writes JSON."""
+
+import argparse
+import asyncio
+import tempfile
+from pathlib import Path
+
+from tests.bench.alone import alone
+from tests.bench.contestants import CONTESTANTS
+from tests.bench.flips import flips
+from tests.bench.load import write_queries
+from tests.bench.report import Report
+from tests.bench.sizes import measure_size
+from tests.bench.versus import compare
+
+SECTIONS = ("versus", "flips", "alone", "sizes")
+
+
+async def measure(given: argparse.Namespace) -> Report:
+    directory = Path(tempfile.mkdtemp(prefix="bench-"))
+    queries, report = write_queries(directory), Report()
+    if "versus" in given.only:
+        wanted = [one for one in CONTESTANTS if any(part in one.name for part in given.who)]
+        report.standings = await compare(
+            wanted, queries, rounds=given.rounds, seconds=given.seconds
+        )
+    if "flips" in given.only:
+        report.flips = [
+            await flips("over unix", count=given.changes, queries=queries),
+            await flips(
+                "30 ms slow, over http", count=given.changes // 5, queries=queries, delay=0.03
+            ),
+        ]
+    if "alone" in given.only:
+        report.alone = await alone(directory, given.seconds)
+    if "sizes" in given.only:
+        report.sizes = [await measure_size(records) for records in given.records]
+    return report
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench ARGS=...", description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS, help="sections")
+    parser.add_argument("--who", nargs="+", default=[""], help="parts of names of contestants")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=3.0, help="of one measurement")
+    parser.add_argument("--changes", type=int, default=1000, help="of health")
+    parser.add_argument("--records", type=int, nargs="+", default=[100, 1000, 10_000])
+    parser.add_argument("--json", type=Path, default=Path("bench.json"))
+    return parser.parse_args()
+
+
+def main() -> None:
+    given = arguments()
+    report = asyncio.run(measure(given))
+    print(report.text())
+    report.write(given.json)
+
+
+main()

@@ -1,0 +1,67 @@
+"""Serves, changes an answer when it is told to, and says when the change was live.
+
+`python -m tests.bench.flipper --unix PATH --http PORT --control SOCKET`: a line "N" on standard
+input gives n0.lb.example the address 10.128.0.0 + N; the answer is a line with CLOCK_MONOTONIC in
+nanoseconds, the moment from which a lookup was given the new address.
+"""
+
+import argparse
+import asyncio
+import ipaddress
+import sys
+import time
+
+import uvloop
+
+from dnslb_backend.core.dependents import find_dependents
+from dnslb_backend.core.plan import Plan
+from dnslb_backend.pdns.http import HttpConnector
+from dnslb_backend.pdns.listeners import listen_tcp, listen_unix
+from dnslb_backend.pdns.purger import Purger
+from dnslb_backend.pdns.responder import Responder
+from dnslb_backend.pdns.settings import Endpoint, PdnsSettings
+from dnslb_backend.pdns.unix import UnixConnector
+from tests.pdns.serving import crowded_world
+from tests.pdns.transports import LOOPBACK
+
+FIRST = int(ipaddress.ip_address("10.128.0.0"))
+
+
+def address(number: int) -> str:
+    return str(ipaddress.ip_address(FIRST + number))
+
+
+async def main(path: str, port: int, control_socket: str) -> None:
+    loop = asyncio.get_running_loop()
+    world = crowded_world()
+    responder = Responder(world.current)
+    await (unix := UnixConnector(responder)).start([listen_unix(path, 0o600)])
+    await (http := HttpConnector(responder, LOOPBACK)).start(
+        [listen_tcp(Endpoint("127.0.0.1", port))]
+    )
+    purger = Purger(PdnsSettings(control_socket=(control_socket,)))
+    purging = loop.create_task(purger.run())
+    plan = Plan(world.zones, world.records)
+    dependents = find_dependents(plan, world.snapshot.layout)
+    orders = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
+    sys.stderr.write("serving\n")
+    while line := await orders.readline():
+        changed = world.change("n0", "A", address(int(line)))
+        live = time.monotonic_ns()
+        purger.purge(dependents.stale(changed))
+        sys.stdout.write(f"{live}\n")
+        sys.stdout.flush()
+    purging.cancel()
+    for connection in await unix.stop(grace=0):
+        connection.sock.close()
+    await http.stop(grace=0)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--unix", required=True)
+    parser.add_argument("--http", type=int, required=True)
+    parser.add_argument("--control", required=True)
+    given = parser.parse_args()
+    uvloop.run(main(given.unix, given.http, given.control))

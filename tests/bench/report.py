@@ -1,0 +1,147 @@
+"""The figures as a table for people, and as JSON for comparing."""
+
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.bench.alone import Alone
+from tests.bench.flips import Flips
+from tests.bench.sizes import Size
+from tests.bench.versus import Standing
+
+FLOORS = (
+    ("http, coherent", "bind, caches on", 0.95),
+    ("unix, coherent", "bind, caches on", 0.95),
+    ("unix, caches off", "gmysql, 3 threads", 2.0),
+    ("unix, caches off", "unix, does nothing", 0.9),
+    ("http, caches off", "gmysql, 3 threads", 0.9),
+    ("http, caches off", "http, does nothing", 0.85),
+)
+"""What each may not fall below, as a share of another in the same run."""
+
+
+@dataclass(slots=True)
+class Report:
+    """All that was measured in one run; what was left out is empty."""
+
+    standings: list[Standing] = field(default_factory=list)
+    flips: list[Flips] = field(default_factory=list)
+    alone: list[Alone] = field(default_factory=list)
+    sizes: list[Size] = field(default_factory=list)
+
+    def text(self) -> str:
+        parts = []
+        if self.standings:
+            parts += [self._standings(), self._ratios()]
+        if self.flips:
+            parts.append(self._flips())
+        if self.alone:
+            parts.append(self._alone())
+        if self.sizes:
+            parts.append(self._sizes())
+        return "\n\n".join(parts)
+
+    def write(self, path: Path) -> None:
+        found = {
+            "machine": platform.platform(),
+            "python": platform.python_version(),
+            "standings": [
+                {**standing._asdict(), "latency": standing.latency._asdict()}
+                for standing in self.standings
+            ],
+            "ratios": self.ratios(),
+            "flips": [flips._asdict() for flips in self.flips],
+            "alone": [alone._asdict() for alone in self.alone],
+            "sizes": [size._asdict() for size in self.sizes],
+        }
+        path.write_text(json.dumps(found, indent=1) + "\n")
+
+    def ratios(self) -> list[dict[str, object]]:
+        rates = {standing.name: standing.rate for standing in self.standings}
+        return [
+            {"of": name, "to": other, "ratio": rates[name] / rates[other], "floor": floor}
+            for name, other, floor in FLOORS
+            if name in rates and other in rates
+        ]
+
+    def _standings(self) -> str:
+        rates = {standing.name: standing.rate for standing in self.standings}
+        ceiling, instead = rates.get("bind, caches on"), rates.get("gmysql, 3 threads")
+        head = ("", "q/s", "of bind", "of gmysql", "lost", "failed", "p50 ms", "p99 ms", "at q/s")
+        return table(
+            head,
+            [
+                (
+                    standing.name,
+                    f"{standing.rate:,.0f}",
+                    f"{standing.rate / ceiling:.3f}" if ceiling else "",
+                    f"{standing.rate / instead:.2f}" if instead else "",
+                    f"{standing.lost}",
+                    f"{standing.failed}",
+                    f"{1e3 * standing.latency.p50:.2f}",
+                    f"{1e3 * standing.latency.p99:.2f}",
+                    f"{standing.latency.rate:,}",
+                )
+                for standing in self.standings
+            ],
+        )
+
+    def _ratios(self) -> str:
+        return table(
+            ("", "to", "ratio", "floor"),
+            [
+                (str(r["of"]), str(r["to"]), f"{r['ratio']:.2f}", f"{r['floor']}")
+                for r in self.ratios()
+            ],
+        )
+
+    def _flips(self) -> str:
+        return table(
+            ("a change is seen", "changes", "median ms", "worst ms", "stale", "load q/s"),
+            [
+                (
+                    flips.name,
+                    f"{flips.changes}",
+                    f"{1e3 * flips.median:.2f}",
+                    f"{1e3 * flips.worst:.2f}",
+                    f"{flips.stale}",
+                    f"{flips.load:,.0f}",
+                )
+                for flips in self.flips
+            ],
+        )
+
+    def _alone(self) -> str:
+        return table(
+            ("the daemon alone", "lookups/s", "us of CPU each"),
+            [(one.name, f"{one.rate:,.0f}", f"{one.microseconds:.1f}") for one in self.alone],
+        )
+
+    def _sizes(self) -> str:
+        return table(
+            ("records", "listens after s", "ready after s", "MB", "ms of CPU a change"),
+            [
+                (
+                    f"{size.records:,}",
+                    f"{size.listening:.2f}",
+                    f"{size.ready:.2f}",
+                    f"{size.megabytes:.0f}",
+                    f"{1e3 * size.change:.3f}",
+                )
+                for size in self.sizes
+            ],
+        )
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as they must be, figures to the right."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if place == 0 else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in (head, *rows)
+    )
