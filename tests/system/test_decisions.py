@@ -198,14 +198,16 @@ async def test_what_cannot_be_drawn_is_decided_by_the_rules_as_well(tmp_path: Pa
         record("none", dest=[late, killed], fallback=well),
         # One address, two destinations: the higher priority is the one that counts.
         record("twice", dest=[f"{twice}@1", "localhost@3", f"{well}@2"]),
+        record("again", dest=["localhost@3", f"{twice}@1", f"{well}@2"]),
     ]
     defaults = {"check": scripts.argv, "expect": "ok", "interval": 60, "timeout": 1.5}
     async with (
         Daemon(config(*records, default={**defaults, "dns_timeout": 1})) as daemon,
         daemon.powerdns() as pdns,
     ):
-        for name, served in (("some", {well}), ("none", {well}), ("twice", {twice})):
-            assert (await pdns.ask(f"{name}.lb.example")).addresses == served
+        served = {"some": well, "none": well, "twice": twice, "again": twice}
+        for name, address in served.items():
+            assert (await pdns.ask(f"{name}.lb.example")).addresses == {address}
         _, status = await daemon.get("/api/v1/status")
         codes = {row["address"]: row["result_code"] for row in status["members"]}
         # A signal shows as the shell shows it: 128 and its number.
