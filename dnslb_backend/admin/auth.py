@@ -107,6 +107,12 @@ def peer_of(request: web.Request) -> Address | None:
     return mapped or address
 
 
+def bearer_of(request: web.Request) -> str | None:
+    """The token that a request carries, whatever it is good for."""
+    scheme, _, text = request.headers.get("Authorization", "").partition(" ")
+    return text.strip() or None if scheme.lower() == "bearer" else None
+
+
 def _token_of(header: str, access: Access) -> Token | None:
     scheme, _, text = header.partition(" ")
     return access.token(text.strip()) if scheme.lower() == "bearer" else None

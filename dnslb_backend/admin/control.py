@@ -87,6 +87,10 @@ class Control(Protocol):
         """Transitions, newest first, and the store they came from. Raises StoreError."""
         ...
 
+    def take_report(self, token: str, address: str, *, up: bool, text: str) -> None:
+        """A target says how it is. Raises RefusedError where no push check waits for that."""
+        ...
+
     async def probe(self, name: str, qtype: str) -> list[Trial]:
         """Run the checks of the balanced records of a name now; nothing counts.
 

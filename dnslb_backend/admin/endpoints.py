@@ -29,6 +29,7 @@ from dnslb_backend.admin.overrides import (
 from dnslb_backend.admin.problems import MEDIA_TYPE, ProblemReport, bad_configuration
 from dnslb_backend.admin.readiness import ReadyReport, readiness
 from dnslb_backend.admin.replies import json_bytes, json_response
+from dnslb_backend.admin.reports import PushReport, PushRequest, take_report
 from dnslb_backend.admin.rows import OverrideRow
 from dnslb_backend.admin.status import StatusQuery, StatusReport, render_status
 from dnslb_backend.admin.tokens import Role
@@ -207,6 +208,19 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         },
         role=Role.OPERATE,
         body=ProbeRequest,
+    ),
+    Endpoint(
+        "POST",
+        "/api/v1/push",
+        "A target says how it is, with the token of its push check",
+        take_report,
+        {
+            200: Answer("it was taken", PushReport),
+            401: Answer("no token", ProblemReport, MEDIA_TYPE),
+            403: Answer("no push check waits for this", ProblemReport, MEDIA_TYPE),
+        },
+        role=None,
+        body=PushRequest,
     ),
     Endpoint(
         "POST",

@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, BeforeValidator, WithJsonSchema
+from pydantic import AwareDatetime, BeforeValidator, Field, WithJsonSchema
 
 Moment = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 
@@ -21,7 +21,8 @@ def _refuse_numbers(value: object) -> object:
     return value
 
 
-GivenMoment = Annotated[AwareDatetime, BeforeValidator(_refuse_numbers)]
+# Behind a validator of ours a text is no JSON any more, which strict models would take.
+GivenMoment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_refuse_numbers)]
 """A time that was sent to us, with its zone."""
 
 

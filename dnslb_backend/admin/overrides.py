@@ -144,6 +144,7 @@ def _end_of(asked: OverrideRequest, wall: float) -> float | None:
 
 def _tell(what: str, order: Override, author: str) -> None:
     """Every order is in the log, also one that changes no answer."""
+    facts = {"id": order.id, "target": order.target, "name": order.name, "node": order.node}
     log.info(
         "%s: %s %s%s%s",
         author,
@@ -151,5 +152,5 @@ def _tell(what: str, order: Override, author: str) -> None:
         order.target,
         f" for {order.name}" if order.name else "",
         f" ({order.reason})" if order.reason else "",
-        extra=fields(id=order.id, target=order.target, name=order.name, node=order.node),
+        extra=fields(**{key: value for key, value in facts.items() if value}),
     )

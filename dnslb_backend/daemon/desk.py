@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 
 from dnslb_backend import __version__
 from dnslb_backend.admin.control import Detail, ReloadReport
+from dnslb_backend.checkers.push import PushBoard
 from dnslb_backend.checkers.rounds import Rounds
 from dnslb_backend.core.events import Event, HistoryQuery
 from dnslb_backend.core.explain import Explanation, Question, explain, suppose_down
@@ -31,6 +32,7 @@ class Desk:
         rounds: Rounds,
         keeper: Keeper,
         askers: Askers,
+        board: PushBoard,
         *,
         node: str,
         now: Callable[[], Instant],
@@ -43,6 +45,7 @@ class Desk:
         self._rounds = rounds
         self._keeper = keeper
         self._askers = askers
+        self._board = board
         self._node = node
         self._now = now
         self._started = now().wall
@@ -112,6 +115,9 @@ class Desk:
 
     async def history(self, query: HistoryQuery) -> tuple[list[Event], str]:
         return await self._keeper.history(query)
+
+    def take_report(self, token: str, address: str, *, up: bool, text: str) -> None:
+        self._board.report(token, address, up, text)
 
     async def probe(self, name: str, qtype: str) -> list[Trial]:
         full = self._full_name(name)

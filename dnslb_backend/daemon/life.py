@@ -126,6 +126,7 @@ class Daemon:
             self._rounds,
             self._keeper,
             self._askers,
+            tools.board,
             node=config.node,
             now=now,
             snapshot=self._snapshot,

@@ -28,6 +28,7 @@ from tests.core.building import Driver, at, plan, record
 
 READ_TOKEN = "read-0123456789abcdef"
 OPERATE_TOKEN = "operate-0123456789abcdef"
+PUSH_TOKEN = "push-0123456789abcdef"
 TOKENS = f"""\
 # ROLE TOKEN NAME
 read    {READ_TOKEN} prometheus
@@ -49,6 +50,7 @@ class Node(Driver):
         self.since = at(0).wall
         self.parts: dict[str, Detail] = {}
         self.remembered: list[Event] = []
+        self.reports: list[tuple[str, bool, str]] = []
         self._numbers = itertools.count(1)
 
     @property
@@ -127,6 +129,12 @@ class Node(Driver):
             and (query.before is None or event.id < query.before)
         ]
         return found[: query.limit], "sqlite"
+
+    def take_report(self, token: str, address: str, *, up: bool, text: str) -> None:
+        """One target shares a secret with its check."""
+        if (token, address) != (PUSH_TOKEN, "10.0.0.1"):
+            raise RefusedError("no push check of this token is waiting")
+        self.reports.append((address, up, text))
 
     async def probe(self, name: str, qtype: str) -> list[Trial]:
         """Every target is said to answer as it did the last time."""
