@@ -1,26 +1,31 @@
 """Choices: the answer of a name that depends on who asks, or on chance."""
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from dnslb_backend.core.clients import Client
-from dnslb_backend.core.menus import Menu, Pick
+from dnslb_backend.core.menus import Menu, Pick, Seat
 from dnslb_backend.core.zones import Row
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 Render = Callable[[Sequence[Row], int], bytes]
 """Writes rows of one zone (its number second) in PowerDNS's form; no rows: no such name."""
 
-MEMORY = 1024
-"""Rendered answers that a choice remembers; when it has more, it starts afresh."""
+MEMORY = 512
+"""Answers, and clients, that a choice remembers; when it has more, it starts afresh."""
 
 
 class Choice:
     """The answer to one question about one name, for whoever asks.
 
     `rows` are the same for everybody; each menu adds what it picks. What was rendered once is
-    remembered: a choice is replaced when anything about its name changes.
+    remembered, and what a client is given, or what chance gives it: a choice is replaced when
+    anything about its name changes.
     """
 
-    __slots__ = ("_empty", "_memory", "_menus", "_render", "_rows", "_zone_id")
+    __slots__ = ("_clients", "_empty", "_memory", "_menus", "_render", "_rows", "_zone_id", "draws")
 
     def __init__(
         self, rows: Sequence[Row], menus: Sequence[Menu], empty: Row, zone_id: int, render: Render
@@ -31,6 +36,9 @@ class Choice:
         self._zone_id = zone_id
         self._render = render
         self._memory: dict[tuple[Pick, ...], bytes] = {}
+        self._clients: dict[Client, bytes | tuple[Seat, ...]] = {}
+        self.draws = any(menu.draws for menu in menus)
+        """Whether chance has a part in it; if not, a client is always given the same."""
 
     @property
     def needs_place(self) -> bool:
@@ -39,14 +47,27 @@ class Choice:
 
     def answer(self, client: Client, draw: int) -> bytes:
         """The answer for a client. Raises NotReadyError where it is not known."""
-        picks = tuple(menu.pick(client, draw) for menu in self._menus)
+        known = self._clients.get(client)
+        if isinstance(known, bytes):
+            return known
+        seats = known or tuple([menu.seat(client) for menu in self._menus])
+        answer = self._rendered(tuple([seat.pick(draw) for seat in seats]))
+        if known is None:
+            self._remember(self._clients, client, seats if self.draws else answer)
+        return answer
+
+    def _rendered(self, picks: tuple[Pick, ...]) -> bytes:
         known = self._memory.get(picks)
         if known is None:
             known = self._render(self.rows(picks), self._zone_id)
-            if len(self._memory) >= MEMORY:
-                self._memory.clear()
-            self._memory[picks] = known
+            self._remember(self._memory, picks, known)
         return known
+
+    @staticmethod
+    def _remember(memory: dict[K, V], key: K, value: V) -> None:
+        if len(memory) >= MEMORY:
+            memory.clear()
+        memory[key] = value
 
     def rows(self, picks: Sequence[Pick]) -> list[Row]:
         """The rows of an answer; at least the one that says: the name exists.

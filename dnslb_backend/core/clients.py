@@ -19,12 +19,15 @@ class Place(NamedTuple):
 NOWHERE = Place()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Client:
     """The network that a query came from: `value` are its bits, `known` of them are meant.
 
     `known` is 0 where the client did not want to be known, or there is none. `lead` are the bits
     in front of an IPv4 address that came inside an IPv6 one: whoever asked counts them as well.
+
+    Two clients are one where they are one object: what a client was given is looked up by it,
+    for every question.
     """
 
     version: int

@@ -7,7 +7,7 @@ the views, and a hash or a draw.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from dnslb_backend.core.clients import Client
@@ -39,20 +39,33 @@ class Pick(NamedTuple):
     scope: int
 
 
-@dataclass(frozen=True, slots=True)
+class Seat(NamedTuple):
+    """What is certain of a pick; where `chance` is, it chooses anew every time."""
+
+    pool: str
+    chosen: tuple[int, ...]
+    scope: int
+    chance: Weighted | None
+
+    def pick(self, draw: int) -> Pick:
+        chosen = self.chosen if self.chance is None else self.chance.pick(draw)
+        return Pick(self.pool, chosen, self.scope)
+
+
+@dataclass(slots=True)
 class _Pool:
     rows: tuple[Row, ...]
     picker: Weighted | Sticky | None
+    everything: tuple[int, ...] = field(init=False)
 
-    @property
-    def everything(self) -> tuple[int, ...]:
-        return tuple(range(len(self.rows)))
+    def __post_init__(self) -> None:
+        self.everything = tuple(range(len(self.rows)))
 
 
 class Menu:
     """The answers of one balanced record. Equal menus give equal answers to equal askers."""
 
-    __slots__ = ("_bits", "_decision", "_pools", "_record", "_table", "is_fixed")
+    __slots__ = ("_bits", "_decision", "_pools", "_record", "_table", "draws", "is_fixed")
 
     def __init__(self, record: Record, decision: Decision, table: ViewTable | None) -> None:
         self._record = record
@@ -63,6 +76,7 @@ class Menu:
         self._pools = {"": _pool(record, decision, decision.contents, decision.weights, limit)}
         for pool in decision.pools:
             self._pools[pool.view] = _pool(record, decision, pool.contents, pool.weights, limit)
+        self.draws = any(isinstance(pool.picker, Weighted) for pool in self._pools.values())
         self.is_fixed = not decision.pools and self._pools[""].picker is None
 
     def __eq__(self, other: object) -> bool:
@@ -95,17 +109,22 @@ class Menu:
 
     def pick(self, client: Client, draw: int) -> Pick:
         """What a client is given. Raises NotReadyError where that is not known."""
+        return self.seat(client).pick(draw)
+
+    def seat(self, client: Client) -> "Seat":
+        """Where a client is served for as long as this menu holds; raises NotReadyError."""
         view, scope = self._view_of(client)
         if not view and self._decision.is_fault:
             raise NotReadyError(f"{self._record.key}: health is not known yet")
         pool = self._pools[view]
         if isinstance(pool.picker, Weighted):
-            return Pick(view, pool.picker.pick(draw), client.lead + max(scope, ONE_QUERY))
+            scope = client.lead + max(scope, ONE_QUERY)
+            return Seat(view, (), scope, pool.picker)
         if isinstance(pool.picker, Sticky):
             bits = self._bits[client.version == 6]
-            scope = max(scope, bits, ONE_QUERY)
-            return Pick(view, pool.picker.pick(client.network(bits)), client.lead + scope)
-        return Pick(view, pool.everything, client.lead + scope)
+            scope = client.lead + max(scope, bits, ONE_QUERY)
+            return Seat(view, pool.picker.pick(client.network(bits)), scope, None)
+        return Seat(view, pool.everything, client.lead + scope, None)
 
     def rows(self, pick: Pick) -> list[Row]:
         rows = self._pools[pick.pool].rows

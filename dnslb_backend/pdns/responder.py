@@ -78,7 +78,8 @@ class Responder:
         if isinstance(answer, bytes):
             return answer
         client = remote()
-        return answer.answer(self._askers.client(client), self._askers.draw(qname, client))
+        draw = self._askers.draw(qname, client) if answer.draws else 0
+        return answer.answer(self._askers.client(client), draw)
 
     def _lookup(self, parameters: Parameters) -> bytes:
         qname, qtype = text_of(parameters, "qname"), text_of(parameters, "qtype")

@@ -2,14 +2,17 @@
 
     python -m tests.bench.answers
 
-The ways are timed in turn, many times over, so that a busy machine slows all of them alike;
-printed is the median, and how many times the first way it is. Every lookup comes from another
-client than the one before, as from a resolver that sends subnets along.
+The ways are timed in turn, many times over, in processor time; printed is the median, and how
+many times the first way it is. Every lookup comes from another client than the one before: from
+one of some hundred that ask all the time, as resolvers do, or from one that was never seen. It
+is measured alone, and from the bytes of a request to those of its answer, as the unix connector
+has it.
 """
 
 import itertools
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from statistics import median
@@ -19,15 +22,17 @@ from dnslb_backend.core.layout import lay_out
 from dnslb_backend.core.records import Policy
 from dnslb_backend.core.snapshot import build_snapshot
 from dnslb_backend.core.views import View
+from dnslb_backend.pdns.lines import parse_lookup
 from dnslb_backend.pdns.responder import Responder
 from dnslb_backend.pdns.rows import render_rows
 from tests.core.building import KEY, plan, record
 
-ROUNDS = 100
+ROUNDS = 40
 LOOKUPS = 500
-CLIENTS = 2000
+RESOLVERS = 300
 MEMBERS = tuple(f"192.0.2.{number}" for number in range(1, 5))
 VIEWS = ("near", "far")
+NAME = f"{KEY.name}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +54,8 @@ WAYS = (
 )
 
 
-def lookups(way: Way) -> Callable[[], None]:
-    """So many lookups of one name, each from another client."""
+def responder(way: Way) -> Responder:
+    """One that answers a single name in this way."""
     seen_by = VIEWS if way.networks else ()
     base = record(*MEMBERS)
     dests = tuple(replace(dest, views=seen_by) for dest in base.dests)
@@ -60,17 +65,56 @@ def lookups(way: Way) -> Callable[[], None]:
     decision = Decision(Kind.SERVE, MEMBERS, 1, weights, pools)
     built = replace(plan(balanced), views=views(way.networks))
     snapshot, _ = build_snapshot(lay_out(built), lambda _: decision, render_rows, 1.0)
-    responder = Responder(lambda: snapshot)
-    remotes = itertools.cycle(
-        f"{IPv4Address((10 << 24) + 65536 * 37 * n % (1 << 24))}/24" for n in range(CLIENTS)
-    )
-    name = f"{KEY.name}."
+    return Responder(lambda: snapshot)
 
-    def run() -> None:
-        for remote in itertools.islice(remotes, LOOKUPS):
-            responder.lookup(name, "ANY", lambda: remote)  # noqa: B023 - it is called at once
+
+def remotes(known: int) -> Iterator[str]:
+    """So many clients in turn; 0: always another one, until all of 10.0.0.0/8 have been."""
+    numbers = itertools.cycle(range(known)) if known else itertools.count()
+    return (f"{IPv4Address((10 << 24) + 65537 * 37 * n % (1 << 24))}/32" for n in numbers)
+
+
+def alone(way: Way, clients: Iterator[str]) -> Callable[[], float]:
+    """Seconds of one lookup that was read already."""
+    answering = responder(way)
+
+    def run() -> float:
+        asking = [*itertools.islice(clients, LOOKUPS)]
+        began = time.thread_time()
+        for remote in asking:
+            answering.lookup(NAME, "ANY", lambda: remote)  # noqa: B023 - it is called at once
+        return (time.thread_time() - began) / LOOKUPS
 
     return run
+
+
+def whole(way: Way, clients: Iterator[str]) -> Callable[[], float]:
+    """Seconds from the line that asks to the line that answers."""
+    answering = responder(way)
+
+    def run() -> float:
+        lines = [request(remote) for remote in itertools.islice(clients, LOOKUPS)]
+        began = time.thread_time()
+        for line in lines:
+            found = parse_lookup(line)
+            assert found is not None
+            answering.lookup(*found) + b"\n"
+        return (time.thread_time() - began) / LOOKUPS
+
+    return run
+
+
+def request(remote: str) -> bytes:
+    parameters = {
+        "local": "127.0.0.1",
+        "qname": NAME,
+        "qtype": "ANY",
+        "real-remote": remote,
+        "remote": "127.0.0.1",
+        "zone-id": -1,
+    }
+    line = {"method": "lookup", "parameters": parameters}
+    return json.dumps(line, separators=(", ", ": ")).encode() + b"\n"
 
 
 def views(networks: int) -> dict[str, View]:
@@ -81,20 +125,20 @@ def views(networks: int) -> dict[str, View]:
     return {view: View(view, tuple(blocks[start::2])) for start, view in enumerate(VIEWS)}
 
 
-def measure() -> dict[Way, float]:
-    """Microseconds of one lookup, each way."""
+def measure(time_one: Callable[[Way, Iterator[str]], Callable[[], float]], known: int) -> None:
+    """Print what one lookup costs, each way."""
     timed: dict[Way, list[float]] = {way: [] for way in WAYS}
-    runs = {way: lookups(way) for way in WAYS}
+    runs = {way: time_one(way, remotes(known)) for way in WAYS}
     for _ in range(ROUNDS):
         for way, run in runs.items():
-            began = time.perf_counter()
-            run()
-            timed[way].append((time.perf_counter() - began) / LOOKUPS * 1e6)
-    return {way: median(found) for way, found in timed.items()}
+            timed[way].append(run())
+    first = median(timed[WAYS[0]])
+    print(f"\n{time_one.__name__}, {known or 'never the same'} clients")
+    for way, found in timed.items():
+        print(f"{way!s:28} {median(found) * 1e6:7.2f} us  {median(found) / first:5.2f} x")
 
 
 if __name__ == "__main__":
-    found = measure()
-    first = found[WAYS[0]]
-    for way, cost in found.items():
-        print(f"{way!s:28} {cost:7.2f} us  {cost / first:5.2f} x")
+    for time_one in (alone, whole):
+        for known in (RESOLVERS, 0):
+            measure(time_one, known)
