@@ -120,34 +120,51 @@ def _remember_member(
     row: MemberStatus, state: RecordState, health: HealthMap, at: Instant
 ) -> MemberMemory:
     """A row as it reads now: its own copy of the state is as old as the last decision."""
-    content, decision = row.member.content, state.decision
-    states = tuple(health.target(target) for target in row.member.targets)
-    shown = combine(list(states), state.record.require) if states else row.state
-    is_common = content in decision.contents
+    member, decision = row.member, state.decision
+    offset = at.wall - at.mono
+    known = [health.target(target) for target in member.targets]
+    shown = combine(known, state.record.require) if known else row.state
+    # By hand, because `replace` takes several times as long, and this is done all the time.
+    now = MemberStatus(
+        member,
+        shown,
+        row.effective,
+        row.priority,
+        row.weight,
+        row.is_served,
+        row.override,
+        row.is_waiting,
+        row.is_fallback,
+    )
+    is_common = member.content in decision.contents or not decision.pools
+    told = _shifted(shown, offset)
     return MemberMemory(
-        content=content,
-        address=row.member.address,
-        host=row.member.host,
+        content=member.content,
+        address=member.address,
+        host=member.host,
         effective=row.effective,
         priority=row.priority,
         weight=row.weight,
         is_served=row.is_served,
-        views=() if is_common else tuple(p.view for p in decision.pools if content in p.contents),
+        views=() if is_common else _views(decision, member.content),
         is_fallback=row.is_fallback,
         action=row.override.action if row.override else None,
-        reason=reason(replace(row, state=shown), decision),
-        shown=_shifted(shown, at.wall - at.mono),
-        states=tuple(_shifted(known, at.wall - at.mono) for known in states),
+        reason=reason(now, decision),
+        shown=told,
+        states=(told,) if len(known) == 1 else tuple(_shifted(each, offset) for each in known),
     )
 
 
+def _views(decision: Decision, content: str) -> tuple[str, ...]:
+    return tuple(pool.view for pool in decision.pools if content in pool.contents)
+
+
 def _shifted(state: TargetState, offset: float) -> TargetState:
-    """The state with its monotonic times moved to another clock; `heard` is not kept."""
+    """The state with its monotonic times moved to another clock, all but `heard`."""
     if not state.flips and state.held_until is None and state.back_since is None:
-        return state if state.heard == 0.0 else replace(state, heard=0.0)
+        return state
     return replace(
         state,
-        heard=0.0,
         flips=tuple(flip + offset for flip in state.flips),
         held_until=None if state.held_until is None else state.held_until + offset,
         back_since=None if state.back_since is None else state.back_since + offset,

@@ -45,6 +45,10 @@ class Agenda:
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else math.inf
 
+    def units(self) -> set[Unit]:
+        """All there are."""
+        return set(self._due)
+
     def adopt(self, units: Iterable[Unit], now: float) -> None:
         """These are all there are. What is new presses, and what is gone, so that its rows go."""
         wanted = dict.fromkeys(units)

@@ -12,8 +12,10 @@ from dnslb_backend.store.store import Delete, Select, Upsert, Work
 from dnslb_backend.store.tables import SCHEMA_VERSION, Row, Table
 
 STATEMENT_ROWS = 500
-STATEMENT_BYTES = 256 * 1024
-"""A statement ends when it has so many rows, or about so many bytes."""
+STATEMENT_BYTES = 96 * 1024
+"""A statement ends when it has so many rows, or about so many bytes: it is sent in one go, and a
+large one would hold the event loop.
+"""
 
 SLICE = 20
 """So many rows are written down before others get their turn on the event loop."""

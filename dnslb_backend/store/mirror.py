@@ -23,7 +23,7 @@ from dnslb_backend.core.instants import Instant
 from dnslb_backend.core.transitions import Transition
 from dnslb_backend.errors import BadRowError, BusyError, StoreError
 from dnslb_backend.store.agenda import Agenda
-from dnslb_backend.store.backlog import Backlog
+from dnslb_backend.store.backlog import Backlog, Waiting
 from dnslb_backend.store.pulse import Pulse
 from dnslb_backend.store.rows import Stamp, transition_row
 from dnslb_backend.store.source import Source, Unit
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 BATCH_ROWS = 2500
 SMALLEST_BATCH = 100
-BATCH_TRANSITIONS = 500
+BATCH_TRANSITIONS = 1000
 """A transaction ends when it has so many rows; after a failure it ends earlier, for a while."""
 
 SLICE = 20
@@ -215,7 +215,7 @@ class Mirror:
         self._stamp = self._stamp._replace(session=secrets.token_hex(8))
         self._kept.clear()
         self._agenda.press_all(self._now().mono)
-        self._unwritten = set(self._source.units())
+        self._unwritten = self._agenda.units()
         self._next_beat = self._next_sweep = 0.0
         while True:
             now = self._now().mono
@@ -256,9 +256,7 @@ class Mirror:
         moved = self.backlog.first(BATCH_TRANSITIONS)
         works = batch.works()
         if moved:
-            node = self._stamp.node
-            rows = [transition_row(f"{self._instance}-{n}", node, t) for n, _, t in moved]
-            works.append(Upsert(TRANSITION, rows))
+            works.append(Upsert(TRANSITION, await self._transition_rows(moved)))
         if works:
             await self._commit(works)
             self._transactions += 1
@@ -275,6 +273,15 @@ class Mirror:
         if moved:
             self.backlog.done(moved[-1].number)
         self._agenda.done()
+
+    async def _transition_rows(self, moved: Sequence[Waiting]) -> list[Row]:
+        rows: list[Row] = []
+        for number, _, transition in moved:
+            event = f"{self._instance}-{number}"
+            rows.append(transition_row(event, self._stamp.node, transition))
+            if len(rows) % SLICE == 0:
+                await asyncio.sleep(0)
+        return rows
 
     async def _commit(self, works: Sequence[Work]) -> None:
         for attempt in range(BUSY_TRIES):
