@@ -26,9 +26,9 @@ async def measure(given: argparse.Namespace) -> Report:
         )
     if "flips" in given.only:
         report.flips = [
-            await flips("over unix", count=given.changes, queries=queries),
+            await flips("over unix", changes=given.changes, queries=queries),
             await flips(
-                "30 ms slow, over http", count=given.changes // 5, queries=queries, delay=0.03
+                "30 ms slow, over http", changes=given.changes // 5, queries=queries, delay=0.03
             ),
         ]
     if "alone" in given.only:

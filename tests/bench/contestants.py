@@ -189,22 +189,23 @@ async def nothing(kind: str) -> AsyncIterator[PowerDNS]:
             yield pdns
 
 
+# Those that are compared with each other stand side by side, and so run in the same weather.
 CONTESTANTS = [
-    Contestant("bind, caches on", "ceiling", lambda: bind(CACHES_ON)),
     Contestant("bind, caches off", "ceiling", lambda: bind(CACHES_OFF)),
-    Contestant("gmysql, 3 threads", "instead", lambda: gmysql(3)),
-    Contestant("gmysql, 16 threads", "instead", lambda: gmysql(16)),
+    Contestant("http, coherent", "ours", lambda: ours("pdns-http.conf", CACHES_ON)),
+    Contestant("bind, caches on", "ceiling", lambda: bind(CACHES_ON)),
+    Contestant("unix, coherent", "ours", lambda: ours("pdns-unix.conf", CACHES_ON)),
+    Contestant("pipe, coherent", "ours", lambda: ours("pdns-pipe.conf", CACHES_ON)),
     Contestant("LUA ifportup", "instead", lambda: lua("yes")),
     Contestant("LUA ifportup, shared", "instead", lambda: lua("shared")),
+    Contestant("gmysql, 16 threads", "instead", lambda: gmysql(16)),
+    Contestant("gmysql, 3 threads", "instead", lambda: gmysql(3)),
     Contestant("http, caches off", "ours", lambda: ours("pdns-http.conf", CACHES_OFF)),
+    Contestant("http, does nothing", "nothing", lambda: nothing("http")),
     Contestant("unix, caches off", "ours", lambda: ours("pdns-unix.conf", CACHES_OFF)),
+    Contestant("unix, does nothing", "nothing", lambda: nothing("unix")),
     Contestant("pipe, caches off", "ours", lambda: ours("pdns-pipe.conf", CACHES_OFF)),
     Contestant(
         "launch=pipe, caches off", "ours", lambda: ours("pdns-launch-pipe.conf", CACHES_OFF)
     ),
-    Contestant("http, coherent", "ours", lambda: ours("pdns-http.conf", CACHES_ON)),
-    Contestant("unix, coherent", "ours", lambda: ours("pdns-unix.conf", CACHES_ON)),
-    Contestant("pipe, coherent", "ours", lambda: ours("pdns-pipe.conf", CACHES_ON)),
-    Contestant("http, does nothing", "nothing", lambda: nothing("http")),
-    Contestant("unix, does nothing", "nothing", lambda: nothing("unix")),
 ]

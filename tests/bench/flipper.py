@@ -1,13 +1,15 @@
 """Serves, changes an answer when it is told to, and says when the change was live.
 
-`python -m tests.bench.flipper --unix PATH --http PORT --control SOCKET`: a line "N" on standard
-input gives n0.lb.example the address 10.128.0.0 + N; the answer is a line with CLOCK_MONOTONIC in
-nanoseconds, the moment from which a lookup was given the new address.
+`python -m tests.bench.flipper --unix PATH --slow PORT --delay SECONDS --control SOCKET`: a line "N"
+on standard input gives n0.lb.example the address 10.128.0.0 + N; the answer is a line with
+CLOCK_MONOTONIC in nanoseconds, the moment from which a lookup was given the new address. At PORT
+answers take a while.
 """
 
 import argparse
 import asyncio
 import ipaddress
+import socket
 import sys
 import time
 
@@ -22,6 +24,7 @@ from dnslb_backend.pdns.responder import Responder
 from dnslb_backend.pdns.settings import Endpoint, PdnsSettings
 from dnslb_backend.pdns.unix import UnixConnector
 from tests.pdns.serving import crowded_world
+from tests.pdns.slow_proxy import slow_proxy
 from tests.pdns.transports import LOOPBACK
 
 FIRST = int(ipaddress.ip_address("10.128.0.0"))
@@ -31,14 +34,18 @@ def address(number: int) -> str:
     return str(ipaddress.ip_address(FIRST + number))
 
 
-async def main(path: str, port: int, control_socket: str) -> None:
+async def main(path: str, slow: int, delay: float, control_socket: str) -> None:
+    listener = listen_tcp(Endpoint("127.0.0.1", 0))
+    async with slow_proxy(listener.getsockname()[1], delay, slow):
+        await serve(path, listener, control_socket)
+
+
+async def serve(path: str, listener: socket.socket, control_socket: str) -> None:
     loop = asyncio.get_running_loop()
     world = crowded_world()
     responder = Responder(world.current)
     await (unix := UnixConnector(responder)).start([listen_unix(path, 0o600)])
-    await (http := HttpConnector(responder, LOOPBACK)).start(
-        [listen_tcp(Endpoint("127.0.0.1", port))]
-    )
+    await (http := HttpConnector(responder, LOOPBACK)).start([listener])
     purger = Purger(PdnsSettings(control_socket=(control_socket,)))
     purging = loop.create_task(purger.run())
     plan = Plan(world.zones, world.records)
@@ -61,7 +68,8 @@ async def main(path: str, port: int, control_socket: str) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--unix", required=True)
-    parser.add_argument("--http", type=int, required=True)
+    parser.add_argument("--slow", type=int, required=True)
+    parser.add_argument("--delay", type=float, default=0.03)
     parser.add_argument("--control", required=True)
     given = parser.parse_args()
-    uvloop.run(main(given.unix, given.http, given.control))
+    uvloop.run(main(given.unix, given.slow, given.delay, given.control))

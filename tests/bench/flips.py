@@ -1,12 +1,12 @@
 """From a change of health to the first DNS answer that knows of it, under load, with caches on."""
 
 import asyncio
+import itertools
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import AsyncExitStack
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -17,7 +17,6 @@ from tests.bench.contestants import CACHES_ON
 from tests.bench.flipper import address
 from tests.bench.load import full_speed
 from tests.pdns.served import ROOT
-from tests.pdns.slow_proxy import slow_proxy
 from tests.pdns.transports import http_settings, unix_settings
 from tests.rigs.ports import free_port
 from tests.rigs.powerdns import PowerDNS
@@ -25,8 +24,16 @@ from tests.rigs.powerdns import PowerDNS
 SETTLED = 0.1
 """Seconds after a change from which on no answer may be stale."""
 
-WATCHED = 0.13
-"""Seconds that answers are looked at after a change."""
+WATCHED = 0.15
+"""Seconds that answers are looked at after a change, at least; at most LONGEST."""
+
+LONGEST = 5.0
+
+
+PATIENCE = 0.05
+
+QUERY = dns.message.make_query("n0.lb.example", "A").to_wire()
+_numbers = itertools.count()
 
 
 class Flips(NamedTuple):
@@ -40,35 +47,32 @@ class Flips(NamedTuple):
     load: float
 
 
-async def flips(name: str, *, count: int, queries: Path, delay: float | None = None) -> Flips:
+async def flips(name: str, *, changes: int, queries: Path, delay: float | None = None) -> Flips:
     """So many changes. `delay` has the responder take so long for each answer, over HTTP."""
     directory = Path(tempfile.mkdtemp(prefix="flips-"))
-    path, port = f"{directory}/flipper.sock", free_port()
-    async with AsyncExitStack() as stack:
-        if delay is None:
-            settings = {**unix_settings(path), "distributor-threads": 4}
-        else:
-            slow_port, _ = await stack.enter_async_context(slow_proxy(port, delay))
-            settings = {**http_settings(slow_port), "distributor-threads": 32}
-        pdns = PowerDNS({**settings, **CACHES_ON, "max-queue-length": 1_000_000})
-        flipper = await _start_flipper(path, port, str(pdns.control_socket))
-        try:
-            await stack.enter_async_context(pdns)
-            load = asyncio.create_task(full_speed(pdns, queries, count * (WATCHED + 0.02)))
-            seen = await asyncio.to_thread(_watch, flipper, pdns.address, count)
+    path, slow_port = f"{directory}/flipper.sock", free_port()
+    over_unix = {**unix_settings(path), "distributor-threads": 4}
+    over_http = {**http_settings(slow_port), "distributor-threads": 32}
+    settings = over_unix if delay is None else over_http
+    pdns = PowerDNS({**settings, **CACHES_ON, "max-queue-length": 1_000_000})
+    where = ["--unix", path, "--slow", str(slow_port), "--control", str(pdns.control_socket)]
+    flipper = await asyncio.to_thread(_start_flipper, [*where, "--delay", str(delay or 0)])
+    try:
+        async with pdns:
+            load = asyncio.create_task(full_speed(pdns, queries, changes * (WATCHED + 0.02)))
+            seen = await asyncio.to_thread(_watch, flipper, pdns.address, changes)
             run = await load
-        finally:
-            flipper.kill()
-            flipper.communicate()
+    finally:
+        flipper.kill()
+        flipper.communicate()
     times = [first for first, _ in seen]
     stale = sum(late for _, late in seen)
-    return Flips(name, count, median(times), max(times), stale, run.rate)
+    return Flips(name, changes, median(times), max(times), stale, run.rate)
 
 
-async def _start_flipper(path: str, port: int, control_socket: str) -> subprocess.Popen[str]:
-    where = ["--unix", path, "--http", str(port), "--control", control_socket]
-    flipper = subprocess.Popen(  # noqa: ASYNC220 - the thread that watches talks to it
-        [sys.executable, "-m", "tests.bench.flipper", *where],
+def _start_flipper(arguments: list[str]) -> subprocess.Popen[str]:
+    flipper = subprocess.Popen(
+        [sys.executable, "-m", "tests.bench.flipper", *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -76,35 +80,49 @@ async def _start_flipper(path: str, port: int, control_socket: str) -> subproces
         cwd=ROOT,
     )
     assert flipper.stderr is not None
-    await asyncio.to_thread(flipper.stderr.readline)
+    flipper.stderr.readline()
     return flipper
 
 
 def _watch(
-    flipper: subprocess.Popen[str], server: tuple[str, int], count: int
+    flipper: subprocess.Popen[str], server: tuple[str, int], changes: int
 ) -> list[tuple[float, int]]:
     """For each change, when the new address was seen first, and how often the old one too late."""
-    query = dns.message.make_query("n0.lb.example", "A").to_wire()
     assert flipper.stdin is not None
     assert flipper.stdout is not None
     found = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.connect(server)
-        client.settimeout(5)
-        for number in range(1, count + 1):
+        client.settimeout(PATIENCE)
+        for number in range(1, changes + 1):
             new = socket.inet_aton(address(number))
             flipper.stdin.write(f"{number}\n")
             flipper.stdin.flush()
             asked: list[tuple[int, int, bool]] = []
             began = time.monotonic_ns()
-            while time.monotonic_ns() - began < WATCHED * 1e9:
+            while True:
                 sent = time.monotonic_ns()
-                client.send(query)
-                answer = client.recv(4096)
-                asked.append((sent, time.monotonic_ns(), new in answer))
+                answer = _ask(client)
+                if answer is not None:
+                    asked.append((sent, time.monotonic_ns(), new in answer))
+                watched = (time.monotonic_ns() - began) / 1e9
+                if watched > LONGEST or (watched > WATCHED and asked and asked[-1][2]):
+                    break
             live = int(flipper.stdout.readline())
             found.append(_judge(asked, live))
     return found
+
+
+def _ask(client: socket.socket) -> bytes | None:
+    """The answer to one query, None if a datagram was lost under the load."""
+    number = next(_numbers) % 65536
+    client.send(number.to_bytes(2, "big") + QUERY[2:])
+    try:
+        while not (answer := client.recv(4096)).startswith(number.to_bytes(2, "big")):
+            pass  # to an earlier query, given up on
+    except TimeoutError:
+        return None
+    return answer
 
 
 def _judge(asked: list[tuple[int, int, bool]], live: int) -> tuple[float, int]:

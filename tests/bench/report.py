@@ -5,6 +5,7 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 
 from tests.bench.alone import Alone
 from tests.bench.flips import Flips
@@ -59,9 +60,10 @@ class Report:
         path.write_text(json.dumps(found, indent=1) + "\n")
 
     def ratios(self) -> list[dict[str, object]]:
-        rates = {standing.name: standing.rate for standing in self.standings}
+        """Medians of the ratios of each round: what disturbs a round disturbs both sides."""
+        rates = {standing.name: standing.rates for standing in self.standings}
         return [
-            {"of": name, "to": other, "ratio": rates[name] / rates[other], "floor": floor}
+            {"of": name, "to": other, "ratio": _ratio(rates[name], rates[other]), "floor": floor}
             for name, other, floor in FLOORS
             if name in rates and other in rates
         ]
@@ -133,6 +135,10 @@ class Report:
                 for size in self.sizes
             ],
         )
+
+
+def _ratio(rates: Sequence[float], others: Sequence[float]) -> float:
+    return median(rate / other for rate, other in zip(rates, others, strict=True))
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 
 
 @asynccontextmanager
-async def slow_proxy(port: int, delay: float) -> AsyncIterator[tuple[int, asyncio.Event]]:
+async def slow_proxy(
+    port: int, delay: float, listen: int = 0
+) -> AsyncIterator[tuple[int, asyncio.Event]]:
     """Hands on requests at once and answers late; the event tells of an answer held back."""
     loop = asyncio.get_running_loop()
     answered = asyncio.Event()
@@ -30,7 +32,7 @@ async def slow_proxy(port: int, delay: float) -> AsyncIterator[tuple[int, asynci
 
     pumps = list[asyncio.Task[None]]()
     writers = list[asyncio.StreamWriter]()
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", listen)
     async with server:
         try:
             yield server.sockets[0].getsockname()[1], answered
