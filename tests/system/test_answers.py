@@ -36,6 +36,8 @@ CONFIG = config(
     record("dead", dest=["192.0.2.5", "192.0.2.6"], check=BROKEN),
     record("MixedCase", dest=["192.0.2.7"]),
     record("below.nothing", dest=["192.0.2.8"]),
+    record("*.pool", dest=["192.0.2.9"]),
+    record("@", dest=["192.0.2.10"]),
     default={"check": FINE},
 )
 
@@ -62,6 +64,8 @@ async def pdns(daemon: Daemon) -> AsyncIterator[PowerDNS]:
         ("ns1.lb.example", "A", {"192.0.2.53"}, 300),
         ("anything.wild.lb.example", "A", {"192.0.2.77"}, 60),
         ("any.thing.wild.lb.example", "A", {"192.0.2.77"}, 60),
+        ("any.pool.lb.example", "A", {"192.0.2.9"}, 5),
+        ("lb.example", "A", {"192.0.2.10"}, 5),
         ("alias.lb.example", "A", {"192.0.2.1", "192.0.2.2"}, 9),
         ("x.alias.lb.example", "A", {"192.0.2.1", "192.0.2.2"}, 9),
         ("www.other.example", "A", {"198.51.100.1"}, 7),
@@ -89,6 +93,8 @@ async def test_a_name_has_its_addresses_and_their_ttl(
         ("nothing.lb.example", "A"),
         ("there.wild.lb.example", "A"),
         ("alias.lb.example", "AAAA"),
+        ("any.pool.lb.example", "AAAA"),
+        ("pool.lb.example", "A"),
         ("other.example", "A"),
         ("sub.other.example", "AAAA"),
     ],
