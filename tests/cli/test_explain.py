@@ -29,8 +29,8 @@ async def test_every_step_is_a_line(config: Path, node: Node) -> None:
         "  ttl      5 s",
         "  10.0.0.1 UP            p2   w1   picked 200 OK",
         "  10.0.0.2 DOWN          p-   w1   -      503 Service Unavailable",
-        "  10.0.0.3 UP            p1   w1   -      works, but priority 1 is below 2, which",
-        "                                          serves",
+        "  10.0.0.3 UP            p1   w1   -      works, but priority 1 is below 2,",
+        "                                          which serves",
     ]
 
 
