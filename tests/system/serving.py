@@ -64,10 +64,12 @@ class Serving:
 @asynccontextmanager
 async def serving(config: str, caches: str = "on", **settings: object) -> AsyncIterator[Serving]:
     """The daemon with `config`; caches that are on are purged over the control socket."""
-    daemon = Daemon(config)
+    daemon = Daemon(config, ready=False)
     kept = KEPT if caches == "on" else {}
     pdns = daemon.powerdns(**{"edns_subnet_processing": "yes", **kept, **settings})
     if caches == "on":
         daemon.configure(with_setting(config, "pdns", "control_socket", str(pdns.control_socket)))
     async with daemon, pdns:
+        # A thousand members on a busy machine take their time.
+        await daemon.ready(within=45)
         yield Serving(daemon, pdns)
