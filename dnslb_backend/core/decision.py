@@ -125,7 +125,9 @@ def decide(
     destination has been answered by the resolver at least once, be it with nothing.
     """
     common = [c for c in candidates if not c.views]
-    decision = _decide_common(record, common, fallback, last_good, is_resolved=is_resolved)
+    # Where all are for views, what is known of those is what is known of the record.
+    is_unknown = _nobody_known(common or candidates, is_resolved=is_resolved)
+    decision = _decide_common(record, common, fallback, last_good, is_unknown=is_unknown)
     views = dict.fromkeys(view for c in candidates for view in c.views)
     if not views:
         return decision
@@ -143,13 +145,13 @@ def _decide_common(
     fallback: Sequence[str],
     last_good: tuple[str, ...],
     *,
-    is_resolved: bool,
+    is_unknown: bool,
 ) -> Decision:
     serving, lowest = _serving(candidates, record.prio_min_cnt)
     if serving:
         contents, weights = _listed(serving)
         return Decision(Kind.SERVE, contents, lowest, weights)
-    if _nobody_known(candidates, is_resolved=is_resolved):
+    if is_unknown:
         if fallback:
             return Decision(Kind.FALLBACK, tuple(fallback))
         return Decision(Kind.FAULT)

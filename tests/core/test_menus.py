@@ -96,6 +96,16 @@ def test_each_view_has_its_own_members(client: Client, expected: list[str], scop
     assert contents(with_pools(), client) == (expected, scope)
 
 
+def test_who_is_far_from_every_view_is_not_cached_for_those_inside() -> None:
+    six = Client(6, 0x20010DB8 << 96, 56)
+    assert contents(with_pools(), six) == ([A], ONE_QUERY)
+
+
+def test_the_scope_counts_the_bits_in_front_of_the_address() -> None:
+    inside = Client(4, LAB.value, 32, lead=96)
+    assert contents(with_pools(), inside) == ([C], 112)
+
+
 def test_a_view_whose_members_are_down_falls_through() -> None:
     decision = Decision(Kind.SERVE, (A,), 1, (1,), (Pool("office", (B,), (1,)),))
     assert contents(Menu(record(A, B), decision, TABLE), LAB)[0] == [B]

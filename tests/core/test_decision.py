@@ -1,0 +1,41 @@
+"""Who serves where members are for views."""
+
+from dnslb_backend.core.decision import Candidate, Decision, Kind, decide
+from dnslb_backend.core.health import Health
+from dnslb_backend.core.records import AllDown
+from tests.core.building import record
+
+A, B = "192.0.2.1", "192.0.2.2"
+
+
+def decided(*candidates: Candidate, all_down: AllDown | None = None) -> Decision:
+    balanced = record(A, B, all_down=all_down)
+    return decide(balanced, candidates, fallback=(), last_good=(), is_resolved=True)
+
+
+def member(content: str, standing: Health, *views: str) -> Candidate:
+    priority = 1 if standing is Health.UP else None
+    return Candidate(content, standing, priority, views=views)
+
+
+def test_where_nothing_is_known_of_any_member_of_a_view_it_is_a_fault() -> None:
+    unknown = member(A, Health.UNKNOWN, "office")
+    assert decided(unknown).kind is Kind.FAULT
+    assert decided(unknown, member(B, Health.DOWN, "lab")).kind is Kind.NODATA
+
+
+def test_a_view_that_serves_leaves_the_others_without_data() -> None:
+    decision = decided(member(A, Health.UP, "office"), member(B, Health.UNKNOWN, "lab"))
+    assert decision.kind is Kind.NODATA
+    assert [pool.view for pool in decision.pools] == ["office"]
+
+
+def test_what_is_known_of_those_for_all_is_what_counts() -> None:
+    common, office = member(A, Health.UNKNOWN), member(B, Health.UP, "office")
+    assert decided(common, office).kind is Kind.FAULT
+    assert decided(member(A, Health.DOWN), office).kind is Kind.NODATA
+
+
+def test_all_is_about_those_that_are_for_everybody() -> None:
+    common, office = member(A, Health.DOWN), member(B, Health.DOWN, "office")
+    assert decided(common, office, all_down=AllDown.ALL).contents == (A,)
