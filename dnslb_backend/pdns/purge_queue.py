@@ -2,8 +2,9 @@
 
 A change is told at once, and again after a while, several times: a lookup that was answered
 before the change may end after the first purge, and put the old answer back into the cache.
-One name is not told twice within SPACING, so that flapping cannot flood PowerDNS. Nothing is
-struck off before it is known to be done.
+Changes of one name are told SPACING apart, so that flapping cannot flood PowerDNS, and what
+follows a change keeps that distance too; but a change does not wait for what follows another.
+Nothing is struck off before it is known to be done.
 
 This is asked and told; it waits for nobody and looks at no clock.
 """
@@ -15,12 +16,12 @@ from dataclasses import dataclass
 
 from dnslb_backend.core.dependents import Stale
 
-FOLLOW_UPS = (0.05, 0.1, 0.5, 2.5)
+FOLLOW_UPS = (0.05, 0.1, 0.2, 0.5, 2.5)
 """Seconds after a change when it is purged once more. A lookup lasts 2 s at the most: then
 PowerDNS has given up on it (the timeout of remote-connection-string)."""
 
 SPACING = 0.05
-"""Seconds between two purges of one name."""
+"""Seconds between two purges of one name for its changes."""
 
 EVERYTHING = Stale("", below=True)
 """All names there are, in place of more than are worth listing."""
@@ -34,6 +35,12 @@ class _Entry:
     due: float
     told: float = _NEVER
     """When the last purge began that is known to be done."""
+    news: float = _NEVER
+    """The same of the last one that told of a change."""
+
+    @property
+    def is_told(self) -> bool:
+        return self.told >= self.changed
 
 
 class PurgeQueue:
@@ -56,11 +63,14 @@ class PurgeQueue:
             if entry is None:
                 if len(self._entries) >= self._limit and item != EVERYTHING:
                     return self._give_up_listing(now)
-                entry = self._entries[item] = _Entry(now, now)
-            else:
+                self._entries[item] = _Entry(now, now)
+                self._push(now, item)
+            elif entry.is_told:
                 entry.changed = now
-                entry.due = max(now, entry.told + self._spacing(item))
-            self._push(entry.due, item)
+                entry.due = max(now, entry.news + self._spacing(item))
+                self._push(entry.due, item)
+            else:
+                entry.changed = now  # it is on its way already, or waits to be
         return None
 
     def take(self, now: float) -> list[Stale]:
@@ -83,6 +93,8 @@ class PurgeQueue:
             entry = self._entries.get(item)
             if entry is None:
                 continue
+            if entry.told < entry.changed <= began:
+                entry.news = began
             entry.told = began
             due = self._next(entry)
             # Even when nothing is left, the name is remembered until it may be purged again.
@@ -103,11 +115,11 @@ class PurgeQueue:
     @property
     def unpurged(self) -> list[float]:
         """When those changes happened that PowerDNS has not been told of at all."""
-        return [entry.changed for entry in self._entries.values() if entry.told < entry.changed]
+        return [entry.changed for entry in self._entries.values() if not entry.is_told]
 
     def _next(self, entry: _Entry) -> float | None:
         """The next moment that a purge is owed for, None when all is done."""
-        if entry.told < entry.changed:
+        if not entry.is_told:
             return entry.changed
         return next(
             (entry.changed + gap for gap in FOLLOW_UPS if entry.changed + gap > entry.told), None

@@ -1,9 +1,9 @@
 """Serves, changes an answer when it is told to, and says when the change was live.
 
 `python -m tests.bench.flipper --unix PATH --slow PORT --delay SECONDS --control SOCKET`: a line "N"
-on standard input gives n0.lb.example the address 10.128.0.0 + N; the answer is a line with
-CLOCK_MONOTONIC in nanoseconds, the moment from which a lookup was given the new address. At PORT
-answers take a while.
+on standard input gives one name after the other the address 10.128.0.0 + N; the answer is a line
+with CLOCK_MONOTONIC in nanoseconds, the moment from which a lookup was given the new address. At
+PORT answers take a while.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from dnslb_backend.pdns.purger import Purger
 from dnslb_backend.pdns.responder import Responder
 from dnslb_backend.pdns.settings import Endpoint, PdnsSettings
 from dnslb_backend.pdns.unix import UnixConnector
-from tests.pdns.serving import crowded_world
+from tests.pdns.serving import NAMES, crowded_world
 from tests.pdns.slow_proxy import slow_proxy
 from tests.pdns.transports import LOOPBACK
 
@@ -32,6 +32,11 @@ FIRST = int(ipaddress.ip_address("10.128.0.0"))
 
 def address(number: int) -> str:
     return str(ipaddress.ip_address(FIRST + number))
+
+
+def name(number: int) -> str:
+    """The name that changes next, relative: each is left alone for a while, as names are."""
+    return f"n{number % NAMES}"
 
 
 async def main(path: str, slow: int, delay: float, control_socket: str) -> None:
@@ -54,7 +59,7 @@ async def serve(path: str, listener: socket.socket, control_socket: str) -> None
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
     sys.stderr.write("serving\n")
     while line := await orders.readline():
-        changed = world.change("n0", "A", address(int(line)))
+        changed = world.change(name(int(line)), "A", address(int(line)))
         live = time.monotonic_ns()
         purger.purge(dependents.stale(changed))
         sys.stdout.write(f"{live}\n")

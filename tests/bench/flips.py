@@ -14,7 +14,7 @@ from typing import NamedTuple
 import dns.message
 
 from tests.bench.contestants import CACHES_ON
-from tests.bench.flipper import address
+from tests.bench.flipper import address, name
 from tests.bench.load import full_speed
 from tests.pdns.served import ROOT
 from tests.pdns.transports import http_settings, unix_settings
@@ -32,7 +32,6 @@ LONGEST = 5.0
 
 PATIENCE = 0.05
 
-QUERY = dns.message.make_query("n0.lb.example", "A").to_wire()
 _numbers = itertools.count()
 
 
@@ -47,7 +46,7 @@ class Flips(NamedTuple):
     load: float
 
 
-async def flips(name: str, *, changes: int, queries: Path, delay: float | None = None) -> Flips:
+async def flips(title: str, *, changes: int, queries: Path, delay: float | None = None) -> Flips:
     """So many changes. `delay` has the responder take so long for each answer, over HTTP."""
     directory = Path(tempfile.mkdtemp(prefix="flips-"))
     path, slow_port = f"{directory}/flipper.sock", free_port()
@@ -67,7 +66,7 @@ async def flips(name: str, *, changes: int, queries: Path, delay: float | None =
         flipper.communicate()
     times = [first for first, _ in seen]
     stale = sum(late for _, late in seen)
-    return Flips(name, changes, median(times), max(times), stale, run.rate)
+    return Flips(title, changes, median(times), max(times), stale, run.rate)
 
 
 def _start_flipper(arguments: list[str]) -> subprocess.Popen[str]:
@@ -96,13 +95,14 @@ def _watch(
         client.settimeout(PATIENCE)
         for number in range(1, changes + 1):
             new = socket.inet_aton(address(number))
+            query = dns.message.make_query(f"{name(number)}.lb.example", "A").to_wire()
             flipper.stdin.write(f"{number}\n")
             flipper.stdin.flush()
             asked: list[tuple[int, int, bool]] = []
             began = time.monotonic_ns()
             while True:
                 sent = time.monotonic_ns()
-                answer = _ask(client)
+                answer = _ask(client, query)
                 if answer is not None:
                     asked.append((sent, time.monotonic_ns(), new in answer))
                 watched = (time.monotonic_ns() - began) / 1e9
@@ -113,10 +113,10 @@ def _watch(
     return found
 
 
-def _ask(client: socket.socket) -> bytes | None:
+def _ask(client: socket.socket, query: bytes) -> bytes | None:
     """The answer to one query, None if a datagram was lost under the load."""
     number = next(_numbers) % 65536
-    client.send(number.to_bytes(2, "big") + QUERY[2:])
+    client.send(number.to_bytes(2, "big") + query[2:])
     try:
         while not (answer := client.recv(4096)).startswith(number.to_bytes(2, "big")):
             pass  # to an earlier query, given up on

@@ -45,6 +45,28 @@ def test_flapping_is_told_no_oftener_than_the_spacing() -> None:
     assert times[-1] == 0.999 + FOLLOW_UPS[-1]
 
 
+def test_a_change_does_not_wait_for_what_follows_another() -> None:
+    queue = PurgeQueue()
+    queue.add([WWW], 0.0)
+    assert [at for at, _ in drain(queue, 0.06)] == [0.0, 0.05]
+    queue.add([WWW], 0.06)
+    assert [at for at, _ in drain(queue, 0.1)] == [0.06]
+    # The next one does wait: it is a change as well.
+    queue.add([WWW], 0.07)
+    told = [at for at, _ in drain(queue, 60.0)]
+    assert told[0] == 0.06 + SPACING
+    assert told[-1] == 0.07 + FOLLOW_UPS[-1]
+    assert min(after - before for before, after in itertools.pairwise(told)) > SPACING - 1e-9
+
+
+def test_waiting_for_a_powerdns_that_is_away_takes_no_room() -> None:
+    queue = PurgeQueue()
+    for second in range(1000):
+        queue.add([WWW], second)
+        queue.failed(queue.take(second))
+    assert len(queue._heap) <= 2
+
+
 def test_what_failed_stays_due_and_what_changed_meanwhile_is_told_once_more() -> None:
     queue = PurgeQueue()
     queue.add([WWW], 0.0)
