@@ -113,6 +113,8 @@ async def test_another_user_with_a_password(
     wrong.write_text("hunter2hunter2\n")
     # The daemon's own password is not for this user.
     edit(file, "user = ", 'password = "other"\nuser = ')
+    assert (await apply(file)).code == 1
+    assert (await apply(file, "--user", "root")).code == 0
     for arguments in (["--user", user], ["--user", user, "--password-file", str(wrong)]):
         ended = await apply(file, *arguments)
         assert (ended.code, ended.out) == (1, "")
