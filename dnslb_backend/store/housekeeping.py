@@ -45,14 +45,22 @@ class Housekeeper:
 
     async def tidy(self) -> None:
         """Delete what is too old, too much, or of nobody any more. Raises StoreError."""
-        await self._forget(Where("at", "older", self._max_age))
-        last = Select(TRANSITION, ("id",), (), "id", True, limit=1, offset=self._max_rows)
-        for (boundary,) in await self._store.read(last):
-            await self._forget(Where("id", "<=", boundary))
+        await self._forget(Where("at", "older", self._max_age), "at")
+        await self._forget_surplus()
         await self._bury()
 
-    async def _forget(self, where: Where) -> None:
-        query = Select(TRANSITION, ("event",), (where,), "id", limit=BATCH)
+    async def _forget_surplus(self) -> None:
+        ends = await self._store.read(Select(TRANSITION, ("MIN(id)", "MAX(id)")))
+        first, last = (int(end or 0) for end in ends[0])
+        if last - first < self._max_rows:
+            return
+        # Numbers may be left out, so that the rows themselves have to be counted.
+        surplus = Select(TRANSITION, ("id",), (), "id", True, limit=1, offset=self._max_rows)
+        for (boundary,) in await self._store.read(surplus):
+            await self._forget(Where("id", "<=", boundary), "id")
+
+    async def _forget(self, where: Where, order: str) -> None:
+        query = Select(TRANSITION, ("event",), (where,), order, limit=BATCH)
         if count := await self._delete(TRANSITION, query):
             log.info("%s: %d transitions are past their time", self._store.name, count)
 

@@ -113,16 +113,18 @@ class MariaConnection:
     async def rows(self, statement: str) -> AsyncIterator[Row]:
         """The rows of one query, as they come; others get their turn in between."""
         try:
-            async with self._driver.cursor(aiomysql.SSCursor) as cursor:
+            # It is closed only where all went well: closing reads what is left, and would wait.
+            cursor = await self._driver.cursor(aiomysql.SSCursor)
+            async with asyncio.timeout(self.answer_limit):
+                await cursor.execute(statement)
+                batch = await cursor.fetchmany(FETCH)
+            while batch:
+                for row in batch:
+                    yield row
+                await asyncio.sleep(0)
                 async with asyncio.timeout(self.answer_limit):
-                    await cursor.execute(statement)
                     batch = await cursor.fetchmany(FETCH)
-                while batch:
-                    for row in batch:
-                        yield row
-                    await asyncio.sleep(0)
-                    async with asyncio.timeout(self.answer_limit):
-                        batch = await cursor.fetchmany(FETCH)
+            await cursor.close()
         except Exception as error:
             raise _translated(error, self._server) from error
 
@@ -193,7 +195,8 @@ def _read_options(settings: MysqlSettings) -> _Options:
         "host": host,
         "port": port,
         "user": settings.user or written.get("user"),
-        "password": password,
+        # The driver encodes it as Latin-1; what other clients send is UTF-8.
+        "password": password.encode().decode("latin-1"),
     }
     return _Options(driver, tls, f"MariaDB at {socket or f'{host}:{port}'}")
 

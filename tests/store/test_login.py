@@ -1,0 +1,200 @@
+"""Ways to reach and to enter a MariaDB server."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from pydantic import SecretStr
+
+from dnslb_backend.errors import StoreError
+from dnslb_backend.store.apply import apply
+from dnslb_backend.store.mariadb import MariaConnection
+from dnslb_backend.store.mariadb_store import MariaStore
+from dnslb_backend.store.settings import MysqlSettings
+from dnslb_backend.store.store import Select, Upsert
+from dnslb_backend.store.tables import STATIC
+from tests.rigs.mariadb import MariaDB
+from tests.store.conftest import UNSAFE
+
+PASSWORD = "pass 'word\" \u00fc\\"
+
+
+@pytest.fixture(
+    scope="module", params=[("asyncio", {"debug": True}), ("asyncio", {"use_uvloop": True})]
+)
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    """The daemon runs on uvloop, and TLS is where loops differ."""
+    found: tuple[str, dict[str, bool]] = request.param
+    return found
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory, authority: trustme.CA) -> Path:
+    """ca.pem, and cert.pem with key.pem of the server and of a client."""
+    directory = tmp_path_factory.mktemp("tls")
+    authority.cert_pem.write_to_path(directory / "ca.pem")
+    for name, identity in (("server", "127.0.0.1"), ("client", "dnslb")):
+        leaf = authority.issue_cert(identity, common_name=identity)
+        leaf.private_key_pem.write_to_path(directory / f"{name}.key")
+        leaf.cert_chain_pems[0].write_to_path(directory / f"{name}.pem")
+    trustme.CA().cert_pem.write_to_path(directory / "other.pem")
+    (directory / "password").write_text(f"{PASSWORD}\n")
+    return directory
+
+
+@pytest.fixture(scope="module")
+async def rig(files: Path) -> AsyncIterator[MariaDB]:
+    tls = [f"--ssl-{key}={files / name}" for key, name in _TLS.items()]
+    async with MariaDB(tcp=True, options=[*UNSAFE, *tls]) as server:
+        await server.query("CREATE DATABASE dnslb")
+        await apply(MysqlSettings(unix_socket=str(server.socket), user="root"))
+        for who, needs in (("plain", ""), ("secret", "REQUIRE SSL"), ("known", "REQUIRE X509")):
+            escaped = PASSWORD.replace("\\", "\\\\").replace("'", "\\'")
+            await server.query(f"CREATE USER {who} IDENTIFIED BY '{escaped}' {needs}")
+            await server.query(f"GRANT ALL ON dnslb.* TO {who}")
+        yield server
+
+
+_TLS = {"ca": "ca.pem", "cert": "server.pem", "key": "server.key"}
+
+
+def login(rig: MariaDB, user: str, **more: Any) -> MysqlSettings:
+    whole = {"host": "127.0.0.1", "port": rig.port, "user": user, "password": PASSWORD} | more
+    return MysqlSettings.model_validate({k: v for k, v in whole.items() if v is not None})
+
+
+async def cipher(settings: MysqlSettings) -> str:
+    connection = await MariaConnection.open(settings)
+    rows = [row async for row in connection.rows("SHOW STATUS LIKE 'Ssl_cipher'")]
+    await connection.close()
+    return str(rows[0][1])
+
+
+async def test_a_password_of_any_characters(rig: MariaDB, files: Path) -> None:
+    assert await cipher(login(rig, "plain")) == ""
+    assert await cipher(login(rig, "plain", password=None, passwd=PASSWORD)) == ""
+    from_file = login(rig, "plain", password=None, password_file=str(files / "password"))
+    assert await cipher(from_file) == ""
+
+
+@pytest.mark.parametrize(
+    "tls",
+    [
+        {"ssl": {"ca": "ca.pem"}},
+        {"ssl": {}},
+        {"ssl_ca": "ca.pem", "ssl_verify_cert": True, "ssl_verify_identity": True},
+        {"ssl": {"ca": "ca.pem", "check_hostname": False, "cipher": "ECDHE+AESGCM"}},
+    ],
+)
+async def test_a_connection_is_encrypted(rig: MariaDB, files: Path, tls: dict[str, Any]) -> None:
+    settings = login(rig, "secret", **placed(tls, files))
+    assert await cipher(settings)
+    store = MariaStore(settings)
+    row = ("ns1", "k", "s", "z", "n", "TXT", "x" * 200_000, 5, 1)
+    await store.write([Upsert(STATIC, [row])])
+    assert await store.read(Select(STATIC, STATIC.columns)) == [row]
+    await store.close()
+
+
+async def test_a_client_shows_its_certificate(rig: MariaDB, files: Path) -> None:
+    tls = {"ssl": {"ca": "ca.pem", "cert": "client.pem", "key": "client.key"}}
+    assert await cipher(login(rig, "known", **placed(tls, files)))
+    with pytest.raises(StoreError, match="Access denied"):
+        await cipher(login(rig, "known", **placed({"ssl": {"ca": "ca.pem"}}, files)))
+
+
+def placed(tls: dict[str, Any], files: Path) -> dict[str, Any]:
+    """The settings with the paths of the files that they name."""
+
+    def place(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: place(item) for key, item in value.items()}
+        is_file = isinstance(value, str) and (files / value).exists()
+        return str(files / value) if is_file else value
+
+    return {key: place(value) for key, value in tls.items()}
+
+
+@pytest.mark.parametrize(
+    ("tls", "complaint"),
+    [
+        ({"ssl": {"ca": "other.pem"}}, "certificate verify failed"),
+        ({"ssl": True}, "certificate verify failed"),
+        ({"ssl": {"ca": "ca.pem", "cipher": "nonsense"}}, "cannot be used"),
+        ({"ssl": {"ca": "/nonexistent.pem"}}, "cannot be used"),
+    ],
+)
+async def test_a_server_that_cannot_be_trusted_is_not_used(
+    rig: MariaDB, files: Path, tls: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(StoreError, match=complaint):
+        await cipher(login(rig, "plain", **placed(tls, files)))
+
+
+async def test_a_server_of_another_name_is_not_used(rig: MariaDB, files: Path) -> None:
+    tls = placed({"ssl": {"ca": "ca.pem"}}, files)
+    with pytest.raises(StoreError, match="match"):
+        await cipher(login(rig, "plain", host="localhost", **tls))
+
+
+async def test_a_server_that_does_not_encrypt_is_not_used(files: Path) -> None:
+    async with MariaDB(tcp=True, options=[*UNSAFE, "--skip-ssl"]) as rig:
+        await rig.query("CREATE DATABASE dnslb")
+        await rig.query("CREATE USER plain")
+        await rig.query("GRANT ALL ON dnslb.* TO plain")
+        tls = placed({"ssl": {"ca": "ca.pem"}}, files)
+        with pytest.raises(StoreError, match="does not encrypt"):
+            await cipher(login(rig, "plain", password=None, **tls))
+
+
+async def test_a_file_of_mysql_options(rig: MariaDB, tmp_path: Path) -> None:
+    """Keys without a value and inclusions, as they stand in many of them."""
+    path = tmp_path / "my.cnf"
+    write(
+        path,
+        f"!includedir /etc/mysql/conf.d/\n[client]\nuser = plain\npassword = '{PASSWORD}'\n"
+        f"socket = {rig.socket}\nquick\n[other]\nuser = nobody\n",
+    )
+    settings = MysqlSettings(read_default_file=path)
+    store = MariaStore(settings)
+    await store.open()
+    await store.close()
+    with pytest.raises(StoreError, match="denied"):
+        await cipher(settings.model_copy(update={"read_default_group": "other", "port": rig.port}))
+
+
+def write(path: Path, text: str) -> None:
+    path.write_text(text)
+
+
+async def test_a_wrong_word_is_told_without_it(rig: MariaDB) -> None:
+    wrong = login(rig, "plain").model_copy(update={"password": SecretStr("no-such-password")})
+    with pytest.raises(StoreError, match="Access denied") as caught:
+        await cipher(wrong)
+    assert "no-such-password" not in str(caught.value)
+
+
+async def test_what_is_run_first(rig: MariaDB) -> None:
+    settings = login(rig, "plain", init_command="SET @hello = 42")
+    connection = await MariaConnection.open(settings)
+    assert [row async for row in connection.rows("SELECT @hello")] == [(42,)]
+    await connection.close()
+
+
+async def test_a_server_that_falls_silent_in_an_answer_is_told(rig: MariaDB) -> None:
+    connection = await MariaConnection.open(login(rig, "plain"))
+    connection.answer_limit = 0.2
+    try:
+        with pytest.raises(StoreError, match="did not answer in time"):
+            assert [row async for row in connection.rows("SELECT SLEEP(3)")] == []
+        with pytest.raises(StoreError):
+            await connection.run("DO 1")
+    finally:
+        connection.abort()
