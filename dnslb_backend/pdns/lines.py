@@ -11,6 +11,7 @@ import socket
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import cast
 
 from dnslb_backend.errors import RequestError
@@ -23,8 +24,14 @@ from dnslb_backend.pdns.responder import Parameters
 LINE_LIMIT = 64 * 1024
 """Bytes of one request; those of PowerDNS have some hundreds."""
 
+SHORT = 2048
+"""Bytes that a lookup of PowerDNS never has; what is longer is not worth remembering."""
+
 UNREAD_LIMIT = 256 * 1024
 """Bytes of answers that may wait for a peer before no more of its requests are read."""
+
+MEMORY = 4096
+"""Requests that are remembered: resolvers that are busy ask the same again."""
 
 _TEXT = rb'"[ !#-\[\]-~]*"'
 _LOOKUP = re.compile(
@@ -43,6 +50,7 @@ JSON = "json"
 """The dialect of the remote backend; that of the pipe backend is `abi1` to `abi5`."""
 
 
+@lru_cache(MEMORY)
 def parse_lookup(line: bytes) -> tuple[str, str, Callable[[], str]] | None:
     """Name, type and who asks, of a line just as PowerDNS writes a lookup; None for all else."""
     found = _LOOKUP.fullmatch(line)
@@ -119,11 +127,12 @@ class LinePeer(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         # All day long: one lookup, whole, and nobody waits. Everything else goes the long way.
-        if self._is_plain and not self._partial and not self._waiting:
-            lookup = parse_lookup(data)
-            if lookup is not None and self._transport is not None:
+        transport = self._transport
+        if self._is_plain and transport and not self._partial and not self._waiting:
+            lookup = parse_lookup(data) if len(data) < SHORT else None
+            if lookup is not None:
                 try:
-                    self._transport.write(self._responder.lookup(*lookup) + b"\n")
+                    transport.write(self._responder.lookup(*lookup) + b"\n")
                 except Exception as error:  # noqa: BLE001 - the outermost frame of a request
                     self._faults.failed(error)
                     self._hang_up()
