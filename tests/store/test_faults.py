@@ -17,6 +17,7 @@ from dnslb_backend.store.apply import apply
 from dnslb_backend.store.backlog import Backlog
 from dnslb_backend.store.mariadb import MariaConnection
 from dnslb_backend.store.mariadb_store import MariaStore
+from dnslb_backend.store.mirror import BATCH_TRANSITIONS
 from dnslb_backend.store.schema import show, split
 from dnslb_backend.store.settings import MysqlSettings
 from dnslb_backend.store.store import Select
@@ -157,9 +158,10 @@ async def test_a_database_that_comes_later(caplog: pytest.LogCaptureFixture) -> 
         async with mirrored(settings, busy_farm()) as (scene, looking):
             flips = Flips(scene)
             await fails(scene, "Can't connect")
-            for number in range(20):
-                flips.flip(number)
+            for number in range(1800):
+                flips.flip(number % 40)
             await until(lambda: scene.mirror.figures.errors > 2)
+            assert scene.mirror.figures.transitions > BATCH_TRANSITIONS
             await rig.start()
             await converges(looking, scene)
             await until(lambda: is_told(looking, scene))
@@ -384,6 +386,24 @@ async def test_the_connection_is_ended_by_an_administrator() -> None:
             Flips(scene).flip(2)
             await until(lambda: scene.mirror.figures.errors)
             await converges(looking, scene)
+
+
+async def test_rows_that_are_gone_after_an_outage_are_written_anew() -> None:
+    """As after a backup was put back: not only what changed meanwhile."""
+    async with server() as rig:
+        settings = await prepared(rig)
+        farm = Farm(*(farm_record(f"n{n:05}", f"10.0.{n}.1", interval=1000) for n in range(9)))
+        farm.check_all()
+        scene = Scene(MariaStore(settings), farm, refresh=1000)
+        async with running(scene), looking_at(settings) as looking:
+            await converges(looking, scene)
+            await until(lambda: not scene.mirror.figures.backlog)
+            await rig.query("DELETE FROM lb_state", database="mirror")
+            await rig.kill()
+            await rig.start()
+            Flips(scene).flip(2)
+            await converges(looking, scene)
+        await scene.store.close()
 
 
 async def test_the_originals_live_schema_in_the_same_database() -> None:
