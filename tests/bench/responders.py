@@ -17,7 +17,11 @@ SOA = (
     b'{"qtype":"SOA","qname":"lb.example.","content":"ns1.lb.example. h.lb.example. 1 7200 3600 '
     b'1209600 5","ttl":60,"domain_id":7,"auth":1,"scopeMask":0}'
 )
-APEX = b'{"result":[' + SOA + b"]}"
+NS = (
+    b'{"qtype":"NS","qname":"lb.example.","content":"ns1.lb.example.","ttl":60,"domain_id":7,'
+    b'"auth":1,"scopeMask":0}'
+)
+APEX = b'{"result":[' + SOA + b"," + NS + b"]}"
 DOMAINS = b'{"result":[{"id":7,"zone":"lb.example.","kind":"native","serial":1}]}'
 TRUE = b'{"result":true}'
 _ROW = (

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from dnslb_backend.core.snapshot import Snapshot
-from dnslb_backend.pdns import http
+from dnslb_backend.pdns import gate
 from dnslb_backend.pdns.http import HttpConnector
 from dnslb_backend.pdns.listeners import listen_tcp
 from dnslb_backend.pdns.responder import Responder
@@ -226,7 +226,7 @@ async def test_only_allowed_peers_are_answered(world: World) -> None:
 async def test_a_peer_that_may_not_ask_cannot_hold_a_connection(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "REFUSAL_PATIENCE", 0.01)
+    monkeypatch.setattr(gate, "REFUSAL_PATIENCE", 0.01)
     listener = listen_tcp(Endpoint("127.0.0.1", 0))
     connector = HttpConnector(Responder(world.current), [])
     await connector.start([listener])
@@ -235,10 +235,25 @@ async def test_a_peer_that_may_not_ask_cannot_hold_a_connection(
     await connector.stop(grace=0)
 
 
+async def test_peers_that_may_not_ask_cannot_pile_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "REFUSAL_LIMIT", 2)
+    listener = listen_tcp(Endpoint("127.0.0.1", 0))
+    connector = HttpConnector(Responder(world.current), [])
+    await connector.start([listener])
+    port = listener.getsockname()[1]
+    for _ in range(3):
+        async with peer(port) as first, peer(port) as second, peer(port) as third:
+            assert await third.is_left()
+            assert (await first.say(LOOKUP)).status == (await second.say(LOOKUP)).status == 403
+    await connector.stop(grace=0)
+
+
 async def test_connections_have_a_limit(
     world: World, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "CONNECTION_LIMIT", 2)
+    monkeypatch.setattr(gate, "CONNECTION_LIMIT", 2)
     async with peer(port) as first, peer(port) as second:
         assert (await first.say(LOOKUP)).status == (await second.say(LOOKUP)).status == 200
         async with peer(port) as third:
