@@ -38,8 +38,8 @@ max_record_checks = 50
 {extra}
 [default]
 ttl = 5
-interval = 20
-timeout = 5
+interval = 120
+timeout = 60
 dns_timeout = 1
 check = {{ type = "http", url = "http://%(address)s:{port}/health" }}
 """
