@@ -8,7 +8,7 @@ from typing import NamedTuple
 from dnslb_backend.core.transitions import Transition
 
 BOUND = 100_000
-"""So many transitions outlive an outage of a store, in about 40 MB; the oldest go first."""
+"""So many transitions outlive an outage of a store, in about 30 MB; the oldest go first."""
 
 
 class Waiting(NamedTuple):

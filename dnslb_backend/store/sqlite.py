@@ -97,7 +97,8 @@ class SqliteStore:
                 self._in_memory_since = None
             except _UNUSABLE as error:
                 log.error("%s: %s; the state is kept in memory only", self._path, error)
-                self._database = _prepared(sqlite3.connect(":memory:", isolation_level=None))
+                memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+                self._database = _prepared(memory)
                 self._in_memory_since = time.monotonic()
         return self._database
 
@@ -115,7 +116,10 @@ class SqliteStore:
             return self._try_file()
 
     def _try_file(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self._path, timeout=LOCK_WAIT, isolation_level=None)
+        # One thread works on it at a time; over a `close` it can be another one.
+        database = sqlite3.connect(
+            self._path, timeout=LOCK_WAIT, isolation_level=None, check_same_thread=False
+        )
         try:
             return _prepared(database)
         except sqlite3.DatabaseError as error:

@@ -22,13 +22,15 @@ class Worker:
     def __init__(self, name: str) -> None:
         self._name = name
         self._jobs: queue.SimpleQueue[Job | None] | None = None
+        self._thread: threading.Thread | None = None
 
     async def run(self, function: Callable[[], T]) -> T:
         """What `function` returns or raises. It runs to its end even if nobody waits for it."""
         if self._jobs is None:
             self._jobs = queue.SimpleQueue()
-            work = partial(_work, self._jobs)
-            threading.Thread(target=work, name=self._name, daemon=True).start()
+            work = partial(_work, self._jobs, self._thread)
+            self._thread = threading.Thread(target=work, name=self._name, daemon=True)
+            self._thread.start()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._jobs.put((function, loop, future))
@@ -41,7 +43,10 @@ class Worker:
             jobs.put(None)
 
 
-def _work(jobs: "queue.SimpleQueue[Job | None]") -> None:
+def _work(jobs: "queue.SimpleQueue[Job | None]", before: threading.Thread | None) -> None:
+    """Take jobs until there is a None, but never beside the thread that did so before."""
+    if before is not None:
+        before.join()
     while (job := jobs.get()) is not None:
         function, loop, future = job
         try:

@@ -1,5 +1,6 @@
 """The local file: whatever lies at its path, the daemon goes on."""
 
+import asyncio
 import resource
 import sqlite3
 import threading
@@ -250,3 +251,17 @@ async def test_it_works_in_a_thread_that_ends_with_it(path: Path) -> None:
     await store.close()
     thread.join(5)
     assert not thread.is_alive()
+
+
+async def test_it_is_closed_and_used_at_the_same_time(path: Path) -> None:
+    """As when the mirror gives up a connection while somebody asks for history."""
+    store = SqliteStore(path)
+    await put(store, static("a"))
+    async with asyncio.TaskGroup() as group:
+        for number in range(60):
+            group.create_task(store.close() if number % 3 == 0 else use(store))
+    await store.close()
+
+
+async def use(store: SqliteStore) -> None:
+    assert await store.read(WHOLE) == [static("a")]
