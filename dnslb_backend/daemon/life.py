@@ -294,8 +294,8 @@ class Daemon:
             self._answers.renew(changes.answers, now().wall)
             if not self._ready.is_set() and not self._map.pending():
                 self._ready.set()
-        if changes.touched or changes.answers:
-            self._keeper.offer(changes, self._answers.snapshot)
+        # Also when no record was touched: a reload may have changed zones and static rows alone.
+        self._keeper.offer(changes, self._answers.snapshot)
         for transition in changes.transitions:
             metrics.TRANSITIONS.labels(transition.to_health).inc()
             tell(transition)
