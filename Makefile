@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST := $(BIN)/python -m pytest
 ARGS ?=
-WORKERS ?= 2
+WORKERS ?= 4
 
 # What `make demo` and `make run` need.
 SYSTEM_PACKAGES := pdns-server pdns-backend-remote
