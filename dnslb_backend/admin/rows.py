@@ -45,9 +45,12 @@ class MemberRow(BaseModel):
     content: str = Field(description="what is served")
     address: str = Field(description="what is probed")
     dest: str = Field(description="the destination as configured")
+    views: tuple[str, ...] = Field(description="the clients that it is for; empty: everybody else")
     health: Health = Field(description="what was measured")
     effective: Health = Field(description="the override applied over it; answers use this")
     stale: bool = Field(description="nothing was heard for stale_after; the member keeps its place")
+    flapping: bool = Field(description="turned too often, and is held DOWN for a while")
+    waiting: bool = Field(description="came back, and waits before it serves again (failback)")
     served: bool
     fallback: bool = Field(description="served unchecked, in place of the members")
     priority: int | None = Field(description="null: the last check failed")
@@ -124,9 +127,12 @@ def member_row(
         content=member.content,
         address=member.address,
         dest=member.host,
+        views=member.views,
         health=status.measured,
         effective=status.effective,
         stale=state.stale,
+        flapping=state.held_until is not None,
+        waiting=status.is_waiting,
         served=status.is_served,
         fallback=status.is_fallback,
         priority=status.priority,

@@ -98,7 +98,7 @@ def _record_lines(record: Row, rows: list[Row], width: int) -> Iterator[Text]:
 def _member_lines(row: Row, now: datetime, widest: int, width: int) -> Iterator[Text]:
     priority = "-" if row["priority"] is None else str(row["priority"])
     since = age(datetime.fromisoformat(row["since"]), now) if row["since"] else "-"
-    content, reason = visible(row["content"]), visible(row["reason"])
+    content, reason = visible(row["content"]), visible(_why(row))
     head = Text.assemble("  ", (f"{content:<{widest}} ", "" if row["served"] else "dim"))
     head.append(f"{_health(row):<{HEALTH_WIDTH}} ", HEALTH_STYLES[row["effective"]])
     head.append(f"{'served' if row['served'] else '-':<6} ", "green" if row["served"] else "dim")
@@ -116,14 +116,24 @@ def _member_lines(row: Row, now: datetime, widest: int, width: int) -> Iterator[
 
 
 def _health(row: Row) -> str:
-    """What was measured; what an operator made of it behind an arrow."""
+    """What was measured, in the word that says most, and an override behind an arrow."""
     measured: str = row["health"]
     if row["stale"]:
         measured = "stale"
+    elif row["flapping"]:
+        measured = "flapping"
+    elif row["waiting"]:
+        measured = "waiting"
     if row["override"] is None:
         return measured
     action: str = row["override"]["action"]
     return f"{measured}>{action}"
+
+
+def _why(row: Row) -> str:
+    """The reason; in front of it the views, if the member is for those alone."""
+    reason: str = row["reason"]
+    return f"for {', '.join(row['views'])}: {reason}" if row["views"] else reason
 
 
 def _wrapped(text: str, indent: str, width: int, style: str) -> Iterator[Text]:

@@ -2,12 +2,14 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
 import pytest
 
 from dnslb_backend.admin.status import StatusQuery, StatusReport, render_status
+from dnslb_backend.core.health import Damping, Rules
 from dnslb_backend.core.overrides import Action, Override
 from dnslb_backend.core.records import RecordKey
 from dnslb_backend.core.resolutions import Resolution, Status
@@ -54,9 +56,12 @@ async def test_after_a_round(client: aiohttp.ClientSession, node: Node) -> None:
         "content": "10.0.0.1",
         "address": "10.0.0.1",
         "dest": "10.0.0.1",
+        "views": (),
         "health": "UP",
         "effective": "UP",
         "stale": False,
+        "flapping": False,
+        "waiting": False,
         "served": True,
         "fallback": False,
         "priority": 2,
@@ -130,6 +135,24 @@ async def test_silence_and_faults_of_ours(client: aiohttp.ClientSession, node: N
         True,
         True,
     )
+
+
+async def test_who_flaps_who_waits_and_whom_they_are_for(
+    client: aiohttp.ClientSession, node: Node
+) -> None:
+    calm = record("10.0.0.1", "10.0.0.2", "10.0.0.3")
+    dests = (*calm.dests[:2], replace(calm.dests[2], views=("office",)))
+    rules = Rules(damping=Damping(flips=2))
+    node.adopt(replace(calm, dests=dests, rules=rules, failback=60))
+    node.settle()
+    for result in (BROKEN, OK, BROKEN, OK):
+        node.hear("10.0.0.1", result)
+    for result in (BROKEN, OK):
+        node.hear("10.0.0.2", result)
+    first, second, third = (await status_of(client)).members
+    assert (first.flapping, first.waiting, first.health) == (True, False, "DOWN")
+    assert (second.flapping, second.waiting, second.health) == (False, True, "UP")
+    assert [member.views for member in (first, second, third)] == [(), (), ("office",)]
 
 
 async def test_a_resolution_that_is_overdue_is_shown(

@@ -2,11 +2,13 @@
 
 import asyncio
 from asyncio.subprocess import PIPE
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dnslb_backend.admin.status import StatusReport
+from dnslb_backend.core.health import Damping, Rules
 from dnslb_backend.core.overrides import Action, Override
 from dnslb_backend.core.records import RecordKey
 from dnslb_backend.core.resolutions import Resolution, Status
@@ -114,6 +116,23 @@ async def test_trouble_is_said(config: Path, node: Node, change: str, words: lis
     assert ended.code == 0
     for word in words:
         assert word in ended.out
+
+
+async def test_who_flaps_who_waits_and_whom_they_are_for(config: Path, node: Node) -> None:
+    plain = record("10.0.0.1", "10.0.0.2", "10.0.0.3")
+    dests = (*plain.dests[:2], replace(plain.dests[2], views=("office", "dc2")))
+    node.adopt(replace(plain, dests=dests, rules=Rules(damping=Damping(flips=2)), failback=60))
+    node.settle()
+    for result in (BROKEN, OK, BROKEN, OK):
+        node.hear("10.0.0.1", result)
+    for result in (BROKEN, OK):
+        node.hear("10.0.0.2", result)
+    lines = (await run("status", "-c", str(config))).out.splitlines()
+    first, second, third = (line for line in lines if line.startswith("  10.0.0."))
+    assert first.split()[1] == "flapping"
+    assert second.split()[1] == "waiting"
+    assert third.endswith("for office, dc2: 200 OK")
+    assert max(map(len, lines)) <= 80
 
 
 async def test_watching_shows_it_anew_until_it_is_ended(config: Path) -> None:

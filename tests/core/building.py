@@ -11,6 +11,7 @@ from dnslb_backend.core.plan import Plan
 from dnslb_backend.core.records import AllDown, Dest, Record, RecordKey, Timing
 from dnslb_backend.core.resolutions import Resolution, Status
 from dnslb_backend.core.results import Result
+from dnslb_backend.core.views import View
 from dnslb_backend.core.zones import Row, Soa, Zone, assign_ids
 
 ZONE = "lb.example"
@@ -63,7 +64,8 @@ def record(
 def plan(*records: Record, static: Iterable[Row] = ()) -> Plan:
     zones = {item.key.zone for item in records} | {ZONE}
     built = {name: zone(name, static if name == ZONE else ()) for name in sorted(zones)}
-    return Plan(built, {item.key: item for item in records})
+    views = {name: View(name) for item in records for each in item.dests for name in each.views}
+    return Plan(built, {item.key: item for item in records}, views)
 
 
 class Driver:
