@@ -1,0 +1,88 @@
+"""Bare environments, and programs in them as an ordinary user runs them."""
+
+import functools
+import os
+import pwd
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+NOBODY = "nobody"
+
+
+def make_environment(directory: Path) -> Path:
+    """A virtual environment with pip and nothing else; the folder of its programs."""
+    _open_path(directory.parent)
+    subprocess.run([_python(), "-m", "venv", str(directory)], check=True, capture_output=True)
+    return directory / "bin"
+
+
+def install(programs: Path, *wanted: str) -> None:
+    """What `pip install` does there."""
+    done = subprocess.run(
+        [str(programs / "python"), "-m", "pip", "install", "--quiet", *wanted],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def run_unprivileged(
+    command: list[str], directory: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """The command in `directory`, as nobody where we are root.
+
+    Of the environment it has a PATH and a HOME, so that nothing leads it back to the checkout.
+    """
+    home = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(directory), "LANG": "C.UTF-8"}
+    return subprocess.run(
+        command,
+        cwd=directory,
+        env=home | dict(environment or {}),
+        capture_output=True,
+        text=True,
+        check=False,
+        **_as_nobody(),
+    )
+
+
+def open_to_nobody(directory: Path) -> Path:
+    """The folder, so that an ordinary user can reach it and write to it."""
+    if os.geteuid() == 0:
+        _open_path(directory)
+        os.chown(directory, pwd.getpwnam(NOBODY).pw_uid, -1)
+    return directory
+
+
+def _open_path(directory: Path) -> None:
+    """Let others through to a folder of a test; pytest makes them for their owner alone."""
+    for folder in [directory, *directory.parents]:
+        if folder.is_relative_to(tempfile.gettempdir()) and folder.stat().st_uid == os.geteuid():
+            folder.chmod(folder.stat().st_mode | 0o011)
+
+
+@functools.cache
+def _python() -> str:
+    """An interpreter that an ordinary user may run: our own may lie in somebody's home."""
+    for candidate in (sys.executable, "/usr/bin/python3", "/usr/local/bin/python3"):
+        probe = [candidate, "-c", "import ensurepip, sys; sys.exit(sys.version_info < (3, 11))"]
+        try:
+            done = subprocess.run(probe, check=False, capture_output=True, **_as_nobody())
+        except OSError:
+            continue
+        if done.returncode == 0:
+            return str(candidate)
+    pytest.skip("no Python 3.11 here that an ordinary user may run")
+
+
+def _as_nobody() -> dict[str, Any]:
+    if os.geteuid() != 0:
+        return {}
+    user = pwd.getpwnam(NOBODY)
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}

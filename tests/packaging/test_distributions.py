@@ -1,0 +1,133 @@
+"""The wheel and the source distribution: what is in them, and that they work without a checkout."""
+
+import hashlib
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+
+import dnslb_backend
+from tests.packaging.environments import (
+    install,
+    make_environment,
+    open_to_nobody,
+    run_unprivileged,
+)
+from tests.pdns.places import place, write_places
+
+ROOT = Path(__file__).parents[2]
+VERSION = dnslb_backend.__version__
+PLACES = """
+[global]
+domain_name = "lb.example"
+[geo]
+database = "places.mmdb"
+[views.near]
+countries = ["NZ"]
+"""
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with both distributions: the sdist from the tree, the wheel from the sdist."""
+    return _run_build(tmp_path_factory.mktemp("dist"))
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Path) -> Path:
+    (found,) = built.glob("*.whl")
+    return found
+
+
+@pytest.fixture(scope="module")
+def programs(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The programs of a bare environment into which the wheel was installed."""
+    made = make_environment(tmp_path_factory.mktemp("bare") / "venv")
+    install(made, str(wheel))
+    return made
+
+
+def _run_build(directory: Path, *switches: str) -> Path:
+    command = [sys.executable, "-m", "build", "--outdir", str(directory), *switches, str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return directory
+
+
+def _contents(wheel: Path) -> dict[str, str]:
+    """The files of a wheel, and what they hold."""
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: hashlib.sha256(archive.read(name)).hexdigest() for name in archive.namelist()}
+
+
+def _tracked(directory: str) -> set[str]:
+    """The files of a folder of the tree that are not made by running anything."""
+    return {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / directory).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
+    package = _tracked("dnslb_backend") | {f"dnslb_backend/{path}" for path in _tracked("sql")}
+    inside = {name for name in _contents(wheel) if ".dist-info/" not in name}
+    assert inside == package
+    assert "dnslb_backend/py.typed" in inside
+    assert not [name for name in inside if "test" in name]
+
+
+def test_the_source_distribution_makes_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
+    (direct,) = _run_build(tmp_path, "--wheel").glob("*.whl")
+    assert _contents(direct) == _contents(wheel)
+
+
+def test_the_source_distribution_can_be_tested_and_packaged(built: Path) -> None:
+    (sdist,) = built.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"Makefile", "LICENSE", "tests/conftest.py"} <= names
+    assert _tracked("configs") <= names
+    assert not [name for name in names if name.startswith((".venv", ".git/", "dist"))]
+
+
+def test_the_version_has_one_source(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        text = archive.read(f"dnslb_backend-{VERSION}.dist-info/METADATA").decode()
+    metadata = Parser().parsestr(text)
+    assert metadata["Version"] == VERSION
+    assert metadata["License-Expression"] == "MIT"
+    assert metadata.get_all("Provides-Extra") == ["geo"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["dynamic"] == ["version"]
+
+
+def test_it_runs_in_a_bare_environment(programs: Path, tmp_path: Path) -> None:
+    command = str(programs / "dnslb-backend")
+    shown = run_unprivileged([command, "--version"], open_to_nobody(tmp_path))
+    assert (shown.returncode, shown.stdout) == (0, f"dnslb-backend {VERSION}\n"), shown.stderr
+    tables = run_unprivileged([command, "schema", "show"], tmp_path)
+    assert "CREATE TABLE" in tables.stdout
+
+
+def test_the_demo_proves_a_failover_there(programs: Path, tmp_path: Path) -> None:
+    command = [str(programs / "dnslb-backend"), "demo", "--once"]
+    shown = run_unprivileged(command, open_to_nobody(tmp_path))
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    assert "answers follow health" in shown.stdout
+
+
+def test_places_need_the_extra_and_say_so(programs: Path, wheel: Path, tmp_path: Path) -> None:
+    write_places(open_to_nobody(tmp_path) / "places.mmdb", {"192.0.2.0/24": place("NZ")})
+    (tmp_path / "dnslb.toml").write_text(PLACES)
+    command = [str(programs / "dnslb-backend"), "check-config", "-c", "dnslb.toml"]
+    without = run_unprivileged(command, tmp_path)
+    assert without.returncode == 126
+    assert "dnslb-backend[geo]" in without.stderr
+    install(programs, f"{wheel}[geo]")
+    assert run_unprivileged(command, tmp_path).returncode == 0
