@@ -1,31 +1,65 @@
 """The commands, and the one frame that turns their errors into words and exit codes."""
 
 import sys
+from collections.abc import Mapping
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from dnslb_backend import __version__
-from dnslb_backend.cli.demo import demo
 from dnslb_backend.cli.exits import Exit
-from dnslb_backend.cli.explain import explain
-from dnslb_backend.cli.history import history
-from dnslb_backend.cli.orders import clear, down, drain, up
-from dnslb_backend.cli.pipe import pipe
-from dnslb_backend.cli.probe import probe
-from dnslb_backend.cli.schema import schema
 from dnslb_backend.cli.screen import complain
-from dnslb_backend.cli.serve import check_config, serve
-from dnslb_backend.cli.status import reload, status
 from dnslb_backend.errors import ConfigError, DnslbError
 
-app = typer.Typer(
-    name="dnslb-backend",
-    help="A DNS load balancer for PowerDNS.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "serve": ("serve", "serve"),
+    "check-config": ("serve", "check_config"),
+    "status": ("status", "status"),
+    "explain": ("explain", "explain"),
+    "drain": ("orders", "drain"),
+    "down": ("orders", "down"),
+    "up": ("orders", "up"),
+    "clear": ("orders", "clear"),
+    "history": ("history", "history"),
+    "probe": ("probe", "probe"),
+    "reload": ("status", "reload"),
+    "schema": ("schema", "schema"),
+    "demo": ("demo", "demo"),
+    "pipe": ("pipe", "pipe"),
+}
+"""Each command: its module in this package, and its name there; a group of its own is a Typer.
+
+In this order --help shows them.
+"""
+
+
+def commands(only: str | None = None) -> typer.Typer:
+    """The command line: all of it, or with the one command that is wanted.
+
+    A node that starts again should answer soon: what only other commands need is not imported.
+    """
+    app = typer.Typer(
+        name="dnslb-backend",
+        help="A DNS load balancer for PowerDNS.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    for name in COMMANDS:
+        if only in COMMANDS and name != only:
+            continue
+        module, attribute = COMMANDS[name]
+        command = getattr(import_module(f"dnslb_backend.cli.{module}"), attribute)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name, context_settings=_SETTINGS.get(name))(command)
+    return app
+
+
+_SETTINGS = {"pipe": {"allow_extra_args": True, "ignore_unknown_options": True}}
 
 
 def _show_version(is_wanted: bool) -> None:
@@ -34,8 +68,7 @@ def _show_version(is_wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
-def options(
+def _options(
     version: Annotated[
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version"),
@@ -44,31 +77,13 @@ def options(
     """A DNS load balancer for PowerDNS."""
 
 
-app.command("serve")(serve)
-app.command("check-config")(check_config)
-app.command("status")(status)
-app.command("explain")(explain)
-app.command("drain")(drain)
-app.command("down")(down)
-app.command("up")(up)
-app.command("clear")(clear)
-app.command("history")(history)
-app.command("probe")(probe)
-app.command("reload")(reload)
-app.add_typer(schema, name="schema")
-app.command("demo")(demo)
-app.command("pipe", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
-    pipe
-)
-
-
 def run() -> None:
     """Run the command that sys.argv names, and end the process.
 
     Typer itself sees to wrong usage, to Ctrl-C and to readers that leave early.
     """
     try:
-        app(prog_name="dnslb-backend")
+        commands(sys.argv[1] if len(sys.argv) > 1 else None)(prog_name="dnslb-backend")
     except ConfigError as error:
         complain(*map(str, error.problems))
         sys.exit(Exit.BAD_CONFIG)

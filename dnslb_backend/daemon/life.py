@@ -8,6 +8,7 @@ is live from that moment; then it is purged from PowerDNS's caches, kept, and to
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import time
@@ -183,6 +184,10 @@ class Daemon:
         self._listen_to_signals()
         self._warn(self._config)
         await self._restore()
+        # What is there now stays. Looking through all of it for garbage again and again would
+        # stop the event loop for tens of milliseconds with ten thousand members.
+        gc.freeze()
+        gc.enable()
         await self._listeners.open(self._config)
         self._purging = self._purge_with(self._answers.purger)
         parts = [

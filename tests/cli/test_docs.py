@@ -9,23 +9,23 @@ import pytest
 import typer.main
 from typer.core import TyperGroup
 
-from dnslb_backend.cli.app import app
+from dnslb_backend.cli.app import commands
 from dnslb_backend.cli.exits import Exit
 from dnslb_backend.pdns.coprocess import USAGE
 
 TEXT = (Path(__file__).parent.parent.parent / "docs/commands.md").read_text()
 
 
-def commands(group: TyperGroup, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(group: TyperGroup, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Every command by its words: those of a group bear the name of the group."""
     for name, command in group.commands.items():
         if isinstance(command, TyperGroup):
-            yield from commands(command, f"{prefix}{name} ")
+            yield from leaves(command, f"{prefix}{name} ")
         else:
             yield f"{prefix}{name}", command
 
 
-COMMANDS = dict(commands(typer.main.get_group(app)))
+COMMANDS = dict(leaves(typer.main.get_group(commands())))
 
 
 def test_every_command_has_its_row_and_no_other() -> None:
