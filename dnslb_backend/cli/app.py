@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "history": ("history", "history"),
     "probe": ("probe", "probe"),
     "reload": ("status", "reload"),
+    "ping": ("ping", "ping"),
     "schema": ("schema", "schema"),
     "demo": ("demo", "demo"),
     "pipe": ("pipe", "pipe"),

@@ -41,6 +41,10 @@ class Client:
         """As `get`, but unread: valid JSON as it came."""
         return self._ask("GET", _target(path, query))
 
+    def status_of(self, path: str) -> int:
+        """The status of an answer, whichever it is. Raises ControlError where there is none."""
+        return self._exchange("GET", path, None)[0]
+
     def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """Order something. Raises ControlError, and AnswerError where it was refused."""
         return json.loads(self._ask("POST", path, json.dumps(body or {})))

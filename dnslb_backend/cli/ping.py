@@ -1,0 +1,33 @@
+"""`ping`: whether the daemon is alive, for the health checks of containers and scripts."""
+
+import http.client
+from typing import Annotated
+
+import typer
+
+from dnslb_backend.cli.client import Client
+from dnslb_backend.cli.options import AdminUrl, ConfigFile
+from dnslb_backend.cli.screen import out
+from dnslb_backend.cli.whereabouts import find_daemon
+from dnslb_backend.errors import ControlError
+
+TIMEOUT = 4.0
+"""Seconds: less than what asks us waits for us, so that it hears why."""
+
+
+def ping(
+    is_ready: Annotated[
+        bool, typer.Option("--ready", help="Ask whether every record has an answer as well")
+    ] = False,
+    config: ConfigFile = None,
+    admin: AdminUrl = None,
+) -> None:
+    """Say whether the daemon is alive, by words and exit code."""
+    client = Client(find_daemon(config, admin, None), TIMEOUT)
+    status = client.status_of("/readyz" if is_ready else "/livez")
+    if status == http.client.OK:
+        out().print("ready" if is_ready else "alive")
+    elif is_ready and status == http.client.SERVICE_UNAVAILABLE:
+        raise ControlError("not ready: there are records without an answer yet")
+    else:
+        raise ControlError(f"{client.where.url} is no dnslb-backend: it answered {status}")

@@ -1,0 +1,34 @@
+"""`ping`: alive, ready, not yet, and nobody there."""
+
+from pathlib import Path
+
+from dnslb_backend.core.records import RecordKey
+from tests.admin.node import Node
+from tests.cli.command import run
+from tests.core.building import ZONE, record
+from tests.rigs.ports import free_port
+
+
+async def test_a_daemon_that_answers_is_alive(config: Path) -> None:
+    ended = await run("ping", "-c", str(config))
+    assert (ended.code, ended.out, ended.err) == (0, "alive\n", "")
+
+
+async def test_it_is_ready_after_the_first_rounds(config: Path, node: Node) -> None:
+    assert (await run("ping", "--ready", "-c", str(config))).out == "ready\n"
+    node.adopt(record("10.0.0.1"), record("10.0.0.9", key=RecordKey(ZONE, f"api.{ZONE}", "A")))
+    ended = await run("ping", "--ready", "-c", str(config))
+    assert (ended.code, ended.out) == (1, "")
+    assert "records without an answer" in ended.err
+
+
+async def test_nobody_there_is_a_failure() -> None:
+    ended = await run("ping", "--admin", f"http://127.0.0.1:{free_port()}")
+    assert ended.code == 1
+    assert "is dnslb-backend running?" in ended.err
+
+
+async def test_somebody_else_is_no_daemon(url: str) -> None:
+    ended = await run("ping", "--admin", f"{url}/elsewhere")
+    assert ended.code == 1
+    assert "is no dnslb-backend: it answered 404" in ended.err
