@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 
-from dnslb_backend.core.decision import PENDING, Decision, Kind, decide
+from dnslb_backend.core.decision import PENDING, Candidate, Decision, Kind, decide
 from dnslb_backend.core.health import (
     UNHEARD,
     Health,
@@ -49,7 +49,11 @@ class RecordState:
     record: Record
     hosts: dict[str, HostState] = field(default_factory=dict)
     members: tuple[Member, ...] = ()
+    places: dict[TargetKey, list[int]] = field(default_factory=dict)
+    """Which members, by their positions, a target counts for."""
     rows: tuple[MemberStatus, ...] = ()
+    candidates: list[Candidate] = field(default_factory=list)
+    """What the decision sees of `members`: with a thousand of them, one moves at a time."""
     decision: Decision = PENDING
     last_good: tuple[str, ...] = ()
     is_round_open: bool = False
@@ -223,7 +227,7 @@ class HealthMap:
         moved = _standing(after) != _standing(before) or after.streak != before.streak
         for key in users:
             if moved or self.records[key].is_held:
-                self._decide(key, at)
+                self._decide(key, at, heard=target)
 
     def would_fall(self, target: TargetKey, result: Result, at: Instant) -> bool:
         """Whether this result would take a target down that is UP."""
@@ -244,7 +248,7 @@ class HealthMap:
         self._in_flight.discard(target)
         for key in self._users.get(target, ()):
             if self.records[key].is_held:
-                self._decide(key, at)
+                self._decide(key, at, heard=target)
 
     def close_round(self, key: RecordKey, at: Instant) -> None:
         """The round is over; what waited for it is decided now."""
@@ -325,8 +329,10 @@ class HealthMap:
         state = self.records[key]
         before = state.members
         state.members = build_members(state.record, state.hosts)
-        for member in state.members:
+        state.places = {}
+        for place, member in enumerate(state.members):
             for index, target in enumerate(member.targets):
+                state.places.setdefault(target, []).append(place)
                 self._users.setdefault(target, set()).add(key)
                 old = (carried or {}).get(member.content, ())
                 if target not in self._targets and old:
@@ -369,16 +375,32 @@ class HealthMap:
         """
         state = self.records[key]
         held = () if only_these else self._overrides
-        rows = self._assess_all(key, (*held, *overrides), at)
-        decision = self._judge(state, rows)
+        rows = self._assess_all(state, (*held, *overrides), at)
+        decision = self._judge(state, rows, [row.candidate() for row in rows])
         return mark_served(rows, decision, state.rows, state.record), decision
 
-    def _decide(self, key: RecordKey, at: Instant, *, is_order: bool = False) -> None:
+    def _decide(
+        self,
+        key: RecordKey,
+        at: Instant,
+        *,
+        heard: TargetKey | None = None,
+        is_order: bool = False,
+    ) -> None:
+        """Decide a record anew; with `heard`, only that target can have moved."""
         state = self.records[key]
-        rows = self._assess_all(key, self._overrides, at)
+        if heard is None:
+            rows = self._assess_all(state, self._overrides, at)
+            state.candidates = [row.candidate() for row in rows]
+        else:
+            rows = list(state.rows[: len(state.members)])
+            for place in state.places[heard]:
+                row = self._assess(state, state.members[place], rows[place], self._overrides, at)
+                if row is not rows[place]:
+                    rows[place], state.candidates[place] = row, row.candidate()
         if any(row.is_waiting for row in rows):
             self._waiting.add(key)
-        decision = self._judge(state, rows)
+        decision = self._judge(state, rows, state.candidates)
         state.is_held = (
             decision.starves(state.decision) and not is_order and self._is_probing(state)
         )
@@ -388,12 +410,14 @@ class HealthMap:
             state.last_good = decision.contents
         self._publish(key, rows, decision, at)
 
-    def _judge(self, state: RecordState, rows: Sequence[MemberStatus]) -> Decision:
+    def _judge(
+        self, state: RecordState, rows: Sequence[MemberStatus], candidates: Sequence[Candidate]
+    ) -> Decision:
         if not state.is_ready:
             return PENDING
         decision = decide(
             state.record,
-            [row.candidate() for row in rows],
+            candidates,
             fallback=fallback_contents(state.record, state.hosts),
             last_good=state.last_good,
             is_resolved=_is_resolved(state),
@@ -401,20 +425,32 @@ class HealthMap:
         return replace(decision, ttl=answer_ttl(state.record, rows))
 
     def _assess_all(
-        self, key: RecordKey, overrides: Sequence[Override], at: Instant
+        self, state: RecordState, overrides: Sequence[Override], at: Instant
     ) -> list[MemberStatus]:
-        """Every member as it stands; the row of one that has not moved is the very same object."""
-        state = self.records[key]
-        found: list[MemberStatus] = []
-        for member, row in zip_longest(state.members, state.rows[: len(state.members)]):
-            probed = combine([self.target(t) for t in member.targets], state.record.require)
-            order = ruling(overrides, key.name, member.address, member.host)
-            back = probed.back_since
-            is_waiting = back is not None and at.mono - back < state.record.failback
-            if row is None or not row.rests_on(member, probed, order, is_waiting=is_waiting):
-                row = assess(member, probed, order, is_waiting=is_waiting)
-            found.append(row)
-        return found
+        """Every member as it stands."""
+        known = state.rows[: len(state.members)]
+        return [
+            self._assess(state, member, row, overrides, at)
+            for member, row in zip_longest(state.members, known)
+        ]
+
+    def _assess(
+        self,
+        state: RecordState,
+        member: Member,
+        row: MemberStatus | None,
+        overrides: Sequence[Override],
+        at: Instant,
+    ) -> MemberStatus:
+        """A member as it stands: `row` itself, its last one, where nothing has moved."""
+        record = state.record
+        probed = combine([self.target(t) for t in member.targets], record.require)
+        order = ruling(overrides, record.key.name, member.address, member.host)
+        back = probed.back_since
+        is_waiting = back is not None and at.mono - back < record.failback
+        if row is not None and row.rests_on(member, probed, order, is_waiting=is_waiting):
+            return row
+        return assess(member, probed, order, is_waiting=is_waiting)
 
     def _is_probing(self, state: RecordState) -> bool:
         return state.is_round_open or any(

@@ -146,6 +146,29 @@ def test_decides_as_the_original(members: list[tuple[int, Result]], min_count: i
     assert served == enabled(priorities, min_count)
 
 
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([A, B, C]), st.integers(0, 1), RESULTS | st.just(ERROR)),
+        max_size=30,
+    ),
+    st.sampled_from([0.0, math.inf]),
+)
+def test_what_one_target_moves_is_what_a_look_at_all_members_finds(
+    heard: list[tuple[str, int, Result]], failback: float
+) -> None:
+    base = record(f"{A}@3", f"{B}@2", f"{C}@1", checks=("one", "two"), require=1, prio_min_cnt=2)
+    driver = Driver(replace(base, failback=failback))
+    driver.round({A: PASS, B: PASS, C: FAIL})
+    for address, check, result in heard:
+        driver.hear(address, result, check=check)
+        state = driver.map.records[KEY]
+        rows, decision = driver.map.suppose(KEY, (), at(driver.clock))
+        assert state.decision == decision
+        assert [(r.effective, r.priority, r.is_served, r.is_waiting) for r in state.rows] == [
+            (r.effective, r.priority, r.is_served, r.is_waiting) for r in rows
+        ]
+
+
 def test_a_shared_address_takes_the_highest_static_priority() -> None:
     driver = Driver(record("one.example@1", "two.example@5", f"{B}@3"))
     driver.map.open_round(KEY)
