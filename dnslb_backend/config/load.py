@@ -22,8 +22,9 @@ from dnslb_backend.config.models import (
     ViewSettings,
     ZoneSettings,
 )
+from dnslb_backend.config.neighbours import check_neighbours
 from dnslb_backend.config.records import RecordTables
-from dnslb_backend.config.zones import build_zone, check_neighbours, keep_no_data_uncached
+from dnslb_backend.config.zones import build_zone, keep_no_data_uncached
 from dnslb_backend.core.names import canonical_name
 from dnslb_backend.core.plan import Plan
 from dnslb_backend.core.views import View

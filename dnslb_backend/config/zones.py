@@ -1,6 +1,6 @@
 """From zone tables to zones: what is written is validated, what is left out synthesised."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import dns.exception
@@ -8,9 +8,9 @@ import dns.rdatatype
 
 from dnslb_backend.config.diagnosis import Diagnosis, Path
 from dnslb_backend.config.models import StaticSettings, ZoneSettings
-from dnslb_backend.config.rdata import RecordDataError, canonical_content
+from dnslb_backend.config.rdata import PARSED_BY_PDNS_ALONE, RecordDataError, canonical_data
 from dnslb_backend.core.names import canonical_name, is_within, spelled_name
-from dnslb_backend.core.records import Record, RecordKey
+from dnslb_backend.core.records import Record
 from dnslb_backend.core.zones import Row, Soa, Zone
 from dnslb_backend.errors import NameFormatError
 
@@ -32,17 +32,14 @@ def build_zone(
 ) -> Zone | None:
     """One zone, or None after noting what is wrong with it."""
     before = len(diagnosis.problems)
-    apex = canonical_name(f"{spelling}.")
+    shown = spelled_name(f"{spelling}.")
+    apex = shown.lower()
     soa = _soa(settings, apex, node, diagnosis, file, path)
-    ns = tuple(
-        name
-        for index, text in enumerate(settings.ns)
-        if (name := _name(text, apex, diagnosis, file, (*path, "ns", index)))
-    )
+    ns = _servers(settings.ns, apex, diagnosis, file, path)
     rows = [
         row
         for index, item in enumerate(settings.static)
-        if (row := _static(item, spelling, soa.ttl, diagnosis, file, (*path, "static", index)))
+        if (row := _static(item, shown, soa.ttl, diagnosis, file, (*path, "static", index)))
     ]
     if any(row.qtype == "NS" and canonical_name(f"{row.qname}.") == apex for row in rows):
         if ns:
@@ -53,7 +50,7 @@ def build_zone(
         diagnosis.warn(file, (*path, "ns"), f"is missing; serving {soa.mname} as the name server")
     if len(diagnosis.problems) > before:
         return None
-    return Zone(apex, spelling, soa, ns, tuple(rows), zone_id)
+    return Zone(apex, shown, soa, ns, tuple(rows), zone_id)
 
 
 def keep_no_data_uncached(
@@ -78,46 +75,6 @@ def keep_no_data_uncached(
     return found
 
 
-def check_neighbours(
-    zones: Mapping[str, Zone],
-    origins: Mapping[RecordKey, str],
-    diagnosis: Diagnosis,
-    files: Mapping[str, str],
-) -> None:
-    """Refuse what may not stand together: a name in two zones, rows twice, CNAME beside others.
-
-    `origins` tells where each balanced record was defined, `files` the file of each zone.
-    """
-    for zone in zones.values():
-        path = ("zones", zone.spelling)
-        types: dict[str, list[str]] = {zone.name: ["SOA", *(["NS"] if zone.ns else [])]}
-        for index, row in enumerate(zone.static):
-            name = canonical_name(f"{row.qname}.")
-            if row in zone.static[:index]:
-                message = f"{name} {row.qtype} stands here twice"
-                diagnosis.refuse(files[zone.name], (*path, "static", index), message)
-            types.setdefault(name, []).append(row.qtype)
-        for key, origin in origins.items():
-            if key.zone == zone.name:
-                if key.type in types.get(key.name, ()):
-                    diagnosis.refuse(origin, (), f"{key.name} has static {key.type} rows too")
-                types.setdefault(key.name, []).append(key.type)
-        for name, found in types.items():
-            for message in _misfits(name, found, zone.name, zones):
-                diagnosis.refuse(files[zone.name], path, message)
-
-
-def _misfits(name: str, types: list[str], zone: str, zones: Mapping[str, Zone]) -> Iterator[str]:
-    others = sorted({qtype for qtype in types if qtype != "CNAME"})
-    if "CNAME" in types and others:
-        yield f"{name} has a CNAME, so it may not have {', '.join(others)} (RFC 2181, 10.1)"
-    if types.count("CNAME") > 1:
-        yield f"{name} has more than one CNAME (RFC 2181, 10.1)"
-    for other in zones:
-        if other != zone and is_within(other, zone) and is_within(name, other):
-            yield f"{name} is in another zone of ours, {other}; write it there"
-
-
 def _soa(
     settings: ZoneSettings, apex: str, node: str, diagnosis: Diagnosis, file: str, path: Path
 ) -> Soa:
@@ -140,6 +97,21 @@ def _soa(
         minimum=written.minimum,
         ttl=written.ttl,
     )
+
+
+def _servers(
+    texts: Sequence[str], apex: str, diagnosis: Diagnosis, file: str, path: Path
+) -> tuple[str, ...]:
+    """The canonical names of the zone's name servers, each once."""
+    found: list[str] = []
+    for index, text in enumerate(texts):
+        where = (*path, "ns", index)
+        name = _name(text, apex, diagnosis, file, where)
+        if name in found:
+            diagnosis.refuse(file, where, f"{name} stands here twice")
+        elif name is not None:
+            found.append(name)
+    return tuple(found)
 
 
 def _name(text: str, apex: str, diagnosis: Diagnosis, file: str, path: Path) -> str | None:
@@ -167,11 +139,11 @@ def _static(
         diagnosis.refuse(file, (*path, "type"), f"{item.type!r} {refusal}")
         return None
     try:
-        content = canonical_content(qtype, item.content, apex)
+        data = canonical_data(qtype, item.content, apex)
     except RecordDataError as error:
         diagnosis.refuse(file, (*path, "content"), str(error))
         return None
-    return Row(qname, qtype, content, ttl if item.ttl is None else item.ttl)
+    return Row(qname, *data, ttl if item.ttl is None else item.ttl)
 
 
 def _type_refusal(qtype: str) -> str:
@@ -181,8 +153,13 @@ def _type_refusal(qtype: str) -> str:
         return "exists only in questions"
     if qtype in MADE_BY_PDNS:
         return "is made by PowerDNS itself when it signs the zone"
+    if qtype in PARSED_BY_PDNS_ALONE:
+        return "is not supported"
     try:
         known = dns.rdatatype.from_text(qtype)
     except (dns.exception.DNSException, ValueError):
         return "is no record type"
-    return "" if dns.rdatatype.to_text(known) == qtype else "is no record type"
+    name = dns.rdatatype.to_text(known)
+    if name != qtype:
+        return f"is written {name}"
+    return "is no record type" if known == dns.rdatatype.NONE else ""

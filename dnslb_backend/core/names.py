@@ -6,11 +6,15 @@ cutting one dot and lowering its case. The root is the empty string.
 """
 
 import ipaddress
+from typing import Final
 
 import dns.exception
 import dns.name
 
 from dnslb_backend.errors import NameFormatError
+
+IDNA: Final = dns.name.IDNA_2008_Practical
+"""How names in Unicode are written in ASCII (RFC 5891, mapped as UTS 46 has it)."""
 
 _PRINTABLE = range(0x21, 0x7F)
 
@@ -25,9 +29,9 @@ def canonical_name(text: str, origin: str | None = None) -> str:
 
 def spelled_name(text: str, origin: str | None = None) -> str:
     """As canonical_name, but in the letter case that the configuration wrote."""
-    base = dns.name.root if origin is None else dns.name.from_text(f"{origin}.")
     try:
-        name = dns.name.from_text(text, base)
+        base = dns.name.root if origin is None else dns.name.from_text(f"{origin}.", None, IDNA)
+        name = dns.name.from_text(text, base, IDNA)
     except (dns.exception.DNSException, UnicodeError, ValueError) as error:
         raise NameFormatError(f"{text!r} is no domain name: {error}") from error
     return ".".join(_escape(label) for label in name.labels[:-1])
