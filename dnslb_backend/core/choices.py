@@ -17,6 +17,34 @@ MEMORY = 512
 """Answers, and clients, that a choice remembers; when it has more, it starts afresh."""
 
 
+class Lottery:
+    """The answers among which chance chooses, for everybody in the same seats.
+
+    `rendered` writes the answer that a draw gives in them.
+    """
+
+    __slots__ = ("_answers", "_chances", "_rendered", "_seats")
+
+    def __init__(
+        self, seats: tuple[Seat, ...], rendered: Callable[[tuple[Seat, ...], int], bytes]
+    ) -> None:
+        self._seats = seats
+        self._rendered = rendered
+        self._chances = [seat.chance.pick for seat in seats if seat.chance is not None]
+        self._answers: dict[tuple[tuple[int, ...], ...] | tuple[int, ...], bytes] = {}
+
+    def answer(self, draw: int) -> bytes:
+        """What this draw gives."""
+        chances = self._chances
+        chosen = chances[0](draw) if len(chances) == 1 else tuple([pick(draw) for pick in chances])
+        known = self._answers.get(chosen)
+        if known is None:
+            if len(self._answers) >= MEMORY:
+                self._answers.clear()
+            known = self._answers[chosen] = self._rendered(self._seats, draw)
+        return known
+
+
 class Choice:
     """The answer to one question about one name, for whoever asks.
 
@@ -25,7 +53,7 @@ class Choice:
     anything about its name changes.
     """
 
-    __slots__ = ("_clients", "_empty", "_memory", "_menus", "_render", "_rows", "_zone_id", "draws")
+    __slots__ = ("_clients", "_empty", "_menus", "_render", "_rows", "_seated", "_zone_id", "draws")
 
     def __init__(
         self, rows: Sequence[Row], menus: Sequence[Menu], empty: Row, zone_id: int, render: Render
@@ -35,8 +63,8 @@ class Choice:
         self._empty = empty
         self._zone_id = zone_id
         self._render = render
-        self._memory: dict[tuple[Pick, ...], bytes] = {}
-        self._clients: dict[Client, bytes | tuple[Seat, ...]] = {}
+        self._seated: dict[tuple[Seat, ...], bytes | Lottery] = {}
+        self._clients: dict[Client, bytes | Lottery] = {}
         self.draws = any(menu.draws for menu in menus)
         """Whether chance has a part in it; if not, a client is always given the same."""
 
@@ -48,20 +76,22 @@ class Choice:
     def answer(self, client: Client, draw: int) -> bytes:
         """The answer for a client. Raises NotReadyError where it is not known."""
         known = self._clients.get(client)
-        if isinstance(known, bytes):
-            return known
-        seats = known or tuple([menu.seat(client) for menu in self._menus])
-        answer = self._rendered(tuple([seat.pick(draw) for seat in seats]))
         if known is None:
-            self._remember(self._clients, client, seats if self.draws else answer)
-        return answer
+            known = self._sit(tuple([menu.seat(client) for menu in self._menus]))
+            self._remember(self._clients, client, known)
+        return known if isinstance(known, bytes) else known.answer(draw)
 
-    def _rendered(self, picks: tuple[Pick, ...]) -> bytes:
-        known = self._memory.get(picks)
+    def _sit(self, seats: tuple[Seat, ...]) -> "bytes | Lottery":
+        """What everybody in these seats is given, or what chance chooses from for them."""
+        known = self._seated.get(seats)
         if known is None:
-            known = self._render(self.rows(picks), self._zone_id)
-            self._remember(self._memory, picks, known)
+            is_by_chance = any(seat.chance is not None for seat in seats)
+            known = Lottery(seats, self._drawn) if is_by_chance else self._drawn(seats, 0)
+            self._remember(self._seated, seats, known)
         return known
+
+    def _drawn(self, seats: tuple[Seat, ...], draw: int) -> bytes:
+        return self._render(self.rows([seat.pick(draw) for seat in seats]), self._zone_id)
 
     @staticmethod
     def _remember(memory: dict[K, V], key: K, value: V) -> None:

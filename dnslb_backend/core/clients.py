@@ -19,7 +19,8 @@ class Place(NamedTuple):
 NOWHERE = Place()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+# Not frozen, though nobody changes one: that would double the cost of a client never seen before.
+@dataclass(slots=True, eq=False)
 class Client:
     """The network that a query came from: `value` are its bits, `known` of them are meant.
 

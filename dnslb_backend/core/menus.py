@@ -95,6 +95,11 @@ class Menu:
         return self._record.key.type
 
     @property
+    def is_for_views(self) -> bool:
+        """Whether some clients may be given something where others are given nothing."""
+        return self._table is not None
+
+    @property
     def needs_place(self) -> bool:
         return self._table is not None and self._table.needs_place
 

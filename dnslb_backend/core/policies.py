@@ -43,20 +43,23 @@ class Sticky:
     """
 
     def __init__(self, contents: Sequence[str], weights: Sequence[int], count: int) -> None:
-        self._weights = effective_weights(weights)
-        self._hashes = [blake2b(content.encode(), digest_size=8) for content in contents]
-        self._count = min(count, sum(weight > 0 for weight in self._weights))
+        effective = effective_weights(weights)
+        self._members = [
+            (index, _number(content.encode()), weight)
+            for index, (content, weight) in enumerate(zip(contents, effective, strict=True))
+            if weight > 0
+        ]
+        self._count = min(count, len(self._members))
 
     def pick(self, network: tuple[int, int]) -> tuple[int, ...]:
         """Indexes of the chosen for a client network, ascending."""
-        seed = b"%d/%d" % network
-        scores: list[tuple[float, int]] = []
-        for index, weight in enumerate(self._weights):
-            if weight > 0:
-                state = self._hashes[index].copy()
-                state.update(seed)
-                number = int.from_bytes(state.digest(), "big")
-                scores.append((-math.log((number + 1) / 2**64) / weight, index))
+        seed = _number(b"%d/%d" % network)
+        scores = [
+            (-math.log((scramble(seed ^ number) + 1) / 2**64) / weight, index)
+            for index, number, weight in self._members
+        ]
+        if self._count == 1:
+            return (min(scores)[1],)
         scores.sort()
         return tuple(sorted(index for _, index in scores[: self._count]))
 
@@ -65,6 +68,11 @@ def effective_weights(weights: Sequence[int]) -> list[int]:
     """The weights that count: negative ones are 0, and if all are 0, all are 1."""
     found = [max(weight, 0) for weight in weights]
     return found if any(found) else [1] * len(found)
+
+
+def _number(text: bytes) -> int:
+    """64 bits that are the same on every node and machine."""
+    return int.from_bytes(blake2b(text, digest_size=8).digest(), "big")
 
 
 def scramble(number: int) -> int:

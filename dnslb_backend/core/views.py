@@ -43,17 +43,14 @@ class Chain(NamedTuple):
 class _Range(NamedTuple):
     """A range of addresses with the same networks around all of them.
 
-    `networks` are those, longest prefix first: (bits, view). `first` and `end` are the bounds
-    within which neighbours lead to the same views.
+    `networks` are those, longest prefix first: (bits, view), and `views` are theirs, once each.
+    `first` and `end` are the bounds within which neighbours lead to the same views.
     """
 
     networks: tuple[tuple[int, str], ...]
+    views: tuple[str, ...] = ()
     first: int = 0
     end: int = 0
-
-    @property
-    def views(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(view for _, view in self.networks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,22 +60,22 @@ class ViewTable:
     views: tuple[View, ...]
     _starts: Mapping[int, list[int]] = field(default_factory=dict)
     _ranges: Mapping[int, list[_Range]] = field(default_factory=dict)
-
-    @property
-    def needs_place(self) -> bool:
-        return any(view.needs_place for view in self.views)
+    needs_place: bool = False
 
     def chain(self, client: Client) -> Chain:
         """The views of a client. What is not known of its address matches no longer prefix."""
         bits = BITS[client.version]
         index = bisect_right(self._starts[client.version], client.value) - 1
         found = self._ranges[client.version][index]
-        views = [view for length, view in found.networks if length <= client.known]
         scope = _scope(client.value, found.first, found.end, bits)
+        views = found.views
+        if views and client.known < found.networks[0][0]:
+            fitting = (view for length, view in found.networks if length <= client.known)
+            views = tuple(dict.fromkeys(fitting))
         if self.needs_place and client.known:
-            views += self._views_of_place(client)
+            views = tuple(dict.fromkeys((*views, *self._views_of_place(client))))
             scope = max(scope, client.place.bits)
-        return Chain(tuple(dict.fromkeys(views)), scope)
+        return Chain(views, scope)
 
     def _views_of_place(self, client: Client) -> Iterable[str]:
         place = client.place
@@ -94,7 +91,7 @@ def build_table(views: Iterable[View]) -> ViewTable:
     ranges: dict[int, list[_Range]] = {}
     for version, bits in BITS.items():
         starts[version], ranges[version] = _cut(listed, version, bits)
-    return ViewTable(listed, starts, ranges)
+    return ViewTable(listed, starts, ranges, any(view.needs_place for view in listed))
 
 
 def _cut(views: tuple[View, ...], version: int, bits: int) -> tuple[list[int], list[_Range]]:
@@ -110,11 +107,15 @@ def _cut(views: tuple[View, ...], version: int, bits: int) -> tuple[list[int], l
 def _bounded(starts: list[int], ranges: list[_Range], limit: int) -> Iterable[_Range]:
     """The ranges with their bounds: neighbours that lead to the same views are one."""
     index = 0
-    for _, group in groupby(ranges, key=lambda found: found.views):
+    for views, group in groupby(ranges, key=_views):
         members = list(group)
         first, index = starts[index], index + len(members)
         end = starts[index] if index < len(starts) else limit
-        yield from (found._replace(first=first, end=end) for found in members)
+        yield from (_Range(found.networks, views, first, end) for found in members)
+
+
+def _views(found: _Range) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(view for _, view in found.networks))
 
 
 def _blocks(views: tuple[View, ...], version: int) -> Iterable[tuple[int, int, int, str]]:
