@@ -18,12 +18,45 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON lb_node TO 'dnslb'@'localhost', 'dnslb'@
 GRANT SELECT, INSERT, UPDATE, DELETE ON lb_override TO 'dnslb'@'localhost', 'dnslb'@'%';
 GRANT SELECT, INSERT, DELETE ON lb_transition TO 'dnslb'@'localhost', 'dnslb'@'%';
 GRANT SELECT ON lb_schema_version TO 'dnslb'@'localhost', 'dnslb'@'%';
+GRANT SELECT, INSERT, UPDATE, DELETE ON lb_key TO 'dnslb'@'localhost', 'dnslb'@'%';
+GRANT SELECT, INSERT, UPDATE, DELETE ON lb_metadata TO 'dnslb'@'localhost', 'dnslb'@'%';
+GRANT SELECT, INSERT, UPDATE, DELETE ON lb_tsig TO 'dnslb'@'localhost', 'dnslb'@'%';
 
 -- People, scripts, monitoring, and PowerDNS when it serves from the mirror: they read.
 CREATE USER IF NOT EXISTS 'dnslb_reader'@'localhost' IDENTIFIED BY 'PASSWORD';
 CREATE USER IF NOT EXISTS 'dnslb_reader'@'%' IDENTIFIED BY 'PASSWORD' REQUIRE SSL;
-GRANT SELECT ON * TO 'dnslb_reader'@'localhost', 'dnslb_reader'@'%';
+-- Table by table, because lb_key and lb_tsig hold private keys: GRANT SELECT ON * would show them.
+GRANT SELECT ON lb_state TO 'dnslb_reader'@'localhost', 'dnslb_reader'@'%';
+GRANT SELECT ON lb_record TO 'dnslb_reader'@'localhost', 'dnslb_reader'@'%';
+GRANT SELECT ON lb_host TO 'dnslb_reader'@'localhost', 'dnslb_reader'@'%';
+GRANT SELECT ON lb_zone TO 'dnslb_reader'@'localhost', 'dnslb_reader'@'%';
+GRANT SELECT ON lb_static TO 'dnslb_reader'@'localhost', 'dnslb_reader'@'%';
+GRANT SELECT ON lb_node TO 'dnslb_reader'@'localhost', 'dnslb_reader'@'%';
+GRANT SELECT ON lb_override TO 'dnslb_reader'@'localhost', 'dnslb_reader'@'%';
+GRANT SELECT ON lb_transition TO 'dnslb_reader'@'localhost', 'dnslb_reader'@'%';
+GRANT SELECT ON lb_metadata TO 'dnslb_reader'@'localhost', 'dnslb_reader'@'%';
+GRANT SELECT ON lb_schema_version TO 'dnslb_reader'@'localhost', 'dnslb_reader'@'%';
+GRANT SELECT ON lb_status TO 'dnslb_reader'@'localhost', 'dnslb_reader'@'%';
+-- The views for PowerDNS, where they were made in this database.
+GRANT SELECT ON domains TO 'dnslb_reader'@'localhost', 'dnslb_reader'@'%';
+GRANT SELECT ON records TO 'dnslb_reader'@'localhost', 'dnslb_reader'@'%';
+GRANT SELECT ON supermasters TO 'dnslb_reader'@'localhost', 'dnslb_reader'@'%';
+GRANT SELECT ON comments TO 'dnslb_reader'@'localhost', 'dnslb_reader'@'%';
+GRANT SELECT ON domainmetadata TO 'dnslb_reader'@'localhost', 'dnslb_reader'@'%';
 
 -- PowerDNS on the same host, known by its system user.
 CREATE USER IF NOT EXISTS 'pdns'@'localhost' IDENTIFIED VIA unix_socket;
-GRANT SELECT ON * TO 'pdns'@'localhost';
+GRANT SELECT ON lb_state TO 'pdns'@'localhost';
+GRANT SELECT ON lb_record TO 'pdns'@'localhost';
+GRANT SELECT ON lb_zone TO 'pdns'@'localhost';
+GRANT SELECT ON lb_static TO 'pdns'@'localhost';
+GRANT SELECT ON lb_node TO 'pdns'@'localhost';
+GRANT SELECT ON lb_metadata TO 'pdns'@'localhost';
+GRANT SELECT ON domains TO 'pdns'@'localhost';
+GRANT SELECT ON records TO 'pdns'@'localhost';
+GRANT SELECT ON supermasters TO 'pdns'@'localhost';
+GRANT SELECT ON comments TO 'pdns'@'localhost';
+GRANT SELECT ON domainmetadata TO 'pdns'@'localhost';
+-- Only where it shall sign without a daemon (gmysql-dnssec=yes): the keys.
+-- GRANT SELECT ON lb_key TO 'pdns'@'localhost';
+-- GRANT SELECT ON cryptokeys TO 'pdns'@'localhost';

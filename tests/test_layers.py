@@ -48,6 +48,7 @@ HOMES = {
 # What the core may use of the world: nothing here waits, looks at a clock, or depends on chance.
 PURE = {
     "abc",
+    "base64",
     "bisect",
     "collections",
     "collections.abc",

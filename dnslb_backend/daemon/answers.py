@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from dnslb_backend.core.decision import Decision
-from dnslb_backend.core.dependents import find_dependents, stale_after_reload
+from dnslb_backend.core.dependents import Stale, find_dependents, stale_after_reload
 from dnslb_backend.core.healthmap import HealthMap
 from dnslb_backend.core.layout import lay_out
 from dnslb_backend.core.plan import Plan
@@ -41,6 +41,11 @@ class Answers:
         if changed:
             snapshot_swapped()
             self.purger.purge(self._dependents.stale(changed))
+
+    def resigned(self, zones: Iterable[str]) -> None:
+        """Keys or metadata of these zones have changed, and with them whatever was signed."""
+        known = self.snapshot.layout.zones
+        self.purger.purge([Stale(zone, below=True) for zone in zones if zone in known])
 
     def adopt(self, plan: Plan, purger: Purger, wall: float) -> None:
         """The health map has adopted a new plan."""

@@ -105,6 +105,7 @@ class Daemon:
             version=__version__,
             now=now,
             obey=self._obey,
+            resigned=self._resigned,
             delete_unknowns=config.settings.delete_unknowns,
             config_hash=config.fingerprint,
         )
@@ -121,7 +122,7 @@ class Daemon:
         self._set_brake(config)
         self._askers = Askers(time.monotonic, lambda: getrandbits(64))
         self._locate_with(config.places)
-        self._responder = Responder(self._snapshot, askers=self._askers)
+        self._responder = Responder(self._snapshot, askers=self._askers, vault=self._keeper.vault)
         desk = Desk(
             self._map,
             self._rounds,
@@ -138,6 +139,7 @@ class Daemon:
         self._listeners = Listeners(self._responder, AdminServer(config.admin, config.access, desk))
         self._notifier = Notifier.from_environment()
         self._is_settling = False
+        self._is_serving = False
         self._is_announced = False
         self._ready = asyncio.Event()
         self._stop = asyncio.Event()
@@ -229,6 +231,7 @@ class Daemon:
             now().wall,
             found.memory.serials,
         )
+        self._is_serving = True
         self._changed()
 
     def _listen_to_signals(self) -> None:
@@ -311,6 +314,11 @@ class Daemon:
         """The orders that hold have changed."""
         self._map.set_overrides(orders, now())
         self._changed()
+
+    def _resigned(self, zones: frozenset[str]) -> None:
+        """Keys or metadata have changed, here or on another node; at the start nobody asked yet."""
+        if self._is_serving:
+            self._answers.resigned(zones)
 
     async def _reload(self) -> ReloadReport:
         config = await asyncio.to_thread(load, self._sources)

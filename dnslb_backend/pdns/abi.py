@@ -16,7 +16,7 @@ from typing import cast
 from dnslb_backend.core.snapshot import ENT
 from dnslb_backend.errors import RequestError
 from dnslb_backend.pdns.metered import MeteredResponder
-from dnslb_backend.pdns.responder import FALSE
+from dnslb_backend.pdns.signing import FALSE
 
 HELLO = b"HELO\t"
 END = b"END\n"

@@ -88,7 +88,10 @@ class HttpConnector:
             else:
                 data = await _body_of(request)
                 method, parameters = parse_http(request.method, request.raw_path, data)
-                body = self._responder.answer(method, parameters)
+                if self._responder.is_order(method):
+                    body = await self._responder.obey(method, parameters)
+                else:
+                    body = self._responder.answer(method, parameters)
         except RequestError as error:
             return self._complain(400, str(error))
         except NoSuchPathError as error:

@@ -18,8 +18,8 @@ from dnslb_backend.errors import RequestError
 from dnslb_backend.pdns.abi import BANNER, FAIL, HELLO, AbiSession, hello_version
 from dnslb_backend.pdns.faults import FaultLog
 from dnslb_backend.pdns.metered import MeteredResponder
+from dnslb_backend.pdns.parameters import Parameters
 from dnslb_backend.pdns.requests import parse_request
-from dnslb_backend.pdns.responder import Parameters
 
 LINE_LIMIT = 64 * 1024
 """Bytes of one request; those of PowerDNS have some hundreds."""
@@ -102,6 +102,7 @@ class LinePeer(asyncio.Protocol):
         self._partial = bytearray()
         self._is_paused = False
         self._leave: Leave | None = None
+        self._order: asyncio.Task[None] | None = None
 
     def leave(self, leave: Leave) -> None:
         """Hand the connection to `leave` as soon as it is between two requests."""
@@ -171,12 +172,32 @@ class LinePeer(asyncio.Protocol):
 
     def _work(self) -> None:
         while self._waiting and not self._is_paused and self._transport is not None:
+            if self._order is not None:
+                return
             answer = self._answer(self._waiting.popleft())
             if answer is None:
                 self._hang_up()
             else:
                 self._transport.write(answer)
         self._leave_if_possible()
+
+    async def _obey(self, method: str, parameters: Parameters) -> None:
+        """One request that takes its time; those that come after it wait."""
+        try:
+            answer = await self._responder.obey(method, parameters)
+        except RequestError as error:
+            self._responder.refused()
+            self._faults.refused("line", str(error))
+            self._hang_up()
+        except Exception as error:  # noqa: BLE001 - the outermost frame of a request
+            self._faults.failed(error)
+            self._hang_up()
+        else:
+            if self._transport is not None:
+                self._transport.write(answer + b"\n")
+        self._order = None
+        self._is_plain = self._leave is None
+        self._work()
 
     def _answer(self, line: bytes) -> bytes | None:
         """What is said to this line; None: nothing, the connection ends."""
@@ -187,7 +208,12 @@ class LinePeer(asyncio.Protocol):
                 self._abi = AbiSession(self._pipe, hello_version(line))
                 self._is_plain = False
                 return BANNER
-            answer = self._ask(*parse_request(line))
+            method, parameters = parse_request(line)
+            if self._responder.is_order(method):
+                self._is_plain = False
+                self._order = asyncio.create_task(self._obey(method, parameters))
+                return b""
+            answer = self._ask(method, parameters)
         except RequestError as error:
             (self._responder if self._abi is None else self._pipe).refused()
             self._faults.refused("line", str(error))
@@ -216,7 +242,7 @@ class LinePeer(asyncio.Protocol):
         transport = self._transport
         if self._leave is None or transport is None:
             return
-        if self._is_paused or self._waiting or self._partial:
+        if self._is_paused or self._waiting or self._partial or self._order is not None:
             return
         transport.pause_reading()
         sock = transport.get_extra_info("socket").dup()

@@ -5,7 +5,8 @@ from time import perf_counter
 
 from dnslb_backend import metrics
 from dnslb_backend.core.snapshot import ENT
-from dnslb_backend.pdns.responder import Parameters, Responder, text_of
+from dnslb_backend.pdns.parameters import Parameters, text_of
+from dnslb_backend.pdns.responder import Responder
 from dnslb_backend.pdns.rows import render_result
 
 NO_NAME = render_result([])
@@ -45,6 +46,14 @@ class MeteredResponder:
             return self.responder.answer(method, parameters)
         qname, qtype = text_of(parameters, "qname"), text_of(parameters, "qtype").upper()
         return self.lookup(qname, qtype, lambda: str(parameters.get("real-remote", "")))
+
+    def is_order(self, method: str) -> bool:
+        """As Responder.is_order."""
+        return self.responder.is_order(method)
+
+    async def obey(self, method: str, parameters: Parameters) -> bytes:
+        """As Responder.obey."""
+        return await self.responder.obey(method, parameters)
 
     def refused(self) -> None:
         """A request made no sense."""

@@ -4,7 +4,7 @@ import json
 from typing import cast
 
 from dnslb_backend.errors import RequestError
-from dnslb_backend.pdns.responder import Parameters
+from dnslb_backend.pdns.parameters import Parameters
 
 
 def parse_request(data: bytes) -> tuple[str, Parameters]:

@@ -6,7 +6,7 @@ PowerDNS say SERVFAIL of it.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from random import getrandbits
 
 from dnslb_backend.core.names import key_of
@@ -14,13 +14,9 @@ from dnslb_backend.core.snapshot import Snapshot
 from dnslb_backend.core.zones import Zone
 from dnslb_backend.errors import RequestError
 from dnslb_backend.pdns.askers import Askers
+from dnslb_backend.pdns.parameters import Parameters, integer_of, text_of
 from dnslb_backend.pdns.rows import render_found, render_result, render_rows
-
-Parameters = Mapping[str, object]
-"""What a request says, as JSON has it: only the values that a method reads are checked."""
-
-FALSE = render_result(False)
-TRUE = render_result(True)
+from dnslb_backend.pdns.signing import FALSE, TRUE, NoVault, Signing, Vault
 
 PATTERN_LIMIT = 1024
 """Characters of a search pattern: it becomes a regular expression."""
@@ -32,7 +28,8 @@ SEARCH_LIMIT = 10_000
 class Responder:
     """Answers from the snapshot that `current` returns at that moment.
 
-    `describe` tells a person how the canonical name it is given stands.
+    `describe` tells a person how the canonical name it is given stands; `vault` keeps what
+    belongs to signed zones.
     """
 
     def __init__(
@@ -40,11 +37,13 @@ class Responder:
         current: Callable[[], Snapshot],
         describe: Callable[[str], str] | None = None,
         askers: Askers | None = None,
+        vault: Vault | None = None,
     ) -> None:
         self._current = current
         self._askers = askers or Askers(time.monotonic, lambda: getrandbits(64))
         self._describe = describe or self._describe_rows
         self._notified: dict[int, int] = {}
+        self._signing = Signing(current, vault or NoVault(), time.monotonic)
         self._methods: dict[str, Callable[[Parameters], bytes]] = {
             "initialize": lambda _: TRUE,
             "lookup": self._lookup,
@@ -52,8 +51,7 @@ class Responder:
             "list": self._list,
             "getalldomains": self._get_all_domains,
             "getdomaininfo": self._get_domain_info,
-            "getalldomainmetadata": lambda _: render_result({}),
-            "getdomainmetadata": lambda _: render_result([]),
+            **self._signing.answers,
             "searchrecords": self._search_records,
             "directbackendcmd": self._direct_backend_cmd,
             "getupdatedmasters": self._get_updated_masters,
@@ -68,6 +66,17 @@ class Responder:
         """
         perform = self._methods.get(method.lower())
         return FALSE if perform is None else perform(parameters)
+
+    def is_order(self, method: str) -> bool:
+        """Whether `method` changes what is kept, and so is for `obey` and not for `answer`."""
+        return self._signing.is_order(method.lower())
+
+    async def obey(self, method: str, parameters: Parameters) -> bytes:
+        """The answer to an order, once it is kept for good.
+
+        Raises RequestError as `answer`, and StoreError where it could not be kept.
+        """
+        return await self._signing.obey(method.lower(), parameters)
 
     def lookup(self, qname: str, qtype: str, remote: Callable[[], str]) -> bytes:
         """The answer to `lookup`, for transports that need no dictionary to read it.
@@ -160,29 +169,6 @@ class Responder:
         lines = [f"{row.qname} {row.ttl} {row.qtype} {row.content}" for row in node.rows]
         lines += [f"{name} {qtype}: not known yet" for qtype in sorted(node.faults)]
         return "\n".join(lines) or f"{name}: nothing here, names below it exist"
-
-
-def text_of(parameters: Parameters, key: str) -> str:
-    """A parameter that must be a text; raises RequestError."""
-    value = parameters.get(key)
-    if not isinstance(value, str):
-        raise RequestError(f"parameter {key} must be a text")
-    return value
-
-
-def integer_of(parameters: Parameters, key: str) -> int:
-    """A parameter that must be a whole number, in a text as in JSON; raises RequestError.
-
-    PowerDNS writes a serial in a form as `2026112201.000000`.
-    """
-    value = parameters.get(key)
-    if isinstance(value, str) and len(value) <= 32:
-        head, _, tail = value.partition(".")
-        if head.removeprefix("-").isdecimal() and not tail.strip("0"):
-            return int(head)
-    elif isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1:
-        return int(value)
-    raise RequestError(f"parameter {key} must be a whole number")
 
 
 def _zones(snapshot: Snapshot) -> list[Zone]:

@@ -14,8 +14,8 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 from dnslb_backend.errors import DnslbError, RequestError
+from dnslb_backend.pdns.parameters import Parameters
 from dnslb_backend.pdns.requests import load_object, parse_request
-from dnslb_backend.pdns.responder import Parameters
 
 PREFIX = "/dns"
 _LOOKUP = f"{PREFIX}/lookup/"

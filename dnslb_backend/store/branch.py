@@ -10,6 +10,7 @@ from dnslb_backend.core.instants import Instant
 from dnslb_backend.errors import StoreError
 from dnslb_backend.store.backlog import Backlog
 from dnslb_backend.store.housekeeping import Housekeeper
+from dnslb_backend.store.keybook import KeyBook, KeySync
 from dnslb_backend.store.mirror import Mirror
 from dnslb_backend.store.overrides import OverrideBook, OverrideSync
 from dnslb_backend.store.pulse import Identity, Pulse
@@ -44,7 +45,7 @@ class Clocks:
 
 class Branch:
     """`desk` is asked while `store` writes; they may be one. `learned` is called when orders of
-    other nodes have come in.
+    other nodes have come in, `resigned` with the zones whose keys or metadata have.
     """
 
     def __init__(
@@ -53,11 +54,13 @@ class Branch:
         desk: Store,
         source: Source,
         book: OverrideBook,
+        keys: KeyBook,
         identity: Identity,
         habits: Habits,
         clocks: Clocks,
         *,
         learned: Callable[[], None],
+        resigned: Callable[[frozenset[str]], None],
         delete_unknowns: bool,
         backlog: Backlog | None = None,
     ) -> None:
@@ -66,6 +69,8 @@ class Branch:
         self._book = book
         self._now = clocks.now
         self._learned = learned
+        self._keys = keys
+        self._resigned = resigned
         self.sweeper = Sweeper(source, delete_unknowns)
         self.mirror = Mirror(
             store,
@@ -80,11 +85,12 @@ class Branch:
             backlog=backlog,
         )
         self._sync = OverrideSync(book, desk)
+        self._key_sync = KeySync(keys, desk)
         self._housekeeper = Housekeeper(
             desk, identity.node, habits.history_max_age, habits.history_max_rows
         )
         self._wake = asyncio.Event()
-        self._told = ""
+        self._told = set[str]()
 
     async def run(self) -> None:
         """Live until cancelled."""
@@ -100,8 +106,14 @@ class Branch:
         if self._book.version != version:
             self._learned()
 
+    async def exchange_keys(self) -> None:
+        """The same for the keys and metadata of signed zones. Raises StoreError."""
+        moved = await self._key_sync.sync(self._now().wall)
+        if moved:
+            self._resigned(moved)
+
     def spread(self) -> None:
-        """An order was given or taken back: pass it on at once."""
+        """An order was given or taken back, or a key was changed: pass it on at once."""
         self._wake.set()
 
     async def close(self) -> None:
@@ -113,6 +125,7 @@ class Branch:
         while True:
             self._wake.clear()
             await self._attempt(self.exchange_orders, "orders are not exchanged")
+            await self._attempt(self.exchange_keys, "keys are not exchanged")
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(SYNC_INTERVAL):
                     await self._wake.wait()
@@ -125,15 +138,16 @@ class Branch:
 
     async def _tidy(self) -> None:
         self._book.prune(self._now().wall)
+        self._keys.prune(self._now().wall)
         await self._housekeeper.tidy()
 
     async def _attempt(self, work: Callable[[], Awaitable[None]], what: str) -> None:
         try:
             await work()
-            self._told = ""
+            self._told.discard(what)
         except StoreError as error:
-            if self._told != what:
-                self._told = what
+            if what not in self._told:
+                self._told.add(what)
                 log.warning("%s: %s: %s", self._store.name, what, error)
         except Exception:
             log.exception("%s: %s: a bug", self._store.name, what)

@@ -37,6 +37,7 @@ from dnslb_backend.store.restore import load_memory
 from dnslb_backend.store.settings import DAY, MysqlSettings, StateSettings
 from dnslb_backend.store.source import Source, unit_of
 from dnslb_backend.store.sqlite import SqliteStore
+from dnslb_backend.store.vault import Vault
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +91,7 @@ class KeeperFigures:
 class Keeper:
     """The stores of one daemon. `obey` is called, on the event loop, with all orders that hold on
     this node whenever those change: given, taken back, come in from other nodes, or expired.
+    `resigned` is called with the zones whose keys or metadata have changed.
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class Keeper:
         version: str,
         now: Callable[[], Instant],
         obey: Callable[[tuple[Override, ...]], None],
+        resigned: Callable[[frozenset[str]], None] = lambda _: None,
         delete_unknowns: bool = True,
         config_hash: str = "",
     ) -> None:
@@ -116,6 +119,7 @@ class Keeper:
         instance = secrets.token_hex(8)
         self._identity = Identity(node, instance, version, now().wall, "", config_hash)
         self._file = SqliteStore(state.path)
+        self.vault = Vault(self._file, now, spread=self._spread_keys, resigned=resigned)
         self._meter = Meter()
         self._orders_moved = asyncio.Event()
         self._database_moved = asyncio.Event()
@@ -140,9 +144,12 @@ class Keeper:
         deadline = loop.time() + RECALL_LIMIT
         source = "local"
         memory = await self._within(RECALL_LIMIT, self._load(self._local), "the local file")
+        await self._within(RECALL_LIMIT, self._local.exchange_keys(), "the local file")
         if self._remote is not None:
             asked = self._load(self._remote, with_rows=memory is None)
             found = await self._within(deadline - loop.time(), asked, "the database")
+            keys = self._remote.exchange_keys()
+            await self._within(deadline - loop.time(), keys, "the database")
             if memory is None and found is not None:
                 memory, source = found, "mariadb"
         if memory is None:
@@ -280,10 +287,12 @@ class Keeper:
             desk,
             self._source,
             self._book,
+            self.vault.book,
             self._identity,
             habits,
             self._clocks,
             learned=self._orders_moved.set,
+            resigned=self.vault.resigned,
             delete_unknowns=self._delete_unknowns,
             backlog=backlog,
         )
@@ -346,6 +355,10 @@ class Keeper:
         # Where the file is stuck, the order holds all the same, and is written later.
         self._local.spread()
         await self._within(GIVE_LIMIT, self._local.exchange_orders(), "the local file")
+
+    def _spread_keys(self) -> None:
+        if self._remote is not None:
+            self._remote.spread()
 
     async def _measure(self) -> None:
         while True:

@@ -12,7 +12,9 @@ locked by another program         StoreError; it is tried again
 
 import contextlib
 import logging
+import os
 import sqlite3
+import stat
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,6 +36,9 @@ LOCK_WAIT = 1.0
 """Seconds to wait for another program that reads or writes the file."""
 
 MEMORY_TERM = 60.0
+
+PRIVATE = 0o600
+"""For the owner alone."""
 
 
 class _DamagedError(Exception):
@@ -85,6 +90,13 @@ class SqliteStore:
     async def write(self, works: Sequence[Work]) -> None:
         await self._worker.run(lambda: self._write(works))
 
+    async def write_durably(self, works: Sequence[Work]) -> None:
+        """As write, and returns when it would outlive a power cut.
+
+        Raises StoreError where it would not even outlive this process.
+        """
+        await self._worker.run(lambda: self._write(works, is_durable=True))
+
     async def read(self, query: Select) -> list[Row]:
         return await self._worker.run(lambda: self._read(query))
 
@@ -116,18 +128,31 @@ class SqliteStore:
             return self._try_file()
 
     def _try_file(self) -> sqlite3.Connection:
+        with contextlib.suppress(FileExistsError):
+            # SQLite gives what it puts beside the file the same mode.
+            os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE))
         # One thread works on it at a time; over a `close` it can be another one.
         database = sqlite3.connect(
             self._path, timeout=LOCK_WAIT, isolation_level=None, check_same_thread=False
         )
         try:
-            return _prepared(database)
+            prepared = _prepared(database)
+            self._keep_private()
+            return prepared
         except sqlite3.DatabaseError as error:
             database.close()
             raise _meaning(error, self._path) from error
         except BaseException:
             database.close()
             raise
+
+    def _keep_private(self) -> None:
+        """There may be keys in it; one of an earlier version may be readable for others."""
+        for suffix in ("", "-wal", "-shm"):
+            path = self._path.with_name(self._path.name + suffix)
+            with contextlib.suppress(FileNotFoundError):
+                if stat.S_IMODE(path.stat().st_mode) != PRIVATE:
+                    path.chmod(PRIVATE)
 
     def _set_aside(self, aside: Path) -> None:
         for suffix in ("", "-wal", "-shm"):
@@ -140,10 +165,14 @@ class SqliteStore:
         if database is not None:
             database.close()
 
-    def _write(self, works: Sequence[Work]) -> None:
+    def _write(self, works: Sequence[Work], *, is_durable: bool = False) -> None:
         self._return_to_the_file()
         database = self._open()
+        if is_durable and self.is_in_memory:
+            raise StoreError(f"{self._path}: it cannot be used, and memory does not last")
         try:
+            if is_durable:
+                database.execute("PRAGMA synchronous = FULL")
             database.execute("BEGIN IMMEDIATE")
             try:
                 for work in works:
@@ -153,6 +182,8 @@ class SqliteStore:
                 if database.in_transaction:
                     database.execute("ROLLBACK")
                 raise
+            if is_durable:
+                database.execute("PRAGMA synchronous = NORMAL")
         except (sqlite3.Error, *_BAD_ROW) as error:
             raise self._translated(error) from error
 

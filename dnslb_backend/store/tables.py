@@ -99,6 +99,30 @@ NODE = Table(
     stamped=("heartbeat",),
 )
 
+KEY = Table(
+    "lb_key",
+    (
+        *("row_key", "zone", "id", "flags", "active", "published"),
+        *("content", "version", "gone"),
+    ),
+    key=("row_key",),
+)
+
+METADATA = Table(
+    "lb_metadata",
+    ("row_key", "zone", "kind", "content", "version", "gone"),
+    key=("row_key",),
+)
+
+TSIG = Table(
+    "lb_tsig",
+    ("row_key", "name", "algorithm", "content", "version", "gone"),
+    key=("row_key",),
+)
+
+SIGNING_TABLES = (KEY, METADATA, TSIG)
+"""What all nodes share of signed zones: of two copies of a row the higher version holds."""
+
 SCHEMA_VERSION = Table("lb_schema_version", ("version", "applied"), key=("version",))
 
-TABLES = (*NODE_TABLES, TRANSITION, OVERRIDE, NODE, SCHEMA_VERSION)
+TABLES = (*NODE_TABLES, TRANSITION, OVERRIDE, NODE, *SIGNING_TABLES, SCHEMA_VERSION)

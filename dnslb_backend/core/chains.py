@@ -1,0 +1,195 @@
+"""Who stands beside whom in a signed zone: the chains that prove what is not there.
+
+    NSEC    names in canonical order (RFC 4034, section 6.1): the apex, names with rows of their
+            own, and delegations
+    NSEC3   the hashes (RFC 5155) of those and of empty non-terminals
+
+What lies below a delegation is not ours, and stands in no chain. A name whose health is not known,
+or that has nothing for nobody in particular, stands in its chain like any other.
+"""
+
+from base64 import b32hexdecode, b32hexencode
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha1
+from typing import NamedTuple
+
+import dns.name
+
+from dnslb_backend.core.layout import Layout, Place
+
+SortKey = tuple[bytes, ...]
+"""The labels of a name in lower case, the last one first: compares as names are ordered."""
+
+SHA1 = 1
+OPT_OUT = 1
+HASH_SIZE = 20
+HASH_LENGTH = 32
+"""Bytes of a hash, and its characters in base32hex."""
+
+MOST_ITERATIONS = 2500
+"""RFC 5155, section 10.3; more would be work for nothing."""
+
+IsUnsure = Callable[[str], bool]
+"""Whether nobody should be told which types a canonical name has."""
+
+
+class Neighbours(NamedTuple):
+    """The last name of a chain that is not behind the one in question, and the one behind that.
+
+    `unhashed` is the canonical name that `before` stands for, "" where it stands for none. The
+    others are relative to the zone, the apex being ""; in a chain of hashes they are those.
+    """
+
+    unhashed: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class HashRule:
+    """How names are hashed; `opt_out` leaves delegations out that are not signed."""
+
+    iterations: int
+    salt: bytes
+    opt_out: bool
+
+
+def parse_hash_rule(text: str) -> HashRule | None:
+    """What an NSEC3PARAM record says (`1 0 0 -`); None for what cannot be followed."""
+    try:
+        algorithm, flags, iterations, salt = text.split()
+        count = int(iterations)
+        if int(algorithm) != SHA1 or not 0 <= count <= MOST_ITERATIONS:
+            return None
+        octets = b"" if salt == "-" else bytes.fromhex(salt)
+        return HashRule(count, octets, bool(int(flags) & OPT_OUT))
+    except ValueError:
+        return None
+
+
+def is_hash(qname: str) -> bool:
+    """Whether a name can be a hash: one label of 32 characters of base32hex."""
+    if len(qname) != HASH_LENGTH or not qname.isalnum():
+        return False
+    return qname.isascii() and max(qname) <= "v"
+
+
+def sort_key(name: str) -> SortKey:
+    """Of a name without its final dot, as PowerDNS or the configuration wrote it.
+
+    Raises dns.exception.DNSException where it is none.
+    """
+    if "\\" not in name:
+        return tuple(reversed(name.lower().encode().split(b"."))) if name else ()
+    return tuple(label.lower() for label in reversed(dns.name.from_text(f"{name}.").labels[:-1]))
+
+
+def hash_name(key: SortKey, rule: HashRule) -> bytes:
+    """The hash of an absolute name (RFC 5155, section 5)."""
+    wire = b"".join(bytes((len(label),)) + label for label in reversed(key)) + b"\0"
+    digest = sha1(wire + rule.salt, usedforsecurity=False).digest()
+    for _ in range(rule.iterations):
+        digest = sha1(digest + rule.salt, usedforsecurity=False).digest()
+    return digest
+
+
+class NameChain:
+    """The names of one zone that own an NSEC record."""
+
+    def __init__(self, layout: Layout, zone: str) -> None:
+        self._zone = zone
+        depth = len(sort_key(zone))
+        owners = _owners(layout, zone, is_hashed=False)
+        self._keys = [key[depth:] for key, _ in owners]
+        self._names = [name for _, name in owners]
+
+    def neighbours(self, name: str, is_unsure: IsUnsure) -> Neighbours:
+        """Of `name`, relative to the zone, whether it is there or not.
+
+        Where `name` is not there and the types of the name before it are unsure, the first
+        name below that takes its place: it is not there either, and so has none.
+        """
+        key = sort_key(name)
+        found = bisect_right(self._keys, key) - 1
+        owner = self._names[found]
+        before = self._relative(owner)
+        if self._keys[found] != key and is_unsure(owner):
+            before = f"\\000.{before}".removesuffix(".")
+        after = self._relative(self._names[(found + 1) % len(self._names)])
+        return Neighbours(owner, before, after)
+
+    def _relative(self, name: str) -> str:
+        return name[: len(name) - len(self._zone)].removesuffix(".")
+
+
+class HashChain:
+    """The hashes of the names of one zone that own an NSEC3 record."""
+
+    def __init__(self, layout: Layout, zone: str, rule: HashRule) -> None:
+        owners = _owners(layout, zone, is_hashed=True, opt_out=rule.opt_out)
+        hashed = sorted((hash_name(key, rule), name) for key, name in owners)
+        self._hashes = [digest for digest, _ in hashed]
+        self._names = [name for _, name in hashed]
+
+    def neighbours(self, name: str, is_unsure: IsUnsure) -> Neighbours:
+        """Of a hash for which `is_hash` holds.
+
+        As in a chain of names, one whose types are unsure gives way to the next hash.
+        """
+        digest = b32hexdecode(name.upper())
+        found = bisect_right(self._hashes, digest) - 1
+        unhashed, before = self._names[found], self._hashes[found]
+        if before != digest and is_unsure(unhashed):
+            unhashed, before = "", _next(before)
+        after = self._hashes[(found + 1) % len(self._hashes)]
+        return Neighbours(unhashed, _text(before), _text(after))
+
+
+Chain = NameChain | HashChain
+
+
+def _text(digest: bytes) -> str:
+    return b32hexencode(digest).decode().lower()
+
+
+def _next(digest: bytes) -> bytes:
+    number = (int.from_bytes(digest, "big") + 1) % (1 << 8 * HASH_SIZE)
+    return number.to_bytes(HASH_SIZE, "big")
+
+
+def _owners(
+    layout: Layout, zone: str, *, is_hashed: bool, opt_out: bool = False
+) -> Sequence[tuple[SortKey, str]]:
+    """The names of a chain in canonical order, each with its key."""
+    owners = [
+        (key, place.name)
+        for key, place in _ours(layout, zone)
+        if place.is_apex or place.records or place.static
+        if not (opt_out and _is_cut(place) and not any(row.qtype == "DS" for row in place.static))
+    ]
+    if not is_hashed:
+        return owners
+    # Names that have nothing themselves are in the way of those that are in the chain.
+    known = {key for key, _ in owners}
+    above = {key[:depth] for key in known for depth in range(len(sort_key(zone)), len(key))}
+    return owners + [
+        (key, place.name) for key, place in _ours(layout, zone) if key in above - known
+    ]
+
+
+def _ours(layout: Layout, zone: str) -> Iterator[tuple[SortKey, Place]]:
+    """The names of a zone in canonical order without those below its delegations."""
+    found = sorted((sort_key(name), name) for name in layout.names[zone])
+    cut: SortKey | None = None
+    for key, name in found:
+        if cut is not None and key[: len(cut)] == cut:
+            continue
+        place = layout.places[name]
+        cut = key if _is_cut(place) else None
+        yield key, place
+
+
+def _is_cut(place: Place) -> bool:
+    return not place.is_apex and any(row.qtype == "NS" for row in place.static)

@@ -1,0 +1,334 @@
+"""What PowerDNS asks of signed zones, and what pdnsutil orders for them.
+
+PowerDNS signs; what is kept here are its keys and its metadata, and who stands beside whom in the
+zone. An order is answered when it is kept for good, and never with a maybe.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from hashlib import blake2b
+from typing import Protocol
+
+from dnslb_backend.core.chains import (
+    Chain,
+    HashChain,
+    HashRule,
+    NameChain,
+    is_hash,
+    parse_hash_rule,
+)
+from dnslb_backend.core.signing import Article, Metadata, TransferKey, ZoneKey
+from dnslb_backend.core.snapshot import Snapshot
+from dnslb_backend.errors import RequestError, StoreError
+from dnslb_backend.pdns.parameters import (
+    Parameters,
+    integer_of,
+    name_of,
+    text_of,
+    texts_of,
+    truth_of,
+)
+from dnslb_backend.pdns.rows import render_result
+
+KEY_LIMIT = 100
+"""Keys that one zone may have; those of a rollover are three or four."""
+
+KIND_LIMIT = 100
+"""Kinds of metadata of one zone."""
+
+TRANSFER_KEY_LIMIT = 1000
+
+CONTENT_LIMIT = 16 * 1024
+"""Characters of one key; those of RSA with 4096 bits are 3,300."""
+
+VALUES_LIMIT = 32 * 1024
+"""Characters of all values of one kind."""
+
+KIND_LENGTH = 64
+HIGHEST_ID = 999_999_999
+
+RULE_TERM = 120.0
+"""Seconds for which names are taken for hashes after a zone has ceased to hash: PowerDNS keeps
+metadata for `domain-metadata-cache-ttl`, a minute unless it is told otherwise."""
+
+FALSE, TRUE = render_result(False), render_result(True)
+
+
+class Vault(Protocol):
+    """Where keys and metadata are. Zones are canonical names."""
+
+    def keys(self, zone: str) -> Sequence[ZoneKey]: ...
+
+    def metadata(self, zone: str) -> Mapping[str, Sequence[str]]: ...
+
+    def transfer_keys(self) -> Sequence[TransferKey]: ...
+
+    async def keep(self, article: Article) -> None:
+        """From now on this holds, for good. Raises StoreError, and then it does not."""
+
+    async def drop(self, article: Article) -> None:
+        """From now on this is gone, for good. Raises StoreError, and then it is not."""
+
+
+class NoVault:
+    """Nothing is kept, and nothing can be."""
+
+    def keys(self, zone: str) -> Sequence[ZoneKey]:
+        return ()
+
+    def metadata(self, zone: str) -> Mapping[str, Sequence[str]]:
+        return {}
+
+    def transfer_keys(self) -> Sequence[TransferKey]:
+        return ()
+
+    async def keep(self, article: Article) -> None:
+        raise StoreError("there is no place for keys and metadata")
+
+    async def drop(self, article: Article) -> None:
+        raise StoreError("there is no place for keys and metadata")
+
+
+Answer = Callable[[Parameters], bytes]
+Obey = Callable[[Parameters], Awaitable[bytes]]
+
+
+class Signing:
+    """The methods of PowerDNS that are about signed zones: those that ask, and those that order.
+
+    `mono` is a clock that only rises.
+    """
+
+    def __init__(
+        self, current: Callable[[], Snapshot], vault: Vault, mono: Callable[[], float]
+    ) -> None:
+        self._current = current
+        self._vault = vault
+        self._mono = mono
+        self._turn = asyncio.Lock()
+        self._chains: dict[tuple[str, HashRule | None], tuple[object, Chain]] = {}
+        self._rules: dict[str, tuple[HashRule, float]] = {}
+        self.answers: Mapping[str, Answer] = {
+            "getdomainkeys": self._get_domain_keys,
+            "getalldomainmetadata": self._get_all_domain_metadata,
+            "getdomainmetadata": self._get_domain_metadata,
+            "getbeforeandafternamesabsolute": self._get_before_and_after,
+            "gettsigkey": self._get_tsig_key,
+            "gettsigkeys": self._get_tsig_keys,
+        }
+        self._orders: Mapping[str, Obey] = {
+            "adddomainkey": self._add_domain_key,
+            "removedomainkey": self._remove_domain_key,
+            "activatedomainkey": partial(self._change_key, lambda key: replace(key, active=True)),
+            "deactivatedomainkey": partial(
+                self._change_key, lambda key: replace(key, active=False)
+            ),
+            "publishdomainkey": partial(self._change_key, lambda key: replace(key, published=True)),
+            "unpublishdomainkey": partial(
+                self._change_key, lambda key: replace(key, published=False)
+            ),
+            "setdomainmetadata": self._set_domain_metadata,
+            "settsigkey": self._set_tsig_key,
+            "deletetsigkey": self._delete_tsig_key,
+        }
+
+    def is_order(self, method: str) -> bool:
+        """Whether a method, in lower case, changes what is kept."""
+        return method in self._orders
+
+    async def obey(self, method: str, parameters: Parameters) -> bytes:
+        """Carry out an order, one after the other: each is about what the last one left."""
+        async with self._turn:
+            return await self._orders[method](parameters)
+
+    # -- who stands beside whom ------------------------------------------------------------
+
+    def _get_before_and_after(self, parameters: Parameters) -> bytes:
+        """PowerDNS asks for a name relative to the zone, or for a hash where it uses those."""
+        snapshot = self._current()
+        zone_id, qname = integer_of(parameters, "id"), name_of(parameters, "qname")
+        zone = next((z.name for z in snapshot.layout.zones.values() if z.id == zone_id), None)
+        if zone is None:
+            return FALSE
+        rule = self._hash_rule(zone) if is_hash(qname) else None
+        chain = self._chain(snapshot, zone, rule)
+        found = chain.neighbours(qname, partial(_is_unsure, snapshot))
+        named = {field: f"{name}." for field, name in found._asdict().items()}
+        return render_result(named if found.unhashed else named | {"unhashed": ""})
+
+    def _hash_rule(self, zone: str) -> HashRule | None:
+        """How names are hashed, or were until a moment ago: PowerDNS hears of that later."""
+        texts = self._vault.metadata(zone).get("NSEC3PARAM", ())
+        rule = parse_hash_rule(texts[0]) if texts else None
+        if rule is not None:
+            self._rules[zone] = rule, self._mono()
+            return rule
+        last, since = self._rules.get(zone, (None, 0.0))
+        return last if self._mono() - since < RULE_TERM else None
+
+    def _chain(self, snapshot: Snapshot, zone: str, rule: HashRule | None) -> Chain:
+        """Made once for a configuration; what changes with health is no matter of chains."""
+        layout = snapshot.layout
+        made_of, chain = self._chains.get((zone, rule), (None, None))
+        if chain is None or made_of is not layout:
+            # What was made of another configuration, or by another rule, is of no more use.
+            self._chains = {
+                key: found
+                for key, found in self._chains.items()
+                if found[0] is layout and (key[0] != zone or (key[1] is None) != (rule is None))
+            }
+            chain = NameChain(layout, zone) if rule is None else HashChain(layout, zone, rule)
+            self._chains[zone, rule] = layout, chain
+        return chain
+
+    # -- keys ------------------------------------------------------------------------------
+
+    def _get_domain_keys(self, parameters: Parameters) -> bytes:
+        zone = self._zone(parameters)
+        if zone is None:
+            return FALSE
+        return render_result(
+            [
+                {
+                    "id": key.id,
+                    "flags": key.flags,
+                    "active": key.active,
+                    "published": key.published,
+                    "content": key.content,
+                }
+                for key in self._vault.keys(zone)
+            ]
+        )
+
+    async def _add_domain_key(self, parameters: Parameters) -> bytes:
+        zone, said = self._zone(parameters), parameters.get("key")
+        if zone is None:
+            return FALSE
+        if not isinstance(said, Mapping):
+            raise RequestError("parameter key must be an object")
+        flags, content = integer_of(said, "flags"), text_of(said, "content")
+        if not 0 <= flags <= 0xFFFF:
+            raise RequestError("the flags of a key have 16 bits")
+        _check_key(content)
+        number = _key_id(zone, content)
+        known = self._vault.keys(zone)
+        if len(known) >= KEY_LIMIT:
+            raise RequestError(f"a zone has at most {KEY_LIMIT} keys")
+        if any(key.id == number and key.content != content for key in known):
+            raise RequestError(f"{zone} has another key {number}: make a new one")
+        active = truth_of(said, "active", default=True)
+        published = truth_of(said, "published", default=True)
+        await self._vault.keep(ZoneKey(zone, number, flags, active, published, content))
+        return render_result(number)
+
+    async def _remove_domain_key(self, parameters: Parameters) -> bytes:
+        key = self._key(parameters)
+        if key is None:
+            return FALSE
+        await self._vault.drop(key)
+        return TRUE
+
+    async def _change_key(self, change: Callable[[ZoneKey], ZoneKey], said: Parameters) -> bytes:
+        key = self._key(said)
+        if key is None:
+            return FALSE
+        await self._vault.keep(change(key))
+        return TRUE
+
+    def _zone(self, parameters: Parameters) -> str | None:
+        """The zone that is asked about, None if it is not ours."""
+        zone = name_of(parameters, "name")
+        return zone if zone in self._current().layout.zones else None
+
+    def _key(self, parameters: Parameters) -> ZoneKey | None:
+        zone, number = self._zone(parameters), integer_of(parameters, "id")
+        keys = () if zone is None else self._vault.keys(zone)
+        return next((key for key in keys if key.id == number), None)
+
+    # -- metadata --------------------------------------------------------------------------
+
+    def _get_all_domain_metadata(self, parameters: Parameters) -> bytes:
+        zone = self._zone(parameters)
+        return render_result({} if zone is None else dict(self._vault.metadata(zone)))
+
+    def _get_domain_metadata(self, parameters: Parameters) -> bytes:
+        zone, kind = self._zone(parameters), text_of(parameters, "kind")
+        return render_result([] if zone is None else self._vault.metadata(zone).get(kind, []))
+
+    async def _set_domain_metadata(self, parameters: Parameters) -> bytes:
+        """No values take the kind away."""
+        zone, kind = self._zone(parameters), text_of(parameters, "kind")
+        values = texts_of(parameters, "value")
+        if zone is None:
+            return FALSE
+        if not 0 < len(kind) <= KIND_LENGTH or not kind.isprintable():
+            raise RequestError(f"a kind of metadata has 1 to {KIND_LENGTH} characters")
+        if sum(map(len, values)) > VALUES_LIMIT:
+            raise RequestError(f"the values of one kind have at most {VALUES_LIMIT} characters")
+        known = self._vault.metadata(zone)
+        if values:
+            if kind not in known and len(known) >= KIND_LIMIT:
+                raise RequestError(f"a zone has at most {KIND_LIMIT} kinds of metadata")
+            await self._vault.keep(Metadata(zone, kind, values))
+        elif kind in known:
+            await self._vault.drop(Metadata(zone, kind, ()))
+        return TRUE
+
+    # -- keys of transfers -----------------------------------------------------------------
+
+    def _get_tsig_key(self, parameters: Parameters) -> bytes:
+        key = self._transfer_key(name_of(parameters, "name"))
+        return FALSE if key is None else render_result(_tsig(key))
+
+    def _get_tsig_keys(self, _: Parameters) -> bytes:
+        return render_result([_tsig(key) for key in self._vault.transfer_keys()])
+
+    async def _set_tsig_key(self, parameters: Parameters) -> bytes:
+        key = TransferKey(
+            name_of(parameters, "name"),
+            text_of(parameters, "algorithm"),
+            text_of(parameters, "content"),
+        )
+        if max(len(key.name), len(key.algorithm), len(key.content)) > CONTENT_LIMIT:
+            raise RequestError(f"a part of a key has at most {CONTENT_LIMIT} characters")
+        is_full = len(self._vault.transfer_keys()) >= TRANSFER_KEY_LIMIT
+        if is_full and self._transfer_key(key.name) is None:
+            raise RequestError(f"there are at most {TRANSFER_KEY_LIMIT} keys of transfers")
+        await self._vault.keep(key)
+        return TRUE
+
+    async def _delete_tsig_key(self, parameters: Parameters) -> bytes:
+        key = self._transfer_key(name_of(parameters, "name"))
+        if key is None:
+            return FALSE
+        await self._vault.drop(key)
+        return TRUE
+
+    def _transfer_key(self, name: str) -> TransferKey | None:
+        return next((key for key in self._vault.transfer_keys() if key.name == name), None)
+
+
+def _check_key(content: str) -> None:
+    """Refuse what PowerDNS could not read back: it would fail for all of the zone."""
+    if len(content) > CONTENT_LIMIT:
+        raise RequestError(f"a key has at most {CONTENT_LIMIT} characters")
+    if not content.startswith("Private-key-format: v1.") or "\nAlgorithm: " not in content:
+        raise RequestError("a key is written as `pdnsutil export-zone-key` writes it")
+
+
+def _key_id(zone: str, content: str) -> int:
+    """The same on every node, and after every way there is to bring a key back."""
+    digest = blake2b(f"{zone}\0{content}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % HIGHEST_ID + 1
+
+
+def _tsig(key: TransferKey) -> dict[str, str]:
+    return {"name": f"{key.name}.", "algorithm": key.algorithm, "content": key.content}
+
+
+def _is_unsure(snapshot: Snapshot, name: str) -> bool:
+    """Where the types of a name are not known yet, or are not the same for everybody."""
+    node = snapshot.nodes[name]
+    return bool(node.faults) or any(menu.is_for_views for menu in node.menus)
