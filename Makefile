@@ -19,7 +19,7 @@ SYSTEM_PACKAGES := pdns-server pdns-backend-remote
 # What the tests need beyond that; mariadb-server-core is the server without a service.
 TEST_PACKAGES := pdns-backend-bind pdns-backend-mysql pdns-backend-lua2 pdns-tools \
 	mariadb-server-core mariadb-client-core bind9-dnsutils dnsperf iproute2 \
-	libfaketime prometheus
+	libfaketime prometheus knot tini
 
 .PHONY: setup setup-tests demo run check test soak coverage bench docs clean help FORCE
 
