@@ -91,7 +91,7 @@ def test_the_source_distribution_can_be_tested_and_packaged(built: Path) -> None
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    assert {"Makefile", "LICENSE", "tests/conftest.py"} <= names
+    assert {"Makefile", "LICENSE", "Dockerfile", "compose.yaml", "tests/conftest.py"} <= names
     assert _tracked("configs") <= names
     assert not [name for name in names if name.startswith((".venv", ".git/", "dist"))]
 
