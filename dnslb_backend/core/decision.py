@@ -11,6 +11,10 @@
 
 "No member is known" means that every member is UNKNOWN since start, or that there is none
 because a destination was never resolved. A destination that resolved to nothing is known.
+
+A view with eligible members is served those; without, its clients go on to the next view and
+then to the common members. Where those cannot serve either, `all` and `last` give a view its own
+members, its own last good set: its last resort.
 """
 
 from collections.abc import Sequence
@@ -40,6 +44,8 @@ class Pool:
     view: str
     contents: tuple[str, ...]
     weights: tuple[int, ...]
+    is_resort: bool = False
+    """Given because nobody is well: only to clients for whom no other pool serves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +84,19 @@ class Decision:
 
     def serves(self, view: str) -> bool:
         """Whether the clients of a view, "" for none, have a serving member."""
-        return self.kind is Kind.SERVE or any(pool.view == view for pool in self.pools)
+        return self.kind is Kind.SERVE or any(
+            pool.view == view and not pool.is_resort for pool in self.pools
+        )
+
+    def is_resort(self, content: str) -> bool:
+        """Whether this is given to somebody because nobody is well."""
+        if self.kind in (Kind.ALL, Kind.LAST) and content in self.contents:
+            return True
+        return any(pool.is_resort and content in pool.contents for pool in self.pools)
+
+    def serving_pools(self) -> tuple[Pool, ...]:
+        """The pools of the views that have eligible members."""
+        return tuple(pool for pool in self.pools if not pool.is_resort)
 
 
 PENDING = Decision(Kind.PENDING)
@@ -118,11 +136,13 @@ def decide(
     fallback: Sequence[str],
     last_good: tuple[str, ...],
     is_resolved: bool,
+    last_pools: Sequence[Pool] = (),
 ) -> Decision:
     """Apply the table above, for clients in no view and then for each view by itself.
 
     `fallback` are the addresses of the record's fallback hosts. `is_resolved` says that every
-    destination has been answered by the resolver at least once, be it with nothing.
+    destination has been answered by the resolver at least once, be it with nothing. `last_good`
+    and `last_pools` are what served last, everybody and the clients of views.
     """
     common = [c for c in candidates if not c.views]
     # Where all are for views, what is known of those is what is known of the record.
@@ -131,11 +151,18 @@ def decide(
     views = dict.fromkeys(view for c in candidates for view in c.views)
     if not views:
         return decision
+    last = {pool.view: pool for pool in last_pools}
+    may_resort = decision.kind is not Kind.SERVE and not is_unknown
     pools = []
     for view in views:
-        serving, _ = _serving([c for c in candidates if view in c.views], record.prio_min_cnt)
+        members = [c for c in candidates if view in c.views]
+        serving, _ = _serving(members, record.prio_min_cnt)
         if serving:
             pools.append(Pool(view, *_listed(serving)))
+        elif may_resort and record.all_down is AllDown.ALL:
+            pools.append(Pool(view, *_listed(members), is_resort=True))
+        elif may_resort and record.all_down is AllDown.LAST and view in last:
+            pools.append(replace(last[view], is_resort=True))
     return replace(decision, pools=tuple(pools))
 
 

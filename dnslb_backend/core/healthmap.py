@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 
-from dnslb_backend.core.decision import PENDING, Candidate, Decision, Kind, decide
+from dnslb_backend.core.decision import PENDING, Candidate, Decision, Kind, Pool, decide
 from dnslb_backend.core.health import (
     UNHEARD,
     Health,
@@ -56,6 +56,7 @@ class RecordState:
     """What the decision sees of `members`: with a thousand of them, one moves at a time."""
     decision: Decision = PENDING
     last_good: tuple[str, ...] = ()
+    last_pools: tuple[Pool, ...] = ()
     is_round_open: bool = False
     is_ready: bool = False
     is_held: bool = False
@@ -74,6 +75,7 @@ class Past:
     rows: tuple[MemberStatus, ...]
     decision: Decision
     last_good: tuple[str, ...]
+    last_pools: tuple[Pool, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,7 +310,8 @@ class HealthMap:
         state = self.records[key]
         names = state.record.host_names()
         state.hosts = {name: past.hosts[name] for name in names if name in past.hosts}
-        state.rows, state.last_good = past.rows, past.last_good
+        state.rows = past.rows
+        state.last_good, state.last_pools = past.last_good, past.last_pools
         state.decision = past.decision
         state.is_ready = past.decision.is_answer
         state.is_round_open = True
@@ -408,6 +411,10 @@ class HealthMap:
             decision = state.decision
         if decision.kind is Kind.SERVE:
             state.last_good = decision.contents
+        if serving := decision.serving_pools():
+            views = {pool.view for pool in serving}
+            kept = (pool for pool in state.last_pools if pool.view not in views)
+            state.last_pools = (*kept, *serving)
         self._publish(key, rows, decision, at)
 
     def _judge(
@@ -420,6 +427,7 @@ class HealthMap:
             candidates,
             fallback=fallback_contents(state.record, state.hosts),
             last_good=state.last_good,
+            last_pools=state.last_pools,
             is_resolved=_is_resolved(state),
         )
         return replace(decision, ttl=answer_ttl(state.record, rows))
@@ -491,6 +499,7 @@ def _succeed(record: Record, old: RecordState | None) -> RecordState:
         rows=old.rows,
         decision=old.decision,
         last_good=old.last_good,
+        last_pools=old.last_pools,
         is_round_open=True,
         is_ready=old.is_ready,
     )

@@ -9,7 +9,7 @@ lies further than max_age in its past or in its future counts as unknown.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from dnslb_backend.core.decision import PENDING, Decision
+from dnslb_backend.core.decision import PENDING, Decision, Pool
 from dnslb_backend.core.health import UNHEARD, Health, TargetState, combine
 from dnslb_backend.core.healthmap import HealthMap, Past, RecordState
 from dnslb_backend.core.hosts import HostState
@@ -67,6 +67,7 @@ class RecordMemory:
     last_good: tuple[str, ...]
     hosts: tuple[HostMemory, ...]
     members: tuple[MemberMemory, ...]
+    last_pools: tuple[Pool, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,7 @@ def remember_record(state: RecordState, health: HealthMap, at: Instant) -> Recor
         last_good=state.last_good,
         hosts=tuple(_remember_host(name, host, at) for name, host in state.hosts.items()),
         members=tuple(_remember_member(row, state, health, at) for row in state.rows),
+        last_pools=state.last_pools,
     )
 
 
@@ -203,6 +205,7 @@ class _Recollection:
             rows=tuple(map(self._row, record.members)),
             decision=record.decision if self.is_current else PENDING,
             last_good=record.last_good,
+            last_pools=record.last_pools,
         )
 
     def _is_young(self, wall: float | None) -> bool:

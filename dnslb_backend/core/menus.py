@@ -65,7 +65,17 @@ class _Pool:
 class Menu:
     """The answers of one balanced record. Equal menus give equal answers to equal askers."""
 
-    __slots__ = ("_bits", "_decision", "_pools", "_record", "_table", "draws", "is_fixed")
+    __slots__ = (
+        "_bits",
+        "_decision",
+        "_pools",
+        "_record",
+        "_resorts",
+        "_serving",
+        "_table",
+        "draws",
+        "is_fixed",
+    )
 
     def __init__(self, record: Record, decision: Decision, table: ViewTable | None) -> None:
         self._record = record
@@ -76,6 +86,8 @@ class Menu:
         self._pools = {"": _pool(record, decision, decision.contents, decision.weights, limit)}
         for pool in decision.pools:
             self._pools[pool.view] = _pool(record, decision, pool.contents, pool.weights, limit)
+        self._serving = frozenset(pool.view for pool in decision.pools if not pool.is_resort)
+        self._resorts = frozenset(pool.view for pool in decision.pools if pool.is_resort)
         self.draws = any(isinstance(pool.picker, Weighted) for pool in self._pools.values())
         self.is_fixed = not decision.pools and self._pools[""].picker is None
 
@@ -112,6 +124,11 @@ class Menu:
         rows = tuple(dict.fromkeys(row for pool in self._pools.values() for row in pool.rows))
         return rows[:1] if self.type == "CNAME" else rows
 
+    def common_rows(self) -> tuple[Row, ...]:
+        """All that clients in no view may be given; one row where only one may stand."""
+        rows = self._pools[""].rows
+        return rows[:1] if self.type == "CNAME" else rows
+
     def pick(self, client: Client, draw: int) -> Pick:
         """What a client is given. Raises NotReadyError where that is not known."""
         return self.seat(client).pick(draw)
@@ -140,9 +157,18 @@ class Menu:
         if self._table is None:
             return "", 0
         chain = self._table.chain(client)
-        view = next((view for view in chain.views if view in self._pools), "")
+        view = _first(chain.views, self._serving) or _first(chain.views, self._resorts)
         # Even scope 0 may not be cached: PowerDNS would hand it to clients of another view.
         return view, max(chain.scope, ONE_QUERY)
+
+
+def _first(wanted: Sequence[str], there: frozenset[str]) -> str:
+    """The first of the wanted that is there, "" for none."""
+    if there:
+        for view in wanted:
+            if view in there:
+                return view
+    return ""
 
 
 def answer_limit(record: Record) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dnslb_backend.core.decision import Decision, Kind
+from dnslb_backend.core.decision import Decision
 from dnslb_backend.core.health import Health
 from dnslb_backend.core.members import MemberStatus
 from dnslb_backend.core.records import RecordKey
@@ -97,7 +97,7 @@ def _reason_up(status: MemberStatus, decision: Decision) -> str:
 def _reason_down(status: MemberStatus, decision: Decision, said: str) -> str:
     if status.state.held_until is not None:
         return f"flapping, held down for {status.state.hold:g} s"
-    if status.is_served and decision.kind is Kind.ALL:
+    if status.is_served and decision.is_resort(status.member.content):
         return f"served because all are down: {said}"
     return said
 

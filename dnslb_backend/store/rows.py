@@ -102,8 +102,8 @@ def record_rows(record: RecordMemory, stamp: Stamp) -> list[tuple[Table, Row]]:
 
 def _record_row(record: RecordMemory, stamp: Stamp) -> Row:
     decision = record.decision
-    answer = [["", decision.contents, decision.weights]]
-    answer += ([pool.view, pool.contents, pool.weights] for pool in decision.pools)
+    answer: list[list[Any]] = [["", decision.contents, decision.weights]]
+    answer += map(_pool_list, decision.pools)
     return (
         *stamp_row(stamp, *record.key),
         *record.key,
@@ -111,8 +111,12 @@ def _record_row(record: RecordMemory, stamp: Stamp) -> Row:
         str(decision.kind),
         integer(decision.threshold),
         json.dumps(answer),
-        json.dumps(record.last_good),
+        json.dumps([*record.last_good, *map(_pool_list, record.last_pools)]),
     )
+
+
+def _pool_list(pool: Pool) -> list[Any]:
+    return [pool.view, pool.contents, pool.weights, *([True] if pool.is_resort else [])]
 
 
 def _host_row(key: RecordKey, host: HostMemory, stamp: Stamp) -> Row:
@@ -234,9 +238,8 @@ def _key(columns: Mapping[str, Any]) -> RecordKey:
     return RecordKey(str(columns["zone"]), str(columns["name"]), str(columns["type"]))
 
 
-def _texts(text: Any) -> tuple[str, ...]:
-    """A JSON list of texts. Raises ValueError for anything else."""
-    found = json.loads(text)
+def _texts(found: Any) -> tuple[str, ...]:
+    """A list of texts. Raises ValueError for anything else."""
     if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
         raise ValueError("no list of texts")
     return tuple(found)
@@ -244,31 +247,38 @@ def _texts(text: Any) -> tuple[str, ...]:
 
 def _record_memory(columns: Mapping[str, Any]) -> RecordMemory:
     ttl = int(columns["ttl"])
-    common, *pools = (
-        (str(view), tuple(map(str, contents)), tuple(map(int, weights)))
-        for view, contents, weights in json.loads(columns["answer"])
-    )
+    common, *pools = map(_pool_memory, json.loads(columns["answer"]))
     decision = Decision(
         Kind(columns["decision"]),
-        common[1],
+        common.contents,
         columns["threshold"],
-        common[2],
-        tuple(Pool(*pool) for pool in pools),
+        common.weights,
+        tuple(pools),
         ttl,
     )
+    last = json.loads(columns["last_good"])
+    is_list = isinstance(last, list)
+    last_pools = [item for item in last if isinstance(item, list)] if is_list else []
     return RecordMemory(
         key=_key(columns),
         ttl=ttl,
         decision=decision,
-        last_good=_texts(columns["last_good"]),
+        last_good=_texts([item for item in last if item not in last_pools] if is_list else last),
         hosts=(),
         members=(),
+        last_pools=tuple(map(_pool_memory, last_pools)),
     )
+
+
+def _pool_memory(found: Any) -> Pool:
+    """A pool as `_pool_list` has it. Raises ValueError or TypeError for anything else."""
+    view, contents, weights, *rest = found
+    return Pool(str(view), _texts(contents), tuple(map(int, weights)), any(rest))
 
 
 def _host_memory(columns: Mapping[str, Any]) -> HostMemory:
     status = columns["last_answer"]
-    addresses = _texts(columns["addresses"])
+    addresses = _texts(json.loads(columns["addresses"]))
     last = None
     if status is not None:
         known = Status(status)

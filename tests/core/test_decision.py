@@ -1,6 +1,8 @@
 """Who serves where members are for views."""
 
-from dnslb_backend.core.decision import Candidate, Decision, Kind, decide
+from collections.abc import Sequence
+
+from dnslb_backend.core.decision import Candidate, Decision, Kind, Pool, decide
 from dnslb_backend.core.health import Health
 from dnslb_backend.core.records import AllDown
 from tests.core.building import record
@@ -8,9 +10,17 @@ from tests.core.building import record
 A, B = "192.0.2.1", "192.0.2.2"
 
 
-def decided(*candidates: Candidate, all_down: AllDown | None = None) -> Decision:
-    balanced = record(A, B, all_down=all_down)
-    return decide(balanced, candidates, fallback=(), last_good=(), is_resolved=True)
+def decided(
+    *candidates: Candidate, all_down: AllDown | None = None, last_pools: Sequence[Pool] = ()
+) -> Decision:
+    return decide(
+        record(A, B, all_down=all_down),
+        candidates,
+        fallback=(),
+        last_good=(),
+        is_resolved=True,
+        last_pools=last_pools,
+    )
 
 
 def member(content: str, standing: Health, *views: str) -> Candidate:
@@ -36,6 +46,25 @@ def test_what_is_known_of_those_for_all_is_what_counts() -> None:
     assert decided(member(A, Health.DOWN), office).kind is Kind.NODATA
 
 
-def test_all_is_about_those_that_are_for_everybody() -> None:
+def test_all_gives_each_view_its_own_members() -> None:
     common, office = member(A, Health.DOWN), member(B, Health.DOWN, "office")
-    assert decided(common, office, all_down=AllDown.ALL).contents == (A,)
+    decision = decided(common, office, all_down=AllDown.ALL)
+    assert decision.contents == (A,)
+    assert decision.pools == (Pool("office", (B,), (1,), is_resort=True),)
+    assert not decision.serves("office")
+    assert decision.served() == {A, B}
+
+
+def test_while_anybody_serves_no_view_needs_a_last_resort() -> None:
+    common, office = member(A, Health.UP), member(B, Health.DOWN, "office")
+    assert decided(common, office, all_down=AllDown.ALL).pools == ()
+
+
+def test_last_gives_each_view_what_served_it_last() -> None:
+    last = (Pool("office", (A,), (3,)),)
+    office = member(B, Health.DOWN, "office"), member(A, Health.DOWN, "office")
+    decision = decided(*office, all_down=AllDown.LAST, last_pools=last)
+    assert decision.kind is Kind.NODATA
+    assert decision.pools == (Pool("office", (A,), (3,), is_resort=True),)
+    assert decided(*office, all_down=AllDown.LAST).pools == ()
+    assert decided(*office, all_down=AllDown.NODATA, last_pools=last).pools == ()

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dnslb_backend.core.decision import Pool
 from dnslb_backend.core.health import Damping, Health, Rules, TargetState
 from dnslb_backend.core.memory import Memory, remember
 from dnslb_backend.core.overrides import Action, Override
@@ -101,6 +102,19 @@ def test_what_flapping_left_behind_comes_back() -> None:
     held, _ = memory.records[KEY].members
     assert held.states[0].held_until
     assert held.states[0].flips
+    rows = rows_of(memory)
+    assert recollect(rows[RECORD], rows[HOST], rows[STATE])[KEY] == _rounded(memory, KEY)
+
+
+def test_what_served_views_last_comes_back() -> None:
+    item = record(A, B, all_down=AllDown.LAST)
+    item = replace(item, dests=(item.dests[0], replace(item.dests[1], views=("x",))))
+    driver = Driver(item)
+    driver.round({A: PASS, B: PASS})
+    driver.round({A: FAIL, B: FAIL})
+    memory = remember(driver.map, {}, at(driver.clock))
+    assert memory.records[KEY].last_pools == (Pool("x", (B,), (1,)),)
+    assert [pool.is_resort for pool in memory.records[KEY].decision.pools] == [True]
     rows = rows_of(memory)
     assert recollect(rows[RECORD], rows[HOST], rows[STATE])[KEY] == _rounded(memory, KEY)
 

@@ -15,6 +15,7 @@ from tests.system.writing import config, http, record, table
 
 COMMON, WIDE, NARROW = "192.0.2.1", "192.0.2.2", "192.0.2.3"
 ALWAYS = {"type": "static"}
+ILL = {"type": "static", "result": "fail"}
 OUTSIDE, IN_WIDE, IN_NARROW = "127.0.0.1", "127.10.9.9", "127.10.1.9"
 
 VIEWS = (
@@ -49,6 +50,21 @@ CONFIG = config(
     record("closed", dest=[dest(WIDE, "wide")], all_down="servfail"),
     record("sorry", dest=[dest(WIDE, "wide")], fallback="192.0.2.99"),
     record("open", dest=[COMMON]),
+    record(
+        "everything",
+        dest=[COMMON, dest(WIDE, "wide"), dest(NARROW, "narrow")],
+        check=ILL,
+        all_down="all",
+    ),
+    record("alone", dest=[dest(WIDE, "wide"), dest(NARROW, "narrow")], check=ILL, all_down="all"),
+    # That of the narrow view is down, but the wide one around it serves.
+    record(
+        "elsewhere",
+        dest=[dest(WIDE, "wide"), dest(NARROW, "narrow")],
+        check=["test", "%(address)s", "=", WIDE],
+        expect="",
+        all_down="all",
+    ),
     record("sticky", policy="sticky", dest=[COMMON, dest(WIDE, "wide"), dest(NARROW, "wide")]),
     default={"check": ALWAYS, "interval": 60},
 )
@@ -100,6 +116,22 @@ async def test_the_subnet_that_is_sent_along_counts_and_the_scope_says_for_whom(
         answer = await served.ask("www", ecs=ecs, source=source)
         assert answer.addresses == {address}
         assert answer.scope == scope
+
+
+@pytest.mark.parametrize(
+    ("name", "outside", "wide", "narrow"),
+    [
+        ("everything", {COMMON}, {WIDE}, {NARROW}),
+        ("elsewhere", set(), {WIDE}, {WIDE}),
+        ("alone", set(), {WIDE}, {NARROW}),
+    ],
+)
+async def test_when_all_are_down_each_view_has_its_own_last_resort(
+    served: Serving, name: str, outside: set[str], wide: set[str], narrow: set[str]
+) -> None:
+    for source, addresses in ((OUTSIDE, outside), (IN_WIDE, wide), (IN_NARROW, narrow)):
+        for _ in range(2):
+            assert (await served.ask(name, source=source)).addresses == addresses
 
 
 @pytest.mark.parametrize("ecs", ["0.0.0.0/0", "::/0"])
