@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,33 +11,32 @@ import aiohttp
 from tests.rigs.ports import free_port
 from tests.rigs.server import Server, executable
 
+PACE = "250ms"
+
 
 class Prometheus(Server):
-    """Scrapes `targets` (HOST:PORT by job) twice a second and evaluates `rules` as often.
+    """Scrapes `targets` (HOST:PORT) as the job `dnslb` and evaluates `rules`, every 250 ms.
 
     Waiting times in the rules are cut to nothing: what is tried is whether a fault shows.
     """
 
     name = "prometheus"
 
-    def __init__(self, targets: Mapping[str, str], rules: Path) -> None:
+    def __init__(self, targets: Iterable[str], rules: Path) -> None:
         super().__init__()
         self.port = free_port()
         hurried = re.sub(r"^( +)for: .*$", r"\1for: 0s", rules.read_text(), flags=re.MULTILINE)
         (self.directory / "rules.yml").write_text(hurried)
-        jobs = [
-            {"job_name": job, "static_configs": [{"targets": [target]}]}
-            for job, target in targets.items()
-        ]
+        job = {"job_name": "dnslb", "static_configs": [{"targets": list(targets)}]}
         # JSON is YAML.
         config = {
             "global": {
-                "scrape_interval": "500ms",
-                "scrape_timeout": "500ms",
-                "evaluation_interval": "500ms",
+                "scrape_interval": PACE,
+                "scrape_timeout": PACE,
+                "evaluation_interval": PACE,
             },
             "rule_files": ["rules.yml"],
-            "scrape_configs": jobs,
+            "scrape_configs": [job],
         }
         (self.directory / "prometheus.yml").write_text(json.dumps(config))
 
@@ -68,10 +67,14 @@ class Prometheus(Server):
         ):
             return (await response.json())["data"]
 
-    async def firing(self) -> set[str]:
-        """The names of the alerts that fire at this moment."""
+    async def firing(self) -> set[tuple[str, str]]:
+        """Name and instance of the alerts that fire at this moment."""
         found = (await self.get("/api/v1/alerts"))["alerts"]
-        return {alert["labels"]["alertname"] for alert in found if alert["state"] == "firing"}
+        return {
+            (alert["labels"]["alertname"], alert["labels"]["instance"])
+            for alert in found
+            if alert["state"] == "firing"
+        }
 
     async def value(self, expression: str) -> float | None:
         """The value of an expression with one result; None where there is none."""

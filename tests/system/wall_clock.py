@@ -1,5 +1,7 @@
 """A wall clock that a test sets while a program reads it; its monotonic clock goes on undisturbed.
 
+With `monotonic` that one steps as well, as if the program had been left alone for so long.
+
 libfaketime stands between the program and the C library. Debian's package of that name has it.
 """
 
@@ -11,8 +13,9 @@ LIBRARIES = ("/usr/lib/*/faketime/libfaketimeMT.so.1", "/usr/lib/faketime/libfak
 class WallClock:
     """The clock of the programs that are given its `environment`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, monotonic: bool = False) -> None:
         self._file = folder / "clock"
+        self._keeps_monotonic = "0" if monotonic else "1"
         self.step(0)
 
     @property
@@ -22,8 +25,8 @@ class WallClock:
             "FAKETIME_TIMESTAMP_FILE": str(self._file),
             # Read the file at every look at the clock.
             "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            "DONT_FAKE_MONOTONIC": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": self._keeps_monotonic,
+            "DONT_FAKE_MONOTONIC": self._keeps_monotonic,
         }
 
     def step(self, seconds: float) -> None:
