@@ -1,11 +1,14 @@
 """The TTL that DNS shows: as configured, or following the checks."""
 
+from pathlib import Path
+
 import pytest
 
+from tests.cli.command import run
 from tests.rigs.targets import farm
 from tests.rigs.waiting import until
 from tests.system.serving import CACHES, Serving, serving
-from tests.system.writing import config, http, record
+from tests.system.writing import config, http, record, table
 
 CALM, SHORT = 4, 1
 AUTO = {"ttl": "auto", "ttl_min": SHORT, "ttl_max": 60, "interval": 3, "fast_interval": 1}
@@ -34,6 +37,23 @@ async def test_it_is_long_while_all_is_calm_and_short_while_anything_moves(cache
             await shows(served, SHORT, {first.host})
             second.heal()
             await shows(served, CALM, both)
+
+
+@pytest.mark.parametrize("caches", CACHES)
+async def test_it_is_short_while_a_member_is_drained(caches: str, tmp_path: Path) -> None:
+    tokens = tmp_path / "admin.tokens"
+    tokens.write_text("operate operate-0123456789abcdef\n")
+    tokens.chmod(0o600)
+    both = {"192.0.2.1", "192.0.2.2"}
+    www = record("www", dest=[*both], check={"type": "static"}, **AUTO)
+    text = config(www, table("admin", token_file=str(tokens)))
+    async with serving(text, caches) as served:
+        await shows(served, CALM, both)
+        order = ("192.0.2.2", "-c", str(served.daemon.config_file))
+        assert (await run("drain", *order)).code == 0
+        await shows(served, SHORT, {"192.0.2.1"})
+        assert (await run("clear", *order)).code == 0
+        await shows(served, CALM, both)
 
 
 @pytest.mark.parametrize(
