@@ -10,6 +10,7 @@ from dnslb_backend.admin.endpoint import STATE, STREAMS, AdminState, Endpoint
 from dnslb_backend.admin.endpoints import ENDPOINTS
 from dnslb_backend.admin.events import Streams
 from dnslb_backend.admin.intake import BODY_LIMIT
+from dnslb_backend.admin.page_files import show_page_file
 from dnslb_backend.admin.problems import speak_problem_json
 from dnslb_backend.metrics import ADMIN_REQUESTS
 
@@ -37,6 +38,7 @@ def build_app(
             app.router.add_get(endpoint.path, handler)
         else:
             app.router.add_route(endpoint.method, endpoint.path, handler)
+    app.router.add_get("/page/{file}", show_page_file)
     app.on_response_prepare.append(_harden)
     app.on_response_prepare.append(_count)
     app.on_shutdown.append(_end_streams)

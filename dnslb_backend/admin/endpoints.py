@@ -16,6 +16,7 @@ from dnslb_backend.admin.explanations import (
 from dnslb_backend.admin.exposition import render_metrics
 from dnslb_backend.admin.history import HistoryQueryText, HistoryReport, show_history
 from dnslb_backend.admin.intake import read_body, read_query
+from dnslb_backend.admin.lines import MEDIA_LINES, RecordLine, show_status_lines
 from dnslb_backend.admin.openapi import build_openapi
 from dnslb_backend.admin.overrides import (
     ClearedReport,
@@ -26,6 +27,7 @@ from dnslb_backend.admin.overrides import (
     give_override,
     show_overrides,
 )
+from dnslb_backend.admin.page_files import show_page
 from dnslb_backend.admin.problems import MEDIA_TYPE, ProblemReport, bad_configuration
 from dnslb_backend.admin.readiness import ReadyReport, readiness
 from dnslb_backend.admin.replies import json_bytes, json_response
@@ -115,6 +117,15 @@ async def show_openapi(request: web.Request) -> web.Response:
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "GET",
+        "/",
+        "The web page",
+        show_page,
+        {200: Answer("it asks this API for all that it shows", media="text/html")},
+        role=None,
+        tags=("page",),
+    ),
+    Endpoint(
+        "GET",
         "/livez",
         "Whether the process is alive",
         show_live,
@@ -148,6 +159,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "Every member and every balanced record",
         show_status,
         {200: Answer("the status of this node", StatusReport)},
+        query=StatusQuery,
+    ),
+    Endpoint(
+        "GET",
+        "/api/v1/status/lines",
+        "The status a line a record, each as soon as it is known",
+        show_status_lines,
+        {200: Answer("a StatusHead, then a RecordLine a line", RecordLine, MEDIA_LINES)},
         query=StatusQuery,
     ),
     Endpoint(
@@ -241,7 +260,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         stream_events,
         {
             200: Answer(
-                "`transition` events, each a TransitionRow, and `lost` with a count",
+                "`transition` events, each a TransitionRow; `orders` and `reload`, which say "
+                "that there is something to ask for; `lost` with a count",
                 TransitionRow,
                 EVENT_STREAM,
             ),

@@ -11,6 +11,7 @@ import socket
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from http import HTTPStatus
 
 from aiohttp import web
@@ -61,20 +62,30 @@ class TransitionRow(BaseModel):
     reason: str
 
 
+class Notice(StrEnum):
+    """What clients are told that is no transition: it is for them to ask what it means now."""
+
+    ORDERS = "orders"
+    """The orders that hold are others."""
+    RELOAD = "reload"
+    """The configuration was read again."""
+
+
+News = Transition | Notice
+
+
 @dataclass(slots=True)
 class _Event:
     """One event, rendered when the first client wants it and for all of them."""
 
     number: int
-    source: Transition
+    source: News
     rendered: bytes = b""
 
     def render(self, epoch: int) -> bytes:
         if not self.rendered:
-            body = transition_row(self.source).model_dump_json()
-            self.rendered = (
-                f"id: {epoch}-{self.number}\nevent: transition\ndata: {body}\n\n".encode()
-            )
+            kind, body = _told(self.source)
+            self.rendered = f"id: {epoch}-{self.number}\nevent: {kind}\ndata: {body}\n\n".encode()
         return self.rendered
 
 
@@ -87,11 +98,11 @@ class EventRing:
         self._next = 1
         self._news = asyncio.Event()
 
-    def publish(self, happened: Iterable[Transition]) -> None:
+    def publish(self, happened: Iterable[News]) -> None:
         """Tell every client; never waits for one."""
         before = self._next
-        for transition in happened:
-            self._events.append(_Event(self._next, transition))
+        for news in happened:
+            self._events.append(_Event(self._next, news))
             self._next += 1
         if self._next != before:
             self._news.set()
@@ -203,6 +214,13 @@ def transition_row(happened: Transition) -> TransitionRow:
         to_priority=happened.to_priority,
         reason=happened.reason,
     )
+
+
+def _told(news: News) -> tuple[str, str]:
+    """The kind and the data of an event."""
+    if isinstance(news, Notice):
+        return news, "{}"
+    return "transition", transition_row(news).model_dump_json()
 
 
 def _limit_buffer(request: web.Request) -> None:

@@ -13,9 +13,8 @@ from dnslb_backend.admin.app import build_app
 from dnslb_backend.admin.auth import Access
 from dnslb_backend.admin.control import Control
 from dnslb_backend.admin.endpoint import AdminState
-from dnslb_backend.admin.events import EventRing, Streams
+from dnslb_backend.admin.events import EventRing, News, Streams
 from dnslb_backend.admin.settings import AdminSettings, Listen
-from dnslb_backend.core.transitions import Transition
 from dnslb_backend.logs import fields
 
 IDLE_TIMEOUT = 30.0
@@ -79,7 +78,7 @@ class AdminServer:
         self._settings = settings
         self._state.access = access
 
-    def publish(self, happened: Iterable[Transition]) -> None:
+    def publish(self, happened: Iterable[News]) -> None:
         """Tell everybody who listens what happened; never waits."""
         self._state.ring.publish(happened)
 

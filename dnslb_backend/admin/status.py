@@ -46,7 +46,8 @@ class StatusQuery(BaseModel):
     name: str = Field(
         default="",
         max_length=1024,
-        description="only this name: absolute, relative to its zone, or a glob; empty: all",
+        description="only these names, with spaces between them: absolute, relative to their "
+        "zone, or globs; empty: all",
     )
 
 
@@ -64,29 +65,46 @@ async def render_status(control: Control, query: StatusQuery) -> bytes:
     """The StatusReport as JSON."""
     head = node_status(control).model_dump_json().encode()
     snapshot, mono = control.snapshot(), control.now().mono
-    wanted = _matcher(query.name)
-    # The states change while we work: the copies do not.
-    states = [
-        replace(state, hosts=dict(state.hosts))
-        for key, state in control.map.records.items()
-        if wanted(key)
-    ]
-    members = await render_rows(_member_rows(states, control.map))
+    states = states_of(control, query)
+    members = await render_rows(member_rows(states, control.map))
     records = await render_rows(record_row(state, snapshot, mono) for state in states)
     return b'%s,"members":[%s],"records":[%s]}' % (head[:-1], members, records)
 
 
-def _member_rows(states: Iterable[RecordState], health: HealthMap) -> Iterator[MemberRow]:
+def states_of(control: Control, query: StatusQuery) -> list[RecordState]:
+    """What is known of the records that are asked for, at this moment.
+
+    The states change while an answer is put together; these copies do not.
+    """
+    wanted = _matcher(query.name)
+    return [
+        replace(state, hosts=dict(state.hosts))
+        for key, state in control.map.records.items()
+        if wanted(key)
+    ]
+
+
+def member_rows(states: Iterable[RecordState], health: HealthMap) -> Iterator[MemberRow]:
+    """The rows of these records, one record after the other."""
     for state in states:
         for status in state.rows:
             yield member_row(status, state.record, state.decision, health)
 
 
-def _matcher(name: str) -> Callable[[RecordKey], bool]:
-    """Whether a record is meant by `name`, in any letter case."""
-    pattern = key_of(name)
-    if not pattern:
+def _matcher(names: str) -> Callable[[RecordKey], bool]:
+    """Whether a record is meant by one of `names`, in any letter case.
+
+    A space is no part of a name: where one is meant, it is written as an escape.
+    """
+    wanted = [key_of(name) for name in names.split()]
+    if not wanted:
         return lambda key: True
-    if any(sign in pattern for sign in "*?["):
-        return lambda key: fnmatchcase(key.name, pattern)
-    return lambda key: key.name in (pattern, f"{pattern}.{key.zone}")
+    globs = [name for name in wanted if any(sign in name for sign in "*?[")]
+    plain = frozenset(wanted)
+
+    def is_meant(key: RecordKey) -> bool:
+        if key.name in plain or key.name.removesuffix(f".{key.zone}") in plain:
+            return True
+        return any(fnmatchcase(key.name, pattern) for pattern in globs)
+
+    return is_meant

@@ -13,6 +13,7 @@ import logging
 import signal
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from random import getrandbits
 from typing import Any
 
@@ -20,6 +21,7 @@ import uvloop
 
 from dnslb_backend import __version__, logs, metrics
 from dnslb_backend.admin.control import Detail, ReloadReport
+from dnslb_backend.admin.events import Notice
 from dnslb_backend.admin.server import AdminServer
 from dnslb_backend.checkers.brake import parse_canary
 from dnslb_backend.checkers.resolver import Resolver
@@ -120,7 +122,7 @@ class Daemon:
         )
         self._rounds.adopt(config.checks, (), config.settings.max_record_checks)
         self._set_brake(config)
-        self._askers = Askers(time.monotonic, lambda: getrandbits(64))
+        self._askers = Askers(time.monotonic, partial(getrandbits, 64))
         self._locate_with(config.places)
         self._responder = Responder(self._snapshot, askers=self._askers, vault=self._keeper.vault)
         desk = Desk(
@@ -314,6 +316,7 @@ class Daemon:
         """The orders that hold have changed."""
         self._map.set_overrides(orders, now())
         self._changed()
+        self._listeners.publish([Notice.ORDERS])
 
     def _resigned(self, zones: frozenset[str]) -> None:
         """Keys or metadata have changed, here or on another node; at the start nobody asked yet."""
@@ -341,6 +344,7 @@ class Daemon:
         self._config = config
         self._warn(config)
         self._changed()
+        self._listeners.publish([Notice.RELOAD])
         for retire in retired:
             await retire()
         return ReloadReport(

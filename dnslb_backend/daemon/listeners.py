@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from dnslb_backend.admin.events import News
 from dnslb_backend.admin.server import AdminServer
 from dnslb_backend.config import Config
-from dnslb_backend.core.transitions import Transition
 from dnslb_backend.errors import ConfigError, DnslbError, Problem
 from dnslb_backend.logs import fields
 from dnslb_backend.pdns.activation import Inherited, take_inherited
@@ -94,7 +94,7 @@ class Listeners:
                 raise ConfigError([Problem(file, "admin.listen", why)]) from error
             return await self._serve(sockets, config.server)
 
-    def publish(self, happened: Iterable[Transition]) -> None:
+    def publish(self, happened: Iterable[News]) -> None:
         """Tell operators who watch what happened."""
         self._admin.publish(happened)
 

@@ -1,0 +1,100 @@
+"""The status as lines: a balanced record with its members on each, as soon as it is rendered.
+
+A reader can show the first records while the last ones are still being put together, and none of
+it has to be held in memory as a whole. As in the status, all lines show one moment.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict
+
+from dnslb_backend.admin.control import Control
+from dnslb_backend.admin.endpoint import STATE
+from dnslb_backend.admin.events import PATIENCE
+from dnslb_backend.admin.intake import read_query
+from dnslb_backend.admin.rows import MemberRow, RecordRow, record_row
+from dnslb_backend.admin.slices import SLICE, render_rows
+from dnslb_backend.admin.status import (
+    NodeStatus,
+    StatusQuery,
+    member_rows,
+    node_status,
+    states_of,
+)
+from dnslb_backend.core.health import Health
+from dnslb_backend.core.healthmap import RecordState
+
+MEDIA_LINES = "application/jsonl"
+
+
+class StatusHead(NodeStatus):
+    """The first line: the node, and how much follows. `up` and its like count members."""
+
+    records: int
+    members: int
+    up: int
+    down: int
+    unknown: int
+
+
+class RecordLine(BaseModel):
+    """Every further line."""
+
+    model_config = ConfigDict(frozen=True)
+
+    record: RecordRow
+    members: tuple[MemberRow, ...]
+
+
+async def show_status_lines(request: web.Request) -> web.StreamResponse:
+    query = read_query(request, StatusQuery)
+    response = web.StreamResponse(headers={"Content-Type": MEDIA_LINES})
+    if request.method == "HEAD":
+        return response
+    await response.prepare(request)
+    try:
+        async for part in render_lines(request.app[STATE].control, query):
+            # Whoever takes nothing must not keep a copy of the map for ever.
+            async with asyncio.timeout(PATIENCE):
+                await response.write(part)
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()
+    return response
+
+
+async def render_lines(control: Control, query: StatusQuery) -> AsyncIterator[bytes]:
+    """The StatusHead, then a RecordLine a record in the order of zone, name and type.
+
+    In parts of about SLICE members, between which others have their turn.
+    """
+    snapshot, mono = control.snapshot(), control.now().mono
+    states = sorted(states_of(control, query), key=lambda state: state.record.key)
+    yield _head(control, states).model_dump_json().encode() + b"\n"
+    parts: list[bytes] = []
+    size = 0
+    for state in states:
+        members = await render_rows(member_rows([state], control.map))
+        record = record_row(state, snapshot, mono).model_dump_json().encode()
+        parts.append(b'{"record":%s,"members":[%s]}\n' % (record, members))
+        size += 1 + len(state.rows)
+        if size >= SLICE:
+            yield b"".join(parts)
+            parts.clear()
+            size = 0
+    yield b"".join(parts)
+
+
+def _head(control: Control, states: Sequence[RecordState]) -> StatusHead:
+    found = Counter(row.effective for state in states for row in state.rows)
+    return StatusHead(
+        **node_status(control).model_dump(),
+        records=len(states),
+        members=found.total(),
+        up=found[Health.UP],
+        down=found[Health.DOWN],
+        unknown=found[Health.UNKNOWN],
+    )

@@ -1,0 +1,132 @@
+// Asking the daemon. Addresses are relative, so that a proxy may serve the page below a path.
+
+const KEY = "dnslb-token";
+
+/** The daemon said no, in its own words. `status` 0: it did not answer at all. */
+export class Refusal extends Error {
+  constructor(status, detail, errors = []) {
+    super(detail);
+    this.status = status;
+    this.errors = errors;
+  }
+
+  /** Whether the token is missing, wrong, or not good for this. */
+  get isAboutToken() {
+    return this.status === 401 || this.status === 403;
+  }
+}
+
+let held = "";
+
+/** The token of this tab; it is gone when the tab is. */
+export function token() {
+  try {
+    return sessionStorage.getItem(KEY) || held;
+  } catch {
+    return held;
+  }
+}
+
+export function setToken(text) {
+  held = text;
+  try {
+    if (text) sessionStorage.setItem(KEY, text);
+    else sessionStorage.removeItem(KEY);
+  } catch {
+    // No storage here: it is held for as long as the page is.
+  }
+}
+
+/** A response that is fine; raises Refusal. `within` milliseconds for its first byte.
+ *  Statuses of `also` are as good as fine. */
+export async function open(path, { within = 15000, signal = null, also = [], ...options } = {}) {
+  const limit = new AbortController();
+  const timer = setTimeout(() => limit.abort(), within);
+  if (signal) signal.addEventListener("abort", () => limit.abort(), { once: true });
+  const headers = { ...options.headers };
+  if (token()) headers.Authorization = `Bearer ${token()}`;
+  let response;
+  try {
+    response = await fetch(path, {
+      ...options,
+      headers,
+      signal: limit.signal,
+      cache: "no-store",
+      credentials: "omit",
+      redirect: "error",
+    });
+  } catch {
+    throw new Refusal(0, "The daemon does not answer.");
+  } finally {
+    clearTimeout(timer);
+  }
+  if (!response.ok && !also.includes(response.status)) throw await refusal(response);
+  return response;
+}
+
+async function refusal(response) {
+  let problem = {};
+  try {
+    problem = await response.json();
+  } catch {
+    // A proxy may have said it, in its own way.
+  }
+  const detail = problem.detail || problem.title || `${response.status} ${response.statusText}`;
+  return new Refusal(response.status, String(detail), problem.errors || []);
+}
+
+function query(path, values) {
+  const given = Object.entries(values).filter(([, value]) => value !== "" && value !== null);
+  return given.length ? `${path}?${new URLSearchParams(given)}` : path;
+}
+
+/** The JSON at a path. */
+export async function get(path, values = {}) {
+  return read(await open(query(path, values)));
+}
+
+export async function post(path, body) {
+  const headers = { "Content-Type": "application/json" };
+  return read(await open(path, { method: "POST", headers, body: JSON.stringify(body) }));
+}
+
+export async function remove(path, values) {
+  return read(await open(query(path, values), { method: "DELETE" }));
+}
+
+async function read(response) {
+  try {
+    return await response.json();
+  } catch {
+    throw new Refusal(0, "The answer of the daemon was cut off.");
+  }
+}
+
+/** What /readyz says; that it is not ready is an answer as well. */
+export async function readiness() {
+  return read(await open("readyz", { also: [503] }));
+}
+
+/** Call `each` with every line of a status, parsed, in the batches in which they come. */
+export async function lines(names, each) {
+  const response = await open(query("api/v1/status/lines", { name: names.join(" ") }));
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await step(reader);
+    if (done) break;
+    const parts = (rest + value).split("\n");
+    rest = parts.pop();
+    if (parts.length) each(parts.map((part) => JSON.parse(part)));
+  }
+  if (rest) throw new Refusal(0, "The answer of the daemon was cut off.");
+}
+
+/** The next piece of a body; Refusal where it ends before its time. */
+export async function step(reader) {
+  try {
+    return await reader.read();
+  } catch {
+    throw new Refusal(0, "The connection to the daemon was cut.");
+  }
+}

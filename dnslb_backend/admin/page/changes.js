@@ -1,0 +1,38 @@
+// What happened lately, on one page.
+
+import { memberKey, recordKey } from "./book.js";
+import { el, visible } from "./dom.js";
+import { eventRow } from "./detail.js";
+
+export function changesView(past, shared) {
+  const list = el("ol", { class: "events far" });
+  const said = el("p", { class: "quiet" });
+  let seen = null;
+  const refresh = () => {
+    if (seen === past.version) return;
+    seen = past.version;
+    said.textContent = past.latest.length ? "The latest changes of this node, newest first." : "Nothing changed within the last hour.";
+    list.replaceChildren(...past.latest.slice(0, 150).map((event) => named(event, shared)));
+  };
+  refresh();
+  return { title: "Changes", node: el("div", {}, said, list), refresh };
+}
+
+function named(event, shared) {
+  const row = eventRow(event);
+  const open = () => {
+    const entry = shared.book.entries.get(recordKey(event));
+    const member = entry && entry.members.find((each) => memberKey(each) === memberKey(event));
+    if (member) shared.openMember(entry.key, member);
+  };
+  row.querySelector("time").after(
+    el(
+      "button",
+      { type: "button", class: "plain who", on: { click: open } },
+      el("span", {}, visible(event.name)),
+      " ",
+      el("span", { class: "rdata" }, visible(event.content)),
+    ),
+  );
+  return row;
+}

@@ -1,0 +1,138 @@
+// Explain: how the answer to a question comes about, step by step.
+
+import { get } from "./api.js";
+import { el, say, visible } from "./dom.js";
+import { stateOf, shape } from "./marks.js";
+
+const TYPES = ["ANY", "A", "AAAA", "CNAME", "MX", "SRV", "TXT", "NS", "SOA", "CAA", "PTR"];
+
+const POLICIES = {
+  all: "all that may serve are answered",
+  weighted: "picked by weight",
+  sticky: "picked by the client's network",
+};
+
+export function explainView(name = "", type = "ANY") {
+  const question = el("input", { name: "name", required: true, placeholder: "www.lb.example", autocomplete: "off", spellcheck: "false", value: name });
+  const kind = el("select", { name: "type" });
+  for (const each of TYPES) kind.append(el("option", { value: each }, each));
+  kind.value = TYPES.includes(type) ? type : "ANY";
+  const client = el("input", { name: "client", placeholder: "anybody", autocomplete: "off", spellcheck: "false" });
+  const result = el("div", { class: "told" });
+  const said = el("p", { class: "said", role: "status" });
+  const field = (words, input) => el("label", { class: "field" }, el("span", {}, words), input);
+  const form = el(
+    "form",
+    { class: "ask" },
+    field("Name", question),
+    field("Type", kind),
+    field("Client", client),
+    el("button", { type: "submit", class: "primary" }, "Explain"),
+  );
+  let asked = 0;
+  const ask = async () => {
+    const mine = (asked += 1);
+    say(said, "Asking ..");
+    try {
+      const told = await get("api/v1/explain", {
+        name: question.value.trim(),
+        type: kind.value,
+        client: client.value.trim(),
+      });
+      if (mine !== asked) return;
+      say(said, "");
+      result.replaceChildren(...explanation(told));
+    } catch (error) {
+      if (mine !== asked) return;
+      const fields = (error.errors || []).map((fault) => `${fault.field}: ${fault.message}`);
+      say(said, visible(fields.join("; ") || error.message));
+      result.replaceChildren();
+    }
+  };
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    ask();
+  });
+  if (name) ask();
+  return { title: "Explain an answer", node: el("div", {}, form, said, result), first: question };
+}
+
+function explanation(told) {
+  const mood = told.verdict === "NOERROR" ? "good" : told.verdict === "NODATA" ? "warn" : "bad";
+  return [
+    el(
+      "p",
+      { class: "verdict" },
+      el("span", { class: `tag ${mood}` }, visible(told.verdict)),
+      " ",
+      el("span", { class: "rdata" }, visible(`${told.name} ${told.type}`)),
+      told.client ? el("span", { class: "quiet" }, visible(` for ${told.client}`)) : null,
+    ),
+    told.via.length ? el("p", { class: "quiet" }, visible(`by way of ${told.via.join(", ")}`)) : null,
+    told.zone ? null : el("p", {}, "No zone of ours."),
+    answers(told.answer),
+    told.records.map(recordPart),
+  ]
+    .flat()
+    .filter(Boolean);
+}
+
+function answers(rows) {
+  if (!rows.length) return null;
+  const head = el("tr", {}, ["Name", "TTL", "Type", "Content"].map((word) => el("th", { scope: "col" }, word)));
+  const lines = rows.map((row) =>
+    el(
+      "tr",
+      {},
+      [row.name, row.ttl, row.type, row.content + (row.scope ? `  (scope /${row.scope})` : "")].map((text) =>
+        el("td", { class: "rdata" }, visible(text)),
+      ),
+    ),
+  );
+  return el(
+    "div",
+    { class: "scroll" },
+    el("table", {}, el("caption", {}, "The answer"), el("thead", {}, head), el("tbody", {}, lines)),
+  );
+}
+
+function recordPart(record) {
+  const steps = [
+    `${POLICIES[record.policy] || record.policy}, at most ${record.max_answers}`,
+    record.threshold === null
+      ? "nobody outside of views may serve"
+      : `priority ${record.threshold} and above serves`,
+    record.views.length ? `views of this client: ${record.views.join(", ")}` : null,
+    record.view ? `the view ${record.view} serves it` : null,
+    `decided: ${record.decision}; when all are down: ${record.all_down}`,
+    `ttl ${record.ttl} s${record.scope ? `, for all that share ${record.scope} bits of its address` : ""}`,
+    record.by_chance ? "the next answer may be another one" : null,
+  ].filter(Boolean);
+  return el(
+    "section",
+    {},
+    el("h3", {}, visible(`${record.name} ${record.type}`)),
+    el("ol", { class: "steps" }, steps.map((step) => el("li", {}, visible(step)))),
+    record.warnings.map((warning) => el("p", { class: "warning" }, visible(warning))),
+    el("ul", { class: "candidates" }, record.members.map(candidate)),
+  );
+}
+
+function candidate(member) {
+  const { kind, word } = stateOf({ ...member, flapping: false, waiting: false });
+  const verdict = member.picked ? "answered" : member.served ? "for others" : "left out";
+  return el(
+    "li",
+    { class: member.picked ? "picked" : "" },
+    el("span", { class: "health", data: { kind } }, shape(kind), el("span", {}, word)),
+    el("span", { class: "rdata" }, visible(member.content)),
+    el("span", { class: `tag ${member.picked ? "good" : "plain"}` }, verdict),
+    el(
+      "span",
+      { class: "quiet" },
+      `prio ${member.priority === null ? "–" : member.priority}, weight ${member.weight}`,
+      member.views.length ? visible(`, for ${member.views.join(", ")}`) : "",
+    ),
+    el("span", { class: "why" }, visible(member.reason)),
+  );
+}

@@ -1,0 +1,283 @@
+// The page: its parts, put together.
+
+import { Refusal } from "./api.js";
+import { Book, memberKey } from "./book.js";
+import { changesView } from "./changes.js";
+import { memberView, recordView } from "./detail.js";
+import { byId, el, say, visible } from "./dom.js";
+import { explainView } from "./explain.js";
+import { isNothing, NOTHING, parse, render, WORDS } from "./filter.js";
+import { followKeys } from "./keys.js";
+import { List } from "./list.js";
+import { Panel } from "./panel.js";
+import { Past } from "./past.js";
+import { COLUMNS, count } from "./rows.js";
+import { Summary } from "./summary.js";
+import { Sync } from "./sync.js";
+import { followTheme } from "./theme.js";
+import { age, clock } from "./times.js";
+import { TokenDialog } from "./token.js";
+
+const book = new Book();
+const past = new Past();
+const panel = new Panel();
+let choice = parse(location.hash);
+
+byId("columns").append(
+  ...COLUMNS.map(([name, words]) => el("span", { role: "columnheader", class: `cell ${name}` }, words)),
+);
+
+const list = new List(byId("list"), byId("rows"), {
+  book,
+  past,
+  top: () => byId("pinned").getBoundingClientRect().bottom + byId("columns").offsetHeight,
+  opened: (item) => (item.member ? openMember(item.entry.key, item.member) : openRecord(item.entry.key)),
+});
+
+// -- what is shown ---------------------------------------------------------------------------
+
+let isDue = false;
+
+/** Show the book as it is, once for all that came in with it. */
+function changed() {
+  if (isDue) return;
+  isDue = true;
+  // A hidden page gets no frames, and its title is looked at all the same.
+  if (document.hidden) setTimeout(draw, 100);
+  else requestAnimationFrame(draw);
+}
+
+function draw() {
+  isDue = false;
+  const counts = book.tally();
+  const found = list.compose(choice);
+  summary.count(counts);
+  summary.press(choice.state);
+  tellFound(found, counts);
+  showZones();
+  showNode(counts);
+  panel.refresh();
+}
+
+function tellFound(found, counts) {
+  const isAll = isNothing(choice);
+  const words = `${count(found.members, "member")} in ${count(found.records, "record")}`;
+  say(byId("found"), book.node ? (isAll ? words : `${words}, of ${counts.members.toLocaleString("en")}`) : "");
+  byId("clear").disabled = isAll;
+  const isEmpty = book.isWhole && !found.records;
+  byId("nothing").hidden = !isEmpty;
+  if (isEmpty) say(byId("nothing"), isAll ? "No balanced record is configured." : nothingWords());
+}
+
+function nothingWords() {
+  if (choice.trouble && !choice.text && !choice.state) return "No problems. Press x to see everything.";
+  const what = choice.state ? ` ${WORDS[choice.state]}` : "";
+  return `Nothing${what} is found. Press x to see everything.`;
+}
+
+let zonesShown = "";
+
+function showZones() {
+  const zones = book.zones();
+  const told = zones.join(" ");
+  const select = byId("zone");
+  if (told !== zonesShown) {
+    zonesShown = told;
+    select.replaceChildren(
+      el("option", { value: "" }, "Every zone"),
+      ...zones.map((zone) => el("option", { value: zone }, visible(zone))),
+    );
+  }
+  if (select.value !== choice.zone) select.value = choice.zone;
+}
+
+function showNode(counts) {
+  if (!book.node) return;
+  const { node, version, started } = book.node;
+  say(byId("node"), visible(node));
+  say(byId("about"), `dnslb-backend ${version}, up ${age(started)}`);
+  const bad = counts.down ? `(${counts.down} down) ` : "";
+  document.title = `${bad}${visible(node)} – dnslb`;
+}
+
+setInterval(() => {
+  if (document.hidden) return;
+  list.tick();
+  panel.refresh();
+  if (book.node) say(byId("about"), `dnslb-backend ${book.node.version}, up ${age(book.node.started)}`);
+}, 1000);
+
+// -- the connection --------------------------------------------------------------------------
+
+const fault = byId("fault");
+let isAsked = false;
+let lostAt = null;
+
+function connection(state, error = null) {
+  const link = byId("link");
+  if (state === "live") {
+    link.dataset.state = "live";
+    say(byId("link-text"), "Live");
+    document.documentElement.classList.remove("is-old");
+    if (!fault.hidden) tell("The daemon answers again.");
+    fault.hidden = true;
+    isAsked = false;
+    lostAt = null;
+    return;
+  }
+  lostAt = lostAt || new Date().toISOString();
+  if (error.isAboutToken) {
+    link.dataset.state = "token";
+    say(byId("link-text"), "Token needed");
+    const why =
+      error.status === 403
+        ? "The daemon does not let this page read without a token."
+        : "The daemon wants a token to read.";
+    showFault(why, "Enter a token", () => askToken(why));
+    if (!isAsked) askToken(why);
+    isAsked = true;
+  } else {
+    link.dataset.state = "lost";
+    say(byId("link-text"), "Not connected");
+    const shown = book.isWhole ? ` What you see is as of ${clock(lostAt)}.` : "";
+    showFault(`${visible(error.message)}${shown} Trying again by itself.`, "Try now", () => sync.again());
+  }
+  if (book.isWhole) document.documentElement.classList.add("is-old");
+}
+
+function showFault(words, action, act) {
+  fault.hidden = false;
+  say(byId("fault-text"), words);
+  say(byId("fault-act"), action);
+  byId("fault-act").onclick = act;
+}
+
+async function askToken(why) {
+  await tokens.ask(why);
+}
+
+const tokens = new TokenDialog(() => sync.again());
+byId("open-token").addEventListener("click", () => askToken("For changes it must be of role operate."));
+
+// -- news, for those who listen ----------------------------------------------------------------
+
+let untold = [];
+let isTelling = false;
+
+function happened(event) {
+  untold.push(event);
+  if (isTelling) return;
+  isTelling = true;
+  setTimeout(() => {
+    isTelling = false;
+    const events = untold;
+    untold = [];
+    const last = events[events.length - 1];
+    const what = last.to_health === last.from_health ? (last.to_served ? "is served" : "is not served") : `is ${last.to_health}`;
+    const words = `${last.name} ${last.content} ${what}: ${last.reason}`;
+    tell(events.length > 1 ? `${events.length} changes, at last ${words}` : words);
+  }, 1000);
+}
+
+function tell(words) {
+  const log = byId("news");
+  log.append(el("p", {}, visible(words)));
+  while (log.childElementCount > 5) log.firstChild.remove();
+}
+
+// -- panels ------------------------------------------------------------------------------------
+
+const shared = {
+  book,
+  explain: (name, type) => panel.show(explainView(name, type)),
+  openMember,
+  ordered: (member) => sync.ask([member.name]),
+  withToken: (attempt, why) => tokens.with(attempt, why),
+};
+
+function openMember(key, member) {
+  const isShown = panel.shown && panel.shown.key === memberKey(member);
+  if (!isShown) panel.show(memberView(key, member, shared));
+}
+
+function openRecord(key) {
+  panel.show(recordView(key, shared));
+}
+
+byId("open-explain").addEventListener("click", () => panel.show(explainView()));
+byId("open-changes").addEventListener("click", () => panel.show(changesView(past, shared)));
+
+// -- the filter --------------------------------------------------------------------------------
+
+const summary = new Summary((state) => choose({ state: choice.state === state ? "" : state }));
+
+function choose(part) {
+  choice = { ...choice, ...part };
+  history.replaceState(null, "", `${location.pathname}${location.search}${render(choice)}`);
+  showChoice();
+  scrollToTop();
+  changed();
+}
+
+/** A list that got shorter begins at its top. */
+function scrollToTop() {
+  const top = byId("pinned").offsetTop;
+  if (scrollY > top) scrollTo(0, top);
+}
+
+function showChoice() {
+  if (byId("search").value !== choice.text) byId("search").value = choice.text;
+  byId("trouble").checked = choice.trouble;
+  for (const input of byId("filters").elements.health) input.checked = input.value === choice.state;
+}
+
+byId("search").addEventListener("input", (event) => choose({ text: event.target.value }));
+byId("search").addEventListener("keydown", (event) => {
+  if (event.key === "Escape" || event.key === "ArrowDown") byId("list").focus({ preventScroll: true });
+});
+byId("trouble").addEventListener("change", (event) => choose({ trouble: event.target.checked }));
+byId("zone").addEventListener("change", (event) => choose({ zone: event.target.value }));
+byId("clear").addEventListener("click", () => choose(NOTHING));
+byId("filters").addEventListener("submit", (event) => event.preventDefault());
+for (const input of byId("filters").elements.health) {
+  input.addEventListener("change", () => choose({ state: input.value }));
+}
+addEventListener("hashchange", () => {
+  choice = parse(location.hash);
+  showChoice();
+  changed();
+});
+showChoice();
+
+// -- keys --------------------------------------------------------------------------------------
+
+followTheme(byId("theme"));
+followKeys([
+  { keys: ["/"], words: "search", does: () => byId("search").select() || byId("search").focus() },
+  { keys: ["p"], words: "only problems, or everything", does: () => choose({ trouble: !choice.trouble }) },
+  { keys: ["x"], words: "clear the filter", does: () => choose(NOTHING) },
+  { keys: ["e"], words: "explain an answer", does: () => byId("open-explain").click() },
+  { keys: ["c"], words: "latest changes", does: () => byId("open-changes").click() },
+  { keys: ["l"], words: "go to the list", does: () => byId("list").focus({ preventScroll: true }) },
+  { keys: ["t"], words: "theme: system, light, dark", does: () => byId("theme").click() },
+  { keys: ["?"], words: "these keys", does: () => byId("open-keys").click() },
+  { keys: ["↑", "↓", "j", "k"], words: "in the list: from row to row" },
+  { keys: ["Enter"], words: "in the list: open the row" },
+  { keys: ["Esc"], words: "close the panel" },
+]);
+
+// -- go ----------------------------------------------------------------------------------------
+
+const sync = new Sync(book, past, {
+  changed,
+  happened,
+  state: connection,
+  node: (told) => summary.parts(told),
+  inSight: () => list.entries(),
+});
+
+addEventListener("unhandledrejection", (event) => {
+  if (event.reason instanceof Refusal) event.preventDefault();
+});
+
+sync.run();

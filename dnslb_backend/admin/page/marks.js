@@ -1,0 +1,70 @@
+// Marks of health: a shape and a word for each, so that colour is never all there is.
+
+import { el, svg } from "./dom.js";
+
+const SHAPES = {
+  // A disc with a tick.
+  up: [
+    ["circle", { cx: 8, cy: 8, r: 7, class: "fill" }],
+    ["path", { d: "M4.8 8.2l2.3 2.3 4.2-4.7", class: "line" }],
+  ],
+  // A square on its tip would be a warning sign: this is a block with a cross.
+  down: [
+    ["rect", { x: 1, y: 1, width: 14, height: 14, rx: 2.5, class: "fill" }],
+    ["path", { d: "M5 5l6 6M11 5l-6 6", class: "line" }],
+  ],
+  // A hollow diamond with a point.
+  unknown: [
+    ["path", { d: "M8 1.2L14.8 8 8 14.8 1.2 8z", class: "edge" }],
+    ["path", { d: "M8 5v3.6M8 10.6v.5", class: "ink" }],
+  ],
+  // Two bars, as on every player.
+  drain: [
+    ["circle", { cx: 8, cy: 8, r: 7, class: "fill" }],
+    ["path", { d: "M6 5v6M10 5v6", class: "line" }],
+  ],
+  flapping: [
+    ["rect", { x: 1, y: 1, width: 14, height: 14, rx: 2.5, class: "fill" }],
+    ["path", { d: "M3 9.5l2.5-4 2.5 5 2.5-5 2.5 4", class: "line" }],
+  ],
+  waiting: [
+    ["circle", { cx: 8, cy: 8, r: 6.3, class: "edge" }],
+    ["path", { d: "M8 4.5V8l2.4 1.6", class: "ink" }],
+  ],
+  stale: [
+    ["circle", { cx: 8, cy: 8, r: 6.3, class: "edge dashed" }],
+    ["path", { d: "M8 4.5v4.2M8 10.8v.5", class: "ink" }],
+  ],
+  fallback: [
+    ["path", { d: "M8 1.2L14.8 14H1.2z", class: "edge" }],
+    ["path", { d: "M8 6v4M8 11.8v.3", class: "ink" }],
+  ],
+};
+
+/** The drawing alone; it says nothing to those who do not see it. */
+export function shape(kind) {
+  const parts = (SHAPES[kind] || SHAPES.unknown).map(([tag, props]) => svg(tag, props));
+  return svg(
+    "svg",
+    { class: "mark", viewBox: "0 0 16 16", "aria-hidden": "true", data: { kind } },
+    parts,
+  );
+}
+
+/** The state of a member in one word, and its shape: what matters most comes first. */
+export function stateOf(member) {
+  if (member.fallback) return { kind: "fallback", word: "FALLBACK" };
+  const action = member.override && member.override.action;
+  if (action === "drain") return { kind: "drain", word: "DRAINED" };
+  if (action) return { kind: action, word: `${member.effective}, forced` };
+  if (member.flapping) return { kind: "flapping", word: "FLAPPING" };
+  if (member.stale) return { kind: "stale", word: "STALE" };
+  if (member.waiting) return { kind: "waiting", word: "WAITING" };
+  return { kind: member.effective.toLowerCase(), word: member.effective };
+}
+
+/** Mark and word together. */
+export function badge(member) {
+  const { kind, word } = stateOf(member);
+  return el("span", { class: "health", data: { kind } }, shape(kind), el("span", {}, word));
+}

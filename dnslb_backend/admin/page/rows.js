@@ -1,0 +1,146 @@
+// The rows of the list: a zone, a record, a member. Each is filled anew when its text has changed.
+
+import { memberKey } from "./book.js";
+import { el, say, visible } from "./dom.js";
+import { isUnresolved } from "./filter.js";
+import { badge, stateOf } from "./marks.js";
+import { strip } from "./strip.js";
+import { WINDOW } from "./past.js";
+import { age, duration, left, local, now } from "./times.js";
+
+export const COLUMNS = [
+  ["standing", "Health"],
+  ["content", "Member"],
+  ["served", "Served"],
+  ["priority", "Prio"],
+  ["weight", "Weight"],
+  ["since", "Since"],
+  ["why", "Why"],
+  ["checked", "Last check"],
+  ["history", "Last hour"],
+];
+
+export const DECISIONS = {
+  serve: ["Serving", "good"],
+  fallback: ["On fallback", "warn"],
+  all: ["All are down, all are served", "bad"],
+  last: ["All are down, the last good ones are served", "bad"],
+  nodata: ["Nobody serves: empty answers", "bad"],
+  fault: ["Nobody serves: SERVFAIL", "bad"],
+  pending: ["Not decided yet", "warn"],
+};
+
+function cell(name, ...children) {
+  return el("span", { role: "gridcell", class: `cell ${name}` }, children);
+}
+
+export function fillZone(row, item) {
+  const { zone, records, members, down } = item;
+  row.className = "row zone";
+  row.replaceChildren(
+    el(
+      "span",
+      { role: "rowheader", class: "cell", "aria-colspan": COLUMNS.length },
+      el("span", { class: "kind" }, "Zone"),
+      " ",
+      el("strong", {}, visible(zone)),
+      " ",
+      el("span", { class: "quiet" }, `${count(records, "record")}, ${count(members, "member")}`),
+      down ? el("span", { class: "tag bad" }, `${down} down`) : null,
+    ),
+  );
+  return () => {};
+}
+
+export function count(number, word) {
+  return `${number.toLocaleString("en")} ${word}${number === 1 ? "" : "s"}`;
+}
+
+export function fillRecord(row, item) {
+  const { record, members } = item.entry;
+  const served = members.filter((member) => member.served).length;
+  const [words, mood] = DECISIONS[record.decision] || [record.decision, "warn"];
+  row.className = "row record";
+  row.replaceChildren(
+    el(
+      "span",
+      { role: "rowheader", class: "cell name" },
+      el("strong", { title: record.name }, visible(record.name)),
+      el("span", { class: "type" }, record.type),
+    ),
+    cell("decision", el("span", { class: `tag ${mood}` }, words), hints(record)),
+    cell("counts", `${served} of ${members.length} served`, el("span", {}, ` · ttl ${record.ttl} s`)),
+    cell(
+      "answer",
+      el("span", { class: "quiet" }, "DNS answers "),
+      el("span", { class: "rdata" }, visible(answer(record))),
+    ),
+  );
+  return () => {};
+}
+
+/** What DNS answers now, in words. */
+export function answer(record) {
+  if (record.answer === null) return "SERVFAIL";
+  return record.answer.length ? record.answer.join("  ") : "NODATA";
+}
+
+function hints(record) {
+  const found = [];
+  if (record.held) found.push(el("span", { class: "tag warn" }, "a change waits for the round"));
+  for (const host of record.hosts.filter(isUnresolved)) {
+    const why = host.text || host.resolution;
+    found.push(el("span", { class: "tag warn" }, visible(`${host.host} does not resolve: ${why}`)));
+  }
+  return found;
+}
+
+/** Fills the row of a member, and returns what keeps its ages true. */
+export function fillMember(row, item, past) {
+  const { member } = item;
+  const { kind } = stateOf(member);
+  row.className = `row member${member.served ? "" : " idle"}`;
+  row.dataset.kind = kind;
+  const since = el("span", { title: local(member.since) });
+  const checked = el("span", { title: local(member.last_check) });
+  const ends = member.override && member.override.expires ? el("span") : null;
+  const tick = () => {
+    say(since, age(member.since));
+    say(checked, member.last_check ? `${age(member.last_check)} ago` : "never");
+    if (ends) say(ends, `${left(member.override.expires)} left`);
+  };
+  tick();
+  row.replaceChildren(
+    cell("standing", badge(member)),
+    cell("content", el("span", { class: "rdata" }, visible(member.content)), aside(member)),
+    cell("served", member.served ? el("span", { class: "yes" }, "served") : el("span", { class: "quiet" }, "–")),
+    cell("priority", member.priority === null ? "–" : String(member.priority)),
+    cell("weight", String(member.weight)),
+    cell("since", since),
+    cell(
+      "why",
+      ends ? el("span", { class: "tag hold" }, ends) : null,
+      el("span", { class: "reason", title: visible(member.reason) }, visible(member.reason)),
+    ),
+    cell(
+      "checked",
+      checked,
+      el("span", { class: "quiet took" }, duration(member.duration_ms)),
+    ),
+    cell("history", strip(past.of(member), member, { end: now(), window: WINDOW, known: past.from })),
+  );
+  return tick;
+}
+
+/** What the content alone does not say: whence it came, and for whom it is. */
+function aside(member) {
+  const found = member.views.map((view) => el("span", { class: "tag view" }, visible(view)));
+  if (member.dest && member.dest !== member.content) {
+    found.push(el("span", { class: "quiet dest" }, visible(member.dest)));
+  }
+  return found;
+}
+
+export function memberItemKey(member) {
+  return `m ${memberKey(member)}`;
+}

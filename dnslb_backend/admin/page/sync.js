@@ -1,0 +1,261 @@
+// Keeping the book true: the stream says what happens, and what it means is asked for.
+//
+// Whenever the stream stood anew, everything is asked for again: what was missed is in it. While
+// nothing can be reached, what is shown stays, and is said to be old.
+
+import { get, lines, readiness, Refusal } from "./api.js";
+import { listen } from "./stream.js";
+import { setClock } from "./times.js";
+
+const FIRST_PAUSE = 500;
+const LONGEST_PAUSE = 10000;
+// Names that one question may hold, and characters.
+const NAMES = 1000;
+// So many records that changed at once are asked for one by one; more are asked for as a whole.
+const MANY = 400;
+const LOOK = 2000;
+const NODE_LOOK = 3000;
+const WHOLE = 60000;
+
+export class Sync {
+  /** `view` is told: `changed(isMoved)`, `happened(event)`, `state(state, error, pause)`,
+   *  `node(readiness)`, `inSight()` gives the entries that people see. */
+  constructor(book, past, view) {
+    this.book = book;
+    this.past = past;
+    this.view = view;
+    this.dirty = new Set();
+    this.isFlushing = false;
+    this.isLoading = false;
+    this.isLive = false;
+    this.pause = FIRST_PAUSE;
+    this.wake = () => {};
+    this.cut = new AbortController();
+    setInterval(() => this.look(), LOOK);
+    setInterval(() => this.lookAtNode(), NODE_LOOK);
+    setInterval(() => this.isLive && this.load().catch(() => {}), WHOLE);
+    addEventListener("online", () => this.again());
+    document.addEventListener("visibilitychange", () => {
+      if (!document.hidden && !this.isLive) this.again();
+    });
+  }
+
+  /** Listen for ever; a stream that ends begins again. */
+  async run() {
+    for (;;) {
+      this.cut = new AbortController();
+      let error;
+      try {
+        await this.session(this.cut.signal);
+      } catch (caught) {
+        if (!(caught instanceof Refusal)) console.error(caught);
+        error = caught instanceof Refusal ? caught : new Refusal(0, "What the daemon said cannot be read.");
+      }
+      this.isLive = false;
+      const pause = this.pause * (0.75 + Math.random() / 2);
+      this.view.state("lost", error, pause);
+      await this.rest(pause);
+      this.pause = Math.min(this.pause * 2, LONGEST_PAUSE);
+    }
+  }
+
+  /** Try now what would be tried later; also with another token. */
+  again() {
+    this.pause = FIRST_PAUSE;
+    this.cut.abort();
+    this.wake();
+  }
+
+  async session(signal) {
+    let failed;
+    const failing = new Promise((_, reject) => {
+      failed = reject;
+    });
+    const streaming = listen(
+      (kind, data) => this.heard(kind, data),
+      () => this.opened().catch(failed),
+      signal,
+    );
+    await Promise.race([streaming, failing]).finally(() => this.cut.abort());
+  }
+
+  async opened() {
+    await this.load();
+    this.pause = FIRST_PAUSE;
+    this.isLive = true;
+    this.view.state("live");
+    this.lookAtNode();
+    await this.past.load(this.book.node.node).catch(() => {});
+    this.view.changed(false);
+    this.flush();
+  }
+
+  rest(milliseconds) {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, milliseconds);
+      this.wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  heard(kind, data) {
+    if (kind === "transition") {
+      this.past.add(data);
+      this.book.apply(data);
+      this.view.happened(data);
+      this.view.changed(false);
+      this.ask([data.name]);
+    } else if (kind === "orders") {
+      this.followOrders();
+    } else if (kind === "reload" || kind === "lost") {
+      this.load().catch(() => {});
+    }
+  }
+
+  // -- asking -------------------------------------------------------------------------------
+
+  /** The whole status. One at a time: who asks while one comes in waits for the next. */
+  load() {
+    if (this.isLoading) {
+      this.another = this.another || this.loading.then(() => this.loadNow(), () => this.loadNow());
+      return this.another;
+    }
+    return this.loadNow();
+  }
+
+  loadNow() {
+    this.another = null;
+    this.isLoading = true;
+    this.loading = this.ordered([], (batch, isFirst) => {
+      if (isFirst) {
+        const head = batch.shift();
+        setClock(head.time);
+        this.book.begin(head);
+      }
+      for (const line of batch) this.book.add(line);
+      if (!this.book.isWhole) this.view.changed(true);
+    })
+      .then(() => {
+        this.book.finish();
+        this.view.changed(true);
+      })
+      .finally(() => {
+        this.isLoading = false;
+      });
+    return this.loading;
+  }
+
+  async ordered(names, each) {
+    let isFirst = true;
+    await lines(names, (batch) => {
+      each(batch, isFirst);
+      isFirst = false;
+    });
+  }
+
+  /** Ask for these names soon, together with what else is to be asked for. */
+  ask(names) {
+    for (const name of names) this.dirty.add(name);
+    if (this.isLive && !this.isFlushing && this.dirty.size) {
+      this.isFlushing = true;
+      setTimeout(() => this.flush(), 20);
+    }
+  }
+
+  async flush() {
+    this.isFlushing = true;
+    try {
+      while (this.dirty.size && this.isLive) {
+        if (this.dirty.size > MANY) {
+          this.dirty.clear();
+          await this.load();
+        } else {
+          await this.patch(this.take());
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      // The stream will say more of it.
+    } finally {
+      this.isFlushing = false;
+    }
+  }
+
+  /** As many of the names as one question holds. */
+  take() {
+    const names = [];
+    let size = 0;
+    for (const name of this.dirty) {
+      size += name.length + 1;
+      if (size > NAMES && names.length) break;
+      names.push(name);
+      this.dirty.delete(name);
+    }
+    return names;
+  }
+
+  async patch(names) {
+    const found = [];
+    await this.ordered(names, (batch, isFirst) => {
+      if (isFirst) {
+        const head = batch.shift();
+        setClock(head.time);
+        Object.assign(this.book.node, { ready: head.ready, time: head.time });
+      }
+      found.push(...batch);
+    });
+    if (!this.isLoading) this.view.changed(this.book.patch(names, found));
+  }
+
+  /** What people see is asked for again and again: checks that change nothing are no events. */
+  look() {
+    if (!this.isLive || document.hidden || this.isLoading) return;
+    const old = performance.now() - LOOK * 0.9;
+    const names = this.view.inSight().filter((entry) => entry.at < old).map((entry) => entry.record.name);
+    this.ask(names);
+  }
+
+  async lookAtNode() {
+    if (!this.isLive || document.hidden) return;
+    try {
+      this.view.node(await readiness());
+    } catch {
+      this.view.node(null);
+    }
+  }
+
+  /** Orders have changed: ask for the records that they are about. */
+  async followOrders() {
+    try {
+      const { overrides } = await get("api/v1/overrides");
+      const fresh = new Map(overrides.map((order) => [order.id, order]));
+      const before = this.orders || new Map();
+      this.orders = fresh;
+      const moved = [
+        ...overrides.filter((order) => !before.has(order.id)),
+        ...[...before.values()].filter((order) => !fresh.has(order.id)),
+      ];
+      if (!moved.length || moved.some((order) => /[*?[]/.test(order.target))) {
+        await this.load();
+        return;
+      }
+      this.ask(this.namesOf(moved));
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+    }
+  }
+
+  namesOf(orders) {
+    const targets = new Set(orders.map((order) => order.target));
+    const names = new Set();
+    for (const { record, members } of this.book.order) {
+      const isMeant = members.some(
+        (row) => targets.has(row.address) || targets.has(row.dest.toLowerCase().replace(/\.$/, "")),
+      );
+      if (isMeant) names.add(record.name);
+    }
+    return names;
+  }
+}
