@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 
 from dnslb_backend.core.zones import Row
+from dnslb_backend.pdns.contents import as_powerdns_writes
 
 
 def render_rows(rows: Sequence[Row], zone_id: int) -> bytes:
@@ -20,7 +21,7 @@ def row_object(row: Row, zone_id: int) -> dict[str, object]:
     return {
         "qtype": row.qtype,
         "qname": f"{row.qname}.",
-        "content": row.content,
+        "content": as_powerdns_writes(row.qtype, row.content),
         "ttl": row.ttl,
         "domain_id": zone_id,
         "auth": int(row.auth),

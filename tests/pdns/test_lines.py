@@ -306,7 +306,7 @@ async def test_the_tabbed_dialect(world: World, path: str, version: int) -> None
         assert data.split(b"\t") == [b"DATA", *scope, *fields]
         assert end == b"END\n"
         client.writer.write(question(version, "_sip._tcp.lb.example"))
-        assert (await client.lines())[0].endswith(b"\t1\t2 5060 www.lb.example.\n")
+        assert (await client.lines())[0].endswith(b"\t1\t2 5060 www.lb.example\n")
         client.writer.write(question(version, "nope.lb.example."))
         assert await client.lines() == [b"END\n"]
         client.writer.write(question(version, "pending.lb.example"))
