@@ -20,12 +20,15 @@ class Waiting(NamedTuple):
 
 
 class Backlog:
-    """A queue that forgets its oldest entries when it is full, and counts them."""
+    """A queue that forgets its oldest entries when it is full, and counts them.
 
-    def __init__(self, bound: int = BOUND) -> None:
+    `start` is how many transitions there were before it.
+    """
+
+    def __init__(self, bound: int = BOUND, *, start: int = 0) -> None:
         self._bound = bound
         self._waiting: deque[Waiting] = deque()
-        self._last = 0
+        self._last = start
         self.dropped = 0
 
     def __len__(self) -> int:
@@ -33,7 +36,7 @@ class Backlog:
 
     @property
     def count(self) -> int:
-        """How many have ever been put in."""
+        """The number of the one that was put in last."""
         return self._last
 
     @property

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from dnslb_backend.core.instants import Instant
 from dnslb_backend.errors import StoreError
+from dnslb_backend.store.arrears import Arrears
 from dnslb_backend.store.backlog import Backlog
 from dnslb_backend.store.housekeeping import Housekeeper
 from dnslb_backend.store.keybook import KeyBook, KeySync
@@ -63,6 +64,7 @@ class Branch:
         resigned: Callable[[frozenset[str]], None],
         delete_unknowns: bool,
         backlog: Backlog | None = None,
+        arrears: Arrears | None = None,
     ) -> None:
         self.desk = desk
         self._store = store
@@ -83,6 +85,7 @@ class Branch:
             gap=habits.gap,
             now=clocks.now,
             backlog=backlog,
+            arrears=arrears,
         )
         self._sync = OverrideSync(book, desk)
         self._key_sync = KeySync(keys, desk)

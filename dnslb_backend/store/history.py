@@ -1,5 +1,8 @@
 """What happened: transitions as they were stored, newest first."""
 
+import asyncio
+from collections.abc import Sequence
+
 from dnslb_backend.core.events import MAX_LIMIT, Event, HistoryQuery
 from dnslb_backend.core.health import Health
 from dnslb_backend.core.records import RecordKey
@@ -7,6 +10,9 @@ from dnslb_backend.core.transitions import Transition
 from dnslb_backend.store.rows import moment, parse_moment
 from dnslb_backend.store.store import Select, Store, Where
 from dnslb_backend.store.tables import TRANSITION, Row
+
+SLICE = 50
+"""So many rows are read before others get their turn on the event loop."""
 
 
 async def read_history(store: Store, query: HistoryQuery) -> list[Event]:
@@ -25,7 +31,16 @@ async def read_history(store: Store, query: HistoryQuery) -> list[Event]:
     limit = max(1, min(query.limit, MAX_LIMIT))
     columns = ("id", *TRANSITION.columns)
     select = Select(TRANSITION, columns, tuple(where), "id", is_descending=True, limit=limit)
-    return [_event(row) for row in await store.read(select)]
+    return await events_of(await store.read(select))
+
+
+async def events_of(rows: Sequence[Row]) -> list[Event]:
+    """What rows of lb_transition, each with its id before it, tell; read a slice at a time."""
+    events: list[Event] = []
+    for start in range(0, len(rows), SLICE):
+        events += map(_event, rows[start : start + SLICE])
+        await asyncio.sleep(0)
+    return events
 
 
 def _event(row: Row) -> Event:

@@ -24,6 +24,7 @@ from dnslb_backend.core.orders import Order
 from dnslb_backend.core.overrides import Override, next_expiry
 from dnslb_backend.core.snapshot import Snapshot
 from dnslb_backend.errors import StoreError
+from dnslb_backend.store.arrears import Arrears
 from dnslb_backend.store.backlog import Backlog
 from dnslb_backend.store.branch import Branch, Clocks, Habits
 from dnslb_backend.store.history import read_history
@@ -49,6 +50,9 @@ RECALL_LIMIT = 0.9
 HISTORY_LIMIT = 2.0
 """Seconds after which the local file is asked instead of the database."""
 
+MARK_LIMIT = 0.5
+"""Seconds for the last note of how far the database was told; without it some is sent twice."""
+
 GIVE_LIMIT = 1.0
 """Seconds that an operator waits for an order to be on the disk."""
 
@@ -68,6 +72,9 @@ CLOCK_CHECK = 5.0
 """After so many seconds at most, the wall clock is asked again whether an order has expired."""
 
 METER_INTERVAL = 2.0
+
+MARK_INTERVAL = 2.0
+"""Seconds after which it is noted how far the database has been told of transitions."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -120,6 +127,7 @@ class Keeper:
         self._identity = Identity(node, instance, version, now().wall, "", config_hash)
         self._file = SqliteStore(state.path)
         self.vault = Vault(self._file, now, spread=self._spread_keys, resigned=resigned)
+        self._arrears = Arrears(self._file)
         self._meter = Meter()
         self._orders_moved = asyncio.Event()
         self._database_moved = asyncio.Event()
@@ -178,6 +186,7 @@ class Keeper:
             group.create_task(self._local.run())
             group.create_task(self._run_remote())
             group.create_task(self._watch_orders())
+            group.create_task(self._keep_mark())
             group.create_task(self._measure())
 
     async def flush(self, limit: float) -> bool:
@@ -186,6 +195,7 @@ class Keeper:
         `run` has to go on meanwhile.
         """
         done = await asyncio.gather(*(branch.mirror.flush(limit) for branch in self._branches))
+        await self._within(MARK_LIMIT, self._arrears.note(), "the local file")
         return all(done)
 
     async def close(self) -> None:
@@ -273,7 +283,7 @@ class Keeper:
         if mysql is None:
             return None
         habits = Habits(mysql.refresh, REMOTE_GAP, mysql.history_max_age, mysql.history_max_rows)
-        return self._branch(MariaStore(mysql), MariaStore(mysql), habits, backlog)
+        return self._branch(MariaStore(mysql), MariaStore(mysql), habits, backlog, self._arrears)
 
     def _branch(
         self,
@@ -281,6 +291,7 @@ class Keeper:
         desk: SqliteStore | MariaStore,
         habits: Habits,
         backlog: Backlog | None = None,
+        arrears: Arrears | None = None,
     ) -> Branch:
         return Branch(
             store,
@@ -295,6 +306,7 @@ class Keeper:
             resigned=self.vault.resigned,
             delete_unknowns=self._delete_unknowns,
             backlog=backlog,
+            arrears=arrears,
         )
 
     async def _load(self, branch: Branch, *, with_rows: bool = True) -> Memory | None:
@@ -319,18 +331,27 @@ class Keeper:
         """Run the database's branch, and another one whenever the configuration changes."""
         while True:
             async with asyncio.TaskGroup() as group:
-                running = group.create_task(self._remote.run()) if self._remote else None
+                running = group.create_task(self._serve(self._remote)) if self._remote else None
                 await self._database_moved.wait()
                 self._database_moved.clear()
                 if running is not None:
                     running.cancel()
-            old, backlog = self._remote, None
+            old = self._remote
+            # The same numbers in both stores: they name the transitions of this run.
+            backlog = Backlog(start=self._local.mirror.backlog.count)
             if old is not None:
                 backlog = old.mirror.backlog
                 await old.close()
             self._remote = self._remote_branch(backlog)
             if self._remote is not None:
                 self._remote.mirror.adopt()
+                # What was before is told from the local file.
+                await self._local.mirror.flush(GIVE_LIMIT)
+
+    async def _serve(self, branch: Branch) -> None:
+        opened = self._arrears.open(self._clocks.now().mono)
+        await self._within(RECALL_LIMIT, opened, "the local file")
+        await branch.run()
 
     async def _watch_orders(self) -> None:
         """See to it that what holds is obeyed: at once, and punctually when an order expires."""
@@ -359,6 +380,12 @@ class Keeper:
     def _spread_keys(self) -> None:
         if self._remote is not None:
             self._remote.spread()
+
+    async def _keep_mark(self) -> None:
+        while True:
+            await asyncio.sleep(MARK_INTERVAL)
+            with contextlib.suppress(StoreError):
+                await self._arrears.note()
 
     async def _measure(self) -> None:
         while True:

@@ -40,6 +40,9 @@ MEMORY_TERM = 60.0
 PRIVATE = 0o600
 """For the owner alone."""
 
+LARGEST_MARK = 2**31 - 1
+"""There is room for so much in the head of a file."""
+
 
 class _DamagedError(Exception):
     """The file is of no use to us, and may be put out of the way."""
@@ -99,6 +102,14 @@ class SqliteStore:
 
     async def read(self, query: Select) -> list[Row]:
         return await self._worker.run(lambda: self._read(query))
+
+    async def mark(self) -> int:
+        """A number that was left in the file; 0 where none was. Raises StoreError."""
+        return await self._worker.run(self._mark)
+
+    async def set_mark(self, number: int) -> None:
+        """Leave a number in the file. Raises StoreError."""
+        await self._worker.run(lambda: self._set_mark(number))
 
     # -- in the thread -------------------------------------------------------------------
 
@@ -198,6 +209,19 @@ class SqliteStore:
         database = self._open()
         try:
             return database.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+
+    def _mark(self) -> int:
+        try:
+            ((number,),) = self._open().execute("PRAGMA user_version")
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+        return int(number)
+
+    def _set_mark(self, number: int) -> None:
+        try:
+            self._open().execute(f"PRAGMA user_version = {min(number, LARGEST_MARK)}")
         except sqlite3.Error as error:
             raise self._translated(error) from error
 

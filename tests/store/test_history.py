@@ -1,10 +1,12 @@
 """Asking for what happened, and forgetting it in time."""
 
-from dnslb_backend.core.events import HistoryQuery
+import asyncio
+
+from dnslb_backend.core.events import MAX_LIMIT, HistoryQuery
 from dnslb_backend.core.health import Health
 from dnslb_backend.core.records import RecordKey
 from dnslb_backend.core.transitions import Transition
-from dnslb_backend.store.history import read_history
+from dnslb_backend.store.history import events_of, read_history
 from dnslb_backend.store.housekeeping import BATCH, Housekeeper
 from dnslb_backend.store.rows import moment, transition_row
 from dnslb_backend.store.store import Select, Store, Upsert
@@ -53,6 +55,22 @@ async def test_history_is_asked_by_name_time_node_and_page(store: Store) -> None
     page = await read_history(store, HistoryQuery(limit=3))
     assert await times(limit=3, before=page[-1].id) == [7, 6, 5]
     assert len(await times(limit=0)) == 1
+
+
+async def test_others_get_their_turn_while_much_is_read() -> None:
+    row = (1, *transition_row("ns1-1", "ns1", moved(TIME)))
+    turns = 0
+
+    async def watch() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)  # noqa: TID251 - this counts the turns
+
+    task = asyncio.create_task(watch())
+    assert len(await events_of([row] * MAX_LIMIT)) == MAX_LIMIT
+    task.cancel()
+    assert turns >= MAX_LIMIT / 100
 
 
 # -- forgetting ---------------------------------------------------------------------------
