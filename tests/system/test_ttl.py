@@ -45,7 +45,7 @@ async def test_it_is_short_while_a_member_is_drained(caches: str, tmp_path: Path
     tokens.write_text("operate operate-0123456789abcdef\n")
     tokens.chmod(0o600)
     both = {"192.0.2.1", "192.0.2.2"}
-    www = record("www", dest=[*both], check={"type": "static"}, **AUTO)
+    www = record("www", dest=[*both], check={"type": "static"}, fall=2, **AUTO)
     text = config(www, table("admin", token_file=str(tokens)))
     async with serving(text, caches) as served:
         await shows(served, CALM, both)
