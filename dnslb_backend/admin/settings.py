@@ -64,16 +64,18 @@ class AdminSettings(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     listen: Annotated[str, AfterValidator(_check_listen)] = "127.0.0.1:8054"
-    """Where to listen; "" turns the listener off."""
+    """Where operators, Prometheus and health checks are served: the page, the API, `/metrics`,
+    `/livez`, `/readyz`."""
 
     # Strict would refuse the list that TOML has in place of a tuple, and the text of a path.
     allow: Annotated[
         tuple[Annotated[str, AfterValidator(_check_network)], ...], Field(strict=False)
     ] = LOOPBACK
-    """Networks whose peers may read without a token."""
+    """Networks whose peers may read without a token. `/livez` and `/readyz` answer everybody."""
 
     token_file: Annotated[Path, Field(strict=False)] | None = None
-    """Who may do what; without it nothing can be changed over the API."""
+    """A file with lines `ROLE TOKEN [NAME]`, ROLE being `read` or `operate`. Without it nothing can
+    be changed over the API. Example: `"/etc/dnslb/admin.tokens"`"""
 
     @property
     def endpoint(self) -> Listen | None:

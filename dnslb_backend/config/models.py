@@ -56,75 +56,134 @@ class GlobalSettings(Table):
     """[global]"""
 
     domain_name: str | None = None
+    """The zone that [records] and the files of `load_records` live in; without it only the zones of
+    [zones] are served. Example: `"lb.example"`"""
     delete_unknowns: bool = True
+    """What becomes of this node's rows in the mirror when their record is no longer configured:
+    deleted, or kept and named in the log."""
     loglevel: Literal["debug", "info", "warning", "error"] = "info"
+    """From which level on events are logged; `serve -l` says otherwise. Transitions are `info`."""
     max_record_checks: Count = 100
+    """How many records may have probes under way at the same time."""
     load_records: list[str] = []
+    """Further files of records, as globs relative to this file: tables as in [records], without the
+    `records.` in front. `-m` passes files over. Example: `["records.d/*.toml"]`"""
     node: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+    """The name of this node: in mirrored rows, in logs, and as mname of a zone that has none. No
+    two running nodes may share it. Default: environment DNSLB_NODE, else the host name.
+    Example: `"ns1"`"""
 
 
 class BrakeSettings(Table):
     """[brake]: hold DOWNs while our own network may be at fault."""
 
     canaries: list[Annotated[str, AfterValidator(_canary)]] = []
+    """Addresses that answer as long as our own network works: any TCP answer counts, a refusal too.
+    While none answers, no target is taken for DOWN. Choose several, in different places; without
+    any there is no brake. Example: `["192.0.2.1:53", "[2001:db8::1]:53"]`"""
     hold: Duration = 120.0
+    """Seconds that DOWNs are held at most."""
 
 
 class ViewSettings(Table):
     """[views.NAME]: the clients that a view is for."""
 
     networks: list[Network] = []
+    """The clients, by their networks. Of several views with such networks the longest prefix is
+    tried first. Example: `["10.0.0.0/8", "2001:db8::/32"]`"""
     countries: list[str] = []
+    """The clients, by ISO 3166 codes of countries; needs [geo]. Example: `["NZ", "AU"]`"""
     continents: list[str] = []
+    """The clients, by continent: AF, AN, AS, EU, NA, OC, SA; needs [geo]. Example: `["OC"]`"""
     asns: list[int] = []
+    """The clients, by numbers of autonomous systems; needs [geo] with a database of them.
+    Example: `[64500]`"""
 
 
 class GeoSettings(Table):
     """[geo]: where the location database lies."""
 
     database: str
+    """The MMDB file, relative to this one; needs the extra `geo`. A new file is read within 5 s.
+    Example: `"/var/lib/GeoIP/GeoLite2-City.mmdb"`"""
 
 
 class SoaSettings(Table):
     """The SOA of a zone; what is left out is synthesised."""
 
     mname: str | None = None
+    """The primary name server. Default: the node's name, in the zone if it has no dot; with a
+    warning. Example: `"ns1.lb.example."`"""
     rname: str | None = None
+    """The mailbox of who is responsible, its @ written as a dot. Default: hostmaster in the zone;
+    with a warning. Example: `"hostmaster.lb.example."`"""
     refresh: Annotated[int, Field(ge=0, le=MAX_TTL)] = 7200
+    """Seconds after which a secondary asks for the serial again."""
     retry: Annotated[int, Field(ge=0, le=MAX_TTL)] = 3600
+    """Seconds after which it tries again, if it got no answer."""
     expire: Annotated[int, Field(ge=0, le=MAX_TTL)] = 1209600
+    """Seconds after which it stops answering, if it never got one."""
     minimum: Ttl = 5
+    """Seconds that resolvers keep an answer without data (RFC 2308): how long a name that was empty
+    for a moment stays empty for others."""
     ttl: Ttl = 60
+    """TTL of the SOA itself, and of static rows and NS that name none."""
 
 
 class StaticSettings(Table):
     """One row that does not depend on health; names are relative unless they end in a dot."""
 
     name: str
+    """The name; relative to the zone unless it ends in a dot, `@` is the zone itself, `*` a
+    wildcard. Example: `"ns1"`"""
     type: str
+    """Any type that is stored in zones; SOA and NS of the apex have keys of their own.
+    Example: `"A"`"""
     content: str
+    """The data as in a zone file, in one line. Names in it are relative as well.
+    Example: `"192.0.2.53"`"""
     ttl: Ttl | None = None
+    """TTL of this row. Default: `ttl` of the SOA. Example: `300`"""
 
 
 class ZoneSettings(Table):
     """[zones."NAME"]"""
 
     soa: SoaSettings = SoaSettings()
+    """The keys of the SOA, below.
+    Example: `{ mname = "ns1.lb.example.", rname = "hostmaster.lb.example." }`"""
     ns: list[str] = []
+    """The name servers of the zone: what the parent zone delegates to. Default: mname; with a
+    warning. Example: `["ns1.lb.example.", "ns2.lb.example."]`"""
     static: list[StaticSettings] = []
+    """Rows that do not depend on health, below.
+    Example: `[{ name = "ns1", type = "A", content = "192.0.2.53" }]`"""
     records: dict[str, dict[str, Any]] = {}
+    """Balanced records of this zone: `[zones."NAME".records."www".A]`, as in [records].
+    Example: `{ www = { A = { dest = ["192.0.2.1"] } } }`"""
 
 
 class DestSettings(Table):
     """A destination written as a table."""
 
     host: str
+    """What is served: an address, or a name whose addresses are. For other types than addresses it
+    names the member, and is probed unless `check_address` is given. Example: `"192.0.2.1"`"""
     prio: int = 1
+    """Priority: the highest that has a healthy member serves, see `prio_min_cnt`. As text:
+    `"192.0.2.1@2"`."""
     weight: Annotated[int, Field(ge=0, le=65535)] = 1
+    """Its share where `policy` picks; 0 is picked only where all are 0."""
     views: list[str] = []
+    """The views it is for; without any it is for everybody else. Example: `["office"]`"""
     check_address: str | None = None
+    """The address that is probed instead. Default: the address that is served.
+    Example: `"10.0.9.1"`"""
     check_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """The port that is probed, instead of the check's own. Example: `8443`"""
     content: str | None = None
+    """What is served for CNAME, MX and SRV, as in a zone file. Default: `host`, for CNAME.
+    Example: `"10 mx1.example."`"""
 
 
 def _form(written: object) -> str:
@@ -141,16 +200,22 @@ class StickySettings(Table):
     """How much of the client's address chooses its member, in bits."""
 
     ipv4: Annotated[int, Field(ge=0, le=32)] = 24
+    """Leading bits of an IPv4 client that choose its member."""
     ipv6: Annotated[int, Field(ge=0, le=128)] = 56
+    """Leading bits of an IPv6 client that choose its member."""
 
 
 class DampingSettings(Table):
     """When a member counts as flapping, and for how long it is then held down."""
 
     flips: Count = 6
+    """So many changes of health within `window` are flapping."""
     window: Duration = 300.0
+    """Seconds in which changes are counted."""
     hold: Duration = 60.0
+    """Seconds that a flapping member is held down at first; each time again twice as long."""
     max_hold: Duration = 3600.0
+    """Seconds that it is held down at most."""
 
 
 class RecordSettings(Table):
@@ -161,35 +226,86 @@ class RecordSettings(Table):
     """
 
     dest: Annotated[list[Destination], Field(min_length=1)] | None = None
+    """The destinations: `"HOST"`, `"HOST@PRIORITY"`, or tables, below. Required. A host name is
+    resolved in every round, and each of its addresses is a member.
+    Example: `["192.0.2.1@2", "web2.example", { host = "192.0.2.3", weight = 5 }]`"""
     ttl: Ttl | Literal["auto"] | None = None
+    """TTL of the answers in seconds, or `"auto"`: between `ttl_min` and `ttl_max`, until the answer
+    could next change. Required. Example: `5`"""
     ttl_min: Ttl = 1
+    """The least that `ttl = "auto"` gives."""
     ttl_max: Ttl = 300
+    """The most that `ttl = "auto"` gives."""
     interval: Duration | None = None
+    """Seconds between two rounds of checks. Required; keep it above `dns_timeout + timeout`.
+    Example: `5`"""
     shift: Wait | None = None
+    """Seconds after which the first round of every interval begins, counted from its multiples.
+    Default: spread evenly, by the name of the record. Example: `0.5`"""
     timeout: Wait | None = None
+    """Seconds that a target has for its answer. Required. Example: `2`"""
     dns_timeout: Wait | None = None
+    """Seconds that the resolver has for the host names. Required. Example: `1`"""
     dns_ttl: Wait = 300.0
+    """Seconds after which a name that does not exist any more loses its addresses, and one that
+    cannot be resolved is told of. The last addresses stay and go on being checked until then, and
+    beyond if only the resolver fails."""
     check: list[str] | dict[str, Any] | None = None
+    """What is asked of every address: a command and its arguments, or a table with a `type`; see
+    [checks](checks.md). Required, unless there are `checks`.
+    Example: `{ type = "http", url = "http://%(address)s/health" }`"""
     checks: Annotated[list[list[str] | dict[str, Any]], Field(min_length=1)] | None = None
+    """Several checks, instead of `check`.
+    Example: `[{ type = "tcp", port = 25 }, { type = "icmp" }]`"""
     require: Literal["all", "any"] | Count = "all"
+    """How many of `checks` must pass."""
     expect: Regexp | None = None
+    """For a command as a list: the output must contain this. Required there. Example: `"^OK"`"""
     prio_regex: Regexp | None = None
+    """For a command as a list: the first group of this, in its output, is the priority.
+    Example: `"load=([0-9]+)"`"""
     prio_min_cnt: int = 1
+    """So many healthy members must be served, if there are so many: lower priorities are opened
+    until they are."""
     fallback: str | list[str] = ""
+    """Hosts that are served, unchecked, when nobody may serve. A list, or one host as text.
+    Example: `["sorry.example", "192.0.2.99"]`"""
     proto: str | None = None
+    """Has no effect; accepted because the original has it. Example: `"tcp"`"""
     socktype: str | None = None
+    """Has no effect; accepted because the original has it. Example: `"stream"`"""
     rise: Count = 1
+    """Passes in a row that make a target UP."""
     fall: Count = 1
+    """Fails in a row that make a target DOWN."""
     fast_interval: Duration | None = None
+    """Seconds between probes while a change is being confirmed by `rise` or `fall`. Default:
+    `interval`. Example: `1`"""
     down_interval: Duration | None = None
+    """Seconds between probes of a target that is DOWN. Default: `interval`. Example: `30`"""
     failback: Literal["auto", "manual"] | Wait = "auto"
+    """When a member that came back serves again, if others do: at once (`"auto"`), after so many
+    seconds, or when an operator clears it (`"manual"`)."""
     damping: DampingSettings | None = None
+    """Holds down what changes too often, below. Default: off.
+    Example: `{ flips = 6, window = 300 }`"""
     stale_after: Duration | None = None
+    """Seconds without a result after which a member is shown as stale; it keeps its place. Default:
+    3 x `interval` + `timeout` + `dns_timeout`. Example: `30`"""
     policy: Literal["all", "weighted", "sticky"] = "all"
+    """Who of the members that may serve is in an answer; see [answers](policies.md)."""
     max_answers: Count | None = None
+    """So many members at most are in an answer. Default: all of them; 1 where `policy` picks.
+    Example: `2`"""
     sticky: StickySettings = StickySettings()
+    """How much of the client's address `policy = "sticky"` looks at, below.
+    Example: `{ ipv4 = 24, ipv6 = 56 }`"""
     all_down: Literal["fallback", "all", "last", "nodata", "servfail"] | None = None
+    """What is served when nobody may serve. Default: `"fallback"` where there is one, else
+    `"nodata"`. Example: `"last"`"""
     client_networks: list[Network] = []
+    """Where clients live: `check-config` warns of those that would always pick the same server (RFC
+    6724, rule 9). Example: `["10.0.0.0/24"]`"""
 
     def inherit(self, default: "RecordSettings") -> "RecordSettings":
         """This record with what it leaves out taken from `default`."""

@@ -116,10 +116,18 @@ class ServerSettings(_Settings):
     """The table [server]: where PowerDNS reaches us. An empty `http` or `unix` turns it off."""
 
     http: Annotated[str, AfterValidator(_check_endpoint)] = "127.0.0.1:8053"
+    """Where the remote HTTP connector listens; its path is always `/dns`. "" turns it off. Beyond
+    loopback `allow` must be given."""
     unix: Annotated[str, AfterValidator(_check_path)] = Field(default_factory=_default_unix)
+    """The path of the unix socket for the remote backend. "" turns it off. Default:
+    `$RUNTIME_DIRECTORY/pdns.sock` where that is set, else off. Example: `"/run/dnslb/pdns.sock"`"""
     unix_mode: Annotated[str, AfterValidator(_check_mode)] = "0660"
+    """Its permissions."""
     unix_group: Annotated[str, Field(min_length=1)] | None = None
+    """Its group; this process must be in it. Default: that of the process. Example: `"pdns"`"""
     allow: Annotated[tuple[NetworkText, ...], BeforeValidator(_as_tuple)] | None = None
+    """Networks that may ask over HTTP. Default: loopback.
+    Example: `["127.0.0.0/8", "192.0.2.0/24"]`"""
 
     @model_validator(mode="after")
     def _says_who_may_ask(self) -> "ServerSettings":
@@ -152,10 +160,15 @@ class PdnsSettings(_Settings):
     control_socket: Annotated[
         tuple[SocketPath, ...], BeforeValidator(_as_tuple), BeforeValidator(_one_or_more)
     ] = ()
+    """Control sockets through which PowerDNS is told which names changed: one as text, or a list.
+    Example: `"/run/pdns/pdns.controlsocket"`"""
     api: Annotated[
         tuple[ApiUrl, ...], BeforeValidator(_as_tuple), BeforeValidator(_one_or_more)
     ] = ()
+    """HTTP APIs of PowerDNS servers, for the same purpose: one as text, or a list.
+    Example: `"http://127.0.0.1:8081"`"""
     api_key_file: Annotated[str, Field(min_length=1)] | None = None
+    """A file with PowerDNS's `api-key`. Example: `"/etc/dnslb/pdns-api.key"`"""
 
     @model_validator(mode="after")
     def _has_a_key(self) -> "PdnsSettings":

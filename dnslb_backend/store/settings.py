@@ -36,20 +36,33 @@ class StateSettings(_Settings):
     """`[state]`: the local copy. `max_age` is in seconds; 0 restores no health at all."""
 
     path: FilePath = Field(default_factory=_default_state)
+    """The local copy of the health map. Default: `$STATE_DIRECTORY/state.sqlite` where that is set,
+    else `dnslb-state.sqlite` in the working directory. Example: `"/var/lib/dnslb/state.sqlite"`"""
     max_age: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 300.0
+    """Seconds after which restored health counts as UNKNOWN; 0 restores none at all."""
 
 
 class TlsSettings(_Settings):
     """`ssl` as a table, with the keys of PyMySQL. Without a CA nothing is verified, as there."""
 
     ca: FilePath | None = None
+    """A PEM file with the authorities to trust. Without `ca` and `capath` nothing is verified.
+    Example: `"/etc/dnslb/mariadb-ca.pem"`"""
     capath: FilePath | None = None
+    """A folder of such files, named by hash. Example: `"/etc/ssl/certs"`"""
     cert: FilePath | None = None
+    """A PEM file with our own certificate. Example: `"/etc/dnslb/mariadb-cert.pem"`"""
     key: FilePath | None = None
+    """A PEM file with its key. Example: `"/etc/dnslb/mariadb-key.pem"`"""
     password: SecretStr | None = None
+    """The password of the key. Example: `"secret"`"""
     check_hostname: bool = True
+    """Whether the certificate must be made out to `host`."""
     verify_mode: bool | Text | None = None
+    """Whether the certificate must be signed by an authority that is trusted. Default: where `ca`
+    or `capath` is given. Example: `true`"""
     cipher: Text | None = None
+    """Ciphers, as OpenSSL writes them. Default: those of OpenSSL. Example: `"ECDHE+AESGCM"`"""
 
 
 class _DriverKeys(_Settings):
@@ -94,32 +107,64 @@ class MysqlSettings(_DriverKeys):
     """
 
     unix_socket: Text | None = None
+    """The server's socket, on the same host. Example: `"/run/mysqld/mysqld.sock"`"""
     host: Text | None = None
+    """The server's address or name. Default: localhost, where there is no `unix_socket`.
+    Example: `"db.example"`"""
     port: Annotated[int, Field(ge=1, le=65535)] = 3306
+    """Its port."""
     user: Text | None = None
+    """Who to log in as. Default: the user that the process runs as. Example: `"dnslb"`"""
     password: SecretStr | None = None
+    """Their password. Better in `password_file`. Example: `"secret"`"""
     passwd: SecretStr | None = None
+    """Another word for `password`. Example: `"secret"`"""
     password_file: FilePath | None = None
+    """A file whose first line is the password. Example: `"/etc/dnslb/mysql.password"`"""
     database: Text | None = None
+    """The database, which must exist. Default: dnslb. Example: `"dnslb"`"""
     db: Text | None = None
+    """Another word for `database`. Example: `"dnslb"`"""
     charset: Text = "utf8mb4"
+    """Accepted for the original's sake: text always travels as utf8mb4."""
     connect_timeout: Seconds = 10.0
+    """Seconds that connecting may take."""
     read_default_file: FilePath | None = None
+    """An option file of MariaDB's clients, for what is not said here.
+    Example: `"/etc/dnslb/my.cnf"`"""
     read_default_group: Text = "client"
+    """The section of that file."""
     init_command: Text | None = None
+    """A statement that is run on every new connection.
+    Example: `"SET SESSION innodb_lock_wait_timeout = 5"`"""
     auth_plugin: Text | None = None
+    """How to log in, where the server does not say. Example: `"mysql_native_password"`"""
     program_name: Text = "dnslb-backend"
+    """What the server is told of us."""
     ssl: bool | TlsSettings | None = None
+    """`true`: encrypt, and verify by the authorities of the system; or a table, below. Default:
+    plain. Example: `{ ca = "/etc/dnslb/mariadb-ca.pem" }`"""
     ssl_ca: FilePath | None = None
+    """As `ssl.ca`. Example: `"/etc/dnslb/mariadb-ca.pem"`"""
     ssl_cert: FilePath | None = None
+    """As `ssl.cert`. Example: `"/etc/dnslb/mariadb-cert.pem"`"""
     ssl_key: FilePath | None = None
+    """As `ssl.key`. Example: `"/etc/dnslb/mariadb-key.pem"`"""
     ssl_key_password: SecretStr | None = None
+    """As `ssl.password`. Example: `"secret"`"""
     ssl_disabled: bool = False
+    """Plain, whatever else is said."""
     ssl_verify_cert: bool | None = None
+    """As `ssl.verify_mode`. Example: `true`"""
     ssl_verify_identity: bool | None = None
+    """As `ssl.check_hostname`. Example: `true`"""
     refresh: Seconds = 5.0
+    """An unchanged row is written again every so many seconds, or every `interval` if that is
+    longer."""
     history_max_age: Seconds = 30 * DAY
+    """Seconds that transitions are kept."""
     history_max_rows: Annotated[int, Field(ge=1)] = 1_000_000
+    """So many transitions are kept, of all nodes together."""
 
     @model_validator(mode="after")
     def _says_each_thing_once(self) -> "MysqlSettings":
