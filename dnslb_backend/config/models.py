@@ -5,13 +5,14 @@ seconds. Strictness is meant: a string is no list, and "false" is no boolean.
 """
 
 import re
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from dnslb_backend.checkers.brake import parse_canary
 from dnslb_backend.core.zones import MAX_TTL
+from dnslb_backend.pdns.settings import parse_endpoint
 
 
 def _network(text: str) -> str:
@@ -28,6 +29,29 @@ def _canary(text: str) -> str:
     except ValueError as error:
         raise ValueError(f"{text!r} is no ADDRESS:PORT, such as 192.0.2.1:53: {error}") from error
     return text
+
+
+def _secondary(text: str) -> str:
+    """An address and perhaps a port, as PowerDNS writes them."""
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        allowed = "an address, with a port if it is not 53: 192.0.2.54, [2001:db8::54]:5300"
+    try:
+        host, port = parse_endpoint(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not {allowed}") from None
+    if not port:
+        raise ValueError(f"{text!r} is not {allowed}")
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def host_of(secondary: str) -> str:
+    """The address of a secondary, without its port."""
+    try:
+        return str(ip_address(secondary))
+    except ValueError:
+        return parse_endpoint(secondary).host
 
 
 def _regexp(text: str) -> str:
@@ -155,6 +179,12 @@ class ZoneSettings(Table):
     ns: list[str] = []
     """The name servers of the zone: what the parent zone delegates to. Default: mname; with a
     warning. Example: `["ns1.lb.example.", "ns2.lb.example."]`"""
+    also_notify: list[Annotated[str, AfterValidator(_secondary)]] = []
+    """Secondaries that are told of every change, with a port if it is not 53; see
+    [zones](zones.md). Example: `["192.0.2.54", "[2001:db8::54]:5300"]`"""
+    allow_axfr: list[Network] | None = None
+    """Networks that may transfer the zone. Default: what PowerDNS's own configuration says.
+    Example: `["192.0.2.54/32"]`"""
     static: list[StaticSettings] = []
     """Rows that do not depend on health, below.
     Example: `[{ name = "ns1", type = "A", content = "192.0.2.53" }]`"""

@@ -7,7 +7,7 @@ import dns.exception
 import dns.rdatatype
 
 from dnslb_backend.config.diagnosis import Diagnosis, Path
-from dnslb_backend.config.models import StaticSettings, ZoneSettings
+from dnslb_backend.config.models import StaticSettings, ZoneSettings, host_of
 from dnslb_backend.config.rdata import PARSED_BY_PDNS_ALONE, RecordDataError, canonical_data
 from dnslb_backend.core.names import canonical_name, is_within, spelled_name
 from dnslb_backend.core.records import Record
@@ -50,7 +50,16 @@ def build_zone(
         diagnosis.warn(file, (*path, "ns"), f"is missing; serving {soa.mname} as the name server")
     if len(diagnosis.problems) > before:
         return None
-    return Zone(apex, shown, soa, ns, tuple(rows), zone_id)
+    return Zone(
+        apex,
+        shown,
+        soa,
+        ns,
+        tuple(rows),
+        zone_id,
+        also_notify=tuple(dict.fromkeys(settings.also_notify)),
+        allow_axfr=_transfers(settings),
+    )
 
 
 def keep_no_data_uncached(
@@ -97,6 +106,13 @@ def _soa(
         minimum=written.minimum,
         ttl=written.ttl,
     )
+
+
+def _transfers(settings: ZoneSettings) -> tuple[str, ...]:
+    """Who may transfer the zone; those who are told of changes if nothing is said."""
+    if settings.allow_axfr is not None:
+        return tuple(settings.allow_axfr)
+    return tuple(dict.fromkeys(host_of(text) for text in settings.also_notify))
 
 
 def _servers(

@@ -126,7 +126,9 @@ class Menu:
 
     def common_rows(self) -> tuple[Row, ...]:
         """All that clients in no view may be given; one row where only one may stand."""
-        rows = self._pools[""].rows
+        rows, weights = self._pools[""].rows, self._decision.weights
+        if self._record.policy is not Policy.ALL and len(weights) == len(rows):
+            rows = tuple(row for row, weight in zip(rows, weights, strict=True) if weight) or rows
         return rows[:1] if self.type == "CNAME" else rows
 
     def pick(self, client: Client, draw: int) -> Pick:

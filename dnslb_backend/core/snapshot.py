@@ -5,7 +5,7 @@ lookup is a dictionary access. Only the names that a change touched are built ag
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from fnmatch import translate
 
@@ -29,6 +29,8 @@ class Node:
 
     `rows` are those that everybody is given, `menus` what depends on who asks. `faults` are
     the types whose answer is not known; `answer` is None then, since ANY has no truthful one.
+    `listed` are the rows that a transfer shows, `listing` their rendering; both None where that
+    was never known.
     """
 
     zone: Zone
@@ -36,6 +38,8 @@ class Node:
     menus: tuple[Menu, ...]
     faults: frozenset[str]
     answer: bytes | Choice | None
+    listed: tuple[Row, ...] | None
+    listing: bytes | None
 
     def all_rows(self) -> list[Row]:
         """Every row that some client may be given."""
@@ -79,16 +83,28 @@ class Snapshot:
         return self._lookup_type(name, node, qtype)
 
     def rows(self, zone: str) -> list[Row]:
-        """Every row of a zone, its SOA first, for a transfer. Raises NotReadyError."""
-        apex = self.nodes[zone]
-        found = apex.all_rows()
-        for name in self.layout.names[zone]:
-            node = self.nodes[name]
-            if node.faults:
-                raise NotReadyError(f"{name}: health is not known yet")
-            if node is not apex:
-                found += node.all_rows()
+        """The rows that a transfer of a zone shows, its SOA first. Raises NotReadyError."""
+        self.transfer(zone)
+        return [row for node in self._nodes_of(zone) for row in node.listed or ()]
+
+    def transfer(self, zone: str) -> list[bytes]:
+        """As `rows`, rendered name by name. Raises NotReadyError.
+
+        A secondary cannot tell clients apart and cannot say that it does not know. So it is
+        given what clients in no view are, all that policies choose from, and of what is not
+        known now, what was known last.
+        """
+        found = []
+        for node in self._nodes_of(zone):
+            if node.listing is None:
+                raise NotReadyError(f"{zone}: health is not known yet, it cannot be transferred")
+            if node.listed:
+                found.append(node.listing)
         return found
+
+    def _nodes_of(self, zone: str) -> Iterator[Node]:
+        yield self.nodes[zone]
+        yield from (self.nodes[name] for name in self.layout.names[zone] if name != zone)
 
     def search(self, pattern: str, limit: int) -> list[tuple[int, Row]]:
         """At most `limit` rows whose name or content matches a glob of `*` and `?`, with zone."""
@@ -115,14 +131,18 @@ class Snapshot:
             place = self.layout.places.get(name)
             if place is None:
                 continue
-            node = build_node(place, self.serials[place.zone.name], decide, self.render)
+            node = build_node(
+                place, self.serials[place.zone.name], decide, self.render, nodes[name].listed
+            )
             if not node.reads_as(nodes[name]):
                 nodes[name] = node
                 changed.add(name)
         serials = dict(self.serials)
         for zone in {nodes[name].zone.name for name in changed}:
             serials[zone] = next_serial(serials[zone], wall)
-            nodes[zone] = build_node(self.layout.places[zone], serials[zone], decide, self.render)
+            nodes[zone] = build_node(
+                self.layout.places[zone], serials[zone], decide, self.render, nodes[zone].listed
+            )
             changed.add(zone)
         return Snapshot(self.layout, self.render, serials, nodes), frozenset(changed)
 
@@ -156,7 +176,9 @@ def build_snapshot(
     """
     known = {**(serials or {}), **(before.serials if before else {})}
     draft = {
-        name: build_node(place, known.get(place.zone.name, 0), decide, render)
+        name: build_node(
+            place, known.get(place.zone.name, 0), decide, render, _last_listed(before, place)
+        )
         for name, place in layout.places.items()
     }
     old: Mapping[str, Node] = before.nodes if before else {}
@@ -173,22 +195,35 @@ def build_snapshot(
         for zone in layout.zones
     }
     for zone in moved & layout.zones.keys():
-        draft[zone] = build_node(layout.places[zone], fresh[zone], decide, render)
+        place = layout.places[zone]
+        draft[zone] = build_node(place, fresh[zone], decide, render, _last_listed(before, place))
     return Snapshot(layout, render, fresh, draft), frozenset(changed | moved)
 
 
-def build_node(place: Place, serial: int, decide: Decide, render: Render) -> Node:
-    """Everything at one name, as it is to be told now."""
+def build_node(
+    place: Place,
+    serial: int,
+    decide: Decide,
+    render: Render,
+    last_listed: tuple[Row, ...] | None = None,
+) -> Node:
+    """Everything at one name, as it is to be told now.
+
+    `last_listed` are the rows of this name that transfers have shown so far, None: never any.
+    """
     zone = place.zone
     rows: list[Row] = []
     menus: list[Menu] = []
     faults: set[str] = set()
+    unknown: set[str] = set()
     if place.is_apex:
         rows.append(Row(zone.spelling, "SOA", zone.soa.content(serial), zone.soa.ttl))
     rows += place.static
     for record, table in place.records:
         decision = decide(record.key)
         menu = Menu(record, decision, table)
+        if decision.is_fault:
+            unknown.add(record.key.type)
         if not menu.is_fixed:
             menus.append(menu)
         elif decision.is_fault:
@@ -203,7 +238,35 @@ def build_node(place: Place, serial: int, decide: Decide, render: Render) -> Nod
             if menus
             else render(rows or [empty], zone.id)
         )
-    return Node(zone, tuple(rows), tuple(menus), frozenset(faults), answer)
+    listed = _listed(rows, menus, unknown, last_listed)
+    listing = answer if isinstance(answer, bytes) and rows else None
+    if listing is None and listed is not None:
+        listing = render(listed, zone.id)
+    return Node(zone, tuple(rows), tuple(menus), frozenset(faults), answer, listed, listing)
+
+
+def _listed(
+    rows: Sequence[Row],
+    menus: Sequence[Menu],
+    unknown: Set[str],
+    last_listed: tuple[Row, ...] | None,
+) -> tuple[Row, ...] | None:
+    """The rows of a name that a transfer shows; of types that are unknown, the last ones."""
+    if unknown and last_listed is None:
+        return None
+    return (
+        *rows,
+        *(row for menu in menus if menu.type not in unknown for row in menu.common_rows()),
+        *(row for row in last_listed or () if row.qtype in unknown),
+    )
+
+
+def _last_listed(before: Snapshot | None, place: Place) -> tuple[Row, ...] | None:
+    """The rows of a name that transfers of its zone have shown; None if there never were any."""
+    if before is None or place.zone.name not in before.layout.zones:
+        return None
+    node = before.nodes.get(place.name)
+    return () if node is None or node.zone.name != place.zone.name else node.listed
 
 
 def no_data(name: str) -> Row:

@@ -1,6 +1,7 @@
 """Zones and the rows that PowerDNS is given for them."""
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -50,6 +51,8 @@ class Zone:
     """An apex we are authoritative for, with everything in it that does not depend on health.
 
     `name` is canonical, `spelling` is what the configuration wrote. `ns` holds canonical names.
+    `also_notify` are the secondaries that PowerDNS tells of a change, `allow_axfr` the networks
+    that may transfer the zone, beside those that PowerDNS allows itself.
     """
 
     name: str
@@ -58,6 +61,14 @@ class Zone:
     ns: tuple[str, ...]
     static: tuple[Row, ...] = ()
     id: int = field(default=0)
+    also_notify: tuple[str, ...] = ()
+    allow_axfr: tuple[str, ...] = ()
+
+    @property
+    def metadata(self) -> Mapping[str, tuple[str, ...]]:
+        """What the configuration says of the zone, by PowerDNS's kinds of domain metadata."""
+        said = {"ALSO-NOTIFY": self.also_notify, "ALLOW-AXFR-FROM": self.allow_axfr}
+        return {kind: values for kind, values in said.items() if values}
 
 
 def assign_ids(names: list[str]) -> dict[str, int]:
@@ -78,5 +89,12 @@ def assign_ids(names: list[str]) -> dict[str, int]:
 
 
 def next_serial(previous: int, wall: float) -> int:
-    """The serial after a change: it follows the clock and rises even when the clock does not."""
-    return max(previous + 1, int(wall)) % SERIAL_LIMIT
+    """The serial after a change: it follows the clock and rises even when the clock does not.
+
+    A step is less than half of the numbers there are, or secondaries would see it go back
+    (RFC 1982). The number after the last one is 1; a previous 0 is none.
+    """
+    now = int(wall) % SERIAL_LIMIT
+    if not previous or 0 < now - previous < SERIAL_LIMIT // 2:
+        return now or 1
+    return (previous + 1) % SERIAL_LIMIT or 1

@@ -11,12 +11,12 @@ from random import getrandbits
 
 from dnslb_backend.core.names import key_of
 from dnslb_backend.core.snapshot import Snapshot
-from dnslb_backend.core.zones import Zone
 from dnslb_backend.errors import RequestError
 from dnslb_backend.pdns.askers import Askers
 from dnslb_backend.pdns.parameters import Parameters, integer_of, text_of
-from dnslb_backend.pdns.rows import render_found, render_result, render_rows
+from dnslb_backend.pdns.rows import render_found, render_result
 from dnslb_backend.pdns.signing import FALSE, TRUE, NoVault, Signing, Vault
+from dnslb_backend.pdns.zones import ZoneMethods
 
 PATTERN_LIMIT = 1024
 """Characters of a search pattern: it becomes a regular expression."""
@@ -42,20 +42,16 @@ class Responder:
         self._current = current
         self._askers = askers or Askers(time.monotonic, lambda: getrandbits(64))
         self._describe = describe or self._describe_rows
-        self._notified: dict[int, int] = {}
         self._signing = Signing(current, vault or NoVault(), time.monotonic)
+        self._zones = ZoneMethods(current, self._signing.metadata)
         self._methods: dict[str, Callable[[Parameters], bytes]] = {
             "initialize": lambda _: TRUE,
             "lookup": self._lookup,
             "apilookup": self._lookup,
-            "list": self._list,
-            "getalldomains": self._get_all_domains,
-            "getdomaininfo": self._get_domain_info,
+            **self._zones.answers,
             **self._signing.answers,
             "searchrecords": self._search_records,
             "directbackendcmd": self._direct_backend_cmd,
-            "getupdatedmasters": self._get_updated_masters,
-            "setnotified": self._set_notified,
         }
 
     def answer(self, method: str, parameters: Parameters) -> bytes:
@@ -94,54 +90,6 @@ class Responder:
         qname, qtype = text_of(parameters, "qname"), text_of(parameters, "qtype")
         return self.lookup(qname, qtype.upper(), lambda: str(parameters.get("real-remote", "")))
 
-    def _list(self, parameters: Parameters) -> bytes:
-        """By name; by number where there is none, as old versions of the pipe backend ask."""
-        snapshot = self._current()
-        if "zonename" in parameters:
-            zone = snapshot.layout.zones.get(key_of(text_of(parameters, "zonename")))
-        else:
-            zone_id = integer_of(parameters, "domain_id")
-            zone = next((zone for zone in _zones(snapshot) if zone.id == zone_id), None)
-        return FALSE if zone is None else render_rows(snapshot.rows(zone.name), zone.id)
-
-    def _get_all_domains(self, _: Parameters) -> bytes:
-        snapshot = self._current()
-        return render_result([self._domain(snapshot, zone) for zone in _zones(snapshot)])
-
-    def _get_domain_info(self, parameters: Parameters) -> bytes:
-        snapshot = self._current()
-        zone = snapshot.layout.zones.get(key_of(text_of(parameters, "name")))
-        return FALSE if zone is None else render_result(self._domain(snapshot, zone))
-
-    def _get_updated_masters(self, _: Parameters) -> bytes:
-        """Zones that read differently than when PowerDNS last told its secondaries."""
-        snapshot = self._current()
-        return render_result(
-            [
-                self._domain(snapshot, zone)
-                for zone in _zones(snapshot)
-                if self._notified.get(zone.id) != snapshot.serials[zone.name]
-            ]
-        )
-
-    def _set_notified(self, parameters: Parameters) -> bytes:
-        zone_id = integer_of(parameters, "id")
-        if all(zone.id != zone_id for zone in _zones(self._current())):
-            return FALSE
-        self._notified[zone_id] = integer_of(parameters, "serial")
-        return TRUE
-
-    def _domain(self, snapshot: Snapshot, zone: Zone) -> dict[str, object]:
-        return {
-            "id": zone.id,
-            "zone": f"{zone.name}.",
-            "kind": "native",
-            "serial": snapshot.serials[zone.name],
-            "notified_serial": self._notified.get(zone.id, 0),
-            "last_check": 0,
-            "masters": [],
-        }
-
     def _search_records(self, parameters: Parameters) -> bytes:
         pattern = text_of(parameters, "pattern")
         if len(pattern) > PATTERN_LIMIT:
@@ -169,7 +117,3 @@ class Responder:
         lines = [f"{row.qname} {row.ttl} {row.qtype} {row.content}" for row in node.rows]
         lines += [f"{name} {qtype}: not known yet" for qtype in sorted(node.faults)]
         return "\n".join(lines) or f"{name}: nothing here, names below it exist"
-
-
-def _zones(snapshot: Snapshot) -> list[Zone]:
-    return list(snapshot.layout.zones.values())

@@ -251,11 +251,18 @@ class Signing:
 
     def _get_all_domain_metadata(self, parameters: Parameters) -> bytes:
         zone = self._zone(parameters)
-        return render_result({} if zone is None else dict(self._vault.metadata(zone)))
+        return render_result({} if zone is None else self.metadata(zone))
 
     def _get_domain_metadata(self, parameters: Parameters) -> bytes:
         zone, kind = self._zone(parameters), text_of(parameters, "kind")
-        return render_result([] if zone is None else self._vault.metadata(zone).get(kind, []))
+        return render_result([] if zone is None else self.metadata(zone).get(kind, []))
+
+    def metadata(self, zone: str) -> Mapping[str, Sequence[str]]:
+        """All that is kept of a zone, and what the configuration says of it besides."""
+        found = dict(self._vault.metadata(zone))
+        for kind, values in self._current().layout.zones[zone].metadata.items():
+            found[kind] = tuple(dict.fromkeys((*found.get(kind, ()), *values)))
+        return found
 
     async def _set_domain_metadata(self, parameters: Parameters) -> bytes:
         """No values take the kind away."""

@@ -1,12 +1,13 @@
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
-from dnslb_backend.core.decision import PENDING, Decision, Kind
+from dnslb_backend.core.decision import PENDING, Decision, Kind, Pool
 from dnslb_backend.core.layout import lay_out
 from dnslb_backend.core.plan import Plan
-from dnslb_backend.core.records import RecordKey
+from dnslb_backend.core.records import Policy, RecordKey
 from dnslb_backend.core.snapshot import Snapshot, build_snapshot
 from dnslb_backend.core.zones import Row, next_serial
 from dnslb_backend.errors import NotReadyError
@@ -106,6 +107,36 @@ def test_a_transfer_has_every_row_once_and_the_soa_first(snapshot: Snapshot) -> 
     assert len(rows) == len(set(rows)) == 2 + len(STATIC) + 2
 
 
+def test_a_transfer_reads_as_its_rows_do(snapshot: Snapshot) -> None:
+    shown = [item for name in snapshot.transfer(ZONE) for item in json.loads(name)]
+    assert shown == [[row.qname, row.qtype, row.content] for row in snapshot.rows(ZONE)]
+
+
+def test_a_transfer_has_what_was_known_last_of_what_is_not_known(snapshot: Snapshot) -> None:
+    fault = Decision(Kind.FAULT)
+    after, _ = snapshot.with_answers([KEY.name], lambda _: fault, NOW + 1)
+    assert set(after.rows(ZONE)[1:]) == set(snapshot.rows(ZONE)[1:])
+    assert f" {after.serials[ZONE]} " in after.rows(ZONE)[0].content
+    later, _ = after.with_answers([KEY.name], lambda _: Decision(Kind.NODATA), NOW + 2)
+    assert len(later.rows(ZONE)) == len(snapshot.rows(ZONE)) - 2
+
+
+def test_a_transfer_does_not_wait_for_what_a_reload_brought(snapshot: Snapshot) -> None:
+    new = KEY._replace(name=f"new.{ZONE}")
+    more = plan(record("192.0.2.1"), record("192.0.2.1", key=new), static=STATIC)
+    after = build(more, {KEY: SERVE, new: PENDING}, snapshot)
+    assert set(after.rows(ZONE)[1:]) == set(snapshot.rows(ZONE)[1:])
+
+
+def test_a_transfer_has_what_clients_in_no_view_may_be_given() -> None:
+    weighted = replace(record("192.0.2.1"), policy=Policy.WEIGHTED, max_answers=1)
+    members = ("192.0.2.1", "192.0.2.2", "192.0.2.3")
+    pool = Pool("office", ("10.0.0.1",), (1,))
+    decision = Decision(Kind.SERVE, members, weights=(3, 1, 0), pools=(pool,))
+    snapshot = build(plan(weighted), {KEY: decision})
+    assert [row.content for row in snapshot.rows(ZONE)[2:]] == ["192.0.2.1", "192.0.2.2"]
+
+
 def test_search_takes_globs_over_names_and_contents(snapshot: Snapshot) -> None:
     found = {(row.qname, row.qtype) for _, row in snapshot.search("NS.SUB.*", 10)}
     assert found == {(f"ns.sub.{ZONE}", "A"), (f"sub.{ZONE}", "NS")}
@@ -129,9 +160,27 @@ def test_an_answer_that_reads_the_same_changes_nothing(snapshot: Snapshot) -> No
     assert after.serials == snapshot.serials
 
 
-def test_the_serial_rises_though_the_clock_goes_back() -> None:
-    assert next_serial(100, 50.0) == 101
-    assert next_serial(100, 500.9) == 500
+@pytest.mark.parametrize(
+    ("previous", "wall", "expected"),
+    [
+        (0, NOW, int(NOW)),
+        (100, 500.9, 500),
+        (100, 100.9, 101),
+        (100, 50.0, 101),
+        # A clock that was far ahead, and one that is: secondaries would see a step back.
+        (4_000_000_000, NOW, 4_000_000_001),
+        (5, 2_500_000_000.0, 6),
+        (int(NOW), 2.0**32 + 7, int(NOW) + 1),
+        # The numbers end, and begin again with 1: 0 is said to be none.
+        (2**32 - 1, 2.0**32 - 5, 1),
+        (2**32 - 2, 2.0**32 - 5, 2**32 - 1),
+        (2**32 - 1, 2.0**32 + 7, 1),
+    ],
+)
+def test_the_serial_rises_whatever_the_clock_does(
+    previous: int, wall: float, expected: int
+) -> None:
+    assert next_serial(previous, wall) == expected
 
 
 def test_a_reload_that_changes_nothing_keeps_the_serial(snapshot: Snapshot) -> None:

@@ -111,7 +111,10 @@ def test_zones_are_told(world: World, responder: Responder) -> None:
 
 
 def test_secondaries_are_told_once_of_every_change(world: World, responder: Responder) -> None:
+    assert ask(responder, "getUpdatedMasters") == [], "nobody is to be told"
+    world.notify("192.0.2.54:5300")
     zones = ask(responder, "getUpdatedMasters")
+    assert [(zone["zone"], zone["kind"]) for zone in zones] == [("lb.example.", "master")]
     for zone in zones:
         assert ask(responder, "setNotified", id=zone["id"], serial=float(zone["serial"])) is True
     assert ask(responder, "getUpdatedMasters") == []
@@ -187,3 +190,15 @@ def test_parameters_that_make_no_sense_are_refused(
 ) -> None:
     with pytest.raises(RequestError):
         responder.answer(method, parameters)
+
+
+def test_metadata_says_whom_to_tell_and_who_may_transfer(
+    world: World, responder: Responder
+) -> None:
+    told = {"ALSO-NOTIFY": ["192.0.2.54:5300"], "ALLOW-AXFR-FROM": ["192.0.2.0/24"]}
+    assert ask(responder, "getAllDomainMetadata", name="lb.example.") == {}
+    world.notify("192.0.2.54:5300")
+    assert ask(responder, "getAllDomainMetadata", name="LB.example.") == told
+    for kind, values in told.items():
+        assert ask(responder, "getDomainMetadata", name="lb.example.", kind=kind) == values
+    assert ask(responder, "getDomainMetadata", name="other.example.", kind="ALSO-NOTIFY") == []

@@ -1,5 +1,7 @@
 """A small configuration and its snapshot, whose decisions a test changes at will."""
 
+from dataclasses import replace
+
 from dnslb_backend.core.decision import Decision, Kind
 from dnslb_backend.core.layout import lay_out
 from dnslb_backend.core.names import canonical_name
@@ -79,6 +81,12 @@ class World:
 
     def forget(self, name: str, qtype: str, zone: str = LB) -> None:
         del self.records[RecordKey(zone, canonical_name(f"{name}.{zone}."), qtype)]
+
+    def notify(self, secondary: str) -> None:
+        """From now on lb.example has a secondary, whose network may transfer it."""
+        zone = replace(self.zones[LB], also_notify=(secondary,), allow_axfr=("192.0.2.0/24",))
+        self.zones[LB] = zone
+        self.rebuild()
 
     def drop_zone(self, zone: str) -> None:
         del self.zones[zone]

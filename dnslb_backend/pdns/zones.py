@@ -1,0 +1,115 @@
+"""What PowerDNS asks about whole zones: which there are, all their rows, and whom to tell.
+
+A zone with secondaries is of kind `master`: a PowerDNS with `primary=yes` asks getUpdatedMasters
+every `xfr-cycle-interval` seconds, sends NOTIFY for what it finds there, and says so with
+setNotified.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from dnslb_backend.core.snapshot import Snapshot
+from dnslb_backend.core.zones import Zone
+from dnslb_backend.pdns.parameters import Parameters, integer_of, name_of
+from dnslb_backend.pdns.rows import render_result
+from dnslb_backend.pdns.signing import FALSE, TRUE
+
+_OPEN, _CLOSE = b'{"result":[', b"]}"
+
+
+class ZoneMethods:
+    """Answers from the snapshot that `current` returns at that moment.
+
+    `metadata` tells what is said of a zone, given by its canonical name.
+    """
+
+    def __init__(
+        self,
+        current: Callable[[], Snapshot],
+        metadata: Callable[[str], Mapping[str, Sequence[str]]],
+    ) -> None:
+        self._current = current
+        self._metadata = metadata
+        self._notified: dict[int, int] = {}
+        self.answers: Mapping[str, Callable[[Parameters], bytes]] = {
+            "list": self._list,
+            "getalldomains": self._get_all_domains,
+            "getdomaininfo": self._get_domain_info,
+            "getupdatedmasters": self._get_updated_masters,
+            "setnotified": self._set_notified,
+        }
+
+    def _list(self, parameters: Parameters) -> bytes:
+        """Every row of a zone, all of one snapshot.
+
+        By name; by number where there is none, as old versions of the pipe backend ask.
+        """
+        snapshot = self._current()
+        if "zonename" in parameters:
+            zone = _named(snapshot, name_of(parameters, "zonename"))
+        else:
+            zone = _numbered(snapshot, integer_of(parameters, "domain_id"))
+        return FALSE if zone is None else _joined(snapshot.transfer(zone.name))
+
+    def _get_all_domains(self, _: Parameters) -> bytes:
+        snapshot = self._current()
+        return self._render(snapshot, _zones(snapshot))
+
+    def _get_domain_info(self, parameters: Parameters) -> bytes:
+        snapshot = self._current()
+        zone = _named(snapshot, name_of(parameters, "name"))
+        return FALSE if zone is None else render_result(self._domain(snapshot, zone))
+
+    def _get_updated_masters(self, _: Parameters) -> bytes:
+        """Zones with secondaries that read differently than when these were last told."""
+        snapshot = self._current()
+        return self._render(
+            snapshot,
+            (
+                zone
+                for zone in _zones(snapshot)
+                if self._has_secondaries(zone)
+                and self._notified.get(zone.id) != snapshot.serials[zone.name]
+            ),
+        )
+
+    def _set_notified(self, parameters: Parameters) -> bytes:
+        zone_id = integer_of(parameters, "id")
+        if _numbered(self._current(), zone_id) is None:
+            return FALSE
+        self._notified[zone_id] = integer_of(parameters, "serial")
+        return TRUE
+
+    def _render(self, snapshot: Snapshot, zones: Iterable[Zone]) -> bytes:
+        return render_result([self._domain(snapshot, zone) for zone in zones])
+
+    def _domain(self, snapshot: Snapshot, zone: Zone) -> dict[str, object]:
+        return {
+            "id": zone.id,
+            "zone": f"{zone.name}.",
+            "kind": "master" if self._has_secondaries(zone) else "native",
+            "serial": snapshot.serials[zone.name],
+            "notified_serial": self._notified.get(zone.id, 0),
+            "last_check": 0,
+            "masters": [],
+        }
+
+    def _has_secondaries(self, zone: Zone) -> bool:
+        """Whether somebody is to be told of changes; pdnsutil may say so as well."""
+        return bool(self._metadata(zone.name).get("ALSO-NOTIFY"))
+
+
+def _zones(snapshot: Snapshot) -> Iterable[Zone]:
+    return snapshot.layout.zones.values()
+
+
+def _named(snapshot: Snapshot, name: str) -> Zone | None:
+    return snapshot.layout.zones.get(name)
+
+
+def _numbered(snapshot: Snapshot, zone_id: int) -> Zone | None:
+    return next((zone for zone in _zones(snapshot) if zone.id == zone_id), None)
+
+
+def _joined(names: Iterable[bytes]) -> bytes:
+    """One answer of what was rendered name by name."""
+    return _OPEN + b",".join([name[len(_OPEN) : -len(_CLOSE)] for name in names]) + _CLOSE
