@@ -51,7 +51,8 @@ def _guarded(endpoint: Endpoint) -> Handler:
         return endpoint.handler
 
     async def guarded(request: web.Request) -> web.StreamResponse:
-        authorize(request, request.app[STATE].access, role)
+        state = request.app[STATE]
+        authorize(request, state.access, role, state.refusals)
         return await endpoint.handler(request)
 
     return guarded

@@ -23,6 +23,7 @@ from dnslb_backend.admin.problems import ProblemError
 from dnslb_backend.admin.settings import AdminSettings, Network
 from dnslb_backend.admin.tokens import Role, Token, digest_of, load_tokens
 from dnslb_backend.logs import fields
+from dnslb_backend.throttle import Throttle
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -70,21 +71,30 @@ def load_access(settings: AdminSettings) -> Access:
     return Access(settings.networks, loaded.tokens, loaded.warnings)
 
 
-def authorize(request: web.Request, access: Access, needed: Role) -> Caller:
-    """Who sent this request, if they may do it; else raises ProblemError 401 or 403, logged."""
+def authorize(request: web.Request, access: Access, needed: Role, refusals: Throttle) -> Caller:
+    """Who sent this request, if they may do it; else raises ProblemError 401 or 403, logged.
+
+    Of one peer that is refused for one reason again and again, `refusals` lets few lines through.
+    """
     peer = peer_of(request)
+
+    def refusal(status: HTTPStatus, why: str) -> ProblemError:
+        if (kept_back := refusals.admit((peer, status, why))) is not None:
+            _tell(request, status, why, kept_back)
+        return _refusal(status)
+
     header = request.headers.get("Authorization")
     if header is None:
         if needed is Role.READ and access.allows(peer):
             if not _may_be_rebound(request, peer):
                 return Caller(str(peer), Role.READ)
-            raise _refusal(request, HTTPStatus.FORBIDDEN, "foreign Host without a token")
-        raise _refusal(request, HTTPStatus.UNAUTHORIZED, "no token")
+            raise refusal(HTTPStatus.FORBIDDEN, "foreign Host without a token")
+        raise refusal(HTTPStatus.UNAUTHORIZED, "no token")
     token = _token_of(header, access)
     if token is None:
-        raise _refusal(request, HTTPStatus.UNAUTHORIZED, "wrong token")
+        raise refusal(HTTPStatus.UNAUTHORIZED, "wrong token")
     if not token.role.includes(needed):
-        raise _refusal(request, HTTPStatus.FORBIDDEN, f"token {token.name} is of role {token.role}")
+        raise refusal(HTTPStatus.FORBIDDEN, f"token {token.name} is of role {token.role}")
     return Caller(str(peer), token.role, token.name)
 
 
@@ -139,8 +149,8 @@ def _may_be_rebound(request: web.Request, peer: Address | None) -> bool:
     return False
 
 
-def _refusal(request: web.Request, status: HTTPStatus, why: str) -> ProblemError:
-    """The refusal; why it was made is for the log, not for the one who was refused."""
+def _tell(request: web.Request, status: HTTPStatus, why: str, kept_back: int) -> None:
+    """Why somebody was refused is for the log, not for the one who was refused."""
     log.warning(
         "refused a request",
         extra=fields(
@@ -149,8 +159,12 @@ def _refusal(request: web.Request, status: HTTPStatus, why: str) -> ProblemError
             path=request.path,
             status=status.value,
             why=why,
+            more_like_it=kept_back or None,
         ),
     )
+
+
+def _refusal(status: HTTPStatus) -> ProblemError:
     if status is HTTPStatus.UNAUTHORIZED:
         challenge = {"WWW-Authenticate": 'Bearer realm="dnslb"'}
         return ProblemError(status, "a valid token is needed", headers=challenge)

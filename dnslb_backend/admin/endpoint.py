@@ -12,6 +12,7 @@ from dnslb_backend.admin.auth import Access
 from dnslb_backend.admin.control import Control
 from dnslb_backend.admin.events import EventRing, Streams
 from dnslb_backend.admin.tokens import Role
+from dnslb_backend.throttle import Throttle
 
 
 @dataclass(slots=True)
@@ -21,6 +22,8 @@ class AdminState:
     control: Control
     access: Access
     ring: EventRing
+    refusals: Throttle
+    """Of what is said in the log of those who may not, or talk no HTTP."""
 
 
 STATE = web.AppKey("state", AdminState)

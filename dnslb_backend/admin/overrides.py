@@ -123,7 +123,8 @@ async def clear_overrides(request: web.Request) -> web.Response:
 
 def _author(request: web.Request) -> str:
     """Under which name an order is filed: that of the token, which may have been called back."""
-    return authorize(request, request.app[STATE].access, Role.OPERATE).name
+    state = request.app[STATE]
+    return authorize(request, state.access, Role.OPERATE, state.refusals).name
 
 
 def _end_of(asked: OverrideRequest, wall: float) -> float | None:

@@ -11,7 +11,7 @@ from dnslb_backend.core.healthmap import HealthMap, RecordState
 from dnslb_backend.core.hosts import HostState
 from dnslb_backend.core.members import MemberStatus
 from dnslb_backend.core.overrides import Action, Override
-from dnslb_backend.core.records import Record
+from dnslb_backend.core.records import Record, RecordKey
 from dnslb_backend.core.resolutions import Status
 from dnslb_backend.core.snapshot import Snapshot
 from dnslb_backend.core.transitions import reason
@@ -93,6 +93,9 @@ class RecordRow(BaseModel):
     answer: tuple[str, ...] | None = Field(
         description="what DNS answers now; empty: NODATA; null: SERVFAIL"
     )
+    varies: bool = Field(
+        description="the answer depends on who asks, or on chance: each is given some of it"
+    )
     ready: bool = Field(description="its first round has ended, or its answer was restored")
     held: bool = Field(description="a change that would leave nobody serving waits for the round")
     hosts: tuple[HostRow, ...]
@@ -160,7 +163,8 @@ def record_row(state: RecordState, snapshot: Snapshot, mono: float) -> RecordRow
         ttl=record.ttl,
         decision=state.decision.kind,
         threshold=state.decision.threshold,
-        answer=_answer(record, snapshot),
+        answer=_answer(state, snapshot),
+        varies=_varies(record.key, snapshot),
         ready=state.is_ready,
         held=state.is_held,
         hosts=tuple(
@@ -190,11 +194,19 @@ def _since(status: MemberStatus) -> float | None:
     return status.state.last_change
 
 
-def _answer(record: Record, snapshot: Snapshot) -> tuple[str, ...] | None:
-    node = snapshot.nodes.get(record.key.name)
-    if node is None or record.key.type in node.faults:
+def _answer(state: RecordState, snapshot: Snapshot) -> tuple[str, ...] | None:
+    """All that some client is given now; None where even that is not known."""
+    key = state.record.key
+    node = snapshot.nodes.get(key.name)
+    if node is None or key.type in node.faults:
         return None
-    return tuple(row.content for row in node.rows if row.qtype == record.key.type)
+    found = dict.fromkeys(row.content for row in node.all_rows() if row.qtype == key.type)
+    return tuple(found) if found or not state.decision.is_fault else None
+
+
+def _varies(key: RecordKey, snapshot: Snapshot) -> bool:
+    node = snapshot.nodes.get(key.name)
+    return node is not None and any(menu.type == key.type for menu in node.menus)
 
 
 def _host_row(host: str, known: HostState, mono: float, dns_ttl: float) -> HostRow:

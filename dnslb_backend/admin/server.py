@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +17,10 @@ from dnslb_backend.admin.endpoint import AdminState
 from dnslb_backend.admin.events import EventRing, News, Streams
 from dnslb_backend.admin.settings import AdminSettings, Listen
 from dnslb_backend.logs import fields
+from dnslb_backend.throttle import Throttle
 
 IDLE_TIMEOUT = 30.0
-"""Seconds that a connection may wait between two requests."""
+"""Seconds that a connection may take until its next request has been read."""
 
 LINE_LIMIT = 16 * 1024
 """Bytes of a request's first line: a domain name takes up to twelve of them a character."""
@@ -45,12 +47,23 @@ class _Site:
 class AdminServer:
     """Serves operators by `settings` and `access`; what it shows and does is `control`'s.
 
-    Not running until `start`; `stop` may be called at any time.
+    Not running until `start`; `stop` may be called at any time. A connection that is silent, or
+    in the middle of the head of a request, is closed after `patience` seconds.
     """
 
-    def __init__(self, settings: AdminSettings, access: Access, control: Control) -> None:
+    def __init__(
+        self,
+        settings: AdminSettings,
+        access: Access,
+        control: Control,
+        *,
+        patience: float = IDLE_TIMEOUT,
+    ) -> None:
         self._settings = settings
-        self._state = AdminState(control, access, EventRing(int(control.started)))
+        self._patience = patience
+        self._state = AdminState(
+            control, access, EventRing(int(control.started)), Throttle(time.monotonic)
+        )
         self._site: _Site | None = None
 
     @property
@@ -95,10 +108,10 @@ class AdminServer:
         runner = web.AppRunner(
             build_app(self._state, streams),
             access_log=None,
-            keepalive_timeout=IDLE_TIMEOUT,
+            keepalive_timeout=self._patience,
             shutdown_timeout=STOP_TIMEOUT,
             max_line_size=LINE_LIMIT,
-            logger=_WireLog(log),
+            logger=_WireLog(self._state.refusals),
         )
         await runner.setup()
         try:
@@ -114,12 +127,17 @@ class AdminServer:
 class _WireLog(logging.LoggerAdapter[logging.Logger]):
     """Where aiohttp complains: of what is no HTTP in one line, of faults with their traceback."""
 
+    def __init__(self, refusals: Throttle) -> None:
+        super().__init__(log)
+        self._refusals = refusals
+
     def exception(self, msg: object, *args: object, **options: Any) -> None:
         error = options.get("exc_info")
-        if isinstance(error, HttpProcessingError):
-            self.logger.warning("%s: it is no HTTP", str(msg) % args)
-        else:
+        if not isinstance(error, HttpProcessingError):
             self.logger.error(msg, *args, **options)
+        elif (kept_back := self._refusals.admit((msg, args))) is not None:
+            facts = fields(more_like_it=kept_back or None)
+            self.logger.warning("%s: it is no HTTP", str(msg) % args, extra=facts)
 
 
 def _bind(listen: Listen) -> socket.socket:

@@ -11,7 +11,7 @@ import pytest
 from dnslb_backend.admin.status import StatusQuery, StatusReport, render_status
 from dnslb_backend.core.health import Damping, Rules
 from dnslb_backend.core.overrides import Action, Override
-from dnslb_backend.core.records import RecordKey
+from dnslb_backend.core.records import AllDown, Policy, RecordKey
 from dnslb_backend.core.resolutions import Resolution, Status
 from dnslb_backend.core.results import fault, passed
 from tests.admin.node import BROKEN, OK, Node
@@ -119,6 +119,28 @@ async def test_nobody_served_is_not_the_same_as_not_known(
     assert (await status_of(client)).records[0].answer is None
     node.settle({"10.0.0.1": BROKEN})
     assert (await status_of(client)).records[0].answer == ()
+
+
+async def test_an_answer_that_depends_on_who_asks_or_on_chance(
+    client: aiohttp.ClientSession, node: Node
+) -> None:
+    plain = record("10.0.0.1", "10.0.0.2", "10.0.0.3")
+    node.adopt(plain)
+    node.settle()
+    assert not (await status_of(client)).records[0].varies
+    for policy in (Policy.WEIGHTED, Policy.STICKY):
+        node.adopt(replace(plain, policy=policy, max_answers=1))
+        node.settle()
+        (row,) = (await status_of(client)).records
+        assert row.varies
+        assert row.answer == ("10.0.0.1", "10.0.0.2", "10.0.0.3")
+    office = replace(plain.dests[0], views=("office",))
+    node.adopt(replace(plain, dests=(office,)))
+    node.settle()
+    assert (await status_of(client)).records[0].answer == ("10.0.0.1",)
+    node.adopt(replace(plain, dests=(office,), all_down=AllDown.SERVFAIL))
+    node.settle({"10.0.0.1": BROKEN})
+    assert (await status_of(client)).records[0].answer is None
 
 
 async def test_silence_and_faults_of_ours(client: aiohttp.ClientSession, node: Node) -> None:

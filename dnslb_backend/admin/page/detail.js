@@ -56,9 +56,9 @@ export function memberView(key, member, shared) {
     el("p", { class: "of" }, `${visible(member.name)} `, el("span", { class: "type" }, member.type)),
     head,
     why,
-    section("Facts", facts, explain),
+    member.fallback ? null : form.node,
     section("History", past.node),
-    section("Orders", form.node),
+    section("Facts", facts, explain),
   );
   past.load();
   return { title: visible(member.content), node, refresh, key: memberKey(member) };

@@ -84,7 +84,8 @@ export function orderForm(member, shared) {
     );
 
   const refresh = (row) => holds.replaceChildren(...holding(row, takeBack));
-  return { node: el("div", {}, holds, form, said, doubt), refresh };
+  const more = el("details", { class: "orders" }, el("summary", {}, "Drain, down or up"), form);
+  return { node: el("div", { class: "operate" }, holds, more, said, doubt), refresh };
 }
 
 function holding(row, takeBack) {

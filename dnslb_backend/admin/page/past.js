@@ -58,25 +58,28 @@ export class Past {
 
 /** Stretches of health within [begin, end): `events` are of one member, oldest first.
  *
- *  Before the first event its member was what it changed from, but nothing is known from before
- *  `known`. Without any event it is what it is now, since `since`.
+ *  Before the first event its member was what it changed from, if that is known, but nothing is
+ *  known from before `known`. Without any event it is what it is now, since `since`.
  */
 export function stretches(events, member, begin, end, known = 0) {
   const found = [];
-  const add = (from, to, health, served) => {
+  const add = (from, to, health) => {
     const start = Math.max(from, begin);
     const stop = Math.min(to, end);
-    if (stop > start) found.push({ start, stop, health, served });
+    if (stop > start) found.push({ start, stop, health });
   };
+  if (member.fallback) return found;
   if (!events.length) {
     const since = member.since ? Date.parse(member.since) : Infinity;
-    add(Math.max(since, known), end, member.effective, member.served);
+    add(Math.max(since, known), end, member.effective);
     return found;
   }
-  add(known, Date.parse(events[0].at), events[0].from_health, events[0].from_served);
+  if (events[0].from_health !== "UNKNOWN" || events[0].from_served) {
+    add(known, Date.parse(events[0].at), events[0].from_health);
+  }
   events.forEach((event, index) => {
     const until = index + 1 < events.length ? Date.parse(events[index + 1].at) : end;
-    add(Date.parse(event.at), until, event.to_health, event.to_served);
+    add(Date.parse(event.at), until, event.to_health);
   });
   return found;
 }

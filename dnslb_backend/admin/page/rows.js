@@ -23,10 +23,10 @@ export const COLUMNS = [
 export const DECISIONS = {
   serve: ["Serving", "good"],
   fallback: ["On fallback", "warn"],
-  all: ["All are down, all are served", "bad"],
-  last: ["All are down, the last good ones are served", "bad"],
-  nodata: ["Nobody serves: empty answers", "bad"],
-  fault: ["Nobody serves: SERVFAIL", "bad"],
+  all: ["All down, all served", "bad"],
+  last: ["All down, last good served", "bad"],
+  nodata: ["Nobody serves", "bad"],
+  fault: ["Failing", "bad"],
   pending: ["Not decided yet", "warn"],
 };
 
@@ -68,13 +68,18 @@ export function fillRecord(row, item) {
       el("strong", { title: record.name }, visible(record.name)),
       el("span", { class: "type" }, record.type),
     ),
-    cell("decision", el("span", { class: `tag ${mood}` }, words), hints(record)),
-    cell("counts", `${served} of ${members.length} served`, el("span", {}, ` · ttl ${record.ttl} s`)),
+    cell(
+      "decision",
+      el("span", { class: `tag ${mood}` }, words),
+      el("span", { class: "quiet" }, `${served} of ${members.length} served`),
+    ),
     cell(
       "answer",
-      el("span", { class: "quiet" }, "DNS answers "),
+      hints(record),
+      el("span", { class: "quiet" }, record.varies ? "DNS answers some of " : "DNS answers "),
       el("span", { class: "rdata" }, visible(answer(record))),
     ),
+    cell("ttl", `ttl ${record.ttl} s`),
   );
   return () => {};
 }
