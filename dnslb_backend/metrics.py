@@ -107,7 +107,7 @@ RESOLUTIONS = Counter(
 )
 SCHEDULER_LAG = Histogram(
     "dnslb_scheduler_lag_seconds",
-    "How long after its tick a round began",
+    "How long after it was due a probe began",
     buckets=MILLISECONDS,
     registry=REGISTRY,
 )

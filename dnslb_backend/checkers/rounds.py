@@ -161,8 +161,7 @@ class Rounds:
         while True:
             async with self._slots:
                 started = self._now().mono
-                metrics.SCHEDULER_LAG.observe(max(started - due, 0.0))
-                await self._round(key, previous, is_tick=is_tick)
+                await self._round(key, previous, due, is_tick=is_tick)
             if is_tick:
                 previous = started
             now = self._now().mono
@@ -200,9 +199,10 @@ class Rounds:
             return is_tick and (by == key or begun <= previous)
         return begun + own <= self._now().mono + EARLY
 
-    async def _round(self, key: RecordKey, previous: float, *, is_tick: bool) -> None:
-        """One round; `previous` is when the last one at a tick began, in monotonic seconds.
+    async def _round(self, key: RecordKey, previous: float, due: float, *, is_tick: bool) -> None:
+        """One round that was to begin at `due`, the last one at a tick at `previous`.
 
+        Both are monotonic seconds.
         Between ticks nothing is resolved, and only targets with a pace of their own are probed.
         """
         self._health.open_round(key)
@@ -210,12 +210,12 @@ class Rounds:
         resolving = {asyncio.create_task(self._resolve(key, host)) for host in hosts}
         probes: dict[TargetKey, asyncio.Task[None]] = {}
         try:
-            self._probe_due(key, previous, probes, is_tick=is_tick)
+            self._probe_due(key, previous, due, probes, is_tick=is_tick)
             while resolving:
                 done, resolving = await asyncio.wait(resolving, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     task.result()
-                self._probe_due(key, previous, probes, is_tick=is_tick)
+                self._probe_due(key, previous, self._now().mono, probes, is_tick=is_tick)
             if probes:
                 await asyncio.wait(probes.values())
         finally:
@@ -229,6 +229,7 @@ class Rounds:
         self,
         key: RecordKey,
         previous: float,
+        due: float,
         probes: dict[TargetKey, asyncio.Task[None]],
         *,
         is_tick: bool,
@@ -236,7 +237,7 @@ class Rounds:
         """Begin the probes that are due and not in `probes` yet; one under way serves as well."""
         for target in self._health.targets_of(key):
             if target not in probes and self._is_due(key, target, previous, is_tick=is_tick):
-                probes[target] = self._probes.get(target) or self._probe(key, target)
+                probes[target] = self._probes.get(target) or self._probe(key, target, due)
 
     async def _resolve(self, key: RecordKey, host: str) -> None:
         timing = self._health.records[key].record.timing
@@ -249,21 +250,23 @@ class Rounds:
         self._health.resolved(key, host, answer, self._now())
         self._changed()
 
-    def _probe(self, key: RecordKey, target: TargetKey) -> asyncio.Task[None]:
+    def _probe(self, key: RecordKey, target: TargetKey, due: float) -> asyncio.Task[None]:
         """Begin a probe, as a task of its own: other records may come to wait for it."""
         self._begun[target] = (self._now().mono, key)
         self._health.begin_probe(target)
         limit = self._health.records[key].record.timing.timeout
-        probe = asyncio.create_task(self._execute(target, self._checks[target.check], limit))
+        check = self._checks[target.check]
+        probe = asyncio.create_task(self._execute(target, check, limit, due))
         self._probes[target] = probe
         return probe
 
-    async def _execute(self, target: TargetKey, check: Check, limit: float) -> None:
+    async def _execute(self, target: TargetKey, check: Check, limit: float, due: float) -> None:
         """One probe, from its begin to what the map makes of it; a bug stays in it."""
         endpoint = Endpoint(target.address, target.port)
         try:
             async with self._gate.entered(target.address):
                 began = self._now().mono
+                metrics.SCHEDULER_LAG.observe(max(began - due, 0.0))
                 result = await run_probe(check, endpoint, limit, self._tools)
             metrics.count_probe(check.type, result.outcome.value, result.duration)
             if result.code == Code.TIMEOUT and self._stalls.stood_still_since(began):
