@@ -57,8 +57,10 @@ coverage: setup-tests  ## the branches that the tests do not reach
 bench: setup-tests  ## measure; ARGS go to tests.bench
 	$(BIN)/python -m tests.bench $(ARGS)
 
-docs: setup $(VENV)/.installed-dev  ## what the documents point at must exist
-	$(PYTEST) --quiet tests/test_docs.py
+docs: setup $(VENV)/.installed-dev  ## make docs/configuration.md anew, and try what documents say
+	$(BIN)/python -m dnslb_backend.config.reference > docs/configuration.md.new
+	mv docs/configuration.md.new docs/configuration.md
+	$(PYTEST) --quiet tests/test_docs.py tests/config/test_reference.py
 
 clean:  ## remove .venv/ and all else that was built
 	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* htmlcov

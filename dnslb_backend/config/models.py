@@ -180,8 +180,8 @@ class ZoneSettings(Table):
     """The name servers of the zone: what the parent zone delegates to. Default: mname; with a
     warning. Example: `["ns1.lb.example.", "ns2.lb.example."]`"""
     also_notify: list[Annotated[str, AfterValidator(_secondary)]] = []
-    """Secondaries that are told of every change, with a port if it is not 53; see
-    [zones](zones.md). Example: `["192.0.2.54", "[2001:db8::54]:5300"]`"""
+    """Secondaries that are told of every change, with a port if it is not 53.
+    Example: `["192.0.2.54", "[2001:db8::54]:5300"]`"""
     allow_axfr: list[Network] | None = None
     """Networks that may transfer the zone. Default: what PowerDNS's own configuration says.
     Example: `["192.0.2.54/32"]`"""
@@ -256,33 +256,33 @@ class RecordSettings(Table):
     """
 
     dest: Annotated[list[Destination], Field(min_length=1)] | None = None
-    """The destinations: `"HOST"`, `"HOST@PRIORITY"`, or tables, below. Required. A host name is
-    resolved in every round, and each of its addresses is a member.
+    """The destinations: `"HOST"`, `"HOST@PRIORITY"`, or tables, below. A host name is resolved in
+    every round, and each of its addresses is a member. Default: required.
     Example: `["192.0.2.1@2", "web2.example", { host = "192.0.2.3", weight = 5 }]`"""
     ttl: Ttl | Literal["auto"] | None = None
     """TTL of the answers in seconds, or `"auto"`: between `ttl_min` and `ttl_max`, until the answer
-    could next change. Required. Example: `5`"""
+    could next change. Default: required. Example: `5`"""
     ttl_min: Ttl = 1
     """The least that `ttl = "auto"` gives."""
     ttl_max: Ttl = 300
     """The most that `ttl = "auto"` gives."""
     interval: Duration | None = None
-    """Seconds between two rounds of checks. Required; keep it above `dns_timeout + timeout`.
-    Example: `5`"""
+    """Seconds between two rounds of checks; keep it above `dns_timeout + timeout`.
+    Default: required. Example: `5`"""
     shift: Wait | None = None
     """Seconds after which the first round of every interval begins, counted from its multiples.
     Default: spread evenly, by the name of the record. Example: `0.5`"""
     timeout: Wait | None = None
-    """Seconds that a target has for its answer. Required. Example: `2`"""
+    """Seconds that a target has for its answer. Default: required. Example: `2`"""
     dns_timeout: Wait | None = None
-    """Seconds that the resolver has for the host names. Required. Example: `1`"""
+    """Seconds that the resolver has for the host names. Default: required. Example: `1`"""
     dns_ttl: Wait = 300.0
     """Seconds after which a name that does not exist any more loses its addresses, and one that
     cannot be resolved is told of. The last addresses stay and go on being checked until then, and
     beyond if only the resolver fails."""
     check: list[str] | dict[str, Any] | None = None
     """What is asked of every address: a command and its arguments, or a table with a `type`; see
-    [checks](checks.md). Required, unless there are `checks`.
+    [checks](checks.md). Default: required, unless there are `checks`.
     Example: `{ type = "http", url = "http://%(address)s/health" }`"""
     checks: Annotated[list[list[str] | dict[str, Any]], Field(min_length=1)] | None = None
     """Several checks, instead of `check`.
@@ -290,7 +290,8 @@ class RecordSettings(Table):
     require: Literal["all", "any"] | Count = "all"
     """How many of `checks` must pass."""
     expect: Regexp | None = None
-    """For a command as a list: the output must contain this. Required there. Example: `"^OK"`"""
+    """For a command as a list: the output must contain this. Default: required there.
+    Example: `"^OK"`"""
     prio_regex: Regexp | None = None
     """For a command as a list: the first group of this, in its output, is the priority.
     Example: `"load=([0-9]+)"`"""
