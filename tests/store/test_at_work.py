@@ -13,10 +13,12 @@ from tests.rigs.targets import HttpTarget
 from tests.rigs.waiting import until
 
 Rows = list[tuple[Any, ...]]
+STATIC = "192.0.2.53"
+
 Ask = Callable[[str], Awaitable[Rows]]
 
 
-def configuration(mysql: MysqlSettings, port: int, *, static: str = "192.0.2.53") -> str:
+def configuration(mysql: MysqlSettings, port: int, interval: float, static: str = STATIC) -> str:
     """Nothing is refreshed in the time of a test: what changes in tables, changed for a reason."""
     return f"""
 [global]
@@ -36,7 +38,7 @@ static = [ {{ name = "ns1", type = "A", content = "{static}", ttl = 300 }} ]
 
 [default]
 ttl = 5
-interval = 0.2
+interval = {interval}
 timeout = 0.1
 dns_timeout = 0.05
 check = {{ type = "http", url = "http://%(address)s:{port}/" }}
@@ -47,9 +49,9 @@ dest = ["127.0.0.2"]
 
 
 @asynccontextmanager
-async def world(mysql: MysqlSettings) -> AsyncIterator[tuple[Daemon, HttpTarget]]:
+async def world(mysql: MysqlSettings, interval: float) -> AsyncIterator[tuple[Daemon, HttpTarget]]:
     target = HttpTarget("127.0.0.2")
-    async with target, Daemon(configuration(mysql, target.port)) as daemon:
+    async with target, Daemon(configuration(mysql, target.port, interval)) as daemon:
         yield daemon, target
 
 
@@ -78,10 +80,11 @@ async def test_a_reload_of_static_rows_alone_is_mirrored_at_once(
 ) -> None:
     address = "SELECT content FROM lb_static WHERE name = 'ns1.lb.example'"
     serial = "SELECT serial FROM lb_zone WHERE zone = 'lb.example'"
-    async with world(settings) as (daemon, target):
-        await shows(ask, address, ("192.0.2.53",))
+    # No round is due meanwhile that could bring anything else to the mirror.
+    async with world(settings, 60) as (daemon, target):
+        await shows(ask, address, (STATIC,))
         ((before,),) = await ask(serial)
-        daemon.configure(configuration(settings, target.port, static="192.0.2.54"))
+        daemon.configure(configuration(settings, target.port, 60, "192.0.2.54"))
         daemon.reload()
         await daemon.logged("reloaded: 1 records, 0 new or changed")
         await shows(ask, address, ("192.0.2.54",))
@@ -95,7 +98,7 @@ async def test_flips_of_an_outage_arrive_over_a_restart(
 ) -> None:
     flips = "SELECT to_health FROM lb_transition WHERE from_health <> to_health ORDER BY id"
     up, down = ("UP",), ("DOWN",)
-    async with world(settings) as (daemon, target):
+    async with world(settings, 0.2) as (daemon, target):
         await shows(ask, flips, up)
         await mariadb.stop()
 
