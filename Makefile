@@ -14,11 +14,11 @@ PYTEST := $(BIN)/python -m pytest
 ARGS ?=
 WORKERS ?= 4
 
-# What `make demo` and `make run` need.
-SYSTEM_PACKAGES := pdns-server pdns-backend-remote
+# What `make demo` and `make run` need, and what one tries the demo with.
+SYSTEM_PACKAGES := pdns-server pdns-backend-remote bind9-dnsutils curl
 # What the tests need beyond that; mariadb-server-core is the server without a service.
 TEST_PACKAGES := pdns-backend-bind pdns-backend-mysql pdns-backend-lua2 pdns-tools \
-	mariadb-server-core mariadb-client-core bind9-dnsutils dnsperf iproute2 \
+	mariadb-server-core mariadb-client-core dnsperf iproute2 \
 	libfaketime prometheus knot tini
 
 .PHONY: setup setup-tests demo run check test soak coverage bench docs clean help FORCE

@@ -5,6 +5,7 @@ dig  ->  pdns_server  ->  dnslb-backend  ->  three web servers on 127.0.0.11, .1
 
 import http.server
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -46,7 +47,8 @@ http = "{host}:{connector}"
 unix = ""
 
 [admin]
-listen = "{host}:{admin}"
+listen     = "{host}:{admin}"
+token_file = "{directory}/admin.tokens"
 
 [state]
 path = "{directory}/state.sqlite"
@@ -91,7 +93,12 @@ max-queue-length=1000000
 """
 
 WHAT_TO_TRY = """
-It runs. In another terminal:
+It runs. In a browser:
+
+  http://{host}:{admin}/                  every server, live
+  token {token}            it asks for this when you drain one
+
+In another terminal:
 
   dig @{host} -p {dns} www.{zone}         three web servers answer
   dig @{host} -p {dns} db.{zone}          one serves, two stand by
@@ -101,7 +108,7 @@ It runs. In another terminal:
   curl http://{host}:{panel}/                        which of them run
 
   {program} status -c {config}
-  {program} status -c {config} --watch
+  {program} drain 127.0.0.12 --for 1m -c {config}
 
 Every change is told below. Ctrl-C ends everything.
 """
@@ -136,12 +143,13 @@ def run_demo(once: bool) -> int:
             for web in webs.values():
                 stack.callback(web.stop)
                 web.start()
+            token = _write_token(directory / "admin.tokens")
             config, daemon, powerdns = _start_servers(stack, directory, ports, quiet=once)
             _await_answer(ports, "www", set(WEB_ADDRESSES.values()), START_LIMIT)
             if once:
                 return _prove(ports, webs)
             _start_panel(stack, ports, webs)
-            values = {**vars_of(ports), "host": HOST, "zone": ZONE}
+            values = {**vars_of(ports), "host": HOST, "zone": ZONE, "token": token}
             _say(WHAT_TO_TRY.format(**values, config=config, program=sys.argv[0]))
             _wait_for_an_end({"dnslb-backend": daemon, "pdns_server": powerdns})
     except DemoError as error:
@@ -227,6 +235,14 @@ def _start_panel(stack: ExitStack, ports: Ports, webs: dict[str, WebServer]) -> 
     stack.callback(server.server_close)
     stack.callback(server.shutdown)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+
+
+def _write_token(path: Path) -> str:
+    """Let one operator change things, with a token made by chance."""
+    token = secrets.token_hex(8)
+    path.touch(mode=0o600)
+    path.write_text(f"operate {token} demo\n")
+    return token
 
 
 def _start_servers(
