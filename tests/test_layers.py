@@ -41,6 +41,7 @@ HOMES = {
     "admin": "admin",
     "core": "core",
     "logs": "logs",
+    "throttle": "logs",
     "metrics": "metrics",
     "errors": "errors",
 }

@@ -1,5 +1,6 @@
 """What an endpoint is: one row of the table that routes and OpenAPI are both made from."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -22,7 +23,7 @@ class AdminState:
     control: Control
     access: Access
     ring: EventRing
-    refusals: Throttle
+    refusals: Throttle = field(default_factory=lambda: Throttle(time.monotonic))
     """Of what is said in the log of those who may not, or talk no HTTP."""
 
 

@@ -2,7 +2,6 @@
 
 import logging
 import socket
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -61,9 +60,7 @@ class AdminServer:
     ) -> None:
         self._settings = settings
         self._patience = patience
-        self._state = AdminState(
-            control, access, EventRing(int(control.started)), Throttle(time.monotonic)
-        )
+        self._state = AdminState(control, access, EventRing(int(control.started)))
         self._site: _Site | None = None
 
     @property

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 
 from dnslb_backend.errors import DnslbError
-from dnslb_backend.pdns.throttle import Throttle
+from dnslb_backend.throttle import Throttle
 
 
 class FaultLog:

@@ -5,18 +5,19 @@ import logging
 import socket
 from collections.abc import Iterable
 from functools import partial
+from typing import cast
 
 from aiohttp import web
 
 from dnslb_backend.errors import RequestError
 from dnslb_backend.pdns.faults import FaultLog
-from dnslb_backend.pdns.gate import CountingServer, Gate, may_ask
+from dnslb_backend.pdns.gate import PATIENCE, CountingServer, Gate, Handler, may_ask
 from dnslb_backend.pdns.http_answer import Answer
 from dnslb_backend.pdns.metered import MeteredResponder
 from dnslb_backend.pdns.peers import Network
 from dnslb_backend.pdns.responder import Responder
 from dnslb_backend.pdns.rest import NoSuchPathError, WrongVerbError, parse_http, parse_lookup
-from dnslb_backend.pdns.throttle import Throttle
+from dnslb_backend.throttle import Throttle
 
 log = logging.getLogger(__name__)
 
@@ -28,13 +29,21 @@ FAREWELL = 1.0
 
 
 class HttpConnector:
-    """Serves one responder over HTTP to the hosts of `networks`."""
+    """Serves one responder over HTTP to the hosts of `networks`.
 
-    def __init__(self, responder: Responder, networks: Iterable[Network]) -> None:
+    A peer that does not send the whole of a request within `patience` seconds, or twice that,
+    loses its connection; one that has asked before may be silent between two requests.
+    """
+
+    def __init__(
+        self, responder: Responder, networks: Iterable[Network], *, patience: float = PATIENCE
+    ) -> None:
         self._responder = MeteredResponder(responder, "http")
         self._networks = tuple(networks)
         self._listeners: list[asyncio.Server] = []
         self._server: CountingServer | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._patience = patience
         self._is_draining = False
         self._faults = FaultLog(log, asyncio.get_running_loop().time)
 
@@ -49,6 +58,7 @@ class HttpConnector:
             keepalive_timeout=KEEP_ALIVE,
             lingering_time=0,
         )
+        self._watching = asyncio.create_task(server.watch(self._patience), name="http peers")
         self._listeners = [
             await loop.create_server(lambda: Gate(self._networks, server), sock=listener)
             for listener in listeners
@@ -77,10 +87,13 @@ class HttpConnector:
                 await self._server.is_idle.wait()
         except TimeoutError:
             log.debug("closing %d idle connections", self._server.count)
+        if self._watching is not None:
+            self._watching.cancel()
         self._server.pre_shutdown()
         await self._server.shutdown(timeout=FAREWELL)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        cast(Handler, request.protocol).has_read()
         try:
             asked = parse_lookup(request.raw_path) if request.method == "GET" else None
             if asked is not None:
@@ -123,9 +136,11 @@ async def _body_of(request: web.BaseRequest) -> bytes:
     if size > limit:
         raise web.HTTPRequestEntityTooLarge(max_size=limit, actual_size=size)
     try:
-        return await request.read()
+        body = await request.read()
     except ConnectionError:
         raise RequestError("the peer went away in the middle of it") from None
+    cast(Handler, request.protocol).has_read()
+    return body
 
 
 def _real_remote(request: web.BaseRequest) -> str:

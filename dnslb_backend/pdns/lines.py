@@ -46,6 +46,9 @@ no escape, and no byte that is none. Whatever differs is read by a real parser."
 FAREWELL = 5.0
 """Seconds that a peer has to read its last answers."""
 
+PATIENCE = 10.0
+"""Seconds that a peer has for the rest of a line; PowerDNS sends each in one piece."""
+
 JSON = "json"
 """The dialect of the remote backend; that of the pipe backend is `abi1` to `abi5`."""
 
@@ -78,6 +81,7 @@ class LinePeer(asyncio.Protocol):
     `gone` is called when it is over, or no longer ours.
 
     `dialect` is known of one that somebody else accepted. Raises RequestError for an unknown one.
+    Who does not end a line within PATIENCE seconds is hung up on; between lines is no limit.
     """
 
     def __init__(
@@ -102,6 +106,7 @@ class LinePeer(asyncio.Protocol):
         self._partial = bytearray()
         self._is_paused = False
         self._leave: Leave | None = None
+        self._limit: asyncio.TimerHandle | None = None
         self._order: asyncio.Task[None] | None = None
 
     def leave(self, leave: Leave) -> None:
@@ -154,6 +159,7 @@ class LinePeer(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        self._forget_limit()
         self._gone(self)
         self._left(None)
 
@@ -166,9 +172,30 @@ class LinePeer(asyncio.Protocol):
         if self._partial.find(b"\n", known) >= 0:
             *lines, self._partial = self._partial.split(b"\n")
             self._waiting.extend(map(bytes, lines))
+            self._forget_limit()
+        if self._partial and self._limit is None:
+            self._limit_line(again=True)
         if len(self._partial) > LINE_LIMIT:
             self._faults.refused("long line", f"a line is longer than {LINE_LIMIT} bytes")
             self._hang_up()
+
+    def _lose_patience(self, again: bool) -> None:
+        # Looked at twice, so that a standstill of ours is nobody's fault; and while we have
+        # stopped reading, the rest may be there for long.
+        if again or self._is_paused:
+            self._limit_line(again=False)
+            return
+        self._faults.refused("half a line", "the rest of a line did not arrive")
+        self._hang_up()
+
+    def _limit_line(self, *, again: bool) -> None:
+        loop = asyncio.get_running_loop()
+        self._limit = loop.call_later(PATIENCE / 2, self._lose_patience, again)
+
+    def _forget_limit(self) -> None:
+        if self._limit is not None:
+            self._limit.cancel()
+            self._limit = None
 
     def _work(self) -> None:
         while self._waiting and not self._is_paused and self._transport is not None:
@@ -233,6 +260,7 @@ class LinePeer(asyncio.Protocol):
         """In the JSON dialect the only way to say that there is no answer."""
         transport, self._transport = self._transport, None
         self._waiting.clear()
+        self._forget_limit()
         if transport is not None:
             transport.close()
             if transport.get_write_buffer_size():

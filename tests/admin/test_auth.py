@@ -90,6 +90,22 @@ async def test_a_refusal_is_logged_with_its_peer_and_says_no_more_than_needed(
     assert "night-shift" not in body
 
 
+async def test_the_same_refusal_again_and_again_does_not_drown_the_log(
+    stranger: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        for _ in range(50):
+            assert await ask(stranger, READ, {}) == 401
+            assert await ask(stranger, READ, bearer("wr0ng-secret")) == 401
+        assert await ask(stranger, CHANGE, bearer(READ_TOKEN)) == 403
+    told = [vars(record)["dnslb_fields"] for record in caplog.records]
+    assert [(fact["status"], fact["why"]) for fact in told] == [
+        (401, "no token"),
+        (401, "wrong token"),
+        (403, "token prometheus is of role read"),
+    ]
+
+
 async def test_an_ipv4_peer_of_an_ipv6_listener_is_ipv4(node: Node) -> None:
     settings = AdminSettings(listen="[::]:0", allow=("127.0.0.0/8",))
     async with serving(node, settings) as url, aiohttp.ClientSession() as session:

@@ -86,6 +86,46 @@ async def test_a_move_that_fails_changes_nothing(node: Node) -> None:
     await server.stop()
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"GET /livez HTTP/1.1\r\nHost: x\r\n",
+        b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\nGET /li",
+        b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n",
+    ],
+    ids=["nothing", "half a head", "half a second request", "nothing more"],
+)
+async def test_a_client_that_asks_nothing_is_left(node: Node, sent: bytes) -> None:
+    settings = AdminSettings(listen="127.0.0.1:0")
+    server = AdminServer(settings, load_access(settings), node, patience=0.2)
+    await server.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(sent)
+    async with asyncio.timeout(5):
+        told = await reader.read()
+    assert told.count(b"HTTP/1.1 200") == sent.count(b"\r\n\r\n")
+    writer.close()
+    await server.stop()
+
+
+async def test_what_is_no_http_is_told_of_in_one_line_and_not_every_time(
+    node: Node, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = AdminSettings(listen="127.0.0.1:0")
+    server = AdminServer(settings, load_access(settings), node)
+    await server.start()
+    for _ in range(20):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"GET /livez HTTP/1.1\r\nnonsense\r\n\r\n")
+        assert b" 400 " in await reader.readline()
+        writer.close()
+    (line,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert "127.0.0.1" in line.getMessage()
+    assert line.exc_info is None
+    await server.stop()
+
+
 async def test_an_idle_connection_does_not_hold_up_the_end(node: Node) -> None:
     settings = AdminSettings(listen="127.0.0.1:0")
     server = AdminServer(settings, load_access(settings), node)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from dnslb_backend.core.snapshot import Snapshot
-from dnslb_backend.pdns import gate
+from dnslb_backend.pdns import gate, http
 from dnslb_backend.pdns.http import HttpConnector
 from dnslb_backend.pdns.listeners import listen_tcp
 from dnslb_backend.pdns.responder import Responder
@@ -19,7 +19,7 @@ from tests.pdns.transports import http_settings, serve_http
 from tests.pdns.world import World
 from tests.rigs.ports import free_port
 from tests.rigs.powerdns import PowerDNS
-from tests.rigs.waiting import until
+from tests.rigs.waiting import passes, until
 
 LOOKUP = b"GET /dns/lookup/v4%2elb%2eexample%2e/ANY HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -315,6 +315,54 @@ async def test_stopping_waits_for_nobody_when_there_is_no_grace(world: World) ->
             await connector.stop(grace=0)
             assert await idle.is_left()
             assert await slow.is_left()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        LOOKUP[:-2],
+        b"POST /dns HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{",
+        LOOKUP + LOOKUP[:20],
+    ],
+    ids=["nothing", "half a head", "half a body", "half a second request"],
+)
+async def test_who_never_gets_to_the_end_of_a_request_is_left(world: World, sent: bytes) -> None:
+    connector = serve_http(Responder(world.current), patience=0.1)
+    async with connector as port, peer(port) as slow, peer(port) as calm:
+        assert (await calm.say(LOOKUP)).status == 200
+        slow.writer.write(sent)
+        if sent.startswith(LOOKUP):
+            assert (await slow.hear()).status == 200
+            slow.writer.write(b"x")
+        async with asyncio.timeout(5):
+            while not await slow.is_left():
+                """What it is told on the way is of no matter."""
+        # Silence between two requests is no half a request.
+        assert (await calm.say(LOOKUP)).status == 200
+
+
+async def test_powerdns_takes_no_harm_when_an_idle_connection_ends(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "KEEP_ALIVE", 0.2)
+    async with serve_http(Responder(world.current)) as port, PowerDNS(http_settings(port)) as pdns:
+        for _ in range(8):
+            assert (await pdns.ask("v4.lb.example")).rcode == "NOERROR"
+            await passes(0.4)
+
+
+async def test_a_request_may_come_in_pieces(world: World) -> None:
+    """Each before the patience is over; and silence follows it."""
+    body = b'{"method": "lookup", "parameters": {"qname": "v4.lb.example.", "qtype": "ANY"}}'
+    head = b"POST /dns HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
+    async with serve_http(Responder(world.current), patience=0.2) as port, peer(port) as slow:
+        for _ in range(3):
+            for piece in (head[:30], head[30:], body[:20], body[20:]):
+                slow.writer.write(piece)
+                await passes(0.02)
+            assert (await slow.hear()).status == 200
+            await passes(0.5)
 
 
 async def test_stopping_takes_no_time_when_nobody_is_there(world: World) -> None:

@@ -21,7 +21,7 @@ from dnslb_backend.pdns.responder import Responder
 from dnslb_backend.pdns.unix import UnixConnector
 from tests.pdns.transports import serve_unix
 from tests.pdns.world import World
-from tests.rigs.waiting import until
+from tests.rigs.waiting import passes, until
 
 
 def lookup(name: str, qtype: str = "ANY", **more: str) -> bytes:
@@ -239,6 +239,26 @@ async def test_a_bug_is_logged_with_its_traceback_and_once(
                 assert await client.is_left()
     (record,) = [record for record in caplog.records if record.name.startswith("dnslb")]
     assert "ZeroDivisionError" in str(record.exc_info)
+
+
+async def test_who_does_not_end_a_line_is_hung_up_on(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines_module, "PATIENCE", 0.1)
+    async with peer(path) as slow, peer(path) as calm, peer(path) as silent:
+        assert await calm.say(V4)
+        assert await slow.say(V4)
+        slow.writer.write(V4[:10])
+        assert await slow.is_left()
+        # Those who are between two lines, or before the first, may take their time.
+        assert await calm.say(V4)
+        assert await silent.say(V4)
+        silent.writer.write(V4[:10])
+        await passes(0.05)
+        silent.writer.write(V4[10:])
+        assert await silent.hear()
+        await passes(0.2)
+        assert await silent.say(V4)
 
 
 async def test_connections_have_a_limit(path: str, monkeypatch: pytest.MonkeyPatch) -> None:

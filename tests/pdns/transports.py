@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from ipaddress import ip_network
 from pathlib import Path
 
+from dnslb_backend.pdns.gate import PATIENCE
 from dnslb_backend.pdns.http import HttpConnector
 from dnslb_backend.pdns.listeners import listen_tcp, listen_unix
 from dnslb_backend.pdns.responder import Responder
@@ -22,11 +23,11 @@ Serve = Callable[[Responder], AbstractAsyncContextManager[Settings]]
 
 
 @asynccontextmanager
-async def serve_http(responder: Responder) -> AsyncIterator[int]:
+async def serve_http(responder: Responder, *, patience: float = PATIENCE) -> AsyncIterator[int]:
     """An HTTP connector for this host; yields its port."""
     listener = listen_tcp(Endpoint("127.0.0.1", 0))
     port = listener.getsockname()[1]
-    connector = HttpConnector(responder, LOOPBACK)
+    connector = HttpConnector(responder, LOOPBACK, patience=patience)
     await connector.start([listener])
     try:
         yield port

@@ -1,4 +1,4 @@
-"""Keeps a fault that comes with every query from drowning the log."""
+"""Keeps a fault that comes with every query, or request, from drowning the log."""
 
 import math
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from collections.abc import Callable
 class Throttle:
     """Lets each key through once per `interval` seconds of `clock`, and counts the rest.
 
-    `limit` bounds the keys that are remembered: PowerDNS's clients choose some of them.
+    `limit` bounds the keys that are remembered: those who ask choose some of them.
     """
 
     def __init__(self, clock: Callable[[], float], interval: float = 10.0, limit: int = 1000):

@@ -1,4 +1,4 @@
-from dnslb_backend.pdns.throttle import Throttle
+from dnslb_backend.throttle import Throttle
 
 
 class Clock:
