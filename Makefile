@@ -19,7 +19,7 @@ SYSTEM_PACKAGES := pdns-server pdns-backend-remote bind9-dnsutils curl
 # What the tests need beyond that; mariadb-server-core is the server without a service.
 TEST_PACKAGES := pdns-backend-bind pdns-backend-mysql pdns-backend-lua2 pdns-tools \
 	mariadb-server-core mariadb-client-core dnsperf iproute2 \
-	libfaketime prometheus knot tini
+	libfaketime prometheus knot tini unbound
 
 .PHONY: setup setup-tests demo run check test soak coverage bench docs clean help FORCE
 

@@ -47,15 +47,19 @@ async def ask(
     *,
     edns: bool = True,
     ecs: str | None = None,
+    wants_proof: bool = False,
     tcp: bool = False,
     timeout: float = 3.0,  # noqa: ASYNC109 - of one datagram, as dig has it
 ) -> Answer:
     """Ask `server` once; TimeoutError if nothing comes back within `timeout` seconds.
 
-    `ecs` is the client subnet to send along, such as "192.0.2.0/24".
+    `ecs` is the client subnet to send along, such as "192.0.2.0/24". With `wants_proof`
+    signatures are asked for as well (DO).
     """
     options = [dns.edns.ECSOption.from_text(ecs)] if ecs else []
-    query = dns.message.make_query(name, type, use_edns=edns or bool(ecs), options=options)
+    query = dns.message.make_query(
+        name, type, use_edns=edns or bool(ecs), want_dnssec=wants_proof, options=options
+    )
     exchange = dns.asyncquery.tcp if tcp else dns.asyncquery.udp
     host, port = server
     try:

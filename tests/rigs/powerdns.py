@@ -86,6 +86,19 @@ class PowerDNS(Server):
                 writer.close()
                 await writer.wait_closed()
 
+    async def util(self, *words: str) -> tuple[int, str]:
+        """Exit code and all that pdnsutil prints, with the settings of this server."""
+        process = await asyncio.create_subprocess_exec(
+            executable("pdnsutil"),
+            f"--config-dir={self.directory}",
+            *words,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await process.communicate()
+        assert process.returncode is not None
+        return process.returncode, output.decode()
+
     async def purge(self, name: str) -> int:
         """Forget the cached answers for `name`; `name$` for all below it as well. How many."""
         return int(await self.control(f"purge {name}"))

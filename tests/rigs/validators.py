@@ -1,0 +1,145 @@
+"""Who believes only what is signed: delv for one question, unbound as a resolver that caches."""
+
+import asyncio
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.rigs.dig import Answer, ask
+from tests.rigs.ports import free_port
+from tests.rigs.powerdns import PowerDNS
+from tests.rigs.server import Server, executable
+
+_DNSKEY = re.compile(r"^(?:CSK|KSK) DNSKEY = (\S+) IN DNSKEY (\d+) (\d+) (\d+) (\S+)", re.MULTILINE)
+_DS = re.compile(r"^DS = \S+ IN DS (\d+ \d+ 2 \S+)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A key that is believed without proof, or its DNSKEY record to be put elsewhere."""
+
+    zone: str
+    flags: str
+    protocol: str
+    algorithm: str
+    key: str
+
+    @property
+    def rdata(self) -> str:
+        return f"{self.flags} {self.protocol} {self.algorithm} {self.key}"
+
+
+async def anchors(pdns: PowerDNS, zone: str) -> list[Anchor]:
+    """The keys that others refer to, as `pdnsutil show-zone` tells them."""
+    code, told = await pdns.util("show-zone", zone)
+    assert code == 0, told
+    return [Anchor(*found) for found in _DNSKEY.findall(told)]
+
+
+async def delegation_signers(pdns: PowerDNS, zone: str) -> list[str]:
+    """What the parent is to be given: the contents of DS records with SHA-256."""
+    code, told = await pdns.util("show-zone", zone)
+    assert code == 0, told
+    return _DS.findall(told)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What delv made of an answer; `outcome` is "found", "nodata", "nxdomain" or "failed"."""
+
+    is_valid: bool
+    outcome: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.outcome}, {'valid' if self.is_valid else 'not valid'}:\n{self.text}"
+
+
+async def delv(
+    pdns: PowerDNS,
+    trusted: Iterable[Anchor],
+    name: str,
+    type: str = "A",  # noqa: A002 - what DNS calls it
+) -> Verdict:
+    """Ask a name server, and believe only what `trusted` vouch for."""
+    known = list(trusted)
+    lines = "".join(
+        f'{a.zone} static-key {a.flags} {a.protocol} {a.algorithm} "{a.key}";\n' for a in known
+    )
+    path = Path(pdns.directory) / "anchors"
+    path.write_text(f"trust-anchors {{\n{lines}}};\n")
+    process = await asyncio.create_subprocess_exec(
+        executable("delv"),
+        *(f"@{pdns.host}", "-p", str(pdns.port), "-a", str(path), f"+root={known[0].zone}"),
+        *(f"{name}.", type),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    text = output.decode()
+    outcome = "found"
+    if "ncache nxdomain" in text:
+        outcome = "nxdomain"
+    elif "ncache nxrrset" in text:
+        outcome = "nodata"
+    elif "resolution failed" in text:
+        outcome = "failed"
+    return Verdict("fully validated" in text, outcome, text)
+
+
+class Unbound(Server):
+    """A validating resolver that knows one zone and whom to ask for it, and nothing else.
+
+    Aggressive use of what it has cached (RFC 8198) is on: a wrong proof does its worst.
+    """
+
+    name = "unbound"
+
+    def __init__(self, pdns: PowerDNS, zone: str, trusted: Iterable[Anchor]) -> None:
+        super().__init__()
+        self.port = free_port()
+        keys = "".join(f"{anchor.zone} DNSKEY {anchor.rdata}\n" for anchor in trusted)
+        (self.directory / "anchors").write_text(keys)
+        (self.directory / "unbound.conf").write_text(
+            f"""
+server:
+  interface: 127.0.0.1@{self.port}
+  directory: "{self.directory}"
+  chroot: ""
+  username: ""
+  pidfile: ""
+  use-syslog: no
+  logfile: ""
+  verbosity: 1
+  val-log-level: 2
+  num-threads: 1
+  module-config: "validator iterator"
+  do-not-query-localhost: no
+  do-ip6: no
+  trust-anchor-file: "{self.directory}/anchors"
+  aggressive-nsec: yes
+  val-bogus-ttl: 0
+  infra-host-ttl: 1
+  cache-max-negative-ttl: 5
+remote-control:
+  control-enable: no
+stub-zone:
+  name: "{zone}."
+  stub-addr: {pdns.host}@{pdns.port}
+"""
+        )
+
+    def command(self) -> list[str]:
+        return [executable("unbound"), "-d", "-c", str(self.directory / "unbound.conf")]
+
+    async def answers(self) -> bool:
+        return "start of service" in self.latest_log
+
+    async def ask(
+        self,
+        name: str,
+        type: str = "A",  # noqa: A002 - what DNS calls it
+    ) -> Answer:
+        """SERVFAIL is what it says of what it cannot believe; "ad" in the flags: it does."""
+        return await ask(("127.0.0.1", self.port), name, type, wants_proof=True, timeout=5)
