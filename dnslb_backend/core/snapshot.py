@@ -190,9 +190,9 @@ def build_snapshot(
     moved = {(draft.get(name) or old[name]).zone.name for name in changed} | {
         zone for zone in layout.zones if before is None or zone not in before.serials
     }
-    fresh = {
-        zone: next_serial(known.get(zone, 0), wall) if zone in moved else known[zone]
-        for zone in layout.zones
+    # Those of zones that are gone stay known: they may come back.
+    fresh = known | {
+        zone: next_serial(known.get(zone, 0), wall) for zone in moved & layout.zones.keys()
     }
     for zone in moved & layout.zones.keys():
         place = layout.places[zone]

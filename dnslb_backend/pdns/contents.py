@@ -5,7 +5,7 @@ import re
 _ENDS_WITH_NAME = frozenset(
     {"AFSDB", "ALIAS", "CNAME", "DNAME", "KX", "MX", "NAPTR", "NS", "PTR", "RT", "SRV"}
 )
-_QUOTED = re.compile(r'="([\w.,:+/=-]*)"')
+_QUOTED = re.compile(r'="([\w.,:+/=-]+)"')
 _LOC_DEFAULTS = " 1.00m 10000.00m 10.00m"
 
 

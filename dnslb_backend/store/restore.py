@@ -22,10 +22,11 @@ async def load_memory(
         return await store.read(Select(table, table.columns, (Where("node", "=", node),)))
 
     records = await rows(RECORD)
-    if not records:
+    # A zone of static rows alone has a serial to be remembered as well.
+    known = serials(await rows(ZONE))
+    if not records and not known:
         return None
     found = recollect(records, await rows(HOST), await rows(STATE))
-    known = serials(await rows(ZONE))
     signs = [dict(zip(NODE.columns, row, strict=True)) for row in await rows(NODE)]
     taken, elapsed = _last_sign(signs[0], boot, uptime()) if signs else (None, None)
     return Memory(found, known, (), taken, elapsed)

@@ -206,3 +206,13 @@ def test_a_serial_never_goes_back_over_a_restart() -> None:
         lay_out(EVERYTHING), {KEY: SERVE}.__getitem__, render, NOW, serials={ZONE: later}
     )
     assert snapshot.serials[ZONE] == later + 1
+
+
+def test_a_zone_that_comes_back_does_not_go_back(snapshot: Snapshot) -> None:
+    other = RecordKey("other.example", "www.other.example", "A")
+    both = plan(record("192.0.2.1"), record("192.0.2.1", key=other))
+    decisions = {KEY: SERVE, other: SERVE}
+    there = build(both, decisions)
+    gone = build(EVERYTHING, decisions, there)
+    again = build(both, decisions, gone)
+    assert again.serials["other.example"] > there.serials["other.example"]
