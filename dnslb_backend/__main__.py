@@ -1,5 +1,6 @@
 """`dnslb-backend` and `python -m dnslb_backend`."""
 
+import gc
 import sys
 
 
@@ -13,6 +14,10 @@ def main() -> None:
         from dnslb_backend.pdns.coprocess import main as run_pipe  # noqa: PLC0415 -- see above
 
         sys.exit(run_pipe(sys.argv[2:]))
+    if sys.argv[1:2] == ["serve"]:
+        # Nothing of what is imported and loaded until it serves is garbage; looking for some
+        # would be a tenth of the start. The daemon turns this on again.
+        gc.disable()
     from dnslb_backend.cli.app import run  # noqa: PLC0415 -- see above
 
     run()

@@ -4,7 +4,6 @@ The daemon and its libraries are imported when they are wanted: --help, completi
 need none of them, and would take three times as long.
 """
 
-import gc
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -54,8 +53,6 @@ def serve(
     if is_test:
         _check(sources, as_json=False)
         return
-    # Nothing of what is imported and loaded now is garbage; the daemon turns this on again.
-    gc.disable()
     from dnslb_backend.daemon import serve as run  # noqa: PLC0415 -- see the module
 
     raise typer.Exit(run(sources, loglevel))

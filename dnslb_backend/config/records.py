@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from pydantic import SecretStr, ValidationError
@@ -303,10 +304,16 @@ def fingerprint_of(check: Check, rules: Rules, timing: Timing) -> str:
 
     What only matters to resolving is left out, so that records may share the probes.
     """
-    rhythm = {k: v for k, v in asdict(timing).items() if k not in ("dns_timeout", "dns_ttl")}
-    parts = [check.model_dump(), asdict(rules), rhythm]
-    written = json.dumps(parts, sort_keys=True, default=_plain)
+    asked = json.dumps(check.model_dump(), sort_keys=True, default=_plain)
+    written = asked + _judged(rules, timing)
     return hashlib.blake2b(written.encode(), digest_size=9).hexdigest()
+
+
+@lru_cache
+def _judged(rules: Rules, timing: Timing) -> str:
+    """The same for most records of a configuration, and dear to write down."""
+    rhythm = {k: v for k, v in asdict(timing).items() if k not in ("dns_timeout", "dns_ttl")}
+    return json.dumps([asdict(rules), rhythm], sort_keys=True)
 
 
 def _plain(value: object) -> str:

@@ -6,6 +6,7 @@ cutting one dot and lowering its case. The root is the empty string.
 """
 
 import ipaddress
+from functools import lru_cache
 from typing import Final
 
 import dns.exception
@@ -30,11 +31,16 @@ def canonical_name(text: str, origin: str | None = None) -> str:
 def spelled_name(text: str, origin: str | None = None) -> str:
     """As canonical_name, but in the letter case that the configuration wrote."""
     try:
-        base = dns.name.root if origin is None else dns.name.from_text(f"{origin}.", None, IDNA)
-        name = dns.name.from_text(text, base, IDNA)
+        name = dns.name.from_text(text, _base(origin), IDNA)
     except (dns.exception.DNSException, UnicodeError, ValueError) as error:
         raise NameFormatError(f"{text!r} is no domain name: {error}") from error
     return ".".join(_escape(label) for label in name.labels[:-1])
+
+
+@lru_cache
+def _base(origin: str | None) -> dns.name.Name:
+    """Thousands of names are read below one."""
+    return dns.name.root if origin is None else dns.name.from_text(f"{origin}.", None, IDNA)
 
 
 def key_of(qname: str) -> str:
