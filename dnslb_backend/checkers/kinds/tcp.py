@@ -42,11 +42,18 @@ class TcpCheck(ReadableCheck):
         return self.port is None
 
     async def ask(self, endpoint: Endpoint, limit: float, tools: Tools) -> Result:
-        deadline = asyncio.get_running_loop().time() + limit
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + limit
+        port = port_of(self.port, endpoint)
+        if not self.send and not self.expect:
+            async with until(deadline):
+                transport, _ = await loop.create_connection(
+                    asyncio.Protocol, endpoint.address, port
+                )
+            transport.abort()
+            return passed("connected")
         async with until(deadline):
-            reader, writer = await asyncio.open_connection(
-                endpoint.address, port_of(self.port, endpoint)
-            )
+            reader, writer = await asyncio.open_connection(endpoint.address, port)
         try:
             if self.send:
                 writer.write(self.send.encode())
