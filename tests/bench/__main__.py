@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from tests.bench.alone import alone
+from tests.bench.checking import checking
 from tests.bench.contestants import CONTESTANTS
 from tests.bench.flips import flips
 from tests.bench.load import write_queries
@@ -13,7 +14,7 @@ from tests.bench.report import Report
 from tests.bench.sizes import measure_size
 from tests.bench.versus import compare
 
-SECTIONS = ("versus", "flips", "alone", "sizes")
+SECTIONS = ("versus", "flips", "alone", "sizes", "checking")
 
 
 async def measure(given: argparse.Namespace) -> Report:
@@ -35,6 +36,8 @@ async def measure(given: argparse.Namespace) -> Report:
         report.alone = await alone(directory, given.seconds)
     if "sizes" in given.only:
         report.sizes = [await measure_size(records) for records in given.records]
+    if "checking" in given.only:
+        report.checking = await checking(given.watch, given.scenes)
     return report
 
 
@@ -46,6 +49,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=3.0, help="of one measurement")
     parser.add_argument("--changes", type=int, default=1000, help="of health")
     parser.add_argument("--records", type=int, nargs="+", default=[100, 1000, 10_000])
+    parser.add_argument("--watch", type=float, default=20.0, help="seconds of checking a scene")
+    parser.add_argument("--scenes", nargs="+", default=[""], help="parts of names of scenes")
     parser.add_argument("--json", type=Path, default=Path("bench.json"))
     return parser.parse_args()
 

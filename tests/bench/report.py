@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 
 from tests.bench.alone import Alone
+from tests.bench.checking import Checking
 from tests.bench.flips import Flips
 from tests.bench.sizes import Size
 from tests.bench.versus import Standing
@@ -31,6 +32,7 @@ class Report:
     flips: list[Flips] = field(default_factory=list)
     alone: list[Alone] = field(default_factory=list)
     sizes: list[Size] = field(default_factory=list)
+    checking: list[Checking] = field(default_factory=list)
 
     def text(self) -> str:
         parts = []
@@ -42,6 +44,8 @@ class Report:
             parts.append(self._alone())
         if self.sizes:
             parts.append(self._sizes())
+        if self.checking:
+            parts.append(self._checking())
         return "\n\n".join(parts)
 
     def write(self, path: Path) -> None:
@@ -56,6 +60,7 @@ class Report:
             "flips": [flips._asdict() for flips in self.flips],
             "alone": [alone._asdict() for alone in self.alone],
             "sizes": [size._asdict() for size in self.sizes],
+            "checking": [scene._asdict() for scene in self.checking],
         }
         path.write_text(json.dumps(found, indent=1) + "\n")
 
@@ -133,6 +138,26 @@ class Report:
                     f"{1e3 * size.change:.3f}",
                 )
                 for size in self.sizes
+            ],
+        )
+
+    def _checking(self) -> str:
+        head = ("targets", "decided s", "probes/s", "lag p50 ms", "p99 ms", "lookup p50 ms")
+        return table(
+            (*head, "p99 ms", "MB", "cores"),
+            [
+                (
+                    scene.scene,
+                    f"{scene.settled:.1f}",
+                    f"{scene.probes:,.0f}",
+                    f"{1e3 * scene.lag_p50:.1f}",
+                    f"{1e3 * scene.lag_p99:.1f}",
+                    f"{1e3 * scene.lookup_p50:.2f}",
+                    f"{1e3 * scene.lookup_p99:.2f}",
+                    f"{scene.megabytes:.0f}",
+                    f"{scene.cpu:.2f}",
+                )
+                for scene in self.checking
             ],
         )
 

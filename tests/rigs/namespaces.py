@@ -54,6 +54,13 @@ class Namespace:
         """Its programs are told at once: network unreachable."""
         _ip("-n", self.name, "link", "set", "cable", "down")
 
+    def swallow(self, network: str) -> None:
+        """What its programs send to `network`, in CIDR form, is lost from now on."""
+        _ip("-n", self.name, "link", "add", "hole", "type", "veth", "peer", "name", "bottom")
+        for end in ("hole", "bottom"):
+            _ip("-n", self.name, "link", "set", end, "arp", "off", "up")
+        _ip("-n", self.name, "route", "add", network, "dev", "hole")
+
     def heal(self) -> None:
         """As it was before cut() and unplug()."""
         _ip("link", "set", self.cable, "up")
