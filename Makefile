@@ -19,9 +19,10 @@ SYSTEM_PACKAGES := pdns-server pdns-backend-remote bind9-dnsutils curl
 # What the tests need beyond that; mariadb-server-core is the server without a service.
 TEST_PACKAGES := pdns-backend-bind pdns-backend-mysql pdns-backend-lua2 pdns-tools \
 	mariadb-server-core mariadb-client-core dnsperf iproute2 \
-	libfaketime prometheus knot tini unbound
+	libfaketime prometheus knot tini unbound \
+	chromium fonts-inter fonts-jetbrains-mono
 
-.PHONY: setup setup-tests demo run check test soak coverage bench docs clean help FORCE
+.PHONY: setup setup-tests demo run check test soak coverage bench docs dist clean help FORCE
 
 help:  ## show this
 	@echo 'make TARGET [ARGS="..."]'
@@ -57,10 +58,13 @@ coverage: setup-tests  ## the branches that the tests do not reach
 bench: setup-tests  ## measure; ARGS go to tests.bench
 	$(BIN)/python -m tests.bench $(ARGS)
 
-docs: setup $(VENV)/.installed-dev  ## make docs/configuration.md anew, and try what documents say
+docs: setup-tests  ## make docs/configuration.md anew, and try what documents say
 	$(BIN)/python -m dnslb_backend.config.reference > docs/configuration.md.new
 	mv docs/configuration.md.new docs/configuration.md
-	$(PYTEST) --quiet tests/test_docs.py tests/config/test_reference.py
+	$(PYTEST) --quiet tests/test_docs.py tests/config/test_reference.py tests/system/test_documents.py
+
+dist: setup $(VENV)/.installed-dev  ## wheel and source distribution, in dist/
+	$(BIN)/python -m build
 
 clean:  ## remove .venv/ and all else that was built
 	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* htmlcov
