@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dnslb_backend.store.schema import show
+from dnslb_backend.store.schema import VERSION, show
 from tests.cli.command import Ended, run
 from tests.rigs.mariadb import MariaDB
 
@@ -68,13 +68,13 @@ async def test_everything_is_made_and_a_second_run_changes_nothing(
     assert (first.code, first.err) == (0, "")
     lines = first.out.splitlines()
     assert lines[0] == "applied 0001_schema.sql"
-    assert lines[1] == f"the tables in {database} are of version 1"
+    assert lines[VERSION] == f"the tables in {database} are of version {VERSION}"
     assert any(line.startswith("made the views domains, records") for line in lines)
     made = await tables(mariadb, database)
     assert {"lb_state", "lb_status", "records"} <= made
     second = await apply(file, "--json")
     assert (second.code, second.err) == (0, "")
-    assert json.loads(second.out)["report"] == lines[1:]
+    assert json.loads(second.out)["report"] == lines[VERSION:]
     assert await tables(mariadb, database) == made
 
 
