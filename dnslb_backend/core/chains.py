@@ -10,7 +10,7 @@ or that has nothing for nobody in particular, stands in its chain like any other
 
 from base64 import b32hexdecode, b32hexencode
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha1
 from typing import NamedTuple
@@ -161,21 +161,13 @@ def _next(digest: bytes) -> bytes:
 
 def _owners(
     layout: Layout, zone: str, *, is_hashed: bool, opt_out: bool = False
-) -> Sequence[tuple[SortKey, str]]:
+) -> list[tuple[SortKey, str]]:
     """The names of a chain in canonical order, each with its key."""
-    owners = [
+    return [
         (key, place.name)
         for key, place in _ours(layout, zone)
-        if place.is_apex or place.records or place.static
-        if not (opt_out and _is_cut(place) and not any(row.qtype == "DS" for row in place.static))
-    ]
-    if not is_hashed:
-        return owners
-    # Names that have nothing themselves are in the way of those that are in the chain.
-    known = {key for key, _ in owners}
-    above = {key[:depth] for key in known for depth in range(len(sort_key(zone)), len(key))}
-    return owners + [
-        (key, place.name) for key, place in _ours(layout, zone) if key in above - known
+        if is_hashed or place.is_apex or place.records or place.static
+        if not (opt_out and _is_cut(place) and all(row.qtype != "DS" for row in place.static))
     ]
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,22 +89,33 @@ async def delv(
 
 
 class Unbound(Server):
-    """A validating resolver that knows one zone and whom to ask for it, and nothing else.
+    """A validating resolver that knows whom to ask for these zones, and nothing else.
 
     Aggressive use of what it has cached (RFC 8198) is on: a wrong proof does its worst.
     """
 
     name = "unbound"
 
-    def __init__(self, pdns: PowerDNS, zone: str, trusted: Iterable[Anchor]) -> None:
+    def __init__(
+        self,
+        zones: Mapping[str, PowerDNS],
+        trusted: Iterable[Anchor],
+        *,
+        source: str = "127.0.0.1",
+    ) -> None:
         super().__init__()
         self.port = free_port()
         keys = "".join(f"{anchor.zone} DNSKEY {anchor.rdata}\n" for anchor in trusted)
         (self.directory / "anchors").write_text(keys)
+        stubs = "".join(
+            f'stub-zone:\n  name: "{zone}."\n  stub-addr: {pdns.host}@{pdns.port}\n'
+            for zone, pdns in zones.items()
+        )
         (self.directory / "unbound.conf").write_text(
             f"""
 server:
   interface: 127.0.0.1@{self.port}
+  outgoing-interface: {source}
   directory: "{self.directory}"
   chroot: ""
   username: ""
@@ -124,10 +135,7 @@ server:
   cache-max-negative-ttl: 5
 remote-control:
   control-enable: no
-stub-zone:
-  name: "{zone}."
-  stub-addr: {pdns.host}@{pdns.port}
-"""
+{stubs}"""
         )
 
     def command(self) -> list[str]:

@@ -86,17 +86,26 @@ class Signed:
 
 @asynccontextmanager
 async def signed(
-    caches: str = "off", config: str = CONFIG, zone: str = ZONE, **settings: object
+    caches: str = "off",
+    config: str = CONFIG,
+    zone: str = ZONE,
+    *,
+    is_secured: bool = True,
+    **settings: object,
 ) -> AsyncIterator[Signed]:
-    """PowerDNS hears of new keys and metadata by being purged, whatever its caches."""
+    """PowerDNS hears of new keys and metadata by being purged, whatever its caches.
+
+    The zone has one key, unless `is_secured` is false.
+    """
     daemon = Daemon(config)
     kept = KEPT if caches == "on" else {}
     pdns = daemon.powerdns(**{"remote_dnssec": "yes", "8bit_dns": "yes", **kept, **settings})
     daemon.configure(with_setting(config, "pdns", "control_socket", str(pdns.control_socket)))
     async with daemon, pdns:
         made = Signed(daemon, pdns, [])
-        await made.util("secure-zone", zone)
-        await shows(pdns, zone, "DNSKEY")
+        if is_secured:
+            await made.util("secure-zone", zone)
+            await shows(pdns, zone, "DNSKEY")
         yield Signed(daemon, pdns, await anchors(pdns, zone))
 
 
