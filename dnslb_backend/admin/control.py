@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from dnslb_backend.core.events import Event, HistoryQuery
 from dnslb_backend.core.explain import Explanation
@@ -10,6 +10,7 @@ from dnslb_backend.core.healthmap import HealthMap
 from dnslb_backend.core.instants import Instant
 from dnslb_backend.core.orders import Order
 from dnslb_backend.core.overrides import Override
+from dnslb_backend.core.records import RecordKey
 from dnslb_backend.core.snapshot import Snapshot
 from dnslb_backend.core.trials import Trial
 
@@ -25,6 +26,24 @@ class ReloadReport:
     changed: int
     removed: int
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Forgiven:
+    """A member that was let in: it was held for flapping, or waited to return (failback)."""
+
+    key: RecordKey
+    content: str
+    address: str
+    was: Literal["flapping", "waiting"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """What was taken back: orders, and what members had been held for."""
+
+    orders: tuple[Override, ...]
+    forgiven: tuple[Forgiven, ...] = ()
 
 
 class Control(Protocol):
@@ -78,7 +97,7 @@ class Control(Protocol):
         """Give an order; it holds at once. Raises RefusedError, in words for the operator."""
         ...
 
-    async def clear(self, target: str, *, name: str, author: str, force: bool) -> list[Override]:
+    async def clear(self, target: str, *, name: str, author: str, force: bool) -> Cleared:
         """Take back the orders for a target or of an id, and forgive the members that flapped or
         wait to return; `name` "" is every record. Raises RefusedError."""
         ...

@@ -102,6 +102,10 @@ class ExplainReport(BaseModel):
     client: str = Field(description="its network; empty: nobody in particular")
     down: str = Field(description="what is supposed to be down")
     zone: str = Field(description="empty: none of ours")
+    looked_in: tuple[str, ...] = Field(
+        description="the zones in which a name without a final dot was looked for, where it is in "
+        "none of them or in several; it was taken as it stands then"
+    )
     via: tuple[str, ...] = Field(description="aliases and wildcards on the way")
     verdict: str = Field(description="NOERROR, NODATA, NXDOMAIN, SERVFAIL, REFUSED, referral to ..")
     answer: tuple[AnswerRow, ...]
@@ -130,6 +134,7 @@ async def render_explanation(told: Explanation, asked: ExplainQuery) -> bytes:
         client=str(told.question.client) if told.question.client.known else "",
         down=asked.down,
         zone=told.zone,
+        looked_in=told.looked_in,
         via=told.via,
         verdict=told.verdict,
         answer=tuple(map(_answer_row, told.rows)),

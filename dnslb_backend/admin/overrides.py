@@ -8,6 +8,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
 from dnslb_backend.admin.auth import authorize
+from dnslb_backend.admin.control import Forgiven
 from dnslb_backend.admin.endpoint import STATE
 from dnslb_backend.admin.intake import read_body, read_query
 from dnslb_backend.admin.moments import GivenMoment
@@ -72,15 +73,28 @@ class OverridesReport(BaseModel):
     overrides: tuple[OverrideRow, ...]
 
 
-class ClearedReport(BaseModel):
-    """The orders that were taken back.
-
-    None where there was only something to forgive: members held for flapping, or waiting.
-    """
+class ForgivenRow(BaseModel):
+    """A member that was let in without having been ordered away."""
 
     model_config = ConfigDict(frozen=True)
 
-    cleared: tuple[OverrideRow, ...]
+    zone: str
+    name: str
+    type: str
+    content: str
+    address: str
+    was: Literal["flapping", "waiting"] = Field(
+        description="held for having turned too often, or waiting to return (failback)"
+    )
+
+
+class ClearedReport(BaseModel):
+    """What was taken back; one of the two may be empty."""
+
+    model_config = ConfigDict(frozen=True)
+
+    cleared: tuple[OverrideRow, ...] = Field(description="orders")
+    forgiven: tuple[ForgivenRow, ...] = Field(description="what members were held for")
 
 
 async def show_overrides(request: web.Request) -> web.Response:
@@ -114,11 +128,16 @@ async def clear_overrides(request: web.Request) -> web.Response:
     name = balanced_name(control.map, asked.name, "name")
     force = asked.force == "true"
     taken = await control.clear(asked.target, name=name, author=author, force=force)
-    for order in taken:
+    for order in taken.orders:
         _tell("clear", order, author)
-    if not taken:
-        log.info("%s forgives %s", author, asked.target, extra=fields(target=asked.target))
-    return json_response(ClearedReport(cleared=tuple(map(override_row, taken))))
+    for member in taken.forgiven:
+        _tell_forgiven(member, author)
+    return json_response(
+        ClearedReport(
+            cleared=tuple(map(override_row, taken.orders)),
+            forgiven=tuple(map(_forgiven_row, taken.forgiven)),
+        )
+    )
 
 
 def _author(request: web.Request) -> str:
@@ -154,4 +173,23 @@ def _tell(what: str, order: Override, author: str) -> None:
         f" for {order.name}" if order.name else "",
         f" ({order.reason})" if order.reason else "",
         extra=fields(**{key: value for key, value in facts.items() if value}),
+    )
+
+
+def _tell_forgiven(member: Forgiven, author: str) -> None:
+    log.info(
+        "%s: forgive %s in %s, which was %s",
+        *(author, member.content, member.key, member.was),
+        extra=fields(zone=member.key.zone, name=member.key.name, address=member.address),
+    )
+
+
+def _forgiven_row(member: Forgiven) -> ForgivenRow:
+    return ForgivenRow(
+        zone=member.key.zone,
+        name=member.key.name,
+        type=member.key.type,
+        content=member.content,
+        address=member.address,
+        was=member.was,
     )

@@ -12,6 +12,7 @@ from dnslb_backend.cli.screen import print_json
 from dnslb_backend.cli.whereabouts import find_daemon
 
 PATH = "/api/v1/overrides"
+WAS = {"flapping": "which was held for flapping", "waiting": "which waited to return"}
 
 Target = Annotated[
     str,
@@ -136,8 +137,9 @@ def _give(client: Client, order: dict[str, Any], *, as_json: bool) -> None:
 def _cleared_lines(report: dict[str, Any], width: int) -> Any:
     for order in report["cleared"]:
         yield from wrapped(f"Cleared: {_sentence(order)}", width)
-    if not report["cleared"]:
-        yield from wrapped("Nothing was ordered. What was held or waited is let in.", width)
+    for row in report["forgiven"]:
+        which = f"{row['content']} in {row['name']} {row['type']}"
+        yield from wrapped(f"Let in: {which}, {WAS[row['was']]}", width)
 
 
 def _sentence(order: dict[str, Any]) -> str:

@@ -4,10 +4,12 @@ The daemon and its libraries are imported when they are wanted: --help, completi
 need none of them, and would take three times as long.
 """
 
+from collections.abc import Sized
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
 from dnslb_backend.cli.exits import Exit
 from dnslb_backend.cli.options import (
@@ -18,7 +20,7 @@ from dnslb_backend.cli.options import (
     MaskedFiles,
     RecordFiles,
 )
-from dnslb_backend.cli.screen import complain, out, print_json
+from dnslb_backend.cli.screen import complain, print_json, print_text
 from dnslb_backend.errors import ConfigError
 from dnslb_backend.logs import LEVELS
 
@@ -87,7 +89,12 @@ def _check(sources: "Sources", *, as_json: bool) -> None:
         return
     complain(*(f"warning: {warning}" for warning in warnings))
     plan = loaded.plan
-    out().print(f"{sources.main}: {len(plan.records)} records in {len(plan.zones)} zones, fine.")
+    what = f"{_count(plan.records, 'record')} in {_count(plan.zones, 'zone')}"
+    print_text(Text(f"{sources.main}: {what}, fine."))
+
+
+def _count(found: Sized, noun: str) -> str:
+    return f"{len(found)} {noun}{'' if len(found) == 1 else 's'}"
 
 
 def _sources(

@@ -59,10 +59,8 @@ def reload(
     if as_json:
         print_json(report)
         return
-    out().print(
-        f"Reloaded: {report['records']} records, {report['changed']} new or changed, "
-        f"{report['removed']} gone."
-    )
+    told = f"{report['changed']} new or changed, {report['removed']} gone"
+    print_text(Text(f"Reloaded: {report['records']} records, {told}."))
     complain(*(f"warning: {warning}" for warning in report["warnings"]))
 
 

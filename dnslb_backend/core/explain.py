@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from dnslb_backend.core.clients import NOBODY, Client
 from dnslb_backend.core.closeness import common_prefix, overlaps
 from dnslb_backend.core.decision import Decision
+from dnslb_backend.core.finding import delegation_of, place_of, zone_of
 from dnslb_backend.core.health import Health
 from dnslb_backend.core.healthmap import HealthMap
 from dnslb_backend.core.instants import Instant
 from dnslb_backend.core.layout import Place
 from dnslb_backend.core.members import MemberStatus
 from dnslb_backend.core.menus import Menu, answer_limit
-from dnslb_backend.core.names import canonical_name, parents
+from dnslb_backend.core.names import canonical_name
 from dnslb_backend.core.overrides import Action, Override
 from dnslb_backend.core.records import Record
 from dnslb_backend.core.snapshot import Snapshot
@@ -71,7 +72,11 @@ class RecordExplanation:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """One name: `verdict` is what DNS says, in its own words; `via` the names it came through."""
+    """One name: `verdict` is what DNS says, in its own words; `via` the names it came through.
+
+    `looked_in` are the zones in which a name was looked for that was written short, and is in
+    none of them, or in several; it was taken as it stands then.
+    """
 
     question: Question
     zone: str
@@ -80,6 +85,7 @@ class Explanation:
     verdict: str
     rows: tuple[Row, ...]
     records: tuple[RecordExplanation, ...]
+    looked_in: tuple[str, ...] = ()
 
 
 def suppose_down(target: str) -> tuple[Override, ...]:
@@ -92,12 +98,12 @@ def explain(health: HealthMap, snapshot: Snapshot, question: Question, at: Insta
     name = canonical_name(f"{question.name.removesuffix('.')}.")
     via: list[str] = []
     while True:
-        zone = _zone_of(snapshot, name)
+        zone = zone_of(snapshot, name)
         if zone is None:
             return Explanation(question, "", name, tuple(via), "REFUSED", (), ())
-        if (cut := _delegation(snapshot, name, zone)) is not None:
+        if (cut := delegation_of(snapshot, name, zone)) is not None:
             return Explanation(question, zone, name, tuple(via), f"referral to {cut}", (), ())
-        place = _place_of(snapshot, name, zone)
+        place = place_of(snapshot, name, zone)
         if place is None:
             return Explanation(question, zone, name, tuple(via), "NXDOMAIN", (), ())
         if place.name != name:
@@ -203,31 +209,6 @@ def _warnings(
         yield "nothing is known of any member: PowerDNS is told of a fault, resolvers ask elsewhere"
 
 
-def _zone_of(snapshot: Snapshot, name: str) -> str | None:
-    labels = [name, *parents(name, "")]
-    return next((label for label in labels if label in snapshot.layout.zones), None)
-
-
-def _place_of(snapshot: Snapshot, name: str, zone: str) -> Place | None:
-    """The place that answers for a name: its own, or the wildcard beside its closest encloser."""
-    places = snapshot.layout.places
-    if name in places:
-        return places[name]
-    for parent in (*parents(name, zone), zone):
-        if parent in places:
-            return places.get(f"*.{parent}")
-    return None
-
-
-def _delegation(snapshot: Snapshot, name: str, zone: str) -> str | None:
-    """The name at which a part of the zone was handed to others, if `name` is in that part."""
-    places = snapshot.layout.places
-    for label in reversed([name, *parents(name, zone)]):
-        if label != zone and label in places and _has_ns(places[label]):
-            return label
-    return None
-
-
 def _alias(place: Place, qtype: str) -> str | None:
     """Where a static CNAME leads, unless it was asked for itself."""
     rows: Sequence[Row] = place.static
@@ -235,7 +216,3 @@ def _alias(place: Place, qtype: str) -> str | None:
     if found is None or qtype in ("CNAME", "ANY"):
         return None
     return canonical_name(found)
-
-
-def _has_ns(place: Place) -> bool:
-    return any(row.qtype == "NS" for row in place.static)

@@ -1,20 +1,22 @@
 """The desk: what operators may see and steer, gathered from the parts that know it."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
+from typing import Literal
 
 from dnslb_backend import __version__
-from dnslb_backend.admin.control import Detail, ReloadReport
+from dnslb_backend.admin.control import Cleared, Detail, Forgiven, ReloadReport
 from dnslb_backend.checkers.push import PushBoard
 from dnslb_backend.checkers.rounds import Rounds
 from dnslb_backend.core.events import Event, HistoryQuery
 from dnslb_backend.core.explain import Explanation, Question, explain, suppose_down
+from dnslb_backend.core.finding import meant_name
 from dnslb_backend.core.healthmap import HealthMap
 from dnslb_backend.core.instants import Instant
-from dnslb_backend.core.names import canonical_name
+from dnslb_backend.core.members import MemberStatus
 from dnslb_backend.core.orders import Order
 from dnslb_backend.core.overrides import Override
-from dnslb_backend.core.records import RecordKey
 from dnslb_backend.core.snapshot import Snapshot
 from dnslb_backend.core.trials import Trial
 from dnslb_backend.errors import NoOrderError, RefusedError, RequestError
@@ -87,15 +89,16 @@ class Desk:
         asker = self._askers.client(client)
         if client and not asker.known:
             raise RequestError(f"{client!r} is no address or network of a client")
-        full = self._full_name(name)
+        meant = meant_name(self._snapshot(), name)
         question = Question(
-            name=full,
+            name=meant.name,
             qtype=qtype.upper(),
             client=asker,
-            draw=self._askers.draw(f"{full}.", client),
+            draw=self._askers.draw(f"{meant.name}.", client),
             down=suppose_down(canonical_target(down)) if down else (),
         )
-        return explain(self._health, self._snapshot(), question, self._now())
+        told = explain(self._health, self._snapshot(), question, self._now())
+        return replace(told, looked_in=meant.looked_in)
 
     def overrides(self) -> list[Override]:
         return self._keeper.overrides()
@@ -103,15 +106,15 @@ class Desk:
     async def order(self, order: Order) -> Override:
         return await self._keeper.order(order)
 
-    async def clear(self, target: str, *, name: str, author: str, force: bool) -> list[Override]:
+    async def clear(self, target: str, *, name: str, author: str, force: bool) -> Cleared:
         try:
             taken = await self._keeper.clear(target, name=name or None, author=author, force=force)
         except NoOrderError:
-            if not self._forgive(canonical_target(target), name):
+            forgiven = self._forgive(canonical_target(target), name)
+            if not forgiven:
                 raise
-            return []
-        self._forgive(canonical_target(target), name)
-        return taken
+            return Cleared((), tuple(forgiven))
+        return Cleared(tuple(taken), tuple(self._forgive(canonical_target(target), name)))
 
     async def history(self, query: HistoryQuery) -> tuple[list[Event], str]:
         return await self._keeper.history(query)
@@ -120,38 +123,34 @@ class Desk:
         self._board.report(token, address, up, text)
 
     async def probe(self, name: str, qtype: str) -> list[Trial]:
-        full = self._full_name(name)
+        meant = meant_name(self._snapshot(), name)
         keys = [
             key
             for key in self._health.records
-            if key.name == full and qtype.upper() in ("ANY", key.type)
+            if key.name == meant.name and qtype.upper() in ("ANY", key.type)
         ]
         if not keys:
-            raise RefusedError(f"there is no balanced record {full} {qtype}", "name")
+            looked_in = f" in {', '.join(meant.looked_in)}" if meant.looked_in else ""
+            why = f"there is no balanced record {meant.name} {qtype}{looked_in}"
+            raise RefusedError(why, "name")
         return [trial for key in keys for trial in await self._rounds.try_out(key)]
 
-    def _full_name(self, name: str) -> str:
-        """A name as operators write it: absolute, or below the only zone in which it exists."""
-        written = canonical_name(f"{name.removesuffix('.')}.")
-        places = self._snapshot().layout.places
-        if name.endswith(".") or written in places:
-            return written
-        found = [f"{written}.{zone}" for zone in self._snapshot().layout.zones]
-        known = [full for full in found if full in places]
-        return known[0] if len(known) == 1 else written
-
-    def _forgive(self, target: str, name: str) -> list[RecordKey]:
+    def _forgive(self, target: str, name: str) -> list[Forgiven]:
         """Let in the members of a target that are held for flapping or wait to return."""
-        found: list[RecordKey] = []
-        for key, state in self._health.records.items():
-            if name and key.name != name:
-                continue
-            for row in state.rows:
-                member = row.member
-                is_meant = any(fnmatchcase(n, target) for n in (member.address, member.host))
-                if is_meant and (row.is_waiting or row.state.held_until is not None):
-                    self._health.release(key, member.content, self._now())
-                    found.append(key)
+        found = [
+            Forgiven(key, row.member.content, row.member.address, _held_for(row))
+            for key, state in self._health.records.items()
+            if name in ("", key.name)
+            for row in state.rows
+            if row.is_waiting or row.state.held_until is not None
+            if any(fnmatchcase(text, target) for text in (row.member.address, row.member.host))
+        ]
+        for one in found:
+            self._health.release(one.key, one.content, self._now())
         if found:
             self._changed()
         return found
+
+
+def _held_for(row: MemberStatus) -> Literal["flapping", "waiting"]:
+    return "waiting" if row.state.held_until is None else "flapping"

@@ -5,14 +5,16 @@ import itertools
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from dnslb_backend.admin.auth import load_access
-from dnslb_backend.admin.control import Detail, ReloadReport
+from dnslb_backend.admin.control import Cleared, Detail, Forgiven, ReloadReport
 from dnslb_backend.admin.server import AdminServer
 from dnslb_backend.admin.settings import AdminSettings
 from dnslb_backend.core.decision import Decision
 from dnslb_backend.core.events import Event, HistoryQuery
 from dnslb_backend.core.explain import Explanation, Question, explain, suppose_down
+from dnslb_backend.core.finding import meant_name
 from dnslb_backend.core.healthmap import HealthMap
 from dnslb_backend.core.instants import Instant
 from dnslb_backend.core.layout import lay_out
@@ -49,6 +51,7 @@ class Node(Driver):
         self.reloaded = 0
         self.since = at(0).wall
         self.parts: dict[str, Detail] = {}
+        self.forgiven: list[Forgiven] = []
         self.remembered: list[Event] = []
         self.reports: list[tuple[str, bool, str]] = []
         self._numbers = itertools.count(1)
@@ -86,8 +89,10 @@ class Node(Driver):
         return does
 
     def explain(self, name: str, qtype: str, client: str, down: str) -> Explanation:
-        question = Question(name, qtype, down=suppose_down(down) if down else ())
-        return explain(self.map, self.snapshot(), question, self.now())
+        meant = meant_name(self.snapshot(), name)
+        question = Question(meant.name, qtype, down=suppose_down(down) if down else ())
+        told = explain(self.map, self.snapshot(), question, self.now())
+        return replace(told, looked_in=meant.looked_in)
 
     def overrides(self) -> list[Override]:
         return list(self.map.overrides)
@@ -111,12 +116,13 @@ class Node(Driver):
         self.map.set_overrides([*self.map.overrides, given], self.now())
         return given
 
-    async def clear(self, target: str, *, name: str, author: str, force: bool) -> list[Override]:
+    async def clear(self, target: str, *, name: str, author: str, force: bool) -> Cleared:
         taken = [o for o in self.map.overrides if target in (o.target, o.id) and o.name == name]
-        if not taken:
+        forgiven = [one for one in self.forgiven if one.address == target]
+        if not taken and not forgiven:
             raise RefusedError(f"there is no order for {target}")
         self.map.set_overrides([o for o in self.map.overrides if o not in taken], self.now())
-        return taken
+        return Cleared(tuple(taken), tuple(forgiven))
 
     async def history(self, query: HistoryQuery) -> tuple[list[Event], str]:
         happened = list(self.map.take_changes().transitions)

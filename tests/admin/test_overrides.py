@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from dnslb_backend.admin.control import Cleared, Forgiven
 from dnslb_backend.admin.intake import BODY_LIMIT
 from dnslb_backend.core.overrides import Action, Override
 from dnslb_backend.core.records import RecordKey
@@ -214,6 +215,30 @@ async def test_a_bad_clear_names_its_field(
     assert [error["field"] for error in problem["errors"]] == [field]
 
 
+async def test_what_was_forgiven_is_said(
+    client: aiohttp.ClientSession, node: Node, caplog: pytest.LogCaptureFixture
+) -> None:
+    node.forgiven = [Forgiven(KEY, "10.0.0.1", "10.0.0.1", "flapping")]
+    with caplog.at_level(logging.INFO):
+        async with client.delete(f"{PATH}?target=10.0.0.1", headers=OPERATE) as response:
+            assert response.status == 200
+            report = await response.json()
+    assert report == {
+        "cleared": [],
+        "forgiven": [
+            {
+                "zone": ZONE,
+                "name": KEY.name,
+                "type": "A",
+                "content": "10.0.0.1",
+                "address": "10.0.0.1",
+                "was": "flapping",
+            }
+        ],
+    }
+    assert f"night-shift: forgive 10.0.0.1 in {KEY}, which was flapping" in caplog.text
+
+
 class RefusingNode(Node):
     """Refuses as it is told; a bad day for its stores."""
 
@@ -222,7 +247,7 @@ class RefusingNode(Node):
     async def order(self, order: object) -> Override:
         raise self.refusal
 
-    async def clear(self, target: str, *, name: str, author: str, force: bool) -> list[Override]:
+    async def clear(self, target: str, *, name: str, author: str, force: bool) -> Cleared:
         raise self.refusal
 
 

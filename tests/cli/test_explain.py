@@ -63,6 +63,16 @@ async def test_what_is_not_there_is_an_answer_too(config: Path, name: str, line:
     assert ended.out.splitlines()[0] == line
 
 
+async def test_a_short_name_that_is_nowhere_says_where_it_was_looked_for(config: Path) -> None:
+    ended = await run("explain", "nope", "-c", str(config))
+    assert ended.out.splitlines() == [
+        "nope ANY: REFUSED",
+        "  zone     none of ours",
+        f"  looked   in {ZONE}, and not found in just one: taken as it stands; write",
+        "           it out",
+    ]
+
+
 async def test_warnings_are_shown(config: Path, node: Node) -> None:
     key = RecordKey(ZONE, f"new.{ZONE}", "A")
     node.adopt(record("10.0.0.9", key=key))

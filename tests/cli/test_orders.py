@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from dnslb_backend.admin.control import Forgiven
 from dnslb_backend.cli.durations import parse_duration
 from dnslb_backend.core.overrides import Action
 from tests.admin.node import OPERATE_TOKEN, READ_TOKEN, Node
@@ -70,7 +71,20 @@ async def test_json_is_what_the_daemon_said(config: Path, node: Node) -> None:
     order = json.loads(ended.out)
     assert (order["action"], order["id"]) == ("down", node.overrides()[0].id)
     ended = await run("clear", order["id"], "--json", "-c", str(config))
-    assert json.loads(ended.out) == {"cleared": [order]}
+    assert json.loads(ended.out) == {"cleared": [order], "forgiven": []}
+
+
+async def test_who_is_let_in_is_said(config: Path, node: Node) -> None:
+    node.forgiven = [
+        Forgiven(KEY, "10.0.0.1", "10.0.0.1", "flapping"),
+        Forgiven(KEY, "10.0.0.2", "10.0.0.1", "waiting"),
+    ]
+    ended = await run("clear", "10.0.0.1", "-c", str(config))
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out == (
+        "Let in: 10.0.0.1 in www.lb.example A, which was held for flapping\n"
+        "Let in: 10.0.0.2 in www.lb.example A, which waited to return\n"
+    )
 
 
 async def test_a_refusal_is_one_clear_line(config: Path) -> None:

@@ -66,6 +66,7 @@ async def shift(tmp_path: Path) -> AsyncIterator[Shift]:
         text = config(
             record("www", dest=both, check=check),
             record("single", dest=[first.host], check=check),
+            record("careful", dest=both, check=check, failback="manual"),
             table("views.office", networks=["10.0.0.0/8"]),
             record(
                 "split",
@@ -168,6 +169,19 @@ async def test_orders_outlive_a_restart(shift: Shift) -> None:
     await shift.serves(shift.first, shift.second)
 
 
+async def test_who_waits_to_return_is_let_in_by_hand(shift: Shift) -> None:
+    assert (await shift.shell("clear", shift.first.host)).code == 1
+    shift.first.fail()
+    await shift.serves(shift.second, name="careful")
+    shift.first.heal()
+    await shift.serves(shift.first, shift.second)
+    await shift.serves(shift.second, name="careful")
+    page = await shift.says("clear", shift.first.host)
+    said = f"Let in: {shift.first.host} in careful.lb.example A, which waited to return"
+    assert " ".join(page.split()) == said
+    await shift.serves(shift.first, shift.second, name="careful")
+
+
 async def test_explain_knows_views_and_what_if(shift: Shift) -> None:
     for client, served, view in (
         ("10.1.2.3", shift.second.host, "office"),
@@ -197,6 +211,8 @@ async def test_explain_knows_views_and_what_if(shift: Shift) -> None:
     assert ended.code == 1
     assert "client: 'office' is no address or network" in ended.err
     assert (await shift.answers("explain", "nope.lb.example"))["verdict"] == "NXDOMAIN"
+    short = await shift.answers("explain", "nope")
+    assert (short["verdict"], short["looked_in"]) == ("REFUSED", ["lb.example"])
     assert (await shift.answers("explain", "www.example.net."))["verdict"] == "REFUSED"
 
 
