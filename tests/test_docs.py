@@ -1,14 +1,36 @@
-"""What the documents point at exists: files, headings, and targets of make."""
+"""What the documents point at exists: files, headings, targets of make; what they show is tried.
+
+| block | |
+|---|---|
+| `console` | run against the demo, with the output it shows (tests/system/test_documents.py) |
+| `sql` | run in MariaDB (tests/store/test_questions.py) |
+| `toml` | read here, and loaded where it is a whole configuration |
+| `json`, `yaml`, `ini`, `text`, none | an example, or a drawing |
+"""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
+
+from dnslb_backend.config import Sources, load
+from dnslb_backend.config.load import SECTIONS
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```([a-z]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+TRIED = {"console", "sql", "toml"}
+EXAMPLES = {"json", "yaml", "ini", "text", ""}
+TOML = [
+    (str(path.relative_to(ROOT)), text)
+    for path in DOCUMENTS
+    for kind, text in BLOCK.findall(path.read_text())
+    if kind == "toml"
+]
+WHOLE = [(path, text) for path, text in TOML if "domain_name" in text and "[records" in text]
 
 
 def anchors(document: Path) -> set[str]:
@@ -36,3 +58,32 @@ def test_targets_of_make_that_are_named_exist(document: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"(?:`|^ *\$? *)make ([a-z-]+)", document.read_text(), re.MULTILINE))
     assert named <= targets
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_block_is_tried_or_an_example(document: Path) -> None:
+    text = document.read_text()
+    assert {kind for kind, _ in BLOCK.findall(text)} <= TRIED | EXAMPLES
+    assert len(re.findall("^ *```", text, re.MULTILINE)) % 2 == 0
+    for kind, block in BLOCK.findall(text):
+        assert kind != "console" or block.startswith("$ "), block
+        assert kind == "console" or not block.startswith("$ dnslb-backend") or kind == "text"
+
+
+@pytest.mark.parametrize(("document", "text"), TOML)
+def test_what_is_shown_of_a_configuration_can_be_read(document: str, text: str) -> None:
+    tables = tomllib.loads(text)
+    assert all(not isinstance(value, dict) or name in (*SECTIONS, "check", "sticky")
+               for name, value in tables.items()), document  # fmt: skip
+
+
+@pytest.mark.parametrize(("document", "text"), WHOLE)
+def test_a_whole_configuration_loads(document: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / "dnslb.toml").write_text(text)
+    assert load(Sources(tmp_path / "dnslb.toml")).plan.records, document
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = (ROOT / "docs/README.md").read_text()
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert [page for page in sorted(pages) if f"({page})" not in index] == []
