@@ -86,6 +86,7 @@ class _Application:
         # A table that somebody reads for hours must not hold us up for as long.
         await self.connection.run(f"SET SESSION lock_wait_timeout = {LOCK_WAIT}")
         await self._make_tables([s for s in self.scripts if s.number < FIRST_VIEW])
+        await self._name_those_who_see_keys()
         if views_database is not None:
             await self.connection.run(f"CREATE DATABASE IF NOT EXISTS {_quoted(views_database)}")
         for script in self.scripts:
@@ -124,6 +125,20 @@ class _Application:
             f"INSERT INTO lb_schema_version VALUES ({script.number}, UTC_TIMESTAMP())"
         )
         self.report.append(f"applied {script.path.name}")
+
+    async def _name_those_who_see_keys(self) -> None:
+        """Whoever may read the whole database may read private keys: rights are per table now."""
+        query = (
+            "SELECT DISTINCT GRANTEE FROM information_schema.SCHEMA_PRIVILEGES"
+            f" WHERE PRIVILEGE_TYPE = 'SELECT' AND {literal(self.database)} LIKE TABLE_SCHEMA"
+        )
+        found = sorted([str(row[0]) async for row in self.connection.rows(query)])
+        if found:
+            self.report.append(
+                f"the private keys of signed zones (lb_key, lb_tsig) can be read by"
+                f" {', '.join(found)}, who may SELECT on all of {self.database};"
+                " see: dnslb-backend schema show users"
+            )
 
     async def _make_views(self, script: Script, database: str) -> None:
         present = await self._present(database)

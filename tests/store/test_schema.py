@@ -22,7 +22,7 @@ from dnslb_backend.store.schema import (
 )
 from dnslb_backend.store.settings import MysqlSettings
 from dnslb_backend.store.store import Delete, Select, Upsert
-from dnslb_backend.store.tables import NODE, OVERRIDE, STATE, TABLES, TRANSITION
+from dnslb_backend.store.tables import KEY, NODE, OVERRIDE, STATE, TABLES, TRANSITION, TSIG
 from tests.rigs.mariadb import MariaDB
 
 POWERDNS_VIEWS = {
@@ -263,9 +263,26 @@ async def test_the_users_can_do_what_they_must_and_nothing_else(
         await store.close()
         with pytest.raises(StoreError, match="denied"):
             await apply(who)
+    for table in (KEY, TSIG):
+        readers = MariaStore(reader)
+        with pytest.raises(StoreError, match="denied"):
+            await readers.read(Select(table, table.columns))
+        await readers.close()
     await write(daemon)
     with pytest.raises(StoreError, match=r"denied.*schema show users"):
         await write(reader)
+
+
+async def test_those_who_could_read_keys_are_named(
+    mariadb: MariaDB, settings: MysqlSettings
+) -> None:
+    assert not any("private keys" in line for line in await apply(settings))
+    await mariadb.query("CREATE USER curious@localhost IDENTIFIED BY 'x'")
+    pattern = settings.name.replace("_", "\\_")
+    await mariadb.query(f"GRANT SELECT ON `{pattern}`.* TO curious@localhost")
+    (line,) = [line for line in await apply(settings) if "private keys" in line]
+    assert "'curious'@'localhost'" in line
+    await mariadb.query("DROP USER curious@localhost")
 
 
 async def write(who: MysqlSettings) -> None:
@@ -276,7 +293,9 @@ async def write(who: MysqlSettings) -> None:
     order = ("1", "", "t", "", "", "drain", "", "", moment, None, None, "")
     node = ("n", "i", "1", moment, "h", "local", moment, 1.0, "b")
     try:
-        for table, row in ((TRANSITION, moved), (OVERRIDE, order), (NODE, node)):
+        secret = ("k", "z", 1, 257, 1, 1, "c", 1, 0)
+        rows = ((TRANSITION, moved), (OVERRIDE, order), (NODE, node), (KEY, secret))
+        for table, row in rows:
             await store.write([Upsert(table, [row])])
             await store.write([Upsert(table, [row]), Delete(table, [table.key_of(row)])])
     finally:
