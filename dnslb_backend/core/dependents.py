@@ -9,7 +9,8 @@
       mail MX, SRV, SVCB .. www     mail, for its additional section
       sub NS www                    sub and all below it, for the glue of its referrals
       tree DNAME at or above www    tree and all below it
-    the apex, by its serial       the apex, but nobody is sent astray while it is late
+    the apex, by its serial       the apex, but nobody is sent astray while it is late, unless
+                                  there are secondaries
 
 A name that was added or removed changes what lies below it, and what a wildcard covers: then
 all of its zone is forgotten.
@@ -103,7 +104,11 @@ def find_dependents(plan: Plan, layout: Layout) -> Dependents:
         {name: tuple(sorted(owners)) for name, owners in users.items()},
         {name: tuple(sorted(owners)) for name, owners in trees.items()},
         frozenset(below),
-        frozenset(plan.zones.keys() - balanced),
+        frozenset(
+            zone.name
+            for zone in plan.zones.values()
+            if zone.name not in balanced and not zone.also_notify
+        ),
     )
 
 

@@ -40,7 +40,7 @@ class Answers:
         self.snapshot, changed = self.snapshot.with_answers(names, self._decision, wall)
         if changed:
             snapshot_swapped()
-            self.purger.purge(self._dependents.stale(changed))
+            self.purger.purge(self._dependents.stale(changed), self._notified(changed))
 
     def resigned(self, zones: Iterable[str]) -> None:
         """Keys or metadata of these zones have changed, and with them whatever was signed."""
@@ -57,7 +57,17 @@ class Answers:
         self.purger = purger
         known = (self._dependents, dependents)
         self._dependents = dependents
-        purger.purge(stale_after_reload(before.layout, layout, changed, known))
+        stale = stale_after_reload(before.layout, layout, changed, known)
+        purger.purge(stale, self._notified(changed))
+
+    def notify(self) -> None:
+        """Tell all secondaries: what was answered before this run, nobody knows."""
+        self.purger.purge((), self._notified(self.snapshot.layout.zones))
+
+    def _notified(self, changed: Iterable[str]) -> list[str]:
+        """Those of the names that are zones with secondaries."""
+        zones = self.snapshot.layout.zones
+        return [name for name in changed if name in zones and zones[name].also_notify]
 
     def _decision(self, key: RecordKey) -> Decision:
         return self._health.records[key].decision

@@ -194,6 +194,7 @@ class Daemon:
         gc.enable()
         await self._listeners.open(self._config)
         self._purging = self._purge_with(self._answers.purger)
+        self._answers.notify()
         parts = [
             asyncio.create_task(_kept_alive(name, part), name=name)
             for name, part in (

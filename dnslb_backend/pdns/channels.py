@@ -1,7 +1,7 @@
-"""The ways to make a PowerDNS forget: its control socket, and its HTTP API.
+"""The ways to make a PowerDNS forget, and notify: its control socket, and its HTTP API.
 
 control socket   `purge NAME. NAME.$ ...`, `$` for all below as well; one command a
-                 connection, the answer is a count
+                 connection, the answer is a count; `notify ZONE.`
 HTTP API         one name a request, and all below it is always forgotten with it (4.7);
                  a zone that PowerDNS did not know is known from then on
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import aiohttp
+from yarl import URL
 
 from dnslb_backend import logs
 from dnslb_backend.core.dependents import Stale
@@ -30,6 +31,10 @@ API_CONNECTIONS = 4
 
 class ChannelError(DnslbError):
     """A PowerDNS could not be told what to forget; the text says why."""
+
+
+class NoticeError(DnslbError):
+    """A PowerDNS will not tell a zone's secondaries; the text says why."""
 
 
 class Channel(ABC):
@@ -50,6 +55,13 @@ class Channel(ABC):
         """Returns when PowerDNS has forgotten all of these. Raises ChannelError."""
 
     @abstractmethod
+    async def notify(self, zone: str) -> None:
+        """Returns when PowerDNS is about to tell the secondaries of a zone.
+
+        Raises NoticeError, and ChannelError where it cannot be asked.
+        """
+
+    @abstractmethod
     async def close(self) -> None:
         """Let go of what was kept open."""
 
@@ -62,27 +74,35 @@ class ControlChannel(Channel):
 
     async def purge(self, batch: Sequence[Stale]) -> None:
         if EVERYTHING in batch:
-            return await self._command("purge")
+            return await self._purge("purge")
         for start in range(0, len(batch), COMMAND_NAMES):
             names = (_pattern(stale) for stale in batch[start : start + COMMAND_NAMES])
-            await self._command(f"purge {' '.join(names)}")
+            await self._purge(f"purge {' '.join(names)}")
         return None
+
+    async def notify(self, zone: str) -> None:
+        answer = await self._command(f"notify {zone}.")
+        if not answer.startswith(b"Added"):
+            raise NoticeError(f"{self.name}: {answer[:200].decode(errors='replace').strip()}")
 
     async def close(self) -> None:
         """Nothing is kept open."""
 
-    async def _command(self, command: str) -> None:
+    async def _purge(self, command: str) -> None:
+        answer = await self._command(command)
+        if not answer.strip().isdigit():
+            raise ChannelError(f"{self.name}: purge was answered with {answer[:200]!r}")
+
+    async def _command(self, command: str) -> bytes:
         try:
             reader, writer = await asyncio.open_unix_connection(self.name)
             try:
                 writer.write(f"{command}\n".encode())
-                answer = await reader.read(ANSWER_LIMIT)
+                return await reader.read(ANSWER_LIMIT)
             finally:
                 writer.close()
         except OSError as error:
             raise ChannelError(f"{self.name}: {error.strerror or error}") from error
-        if not answer.strip().isdigit():
-            raise ChannelError(f"{self.name}: purge was answered with {answer[:200]!r}")
 
 
 class ApiChannel(Channel):
@@ -94,20 +114,31 @@ class ApiChannel(Channel):
 
     def __init__(self, name: str, key_file: str) -> None:
         super().__init__(name)
-        self._url = f"{name.rstrip('/')}/api/v1/servers/localhost/cache/flush"
+        self._url = f"{name.rstrip('/')}/api/v1/servers/localhost"
         self._key_file = key_file
         self._session: aiohttp.ClientSession | None = None
 
     async def purge(self, batch: Sequence[Stale]) -> None:
-        try:
-            session = self._session = self._session or await self._open()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ChannelError(f"{self.name}: cannot read its key: {error}") from error
+        session = await self._opened()
         names = {stale.name for stale in batch}
         troubles = await asyncio.gather(*(self._flush(session, name) for name in names))
         if trouble := next(filter(None, troubles), ""):
             await self.close()
             raise ChannelError(f"{self.name}: {trouble}")
+
+    async def notify(self, zone: str) -> None:
+        session = await self._opened()
+        url = URL(f"{self._url}/zones/{_zone_id(zone)}/notify", encoded=True)
+        if trouble := await self._put(session, url, {}):
+            await self.close()
+            raise NoticeError(f"{self.name}: {trouble}")
+
+    async def _opened(self) -> aiohttp.ClientSession:
+        try:
+            self._session = self._session or await self._open()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ChannelError(f"{self.name}: cannot read its key: {error}") from error
+        return self._session
 
     async def _open(self) -> aiohttp.ClientSession:
         key = (await asyncio.to_thread(Path(self._key_file).read_text)).strip()
@@ -119,8 +150,12 @@ class ApiChannel(Channel):
 
     async def _flush(self, session: aiohttp.ClientSession, name: str) -> str:
         """Forget one name; returns what went wrong, empty if nothing did."""
+        return await self._put(session, URL(f"{self._url}/cache/flush"), {"domain": f"{name}."})
+
+    @staticmethod
+    async def _put(session: aiohttp.ClientSession, url: URL, params: dict[str, str]) -> str:
         try:
-            async with session.put(self._url, params={"domain": f"{name}."}) as response:
+            async with session.put(url, params=params) as response:
                 told = (await response.content.read(ANSWER_LIMIT)).decode(errors="replace")
         except (aiohttp.ClientError, OSError) as error:
             return str(error) or type(error).__name__
@@ -130,6 +165,14 @@ class ApiChannel(Channel):
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+
+
+def _zone_id(zone: str) -> str:
+    """A zone in a path of the API: all but letters, digits, dots and hyphens as `=XX`."""
+    return "".join(
+        chr(byte) if chr(byte).isalnum() or byte in b".-" else f"={byte:02X}"
+        for byte in f"{zone}.".encode()
+    )
 
 
 def _pattern(stale: Stale) -> str:

@@ -1,5 +1,7 @@
 """Keeps PowerDNS's caches coherent: what has become wrong is purged, until it is known to be.
 
+Then PowerDNS is asked to notify the secondaries of the zones that changed.
+
 Each PowerDNS has a worker of its own, so that one that is away delays no other.
 """
 
@@ -10,7 +12,14 @@ from dataclasses import dataclass
 
 from dnslb_backend import metrics
 from dnslb_backend.core.dependents import Stale
-from dnslb_backend.pdns.channels import ApiChannel, Channel, ChannelError, ControlChannel
+from dnslb_backend.pdns.channels import (
+    ApiChannel,
+    Channel,
+    ChannelError,
+    ControlChannel,
+    NoticeError,
+)
+from dnslb_backend.pdns.notices import Notices
 from dnslb_backend.pdns.purge_queue import PurgeQueue
 from dnslb_backend.pdns.settings import PdnsSettings
 
@@ -54,11 +63,14 @@ class Purger:
             channels += [ApiChannel(url, settings.api_key_file) for url in settings.api]
         self._workers = [_Worker(channel) for channel in channels]
 
-    def purge(self, stale: Iterable[Stale]) -> None:
-        """These answers are wrong from now on: the snapshot without them is live already."""
-        items = tuple(stale)
+    def purge(self, stale: Iterable[Stale], notify: Iterable[str] = ()) -> None:
+        """These answers are wrong from now on: the snapshot without them is live already.
+
+        The secondaries of the zones `notify` are told once that is purged.
+        """
+        items, zones = tuple(stale), tuple(notify)
         for worker in self._workers:
-            worker.add(items)
+            worker.add(items, zones)
 
     def figures(self) -> list[ChannelFigures]:
         return [worker.figures() for worker in self._workers]
@@ -97,15 +109,18 @@ class _Worker:
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
         self._queue = PurgeQueue(channel.limit, channel.calm)
+        self._notices = Notices()
         self._news = asyncio.Event()
         self._purges = 0
         self._failures = 0
         self._last_done: float | None = None
         self._error = ""
+        self._is_mute = False
 
-    def add(self, stale: Sequence[Stale]) -> None:
-        if stale:
+    def add(self, stale: Sequence[Stale], zones: Sequence[str]) -> None:
+        if stale or zones:
             self._queue.add(stale, _now())
+            self._notices.add(zones, _now())
             self._news.set()
 
     def figures(self) -> ChannelFigures:
@@ -135,7 +150,7 @@ class _Worker:
 
     async def _wait(self) -> None:
         """Until something is due."""
-        while (due := self._queue.due) is None or due > _now():
+        while (due := self._due()) is None or due > _now():
             self._news.clear()
             try:
                 async with asyncio.timeout_at(due):
@@ -143,8 +158,31 @@ class _Worker:
             except TimeoutError:
                 return
 
+    def _due(self) -> float | None:
+        dues = [due for due in (self._queue.due, self._notices.due) if due is not None]
+        return min(dues, default=None)
+
     async def _work(self) -> bool:
-        """Purge what is due; whether that went well."""
+        """Purge what is due, then tell secondaries; whether that went well."""
+        return await self._purge() and await self._notify()
+
+    async def _notify(self) -> bool:
+        for zone in self._notices.take(_now()):
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await self.channel.notify(zone)
+            except (TimeoutError, ChannelError):
+                return False
+            except NoticeError as error:
+                if not self._is_mute:
+                    self._is_mute = True
+                    log.error("the secondaries of %s are not told of changes: %s", zone, error)
+            else:
+                self._is_mute = False
+            self._notices.done(zone, _now())
+        return True
+
+    async def _purge(self) -> bool:
         began = _now()
         batch = self._queue.take(began)
         if not batch:

@@ -5,6 +5,7 @@ every `xfr-cycle-interval` seconds, sends NOTIFY for what it finds there, and sa
 setNotified.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from dnslb_backend.core.snapshot import Snapshot
@@ -12,6 +13,11 @@ from dnslb_backend.core.zones import Zone
 from dnslb_backend.pdns.parameters import Parameters, integer_of, name_of
 from dnslb_backend.pdns.rows import render_result
 from dnslb_backend.pdns.signing import FALSE, TRUE
+
+log = logging.getLogger(__name__)
+
+HTTP_LIMIT = 2 * 1024 * 1024
+"""Bytes of an answer that PowerDNS reads over HTTP."""
 
 _OPEN, _CLOSE = b'{"result":[', b"]}"
 
@@ -30,6 +36,7 @@ class ZoneMethods:
         self._current = current
         self._metadata = metadata
         self._notified: dict[int, int] = {}
+        self._large: set[str] = set()
         self.answers: Mapping[str, Callable[[Parameters], bytes]] = {
             "list": self._list,
             "getalldomains": self._get_all_domains,
@@ -48,7 +55,18 @@ class ZoneMethods:
             zone = _named(snapshot, name_of(parameters, "zonename"))
         else:
             zone = _numbered(snapshot, integer_of(parameters, "domain_id"))
-        return FALSE if zone is None else _joined(snapshot.transfer(zone.name))
+        if zone is None:
+            return FALSE
+        answer = _joined(snapshot.transfer(zone.name))
+        if len(answer) > HTTP_LIMIT and zone.name not in self._large:
+            self._large.add(zone.name)
+            log.warning(
+                "a transfer of %s has %d bytes, and over HTTP PowerDNS reads %d at most",
+                zone.name,
+                len(answer),
+                HTTP_LIMIT,
+            )
+        return answer
 
     def _get_all_domains(self, _: Parameters) -> bytes:
         snapshot = self._current()

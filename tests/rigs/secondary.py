@@ -31,11 +31,14 @@ acl:
   - id: notify
     address: "{primary_host}"
     action: notify
+  - id: anybody
+    address: "127.0.0.0/8"
+    action: transfer
 template:
   - id: default
     storage: "{directory}"
     master: primary
-    acl: notify
+    acl: [notify, anybody]
     zonefile-load: none
     zonefile-sync: -1
     journal-content: none

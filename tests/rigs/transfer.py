@@ -1,5 +1,6 @@
 """A whole zone as a name server hands it out (AXFR)."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -9,6 +10,8 @@ import dns.rdata
 import dns.rdatatype
 import dns.versioned
 import dns.zone
+
+from tests.rigs.server import executable
 
 
 class Record(NamedTuple):
@@ -23,13 +26,24 @@ class Record(NamedTuple):
     data: bytes
 
 
-async def transfer(server: tuple[str, int], zone: str, *, timeout: float = 10.0) -> set[Record]:  # noqa: ASYNC109 - of the whole transfer
-    """All records of a zone; raises TransferError or dns.exception.Timeout without them."""
+async def transfer(server: tuple[str, int], zone: str, *, source: str | None = None) -> set[Record]:
+    """All records of a zone, given to `source`; TransferError or dns.exception.Timeout if not."""
     apex = dns.name.from_text(zone)
     found = dns.zone.Zone(apex, relativize=False)
     host, port = server
-    await dns.asyncquery.inbound_xfr(host, found, port=port, timeout=timeout, lifetime=timeout)
+    await dns.asyncquery.inbound_xfr(host, found, port=port, timeout=10, lifetime=30, source=source)
     return set(_records(found))
+
+
+async def transfer_text(server: tuple[str, int], zone: str) -> list[str]:
+    """The lines that dig prints of a transfer: quick for zones that are large."""
+    host, port = server
+    dig = await asyncio.create_subprocess_exec(
+        *(executable("dig"), f"@{host}", "-p", str(port), zone, "AXFR", "+noall", "+answer"),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    written, _ = await dig.communicate()
+    return written.decode().splitlines()
 
 
 def record(name: str, ttl: int, rdata: dns.rdata.Rdata) -> Record:
