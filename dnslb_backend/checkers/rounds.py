@@ -22,6 +22,7 @@ from dnslb_backend.checkers.gate import Gate, probe_limit
 from dnslb_backend.checkers.resolver import Family, Resolver
 from dnslb_backend.checkers.stalls import StallWatch
 from dnslb_backend.checkers.tools import Tools
+from dnslb_backend.checkers.trials import Trials
 from dnslb_backend.core.healthmap import HealthMap
 from dnslb_backend.core.instants import Instant
 from dnslb_backend.core.members import TargetKey
@@ -68,6 +69,7 @@ class Rounds:
         self._is_running = False
         self.swept = now().mono
         self._gate = Gate(probe_limit())
+        self._trials = Trials()
         self._stalls = StallWatch(lambda: now().mono)
         self._brake = Brake((), 0.0, lambda: now().mono, self._count)
 
@@ -112,7 +114,10 @@ class Rounds:
         self._forget()
 
     async def try_out(self, key: RecordKey) -> list[Trial]:
-        """Probe every target of a record now, outside its rounds; the results count for nothing."""
+        """Probe every target of a record now, outside its rounds; the results count for nothing.
+
+        Whoever asks at the same time for the same target is told the same result.
+        """
         targets = self._health.targets_of(key)
         return list(await asyncio.gather(*(self._try_out(key, target) for target in targets)))
 
@@ -120,8 +125,13 @@ class Rounds:
         state = self._health.records[key]
         check = self._checks[target.check]
         endpoint = Endpoint(target.address, target.port)
-        async with self._gate.entered(target.address):
-            result = await run_probe(check, endpoint, state.record.timing.timeout, self._tools)
+        limit = state.record.timing.timeout
+
+        async def probe() -> Result:
+            async with self._gate.entered(target.address):
+                return await run_probe(check, endpoint, limit, self._tools)
+
+        result = await self._trials.result(target, probe)
         after = self._health.preview(target, result, self._now())
         return Trial(
             key=key,
