@@ -51,7 +51,7 @@ class HistoryReport(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    source: str = Field(description="the store that was asked: sqlite, mariadb")
+    source: str = Field(description="the store that was asked: local, mariadb")
     time: Moment = Field(description="when it was asked")
     before: int | None = Field(description="where the next page begins; null: nothing is left")
     events: tuple[HistoryRow, ...]
