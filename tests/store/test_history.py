@@ -2,16 +2,21 @@
 
 import asyncio
 
+import pytest
+
 from dnslb_backend.core.events import MAX_LIMIT, HistoryQuery
 from dnslb_backend.core.health import Health
 from dnslb_backend.core.records import RecordKey
 from dnslb_backend.core.transitions import Transition
 from dnslb_backend.store.history import events_of, read_history
 from dnslb_backend.store.housekeeping import BATCH, Housekeeper
+from dnslb_backend.store.mariadb_store import MariaStore
 from dnslb_backend.store.rows import moment, transition_row
+from dnslb_backend.store.settings import MysqlSettings
 from dnslb_backend.store.store import Select, Store, Upsert
 from dnslb_backend.store.tables import NODE, NODE_TABLES, STATIC, TRANSITION, ZONE, Row, Table
 from tests.core.building import KEY
+from tests.rigs.mariadb import MariaDB
 from tests.rigs.waiting import until
 
 OTHER = RecordKey(KEY.zone, "other.lb.example", "AAAA")
@@ -147,6 +152,23 @@ async def test_a_node_that_lives_is_not_forgotten(store: Store) -> None:
     await keeper.tidy()
     await keeper.tidy()
     assert await nodes_left(store) == {"ns1", "ns2"}
+
+
+@pytest.mark.parametrize(("hours", "is_gone"), [(7 * 24 - 1, False), (7 * 24 + 1, True)])
+async def test_silence_means_seven_days(
+    mariadb: MariaDB, settings: MysqlSettings, hours: int, is_gone: bool
+) -> None:
+    store = MariaStore(settings)
+    await settle(store, "ns1", "ns2")
+    await mariadb.query(
+        f"UPDATE lb_node SET heartbeat = UTC_TIMESTAMP(3) - INTERVAL {hours} HOUR",
+        database=settings.name,
+    )
+    keeper = Housekeeper(store, "ns1", 1e9, 10**6)
+    await keeper.tidy()
+    await keeper.tidy()
+    assert ("ns2" not in await nodes_left(store)) is is_gone
+    await store.close()
 
 
 async def test_the_history_of_a_node_that_is_gone_stays(store: Store) -> None:
