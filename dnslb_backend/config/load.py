@@ -24,7 +24,11 @@ from dnslb_backend.config.models import (
 )
 from dnslb_backend.config.neighbours import check_neighbours
 from dnslb_backend.config.records import RecordTables
-from dnslb_backend.config.zones import build_zone, keep_no_data_uncached
+from dnslb_backend.config.zones import (
+    advise_secondaries,
+    build_zone,
+    keep_no_data_uncached,
+)
 from dnslb_backend.core.names import canonical_name
 from dnslb_backend.core.plan import Plan
 from dnslb_backend.core.views import View
@@ -110,6 +114,12 @@ class _Loader:
         zones = self._zones(written, node)
         zones = keep_no_data_uncached(zones, tables.records.values(), self.diagnosis, self.file)
         check_neighbours(zones, tables.origins, self.diagnosis, dict.fromkeys(zones, self.file))
+        advise_secondaries(
+            zones,
+            has_channel=pdns.has_channel,
+            diagnosis=self.diagnosis,
+            file=self.file,
+        )
         self.diagnosis.raise_if_refused()
         return Config(
             plan=Plan(zones, tables.records, views),

@@ -180,10 +180,11 @@ class ZoneSettings(Table):
     """The name servers of the zone: what the parent zone delegates to. Default: mname; with a
     warning. Example: `["ns1.lb.example.", "ns2.lb.example."]`"""
     also_notify: list[Annotated[str, AfterValidator(_secondary)]] = []
-    """Secondaries that are told of every change, with a port if it is not 53.
+    """Secondaries that PowerDNS tells of every change (NOTIFY), with a port if it is not 53.
     Example: `["192.0.2.54", "[2001:db8::54]:5300"]`"""
     allow_axfr: list[Network] | None = None
-    """Networks that may transfer the zone. Default: what PowerDNS's own configuration says.
+    """Networks that may transfer the zone, beside those of PowerDNS's `allow-axfr-ips`.
+    Default: the addresses of also_notify.
     Example: `["192.0.2.54/32"]`"""
     static: list[StaticSettings] = []
     """Rows that do not depend on health, below.

@@ -84,6 +84,16 @@ def keep_no_data_uncached(
     return found
 
 
+def advise_secondaries(
+    zones: Mapping[str, Zone], *, has_channel: bool, diagnosis: Diagnosis, file: str
+) -> None:
+    """Warn of secondaries that nobody would tell of changes."""
+    for zone in zones.values():
+        if zone.also_notify and not has_channel:
+            message = "needs [pdns] control_socket or api: PowerDNS is asked there to notify"
+            diagnosis.warn(file, ("zones", zone.spelling, "also_notify"), message)
+
+
 def _soa(
     settings: ZoneSettings, apex: str, node: str, diagnosis: Diagnosis, file: str, path: Path
 ) -> Soa:

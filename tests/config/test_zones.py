@@ -155,3 +155,43 @@ def test_names_in_unicode_become_idna_2008(tmp_path: Path) -> None:
     )
     (key,) = plan.records
     assert (key.zone, key.name) == (apex, f"xn--wrfel-kva.{apex}")
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("192.0.2.54", "192.0.2.54"),
+        ("192.0.2.54:5300", "192.0.2.54:5300"),
+        ("2001:DB8::54", "2001:db8::54"),
+        ("[2001:db8::54]:5300", "[2001:db8::54]:5300"),
+    ],
+)
+def test_secondaries_are_told_and_may_transfer(tmp_path: Path, written: str, told: str) -> None:
+    config = loaded(tmp_path, also_notify=[written, written])
+    zone = config.plan.zones["lb.example"]
+    address = "192.0.2.54" if "192" in told else "2001:db8::54"
+    assert (zone.also_notify, zone.allow_axfr) == ((told,), (address,))
+    assert any("also_notify: needs [pdns]" in str(warning) for warning in config.warnings)
+    some = loaded(tmp_path, also_notify=[written], allow_axfr=["10.0.0.0/8"])
+    assert some.plan.zones["lb.example"].allow_axfr == ("10.0.0.0/8",)
+    none = loaded(tmp_path, also_notify=[written], allow_axfr=[])
+    assert none.plan.zones["lb.example"].allow_axfr == ()
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "ns2",
+        "ns2.lb.example.",
+        "192.0.2.256",
+        "192.0.2.54:0",
+        "192.0.2.54:x",
+        "[::1",
+        "::1]:53",
+        "",
+    ],
+)
+def test_a_secondary_is_an_address(tmp_path: Path, written: str) -> None:
+    (line,) = refusals(tmp_path, also_notify=[written])
+    assert "also_notify[0]" in line
+    assert "192.0.2.54, [2001:db8::54]:5300" in line
