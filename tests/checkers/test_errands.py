@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dnslb_backend.checkers.errands import SLOW_LIMIT, Errands, Found
+from dnslb_backend.checkers.errands import WHOLE_LIMIT, Errands, Found
 from dnslb_backend.checkers.failures import ProbeError
 from dnslb_backend.checkers.tools import Tools
 from dnslb_backend.core.results import Outcome
@@ -38,12 +38,15 @@ async def test_a_search_that_explodes_is_our_fault_and_holds_up_no_other(
     loop = asyncio.get_running_loop()
     started = loop.time()
     hostile = asyncio.create_task(tools.errands.search(text, pattern))
-    for _ in range(20):
+    meanwhile = 0
+    while not hostile.done():
         assert await tools.errands.search("load=5", "load=(.)") == [Found("5")]
-    assert not hostile.done(), "the others had to wait for it"
+        meanwhile += not hostile.done()
+    # How many depends on how fast this machine starts another worker; one that waits is none.
+    assert meanwhile, "the others had to wait for it"
     with pytest.raises(ProbeError, match="searching takes too long"):
         await hostile
-    assert loop.time() - started < SLOW_LIMIT + 1.5
+    assert loop.time() - started < WHOLE_LIMIT
 
 
 async def test_what_exploded_once_goes_to_the_slow_lane(tools: Tools) -> None:
