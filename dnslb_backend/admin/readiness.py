@@ -46,16 +46,21 @@ def readiness(control: Control, *, with_detail: bool) -> ReadyReport:
     pending = control.map.pending()
     if not with_detail:
         return ReadyReport(ready=not pending)
-    told = {name: _told(name, detail) for name, detail in control.details.items()}
     return ReadyReport.model_validate(
         {
             "ready": not pending,
             "node": control.node,
             "pending": _names([str(key) for key in pending]),
             "stale": _names(stale_members(control.map)),
-            "details": {name: said for name, said in told.items() if said is not None},
+            "details": told_details(control),
         }
     )
+
+
+def told_details(control: Control) -> dict[str, JsonValue]:
+    """What the other parts of the daemon have to say, by their names; nothing of the silent."""
+    told = {name: _told(name, detail) for name, detail in control.details.items()}
+    return {name: said for name, said in told.items() if said is not None}
 
 
 def _told(name: str, detail: Detail) -> JsonValue:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from dnslb_backend.admin.control import Control
 from dnslb_backend.admin.moments import Moment, render_moment
+from dnslb_backend.admin.readiness import told_details
 from dnslb_backend.admin.rows import MemberRow, RecordRow, member_row, record_row
 from dnslb_backend.admin.slices import render_rows
 from dnslb_backend.core.healthmap import HealthMap, RecordState
@@ -29,6 +30,9 @@ class NodeStatus(BaseModel):
     started: Moment
     time: Moment = Field(description="when this was put together")
     ready: bool = Field(description="every balanced record has an answer of its own")
+    details: dict[str, JsonValue] = Field(
+        description="what other parts of the daemon have to say, as in /readyz"
+    )
 
 
 class StatusReport(NodeStatus):
@@ -58,6 +62,7 @@ def node_status(control: Control) -> NodeStatus:
         started=render_moment(control.started),
         time=render_moment(control.now().wall),
         ready=not control.map.pending(),
+        details=told_details(control),
     )
 
 

@@ -37,6 +37,7 @@ def status_lines(status: dict[str, Any], width: int) -> Iterator[Text]:
     """The lines of a status as /api/v1/status gives it."""
     now = datetime.fromisoformat(status["time"])
     yield _node_line(status, now)
+    yield from _brake_lines(status["details"].get("brake"))
     members: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
     for member in status["members"]:
         members[_key(member)].append(member)
@@ -71,6 +72,15 @@ def _node_line(status: dict[str, Any], now: datetime) -> Text:
     return Text.assemble(
         (status["node"], "bold"), f"  dnslb-backend {status['version']}, up {uptime}, ", ready
     )
+
+
+def _brake_lines(brake: dict[str, Any] | None) -> Iterator[Text]:
+    """That answers do not follow the checks at present; nothing where they do."""
+    if brake is None:
+        return
+    silent = f"no canary has answered for {brake['silent_for']:.0f} s"
+    held = "DOWNs are applied again" if brake["spent"] else f"{brake['held']} DOWN held"
+    yield Text(f"BRAKE: {silent}, {held}", style="bold yellow")
 
 
 def _record_lines(record: Row, rows: list[Row], width: int) -> Iterator[Text]:

@@ -6,6 +6,7 @@ import pty
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dnslb_backend.cli.exits import Exit
@@ -31,10 +32,15 @@ def line(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "dnslb_backend", *arguments]
 
 
-async def run(*arguments: str, **environment: str) -> Ended:
-    """Run the command to its end; its output goes to pipes."""
+async def run(*arguments: str, inside: Sequence[str] = (), **environment: str) -> Ended:
+    """Run the command to its end, behind the words `inside`; its output goes to pipes."""
     process = await asyncio.create_subprocess_exec(
-        *line(*arguments), stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env={**PLAIN, **environment}
+        *inside,
+        *line(*arguments),
+        stdin=DEVNULL,
+        stdout=PIPE,
+        stderr=PIPE,
+        env={**PLAIN, **environment},
     )
     out, err = await process.communicate()
     assert process.returncode is not None
