@@ -168,6 +168,7 @@ class Rounds:
         anchored = anchor(str(key), timing.interval, timing.shift, self._now())
         due = self._now().mono
         previous, is_tick = due - timing.interval, True
+        earliest = due + timing.interval / 2
         while True:
             async with self._slots:
                 started = self._now().mono
@@ -175,7 +176,8 @@ class Rounds:
             if is_tick:
                 previous = started
             now = self._now().mono
-            tick = next_tick(anchored, timing.interval, now)
+            # A tick right after the first round would double the load of a start.
+            tick = next_tick(anchored, timing.interval, max(now, earliest))
             if now - started > timing.interval:
                 metrics.ROUNDS_SKIPPED.inc(int((now - started) / timing.interval))
             due = min([tick, *self._own_pace(key)])
