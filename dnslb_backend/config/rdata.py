@@ -141,7 +141,7 @@ def _written(rdata: dns.rdata.Rdata) -> str:
         case SVCBBase():
             written = " ".join(_parameters(rdata.params))
             return f"{rdata.priority} {rdata.target} {written}".rstrip()
-    return rdata.to_text()
+    return rdata.to_text(chunksize=0)
 
 
 def _parameters(parameters: Any) -> Iterable[str]:
