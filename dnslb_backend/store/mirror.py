@@ -18,16 +18,16 @@ import random
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 from dnslb_backend.core.instants import Instant
 from dnslb_backend.core.transitions import Transition
 from dnslb_backend.errors import BadRowError, BusyError, StoreError
 from dnslb_backend.store.agenda import Agenda
 from dnslb_backend.store.arrears import Arrears
-from dnslb_backend.store.backlog import Backlog, Waiting
+from dnslb_backend.store.backlog import Backlog
+from dnslb_backend.store.news import News
 from dnslb_backend.store.pulse import Pulse
-from dnslb_backend.store.rows import Stamp, transition_row
+from dnslb_backend.store.rows import Stamp
 from dnslb_backend.store.source import Source, Unit
 from dnslb_backend.store.store import Delete, Store, Upsert, Work
 from dnslb_backend.store.sweeper import Sweeper
@@ -116,13 +116,12 @@ class Mirror:
         self._pulse = pulse
         self._sweeper = sweeper
         self._stamp = Stamp(node, "")
-        self._instance = instance
         self._refresh = refresh
         self._gap = gap
         self._now = now
         self._agenda = Agenda(lambda unit: max(refresh, source.interval(unit)))
         self.backlog = Backlog() if backlog is None else backlog
-        self._arrears = arrears
+        self._news = News(self.backlog, arrears, node, instance)
         self._touched: set[Unit] = set()
         self._kept: dict[Unit, frozenset[tuple[Table, Row]]] = {}
         self._unwritten: set[Unit] = set()
@@ -163,18 +162,17 @@ class Mirror:
 
     @property
     def figures(self) -> MirrorFigures:
-        owed = self._arrears.oldest if self._arrears else None
-        since = [t for t in (self._agenda.oldest, self.backlog.oldest, owed) if t is not None]
+        since = [t for t in (self._agenda.oldest, self._news.oldest) if t is not None]
         return MirrorFigures(
             store=self._store.name,
             is_connected=self._is_connected,
             backlog=self._agenda.backlog,
-            transitions=self._untold,
+            transitions=len(self._news),
             lag=max(0.0, self._now().mono - min(since)) if since else 0.0,
             rows=self._rows,
             transactions=self._transactions,
             errors=self._errors,
-            dropped=self._dropped,
+            dropped=self._news.dropped,
             refused=self._refused,
             last_write=self._last_write,
             last_error=self._last_error,
@@ -208,7 +206,7 @@ class Mirror:
         self._touched = set()
         try:
             async with asyncio.timeout(limit):
-                while self._agenda.backlog or self._untold:
+                while self._agenda.backlog or self._news:
                     self._idle.clear()
                     await self._idle.wait()
         except TimeoutError:
@@ -259,8 +257,7 @@ class Mirror:
 
     async def _write(self, batch: _Batch) -> None:
         works = batch.works()
-        told, is_told = await self._tell()
-        if told:
+        if told := await self._news.first(BATCH_TRANSITIONS):
             works.append(Upsert(TRANSITION, told))
         if works:
             await self._commit(works)
@@ -275,36 +272,9 @@ class Mirror:
             else:
                 self._kept.pop(unit, None)
             self._unwritten.discard(unit)
-        is_told()
+        if told:
+            self._news.done()
         self._agenda.done()
-
-    async def _tell(self) -> tuple[list[Row], Callable[[], None]]:
-        """The transitions that come next, and what to call once they are stored.
-
-        Those of earlier daemons come first: a database numbers them as they arrive.
-        """
-        if self._arrears and (rows := await self._arrears.first(BATCH_TRANSITIONS)):
-            return rows, self._arrears.done
-        moved = self.backlog.first(BATCH_TRANSITIONS)
-        return await self._transition_rows(moved), partial(self._are_told, moved)
-
-    async def _transition_rows(self, moved: Sequence[Waiting]) -> list[Row]:
-        rows: list[Row] = []
-        for number, _, transition in moved:
-            rows.append(transition_row(self._event(number), self._stamp.node, transition))
-            if len(rows) % SLICE == 0:
-                await asyncio.sleep(0)
-        return rows
-
-    def _are_told(self, moved: Sequence[Waiting]) -> None:
-        if moved:
-            self.backlog.done(moved[-1].number)
-            if self._arrears is not None:
-                self._arrears.passed(self._event(moved[-1].number))
-
-    def _event(self, number: int) -> str:
-        """What names a transition in every store."""
-        return f"{self._instance}-{number}"
 
     async def _commit(self, works: Sequence[Work]) -> None:
         for attempt in range(BUSY_TRIES):
@@ -359,17 +329,7 @@ class Mirror:
 
     @property
     def _is_pressed(self) -> bool:
-        return self._agenda.is_pressing or bool(self._untold)
-
-    @property
-    def _dropped(self) -> int:
-        owed = 0 if self._arrears is None else self._arrears.dropped
-        return self.backlog.dropped + owed
-
-    @property
-    def _untold(self) -> int:
-        """How many transitions wait."""
-        return len(self.backlog) + (len(self._arrears) if self._arrears else 0)
+        return self._agenda.is_pressing or bool(self._news)
 
     # -- how it goes ----------------------------------------------------------------------
 
