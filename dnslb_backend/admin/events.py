@@ -155,6 +155,9 @@ class Streams:
                 EVENT_CLIENTS_DROPPED.inc()
                 if request.transport is not None:
                     request.transport.abort()
+            except ConnectionError:
+                # Gone, as every client goes that has no end to wait for.
+                pass
         return response
 
     def end(self) -> None:

@@ -16,7 +16,7 @@ from dnslb_backend.admin.endpoint import STATE
 from dnslb_backend.admin.events import PATIENCE
 from dnslb_backend.admin.intake import read_query
 from dnslb_backend.admin.rows import MemberRow, RecordRow, record_row
-from dnslb_backend.admin.slices import SLICE, render_rows
+from dnslb_backend.admin.slices import SLICE
 from dnslb_backend.admin.status import (
     NodeStatus,
     StatusQuery,
@@ -29,9 +29,15 @@ from dnslb_backend.core.healthmap import RecordState
 
 MEDIA_LINES = "application/jsonl"
 
+LINES = 50
+"""Lines that are sent at once."""
+
 
 class StatusHead(NodeStatus):
-    """The first line: the node, and how much follows. `up` and its like count members."""
+    """The first line: the node, and how much follows.
+
+    `up` and its like count members; fallback addresses, which are none, are left out.
+    """
 
     records: int
     members: int
@@ -63,33 +69,40 @@ async def show_status_lines(request: web.Request) -> web.StreamResponse:
     except TimeoutError:
         if request.transport is not None:
             request.transport.abort()
+    except ConnectionError:
+        # It has seen enough.
+        pass
     return response
 
 
 async def render_lines(control: Control, query: StatusQuery) -> AsyncIterator[bytes]:
     """The StatusHead, then a RecordLine a record in the order of zone, name and type.
 
-    In parts of about SLICE members, between which others have their turn.
+    Others have their turn whenever SLICE members have been rendered.
     """
     snapshot, mono = control.snapshot(), control.now().mono
     states = sorted(states_of(control, query), key=lambda state: state.record.key)
     yield _head(control, states).model_dump_json().encode() + b"\n"
     parts: list[bytes] = []
-    size = 0
+    room = SLICE
     for state in states:
-        members = await render_rows(member_rows([state], control.map))
+        members: list[bytes] = []
+        for row in member_rows([state], control.map):
+            members.append(row.model_dump_json().encode())
+            room -= 1
+            if room <= 0:
+                await asyncio.sleep(0)
+                room = SLICE
         record = record_row(state, snapshot, mono).model_dump_json().encode()
-        parts.append(b'{"record":%s,"members":[%s]}\n' % (record, members))
-        size += 1 + len(state.rows)
-        if size >= SLICE:
+        parts.append(b'{"record":%s,"members":[%s]}\n' % (record, b",".join(members)))
+        if len(parts) >= LINES:
             yield b"".join(parts)
             parts.clear()
-            size = 0
     yield b"".join(parts)
 
 
 def _head(control: Control, states: Sequence[RecordState]) -> StatusHead:
-    found = Counter(row.effective for state in states for row in state.rows)
+    found = Counter(row.effective for s in states for row in s.rows if not row.is_fallback)
     return StatusHead(
         **node_status(control).model_dump(),
         records=len(states),

@@ -10,11 +10,12 @@ from tests.bench.checking import checking
 from tests.bench.contestants import CONTESTANTS
 from tests.bench.flips import flips
 from tests.bench.load import write_queries
+from tests.bench.page import measure_page
 from tests.bench.report import Report
 from tests.bench.sizes import measure_size
 from tests.bench.versus import compare
 
-SECTIONS = ("versus", "flips", "alone", "sizes", "checking")
+SECTIONS = ("versus", "flips", "alone", "sizes", "checking", "page")
 
 
 async def measure(given: argparse.Namespace) -> Report:
@@ -38,6 +39,8 @@ async def measure(given: argparse.Namespace) -> Report:
         report.sizes = [await measure_size(records) for records in given.records]
     if "checking" in given.only:
         report.checking = await checking(given.watch, given.scenes)
+    if "page" in given.only:
+        report.pages = [await measure_page(members) for members in given.members]
     return report
 
 
@@ -51,6 +54,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--records", type=int, nargs="+", default=[100, 1000, 10_000])
     parser.add_argument("--watch", type=float, default=20.0, help="seconds of checking a scene")
     parser.add_argument("--scenes", nargs="+", default=[""], help="parts of names of scenes")
+    parser.add_argument("--members", type=int, nargs="+", default=[10_000], help="on the page")
     parser.add_argument("--json", type=Path, default=Path("bench.json"))
     return parser.parse_args()
 

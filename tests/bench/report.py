@@ -10,6 +10,7 @@ from statistics import median
 from tests.bench.alone import Alone
 from tests.bench.checking import Checking
 from tests.bench.flips import Flips
+from tests.bench.page import PageFigures
 from tests.bench.sizes import Size
 from tests.bench.versus import Standing
 
@@ -32,6 +33,7 @@ class Report:
     flips: list[Flips] = field(default_factory=list)
     alone: list[Alone] = field(default_factory=list)
     sizes: list[Size] = field(default_factory=list)
+    pages: list[PageFigures] = field(default_factory=list)
     checking: list[Checking] = field(default_factory=list)
 
     def text(self) -> str:
@@ -60,6 +62,7 @@ class Report:
             "flips": [flips._asdict() for flips in self.flips],
             "alone": [alone._asdict() for alone in self.alone],
             "sizes": [size._asdict() for size in self.sizes],
+            "pages": [page._asdict() for page in self.pages],
             "checking": [scene._asdict() for scene in self.checking],
         }
         path.write_text(json.dumps(found, indent=1) + "\n")
@@ -138,6 +141,26 @@ class Report:
                     f"{1e3 * size.change:.3f}",
                 )
                 for size in self.sizes
+            ],
+        )
+
+    def _pages(self) -> str:
+        head = ("members", "first paint ms", "members ms", "all ms", "change ms", "slowest ms")
+        return table(
+            (*head, "longest task ms", "shift", "elements"),
+            [
+                (
+                    f"{page.members:,}",
+                    f"{page.first_paint:.0f}",
+                    f"{page.first_rows:.0f}",
+                    f"{page.whole:.0f}",
+                    f"{page.change:.0f}",
+                    f"{page.slowest_change:.0f}",
+                    f"{page.longest_task:.0f}",
+                    f"{page.shift:.4f}",
+                    f"{page.nodes:,}",
+                )
+                for page in self.pages
             ],
         )
 

@@ -9,6 +9,8 @@ export function memberKey(row) {
   return `${recordKey(row)} ${row.content}`;
 }
 
+const KINDS = { UP: "up", DOWN: "down", UNKNOWN: "unknown" };
+
 const COUNTED = ["override", "flapping", "waiting", "stale"];
 
 export class Book {
@@ -42,7 +44,7 @@ export class Book {
     this.version += 1;
   }
 
-  /** Some records anew; those of `names` that did not come are gone. Whether the order changed. */
+  /** Some records anew; those of `names` that did not come are gone. */
   patch(names, fresh) {
     const found = new Set();
     let isMoved = false;
@@ -62,7 +64,6 @@ export class Book {
     this.order = [...this.entries.values()];
     if (isMoved) this.order.sort(byPlace);
     this.version += 1;
-    return isMoved;
   }
 
   /** A transition, as far as it says something of what is shown. The member, or null. */
@@ -83,6 +84,7 @@ export class Book {
 
   entry(key, line) {
     const before = this.entries.get(key);
+    for (const member of line.members) member.key = `${key} ${member.content}`;
     return {
       key,
       record: line.record,
@@ -106,8 +108,10 @@ export class Book {
       found[record.decision] += 1;
       if (record.hosts.some((host) => host.overdue)) found.overdue += 1;
       for (const member of members) {
+        // Fallback addresses are no members.
+        if (member.fallback) continue;
         found.members += 1;
-        found[member.effective.toLowerCase()] += 1;
+        found[KINDS[member.effective]] += 1;
         for (const kind of COUNTED) if (member[kind]) found[kind] += 1;
       }
     }

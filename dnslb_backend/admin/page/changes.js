@@ -22,7 +22,7 @@ function named(event, shared) {
   const row = eventRow(event);
   const open = () => {
     const entry = shared.book.entries.get(recordKey(event));
-    const member = entry && entry.members.find((each) => memberKey(each) === memberKey(event));
+    const member = entry && entry.members.find((each) => each.key === memberKey(event));
     if (member) shared.openMember(entry.key, member);
   };
   row.querySelector("time").after(

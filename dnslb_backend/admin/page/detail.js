@@ -26,7 +26,7 @@ export function memberView(key, member, shared) {
   const entry = () => shared.book.entries.get(key);
   const current = () => {
     const found = entry();
-    return found && found.members.find((row) => memberKey(row) === memberKey(member));
+    return found && found.members.find((row) => row.key === member.key);
   };
   let seen = null;
   const refresh = () => {
@@ -61,7 +61,7 @@ export function memberView(key, member, shared) {
     section("Facts", facts, explain),
   );
   past.load();
-  return { title: visible(member.content), node, refresh, key: memberKey(member) };
+  return { title: visible(member.content), node, refresh, key: member.key };
 }
 
 function served(row) {
@@ -113,7 +113,7 @@ function pastOf(member) {
     say(said, "Asking ..");
     try {
       const told = await get("api/v1/history", { name: member.name, within: seconds, limit: EVENTS });
-      const mine = told.events.filter((event) => memberKey(event) === memberKey(member));
+      const mine = told.events.filter((event) => memberKey(event) === member.key);
       show(mine, told, seconds);
     } catch (error) {
       say(said, `The history cannot be read: ${error.message}`);

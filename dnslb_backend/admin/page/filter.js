@@ -5,7 +5,7 @@ export const NOTHING = { text: "", state: "", zone: "", trouble: false };
 const STATES = {
   up: (member) => member.effective === "UP",
   down: (member) => member.effective === "DOWN",
-  unknown: (member) => member.effective === "UNKNOWN",
+  unknown: (member) => member.effective === "UNKNOWN" && !member.fallback,
   override: (member) => Boolean(member.override),
   flapping: (member) => member.flapping,
   waiting: (member) => member.waiting,

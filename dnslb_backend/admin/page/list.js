@@ -5,7 +5,7 @@
 
 import { el } from "./dom.js";
 import { chosen, wordsOf } from "./filter.js";
-import { fillMember, fillRecord, fillZone, memberItemKey } from "./rows.js";
+import { fillMember, fillRecord, fillZone } from "./rows.js";
 
 const WIDE = { zone: 40, record: 46, member: 36 };
 const NARROW = { zone: 40, record: 78, member: 66 };
@@ -48,15 +48,16 @@ export class List {
         Object.assign(zone, { records: 0, members: 0, down: 0 });
         items.push(zone);
       }
-      items.push({ kind: "record", key: `r ${entry.key}`, entry });
+      items.push({ kind: "record", key: entry.key, entry });
       zone.records += 1;
       for (const member of members) {
-        items.push({ kind: "member", key: memberItemKey(member), entry, member });
+        items.push({ kind: "member", key: member.key, entry, member });
+        if (member.fallback) continue;
+        zone.members += 1;
+        found.members += 1;
         if (member.effective === "DOWN") zone.down += 1;
       }
-      zone.members += members.length;
       found.records += 1;
-      found.members += members.length;
     }
     this.items = items;
     this.measure();

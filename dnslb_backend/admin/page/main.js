@@ -1,7 +1,7 @@
 // The page: its parts, put together.
 
 import { Refusal } from "./api.js";
-import { Book, memberKey } from "./book.js";
+import { Book } from "./book.js";
 import { changesView } from "./changes.js";
 import { memberView, recordView } from "./detail.js";
 import { byId, el, say, visible } from "./dom.js";
@@ -161,6 +161,8 @@ byId("open-token").addEventListener("click", () => askToken("For changes it must
 
 // -- news, for those who listen ----------------------------------------------------------------
 
+const TOLD = 3;
+
 let untold = [];
 let isTelling = false;
 
@@ -172,11 +174,16 @@ function happened(event) {
     isTelling = false;
     const events = untold;
     untold = [];
-    const last = events[events.length - 1];
-    const what = last.to_health === last.from_health ? (last.to_served ? "is served" : "is not served") : `is ${last.to_health}`;
-    const words = `${last.name} ${last.content} ${what}: ${last.reason}`;
-    tell(events.length > 1 ? `${events.length} changes, at last ${words}` : words);
+    // The worst first, and no more than can be listened to.
+    events.sort((one, other) => (other.to_health === "DOWN") - (one.to_health === "DOWN"));
+    for (const event of events.slice(0, TOLD)) tell(sentence(event));
+    if (events.length > TOLD) tell(`and ${events.length - TOLD} more changes`);
   }, 1000);
+}
+
+function sentence(event) {
+  const is = event.to_health === event.from_health ? (event.to_served ? "is served" : "is not served") : `is ${event.to_health}`;
+  return `${event.name} ${event.content} ${is}: ${event.reason}`;
 }
 
 function tell(words) {
@@ -196,7 +203,7 @@ const shared = {
 };
 
 function openMember(key, member) {
-  const isShown = panel.shown && panel.shown.key === memberKey(member);
+  const isShown = panel.shown && panel.shown.key === member.key;
   if (!isShown) panel.show(memberView(key, member, shared));
 }
 

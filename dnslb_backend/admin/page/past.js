@@ -7,7 +7,7 @@ import { now } from "./times.js";
 /** Milliseconds that a strip in the list shows. */
 export const WINDOW = 3600 * 1000;
 
-const ASKED = 5000;
+const ASKED = 2000;
 const KEPT = 300;
 
 export class Past {
@@ -52,7 +52,7 @@ export class Past {
   }
 
   of(member) {
-    return this.byMember.get(memberKey(member)) || [];
+    return this.byMember.get(member.key) || [];
   }
 }
 

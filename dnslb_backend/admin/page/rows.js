@@ -1,6 +1,5 @@
 // The rows of the list: a zone, a record, a member. Each is filled anew when its text has changed.
 
-import { memberKey } from "./book.js";
 import { el, say, visible } from "./dom.js";
 import { isUnresolved } from "./filter.js";
 import { badge, stateOf } from "./marks.js";
@@ -57,7 +56,8 @@ export function count(number, word) {
 }
 
 export function fillRecord(row, item) {
-  const { record, members } = item.entry;
+  const { record } = item.entry;
+  const members = item.entry.members.filter((member) => !member.fallback);
   const served = members.filter((member) => member.served).length;
   const [words, mood] = DECISIONS[record.decision] || [record.decision, "warn"];
   row.className = "row record";
@@ -144,8 +144,4 @@ function aside(member) {
     found.push(el("span", { class: "quiet dest" }, visible(member.dest)));
   }
   return found;
-}
-
-export function memberItemKey(member) {
-  return `m ${memberKey(member)}`;
 }

@@ -16,9 +16,10 @@ const MANY = 400;
 const LOOK = 2000;
 const NODE_LOOK = 3000;
 const WHOLE = 60000;
+const REDRAW = 200;
 
 export class Sync {
-  /** `view` is told: `changed(isMoved)`, `happened(event)`, `state(state, error, pause)`,
+  /** `view` is told: `changed()`, `happened(event)`, `state(state, error, pause)`,
    *  `node(readiness)`, `inSight()` gives the entries that people see. */
   constructor(book, past, view) {
     this.book = book;
@@ -86,7 +87,7 @@ export class Sync {
     this.view.state("live");
     this.lookAtNode();
     await this.past.load(this.book.node.node).catch(() => {});
-    this.view.changed(false);
+    this.view.changed();
     this.flush();
   }
 
@@ -105,7 +106,7 @@ export class Sync {
       this.past.add(data);
       this.book.apply(data);
       this.view.happened(data);
-      this.view.changed(false);
+      this.view.changed();
       this.ask([data.name]);
     } else if (kind === "orders") {
       this.followOrders();
@@ -128,6 +129,7 @@ export class Sync {
   loadNow() {
     this.another = null;
     this.isLoading = true;
+    let drawn = -REDRAW;
     this.loading = this.ordered([], (batch, isFirst) => {
       if (isFirst) {
         const head = batch.shift();
@@ -135,11 +137,15 @@ export class Sync {
         this.book.begin(head);
       }
       for (const line of batch) this.book.add(line);
-      if (!this.book.isWhole) this.view.changed(true);
+      // The first rows at once, and then only now and again: drawing holds up reading.
+      if (!this.book.isWhole && performance.now() - drawn > REDRAW) {
+        drawn = performance.now();
+        this.view.changed();
+      }
     })
       .then(() => {
         this.book.finish();
-        this.view.changed(true);
+        this.view.changed();
       })
       .finally(() => {
         this.isLoading = false;
@@ -206,7 +212,9 @@ export class Sync {
       }
       found.push(...batch);
     });
-    if (!this.isLoading) this.view.changed(this.book.patch(names, found));
+    if (this.isLoading) return;
+    this.book.patch(names, found);
+    this.view.changed();
   }
 
   /** What people see is asked for again and again: checks that change nothing are no events. */

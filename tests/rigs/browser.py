@@ -1,0 +1,106 @@
+"""Chromium, the real one of the distribution, driven by playwright."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    Route,
+    ViewportSize,
+    async_playwright,
+    expect,
+)
+
+from tests.rigs.server import executable
+
+FLAGS = [
+    "--no-sandbox",  # tests may run as root
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    # A container has little of it.
+    "--disable-dev-shm-usage",
+]
+
+PATIENCE = 30_000
+"""Milliseconds that anything on a page may take, on a machine that has much else to do."""
+
+expect.set_options(timeout=PATIENCE / 2)
+
+WIDE: ViewportSize = {"width": 1440, "height": 900}
+NARROW: ViewportSize = {"width": 390, "height": 844}
+
+
+@asynccontextmanager
+async def chromium() -> AsyncIterator[Browser]:
+    """A browser without a window, with a profile of its own."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=executable("chromium"), headless=True, args=FLAGS
+        )
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+class Visit:
+    """One page that somebody looks at. Whatever it complains of is in `complaints`.
+
+    It may ask only the daemon at `home`: any other request is refused, and a complaint.
+    """
+
+    def __init__(self, context: BrowserContext, page: Page, home: str) -> None:
+        self.context = context
+        self.page = page
+        self.home = home
+        self.complaints: list[str] = []
+        page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
+        page.on("console", lambda said: self._said(said.type, said.text))
+
+    def _said(self, kind: str, text: str) -> None:
+        # That a request failed is told by the page itself, in its own words.
+        if kind in ("error", "warning") and not text.startswith("Failed to load resource"):
+            self.complaints.append(f"{kind}: {text}")
+
+    async def refuse(self, route: Route) -> None:
+        self.complaints.append(f"asked {route.request.url}")
+        await route.abort()
+
+    async def open(self, where: str = "") -> None:
+        """Go to the page, and wait until it is live."""
+        await self.page.goto(f"{self.home}/{where}")
+        await self.is_live()
+
+    async def is_live(self, *, within: float = PATIENCE / 1000) -> None:
+        await self.page.locator("#link[data-state=live]").wait_for(timeout=within * 1000)
+
+
+@asynccontextmanager
+async def visiting(
+    browser: Browser,
+    home: str,
+    *,
+    size: ViewportSize = WIDE,
+    scheme: str = "light",
+) -> AsyncIterator[Visit]:
+    """A reader with a profile of its own; nothing may have gone wrong when it leaves."""
+    context = await browser.new_context(
+        viewport=size,
+        color_scheme="dark" if scheme == "dark" else "light",
+        reduced_motion="reduce",
+        locale="en-GB",
+        timezone_id="UTC",
+    )
+    context.set_default_timeout(PATIENCE)
+    try:
+        visit = Visit(context, await context.new_page(), home)
+        await context.route(lambda url: not url.startswith((f"{home}/", "about:")), visit.refuse)
+        yield visit
+        assert visit.complaints == []
+    finally:
+        await context.close()
