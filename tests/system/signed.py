@@ -49,6 +49,17 @@ check = { type = "static", result = "pass" }
 [records.www.A]
 dest = ["127.0.0.1"]
 
+[zones."plain.example"]
+soa = { minimum = 60, ttl = 60 }
+static = [
+  { name = "*.wild", type = "A", content = "192.0.2.77" },
+  { name = "leaf.b.deep", type = "TXT", content = "x" },
+]
+
+[zones."plain.example".records.none.A]
+dest = ["127.0.0.1"]
+check = { type = "static", result = "fail" }
+
 [zones."fault.example"]
 soa = { minimum = 1, ttl = 1 }
 

@@ -93,8 +93,29 @@ async def test_pdnsutil_finds_nothing_wrong(zone: Signed) -> None:
     await zone.util("show-zone", ZONE)
 
 
-async def test_without_keys_the_same_questions_have_the_same_answers(zone: Signed) -> None:
-    """Whoever does not ask for proof sees no difference."""
+@pytest.mark.parametrize(
+    ("name", "qtype", "rcode"),
+    [
+        ("none", "A", "NOERROR"),
+        ("none", "AAAA", "NOERROR"),
+        ("nope", "A", "NXDOMAIN"),
+        ("b.deep", "A", "NOERROR"),
+        ("x.wild", "TXT", "NOERROR"),
+        ("x.b.deep", "A", "NXDOMAIN"),
+    ],
+)
+async def test_a_zone_beside_it_that_is_not_signed_is_as_it_ever_was(
+    stand: Signed, name: str, qtype: str, rcode: str
+) -> None:
+    for wants_proof in (False, True, False, True):
+        answer = await ask(
+            stand.pdns.address, f"{name}.plain.example", qtype, wants_proof=wants_proof
+        )
+        assert (answer.rcode, answer.has_soa, answer.contents) == (rcode, True, ())
+        assert [rrset.rdtype for rrset in answer.message.authority] == [dns.rdatatype.SOA]
+
+
+async def test_who_does_not_ask_for_proof_is_given_none(zone: Signed) -> None:
     for name, rcode, has_soa in (
         ("www", "NOERROR", False),
         ("nope", "NXDOMAIN", True),
