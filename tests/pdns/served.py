@@ -61,7 +61,7 @@ async def put_load(port: int, directory: Path, *, seconds: float, rate: int) -> 
     process = await asyncio.create_subprocess_exec(
         executable("dnsperf"),
         *("-s", "127.0.0.1", "-p", str(port), "-d", str(queries)),
-        *("-l", str(seconds), "-Q", str(rate), "-q", "100000", "-t", "5"),
+        *("-l", str(seconds), "-Q", str(rate), "-q", "100000", "-t", "20"),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )

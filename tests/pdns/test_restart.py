@@ -26,6 +26,9 @@ from tests.rigs.waiting import until
 
 THREADS = 3
 
+PATIENCE = 15
+"""Seconds that PowerDNS waits for an answer."""
+
 
 async def restart_under_load(
     manager: ServiceManager, settings: Mapping[str, str | int], *, rate: int, restarts: int = 1
@@ -48,14 +51,22 @@ async def restart_under_load(
 
 
 def reached_over(kind: str, manager: ServiceManager) -> Settings:
-    """What PowerDNS is told to reach the service of `manager`."""
-    return {
+    """What PowerDNS is told to reach the service of `manager`.
+
+    It is patient: how long the start of a process takes is a matter of the machine, and whether
+    a query is lost over it is not.
+    """
+    settings: Settings = {
         "unix": unix_settings(manager.path),
         "http": {**http_settings(manager.port), "distributor-threads": 32},
         "pipe": pipe_settings(manager.path),
         "abi5": abi_settings(COPROCESS + manager.path, 5),
         "abi5 without a coprocess": abi_settings(manager.path, 5),
     }[kind]
+    key = "remote-connection-string"
+    if key in settings:
+        return {**settings, key: f"{settings[key]},timeout={PATIENCE * 1000}"}
+    return {**settings, "pipe-timeout": PATIENCE * 1000}
 
 
 @pytest.mark.parametrize(
