@@ -37,6 +37,7 @@ from dnslb_backend.daemon.answers import Answers
 from dnslb_backend.daemon.desk import Desk
 from dnslb_backend.daemon.listeners import Listeners
 from dnslb_backend.daemon.told import tell
+from dnslb_backend.daemon.watchdog import feed_watchdog
 from dnslb_backend.errors import ConfigError, DnslbError, RefusedError
 from dnslb_backend.notify import Notifier
 from dnslb_backend.pdns.askers import Askers
@@ -49,9 +50,6 @@ log = logging.getLogger(__name__)
 
 FLUSH_TIMEOUT = 2.0
 """Seconds that the stores have to write what is not yet written at the stop."""
-
-LONGEST_SWEEP = 10.0
-"""Seconds without a sweep of the rounds after which they count as stuck."""
 
 RESTART_PAUSE = 1.0
 """Seconds before a part that died of a bug is started again."""
@@ -204,7 +202,7 @@ class Daemon:
                 ("reloads", self._obey_reloads),
                 ("places", self._follow_places),
                 ("loop delay", metrics.measure_loop_delay),
-                ("watchdog", self._feed_watchdog),
+                ("watchdog", lambda: feed_watchdog(self._notifier, self._idle)),
             )
         ]
         try:
@@ -261,22 +259,16 @@ class Daemon:
         self._is_announced = True
         self._notifier.ready("Running")
 
+    def _idle(self) -> float:
+        """Seconds since the rounds made their last progress."""
+        return now().mono - self._rounds.swept
+
     def _go_on(self, status: str) -> None:
         """The reload is over. A node that was not ready before is not ready by it."""
         if self._is_announced:
             self._notifier.ready(status)
         else:
             self._notifier.status(status)
-
-    async def _feed_watchdog(self) -> None:
-        """Tell systemd that we live, for as long as the event loop and the rounds go on."""
-        interval = self._notifier.watchdog_interval
-        while interval is not None:
-            await asyncio.sleep(interval)
-            if now().mono - self._rounds.swept < LONGEST_SWEEP:
-                self._notifier.watchdog()
-            else:
-                log.error("the rounds stand still: the watchdog is not fed")
 
     async def _obey_reloads(self) -> None:
         while True:

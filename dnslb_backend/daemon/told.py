@@ -6,6 +6,8 @@ from dnslb_backend import logs
 from dnslb_backend.core.transitions import Transition
 
 log = logging.getLogger("dnslb_backend.health")
+# Whatever `loglevel` is: what a service does is no chatter.
+log.setLevel(logging.INFO)
 
 
 def tell(moved: Transition) -> None:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from dnslb_backend.daemon.watchdog import LONGEST_SWEEP, feed_watchdog
+from dnslb_backend.notify import Notifier
 from tests.rigs.daemon import Daemon, follows
 from tests.rigs.powerdns import PowerDNS
 from tests.rigs.targets import HttpTarget
-from tests.rigs.waiting import until
+from tests.rigs.waiting import passes, until
 from tests.system.service_manager import ServiceManager
 from tests.system.writing import FINE, config, http, record
 
@@ -58,6 +60,50 @@ async def test_the_service_manager_hears_of_every_step(tmp_path: Path) -> None:
                 if key in message
             ]
             assert kinds == ["READY", "RELOADING", "READY", "RELOADING", "READY", "STOPPING"]
+
+
+async def test_the_watchdog_is_fed_while_the_daemon_goes_on(tmp_path: Path) -> None:
+    async with ServiceManager(tmp_path) as manager:
+        environment = {**manager.environment, "WATCHDOG_USEC": "200000"}
+        async with Daemon(config(WWW), environment=environment) as daemon:
+            await manager.hears("WATCHDOG", "1", times=3)
+            daemon.pause()
+            heard = len(manager.messages)
+            await passes(0.5)
+            assert len(manager.messages) <= heard + 1
+            daemon.resume()
+            await manager.hears("WATCHDOG", "1", times=5)
+
+
+async def test_the_watchdog_goes_hungry_while_the_rounds_stand_still(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    idle = 0.0
+    async with ServiceManager(tmp_path) as manager:
+        notifier = Notifier(manager.environment["NOTIFY_SOCKET"], "20000")
+        feeding = asyncio.create_task(feed_watchdog(notifier, lambda: idle))
+        await manager.hears("WATCHDOG", "1", times=2)
+        idle = LONGEST_SWEEP
+        await until(lambda: "the rounds stand still" in caplog.text)
+        heard = len(manager.messages)
+        caplog.clear()
+        await until(lambda: "the rounds stand still" in caplog.text)
+        assert len(manager.messages) <= heard + 1
+        idle = 0.0
+        await manager.hears("WATCHDOG", "1", times=heard + 2)
+        feeding.cancel()
+
+
+@pytest.mark.parametrize("level", ["warning", "error"])
+async def test_transitions_are_told_at_every_level(level: str) -> None:
+    async with HttpTarget() as target:
+        www = record("www", dest=[target.host], check=http(target.port))
+        async with Daemon(config(www), arguments=["-l", level]) as daemon:
+            await daemon.logged(f"info dnslb_backend.health: www.lb.example/A {target.host}: ")
+            await target.stop()
+            await daemon.logged(f"{target.host}: UP -> DOWN")
+            await daemon.logged(f"{target.host}: no longer served")
+            assert "ready: every first round has ended" not in daemon.log
 
 
 @pytest.mark.parametrize("socket", ["", "/nosuch/socket", "@nobody-listens-here", "relative"])
