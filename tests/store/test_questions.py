@@ -1,11 +1,13 @@
 """Every SQL statement that we show to people runs as it stands, and answers what it says."""
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dnslb_backend.config import Sources, load
 from dnslb_backend.store.apply import apply
 from dnslb_backend.store.mariadb_store import MariaStore
 from dnslb_backend.store.overrides import Entry
@@ -33,6 +35,22 @@ SHOWN = [
 COMPARISON = QUERIES[-1]
 
 A, B = "192.0.2.1", "192.0.2.2"
+
+WHERE_IT_GOES = """
+[global]
+domain_name = "lb.example"
+[default]
+ttl = 5
+interval = 5
+timeout = 2
+dns_timeout = 1
+check = {{ type = "tcp", port = 80 }}
+[zones."lb.example"]
+static = [
+{static}
+]
+{records}
+"""
 
 
 @pytest.fixture
@@ -128,3 +146,36 @@ async def test_where_the_original_differs(mariadb: MariaDB, empty: MysqlSettings
         database=empty.name,
     )
     assert await mariadb.query(COMPARISON, database=empty.name) == []
+
+
+async def test_rows_that_were_edited_become_a_configuration(
+    mariadb: MariaDB, empty: MysqlSettings, tmp_path: Path
+) -> None:
+    for statement in ORIGINAL:
+        await mariadb.query(statement, database=empty.name)
+    await mariadb.query("DELETE FROM records", database=empty.name)
+    await mariadb.query(
+        "INSERT INTO records (domain_id, name, type, content, ttl, prio, disabled) VALUES"
+        f" (1, 'www.lb.example', 'A', '{A}', 5, 0, 0), (1, 'www.lb.example', 'A', '{B}', 5, 0, 1),"
+        f" (1, 'ns1.lb.example', 'A', '192.0.2.53', 300, 0, 0),"
+        " (1, 'lb.example', 'MX', 'mx1.lb.example', 300, 10, 0),"
+        " (1, 'lb.example', 'TXT', '\"v=spf1 -all\"', 300, 0, 0)",
+        database=empty.name,
+    )
+    shown = [statement for path, statement in SHOWN if path == "docs/migration.md"]
+    find, tables, rows = shown[-3:]
+    (found,) = await mariadb.query(find, database=empty.name)
+    assert (found["name"], found["addresses"], found["off"]) == ("www.lb.example", 2, 1)
+    records = [row["toml"] for row in await mariadb.query(tables, database=empty.name)]
+    static = [row["toml"] for row in await mariadb.query(rows, database=empty.name)]
+    kept = [line for line in static if '"www.' not in line]
+    path = tmp_path / "dnslb.toml"
+    path.write_text(WHERE_IT_GOES.format(static="\n".join(kept), records="\n".join(records)))
+    plan = (await asyncio.to_thread(load, Sources(path))).plan
+    (record,) = plan.records.values()
+    assert [dest.host for dest in record.dests] == [A, B]
+    assert {(row.qtype, row.content) for row in plan.zones["lb.example"].static} == {
+        ("A", "192.0.2.53"),
+        ("MX", "10 mx1.lb.example."),
+        ("TXT", '"v=spf1 -all"'),
+    }
