@@ -3,8 +3,8 @@
 what the path leads to            what happens
 nothing                           a new file
 a file of ours                    it is used; an older schema is brought up to date
-ours, of a newer schema           set aside as PATH.aside, a new file
-damaged, or no database at all    set aside as PATH.aside, a new file
+ours, of a newer schema           set aside as PATH.aside, a new file with the same keys
+damaged, or no database at all    the same, with the keys that can still be read
 somebody else's database          it is not touched; memory is used until the path is free
 what cannot be written            set aside if that can be done; else memory, as above
 locked by another program         StoreError; it is tried again
@@ -24,7 +24,7 @@ from dnslb_backend.store.rows import moment
 from dnslb_backend.store.schema import FIRST_VIEW, VERSION, load_scripts, sql_directory
 from dnslb_backend.store.statements import SQLITE, insert_head, insert_row, insert_tail, select
 from dnslb_backend.store.store import Select, Upsert, Work
-from dnslb_backend.store.tables import Row, Table, Value
+from dnslb_backend.store.tables import SIGNING_TABLES, Row, Table, Value
 from dnslb_backend.store.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -136,7 +136,9 @@ class SqliteStore:
             aside = self._path.with_name(f"{self._path.name}.aside")
             log.error("%s: %s; it was set aside as %s", self._path, damage, aside.name)
             self._set_aside(aside)
-            return self._try_file()
+            database = self._try_file()
+            _salvage(aside, database)
+            return database
 
     def _try_file(self) -> sqlite3.Connection:
         with contextlib.suppress(FileExistsError):
@@ -295,6 +297,19 @@ def _migrate(database: sqlite3.Connection, known: int) -> None:
             now = moment(time.time())
             database.execute("INSERT INTO lb_schema_version VALUES (?, ?)", (script.number, now))
     database.execute("COMMIT")
+
+
+def _salvage(aside: Path, database: sqlite3.Connection) -> None:
+    """Health can be measured again; keys cannot, and what can still be read of them is kept."""
+    where = f"{aside.absolute().as_uri()}?mode=ro"
+    for table in SIGNING_TABLES:
+        columns = ", ".join(table.columns)
+        try:
+            with contextlib.closing(sqlite3.connect(where, uri=True)) as old:
+                rows = old.execute(f"SELECT {columns} FROM {table.name}").fetchall()
+            _do(database, Upsert(table, rows))
+        except (sqlite3.Error, *_BAD_ROW) as error:
+            log.error("%s: %s cannot be read: %s", aside, table.name, error)
 
 
 def _do(database: sqlite3.Connection, work: Work) -> None:

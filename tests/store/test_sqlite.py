@@ -4,7 +4,7 @@ import asyncio
 import resource
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import pytest
 from dnslb_backend.errors import StoreError
 from dnslb_backend.store.sqlite import APPLICATION_ID, SqliteStore
 from dnslb_backend.store.store import Select, Upsert
-from dnslb_backend.store.tables import STATIC, Row
+from dnslb_backend.store.tables import KEY, STATIC, Row
 from tests.rigs.waiting import until
 
 WHOLE = Select(STATIC, STATIC.columns, order="row_key")
@@ -265,3 +265,31 @@ async def test_it_is_closed_and_used_at_the_same_time(path: Path) -> None:
 
 async def use(store: SqliteStore) -> None:
     assert await store.read(WHOLE) == [static("a")]
+
+
+KEY_ROW: Row = ("k" * 32, "lb.example", 1, 257, 1, 1, "secret", 5, 0)
+
+
+@pytest.mark.parametrize("spoil", [age, strip])
+async def test_keys_are_taken_over_from_a_file_that_is_set_aside(
+    path: Path, spoil: Callable[[Path], None]
+) -> None:
+    for _ in range(2):
+        store = SqliteStore(path)
+        await store.write_durably([Upsert(KEY, [KEY_ROW])])
+        await store.close()
+        spoil(path)
+        store = SqliteStore(path)
+        assert await store.read(Select(KEY, KEY.columns)) == [KEY_ROW]
+        await store.close()
+        assert path.with_name("state.sqlite.aside").exists()
+
+
+async def test_keys_that_cannot_be_read_any_more_are_told_of(
+    used: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    scribble(used)
+    store = SqliteStore(used)
+    assert await store.read(Select(KEY, KEY.columns)) == []
+    await store.close()
+    assert "lb_key cannot be read" in caplog.text
