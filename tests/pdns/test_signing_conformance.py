@@ -95,15 +95,19 @@ async def test_a_zone_is_secured_proved_and_released(stand: Stand) -> None:
     for semantics, words in (
         ("NSEC semantics", ["unset-nsec3", LB]),
         ("hashed NSEC3 semantics, configuration: 1 0 2 ab", ["set-nsec3", LB, "1 0 2 ab"]),
-        ("NARROW hashed", ["set-nsec3", LB, "1 0 0 -", "narrow"]),
+        ("NSEC semantics", ["unset-nsec3", LB]),
+        ("NARROW hashed", ["set-nsec3", LB, "1 0 2 ab", "narrow"]),
     ):
         await stand.util(*words)
         assert semantics in await stand.util("show-zone", LB)
-        await stand.pdns.purge(f"{LB}$")
         trusted = await anchors(stand.pdns, LB)
-        for name, outcome in (("www", "found"), ("nope", "nxdomain"), ("b.deep", "nodata")):
-            verdict = await delv(stand.pdns, trusted, f"{name}.{LB}")
-            assert (verdict.outcome, verdict.is_valid) == (outcome, True), (semantics, name)
+        # At first PowerDNS remembers how it was, and asks accordingly.
+        for is_purged in (False, True):
+            if is_purged:
+                await stand.pdns.purge(f"{LB}$")
+            for name, outcome in (("www", "found"), ("nope", "nxdomain"), ("b.deep", "nodata")):
+                verdict = await delv(stand.pdns, trusted, f"{name}.{LB}")
+                assert (verdict.outcome, verdict.is_valid) == (outcome, True), str(verdict)
     assert re.search(r"\b0 errors", await stand.util("check-zone", LB))
     await stand.util("rectify-zone", LB)
     await stand.util("disable-dnssec", LB)
