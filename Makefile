@@ -22,7 +22,7 @@ TEST_PACKAGES := pdns-backend-bind pdns-backend-mysql pdns-backend-lua2 pdns-too
 	libfaketime prometheus knot tini unbound \
 	chromium fonts-inter fonts-jetbrains-mono
 
-.PHONY: setup setup-tests demo run check test soak coverage bench docs dist clean help FORCE
+.PHONY: setup setup-tests demo run check test soak coverage bench pictures docs dist clean help FORCE
 
 help:  ## show this
 	@echo 'make TARGET [ARGS="..."]'
@@ -57,6 +57,9 @@ coverage: setup-tests  ## the branches that the tests do not reach
 
 bench: setup-tests  ## measure; ARGS go to tests.bench
 	$(BIN)/python -m tests.bench $(ARGS)
+
+pictures: setup-tests  ## make the pictures of docs/page.md anew
+	$(BIN)/python -m tests.page.pictures
 
 docs: setup-tests  ## make docs/configuration.md anew, and try what documents say
 	$(BIN)/python -m dnslb_backend.config.reference > docs/configuration.md.new

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.page.looking import health, member, panel, record
+from tests.page.looking import counter, health, member, panel, record
 from tests.page.scene import CONFIG, OPERATE_TOKEN, READ_TOKEN, Scene, write_tokens
 from tests.rigs.browser import Visit, visiting
 from tests.rigs.daemon import Daemon
@@ -131,7 +131,7 @@ async def test_a_token_that_is_called_back(closed: Scene, visit: Visit, tmp_path
     await visit.is_live()
 
 
-async def test_a_node_without_any_record_and_one_whose_round_has_not_ended(
+async def test_a_node_without_any_record_and_a_record_of_which_nothing_is_known(
     browser: Browser,
 ) -> None:
     head = CONFIG.partition("[records.")[0].replace("INTERVAL", "30").replace("PORT", "1")
@@ -143,7 +143,8 @@ async def test_a_node_without_any_record_and_one_whose_round_has_not_ended(
         bare.configure(f'{head}[records."www".A]\ndest = ["127.0.0.1"]\ncheck = {SLOW}\n')
         bare.reload()
         row = record(visit.page, "www.shop.example")
-        await expect(row.locator(".decision")).to_have_text("Not decided yet0 of 1 served")
+        await expect(row.locator(".decision")).to_have_text("Failing0 of 1 served")
         await expect(row.locator(".answer")).to_have_text("DNS answers SERVFAIL")
+        await expect(health(member(visit.page, "127.0.0.1"))).to_have_text("UNKNOWN")
+        await expect(counter(visit.page, "failing").locator("b")).to_have_text("1")
         await expect(nothing).to_be_hidden()
-        await expect(visit.page.locator("#part-ready")).to_have_text("1 pending")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.page.looking import counter, health, member, panel, record
+from tests.page.looking import counter, health, member, panel
 from tests.page.scene import OPERATE_TOKEN, Scene, write_tokens
 from tests.rigs.browser import Visit, visiting
 from tests.rigs.daemon import Daemon
@@ -241,8 +241,9 @@ async def test_markup_in_names_and_reasons_is_text(browser: Browser, hostile: Da
         page.on("dialog", lambda dialog: alerts.append(dialog.message))
         await visit.open()
         await expect(page.locator("#node")).to_have_text("<i>ns1</i>")
-        image = "<img src=x onerror=alert(1)>.lb.example"
-        await expect(record(page, image)).to_have_count(1)
+        names = page.locator(".row.record strong")
+        await expect(names.filter(has_text="<img\\032src=x\\032onerror=alert")).to_have_count(1)
+        await expect(names.filter(has_text="%2e%2e%2f")).to_have_count(1)
         await expect(member(page, "192.0.2.5").locator(".tag.view")).to_have_text(
             "'\"><img src=x onerror=alert(1)>"
         )
@@ -254,9 +255,9 @@ async def test_markup_in_names_and_reasons_is_text(browser: Browser, hostile: Da
         await expect(panel(page)).to_contain_text("<script>alert(1)</script>")
         await expect(panel(page).locator(".events li").first).to_contain_text("</span><script>")
         await member(page, "192.0.2.4").click()
-        await expect(panel(page)).to_contain_text("<script>alert(1)</script>\\u202eevil")
+        await expect(panel(page)).to_contain_text("<script>alert(1)</script>?evil")
         await panel(page).get_by_role("button", name="Explain this name").click()
-        await expect(panel(page).locator(".verdict")).to_contain_text("javascript:alert(1)")
+        await expect(panel(page).locator(".verdict")).to_contain_text("javascript:alert")
         await page.get_by_role("searchbox").fill("<img")
         await expect(page.locator(ROWS)).to_have_count(2)
         await visit.page.evaluate("location.hash = '#zone=<svg onload=alert(1)>&q=</script>'")
