@@ -20,8 +20,9 @@ from prometheus_client.registry import Collector
 from dnslb_backend.admin.control import Control
 from dnslb_backend.core.decision import Kind
 from dnslb_backend.core.health import Health
-from dnslb_backend.core.healthmap import HealthMap, RecordState
+from dnslb_backend.core.healthmap import HealthMap
 from dnslb_backend.core.overrides import Action
+from dnslb_backend.core.recordstate import RecordState
 from dnslb_backend.metrics import REGISTRY
 
 OPENMETRICS = openmetrics.CONTENT_TYPE_LATEST

@@ -25,7 +25,7 @@ from dnslb_backend.admin.status import (
     states_of,
 )
 from dnslb_backend.core.health import Health
-from dnslb_backend.core.healthmap import RecordState
+from dnslb_backend.core.recordstate import RecordState
 
 MEDIA_LINES = "application/jsonl"
 

@@ -7,11 +7,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from dnslb_backend.admin.moments import Moment, render_moment, render_past
 from dnslb_backend.core.decision import Decision, Kind
 from dnslb_backend.core.health import UNHEARD, Health, TargetState, combine
-from dnslb_backend.core.healthmap import HealthMap, RecordState
+from dnslb_backend.core.healthmap import HealthMap
 from dnslb_backend.core.hosts import HostState
 from dnslb_backend.core.members import MemberStatus
 from dnslb_backend.core.overrides import Action, Override
 from dnslb_backend.core.records import Record, RecordKey
+from dnslb_backend.core.recordstate import RecordState
 from dnslb_backend.core.resolutions import Status
 from dnslb_backend.core.snapshot import Snapshot
 from dnslb_backend.core.transitions import reason

@@ -15,9 +15,10 @@ from dnslb_backend.admin.moments import Moment, render_moment
 from dnslb_backend.admin.readiness import told_details
 from dnslb_backend.admin.rows import MemberRow, RecordRow, member_row, record_row
 from dnslb_backend.admin.slices import render_rows
-from dnslb_backend.core.healthmap import HealthMap, RecordState
+from dnslb_backend.core.healthmap import HealthMap
 from dnslb_backend.core.names import key_of
 from dnslb_backend.core.records import RecordKey
+from dnslb_backend.core.recordstate import RecordState
 
 
 class NodeStatus(BaseModel):

@@ -9,20 +9,12 @@ member waits until every target of that record's round has answered or timed out
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 
-from dnslb_backend.core.decision import PENDING, Candidate, Decision, Kind, Pool, decide
-from dnslb_backend.core.health import (
-    UNHEARD,
-    Health,
-    TargetState,
-    combine,
-    grow_stale,
-    observe,
-    release,
-)
-from dnslb_backend.core.hosts import UNRESOLVED, HostState, hear
+from dnslb_backend.core.decision import PENDING, Candidate, Decision, Kind, decide
+from dnslb_backend.core.health import Health, TargetState, combine, grow_stale, observe, release
+from dnslb_backend.core.hosts import UNRESOLVED, hear
 from dnslb_backend.core.instants import Instant
 from dnslb_backend.core.members import (
     Member,
@@ -35,47 +27,13 @@ from dnslb_backend.core.members import (
 )
 from dnslb_backend.core.overrides import Override, ruling
 from dnslb_backend.core.plan import Plan
-from dnslb_backend.core.records import Record, RecordKey
+from dnslb_backend.core.records import RecordKey
+from dnslb_backend.core.recordstate import Past, RecordState, is_resolved, succeed
 from dnslb_backend.core.resolutions import Resolution
 from dnslb_backend.core.results import Result
+from dnslb_backend.core.targets import Targets
 from dnslb_backend.core.transitions import Transition, transitions
 from dnslb_backend.core.ttl import answer_ttl
-
-
-@dataclass(slots=True)
-class RecordState:
-    """One balanced record at work. `rows` show its members, then unchecked fallbacks."""
-
-    record: Record
-    hosts: dict[str, HostState] = field(default_factory=dict)
-    members: tuple[Member, ...] = ()
-    places: dict[TargetKey, list[int]] = field(default_factory=dict)
-    """Which members, by their positions, a target counts for."""
-    rows: tuple[MemberStatus, ...] = ()
-    candidates: list[Candidate] = field(default_factory=list)
-    """What the decision sees of `members`: with a thousand of them, one moves at a time."""
-    decision: Decision = PENDING
-    last_good: tuple[str, ...] = ()
-    last_pools: tuple[Pool, ...] = ()
-    is_round_open: bool = False
-    is_ready: bool = False
-    is_held: bool = False
-    """A change that would leave nobody serving waits for the round to end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """What an earlier run knew of one record. `targets` are by content, in order of the checks.
-
-    `decision` is PENDING where it is too old to be given as an answer.
-    """
-
-    hosts: Mapping[str, HostState]
-    targets: Mapping[str, tuple[TargetState, ...]]
-    rows: tuple[MemberStatus, ...]
-    decision: Decision
-    last_good: tuple[str, ...]
-    last_pools: tuple[Pool, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +54,7 @@ class HealthMap:
 
     def __init__(self) -> None:
         self.records: dict[RecordKey, RecordState] = {}
-        self._targets: dict[TargetKey, TargetState] = {}
-        self._users: dict[TargetKey, set[RecordKey]] = {}
-        self._in_flight: set[TargetKey] = set()
+        self._targets = Targets()
         self._pending: dict[RecordKey, None] = {}
         self._overrides: tuple[Override, ...] = ()
         self._waiting: set[RecordKey] = set()
@@ -113,18 +69,18 @@ class HealthMap:
         return self._overrides
 
     def target(self, key: TargetKey) -> TargetState:
-        return self._targets.get(key, UNHEARD)
+        return self._targets[key]
 
     def target_keys(self) -> Iterator[TargetKey]:
-        return iter(self._users)
+        return iter(self._targets)
 
     def is_used(self, key: TargetKey) -> bool:
         """Whether any record asks for this target."""
-        return key in self._users
+        return key in self._targets
 
     def users(self, key: TargetKey) -> frozenset[RecordKey]:
         """The records that a target counts for."""
-        return frozenset(self._users.get(key, ()))
+        return frozenset(self._targets.users(key))
 
     def targets_of(self, key: RecordKey) -> list[TargetKey]:
         """Every target of a record once, in the order of its members."""
@@ -163,14 +119,14 @@ class HealthMap:
                 self.records[key] = old
                 continue
             changed.append(key)
-            self.records[key] = _succeed(record, old)
+            self.records[key] = succeed(record, old)
         for key in before.keys() - self.records.keys():
-            self._disuse(key, before[key].members)
+            self._targets.disuse(before[key].places, key)
             self._answers.add(key)
             self._touched.add(key)
         for key in changed:
             old = before.get(key)
-            self._disuse(key, old.members if old else ())
+            self._targets.disuse(old.places if old else (), key)
             self._rebuild_members(key, previous.get(key, {}))
             self._answers.add(key)
             self._decide(key, at)
@@ -213,12 +169,12 @@ class HealthMap:
 
     def begin_probe(self, target: TargetKey) -> None:
         """A probe of this target is under way; `observed` or `give_up` ends it."""
-        self._in_flight.add(target)
+        self._targets.begin(target)
 
     def observed(self, target: TargetKey, result: Result, at: Instant) -> None:
         """A probe came home; it counts for every record that uses the target."""
-        self._in_flight.discard(target)
-        users = self._users.get(target)
+        self._targets.end(target)
+        users = self._targets.users(target)
         if not users:
             return
         before = self.target(target)
@@ -239,7 +195,7 @@ class HealthMap:
 
     def preview(self, target: TargetKey, result: Result, at: Instant) -> TargetState:
         """The state that a target would have if this result counted."""
-        users = self._users.get(target)
+        users = self._targets.users(target)
         before = self.target(target)
         if not users:
             return before
@@ -247,8 +203,8 @@ class HealthMap:
 
     def give_up(self, target: TargetKey, at: Instant) -> None:
         """A probe ended without any result: it was called off."""
-        self._in_flight.discard(target)
-        for key in self._users.get(target, ()):
+        self._targets.end(target)
+        for key in self._targets.users(target):
             if self.records[key].is_held:
                 self._decide(key, at, heard=target)
 
@@ -274,8 +230,8 @@ class HealthMap:
     def sweep(self, targets: Iterable[TargetKey], at: Instant) -> None:
         """Mark those of these targets that fell silent."""
         for target in targets:
-            state, users = self._targets.get(target), self._users.get(target)
-            if state is None or state.stale or not users:
+            state, users = self._targets[target], self._targets.users(target)
+            if state.stale or not users or not self._targets.is_heard(target):
                 continue
             limit = self.records[next(iter(users))].record.timing.stale_after
             if at.mono - state.heard > limit:
@@ -319,47 +275,31 @@ class HealthMap:
         self._answers.add(key)
 
     def _grow_stale(self, target: TargetKey, at: Instant) -> None:
-        state = self._targets.get(target)
-        if state is None or state.stale or state.standing is Health.UNKNOWN:
+        state = self._targets[target]
+        if state.stale or state.standing is Health.UNKNOWN:
             return
         self._targets[target] = grow_stale(state, at)
-        for key in self._users.get(target, ()):
+        for key in self._targets.users(target):
             self._decide(key, at)
 
     def _rebuild_members(
         self, key: RecordKey, carried: Mapping[str, tuple[TargetState, ...]] | None = None
     ) -> None:
         state = self.records[key]
-        before = state.members
+        before = state.places
         state.members = build_members(state.record, state.hosts)
         state.places = {}
         for place, member in enumerate(state.members):
+            past = (carried or {}).get(member.content, ())
             for index, target in enumerate(member.targets):
                 state.places.setdefault(target, []).append(place)
-                self._users.setdefault(target, set()).add(key)
-                old = (carried or {}).get(member.content, ())
-                if target not in self._targets and old:
-                    self._targets[target] = old[min(index, len(old) - 1)]
-        kept = {target for member in state.members for target in member.targets}
-        self._disuse(key, [m for m in before if not kept.issuperset(m.targets)], kept)
-
-    def _disuse(
-        self, key: RecordKey, members: Iterable[Member], kept: set[TargetKey] | None = None
-    ) -> None:
-        for member in members:
-            for target in member.targets:
-                users = self._users.get(target)
-                if users is None or (kept and target in kept):
-                    continue
-                users.discard(key)
-                if not users:
-                    del self._users[target]
-                    self._targets.pop(target, None)
+                self._targets.use(target, key, past[min(index, len(past) - 1)] if past else None)
+        self._targets.disuse([target for target in before if target not in state.places], key)
 
     def _targets_by_member(self, state: RecordState) -> dict[str, tuple[TargetState, ...]]:
         return {
             member.content: tuple(
-                self._targets[target] for target in member.targets if target in self._targets
+                self._targets[target] for target in member.targets if self._targets.is_heard(target)
             )
             for member in state.members
         }
@@ -428,7 +368,7 @@ class HealthMap:
             fallback=fallback_contents(state.record, state.hosts),
             last_good=state.last_good,
             last_pools=state.last_pools,
-            is_resolved=_is_resolved(state),
+            is_resolved=is_resolved(state),
         )
         return replace(decision, ttl=answer_ttl(state.record, rows))
 
@@ -461,9 +401,7 @@ class HealthMap:
         return assess(member, probed, order, is_waiting=is_waiting)
 
     def _is_probing(self, state: RecordState) -> bool:
-        return state.is_round_open or any(
-            target in self._in_flight for member in state.members for target in member.targets
-        )
+        return state.is_round_open or any(map(self._targets.is_in_flight, state.places))
 
     def _publish(
         self, key: RecordKey, rows: list[MemberStatus], decision: Decision, at: Instant
@@ -479,27 +417,5 @@ class HealthMap:
         state.decision = decision
 
 
-def _is_resolved(state: RecordState) -> bool:
-    return all(
-        dest.is_literal or state.hosts.get(dest.host, UNRESOLVED).is_answered
-        for dest in state.record.dests
-    )
-
-
 def _standing(state: TargetState) -> tuple[object, ...]:
     return (state.standing, state.stale, state.priority, state.weight)
-
-
-def _succeed(record: Record, old: RecordState | None) -> RecordState:
-    if old is None:
-        return RecordState(record)
-    return RecordState(
-        record,
-        hosts={host: old.hosts[host] for host in record.host_names() if host in old.hosts},
-        rows=old.rows,
-        decision=old.decision,
-        last_good=old.last_good,
-        last_pools=old.last_pools,
-        is_round_open=True,
-        is_ready=old.is_ready,
-    )

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field, replace
 
 from dnslb_backend.core.decision import PENDING, Decision, Pool
 from dnslb_backend.core.health import UNHEARD, Health, TargetState, combine
-from dnslb_backend.core.healthmap import HealthMap, Past, RecordState
+from dnslb_backend.core.healthmap import HealthMap
 from dnslb_backend.core.hosts import HostState
 from dnslb_backend.core.instants import Instant
 from dnslb_backend.core.members import Member, MemberStatus
 from dnslb_backend.core.overrides import Action, Override
 from dnslb_backend.core.records import RecordKey
+from dnslb_backend.core.recordstate import Past, RecordState
 from dnslb_backend.core.resolutions import Resolution
 from dnslb_backend.core.transitions import reason
 

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
-from dnslb_backend.core.healthmap import HealthMap, RecordState
+from dnslb_backend.core.healthmap import HealthMap
 from dnslb_backend.core.instants import Instant
 from dnslb_backend.core.layout import Place
 from dnslb_backend.core.memory import remember_record
 from dnslb_backend.core.records import RecordKey
+from dnslb_backend.core.recordstate import RecordState
 from dnslb_backend.core.snapshot import Snapshot
 from dnslb_backend.core.zones import Row as ZoneRow
 from dnslb_backend.store.rows import ENT, Stamp, record_rows, static_row, zone_row

@@ -113,8 +113,7 @@ async def measure_scene(scene: Scene, seconds: float) -> Checking:
             space.swallow(HOLE)
         daemon = await stack.enter_async_context(_daemon(scene, space))
         began = time.monotonic()
-        while not await _is_settled(daemon, scene):
-            await asyncio.sleep(LOOK_PAUSE)  # noqa: ASYNC110, TID251 - looking costs it time
+        await _settle(daemon, scene)
         settled = time.monotonic() - began
         await asyncio.sleep(2 * INTERVAL)  # noqa: TID251 - until it is in its steady state
         before, cpu, start = await _samples(daemon), processor_time(daemon.pid), time.monotonic()
@@ -205,10 +204,14 @@ def _toml(check: object) -> str:
     return json.dumps(check)
 
 
-async def _is_settled(daemon: Daemon, scene: Scene) -> bool:
-    found = await _samples(daemon)
-    decided = sum(found.get(("dnslb_targets", health), 0) for health in ("UP", "DOWN"))
-    return decided == scene.targets
+async def _settle(daemon: Daemon, scene: Scene) -> None:
+    """Wait until every target is UP or DOWN."""
+    decided = 0.0
+    while decided < scene.targets:
+        # Not oftener: its metrics cost it time as well.
+        await asyncio.sleep(LOOK_PAUSE)  # noqa: TID251 - see above
+        found = await _samples(daemon)
+        decided = sum(found.get(("dnslb_targets", health), 0) for health in ("UP", "DOWN"))
 
 
 async def _samples(daemon: Daemon) -> Samples:

@@ -1,0 +1,70 @@
+"""What is known of one balanced record: while it is at work, and of an earlier run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dnslb_backend.core.decision import PENDING, Candidate, Decision, Pool
+from dnslb_backend.core.health import TargetState
+from dnslb_backend.core.hosts import UNRESOLVED, HostState
+from dnslb_backend.core.members import Member, MemberStatus, TargetKey
+from dnslb_backend.core.records import Record
+
+
+@dataclass(slots=True)
+class RecordState:
+    """One balanced record at work. `rows` show its members, then unchecked fallbacks."""
+
+    record: Record
+    hosts: dict[str, HostState] = field(default_factory=dict)
+    members: tuple[Member, ...] = ()
+    places: dict[TargetKey, list[int]] = field(default_factory=dict)
+    """Which members, by their positions, a target counts for."""
+    rows: tuple[MemberStatus, ...] = ()
+    candidates: list[Candidate] = field(default_factory=list)
+    """What the decision sees of `members`: with a thousand of them, one moves at a time."""
+    decision: Decision = PENDING
+    last_good: tuple[str, ...] = ()
+    last_pools: tuple[Pool, ...] = ()
+    is_round_open: bool = False
+    is_ready: bool = False
+    is_held: bool = False
+    """A change that would leave nobody serving waits for the round to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What an earlier run knew of one record. `targets` are by content, in order of the checks.
+
+    `decision` is PENDING where it is too old to be given as an answer.
+    """
+
+    hosts: Mapping[str, HostState]
+    targets: Mapping[str, tuple[TargetState, ...]]
+    rows: tuple[MemberStatus, ...]
+    decision: Decision
+    last_good: tuple[str, ...]
+    last_pools: tuple[Pool, ...] = ()
+
+
+def is_resolved(state: RecordState) -> bool:
+    """Whether the resolver has answered for every destination at least once."""
+    return all(
+        dest.is_literal or state.hosts.get(dest.host, UNRESOLVED).is_answered
+        for dest in state.record.dests
+    )
+
+
+def succeed(record: Record, old: RecordState | None) -> RecordState:
+    """The state of a record that was changed: what is known stays, until its next round."""
+    if old is None:
+        return RecordState(record)
+    return RecordState(
+        record,
+        hosts={host: old.hosts[host] for host in record.host_names() if host in old.hosts},
+        rows=old.rows,
+        decision=old.decision,
+        last_good=old.last_good,
+        last_pools=old.last_pools,
+        is_round_open=True,
+        is_ready=old.is_ready,
+    )
