@@ -34,7 +34,8 @@ async def cheapest(daemon: Daemon, path: str) -> tuple[float, object]:
 
     Others use this machine as well: what a clock says would be theirs.
     """
-    took = []
+    took: list[float] = []
+    report: object = None
     for _ in range(3):
         before = cpu_of(daemon)
         status, report = await daemon.get(path)
