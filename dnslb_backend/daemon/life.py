@@ -11,6 +11,7 @@ import contextlib
 import gc
 import logging
 import signal
+import sys
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
@@ -57,6 +58,10 @@ RESTART_PAUSE = 1.0
 PLACES_INTERVAL = 5.0
 """Seconds between two looks at the file of the location database."""
 
+SWITCH_INTERVAL = 0.0005
+"""Seconds that a lookup may have to wait for a thread that computes, as that which writes out
+metrics; Python's own 5 ms would be the slowest part of an answer."""
+
 START_EXTENSION = 30.0
 """Seconds of start-up that systemd is asked for while first rounds make progress."""
 
@@ -68,6 +73,7 @@ def serve(sources: Sources, loglevel: str | None = None) -> int:
     """
     config = load(sources)
     logs.configure(loglevel or config.settings.loglevel)
+    sys.setswitchinterval(SWITCH_INTERVAL)
     try:
         return uvloop.run(_serve(sources, config, loglevel))
     finally:
@@ -122,7 +128,12 @@ class Daemon:
         self._set_brake(config)
         self._askers = Askers(time.monotonic, partial(getrandbits, 64))
         self._locate_with(config.places)
-        self._responder = Responder(self._snapshot, askers=self._askers, vault=self._keeper.vault)
+        self._responder = Responder(
+            self._snapshot,
+            askers=self._askers,
+            vault=self._keeper.vault,
+            notifies=lambda: self._config.pdns.has_channel,
+        )
         desk = Desk(
             self._map,
             self._rounds,
