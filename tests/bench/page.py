@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-import time
+from datetime import datetime
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from playwright.async_api import Browser
 
 from tests.rigs.browser import Visit, chromium, visiting
 from tests.rigs.daemon import Daemon
-from tests.rigs.waiting import passes, until
+from tests.rigs.waiting import until
 
 MEMBERS_OF_A_RECORD = 4
 TOKEN = "operate-0123456789abcdef"
@@ -51,7 +51,7 @@ new MutationObserver(() => {
 
 class PageFigures(NamedTuple):
     """Milliseconds: until anything is painted, until members are, until all of them are known;
-    from an order to its paint, and the longest time the page did not react.
+    from a transition to its paint, and the longest time the page did not react.
 
     `shift` is Chromium's figure for how much moved by itself, `nodes` how many elements exist.
     """
@@ -73,14 +73,17 @@ class PatientDaemon(Daemon):
     start_limit = 60.0
 
 
-def configuration(members: int, token_file: Path) -> str:
-    """So many members, all well for ever."""
+def configuration(members: int, directory: Path) -> str:
+    """So many members, all well for ever, but for one: what it is stands in a file."""
+    (directory / FLIPPING).write_text("up")
+    (directory / "192.0.2.2").write_text("up")
     lines = [
         '[global]\ndomain_name = "lb.example"\nnode = "ns1"',
-        f"[admin]\ntoken_file = {json.dumps(str(token_file))}",
+        f"[admin]\ntoken_file = {json.dumps(str(write_token(directory)))}",
         "[default]\nttl = 5\ninterval = 300\ntimeout = 2\ndns_timeout = 1",
         'check = { type = "static" }',
-        f'[records."a-first".A]\ndest = ["{FLIPPING}", "192.0.2.2"]',
+        f'[records."a-first".A]\ninterval = 0.5\ndest = ["{FLIPPING}", "192.0.2.2"]',
+        f'check = {{ type = "file", path = "{directory}/%(address)s", expect = "up" }}',
     ]
     for number in range((members - 2) // MEMBERS_OF_A_RECORD + 1):
         host = f"10.{number >> 8}.{number & 255}"
@@ -99,11 +102,11 @@ def write_token(directory: Path) -> Path:
 async def measure_page(members: int, *, loads: int = 5, changes: int = 10) -> PageFigures:
     """The medians of several loads, and of several changes."""
     with tempfile.TemporaryDirectory() as directory:
-        config = configuration(members, write_token(Path(directory)))
+        config = configuration(members, Path(directory))
         async with PatientDaemon(config, ready=False) as daemon, chromium() as browser:
             await daemon.ready(within=120)
             found = [await _load(browser, daemon) for _ in range(loads)]
-            delays, last = await _change(browser, daemon, changes)
+            delays, last = await _change(browser, daemon, changes, Path(directory))
     return PageFigures(
         members=members,
         first_paint=median(each["paint"] for each in found),
@@ -136,21 +139,21 @@ async def _load(browser: Browser, daemon: Daemon) -> dict[str, float]:
 
 
 async def _change(
-    browser: Browser, daemon: Daemon, changes: int
+    browser: Browser, daemon: Daemon, changes: int, directory: Path
 ) -> tuple[list[float], dict[str, float]]:
-    """How long each change took to be painted, in ms; and the figures of the page at the end."""
+    """From each transition to its paint, in ms; and the figures of the page at the end."""
     delays = []
     async with visiting(browser, f"http://{daemon.admin}") as visit:
         await visit.page.add_init_script(WATCH)
         await visit.open()
         for number in range(changes):
-            # Changes come when they like, not in step with what the page does by itself.
-            await passes(0.37)
-            is_drain = number % 2 == 0
-            began = time.time() * 1000
-            await order(daemon, is_drain=is_drain)
-            seen = await _seen(visit, "drain" if is_drain else "up")
-            delays.append(seen - began)
+            kind = "down" if number % 2 == 0 else "up"
+            replacement = directory / "next"
+            replacement.write_text(kind)
+            replacement.rename(directory / FLIPPING)
+            seen = await _seen(visit, kind)
+            _, told = await daemon.get("/api/v1/history?name=a-first&limit=1")
+            delays.append(seen - datetime.fromisoformat(told["events"][0]["at"]).timestamp() * 1000)
         return delays, await figures(visit)
 
 

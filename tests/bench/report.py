@@ -48,6 +48,8 @@ class Report:
             parts.append(self._sizes())
         if self.checking:
             parts.append(self._checking())
+        if self.pages:
+            parts.append(self._pages())
         return "\n\n".join(parts)
 
     def write(self, path: Path) -> None:

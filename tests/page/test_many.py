@@ -17,7 +17,6 @@ from tests.bench.page import (
     configuration,
     figures,
     order,
-    write_token,
 )
 from tests.page.looking import health, member, to_the_end
 from tests.rigs.browser import visiting
@@ -27,8 +26,8 @@ MEMBERS = 10_000
 
 @pytest.fixture(scope="module")
 async def crowd(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PatientDaemon]:
-    tokens = write_token(tmp_path_factory.mktemp("crowd"))
-    async with PatientDaemon(configuration(MEMBERS, tokens), ready=False) as daemon:
+    config = configuration(MEMBERS, tmp_path_factory.mktemp("crowd"))
+    async with PatientDaemon(config, ready=False) as daemon:
         await daemon.ready(within=50)
         yield daemon
 
