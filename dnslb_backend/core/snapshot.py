@@ -23,6 +23,13 @@ ENT = "ENT"
 """The row type that tells PowerDNS: the name exists, but has no record of any type."""
 
 
+NAME_EXISTS = ("TYPE65280", "\\# 0")
+"""Type and content of a row that says so where ENT cannot be said: in a transfer.
+
+The type is one for private use (RFC 6895), written as RFC 3597 says, that nobody asks for.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """One name: what it may answer, and the answer to ANY.
@@ -239,7 +246,7 @@ def build_node(
             if menus
             else render(rows or [empty], zone.id)
         )
-    listed = _listed(rows, menus, unknown, last_listed)
+    listed = _listed(place, rows, menus, unknown, last_listed)
     listing = answer if isinstance(answer, bytes) and rows else None
     if listing is None and listed is not None:
         listing = render(listed, zone.id)
@@ -247,19 +254,27 @@ def build_node(
 
 
 def _listed(
+    place: Place,
     rows: Sequence[Row],
     menus: Sequence[Menu],
     unknown: Set[str],
     last_listed: tuple[Row, ...] | None,
 ) -> tuple[Row, ...] | None:
-    """The rows of a name that a transfer shows; of types that are unknown, the last ones."""
+    """The rows of a name that a transfer shows; of types that are unknown, the last ones.
+
+    A name where nobody may serve exists: where it has nothing else, a row says so.
+    """
     if unknown and last_listed is None:
         return None
-    return (
+    found = (
         *rows,
         *(row for menu in menus if menu.type not in unknown for row in menu.common_rows()),
         *(row for row in last_listed or () if row.qtype in unknown),
     )
+    sign = Row(place.name, *NAME_EXISTS, place.zone.soa.minimum)
+    if found or not place.records or (unknown and sign not in (last_listed or ())):
+        return found
+    return (sign,)
 
 
 def _last_listed(before: Snapshot | None, place: Place) -> tuple[Row, ...] | None:

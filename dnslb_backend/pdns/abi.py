@@ -13,7 +13,7 @@ import json
 from functools import lru_cache
 from typing import cast
 
-from dnslb_backend.core.snapshot import ENT
+from dnslb_backend.core.snapshot import ENT, NAME_EXISTS
 from dnslb_backend.errors import RequestError
 from dnslb_backend.pdns.metered import MeteredResponder
 from dnslb_backend.pdns.signing import FALSE
@@ -23,10 +23,6 @@ END = b"END\n"
 FAIL = b"FAIL\n"
 BANNER = b"OK\tdnslb-backend\n"
 VERSIONS = range(1, 6)
-
-NAME_EXISTS = ("TYPE65280", "\\# 0")
-"""Stands for an ENT row: PowerDNS skips empty fields here, and takes no other content for ENT.
-The type is one for private use (RFC 6895), written as RFC 3597 says, that nobody asks for."""
 
 MEMORY = 4096
 """Answers that are remembered in this dialect."""
@@ -94,6 +90,7 @@ def _line(row: dict[str, object], *, has_scope: bool) -> str:
     # The priority is a field of its own. Any other tab would cut the content in two.
     contents = content.split(" ", 1) if qtype in ("MX", "SRV") else [content]
     if qtype == ENT:
+        # PowerDNS skips empty fields here, and takes no other content for ENT.
         qtype, *contents = NAME_EXISTS
     scope = (row["scopeMask"], row["auth"]) if has_scope else ()
     fields = (*scope, row["qname"], "IN", qtype, row["ttl"], row["domain_id"], *contents)

@@ -29,7 +29,7 @@ class Responder:
     """Answers from the snapshot that `current` returns at that moment.
 
     `describe` tells a person how the canonical name it is given stands; `vault` keeps what
-    belongs to signed zones.
+    belongs to signed zones; `notifies` says whether PowerDNS is asked to notify secondaries.
     """
 
     def __init__(
@@ -38,12 +38,13 @@ class Responder:
         describe: Callable[[str], str] | None = None,
         askers: Askers | None = None,
         vault: Vault | None = None,
+        notifies: Callable[[], bool] = lambda: False,
     ) -> None:
         self._current = current
         self._askers = askers or Askers(time.monotonic, lambda: getrandbits(64))
         self._describe = describe or self._describe_rows
         self._signing = Signing(current, vault or NoVault(), time.monotonic)
-        self._zones = ZoneMethods(current, self._signing.metadata)
+        self._zones = ZoneMethods(current, self._signing.metadata, notifies)
         self._methods: dict[str, Callable[[Parameters], bytes]] = {
             "initialize": lambda _: TRUE,
             "lookup": self._lookup,

@@ -1,8 +1,8 @@
-"""What PowerDNS asks about whole zones: which there are, all their rows, and whom to tell.
+"""What PowerDNS asks about whole zones: which there are, all their rows, and what has changed.
 
-A zone with secondaries is of kind `master`: a PowerDNS with `primary=yes` asks getUpdatedMasters
-every `xfr-cycle-interval` seconds, sends NOTIFY for what it finds there, and says so with
-setNotified.
+A PowerDNS with `primary=yes` asks getUpdatedMasters at its start and every `xfr-cycle-interval`
+seconds, sends NOTIFY for what it finds there, and says so with setNotified. If nobody answers it
+then, it exits. So what it is asked to notify, over a channel, is left out.
 """
 
 import logging
@@ -25,16 +25,19 @@ _OPEN, _CLOSE = b'{"result":[', b"]}"
 class ZoneMethods:
     """Answers from the snapshot that `current` returns at that moment.
 
-    `metadata` tells what is said of a zone, given by its canonical name.
+    `metadata` tells what is said of a zone, given by its canonical name; `notifies`, whether
+    PowerDNS is asked over a channel to notify the secondaries that the configuration names.
     """
 
     def __init__(
         self,
         current: Callable[[], Snapshot],
         metadata: Callable[[str], Mapping[str, Sequence[str]]],
+        notifies: Callable[[], bool],
     ) -> None:
         self._current = current
         self._metadata = metadata
+        self._notifies = notifies
         self._notified: dict[int, int] = {}
         self._large: set[str] = set()
         self.answers: Mapping[str, Callable[[Parameters], bytes]] = {
@@ -78,15 +81,15 @@ class ZoneMethods:
         return FALSE if zone is None else render_result(self._domain(snapshot, zone))
 
     def _get_updated_masters(self, _: Parameters) -> bytes:
-        """Zones with secondaries that read differently than when these were last told."""
-        snapshot = self._current()
+        """Zones that read differently than when secondaries were last told."""
+        snapshot, notifies = self._current(), self._notifies()
         return self._render(
             snapshot,
             (
                 zone
                 for zone in _zones(snapshot)
-                if self._has_secondaries(zone)
-                and self._notified.get(zone.id) != snapshot.serials[zone.name]
+                if self._notified.get(zone.id) != snapshot.serials[zone.name]
+                and not (notifies and zone.also_notify)
             ),
         )
 

@@ -117,8 +117,17 @@ def test_a_transfer_has_what_was_known_last_of_what_is_not_known(snapshot: Snaps
     after, _ = snapshot.with_answers([KEY.name], lambda _: fault, NOW + 1)
     assert set(after.rows(ZONE)[1:]) == set(snapshot.rows(ZONE)[1:])
     assert f" {after.serials[ZONE]} " in after.rows(ZONE)[0].content
-    later, _ = after.with_answers([KEY.name], lambda _: Decision(Kind.NODATA), NOW + 2)
-    assert len(later.rows(ZONE)) == len(snapshot.rows(ZONE)) - 2
+
+
+def test_a_transfer_says_that_a_name_exists_where_nobody_may_serve(snapshot: Snapshot) -> None:
+    nobody, _ = snapshot.with_answers([KEY.name], lambda _: Decision(Kind.NODATA), NOW + 1)
+    sign = Row(KEY.name, "TYPE65280", "\\# 0", 5)
+    assert set(nobody.rows(ZONE)[1:]) - set(snapshot.rows(ZONE)[1:]) == {sign}
+    assert ask(nobody, KEY.name) == [[KEY.name, "ENT", ""]]
+    fault, _ = nobody.with_answers([KEY.name], lambda _: Decision(Kind.FAULT), NOW + 2)
+    assert sign in fault.rows(ZONE)
+    back, _ = fault.with_answers([KEY.name], lambda _: SERVE, NOW + 3)
+    assert set(back.rows(ZONE)[1:]) == set(snapshot.rows(ZONE)[1:])
 
 
 def test_a_transfer_does_not_wait_for_what_a_reload_brought(snapshot: Snapshot) -> None:

@@ -1,4 +1,5 @@
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -111,10 +112,8 @@ def test_zones_are_told(world: World, responder: Responder) -> None:
 
 
 def test_secondaries_are_told_once_of_every_change(world: World, responder: Responder) -> None:
-    assert ask(responder, "getUpdatedMasters") == [], "nobody is to be told"
-    world.notify("192.0.2.54:5300")
     zones = ask(responder, "getUpdatedMasters")
-    assert [(zone["zone"], zone["kind"]) for zone in zones] == [("lb.example.", "master")]
+    assert {zone["zone"] for zone in zones} == {"lb.example.", "other.example."}
     for zone in zones:
         assert ask(responder, "setNotified", id=zone["id"], serial=float(zone["serial"])) is True
     assert ask(responder, "getUpdatedMasters") == []
@@ -125,6 +124,16 @@ def test_secondaries_are_told_once_of_every_change(world: World, responder: Resp
     assert ask(responder, "setNotified", id=str(zone["id"]), serial=serial) is True
     assert ask(responder, "getUpdatedMasters") == []
     assert ask(responder, "setNotified", id=12345, serial=1) is False
+
+
+def test_powerdns_need_not_find_out_what_it_is_asked_to_tell(world: World) -> None:
+    world.notify("192.0.2.54")
+    for has_channel, found in ((False, {LB, OTHER}), (True, {OTHER})):
+        responder = Responder(world.current, notifies=partial(bool, has_channel))
+        zones = ask(responder, "getUpdatedMasters")
+        assert {zone["zone"].removesuffix(".") for zone in zones} == found
+        kinds = {zone["zone"]: zone["kind"] for zone in ask(responder, "getAllDomains")}
+        assert kinds == {"lb.example.": "master", "other.example.": "native"}
 
 
 def test_search_finds_names_and_contents(world: World, responder: Responder) -> None:

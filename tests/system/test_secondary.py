@@ -103,9 +103,10 @@ async def test_a_secondary_follows_within_two_seconds(caches: str) -> None:
     async with farm(2) as (first, second):
         both = {first.host, second.host}
         www = record("www", dest=sorted(both), check=http(first.port))
+        wild = record("*", dest=["192.0.2.66"], check=FINE)
 
         def text(secondary: str) -> str:
-            return config(zone(also_notify=[secondary]), www)
+            return config(zone(also_notify=[secondary]), www, wild)
 
         async with pair(text, caches) as rig:
             await until(lambda: rig.serves(both))
@@ -120,6 +121,10 @@ async def test_a_secondary_follows_within_two_seconds(caches: str) -> None:
                 await rig.daemon.logged(word, after=known)
                 await until(partial(rig.serves, served), within=AFTER_VERDICT)
             await until(rig.alike)
+            # Nobody is left: the name exists all the same, here as there.
+            second.fail()
+            await until(lambda: rig.serves(set()))
+            assert (await rig.secondary.ask(WWW)).is_nodata
 
 
 async def test_the_api_notifies_as_well() -> None:
@@ -135,6 +140,24 @@ async def test_the_api_notifies_as_well() -> None:
             second.fail()
             await rig.daemon.logged("no longer served")
             await until(lambda: rig.serves({first.host}), within=AFTER_VERDICT)
+
+
+async def test_powerdns_finds_out_by_itself_where_it_is_left_to() -> None:
+    """Whom to tell stands in pdns.conf then, and nothing of it in dnslb.toml."""
+    async with farm(2) as (first, second):
+        www = record("www", dest=[first.host, second.host], check=http(first.port))
+        secondary = Secondary([LB])
+        async with Daemon(config(zone(), www)) as daemon:
+            pdns = daemon.powerdns(
+                primary="yes", xfr_cycle_interval=1, also_notify=secondary.address
+            )
+            secondary.primary = pdns.address
+            async with pdns, secondary:
+                rig = Pair(daemon, pdns, secondary)
+                await until(lambda: rig.serves({first.host, second.host}))
+                second.fail()
+                await daemon.logged("no longer served")
+                await until(lambda: rig.serves({first.host}), within=AFTER_VERDICT)
 
 
 async def test_a_powerdns_that_may_not_notify_is_told_of() -> None:
@@ -156,10 +179,9 @@ async def test_a_restart_and_a_reload_reach_the_secondary() -> None:
 
     async with pair(text) as rig:
         await until(lambda: rig.serves({"192.0.2.1"}))
-        # What it has to tell at its start PowerDNS asks for, in these seconds alone.
-        await passes(3)
+        # The part of PowerDNS that tells secondaries takes it with it if it finds nobody.
         await rig.daemon.stop()
-        await passes(1.5)
+        await passes(2)
         assert rig.primary.alive
         await rig.daemon.start()
         keys = table("pdns", **by_socket(rig.primary))
