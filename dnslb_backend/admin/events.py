@@ -1,8 +1,8 @@
 """The stream of events: what happens on this node, as it happens (server-sent events).
 
-There is one ring of the latest events, and every client has only its place in it: a thousand
-clients that read nothing cost no more memory than one. A client that is too slow loses the
-oldest events and is told how many; one whose connection takes nothing at all is cut off.
+There is one ring of the latest events, and every client has only its place in it, and at most
+100 KB that are on their way to it. A client that is too slow loses the oldest events and is told
+how many; one whose connection takes nothing at all is cut off.
 """
 
 import asyncio
@@ -227,7 +227,9 @@ def _told(news: News) -> tuple[str, str]:
 
 
 def _limit_buffer(request: web.Request) -> None:
-    """Keep the kernel from storing megabytes for a client that does not read."""
+    """Keep the kernel from storing megabytes for a client that does not read, and us as well."""
+    if request.transport is not None:
+        request.transport.set_write_buffer_limits(0)
     sock = request.transport.get_extra_info("socket") if request.transport else None
     if sock is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)

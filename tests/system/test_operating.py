@@ -281,3 +281,29 @@ async def test_a_script_that_probes_in_a_loop_does_not_hammer_a_target(shift: Sh
     took = time.monotonic() - began
     # Its own rounds go on: twice a second for one check that three records share.
     assert shift.first.hits - before <= 4 + 3 * (took + 1)
+
+
+async def test_tokens_are_read_again_with_the_configuration(shift: Shift) -> None:
+    tokens = Path(str(shift.daemon.config["admin"]["token_file"]))
+    path, order = "/api/v1/overrides", {"target": shift.second.host, "action": "drain"}
+    other = "operate-fedcba9876543210"
+    await asyncio.to_thread(
+        tokens.write_text, f"read {TOKEN} night-shift\noperate {other} day-shift\n"
+    )
+    # Not before somebody says so.
+    assert (await shift.daemon.request("POST", path, order, token=TOKEN))[0] == 201
+    assert (await shift.daemon.request("POST", path, order, token=other))[0] == 401
+    shift.daemon.reload()
+    await shift.daemon.logged("reloaded: ")
+    assert (await shift.daemon.request("POST", path, order, token=TOKEN))[0] == 403
+    assert (await shift.daemon.request("POST", path, order, token=other))[0] == 201
+    # A bad file changes nothing, and no token of it is told.
+    bad = f"operate {other} day-shift\noperat hush-hush-0123456789abcdef\n"
+    await asyncio.to_thread(tokens.write_text, bad)
+    shift.daemon.reload()
+    said = await shift.daemon.logged("reload refused: ")
+    assert f"{tokens}:2" in said
+    assert "hush-hush" not in shift.daemon.log
+    assert (await shift.daemon.request("POST", path, order, token=other))[0] == 201
+    assert TOKEN not in shift.daemon.log
+    assert other not in shift.daemon.log
