@@ -107,7 +107,8 @@ export async function readiness() {
   return read(await open("readyz", { also: [503] }));
 }
 
-/** Call `each` with every line of a status, parsed, in the batches in which they come. */
+/** Call `each` with every line of a status, parsed, in the batches in which they come. The next
+ *  one is not read before it has ended. */
 export async function lines(names, each) {
   const response = await open(query("api/v1/status/lines", { name: names.join(" ") }));
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -117,7 +118,7 @@ export async function lines(names, each) {
     if (done) break;
     const parts = (rest + value).split("\n");
     rest = parts.pop();
-    if (parts.length) each(parts.map((part) => JSON.parse(part)));
+    if (parts.length) await each(parts.map((part) => JSON.parse(part)));
   }
   if (rest) throw new Refusal(0, "The answer of the daemon was cut off.");
 }

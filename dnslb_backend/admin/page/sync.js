@@ -18,6 +18,12 @@ const NODE_LOOK = 3000;
 const WHOLE = 60000;
 const REDRAW = 200;
 
+/** Until what was asked to be drawn has been painted; in the background nothing is. */
+function frame() {
+  if (document.hidden) return null;
+  return new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+}
+
 export class Sync {
   /** `view` is told: `changed()`, `happened(event)`, `state(state, error, pause)`,
    *  `node(readiness)`, `inSight()` gives the entries that people see. */
@@ -137,11 +143,12 @@ export class Sync {
         this.book.begin(head);
       }
       for (const line of batch) this.book.add(line);
-      // The first rows at once, and then only now and again: drawing holds up reading.
-      if (!this.book.isWhole && performance.now() - drawn > REDRAW) {
-        drawn = performance.now();
-        this.view.changed();
-      }
+      if (this.book.isWhole || performance.now() - drawn < REDRAW) return null;
+      // The first rows are painted before anything else is read, and then it is drawn only now
+      // and again: each holds up the other.
+      drawn = performance.now();
+      this.view.changed();
+      return isFirst ? frame() : null;
     })
       .then(() => {
         this.book.finish();
@@ -156,8 +163,9 @@ export class Sync {
   async ordered(names, each) {
     let isFirst = true;
     await lines(names, (batch) => {
-      each(batch, isFirst);
+      const done = each(batch, isFirst);
       isFirst = false;
+      return done;
     });
   }
 
