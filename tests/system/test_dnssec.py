@@ -150,6 +150,8 @@ async def test_names_beside_one_that_is_not_known_are_proved_not_to_be_there(
                 name,
                 str(verdict),
             )
+            # What stands for "nothing" is no type that the name has.
+            assert "TYPE0" not in verdict.text
 
 
 async def test_the_chain_is_that_of_a_transfer(zone: Signed) -> None:
