@@ -15,7 +15,15 @@ from aiohttp import web
 from dnslb_backend.admin.app import build_app
 from dnslb_backend.admin.auth import load_access
 from dnslb_backend.admin.endpoint import AdminState
-from dnslb_backend.admin.events import BATCH, CLIENTS, KEPT, EventRing, Streams, TransitionRow
+from dnslb_backend.admin.events import (
+    BATCH,
+    CLIENTS,
+    KEPT,
+    EventRing,
+    Notice,
+    Streams,
+    TransitionRow,
+)
 from dnslb_backend.admin.server import AdminServer
 from dnslb_backend.admin.settings import AdminSettings
 from dnslb_backend.core.health import Health
@@ -112,6 +120,17 @@ async def test_a_transition_is_told_to_everybody_who_listens() -> None:
             assert (row.from_health, row.to_health) == ("UP", "DOWN")
             assert (row.from_served, row.to_served) == (True, False)
             assert (row.from_priority, row.to_priority) == (1, None)
+
+
+async def test_notices_stand_among_the_transitions() -> None:
+    ring = EventRing(7)
+    async with streaming(ring) as address, listening(address) as stream:
+        ring.publish([Notice.ORDERS])
+        ring.publish([transition(1), Notice.RELOAD])
+        told = [await event(stream) for _ in range(3)]
+        assert [each["event"] for each in told] == ["orders", "transition", "reload"]
+        assert [each["id"] for each in told] == ["7-1", "7-2", "7-3"]
+        assert told[0]["data"] == told[2]["data"] == "{}"
 
 
 async def test_text_from_a_target_cannot_forge_an_event() -> None:

@@ -32,6 +32,7 @@ export class Sync {
     this.past = past;
     this.view = view;
     this.dirty = new Set();
+    this.missed = new Set();
     this.isFlushing = false;
     this.isLoading = false;
     this.isLive = false;
@@ -156,6 +157,9 @@ export class Sync {
       })
       .finally(() => {
         this.isLoading = false;
+        const { missed } = this;
+        this.missed = new Set();
+        this.ask(missed);
       });
     return this.loading;
   }
@@ -220,7 +224,11 @@ export class Sync {
       }
       found.push(...batch);
     });
-    if (this.isLoading) return;
+    if (this.isLoading) {
+      // What is coming in may be of a moment before this: they are asked for once more then.
+      for (const name of names) this.missed.add(name);
+      return;
+    }
     this.book.patch(names, found);
     this.view.changed();
   }
