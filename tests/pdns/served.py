@@ -62,6 +62,8 @@ async def put_load(port: int, directory: Path, *, seconds: float, rate: int) -> 
         executable("dnsperf"),
         *("-s", "127.0.0.1", "-p", str(port), "-d", str(queries)),
         *("-l", str(seconds), "-Q", str(rate), "-q", "100000", "-t", "20"),
+        # So many sockets: one would overflow when all that waited is answered at once.
+        *("-c", "20"),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )
