@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from tests.rigs.daemon import Daemon, with_setting
+from tests.rigs.dig import ask
 from tests.rigs.powerdns import PowerDNS
 from tests.rigs.validators import Anchor, anchors
 from tests.rigs.waiting import until
@@ -17,6 +18,9 @@ FAULTY = "fault.example"
 
 MODES = {"nsec": [], "nsec3": ["1 0 3 aabbccdd"], "narrow": ["1 0 0 -", "narrow"]}
 """How absence is proved, and what set-nsec3 is told for it."""
+
+SIGNS = {"nsec": " IN NSEC ", "nsec3": " IN NSEC3 1 0 3 aabbccdd ", "narrow": " IN NSEC3 1 0 0 - "}
+"""What the proofs of each can be known by."""
 
 CONFIG = """
 [global]
@@ -86,7 +90,12 @@ class Signed:
         """One of MODES from now on, while the server runs."""
         order = "set-nsec3" if MODES[mode] else "unset-nsec3"
         await self.util(order, zone, *MODES[mode])
-        await shows(self.pdns, zone, "NSEC3PARAM", int(bool(MODES[mode])))
+
+        async def proved() -> bool:
+            answer = await ask(self.pdns.address, f"no-such-name.{zone}", wants_proof=True)
+            return any(SIGNS[mode] in rrset.to_text() for rrset in answer.message.authority)
+
+        await until(proved, what=f"proofs by {mode}")
 
     async def util(self, *words: str) -> str:
         """What pdnsutil says, which must not be that it failed."""
