@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from dnslb_backend.cli.client import Client
-from dnslb_backend.cli.options import AdminUrl, ConfigFile
-from dnslb_backend.cli.screen import out
+from dnslb_backend.cli.exits import Exit
+from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile
+from dnslb_backend.cli.screen import out, print_json
 from dnslb_backend.cli.whereabouts import find_daemon
 from dnslb_backend.errors import ControlError
 
@@ -20,13 +21,19 @@ def ping(
         bool, typer.Option("--ready", help="Ask whether every record has an answer as well")
     ] = False,
     config: ConfigFile = None,
+    as_json: AsJson = False,
     admin: AdminUrl = None,
 ) -> None:
     """Say whether the daemon is alive, by words and exit code."""
     client = Client(find_daemon(config, admin, None), TIMEOUT)
     status = client.status_of("/readyz" if is_ready else "/livez")
-    if status == http.client.OK:
-        out().print("ready" if is_ready else "alive")
+    word = "ready" if is_ready else "alive"
+    is_so = status == http.client.OK
+    if as_json and (is_so or (is_ready and status == http.client.SERVICE_UNAVAILABLE)):
+        print_json({word: is_so})
+        raise typer.Exit(Exit.FINE if is_so else Exit.FAILED)
+    if is_so:
+        out().print(word)
     elif is_ready and status == http.client.SERVICE_UNAVAILABLE:
         raise ControlError("not ready: there are records without an answer yet")
     else:

@@ -1,5 +1,6 @@
 """`ping`: alive, ready, not yet, and nobody there."""
 
+import json
 from pathlib import Path
 
 from dnslb_backend.core.records import RecordKey
@@ -20,6 +21,10 @@ async def test_it_is_ready_after_the_first_rounds(config: Path, node: Node) -> N
     ended = await run("ping", "--ready", "-c", str(config))
     assert (ended.code, ended.out) == (1, "")
     assert "records without an answer" in ended.err
+    ended = await run("ping", "--ready", "--json", "-c", str(config))
+    assert (ended.code, json.loads(ended.out), ended.err) == (1, {"ready": False}, "")
+    ended = await run("ping", "--json", "-c", str(config))
+    assert (ended.code, json.loads(ended.out), ended.err) == (0, {"alive": True}, "")
 
 
 async def test_nobody_there_is_a_failure() -> None:
