@@ -6,7 +6,8 @@ import pwd
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,22 @@ import pytest
 NOBODY = "nobody"
 
 
+@contextmanager
+def public_folder(*, for_nobody: bool = False) -> Iterator[Path]:
+    """A folder that an ordinary user can reach, and with `for_nobody` write to.
+
+    It is none of pytest's: those are for their owner alone, and made so again by every other run.
+    """
+    with tempfile.TemporaryDirectory(prefix="dnslb-public-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        if for_nobody and os.geteuid() == 0:
+            os.chown(folder, pwd.getpwnam(NOBODY).pw_uid, -1)
+        yield folder
+
+
 def make_environment(directory: Path) -> Path:
     """A virtual environment with pip and nothing else; the folder of its programs."""
-    _open_path(directory.parent)
     subprocess.run([_python(), "-m", "venv", str(directory)], check=True, capture_output=True)
     return directory / "bin"
 
@@ -50,21 +64,6 @@ def run_unprivileged(
         check=False,
         **_as_nobody(),
     )
-
-
-def open_to_nobody(directory: Path) -> Path:
-    """The folder, so that an ordinary user can reach it and write to it."""
-    if os.geteuid() == 0:
-        _open_path(directory)
-        os.chown(directory, pwd.getpwnam(NOBODY).pw_uid, -1)
-    return directory
-
-
-def _open_path(directory: Path) -> None:
-    """Let others through to a folder of a test; pytest makes them for their owner alone."""
-    for folder in [directory, *directory.parents]:
-        if folder.is_relative_to(tempfile.gettempdir()) and folder.stat().st_uid == os.geteuid():
-            folder.chmod(folder.stat().st_mode | 0o011)
 
 
 @functools.cache

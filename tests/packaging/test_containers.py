@@ -1,6 +1,7 @@
 """compose.yaml at work: its images built, its services started in their order, DNS asked."""
 
 import subprocess
+import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from dnslb_backend import __version__
 from tests.packaging.images import Image, build
 from tests.packaging.services import HTTP_VARIANT, ROOT, Service, read_compose
 from tests.rigs.dig import Answer, ask
@@ -15,6 +17,8 @@ from tests.rigs.mariadb import MariaDB
 from tests.rigs.namespaces import ForbiddenError, Namespace
 from tests.rigs.server import executable
 from tests.rigs.waiting import until
+
+pytestmark = pytest.mark.timeout(240)  # images are built, from twenty packages
 
 WEB = ["172.30.53.11", "172.30.53.12"]
 PYTHON = "/usr/bin/python3"
@@ -51,9 +55,8 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Image]:
 
 def _download_wheels(folder: Path) -> Path:
     """What pip would get from the index, through the caches of this machine."""
-    tools = folder.with_name("tools")
-    _run(PYTHON, "-m", "venv", str(tools))
-    _run(f"{tools}/bin/pip", "wheel", "--quiet", "-w", str(folder), f"{ROOT}[geo]", "hatchling")
+    pip = [sys.executable, "-m", "pip", "--python", PYTHON, "wheel", "--quiet"]
+    _run(*pip, "--wheel-dir", str(folder), f"{ROOT}[geo]", "hatchling")
     return folder
 
 
@@ -108,6 +111,17 @@ class Composed:
             _run(*place, "address", order, f"{address}/32", "dev", "lo")
 
 
+def test_an_image_has_the_program_and_nothing_to_build_with(images: dict[str, Image]) -> None:
+    image = images["dnslb-backend"]
+    command = image.command(["dnslb-backend", "--version"], user=image.stage.last("USER").text)
+    shown = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (shown.returncode, shown.stdout) == (0, f"dnslb-backend {__version__}\n"), shown.stderr
+    installed = {path.name for path in (image.root / "opt/dnslb").rglob("*")}
+    assert {"dnslb_backend", "maxminddb", "0001_schema.sql"} <= installed
+    assert not {"pip", "setuptools", "hatchling", "tests"} & installed
+    assert not (image.root / "build").exists()
+
+
 async def test_it_serves_and_follows(
     images: dict[str, Image], tmp_path: Path, namespace: Namespace
 ) -> None:
@@ -119,6 +133,8 @@ async def test_it_serves_and_follows(
         await until(lambda: _answers(world, {WEB[0]}), what="the one that is left")
         await _operate(world)
         await _mirror(world, daemon)
+        code, said = await pdns.run(["pdnsutil", "secure-zone", "lb.example"])
+        assert code == 0, said
         assert (await daemon.run(["dnslb-backend", "ping", "--ready"]))[1] == "ready\n"
         # tini says of PowerDNS what a shell would: ended by SIGTERM.
         assert [await each.stop() for each in (pdns, daemon)] == [128 + 15, 0]

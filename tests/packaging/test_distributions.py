@@ -6,6 +6,7 @@ import sys
 import tarfile
 import tomllib
 import zipfile
+from collections.abc import Iterator
 from email.parser import Parser
 from pathlib import Path
 
@@ -15,10 +16,12 @@ import dnslb_backend
 from tests.packaging.environments import (
     install,
     make_environment,
-    open_to_nobody,
+    public_folder,
     run_unprivileged,
 )
 from tests.pdns.places import place, write_places
+
+pytestmark = pytest.mark.timeout(180)  # pip fetches and unpacks twenty packages
 
 ROOT = Path(__file__).parents[2]
 VERSION = dnslb_backend.__version__
@@ -45,11 +48,19 @@ def wheel(built: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def programs(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def programs(wheel: Path) -> Iterator[Path]:
     """The programs of a bare environment into which the wheel was installed."""
-    made = make_environment(tmp_path_factory.mktemp("bare") / "venv")
-    install(made, str(wheel))
-    return made
+    with public_folder() as folder:
+        made = make_environment(folder / "venv")
+        install(made, str(wheel))
+        yield made
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """Where an ordinary user is, and may write."""
+    with public_folder(for_nobody=True) as folder:
+        yield folder
 
 
 def _run_build(directory: Path, *switches: str) -> Path:
@@ -107,27 +118,27 @@ def test_the_version_has_one_source(wheel: Path) -> None:
     assert project["dynamic"] == ["version"]
 
 
-def test_it_runs_in_a_bare_environment(programs: Path, tmp_path: Path) -> None:
+def test_it_runs_in_a_bare_environment(programs: Path, home: Path) -> None:
     command = str(programs / "dnslb-backend")
-    shown = run_unprivileged([command, "--version"], open_to_nobody(tmp_path))
+    shown = run_unprivileged([command, "--version"], home)
     assert (shown.returncode, shown.stdout) == (0, f"dnslb-backend {VERSION}\n"), shown.stderr
-    tables = run_unprivileged([command, "schema", "show"], tmp_path)
+    tables = run_unprivileged([command, "schema", "show"], home)
     assert "CREATE TABLE" in tables.stdout
 
 
-def test_the_demo_proves_a_failover_there(programs: Path, tmp_path: Path) -> None:
+def test_the_demo_proves_a_failover_there(programs: Path, home: Path) -> None:
     command = [str(programs / "dnslb-backend"), "demo", "--once"]
-    shown = run_unprivileged(command, open_to_nobody(tmp_path))
+    shown = run_unprivileged(command, home)
     assert shown.returncode == 0, shown.stdout + shown.stderr
     assert "answers follow health" in shown.stdout
 
 
-def test_places_need_the_extra_and_say_so(programs: Path, wheel: Path, tmp_path: Path) -> None:
-    write_places(open_to_nobody(tmp_path) / "places.mmdb", {"192.0.2.0/24": place("NZ")})
-    (tmp_path / "dnslb.toml").write_text(PLACES)
+def test_places_need_the_extra_and_say_so(programs: Path, wheel: Path, home: Path) -> None:
+    write_places(home / "places.mmdb", {"192.0.2.0/24": place("NZ")})
+    (home / "dnslb.toml").write_text(PLACES)
     command = [str(programs / "dnslb-backend"), "check-config", "-c", "dnslb.toml"]
-    without = run_unprivileged(command, tmp_path)
+    without = run_unprivileged(command, home)
     assert without.returncode == 126
     assert "dnslb-backend[geo]" in without.stderr
     install(programs, f"{wheel}[geo]")
-    assert run_unprivileged(command, tmp_path).returncode == 0
+    assert run_unprivileged(command, home).returncode == 0
