@@ -52,7 +52,8 @@ export async function open(path, { within = 15000, signal = null, also = [], ...
       headers,
       signal: limit.signal,
       cache: "no-store",
-      credentials: "omit",
+      // The daemon reads no cookie; a proxy in front of it may want its own.
+      credentials: "same-origin",
       redirect: "error",
     });
   } catch {
