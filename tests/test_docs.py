@@ -20,6 +20,7 @@ from dnslb_backend.config.load import SECTIONS
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+PICTURE = re.compile(r'\bsrc(?:set)?="([^"]+)"')
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 BLOCK = re.compile(r"^```([a-z]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 TRIED = {"console", "sql", "toml"}
@@ -49,7 +50,8 @@ def broken(document: Path, link: str) -> bool:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_within_the_tree_lead_somewhere(document: Path) -> None:
-    links = [link for link in LINK.findall(FENCE.sub("", document.read_text())) if ":" not in link]
+    text = FENCE.sub("", document.read_text())
+    links = [link for link in (*LINK.findall(text), *PICTURE.findall(text)) if ":" not in link]
     assert [link for link in links if broken(document, link)] == []
 
 
