@@ -102,6 +102,9 @@ class HttpConnector:
                 data = await _body_of(request)
                 method, parameters = parse_http(request.method, request.raw_path, data)
                 if self._responder.is_order(method):
+                    if "Origin" in request.headers:
+                        # A page in somebody's browser sent it, which is no PowerDNS.
+                        return self._complain(403, "orders are taken from PowerDNS alone")
                     body = await self._responder.obey(method, parameters)
                 else:
                     body = self._responder.answer(method, parameters)

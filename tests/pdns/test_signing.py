@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from dnslb_backend.core.decision import PENDING
@@ -15,7 +16,7 @@ from dnslb_backend.pdns.listeners import listen_unix
 from dnslb_backend.pdns.responder import Responder
 from dnslb_backend.pdns.signing import CONTENT_LIMIT, KEY_LIMIT, KIND_LIMIT, RULE_TERM, Signing
 from dnslb_backend.pdns.unix import UnixConnector
-from tests.pdns.transports import serve_unix
+from tests.pdns.transports import serve_http, serve_unix
 from tests.pdns.world import LB, OTHER, World
 from tests.rigs.waiting import passes, until
 
@@ -299,3 +300,18 @@ async def test_a_connection_is_handed_on_after_its_order(
     assert drawer.metadata(LB) == {"SOA-EDIT": ("EPOCH",)}
     left.sock.close()
     writer.close()
+
+
+async def test_a_page_in_a_browser_gives_no_orders(responder: Responder, drawer: Drawer) -> None:
+    """Another site's page may send a form to any port of the machine it is read on."""
+    form = {"parameters": json.dumps(SET["parameters"])}
+    async with serve_http(responder) as port, aiohttp.ClientSession() as session:
+        url = f"http://127.0.0.1:{port}/dns/setDomainMetadata"
+        async with session.post(
+            url, data=form, headers={"Origin": "http://elsewhere.example"}
+        ) as answer:
+            assert answer.status == 403
+        assert drawer.articles == {}
+        async with session.post(url, data=form) as answer:
+            assert await answer.json() == {"result": True}
+    assert drawer.metadata(LB) == {"SOA-EDIT": ("EPOCH",)}
