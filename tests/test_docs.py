@@ -89,3 +89,21 @@ def test_every_page_is_in_the_index() -> None:
     index = (ROOT / "docs/README.md").read_text()
     pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
     assert [page for page in sorted(pages) if f"({page})" not in index] == []
+
+
+def test_every_alert_leads_to_something_to_do() -> None:
+    rules = (ROOT / "configs/prometheus/dnslb.rules.yml").read_text()
+    table = (ROOT / "docs/operations.md").read_text().partition("\n## ")[0]
+    alerts = set(re.findall(r"alert: (\w+)", rules))
+    assert alerts == set(re.findall(r"`(Dnslb\w+)`", table))
+
+
+def test_the_units_that_documents_name_are_shipped() -> None:
+    shipped = {path.name.split(".")[0] for path in (ROOT / "configs/systemd").glob("dnslb-*")}
+    named = {
+        name
+        for path in DOCUMENTS
+        for name in re.findall(r"(?:journalctl.*? -u|systemctl \w+) (dnslb\S*)", path.read_text())
+        if path.name != "migration.md"
+    }
+    assert {name.strip("`)").removesuffix(".socket") for name in named} <= shipped
