@@ -19,6 +19,7 @@ from dnslb_backend.core.chains import (
     is_hash,
     parse_hash_rule,
 )
+from dnslb_backend.core.names import is_within
 from dnslb_backend.core.signing import Article, Metadata, TransferKey, ZoneKey
 from dnslb_backend.core.snapshot import Snapshot
 from dnslb_backend.errors import RequestError, StoreError
@@ -208,6 +209,12 @@ class Signing:
             return FALSE
         if not isinstance(said, Mapping):
             raise RequestError("parameter key must be an object")
+        inner = [name for name in self._current().layout.zones if is_within(name, zone)]
+        if len(inner) > 1:
+            # There is no delegation to those, and nothing that could prove where they begin.
+            raise RequestError(
+                f"{zone} cannot be signed, {max(inner, key=len)} is a zone within it"
+            )
         flags, content = integer_of(said, "flags"), text_of(said, "content")
         if not 0 <= flags <= 0xFFFF:
             raise RequestError("the flags of a key have 16 bits")

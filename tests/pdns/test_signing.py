@@ -176,6 +176,16 @@ async def test_nonsense_is_refused_and_changes_nothing(
     assert drawer.articles == {}
 
 
+async def test_a_zone_with_another_one_within_it_cannot_be_signed() -> None:
+    """The resolvers that validate would refuse the inner one: nothing proves where it begins."""
+    world = World(nested="sub.deep.other.example")
+    responder = Responder(world.current, vault=Drawer())
+    with pytest.raises(RequestError, match=r"sub\.deep\.other\.example is a zone within it"):
+        await add(responder, zone=OTHER)
+    assert await add(responder, zone="sub.deep.other.example")
+    assert await add(responder)
+
+
 async def test_what_a_zone_may_have_is_bounded(responder: Responder) -> None:
     for number in range(KEY_LIMIT):
         await add(responder, number)

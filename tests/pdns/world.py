@@ -36,14 +36,19 @@ STATIC = (
 
 
 class World:
-    """Two zones: `lb.example` with static rows and balanced ones, `other.example` with one."""
+    """Two zones: `lb.example` with static rows and balanced ones, `other.example` with one.
 
-    def __init__(self) -> None:
-        ids = assign_ids([LB, OTHER])
+    `nested` is the name of a third one, with nothing in it.
+    """
+
+    def __init__(self, nested: str = "") -> None:
+        ids = assign_ids([LB, OTHER, *filter(None, [nested])])
         self.zones = {
             LB: _zone(LB, "LB.example", ids, STATIC),
             OTHER: _zone(OTHER, OTHER, ids, ()),
         }
+        if nested:
+            self.zones[nested] = _zone(nested, nested, ids, ())
         self.decisions: dict[RecordKey, Decision] = {}
         self.records: dict[RecordKey, Record] = {}
         self.serve("www", "A", "10.0.0.1", "10.0.0.2")
