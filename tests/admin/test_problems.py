@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from dnslb_backend.admin import intake
 from dnslb_backend.admin.endpoints import ENDPOINTS
 from dnslb_backend.admin.intake import BODY_LIMIT
 from dnslb_backend.core.snapshot import Snapshot
@@ -86,6 +87,23 @@ async def test_a_huge_body(client: aiohttp.ClientSession, node: Node) -> None:
     for data in (body, in_chunks()):
         response, _ = await refused(client, "POST", "/api/v1/reload", data=data, headers=headers)
         assert response.status == 413
+    assert node.reloaded == 0
+
+
+async def test_a_body_that_does_not_arrive(
+    client: aiohttp.ClientSession, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "BODY_TIMEOUT", 0.1)
+    headers = {**OPERATE, "Content-Type": "application/json", "Content-Length": "2"}
+
+    async def half() -> Any:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    response, problem = await refused(
+        client, "POST", "/api/v1/reload", data=half(), headers=headers
+    )
+    assert (response.status, problem["detail"]) == (408, "the body did not arrive")
     assert node.reloaded == 0
 
 
