@@ -44,6 +44,7 @@ KEYS: dict[str, type | tuple[type, ...]] = {
     "init": bool,
     "networks": (list, dict),
     "ports": list,
+    "pull_policy": str,
     "read_only": bool,
     "restart": str,
     "secrets": list,
@@ -95,6 +96,10 @@ def test_a_service_is_as_the_specification_has_it(name: str) -> None:
     for key, value in service.items():
         assert isinstance(value, KEYS[key]), key
     assert re.fullmatch(r"no|always|unless-stopped|on-failure(:\d+)?", service["restart"])
+    ours = service["image"].startswith("dnslb-")
+    assert service.get("pull_policy") == (
+        ("build" if "build" in service else "never") if ours else None
+    )
     for other, how in service.get("depends_on", {}).items():
         assert how["condition"] in {
             "service_started",
