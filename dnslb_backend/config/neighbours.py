@@ -27,17 +27,20 @@ def check_neighbours(
 
     `origins` tells where each balanced record was defined, `files` the file of each zone.
     """
+    balanced: dict[str, dict[RecordKey, str]] = {name: {} for name in zones}
+    for key, origin in origins.items():
+        balanced.setdefault(key.zone, {})[key] = origin
     for zone in zones.values():
         path = ("zones", zone.spelling)
         hood = _Neighbourhood(zone, path, diagnosis, files[zone.name])
         for index, row in enumerate(zone.static):
             hood.take_row(row, index)
-        for key, origin in origins.items():
-            if key.zone == zone.name:
-                hood.take_record(key, origin)
-        hood.check_delegations(origins)
+        for key, origin in balanced[zone.name].items():
+            hood.take_record(key, origin)
+        hood.check_delegations(balanced[zone.name])
+        inner = [name for name in zones if name != zone.name and is_within(name, zone.name)]
         for name, found in hood.types.items():
-            for message in _misfits(name, found, zone.name, zones, hood.types):
+            for message in _misfits(name, found, zone.name, inner, hood.types):
                 diagnosis.refuse(files[zone.name], path, message)
 
 
@@ -79,6 +82,8 @@ class _Neighbourhood:
     def check_delegations(self, origins: Mapping[RecordKey, str]) -> None:
         """Refuse what nobody would be given, because it is behind a referral."""
         cuts = {name for name, types in self.types.items() if "NS" in types} - {self.zone.name}
+        if not cuts:
+            return
         for index, row in enumerate(self.zone.static):
             name = _name(row)
             cut = self._cut(name, cuts)
@@ -88,7 +93,7 @@ class _Neighbourhood:
                 message = f"{name} is delegated by the NS of {cut}; allowed: {_listed(allowed)}"
                 self.diagnosis.refuse(self.file, where, message)
         for key, origin in origins.items():
-            if key.zone == self.zone.name and (cut := self._cut(key.name, cuts)):
+            if cut := self._cut(key.name, cuts):
                 message = f"{key.name} is delegated by the NS of {cut}, others answer for it"
                 self.diagnosis.refuse(origin, (), message)
 
@@ -102,7 +107,7 @@ def _misfits(
     name: str,
     types: Sequence[str],
     zone: str,
-    zones: Mapping[str, Zone],
+    inner: Sequence[str],
     all_types: Mapping[str, Sequence[str]],
 ) -> Iterator[str]:
     others = sorted({qtype for qtype in types if qtype != "CNAME"})
@@ -114,8 +119,8 @@ def _misfits(
     for above in (*parents(name, zone), zone):
         if above != name and "DNAME" in all_types.get(above, ()):
             yield f"{name} is below the DNAME of {above}, which answers for it (RFC 6672, 2.4)"
-    for other in zones:
-        if other != zone and is_within(other, zone) and is_within(name, other):
+    for other in inner:
+        if is_within(name, other):
             yield f"{name} is in another zone of ours, {other}; write it there"
 
 
