@@ -21,8 +21,8 @@ from dnslb_backend.throttle import Throttle
 IDLE_TIMEOUT = 30.0
 """Seconds that a connection may take until its next request has been read."""
 
-LINE_LIMIT = 16 * 1024
-"""Bytes of a request's first line: a domain name takes up to twelve of them a character."""
+LINE_LIMIT = 64 * 1024
+"""Bytes of a request's first line: each of its names may take twelve thousand."""
 
 STOP_TIMEOUT = 2.0
 """Seconds that requests under way may take to end once the listener closes."""

@@ -11,11 +11,11 @@ import aiohttp
 from tests.rigs.ports import free_port
 from tests.rigs.server import Server, executable
 
-PACE = "250ms"
+PACE = "500ms"
 
 
 class Prometheus(Server):
-    """Scrapes `targets` (HOST:PORT) as the job `dnslb` and evaluates `rules`, every 250 ms.
+    """Scrapes `targets` (HOST:PORT) as the job `dnslb` and evaluates `rules`, twice a second.
 
     Waiting times in the rules are cut to nothing: what is tried is whether a fault shows.
     """
