@@ -141,6 +141,7 @@ async def test_it_serves_and_follows(
         assert "too open" not in daemon.log
 
 
+@pytest.mark.soak
 async def test_it_serves_over_http_as_well(
     images: dict[str, Image], tmp_path: Path, namespace: Namespace
 ) -> None:
