@@ -23,7 +23,7 @@ def test_changes_are_told_some_time_apart() -> None:
     notices = Notices()
     notices.add([ZONE], 10.0)
     notices.done(ZONE, 10.0)
-    for moment in (10.1, 10.2, 10.3):
+    for moment in (10.01, 10.02, 10.03):
         notices.add([ZONE], moment)
     assert notices.due == 10.0 + SPACING
     notices.done(ZONE, 11.0)
