@@ -122,6 +122,21 @@ async def test_a_transition_is_told_to_everybody_who_listens() -> None:
             assert (row.from_priority, row.to_priority) == (1, None)
 
 
+async def test_who_leaves_is_no_fault(caplog: pytest.LogCaptureFixture) -> None:
+    """A browser leaves whenever it likes: no traceback comes of it."""
+    ring = EventRing(7)
+    async with streaming(ring) as address:
+        async with listening(address):
+            await until(lambda: clients() == 1)
+
+        def has_left() -> bool:
+            ring.publish([transition(1)])
+            return clients() == 0
+
+        await until(has_left)
+    assert [entry.getMessage() for entry in caplog.records if entry.levelname == "ERROR"] == []
+
+
 async def test_notices_stand_among_the_transitions() -> None:
     ring = EventRing(7)
     async with streaming(ring) as address, listening(address) as stream:

@@ -111,6 +111,19 @@ async def test_orders_of_others_are_seen_also_where_no_answer_changes(
     await expect(counter(page, "override").locator("b")).to_have_text("1")
     await node.clear()
     await expect(health(row)).to_have_text("UP")
+    # Also out of sight, where nothing is asked for by itself.
+    await page.get_by_role("combobox", name="Zone").select_option("api.example")
+    await node.order("127.0.0.6", "drain")
+    await expect(counter(page, "override").locator("b")).to_have_text("1")
+
+
+async def test_a_reload_that_only_takes_away_is_followed(node: Scene, page: Page) -> None:
+    await page.get_by_role("combobox", name="Zone").select_option("api.example")
+    begin, end = (node.config.index(f'[records."{name}".A]') for name in ("db", "intra"))
+    await node.reload(node.config[begin:end], "")
+    await expect(page.locator("#members")).to_have_text("13")
+    await node.reload()
+    await expect(page.locator("#members")).to_have_text("15")
 
 
 async def test_a_reload_is_followed(node: Scene, page: Page) -> None:
