@@ -144,12 +144,13 @@ export class Sync {
         this.book.begin(head);
       }
       for (const line of batch) this.book.add(line);
-      if (this.book.isWhole || performance.now() - drawn < REDRAW) return null;
+      if (this.book.isWhole || !batch.length || performance.now() - drawn < REDRAW) return null;
       // The first rows are painted before anything else is read, and then it is drawn only now
       // and again: each holds up the other.
+      const isBegin = drawn < 0;
       drawn = performance.now();
       this.view.changed();
-      return isFirst ? frame() : null;
+      return isBegin ? frame() : null;
     })
       .then(() => {
         this.book.finish();
