@@ -302,7 +302,7 @@ class Rounds:
             log.error("%s: our own fault, its health is kept: %s", target.address, result.text)
         if self._health.would_fall(target, result, self._now()):
             if not self._brake.admit(target, result):
-                self._health.give_up(target, self._now())
+                self._health.hold_back(target, self._now())
                 return
         else:
             self._brake.drop(target)

@@ -208,6 +208,12 @@ class HealthMap:
             if self.records[key].is_held:
                 self._decide(key, at, heard=target)
 
+    def hold_back(self, target: TargetKey, at: Instant) -> None:
+        """A probe failed, and that does not count for now: but it was no silence either."""
+        if target in self._targets:
+            self._targets[target] = replace(self._targets[target], heard=at.mono)
+        self.give_up(target, at)
+
     def close_round(self, key: RecordKey, at: Instant) -> None:
         """The round is over; what waited for it is decided now."""
         state = self.records[key]

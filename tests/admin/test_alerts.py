@@ -163,7 +163,7 @@ async def _named(stack: AsyncExitStack) -> tuple[Daemon | None, NameServer | Non
     allow = [f"{space.outer}/32"]
     text = config(
         *(table("admin", allow=allow), table("server", allow=allow)),
-        record("www", dest=[HOST], check=STATIC, dns_ttl=0.5),
+        record("www", dest=[HOST], check=STATIC, dns_timeout=2, dns_ttl=2),
     )
     return Daemon(text, host=space.inner, inside=space.inside), resolver
 

@@ -142,7 +142,7 @@ async def test_a_password_in_a_file(tools: Tools, database: MariaDB, tmp_path: P
 async def test_too_many_connections_are_the_targets_fault(tools: Tools) -> None:
     async with MariaDB(tcp=True, options=["--max-connections=10"]) as database:
         await database.query(f"CREATE USER probe@'{HERE}' IDENTIFIED BY 's3cret'")
-        checks = [ask(database.port, query=f"SELECT SLEEP(1{number:02})") for number in range(10)]
+        checks = [ask(database.port, query=f"SELECT SLEEP(1{number:02})") for number in range(12)]
         tasks = [asyncio.create_task(probe(tools, check, limit=30)) for check in checks]
 
         async def full() -> bool:

@@ -290,6 +290,18 @@ def test_a_member_not_heard_for_too_long_is_unknown_and_keeps_its_place() -> Non
     assert driver.round({A: FAIL, B: PASS}) == {B}
 
 
+def test_a_failure_that_is_held_back_is_no_silence() -> None:
+    driver = Driver(record(A))
+    driver.round({A: PASS})
+    for _ in range(5):
+        driver.wait(TIMING.stale_after - 1)
+        driver.map.hold_back(driver.target(A), at(driver.clock))
+    driver.wait(TIMING.stale_after - 1)
+    assert driver.map.target(driver.target(A)).health is Health.UP
+    driver.wait(2)
+    assert driver.map.target(driver.target(A)).health is Health.UNKNOWN
+
+
 def test_errors_keep_the_health_and_then_become_silence() -> None:
     driver = Driver(record(A))
     driver.round({A: PASS})

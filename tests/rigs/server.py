@@ -143,8 +143,11 @@ class Server(ABC):
         self._started().send_signal(number)
 
     def pause(self) -> None:
-        """It goes on existing, and does nothing (SIGSTOP)."""
+        """It goes on existing, and does nothing (SIGSTOP); each of its threads has stopped."""
         self.signal(signal.SIGSTOP)
+        threads = Path(f"/proc/{self.pid}/task")
+        while any(_state(thread) not in "TtZX" for thread in threads.iterdir()):
+            os.sched_yield()
 
     def resume(self) -> None:
         self.signal(signal.SIGCONT)
@@ -202,3 +205,11 @@ class Server(ABC):
         if self.process is None:
             raise RuntimeError(f"{self.name} was not started")
         return self.process
+
+
+def _state(thread: Path) -> str:
+    """What the kernel says it does, in one letter (proc_pid_stat(5)); T also when it is gone."""
+    try:
+        return (thread / "stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "T"

@@ -39,8 +39,8 @@ static = [ {{ name = "ns1", type = "A", content = "{static}", ttl = 300 }} ]
 [default]
 ttl = 5
 interval = {interval}
-timeout = 0.1
-dns_timeout = 0.05
+timeout = {0.8 * min(interval, 1)}
+dns_timeout = 0.1
 check = {{ type = "http", url = "http://%(address)s:{port}/" }}
 
 [records."www".A]
@@ -98,7 +98,7 @@ async def test_flips_of_an_outage_arrive_over_a_restart(
 ) -> None:
     flips = "SELECT to_health FROM lb_transition WHERE from_health <> to_health ORDER BY id"
     up, down = ("UP",), ("DOWN",)
-    async with world(settings, 0.2) as (daemon, target):
+    async with world(settings, 0.6) as (daemon, target):
         await shows(ask, flips, up)
         await mariadb.stop()
 
