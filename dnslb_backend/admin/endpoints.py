@@ -3,9 +3,10 @@
 from http import HTTPStatus
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from dnslb_backend.admin.auth import may_read
+from dnslb_backend.admin.document import Document
 from dnslb_backend.admin.endpoint import STATE, STREAMS, Answer, Endpoint
 from dnslb_backend.admin.events import TransitionRow
 from dnslb_backend.admin.explanations import (
@@ -43,24 +44,20 @@ EVENT_STREAM = "text/event-stream"
 REFUSED = "it is refused; the detail says why"
 
 
-class Nothing(BaseModel):
+class Nothing(Document):
     """A body that says nothing: absent, or an empty object."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
 
-class LiveReport(BaseModel):
+class LiveReport(Document):
     """This process runs and its event loop turns."""
-
-    model_config = ConfigDict(frozen=True)
 
     live: bool = True
 
 
-class ReloadedReport(BaseModel):
+class ReloadedReport(Document):
     """What a reload did."""
-
-    model_config = ConfigDict(frozen=True)
 
     records: int
     changed: int

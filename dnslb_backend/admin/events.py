@@ -15,8 +15,8 @@ from enum import StrEnum
 from http import HTTPStatus
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict
 
+from dnslb_backend.admin.document import Document
 from dnslb_backend.admin.moments import Moment, render_moment
 from dnslb_backend.admin.problems import ProblemError
 from dnslb_backend.core.health import Health
@@ -42,10 +42,8 @@ PATIENCE = 30.0
 """Seconds that a connection may take nothing at all."""
 
 
-class TransitionRow(BaseModel):
+class TransitionRow(Document):
     """A change of a member's effective health, priority or served state."""
-
-    model_config = ConfigDict(frozen=True)
 
     at: Moment
     zone: str

@@ -1,8 +1,9 @@
 """Explanations: how the answer to a question comes about, step by step."""
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from dnslb_backend.admin.document import Document
 from dnslb_backend.admin.endpoint import STATE
 from dnslb_backend.admin.intake import read_query
 from dnslb_backend.admin.naming import NAME_LIMIT, QueryType
@@ -18,10 +19,10 @@ from dnslb_backend.core.zones import Row
 from dnslb_backend.errors import NameFormatError, RequestError
 
 
-class ExplainQuery(BaseModel):
+class ExplainQuery(Document):
     """The question to explain."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     name: str = Field(
         min_length=1, max_length=NAME_LIMIT, description="absolute, or relative to its zone"
@@ -35,10 +36,8 @@ class ExplainQuery(BaseModel):
     )
 
 
-class AnswerRow(BaseModel):
+class AnswerRow(Document):
     """One row of the answer; `scope` above 0: for clients that share so many bits of prefix."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
     type: str
@@ -47,10 +46,8 @@ class AnswerRow(BaseModel):
     scope: int
 
 
-class ContenderRow(BaseModel):
+class ContenderRow(Document):
     """One candidate: where it stands, whether this client is given it, and why."""
-
-    model_config = ConfigDict(frozen=True)
 
     content: str
     address: str
@@ -68,10 +65,8 @@ class ContenderRow(BaseModel):
     reason: str
 
 
-class ExplainedRecord(BaseModel):
+class ExplainedRecord(Document):
     """One balanced record of the name."""
-
-    model_config = ConfigDict(frozen=True)
 
     zone: str
     name: str
@@ -92,10 +87,8 @@ class ExplainedRecord(BaseModel):
     members: tuple[ContenderRow, ...]
 
 
-class ExplainReport(BaseModel):
+class ExplainReport(Document):
     """What a client is answered, and how that comes about."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str = Field(description="the name that was asked for, or that it led to")
     type: str

@@ -1,8 +1,9 @@
 """History: transitions as the stores remember them, newest first."""
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from dnslb_backend.admin.document import Document
 from dnslb_backend.admin.endpoint import STATE
 from dnslb_backend.admin.events import TransitionRow, transition_row
 from dnslb_backend.admin.intake import read_query
@@ -17,10 +18,10 @@ LARGEST_ID = 2**63 - 1
 LONGEST = 1000 * 366 * 86400.0
 
 
-class HistoryQueryText(BaseModel):
+class HistoryQueryText(Document):
     """Which transitions."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     name: Name = Field(default="", description="only this name; empty: all")
     since: GivenMoment | None = None
@@ -46,10 +47,8 @@ class HistoryRow(TransitionRow):
     node: str
 
 
-class HistoryReport(BaseModel):
+class HistoryReport(Document):
     """Transitions, newest first."""
-
-    model_config = ConfigDict(frozen=True)
 
     source: str = Field(description="the store that was asked: local, mariadb")
     time: Moment = Field(description="when it was asked")

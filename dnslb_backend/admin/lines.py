@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict
 
 from dnslb_backend.admin.control import Control
+from dnslb_backend.admin.document import Document
 from dnslb_backend.admin.endpoint import STATE
 from dnslb_backend.admin.events import PATIENCE
 from dnslb_backend.admin.intake import read_query
@@ -46,10 +46,8 @@ class StatusHead(NodeStatus):
     unknown: int
 
 
-class RecordLine(BaseModel):
+class RecordLine(Document):
     """Every further line."""
-
-    model_config = ConfigDict(frozen=True)
 
     record: RecordRow
     members: tuple[MemberRow, ...]

@@ -5,10 +5,11 @@ from http import HTTPStatus
 from typing import Annotated, Literal
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from dnslb_backend.admin.auth import authorize
 from dnslb_backend.admin.control import Forgiven
+from dnslb_backend.admin.document import Document
 from dnslb_backend.admin.endpoint import STATE
 from dnslb_backend.admin.intake import read_body, read_query
 from dnslb_backend.admin.moments import GivenMoment
@@ -32,10 +33,10 @@ Target = Annotated[
 ]
 
 
-class OverrideRequest(BaseModel):
+class OverrideRequest(Document):
     """What an operator orders; without an end it holds until it is cleared."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     target: Target
     action: Action
@@ -51,10 +52,10 @@ class OverrideRequest(BaseModel):
     )
 
 
-class ClearQuery(BaseModel):
+class ClearQuery(Document):
     """Which orders to take back."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     target: str = Field(
         min_length=1, max_length=1024, description="as it was ordered, a glob over that, or an id"
@@ -65,18 +66,14 @@ class ClearQuery(BaseModel):
     )
 
 
-class OverridesReport(BaseModel):
+class OverridesReport(Document):
     """The orders that hold now on any node, oldest first."""
-
-    model_config = ConfigDict(frozen=True)
 
     overrides: tuple[OverrideRow, ...]
 
 
-class ForgivenRow(BaseModel):
+class ForgivenRow(Document):
     """A member that was let in without having been ordered away."""
-
-    model_config = ConfigDict(frozen=True)
 
     zone: str
     name: str
@@ -88,10 +85,8 @@ class ForgivenRow(BaseModel):
     )
 
 
-class ClearedReport(BaseModel):
+class ClearedReport(Document):
     """What was taken back; one of the two may be empty."""
-
-    model_config = ConfigDict(frozen=True)
 
     cleared: tuple[OverrideRow, ...] = Field(description="orders")
     forgiven: tuple[ForgivenRow, ...] = Field(description="what members were held for")

@@ -11,8 +11,9 @@ from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
+from dnslb_backend.admin.document import Document
 from dnslb_backend.errors import ConfigError, DnslbError, RefusedError, StoreError
 from dnslb_backend.logs import fields
 
@@ -21,19 +22,15 @@ MEDIA_TYPE = "application/problem+json"
 log = logging.getLogger(__name__)
 
 
-class FieldFault(BaseModel):
+class FieldFault(Document):
     """One thing wrong with what was sent, or with a file: where, and what is wanted."""
-
-    model_config = ConfigDict(frozen=True)
 
     field: str
     message: str
 
 
-class ProblemReport(BaseModel):
+class ProblemReport(Document):
     """The body of every error."""
-
-    model_config = ConfigDict(frozen=True)
 
     type: str = "about:blank"
     title: str

@@ -3,10 +3,11 @@
 import logging
 from itertools import islice
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import Field, JsonValue
 from pydantic_core import to_jsonable_python
 
 from dnslb_backend.admin.control import Control, Detail
+from dnslb_backend.admin.document import Document
 from dnslb_backend.core.healthmap import HealthMap
 
 log = logging.getLogger(__name__)
@@ -15,19 +16,15 @@ MANY = 100
 """Names shown in one list; its count goes on."""
 
 
-class NameList(BaseModel):
+class NameList(Document):
     """How many there are, and the first of them."""
-
-    model_config = ConfigDict(frozen=True)
 
     count: int
     first: tuple[str, ...]
 
 
-class ReadyReport(BaseModel):
+class ReadyReport(Document):
     """Readiness; the detail is for those who may read."""
-
-    model_config = ConfigDict(frozen=True)
 
     ready: bool
     node: str | None = None

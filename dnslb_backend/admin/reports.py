@@ -7,9 +7,10 @@ and opens nothing else.
 from http import HTTPStatus
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from dnslb_backend.admin.auth import bearer_of
+from dnslb_backend.admin.document import Document
 from dnslb_backend.admin.endpoint import STATE
 from dnslb_backend.admin.intake import read_body
 from dnslb_backend.admin.problems import ProblemError, wrong
@@ -17,20 +18,18 @@ from dnslb_backend.core.names import canonical_address
 from dnslb_backend.errors import RefusedError
 
 
-class PushRequest(BaseModel):
+class PushRequest(Document):
     """What a target says of itself."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     address: str = Field(max_length=64, description="the address that is probed")
     up: bool = Field(default=True, description="whether it wants to be used")
     text: str = Field(default="", max_length=200, description="a line for people")
 
 
-class PushReport(BaseModel):
+class PushReport(Document):
     """The report was taken."""
-
-    model_config = ConfigDict(frozen=True)
 
     accepted: bool = True
 

@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from dnslb_backend.admin.document import Document
 from dnslb_backend.admin.moments import Moment, render_moment, render_past
 from dnslb_backend.core.decision import Decision, Kind
 from dnslb_backend.core.health import UNHEARD, Health, TargetState, combine
@@ -18,10 +19,8 @@ from dnslb_backend.core.snapshot import Snapshot
 from dnslb_backend.core.transitions import reason
 
 
-class OverrideRow(BaseModel):
+class OverrideRow(Document):
     """What an operator said, and until when it holds."""
-
-    model_config = ConfigDict(frozen=True)
 
     id: str
     target: str
@@ -35,10 +34,8 @@ class OverrideRow(BaseModel):
     expires: Moment | None = Field(description="null: until it is cleared")
 
 
-class MemberRow(BaseModel):
+class MemberRow(Document):
     """One member: what was measured, what an operator said, what follows from it."""
-
-    model_config = ConfigDict(frozen=True)
 
     zone: str
     name: str
@@ -68,10 +65,8 @@ class MemberRow(BaseModel):
     ttl: int
 
 
-class HostRow(BaseModel):
+class HostRow(Document):
     """What is known of one host name among the destinations and fallbacks."""
-
-    model_config = ConfigDict(frozen=True)
 
     host: str
     addresses: tuple[str, ...]
@@ -80,10 +75,8 @@ class HostRow(BaseModel):
     overdue: bool = Field(description="the resolver has been failing for longer than dns_ttl")
 
 
-class RecordRow(BaseModel):
+class RecordRow(Document):
     """One balanced record: what was decided, and what DNS answers now."""
-
-    model_config = ConfigDict(frozen=True)
 
     zone: str
     name: str

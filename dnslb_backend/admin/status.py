@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue
 
 from dnslb_backend.admin.control import Control
+from dnslb_backend.admin.document import Document
 from dnslb_backend.admin.moments import Moment, render_moment
 from dnslb_backend.admin.readiness import told_details
 from dnslb_backend.admin.rows import MemberRow, RecordRow, member_row, record_row
@@ -21,10 +22,8 @@ from dnslb_backend.core.records import RecordKey
 from dnslb_backend.core.recordstate import RecordState
 
 
-class NodeStatus(BaseModel):
+class NodeStatus(Document):
     """The facts of one running daemon."""
-
-    model_config = ConfigDict(frozen=True)
 
     node: str
     version: str
@@ -43,10 +42,10 @@ class StatusReport(NodeStatus):
     records: tuple[RecordRow, ...]
 
 
-class StatusQuery(BaseModel):
+class StatusQuery(Document):
     """Which records to show."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     name: str = Field(
         default="",

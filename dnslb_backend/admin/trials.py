@@ -1,8 +1,9 @@
 """Trials: the checks of a name, run now because somebody wants to see them."""
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from dnslb_backend.admin.document import Document
 from dnslb_backend.admin.endpoint import STATE
 from dnslb_backend.admin.intake import read_body
 from dnslb_backend.admin.naming import NAME_LIMIT, QueryType
@@ -15,10 +16,10 @@ from dnslb_backend.core.trials import Trial
 from dnslb_backend.errors import NameFormatError
 
 
-class ProbeRequest(BaseModel):
+class ProbeRequest(Document):
     """Whose checks to run."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     name: str = Field(
         min_length=1, max_length=NAME_LIMIT, description="absolute, or relative to its zone"
@@ -26,10 +27,8 @@ class ProbeRequest(BaseModel):
     type: QueryType = Field(default="ANY", description="of the balanced record; ANY: all types")
 
 
-class TrialRow(BaseModel):
+class TrialRow(Document):
     """One probe: what was asked, what came back, and what that would do to the target."""
-
-    model_config = ConfigDict(frozen=True)
 
     zone: str
     name: str
@@ -48,10 +47,8 @@ class TrialRow(BaseModel):
     streak: int = Field(description="results in a row that would then speak against its health")
 
 
-class ProbeReport(BaseModel):
+class ProbeReport(Document):
     """A row for each target."""
-
-    model_config = ConfigDict(frozen=True)
 
     probes: tuple[TrialRow, ...]
 
