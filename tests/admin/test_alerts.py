@@ -377,6 +377,7 @@ def test_every_alert_has_its_fault() -> None:
     assert sorted(alerts) == sorted(FAULTS)
 
 
+@pytest.mark.soak
 async def test_daemons_that_are_well_raise_nothing(stage: Stage) -> None:
     """Runs first."""
     count = 6 if stage.named else 5
@@ -396,6 +397,7 @@ async def _evaluated(stage: Stage) -> bool:
     return all(rule["health"] == "ok" for group in groups for rule in group["rules"])
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("alert", FAULTS)
 async def test_an_alert_fires_in_its_fault(stage: Stage, alert: str) -> None:
     daemon = await stage.suffer(FAULTS[alert])
@@ -406,6 +408,7 @@ async def test_an_alert_fires_in_its_fault(stage: Stage, alert: str) -> None:
     await until(fires, within=WITHIN, what=f"{alert} at {daemon.admin}")
 
 
+@pytest.mark.soak
 async def test_a_daemon_that_stayed_well_never_raised_anything(stage: Stage) -> None:
     """Runs last: an alert that fires without a fault teaches people to look away.
 

@@ -18,7 +18,8 @@ from tests.rigs.namespaces import ForbiddenError, Namespace
 from tests.rigs.server import executable
 from tests.rigs.waiting import until
 
-pytestmark = pytest.mark.timeout(240)  # images are built, from twenty packages
+# Images are built, from twenty packages.
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(240)]
 
 WEB = ["172.30.53.11", "172.30.53.12"]
 PYTHON = "/usr/bin/python3"
@@ -141,7 +142,6 @@ async def test_it_serves_and_follows(
         assert "too open" not in daemon.log
 
 
-@pytest.mark.soak
 async def test_it_serves_over_http_as_well(
     images: dict[str, Image], tmp_path: Path, namespace: Namespace
 ) -> None:

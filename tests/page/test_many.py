@@ -23,6 +23,8 @@ from tests.rigs.browser import visiting
 
 MEMBERS = 10_000
 
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(180)]
+
 
 @pytest.fixture(scope="module")
 async def crowd(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PatientDaemon]:

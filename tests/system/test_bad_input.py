@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from dnslb_backend.config import Sources, load
+from dnslb_backend.errors import ConfigError
 from tests.cli.command import run
 from tests.rigs.daemon import Daemon
 from tests.rigs.ports import free_port
@@ -93,16 +95,35 @@ CASES = {
 }
 
 
+def written(case: str, folder: Path) -> Path:
+    file = folder / "dnslb.toml"
+    file.write_text(CASES[case][0].replace("Infinity", "inf"), errors="surrogateescape")
+    return file
+
+
+def is_named(case: str, file: Path, line: str) -> bool:
+    """Whether the line begins with file and path, and says what is wrong."""
+    _, path, words = CASES[case]
+    place = ": ".join(part for part in (str(file), path) if part)
+    return line.startswith(f"{place}: ") and words in line
+
+
 @pytest.mark.parametrize("case", CASES)
-async def test_it_is_refused_in_one_line_with_file_and_path(case: str, tmp_path: Path) -> None:
-    text, path, words = CASES[case]
-    file = tmp_path / "dnslb.toml"
-    file.write_text(text.replace("Infinity", "inf"), errors="surrogateescape")
+def test_it_is_refused_with_file_and_path(case: str, tmp_path: Path) -> None:
+    file = written(case, tmp_path)
+    with pytest.raises(ConfigError) as refused:
+        load(Sources(file))
+    [problem] = refused.value.problems
+    assert is_named(case, file, str(problem))
+
+
+@pytest.mark.parametrize("case", ["bad TOML", "not UTF-8", "key of no meaning", "bad format"])
+async def test_serve_ends_with_that_line_and_has_started_nothing(case: str, tmp_path: Path) -> None:
+    file = written(case, tmp_path)
     ended = await run("serve", "-c", str(file))
     assert (ended.code, ended.out) == (126, "")
     [line] = ended.err.splitlines()
-    assert line.startswith(": ".join(part for part in (str(file), path) if part) + ": ")
-    assert words in line
+    assert is_named(case, file, line)
 
 
 async def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
