@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST := $(BIN)/python -m pytest
 ARGS ?=
-WORKERS ?= 4
+WORKERS ?= 6
 
 # What `make demo` and `make run` need, and what one tries the demo with.
 SYSTEM_PACKAGES := pdns-server pdns-backend-remote bind9-dnsutils curl

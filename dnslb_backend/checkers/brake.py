@@ -100,11 +100,12 @@ class Brake:
             self._let_through(self._mono())
 
     async def run(self) -> None:
-        """Ask the canaries while anything is held; lives until cancelled."""
+        """Ask the canaries while anything is held or none answers; lives until cancelled."""
         while True:
             await self._wanted.wait()
             self._wanted.clear()
-            while self._held or self._is_spent:
+            # Targets that answer again may leave nothing held before a canary was asked.
+            while self._held or self._silent_since is not None:
                 await self._look()
 
     async def _look(self) -> None:

@@ -10,6 +10,7 @@ import pytest
 from dnslb_backend.checkers.brake import Brake, Canary, parse_canary
 from dnslb_backend.core.members import TargetKey
 from dnslb_backend.core.results import Result, failed
+from tests.rigs.waiting import until
 
 TARGET = TargetKey("192.0.2.1", None, "check")
 FALL = failed(1, "no")
@@ -82,6 +83,24 @@ async def test_falls_are_held_while_no_canary_answers_and_released_when_one_does
             listener.close()
             assert await it.applied.get() == (TARGET, FALL)
             assert it.brake.figures().since is None
+
+
+async def test_it_is_released_also_when_all_that_was_held_has_answered_by_itself() -> None:
+    with silent() as (listener, canary):
+        async with bench(canary) as it:
+            it.brake.admit(TARGET, FALL)
+
+            async def is_engaged() -> bool:
+                return it.brake.figures().since is not None
+
+            async def is_released() -> bool:
+                return not await is_engaged()
+
+            await until(is_engaged, what="engaged")
+            it.brake.drop(TARGET)
+            listener.close()
+            await until(is_released, what="released")
+            assert it.applied.empty()
 
 
 async def test_after_hold_they_are_applied_and_nothing_more_is_held() -> None:
