@@ -176,8 +176,9 @@ class Rounds:
             if is_tick:
                 previous = started
             now = self._now().mono
-            # A tick right after the first round would double the load of a start.
-            tick = next_tick(anchored, timing.interval, max(now, earliest))
+            # Timers may fire a little early: the tick that was is none to come. And a tick right
+            # after the first round would double the load of a start.
+            tick = next_tick(anchored, timing.interval, max(now, due, earliest))
             if now - started > timing.interval:
                 metrics.ROUNDS_SKIPPED.inc(int((now - started) / timing.interval))
             due = min([tick, *self._own_pace(key)])

@@ -129,15 +129,15 @@ async def test_tiers_open_from_the_top_until_enough_serve(tmp_path: Path) -> Non
 async def test_every_member_of_a_shared_target_follows_it() -> None:
     async with farm(2) as (first, second):
         dest = [first.host, second.host]
-        names = ["one", "two", "three"]
+        names = [f"n{number}" for number in range(40)]
         records = [record(name, dest=dest, check=http(first.port)) for name in names]
         async with Daemon(config(*records)) as daemon, daemon.powerdns() as pdns:
             second.fail()
             for name in names:
                 await follows(pdns, f"{name}.lb.example", {first.host})
             began, hits = time.monotonic(), second.hits
-            await second.probed(4)
-            # Three records, and still one probe an interval.
+            await second.probed(6)
+            # Forty records, and still one probe an interval.
             assert (second.hits - hits) * INTERVAL <= time.monotonic() - began + 2 * INTERVAL
             second.heal()
             for name in names:
