@@ -91,7 +91,7 @@ async def test_no_query_is_lost_over_a_restart(kind: str, rate: int, restarts: i
 async def test_where_nobody_keeps_connections_each_thread_fails_once_at_most() -> None:
     async with ServiceManager() as manager:
         manager.stores = False
-        settings = {**unix_settings(manager.path), "distributor-threads": THREADS}
+        settings = {**reached_over("unix", manager), "distributor-threads": THREADS}
         troubles = await restart_under_load(manager, settings, rate=500)
         assert troubles.pop("LOST") == 0
         assert troubles.pop("SERVFAIL", 0) <= THREADS
