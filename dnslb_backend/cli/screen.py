@@ -2,23 +2,23 @@
 
 NO_COLOR is obeyed, and output that is no terminal is 80 columns wide unless COLUMNS says
 otherwise.
+
+What lays out for a terminal is imported when it is wanted: `serve` shows nothing on one.
 """
 
 import json
 import os
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.json import JSON
-from rich.text import Text
+import typer
 
-
-def out() -> Console:
-    """The console on stdout as it is now."""
-    return _console()
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
 
 
-def print_text(text: Text) -> None:
+def print_text(text: "Text") -> None:
     """Print lines that are laid out already."""
     console = out()
     if console.color_system is None:
@@ -30,9 +30,8 @@ def print_text(text: Text) -> None:
 
 def complain(*lines: str) -> None:
     """Say on stderr what went wrong, a line each, never broken."""
-    console = _console(to_stderr=True)
     for line in lines:
-        console.print(Text(visible(line)), soft_wrap=True)
+        typer.echo(visible(line), err=True)
 
 
 def visible(text: str) -> str:
@@ -44,25 +43,24 @@ def visible(text: str) -> str:
 
 def print_json(value: Any) -> None:
     """Print `value` as JSON: indented and coloured on a terminal, plain elsewhere."""
-    console = out()
-    if console.is_terminal:
-        console.print(JSON.from_data(value), soft_wrap=True)
-    else:
-        console.file.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    print_json_text(json.dumps(value, ensure_ascii=False, indent=2))
 
 
 def print_json_text(text: str) -> None:
     """Print JSON that came as text; elsewhere than on a terminal as it came."""
-    console = out()
-    if console.is_terminal:
-        console.print(JSON(text), soft_wrap=True)
-    else:
-        console.file.write(text + "\n")
+    if not sys.stdout.isatty():
+        typer.echo(text)
+        return
+    from rich.json import JSON  # noqa: PLC0415 -- see the module
+
+    out().print(JSON(text), soft_wrap=True)
 
 
-def _console(*, to_stderr: bool = False) -> Console:
+def out() -> "Console":
+    """The console on stdout as it is now."""
+    from rich.console import Console  # noqa: PLC0415 -- see the module
+
     return Console(
-        stderr=to_stderr,
         # Bold and dim are no colours to rich; who asks for none wants none of them either.
         color_system=None if os.environ.get("NO_COLOR") else "auto",
         highlight=False,

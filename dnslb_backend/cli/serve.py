@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.text import Text
 
 from dnslb_backend.cli.exits import Exit
 from dnslb_backend.cli.options import (
@@ -20,7 +19,7 @@ from dnslb_backend.cli.options import (
     MaskedFiles,
     RecordFiles,
 )
-from dnslb_backend.cli.screen import complain, print_json, print_text
+from dnslb_backend.cli.screen import complain, print_json, visible
 from dnslb_backend.errors import ConfigError
 from dnslb_backend.logs import LEVELS
 
@@ -90,7 +89,7 @@ def _check(sources: "Sources", *, as_json: bool) -> None:
     complain(*(f"warning: {warning}" for warning in warnings))
     plan = loaded.plan
     what = f"{_count(plan.records, 'record')} in {_count(plan.zones, 'zone')}"
-    print_text(Text(f"{sources.main}: {what}, fine."))
+    typer.echo(visible(f"{sources.main}: {what}, fine."))
 
 
 def _count(found: Sized, noun: str) -> str:

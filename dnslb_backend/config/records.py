@@ -13,7 +13,7 @@ from pydantic import SecretStr, ValidationError
 
 from dnslb_backend.checkers.check import Check
 from dnslb_backend.checkers.kinds.exec import ExecCheck
-from dnslb_backend.checkers.registry import KINDS, parse_check
+from dnslb_backend.checkers.registry import kind, parse_check
 from dnslb_backend.config.dests import build_dests, build_fallback
 from dnslb_backend.config.diagnosis import Diagnosis, Path
 from dnslb_backend.config.models import RecordSettings
@@ -160,8 +160,7 @@ class RecordTables:
         try:
             return parse_check(value)
         except ValidationError as error:
-            model = KINDS.get(value.get("type"), ExecCheck)
-            self.diagnosis.problems += problems_of(error, file, path, model)
+            self.diagnosis.problems += problems_of(error, file, path, kind(value["type"]))
         except ValueError as error:
             self.diagnosis.refuse(file, path, str(error))
         return None

@@ -30,7 +30,7 @@ from dnslb_backend.checkers.rounds import Rounds
 from dnslb_backend.checkers.tools import Tools
 from dnslb_backend.clock import now
 from dnslb_backend.config import Config, Sources, load
-from dnslb_backend.core.healthmap import HealthMap
+from dnslb_backend.core.healthmap import Changes, HealthMap
 from dnslb_backend.core.memory import recall
 from dnslb_backend.core.overrides import Override
 from dnslb_backend.core.snapshot import Snapshot
@@ -241,6 +241,8 @@ class Daemon:
         await self._keeper.open()
         found = await self._keeper.recall()
         recall(self._map, found.memory, now(), self._config.state.max_age)
+        # Taken before: all that has changed so far is in the first answers already.
+        changes = self._map.take_changes()
         self._answers = Answers(
             self._map,
             self._config.plan,
@@ -249,7 +251,7 @@ class Daemon:
             found.memory.serials,
         )
         self._is_serving = True
-        self._changed()
+        self._keep(changes)
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -313,7 +315,13 @@ class Daemon:
             self._answers.renew(changes.answers, now().wall)
             if not self._ready.is_set() and not self._map.pending():
                 self._ready.set()
-        # Also when no record was touched: a reload may have changed zones and static rows alone.
+        self._keep(changes)
+
+    def _keep(self, changes: Changes) -> None:
+        """Keep and tell what has changed, which is answered by now.
+
+        Also when no record was touched: a reload may have changed zones and static rows alone.
+        """
         self._keeper.offer(changes, self._answers.snapshot)
         for transition in changes.transitions:
             metrics.TRANSITIONS.labels(transition.to_health).inc()

@@ -28,7 +28,6 @@ from dnslb_backend.store.arrears import Arrears
 from dnslb_backend.store.backlog import Backlog
 from dnslb_backend.store.branch import Branch, Clocks, Habits
 from dnslb_backend.store.history import read_history
-from dnslb_backend.store.mariadb_store import MariaStore
 from dnslb_backend.store.meter import Meter
 from dnslb_backend.store.mirror import MirrorFigures
 from dnslb_backend.store.orders import give, take_back
@@ -38,6 +37,7 @@ from dnslb_backend.store.restore import load_memory
 from dnslb_backend.store.settings import DAY, MysqlSettings, StateSettings
 from dnslb_backend.store.source import Source, unit_of
 from dnslb_backend.store.sqlite import SqliteStore
+from dnslb_backend.store.store import Store
 from dnslb_backend.store.vault import Vault
 
 log = logging.getLogger(__name__)
@@ -282,13 +282,16 @@ class Keeper:
         mysql = self._mysql
         if mysql is None:
             return None
+        # Where there is no database, nor is its library read in before the first answer.
+        from dnslb_backend.store.mariadb_store import MariaStore  # noqa: PLC0415 -- see above
+
         habits = Habits(mysql.refresh, REMOTE_GAP, mysql.history_max_age, mysql.history_max_rows)
         return self._branch(MariaStore(mysql), MariaStore(mysql), habits, backlog, self._arrears)
 
     def _branch(
         self,
-        store: SqliteStore | MariaStore,
-        desk: SqliteStore | MariaStore,
+        store: Store,
+        desk: Store,
         habits: Habits,
         backlog: Backlog | None = None,
         arrears: Arrears | None = None,

@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 
 from dnslb_backend.checkers.reading import Reading
-from dnslb_backend.checkers.registry import KINDS, parse_check
+from dnslb_backend.checkers.registry import KINDS, kind, parse_check
 from dnslb_backend.core.results import Code
 
 PAGE = (Path(__file__).parents[2] / "docs" / "checks.md").read_text()
 
 
-def section(kind: str) -> str:
+def section(name: str) -> str:
     """The section of a kind: from its heading to the next one of the same level."""
-    heading = {"https": "http"}.get(kind, kind)
+    heading = {"https": "http"}.get(name, name)
     found = re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
-    assert found is not None, f"docs/checks.md has no section for {kind}"
+    assert found is not None, f"docs/checks.md has no section for {name}"
     return found[1]
 
 
@@ -27,22 +27,22 @@ def examples(text: str) -> list[dict[str, Any]]:
     return [tomllib.loads(block) for block in blocks]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_parameter_of_every_kind_is_explained(kind: str) -> None:
-    rows = "\n".join(line for line in section(kind).splitlines() if line.startswith("| `"))
-    missing = [name for name in KINDS[kind].model_fields if f"`{name}`" not in rows]
+@pytest.mark.parametrize("name", KINDS)
+def test_every_parameter_of_every_kind_is_explained(name: str) -> None:
+    rows = "\n".join(line for line in section(name).splitlines() if line.startswith("| `"))
+    missing = [key for key in kind(name).model_fields if f"`{key}`" not in rows]
     assert not missing
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_default_is_true(kind: str) -> None:
+@pytest.mark.parametrize("name", KINDS)
+def test_every_default_is_true(name: str) -> None:
     """Where the page shows a plain value as the default of one key, the key has that default."""
-    rows = re.findall(r"^\| `(\w+)` \| `([^`]+)` \|", section(kind), re.MULTILINE)
-    fields = KINDS[kind].model_fields
-    for name, shown in rows:
-        default = fields[name].default
+    rows = re.findall(r"^\| `(\w+)` \| `([^`]+)` \|", section(name), re.MULTILINE)
+    fields = kind(name).model_fields
+    for key, shown in rows:
+        default = fields[key].default
         value = tomllib.loads(f"value = {shown}")["value"]
-        if name == "status":
+        if key == "status":
             assert parse_check({"type": "http", "url": "http://x/", "status": value}) == (
                 parse_check({"type": "http", "url": "http://x/"}).model_copy()
             )
@@ -50,9 +50,9 @@ def test_every_default_is_true(kind: str) -> None:
             assert (list(default) if isinstance(default, tuple) else default) == value
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_has_an_example_that_works(kind: str) -> None:
-    shown = examples(section(kind))
+@pytest.mark.parametrize("name", KINDS)
+def test_every_kind_has_an_example_that_works(name: str) -> None:
+    shown = examples(section(name))
     assert shown
     for example in shown:
         check = parse_check(
@@ -60,7 +60,7 @@ def test_every_kind_has_an_example_that_works(kind: str) -> None:
             expect=example.get("expect", ""),
             prio_regex=example.get("prio_regex", ""),
         )
-        assert isinstance(check, KINDS[kind])
+        assert isinstance(check, kind(name))
 
 
 def test_all_examples_work() -> None:
@@ -80,5 +80,5 @@ def test_every_code_is_explained() -> None:
 
 
 def test_every_kind_is_in_the_list() -> None:
-    for kind in KINDS:
-        assert f"`{kind}`" in PAGE.partition("## What holds")[0]
+    for name in KINDS:
+        assert f"`{name}`" in PAGE.partition("## What holds")[0]

@@ -4,7 +4,7 @@ import pytest
 
 from dnslb_backend.checkers.check import Check
 from dnslb_backend.checkers.kinds.exec import ExecCheck
-from dnslb_backend.checkers.registry import KINDS, parse_check
+from dnslb_backend.checkers.registry import KINDS, kind, parse_check
 
 HTTP = {"type": "http", "url": "http://%(address)s/"}
 HTTPS = {"type": "https", "url": "https://%(address)s/"}
@@ -45,13 +45,13 @@ def test_an_unknown_kind_is_told_the_known_ones(table: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", KINDS)
 def test_every_kind_refuses_unknown_keys(name: str) -> None:
     with pytest.raises(ValueError, match="colour\n  Extra inputs are not permitted"):
-        KINDS[name].model_validate({"type": name, "colour": "red"})
+        kind(name).model_validate({"type": name, "colour": "red"})
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_every_kind_has_its_own_name(name: str) -> None:
-    assert issubclass(KINDS[name], Check)
-    assert name in str(KINDS[name].model_fields["type"].annotation)
+    assert issubclass(kind(name), Check)
+    assert name in str(kind(name).model_fields["type"].annotation)
 
 
 @pytest.mark.parametrize(
