@@ -2,16 +2,19 @@
 
     a target would go DOWN -> held -> a canary answers a probe begun after that -> applied
                                    -> no canary answers -> held, for at most `hold` seconds
+                                                        -> one answers again -> asked anew
 
 Canaries are addresses that are up whenever our network is: routers, name servers, another site.
 Any answer counts, a refusal too. When `hold` has passed without one, the DOWNs are applied, and
-nothing more is held until a canary has answered again.
+nothing more is held until a canary has answered again. A failure of a probe that began before
+the canaries came back never counts: it may say of our network what it seems to say of the target.
 """
 
 import asyncio
 import errno
 import ipaddress
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -26,6 +29,7 @@ RETRY = 1.0
 """Seconds between two looks at canaries that are silent."""
 
 Apply = Callable[[TargetKey, Result], None]
+Retry = Callable[[TargetKey], None]
 
 
 class Canary(NamedTuple):
@@ -63,18 +67,26 @@ class _Held(NamedTuple):
 class Brake:
     """Holds results until a canary vouches for our network. Without canaries it holds nothing.
 
-    `apply` is called with every result that is let through; times are monotonic.
+    `apply` is called with every result that is let through, `retry` soon after with every target
+    whose result was thrown away; times are monotonic.
     """
 
     def __init__(
-        self, canaries: Sequence[Canary], hold: float, mono: Callable[[], float], apply: Apply
+        self,
+        canaries: Sequence[Canary],
+        hold: float,
+        mono: Callable[[], float],
+        apply: Apply,
+        retry: Retry,
     ) -> None:
         self._canaries = canaries
         self._hold = hold
         self._mono = mono
         self._apply = apply
+        self._retry = retry
         self._held: dict[TargetKey, _Held] = {}
         self._silent_since: float | None = None
+        self._back_at = -math.inf
         self._is_spent = False
         self._wanted = asyncio.Event()
 
@@ -82,9 +94,15 @@ class Brake:
         return BrakeFigures(len(self._held), self._silent_since, self._is_spent)
 
     def admit(self, target: TargetKey, result: Result) -> bool:
-        """Whether a result that would take a target down counts at once; if not, it is held."""
+        """Whether a result that would take a target down counts at once.
+
+        If not, it is held, or thrown away where our network was out of order when its probe began.
+        """
         if not self._canaries or self._is_spent:
             return True
+        if self._mono() - result.duration <= self._back_at:
+            self._ask_anew(target)
+            return False
         self._held[target] = _Held(result, self._mono())
         self._wanted.set()
         return False
@@ -97,6 +115,7 @@ class Brake:
         """Go on with other canaries; without any, what is held is let through."""
         self._canaries, self._hold = canaries, hold
         if not canaries:
+            self._silent_since, self._is_spent = None, False
             self._let_through(self._mono())
 
     async def run(self) -> None:
@@ -110,7 +129,10 @@ class Brake:
 
     async def _look(self) -> None:
         began = self._mono()
-        if not self._canaries or await self._any_answers():
+        is_heard = await self._any_answers()
+        if not self._canaries:
+            return
+        if is_heard:
             self._heard(began)
             return
         if self._silent_since is None:
@@ -127,11 +149,22 @@ class Brake:
         await asyncio.sleep(RETRY)
 
     def _heard(self, began: float) -> None:
-        if self._silent_since is not None:
-            log.warning("canaries answer again after %.1f s", self._mono() - self._silent_since)
-        self._silent_since = None
-        self._is_spent = False
-        self._let_through(began)
+        if self._silent_since is None:
+            self._let_through(began)
+            return
+        self._back_at = self._mono()
+        held, self._held = self._held, {}
+        log.warning(
+            "canaries answer again after %.1f s; asking %d targets anew",
+            self._back_at - self._silent_since,
+            len(held),
+        )
+        self._silent_since, self._is_spent = None, False
+        for target in held:
+            self._ask_anew(target)
+
+    def _ask_anew(self, target: TargetKey) -> None:
+        asyncio.get_running_loop().call_soon(self._retry, target)
 
     def _let_through(self, before: float) -> None:
         """Apply what was held before a moment; what came later needs a later word."""

@@ -71,7 +71,7 @@ class Rounds:
         self._gate = Gate(probe_limit())
         self._trials = Trials()
         self._stalls = StallWatch(lambda: now().mono)
-        self._brake = Brake((), 0.0, lambda: now().mono, self._count)
+        self._brake = Brake((), 0.0, lambda: now().mono, self._count, self._ask_anew)
 
     @property
     def brake(self) -> Brake:
@@ -312,6 +312,12 @@ class Rounds:
     def _count(self, target: TargetKey, result: Result) -> None:
         self._health.observed(target, result, self._now())
         self._changed()
+
+    def _ask_anew(self, target: TargetKey) -> None:
+        """Probe a target between its rounds, as its last failure counted for nothing."""
+        users = self._health.users(target)
+        if self._is_running and users and target not in self._probes:
+            self._probe(min(users), target, self._now().mono)
 
     async def _sweep(self) -> None:
         """Look for silent targets, a few at a time: with many, lookups come in between."""

@@ -4,10 +4,11 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import replace
 
 import pytest
 
-from dnslb_backend.checkers.brake import Brake, Canary, parse_canary
+from dnslb_backend.checkers.brake import Brake, BrakeFigures, Canary, parse_canary
 from dnslb_backend.core.members import TargetKey
 from dnslb_backend.core.results import Result, failed
 from tests.rigs.waiting import until
@@ -22,7 +23,17 @@ class Bench:
     def __init__(self, canaries: list[Canary], hold: float) -> None:
         self.applied: asyncio.Queue[tuple[TargetKey, Result]] = asyncio.Queue()
         mono = asyncio.get_running_loop().time
-        self.brake = Brake(canaries, hold, mono, lambda t, r: self.applied.put_nowait((t, r)))
+        self.asked: asyncio.Queue[TargetKey] = asyncio.Queue()
+        self.brake = Brake(
+            canaries,
+            hold,
+            mono,
+            lambda target, result: self.applied.put_nowait((target, result)),
+            self.asked.put_nowait,
+        )
+
+    async def is_engaged(self) -> bool:
+        return self.brake.figures().since is not None
 
 
 @asynccontextmanager
@@ -72,7 +83,7 @@ async def test_a_refusal_is_an_answer_too() -> None:
             assert await it.applied.get() == (TARGET, FALL)
 
 
-async def test_falls_are_held_while_no_canary_answers_and_released_when_one_does() -> None:
+async def test_falls_are_held_while_no_canary_answers_and_asked_anew_when_one_does() -> None:
     with silent() as (listener, canary):
         async with bench(canary) as it:
             it.brake.admit(TARGET, FALL)
@@ -81,8 +92,24 @@ async def test_falls_are_held_while_no_canary_answers_and_released_when_one_does
                     await it.applied.get()
             assert it.brake.figures().since is not None
             listener.close()
+            assert await it.asked.get() == TARGET
+            assert it.brake.figures() == BrakeFigures(0, None, is_spent=False)
+            assert it.applied.empty()
+
+
+async def test_a_probe_of_the_silence_that_fails_after_it_says_nothing_of_its_target() -> None:
+    with silent() as (listener, canary):
+        async with bench(canary) as it:
+            it.brake.admit(TARGET, FALL)
+            await until(it.is_engaged, what="engaged")
+            listener.close()
+            assert await it.asked.get() == TARGET
+            begun_before = replace(FALL, duration=60.0)
+            assert not it.brake.admit(TARGET, begun_before)
+            assert await it.asked.get() == TARGET
+            it.brake.admit(TARGET, FALL)
             assert await it.applied.get() == (TARGET, FALL)
-            assert it.brake.figures().since is None
+            assert it.asked.empty()
 
 
 async def test_it_is_released_also_when_all_that_was_held_has_answered_by_itself() -> None:
@@ -90,13 +117,10 @@ async def test_it_is_released_also_when_all_that_was_held_has_answered_by_itself
         async with bench(canary) as it:
             it.brake.admit(TARGET, FALL)
 
-            async def is_engaged() -> bool:
-                return it.brake.figures().since is not None
-
             async def is_released() -> bool:
-                return not await is_engaged()
+                return not await it.is_engaged()
 
-            await until(is_engaged, what="engaged")
+            await until(it.is_engaged, what="engaged")
             it.brake.drop(TARGET)
             listener.close()
             await until(is_released, what="released")
