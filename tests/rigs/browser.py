@@ -77,7 +77,8 @@ class Visit:
         await self.is_live()
 
     async def is_live(self, *, within: float = PATIENCE / 1000) -> None:
-        await self.page.locator("#link[data-state=live]").wait_for(timeout=within * 1000)
+        link = self.page.locator("#link")
+        await expect(link).to_have_attribute("data-state", "live", timeout=within * 1000)
 
 
 @asynccontextmanager

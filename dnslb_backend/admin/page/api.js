@@ -1,6 +1,7 @@
 // Asking the daemon. Addresses are relative, so that a proxy may serve the page below a path.
 
 const KEY = "dnslb-token";
+const PATIENCE = 15000;
 
 /** The daemon said no, in its own words. `status` 0: it did not answer at all. */
 export class Refusal extends Error {
@@ -37,11 +38,11 @@ export function setToken(text) {
   }
 }
 
-/** A response that is fine; raises Refusal. `within` milliseconds for its first byte.
+/** A response that is fine; raises Refusal. Its first byte comes in time, or never.
  *  Statuses of `also` are as good as fine. */
-export async function open(path, { within = 15000, signal = null, also = [], ...options } = {}) {
+export async function open(path, { signal = null, also = [], ...options } = {}) {
   const limit = new AbortController();
-  const timer = setTimeout(() => limit.abort(), within);
+  const timer = setTimeout(() => limit.abort(), PATIENCE);
   if (signal) signal.addEventListener("abort", () => limit.abort(), { once: true });
   const headers = { ...options.headers };
   if (token()) headers.Authorization = `Bearer ${token()}`;
@@ -124,11 +125,19 @@ export async function lines(names, each) {
   if (rest) throw new Refusal(0, "The answer of the daemon was cut off.");
 }
 
-/** The next piece of a body; Refusal where it ends before its time. */
-export async function step(reader) {
+/** The next piece of a body; Refusal where it ends before its time, or nothing comes for
+ *  `within` milliseconds. */
+export async function step(reader, within = PATIENCE) {
+  let timer;
+  const silence = new Promise((_, reject) => {
+    timer = setTimeout(reject, within);
+  });
   try {
-    return await reader.read();
+    return await Promise.race([reader.read(), silence]);
   } catch {
+    reader.cancel().catch(() => {});
     throw new Refusal(0, "The connection to the daemon was cut.");
+  } finally {
+    clearTimeout(timer);
   }
 }

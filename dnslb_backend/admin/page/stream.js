@@ -7,18 +7,15 @@ const SILENCE = 40000;
 
 /** Listen until the stream ends, which raises Refusal. `opened` is called once it stands. */
 export async function listen(heard, opened, signal) {
-  const cut = new AbortController();
-  if (signal) signal.addEventListener("abort", () => cut.abort(), { once: true });
   const response = await open("api/v1/events", {
-    signal: cut.signal,
+    signal,
     headers: { Accept: "text/event-stream" },
   });
   opened();
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
-    const timer = setTimeout(() => cut.abort(), SILENCE);
-    const { value, done } = await step(reader).finally(() => clearTimeout(timer));
+    const { value, done } = await step(reader, SILENCE);
     if (done) throw new Refusal(0, "The daemon ended the stream of events.");
     const parts = (rest + value).split("\n\n");
     rest = parts.pop();

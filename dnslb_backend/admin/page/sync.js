@@ -18,10 +18,13 @@ const NODE_LOOK = 3000;
 const WHOLE = 60000;
 const REDRAW = 200;
 
-/** Until what was asked to be drawn has been painted; in the background nothing is. */
+/** Until what was asked to be drawn has been painted. A window that nobody sees may paint nothing. */
 function frame() {
   if (document.hidden) return null;
-  return new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+  return new Promise((resolve) => {
+    requestAnimationFrame(() => setTimeout(resolve));
+    setTimeout(resolve, REDRAW);
+  });
 }
 
 export class Sync {
