@@ -44,8 +44,10 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-RECALL_LIMIT = 0.9
-"""Seconds that restoring may take before the daemon starts with nothing."""
+LOCAL_LIMIT, REMOTE_LIMIT = 5.0, 0.9
+"""Seconds that restoring may take from the local file and from the database. Without what the
+file remembers answers would wait for the first checks: a slow disk is worth some seconds.
+"""
 
 HISTORY_LIMIT = 2.0
 """Seconds after which the local file is asked instead of the database."""
@@ -140,20 +142,20 @@ class Keeper:
         """Make ready. A store that cannot be used is told of, and tried again by `run`."""
         with contextlib.suppress(OSError):
             self._identity.boot = (await asyncio.to_thread(BOOT_ID.read_text)).strip()
-        await self._within(RECALL_LIMIT, self._file.open(), "the local file")
+        await self._within(LOCAL_LIMIT, self._file.open(), "the local file")
 
     async def recall(self) -> Recollection:
-        """What an earlier run knew, local file first, in less than a second.
+        """What an earlier run knew, local file first.
 
         The database is asked for its rows where the file has none of this node, and for orders
         in any case.
         """
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + RECALL_LIMIT
         source = "local"
-        memory = await self._within(RECALL_LIMIT, self._load(self._local), "the local file")
-        await self._within(RECALL_LIMIT, self._local.exchange_keys(), "the local file")
+        memory = await self._within(LOCAL_LIMIT, self._load(self._local), "the local file")
+        await self._within(LOCAL_LIMIT, self._local.exchange_keys(), "the local file")
         if self._remote is not None:
+            loop = asyncio.get_running_loop()
+            deadline = loop.time() + REMOTE_LIMIT
             asked = self._load(self._remote, with_rows=memory is None)
             found = await self._within(deadline - loop.time(), asked, "the database")
             keys = self._remote.exchange_keys()
@@ -353,7 +355,7 @@ class Keeper:
 
     async def _serve(self, branch: Branch) -> None:
         opened = self._arrears.open(self._clocks.now().mono)
-        await self._within(RECALL_LIMIT, opened, "the local file")
+        await self._within(LOCAL_LIMIT, opened, "the local file")
         await branch.run()
 
     async def _watch_orders(self) -> None:
