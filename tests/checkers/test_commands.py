@@ -11,6 +11,7 @@ import pytest
 from dnslb_backend.checkers import commands, helper
 from dnslb_backend.checkers.commands import Commands
 from dnslb_backend.checkers.failures import ProbeError
+from dnslb_backend.checkers.registry import parse_check
 from dnslb_backend.checkers.tools import Tools
 from dnslb_backend.core.results import Outcome
 from tests.checkers.probing import LIMIT, probe
@@ -82,13 +83,17 @@ async def test_out_of_file_descriptors_is_our_fault(tools: Tools) -> None:
 
 async def test_out_of_our_own_file_descriptors_is_our_fault() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    checks: list[dict[str, object] | list[str]] = [
+        ["true"],
+        {"type": "tcp", "port": 9},
+        {"type": "icmp"},
+    ]
+    for check in checks:
+        parse_check(check)  # what its kind needs is read in by now, as in a daemon
     async with Tools() as tools:
         resource.setrlimit(resource.RLIMIT_NOFILE, (NO_MORE, hard))
         try:
-            results = [
-                await probe(tools, check)
-                for check in (["true"], {"type": "tcp", "port": 9}, {"type": "icmp"})
-            ]
+            results = [await probe(tools, check) for check in checks]
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         assert [result.text for result in results] == ["Too many open files"] * 3

@@ -10,7 +10,7 @@ import pytest
 from dnslb_backend.checkers.check import Endpoint
 from dnslb_backend.checkers.registry import parse_check
 from dnslb_backend.checkers.tools import Tools
-from dnslb_backend.core.results import Code, Outcome
+from dnslb_backend.core.results import Code, Outcome, Result
 from tests.checkers.conftest import Authority
 from tests.checkers.probing import HERE, probe
 from tests.checkers.processes import descriptors
@@ -142,10 +142,12 @@ async def test_a_password_in_a_file(tools: Tools, database: MariaDB, tmp_path: P
 async def test_too_many_connections_are_the_targets_fault(tools: Tools) -> None:
     async with MariaDB(tcp=True, options=["--max-connections=10"]) as database:
         await database.query(f"CREATE USER probe@'{HERE}' IDENTIFIED BY 's3cret'")
-        checks = [ask(database.port, query=f"SELECT SLEEP(1{number:02})") for number in range(12)]
-        tasks = [asyncio.create_task(probe(tools, check, limit=30)) for check in checks]
+        tasks: list[asyncio.Task[Result]] = []
 
         async def full() -> bool:
+            # Ever more of them, as another connection may still be in the way of the first ones.
+            checks = [ask(database.port, query=f"SELECT SLEEP({99 + n})") for n in range(12)]
+            tasks.extend(asyncio.create_task(probe(tools, check, limit=30)) for check in checks)
             return (await probe(tools, ask(database.port))).code == Code.REFUSED
 
         await until(full)

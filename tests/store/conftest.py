@@ -19,6 +19,12 @@ _numbers = count(1)
 UNSAFE = ["--debug-no-sync", "--innodb-flush-method=nosync"]
 
 
+@pytest.fixture(scope="session")
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """The local file is asked in a thread: one that meets the loop as it should not is found."""
+    return "asyncio", {"debug": True}
+
+
 @pytest.fixture(scope="module")
 async def mariadb() -> AsyncIterator[MariaDB]:
     async with MariaDB(tcp=True, options=UNSAFE) as server:
