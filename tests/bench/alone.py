@@ -1,7 +1,6 @@
 """The connectors without PowerDNS: lookups a second, and what each costs of the processor."""
 
 import asyncio
-import os
 import time
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -9,6 +8,7 @@ from typing import NamedTuple, cast
 from tests.bench.contestants import configuration
 from tests.pdns.serving import NAMES
 from tests.rigs.daemon import Daemon
+from tests.rigs.processes import processor_time
 
 CONNECTIONS = 8
 
@@ -89,9 +89,3 @@ async def _measure(
     for transport in transports:
         transport.abort()
     return Alone(name, answers / lasted, 1e6 * spent / answers)
-
-
-def processor_time(pid: int) -> float:
-    """Seconds of CPU that a process has used, its own and the system's on its behalf."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -12,18 +12,18 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import quantiles
 from typing import NamedTuple
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.bench.alone import UNIX_LINE, processor_time
-from tests.bench.sizes import PatientDaemon, resident
+from tests.bench.alone import UNIX_LINE
+from tests.bench.sizes import PatientDaemon
 from tests.pdns.served import ROOT
 from tests.rigs.daemon import Daemon
 from tests.rigs.namespaces import Namespace, namespace
 from tests.rigs.ports import free_port
+from tests.rigs.processes import family, processor_time, resident
 from tests.rigs.server import Server
 
 INTERVAL = 5
@@ -131,7 +131,7 @@ async def measure_scene(scene: Scene, seconds: float) -> Checking:
             quantile(lag, 0.99),
             cuts[49],
             cuts[98],
-            sum(map(resident, _family(daemon.pid))),
+            sum(map(resident, family(daemon.pid))),
             spent / lasted,
         )
 
@@ -258,12 +258,3 @@ async def _ask(path: str, seconds: float) -> list[float]:
         await asyncio.sleep(LOOKUP_PAUSE)  # noqa: TID251 - the load of the measurement
     writer.close()
     return taken
-
-
-def _family(pid: int) -> list[int]:
-    """A process and its descendants."""
-    found = [pid]
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            found += _family(int(child))
-    return found

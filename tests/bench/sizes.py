@@ -1,7 +1,6 @@
 """What grows with the configuration: the start, the memory, and the cost of one change."""
 
 import time
-from pathlib import Path
 from typing import NamedTuple
 
 from dnslb_backend.core.dependents import find_dependents
@@ -10,6 +9,7 @@ from dnslb_backend.pdns.purge_queue import PurgeQueue
 from tests.bench.contestants import configuration
 from tests.pdns.world import World
 from tests.rigs.daemon import Daemon
+from tests.rigs.processes import resident
 
 CHANGES = 200
 
@@ -43,13 +43,6 @@ async def measure_size(records: int) -> Size:
         ready = time.monotonic() - began
         megabytes = resident(daemon.pid)
     return Size(records, listening, ready, megabytes, change_cost(records))
-
-
-def resident(pid: int | None = None) -> float:
-    """Megabytes of memory that a process holds, by default this one."""
-    status = Path(f"/proc/{pid or 'self'}/status").read_text()
-    kilobytes = next(line for line in status.splitlines() if line.startswith("VmRSS"))
-    return int(kilobytes.split()[1]) / 1024
 
 
 def change_cost(records: int) -> float:

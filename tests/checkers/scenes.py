@@ -15,10 +15,10 @@ from dnslb_backend.checkers.push import PushBoard
 from tests.checkers.conftest import Authority
 from tests.checkers.nameserver import NanoNameServer
 from tests.checkers.probing import HERE
-from tests.checkers.processes import nap
 from tests.checkers.servers import Play, ScriptedServer, answering, hang, saying
 from tests.rigs.mariadb import MariaDB
 from tests.rigs.ports import free_port
+from tests.rigs.processes import nap
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 BAD = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"

@@ -15,7 +15,7 @@ from dnslb_backend.checkers.registry import parse_check
 from dnslb_backend.checkers.tools import Tools
 from dnslb_backend.core.results import Outcome
 from tests.checkers.probing import LIMIT, probe
-from tests.checkers.processes import children, descriptors, end, nap, running
+from tests.rigs.processes import children, descriptors, end, nap, running
 from tests.rigs.waiting import until
 
 SPAWNER = "spawner.py"

@@ -13,9 +13,9 @@ from dnslb_backend.checkers.tools import Tools
 from dnslb_backend.core.results import Code, Outcome
 from tests.checkers.conftest import Authority
 from tests.checkers.probing import HERE, LIMIT
-from tests.checkers.processes import children, descriptors
 from tests.checkers.scenes import ROWS, Row, Scene, Stage
 from tests.rigs.mariadb import MariaDB
+from tests.rigs.processes import children, descriptors
 from tests.rigs.waiting import until
 
 SHORT = 0.3

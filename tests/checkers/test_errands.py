@@ -11,7 +11,7 @@ from dnslb_backend.checkers.failures import ProbeError
 from dnslb_backend.checkers.tools import Tools
 from dnslb_backend.core.results import Outcome
 from tests.checkers.probing import probe
-from tests.checkers.processes import children, end
+from tests.rigs.processes import children, end
 from tests.rigs.waiting import until
 
 WORKER = "worker.py"

@@ -13,7 +13,7 @@ from dnslb_backend.checkers.registry import parse_check
 from dnslb_backend.checkers.tools import Tools
 from dnslb_backend.core.results import Code, Outcome, Result
 from tests.checkers.probing import LIMIT, probe
-from tests.checkers.processes import children, nap, processor_time, running
+from tests.rigs.processes import children, nap, processor_time, running
 from tests.rigs.waiting import until
 
 SLACK = 0.4

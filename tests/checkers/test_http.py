@@ -16,8 +16,8 @@ from dnslb_backend.checkers.tools import Tools
 from dnslb_backend.core.results import Code, Outcome
 from tests.checkers.conftest import Authority
 from tests.checkers.probing import HERE, probe
-from tests.checkers.processes import descriptors
 from tests.checkers.servers import Play, ScriptedServer, answering, asked, for_ever, greeting, hang
+from tests.rigs.processes import descriptors
 from tests.rigs.targets import HttpTarget
 
 

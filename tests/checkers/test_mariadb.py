@@ -13,10 +13,10 @@ from dnslb_backend.checkers.tools import Tools
 from dnslb_backend.core.results import Code, Outcome, Result
 from tests.checkers.conftest import Authority
 from tests.checkers.probing import HERE, probe
-from tests.checkers.processes import descriptors
 from tests.checkers.servers import ScriptedServer, greeting, hang, saying
 from tests.rigs.mariadb import MariaDB
 from tests.rigs.ports import free_port
+from tests.rigs.processes import descriptors
 from tests.rigs.waiting import until
 
 

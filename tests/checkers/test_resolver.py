@@ -10,8 +10,8 @@ from dnslb_backend.checkers.resolver import Resolver
 from dnslb_backend.core.resolutions import Resolution, Status
 from tests.checkers.nameserver import NanoNameServer
 from tests.checkers.probing import HERE
-from tests.checkers.processes import descriptors
 from tests.rigs.ports import free_port
+from tests.rigs.processes import descriptors
 from tests.rigs.waiting import until
 
 WEB = "web.dc2.example"

@@ -9,9 +9,9 @@ import pytest
 from dnslb_backend.pdns.lines import Connection
 from dnslb_backend.pdns.responder import Responder
 from dnslb_backend.pdns.unix import UnixConnector
-from tests.bench.sizes import resident
 from tests.pdns.serving import NAMES, crowded_world
 from tests.pdns.test_lines import lookup
+from tests.rigs.processes import resident
 
 LOOKUPS = 20_000_000
 BATCH = 1000
@@ -25,7 +25,6 @@ async def test_twenty_million_lookups_leave_memory_flat() -> None:
     await connector.adopt([Connection(ours)])
     theirs.setblocking(False)
     loop = asyncio.get_running_loop()
-    loop.set_debug(False)
     names = [f"n{number}.lb.example." for number in range(NAMES)] + [
         "nope.lb.example.",
         "lb.example.",

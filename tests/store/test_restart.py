@@ -1,10 +1,8 @@
 """A daemon that is killed and started again, with targets that say nothing any more."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import aiohttp
 import pytest
@@ -14,6 +12,7 @@ from dnslb_backend.store.apply import apply
 from dnslb_backend.store.settings import MysqlSettings
 from tests.rigs.daemon import Daemon
 from tests.rigs.mariadb import MariaDB
+from tests.rigs.processes import processor_time
 from tests.rigs.targets import HttpTarget
 from tests.rigs.waiting import until
 
@@ -82,12 +81,6 @@ async def answers(daemon: Daemon) -> bool:
         return False
 
 
-def seconds_of_work(pid: int) -> float:
-    """CPU time of a process so far, all threads."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 @pytest.mark.parametrize("records", [100, LARGE])
 async def test_the_first_answers_are_the_last_ones(records: int) -> None:
     async with world(records) as (daemon, targets):
@@ -98,7 +91,7 @@ async def test_the_first_answers_are_the_last_ones(records: int) -> None:
         await daemon.kill()
         await daemon.launch()
         await until(lambda: answers(daemon))
-        work = seconds_of_work(daemon.pid)
+        work = processor_time(daemon.pid)
         assert await lookups(daemon, records) == before
         await daemon.logged(f"restored the state of {records} records from: local")
         status, ready = await daemon.get("/readyz")

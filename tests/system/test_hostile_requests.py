@@ -9,8 +9,8 @@ import pytest
 
 from tests.rigs.daemon import Daemon
 from tests.rigs.powerdns import PowerDNS
+from tests.rigs.processes import open_files, peak_memory
 from tests.rigs.waiting import until
-from tests.system.processes import open_files, peak_memory
 from tests.system.stream import Stream
 from tests.system.writing import FINE, config, record
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from tests.rigs.daemon import Daemon, follows
 from tests.rigs.powerdns import PowerDNS
+from tests.rigs.processes import living, peak_memory
 from tests.rigs.targets import HttpTarget, farm
 from tests.rigs.waiting import until
-from tests.system.processes import living, peak_memory
 from tests.system.scripts import Scripts
 from tests.system.writing import config, http, record
 

@@ -1,14 +1,13 @@
 """What operators ask of a node with ten thousand members, while its rounds go on."""
 
 import json
-import os
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from tests.cli.command import run
 from tests.rigs.daemon import Daemon
+from tests.rigs.processes import processor_time
 from tests.rigs.waiting import until
 from tests.system.writing import config, record
 
@@ -37,17 +36,11 @@ async def cheapest(daemon: Daemon, path: str) -> tuple[float, object]:
     took: list[float] = []
     report: object = None
     for _ in range(3):
-        before = cpu_of(daemon)
+        before = processor_time(daemon.pid)
         status, report = await daemon.get(path)
-        took.append(cpu_of(daemon) - before)
+        took.append(processor_time(daemon.pid) - before)
         assert status == 200
     return min(took), report
-
-
-def cpu_of(daemon: Daemon) -> float:
-    """Seconds of CPU that its main process has used: proc(5), utime and stime."""
-    stat = Path(f"/proc/{daemon.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def test_status_answers_in_a_second(daemon: Daemon) -> None:

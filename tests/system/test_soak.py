@@ -12,13 +12,12 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.bench.sizes import resident
 from tests.checkers.conftest import Authority
 from tests.checkers.servers import Play, ScriptedServer, asked, for_ever, hang, saying
 from tests.rigs.daemon import Daemon, follows
 from tests.rigs.powerdns import PowerDNS
+from tests.rigs.processes import children, family, open_files, resident
 from tests.rigs.targets import farm
-from tests.system.processes import open_files
 from tests.system.scripts import Scripts
 from tests.system.test_independence import DEAF
 from tests.system.writing import config, http, record
@@ -77,21 +76,8 @@ class Look:
 
 
 def look(pid: int) -> Look:
-    lasting = [pid, *_children(pid)]
-    return Look(len(_family(pid)), sum(map(open_files, lasting)), sum(map(resident, lasting)))
-
-
-def _family(pid: int) -> list[int]:
-    """A process and its descendants, also such that end in this moment."""
-    return [pid, *(member for child in _children(pid) for member in _family(child))]
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        tasks = list(Path(f"/proc/{pid}/task").iterdir())
-        return [int(child) for task in tasks for child in (task / "children").read_text().split()]
-    except (FileNotFoundError, ProcessLookupError):
-        return []
+    lasting = [pid, *children(of=pid)]
+    return Look(len(family(pid)), sum(map(open_files, lasting)), sum(map(resident, lasting)))
 
 
 @asynccontextmanager
