@@ -58,9 +58,10 @@ RESTART_PAUSE = 1.0
 PLACES_INTERVAL = 5.0
 """Seconds between two looks at the file of the location database."""
 
-COLLECT = (10_000, 10, 100)
-"""Seldom: probes leave next to no cycles behind, and looking for some among what is known of ten
-thousand targets takes tens of milliseconds."""
+COLLECT = (500, 10_000, 2)
+"""Often among what is new, which takes a millisecond or two, and seldom among the rest: probes
+leave next to no cycles behind, and looking for some among thousands that are under way would stop
+the event loop for a fifth of a second."""
 
 SWITCH_INTERVAL = 0.0005
 """Seconds that a lookup may have to wait for a thread that computes, as that which writes out

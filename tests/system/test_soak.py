@@ -4,7 +4,7 @@ import asyncio
 import gc
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,8 +76,12 @@ class Look:
 
 
 def look(pid: int) -> Look:
-    lasting = [pid, *children(of=pid)]
-    return Look(len(family(pid)), sum(map(open_files, lasting)), sum(map(resident, lasting)))
+    while True:
+        lasting = [pid, *children(of=pid)]
+        # A helper may end while it is looked at: then all are looked at once more.
+        with suppress(FileNotFoundError):
+            files, memory = sum(map(open_files, lasting)), sum(map(resident, lasting))
+            return Look(len(family(pid)), files, memory)
 
 
 @asynccontextmanager
