@@ -42,6 +42,7 @@ HOMES = {
     "core": "core",
     "logs": "logs",
     "throttle": "logs",
+    "sockets": "logs",
     "metrics": "metrics",
     "errors": "errors",
 }

@@ -1,7 +1,6 @@
 """The listener for operators: it opens, moves to another address on reload, and closes."""
 
 import logging
-import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ from dnslb_backend.admin.endpoint import AdminState
 from dnslb_backend.admin.events import EventRing, News, Streams
 from dnslb_backend.admin.settings import AdminSettings, Listen
 from dnslb_backend.logs import fields
+from dnslb_backend.sockets import bind_tcp
 from dnslb_backend.throttle import Throttle
 
 IDLE_TIMEOUT = 30.0
@@ -112,7 +112,7 @@ class AdminServer:
         )
         await runner.setup()
         try:
-            await web.SockSite(runner, _bind(listen)).start()
+            await web.SockSite(runner, bind_tcp(listen.host, listen.port)).start()
         except BaseException:
             await runner.cleanup()
             raise
@@ -135,18 +135,3 @@ class _WireLog(logging.LoggerAdapter[logging.Logger]):
         elif (kept_back := self._refusals.admit((msg, args))) is not None:
             facts = fields(more_like_it=kept_back or None)
             self.logger.warning("%s: it is no HTTP", str(msg) % args, extra=facts)
-
-
-def _bind(listen: Listen) -> socket.socket:
-    """A bound socket; on `::` it serves IPv4 as well, which asyncio alone would not do."""
-    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, listen.host != "::")
-        bound.bind((listen.host, listen.port))
-    except OSError:
-        bound.close()
-        raise
-    return bound

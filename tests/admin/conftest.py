@@ -8,15 +8,12 @@ import aiohttp
 import pytest
 
 from dnslb_backend.admin.settings import AdminSettings
-from tests.admin.node import TOKENS, Node, serving
+from tests.admin.node import Node, serving, write_tokens
 
 
 @pytest.fixture
 def token_file(tmp_path: Path) -> Path:
-    path = tmp_path / "admin.tokens"
-    path.write_text(TOKENS)
-    path.chmod(0o640)
-    return path
+    return write_tokens(tmp_path / "admin.tokens")
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from dnslb_backend.admin.auth import load_access
 from dnslb_backend.admin.control import Cleared, Detail, Forgiven, ReloadReport
@@ -37,6 +38,7 @@ read    {READ_TOKEN} prometheus
 
 operate {OPERATE_TOKEN} night-shift
 """
+
 
 OK = passed("200 OK")
 BROKEN = failed(-6, "503 Service Unavailable")
@@ -174,6 +176,13 @@ def is_control(node: Node) -> HealthMap:
 
 def render(rows: Sequence[Row], zone_id: int) -> bytes:
     return json.dumps([zone_id, *rows]).encode()
+
+
+def write_tokens(path: Path) -> Path:
+    """TOKENS in a file, as the daemon wants it."""
+    path.write_text(TOKENS)
+    path.chmod(0o640)
+    return path
 
 
 @asynccontextmanager
