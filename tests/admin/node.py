@@ -51,6 +51,7 @@ class Node(Driver):
         super().__init__(*(records or (record("10.0.0.1@2", "10.0.0.2@2", "10.0.0.3@1"),)))
         self.reloads: list[ReloadReport | Exception] = [ReloadReport(1, 0, 0)]
         self.reloaded = 0
+        self._frozen: Snapshot | None = None
         self.since = at(0).wall
         self.parts: dict[str, Detail] = {}
         self.forgiven: list[Forgiven] = []
@@ -78,6 +79,13 @@ class Node(Driver):
         return at(self.clock)
 
     def snapshot(self) -> Snapshot:
+        return self._frozen or self._build()
+
+    def freeze(self) -> None:
+        """It serves from now on what it serves now. A daemon has its snapshot at hand as well."""
+        self._frozen = self._build()
+
+    def _build(self) -> Snapshot:
         records = [state.record for state in self.map.records.values()]
         built, _ = build_snapshot(lay_out(plan(*records)), self._decision, render, at(0).wall)
         return built

@@ -267,7 +267,6 @@ async def test_there_is_a_limit_to_how_many_may_listen() -> None:
 @pytest.mark.usefixtures("no_collection")
 async def test_500_idle_clients_and_one_that_never_reads_hold_up_nobody() -> None:
     """Neither the one who publishes nor another client waits; CPU time, others use the machine."""
-    asyncio.get_running_loop().set_debug(False)
     ring = EventRing(7)
     before, dropped_before = clients(), dropped()
     async with streaming(ring, Streams(patience=0.5)) as address:

@@ -248,9 +248,7 @@ class TestTenThousandMembers:
 
     @pytest.mark.usefixtures("no_collection")
     async def test_take_less_than_a_second(self, client: aiohttp.ClientSession, node: Node) -> None:
-        frozen = node.snapshot()
-        node.snapshot = lambda: frozen  # type: ignore[method-assign] # a daemon has it at hand
-        asyncio.get_running_loop().set_debug(False)
+        node.freeze()
         began = time.thread_time()
         async with client.get("/api/v1/status") as response:
             body = await response.read()
@@ -262,9 +260,7 @@ class TestTenThousandMembers:
     @pytest.mark.usefixtures("no_collection")
     async def test_leave_others_their_turn(self, node: Node) -> None:
         """No lookup waits for more than a slice of it; CPU time, since others use the machine."""
-        asyncio.get_running_loop().set_debug(False)
-        frozen = node.snapshot()
-        node.snapshot = lambda: frozen  # type: ignore[method-assign] # a daemon has it at hand
+        node.freeze()
         rendering = asyncio.create_task(render_status(node, StatusQuery()))
         turns = 0
         longest = 0.0
