@@ -135,13 +135,18 @@ class LinePeer(asyncio.Protocol):
         # All day long: one lookup, whole, and nobody waits. Everything else goes the long way.
         transport = self._transport
         if self._is_plain and transport and not self._partial and not self._waiting:
-            lookup = parse_lookup(data) if len(data) < SHORT else None
-            if lookup is not None:
-                try:
-                    transport.write(self._responder.lookup(*lookup) + b"\n")
-                except Exception as error:  # noqa: BLE001 - the outermost frame of a request
-                    self._faults.failed(error)
-                    self._hang_up()
+            try:
+                answer = self._responder.known(data)
+                if answer is None and len(data) < SHORT:
+                    lookup = parse_lookup(data)
+                    if lookup is not None:
+                        answer = self._responder.lookup(*lookup, data)
+            except Exception as error:  # noqa: BLE001 - the outermost frame of a request
+                self._faults.failed(error)
+                self._hang_up()
+                return
+            if answer is not None:
+                transport.write(answer + b"\n")
                 return
         self._cut(data)
         self._work()

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from random import getrandbits
 
+from dnslb_backend.core.choices import Choice
 from dnslb_backend.core.names import key_of
 from dnslb_backend.core.snapshot import Snapshot
 from dnslb_backend.errors import RequestError
@@ -26,7 +27,7 @@ SEARCH_LIMIT = 10_000
 
 
 class Responder:
-    """Answers from the snapshot that `current` returns at that moment.
+    """Answers from the snapshot that `current`, known as `snapshot`, returns at that moment.
 
     `describe` tells a person how the canonical name it is given stands; `vault` keeps what
     belongs to signed zones; `notifies` says whether PowerDNS is asked to notify secondaries.
@@ -40,7 +41,7 @@ class Responder:
         vault: Vault | None = None,
         notifies: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._current = current
+        self.snapshot = current
         self._askers = askers or Askers(time.monotonic, lambda: getrandbits(64))
         self._describe = describe or self._describe_rows
         self._signing = Signing(current, vault or NoVault(), time.monotonic)
@@ -80,12 +81,18 @@ class Responder:
 
         `remote` says who asks, as PowerDNS's real-remote; it is called where that matters.
         """
-        answer = self._current().lookup(key_of(qname), qtype)
-        if isinstance(answer, bytes):
-            return answer
+        found = self.find(qname, qtype)
+        return found if isinstance(found, bytes) else self.choose(found, qname, remote)
+
+    def find(self, qname: str, qtype: str) -> bytes | Choice:
+        """The answer to a lookup if it is the same for everybody, else what is to be chosen of."""
+        return self.snapshot().lookup(key_of(qname), qtype)
+
+    def choose(self, choice: Choice, qname: str, remote: Callable[[], str]) -> bytes:
+        """The answer for who asks, after `find` has found a Choice."""
         client = remote()
-        draw = self._askers.draw(qname, client) if answer.draws else 0
-        return answer.answer(self._askers.client(client), draw)
+        draw = self._askers.draw(qname, client) if choice.draws else 0
+        return choice.answer(self._askers.client(client), draw)
 
     def _lookup(self, parameters: Parameters) -> bytes:
         qname, qtype = text_of(parameters, "qname"), text_of(parameters, "qtype")
@@ -96,7 +103,7 @@ class Responder:
         if len(pattern) > PATTERN_LIMIT:
             raise RequestError(f"a search pattern has at most {PATTERN_LIMIT} characters")
         limit = min(max(integer_of(parameters, "maxResults"), 0), SEARCH_LIMIT)
-        return render_found(self._current().search(pattern, limit))
+        return render_found(self.snapshot().search(pattern, limit))
 
     def _direct_backend_cmd(self, parameters: Parameters) -> bytes:
         return render_result(self.command(text_of(parameters, "query")))
@@ -112,7 +119,7 @@ class Responder:
         return f"{query.strip()[:100]!r} is no command; there are: PING, STATUS name"
 
     def _describe_rows(self, name: str) -> str:
-        node = self._current().nodes.get(name)
+        node = self.snapshot().nodes.get(name)
         if node is None:
             return f"{name}: no such name"
         lines = [f"{row.qname} {row.ttl} {row.qtype} {row.content}" for row in node.rows]

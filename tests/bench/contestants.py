@@ -10,7 +10,6 @@ from pathlib import Path
 from tests.pdns.served import ROOT
 from tests.pdns.serving import NAMES
 from tests.pdns.shipped import text
-from tests.pdns.transports import http_settings, unix_settings
 from tests.rigs.daemon import Daemon
 from tests.rigs.mariadb import MariaDB
 from tests.rigs.ports import free_port
@@ -181,11 +180,13 @@ class Nothing(Server):
 @asynccontextmanager
 async def nothing(kind: str) -> AsyncIterator[PowerDNS]:
     async with Nothing() as responder:
-        if kind == "http":
-            settings = {**http_settings(responder.port), "distributor-threads": 32}
-        else:
-            settings = {**unix_settings(responder.path), "distributor-threads": 4}
-        async with PowerDNS({**settings, **CACHES_OFF, "max-queue-length": 1_000_000}) as pdns:
+        pdns = PowerDNS(CACHES_OFF)
+        pdns.conf = (
+            text("pdns-http.conf", port=responder.port)
+            if kind == "http"
+            else text("pdns-unix.conf", path=responder.path)
+        )
+        async with pdns:
             yield pdns
 
 

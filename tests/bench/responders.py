@@ -23,7 +23,7 @@ NS = (
 )
 APEX = b'{"result":[' + SOA + b"," + NS + b"]}"
 DOMAINS = b'{"result":[{"id":7,"zone":"lb.example.","kind":"native","serial":1}]}'
-TRUE = b'{"result":true}'
+TRUE, FALSE = b'{"result":true}', b'{"result":false}'
 _ROW = (
     b'{"qtype":"A","qname":"%%b","content":"10.1.0.%d","ttl":5,"domain_id":7,"auth":1,'
     b'"scopeMask":0}'
@@ -40,8 +40,10 @@ class UnixResponder(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         start = data.find(b'"qname": "') + 10
         name = data[start : data.find(b'"', start)]
-        if start == 9:
-            answer = DOMAINS if b"getAllDomains" in data else TRUE
+        if b'"initialize"' in data:
+            answer = TRUE
+        elif start == 9:
+            answer = DOMAINS if b"getAllDomains" in data else FALSE
         else:
             answer = APEX if name == b"lb.example." else ANSWER % (name, name, name)
         self._transport.write(answer + b"\n")
@@ -52,7 +54,7 @@ async def respond(request: web.BaseRequest) -> web.Response:
     method, _, rest = request.raw_path.removeprefix("/dns/").partition("/")
     name = rest.partition("/")[0].replace("%2e", ".").encode()
     if method != "lookup":
-        body = DOMAINS
+        body = DOMAINS if method == "getAllDomains" else FALSE
     else:
         body = APEX if name == b"lb.example." else ANSWER % (name, name, name)
     return web.Response(body=body, content_type="application/json")

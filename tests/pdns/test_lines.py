@@ -5,16 +5,22 @@ import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from itertools import count
+from random import Random
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dnslb_backend.core.decision import Decision, Kind
+from dnslb_backend.core.records import Policy
 from dnslb_backend.core.snapshot import Snapshot
 from dnslb_backend.errors import RequestError
 from dnslb_backend.pdns import lines as lines_module
 from dnslb_backend.pdns import unix as unix_module
+from dnslb_backend.pdns.askers import Askers
 from dnslb_backend.pdns.lines import LINE_LIMIT, UNREAD_LIMIT, parse_lookup
 from dnslb_backend.pdns.requests import parse_request
 from dnslb_backend.pdns.responder import Responder
@@ -102,6 +108,33 @@ async def test_a_connection_serves_one_request_after_another(path: str) -> None:
         for _ in range(3):
             (row,) = await client.say(V4)
             assert row["content"] == "10.0.0.4"
+
+
+async def test_what_is_asked_again_is_answered_with_what_is_true_now(
+    world: World, path: str
+) -> None:
+    async with peer(path) as client:
+        for address in ("10.0.1.1", "10.0.1.2", "10.0.1.1"):
+            world.change("v4", "A", address)
+            for _ in range(3):
+                (row,) = await client.say(V4)
+                assert row["content"] == address
+        world.change("v4", "A")
+        for _ in range(3):
+            (row,) = await client.say(V4)
+            assert row["qtype"] == "ENT"
+
+
+async def test_what_depends_on_chance_is_decided_for_every_query(world: World) -> None:
+    served = ("10.0.0.1", "10.0.0.2")
+    key = world.add("dice", "A", Decision(Kind.SERVE, served, weights=(1, 1)))
+    world.records[key] = replace(world.records[key], policy=Policy.WEIGHTED)
+    world.rebuild()
+    chance = Random(1)
+    askers = Askers(count().__next__, lambda: chance.getrandbits(64))
+    async with serve_unix(Responder(world.current, askers=askers)) as path, peer(path) as client:
+        rows = [await client.say(lookup("dice.lb.example.")) for _ in range(20)]
+    assert {row["content"] for (row,) in rows} == set(served)
 
 
 async def test_pieces_and_heaps_of_requests_are_all_answered_in_their_order(path: str) -> None:
