@@ -16,7 +16,8 @@ EMPTY = f'{{"result":[{{"qtype":"{ENT}"'.encode()
 LOOKUPS = ("lookup", "apilookup")
 
 MEMORY = 4096
-"""Questions whose answers are at hand: resolvers that are busy ask the same again."""
+"""Questions whose answers are at hand, as resolvers that are busy ask the same again; more start
+the memory afresh."""
 
 
 class MeteredResponder:
@@ -62,7 +63,9 @@ class MeteredResponder:
             outcome = "no_name"
         elif answer.startswith(EMPTY):
             outcome = "empty"
-        if question and is_for_all and len(self._known) < MEMORY:
+        if question and is_for_all:
+            if len(self._known) >= MEMORY:
+                self._known.clear()
             self._known[question] = answer, outcome
         self._meter.count(outcome, perf_counter() - began)
         return answer

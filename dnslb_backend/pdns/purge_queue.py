@@ -2,8 +2,9 @@
 
 A change is told at once, and again after a while, several times: a lookup that was answered
 before the change may end after the first purge, and put the old answer back into the cache.
-Changes of one name are told SPACING apart, so that flapping cannot flood PowerDNS, and what
-follows a change keeps that distance too; but a change does not wait for what follows another.
+Changes of one name are told SPACING apart, so that flapping cannot flood PowerDNS. What follows a
+change comes the sooner, as an old answer may stand until then; while a name goes on changing,
+nothing follows but the next change, which waits for nothing that follows another.
 Nothing is struck off before it is known to be done.
 
 This is asked and told; it waits for nobody and looks at no clock.
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 
 from dnslb_backend.core.dependents import Stale
 
-FOLLOW_UPS = (0.05, 0.1, 0.2, 0.5, 2.5)
+FOLLOW_UPS = (0.02, 0.05, 0.1, 0.2, 0.5, 2.5)
 """Seconds after a change when it is purged once more. A lookup lasts 2 s at the most: then
 PowerDNS has given up on it (the timeout of remote-connection-string)."""
 
@@ -98,7 +99,9 @@ class PurgeQueue:
             entry.told = began
             due = self._next(entry)
             # Even when nothing is left, the name is remembered until it may be purged again.
-            entry.due = max(began if due is None else due, began + self._spacing(item))
+            follows = due is not None and entry.is_told and item.is_urgent
+            apart = FOLLOW_UPS[0] if follows else self._spacing(item)
+            entry.due = max(began if due is None else due, began + apart)
             self._push(entry.due, item)
 
     def failed(self, batch: Sequence[Stale]) -> None:

@@ -6,7 +6,7 @@ The ways are timed in turn, many times over, in processor time; printed is the m
 many times the first way it is. Every lookup comes from another client than the one before: from
 one of some hundred that ask all the time, as resolvers do, or from one that was never seen. It
 is measured alone, and from the bytes of a request to those of its answer, as the unix connector
-has it.
+has it where it does not know the answer to just that request from before.
 """
 
 import itertools

@@ -54,7 +54,7 @@ async def respond(request: web.BaseRequest) -> web.Response:
     method, _, rest = request.raw_path.removeprefix("/dns/").partition("/")
     name = rest.partition("/")[0].replace("%2e", ".").encode()
     if method != "lookup":
-        body = DOMAINS if method == "getAllDomains" else FALSE
+        body = DOMAINS if method.startswith("getAllDomains") else FALSE
     else:
         body = APEX if name == b"lb.example." else ANSWER % (name, name, name)
     return web.Response(body=body, content_type="application/json")
