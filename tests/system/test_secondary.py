@@ -208,7 +208,7 @@ NAMES = 10_000
 ALIKE = 50
 
 
-@pytest.mark.soak  # PowerDNS gives ten thousand rows 2 s, which a busy machine may take to send them
+@pytest.mark.soak  # PowerDNS gives ten thousand rows 2 s, which a busy machine may take
 async def test_ten_thousand_names_are_transferred_while_members_flip() -> None:
     """Each transfer is of one moment, and nobody who asks meanwhile notices."""
     static = [{"name": f"n{n}", "type": "A", "content": "192.0.2.7"} for n in range(NAMES)]
