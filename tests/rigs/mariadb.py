@@ -111,7 +111,7 @@ def _template() -> Path:
             *SMALL,
             *_as_whom(),
         ],
-        env={**os.environ, "PATH": PATH},
+        env={**os.environ, "PATH": PATH, "TMPDIR": str(directory)},
         capture_output=True,
         text=True,
         check=False,
