@@ -206,7 +206,6 @@ class Daemon:
         # stop the event loop for tens of milliseconds with ten thousand members.
         gc.freeze()
         gc.set_threshold(*COLLECT)
-        gc.enable()
         await self._listeners.open(self._config)
         self._purging = self._purge_with(self._answers.purger)
         self._answers.notify()
