@@ -15,7 +15,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST := $(BIN)/python -m pytest
 ARGS ?=
-WORKERS ?= 6
+WORKERS ?= 4
+# A file is the unit, in the order of tests/conftest.py: the longest first.
+SPREAD = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # What `make demo` and `make run` need, and what one tries the demo with.
 SYSTEM_PACKAGES := pdns-server pdns-backend-remote bind9-dnsutils curl
@@ -47,14 +49,14 @@ check: setup $(VENV)/.installed-dev  ## lint, format, types, layers
 	$(PYTEST) --quiet tests/test_layers.py
 
 test: setup-tests  ## every test but the long ones; ARGS go to pytest
-	$(PYTEST) -m "not soak" -n $(WORKERS) --dist loadfile $(ARGS)
+	$(PYTEST) -m "not soak" $(SPREAD) $(ARGS)
 
 soak: setup-tests  ## the long ones: faults, leaks
 	$(PYTEST) -m soak --timeout 3600 $(ARGS)
 
 coverage: setup-tests  ## the branches that the tests do not reach
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -m "not soak" -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/coverage run -m pytest -m "not soak" $(SPREAD) $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

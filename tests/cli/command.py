@@ -5,11 +5,14 @@ import os
 import pty
 import signal
 import sys
+import tempfile
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from dnslb_backend.cli.exits import Exit
+from tests.rigs.child import Child
 from tests.rigs.waiting import until
 
 PLAIN = {
@@ -17,6 +20,10 @@ PLAIN = {
     for key, value in os.environ.items()
     if key not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TERM")
 }
+
+
+MOST = 1 << 24
+"""Bytes of output that are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +39,16 @@ def line(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "dnslb_backend", *arguments]
 
 
-async def run(*arguments: str, inside: Sequence[str] = (), **environment: str) -> Ended:
-    """Run the command to its end, behind the words `inside`; its output goes to pipes."""
+async def run(*arguments: str) -> Ended:
+    """Run the command to its end; its output goes to files."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        child = await Child.born(arguments, PLAIN, Path.cwd(), out=out.fileno(), err=err.fileno())
+        code = await child.wait()
+        return _ended(code, *(os.pread(each.fileno(), MOST, 0) for each in (out, err)))
+
+
+async def run_afresh(*arguments: str, inside: Sequence[str] = (), **environment: str) -> Ended:
+    """As run(), in an interpreter that is started for it, behind the words `inside`."""
     process = await asyncio.create_subprocess_exec(
         *inside,
         *line(*arguments),
@@ -44,8 +59,12 @@ async def run(*arguments: str, inside: Sequence[str] = (), **environment: str) -
     )
     out, err = await process.communicate()
     assert process.returncode is not None
-    assert "Traceback" not in err.decode(), err.decode()
-    return Ended(process.returncode, out.decode(), err.decode())
+    return _ended(process.returncode, out, err)
+
+
+def _ended(code: int, out: bytes, err: bytes) -> Ended:
+    assert b"Traceback" not in err, err.decode()
+    return Ended(code, out.decode(), err.decode())
 
 
 async def run_on_terminal(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dnslb_backend import __version__
-from tests.cli.command import run, run_on_terminal
+from tests.cli.command import run, run_afresh, run_on_terminal
 
 COMMANDS = [
     *("serve", "check-config", "status", "explain", "drain", "down", "up", "clear", "history"),
@@ -17,7 +17,7 @@ COMMANDS = [
 
 async def test_help_names_every_command_and_is_quick() -> None:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    ended = await run("--help")
+    ended = await run_afresh("--help")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert ended.code == 0
     for command in COMMANDS:
@@ -67,16 +67,16 @@ async def test_wrong_usage(arguments: tuple[str, ...]) -> None:
 
 async def test_completion_knows_commands_and_switches() -> None:
     asked = {"_DNSLB_BACKEND_COMPLETE": "complete_bash", "COMP_CWORD": "1"}
-    ended = await run(COMP_WORDS="dnslb-backend s", **asked)
+    ended = await run_afresh(COMP_WORDS="dnslb-backend s", **asked)
     assert set(ended.out.split()) == {"serve", "status", "schema"}
     asked["COMP_CWORD"] = "2"
-    ended = await run(COMP_WORDS="dnslb-backend status --", **asked)
+    ended = await run_afresh(COMP_WORDS="dnslb-backend status --", **asked)
     assert {"--json", "--watch", "--admin", "--token-file"} <= set(ended.out.split())
 
 
 async def test_the_coprocess_starts_without_our_libraries() -> None:
     """PowerDNS starts one a thread: nothing but the standard library may be imported for it."""
-    ended = await run("pipe", "--help", PYTHONPROFILEIMPORTTIME="1")
+    ended = await run_afresh("pipe", "--help", PYTHONPROFILEIMPORTTIME="1")
     assert ended.code == 0
     for library in ("typer", "pydantic", "aiohttp", "rich"):
         assert not re.search(rf"\| +{library}\b", ended.err), library

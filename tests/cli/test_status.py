@@ -14,7 +14,7 @@ from dnslb_backend.core.records import RecordKey
 from dnslb_backend.core.resolutions import Resolution, Status
 from dnslb_backend.core.results import failed
 from tests.admin.node import BROKEN, OK, Node
-from tests.cli.command import line, run, run_on_terminal
+from tests.cli.command import line, run, run_afresh, run_on_terminal
 from tests.core.building import KEY, ZONE, at, record
 from tests.rigs.ports import free_port
 
@@ -83,7 +83,7 @@ async def test_nothing_is_wider_than_80_columns_and_nothing_is_cut(
 async def test_colour_is_for_terminals(config: Path) -> None:
     assert "\x1b[" in await run_on_terminal("status", "-c", str(config))
     assert "\x1b[" not in await run_on_terminal("status", "-c", str(config), NO_COLOR="1")
-    assert "\x1b[" not in (await run("status", "-c", str(config), TERM="xterm-256color")).out
+    assert "\x1b[" not in (await run_afresh("status", "-c", str(config), TERM="xterm-256color")).out
 
 
 @pytest.mark.parametrize(

@@ -31,15 +31,17 @@ def public_folder(*, for_nobody: bool = False) -> Iterator[Path]:
 
 
 def make_environment(directory: Path) -> Path:
-    """A virtual environment with pip and nothing else; the folder of its programs."""
-    subprocess.run([_python(), "-m", "venv", str(directory)], check=True, capture_output=True)
+    """A virtual environment with nothing in it; the folder of its programs."""
+    command = [_python(), "-m", "venv", "--without-pip", str(directory)]
+    subprocess.run(command, check=True, capture_output=True)
     return directory / "bin"
 
 
 def install(programs: Path, *wanted: str) -> None:
-    """What `pip install` does there."""
+    """What `pip install` does there; it is the pip of our own environment."""
+    pip = [sys.executable, "-m", "pip", "--python", str(programs / "python")]
     done = subprocess.run(
-        [str(programs / "python"), "-m", "pip", "install", "--quiet", *wanted],
+        [*pip, "install", "--quiet", *wanted],
         capture_output=True,
         text=True,
         check=False,

@@ -2,11 +2,12 @@
 
 import re
 
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, FloatRect, Locator, Page, expect
 
 from tests.page.looking import NONE, counter, health, member, panel, record, to_the_end
 from tests.page.scene import Scene
 from tests.rigs.browser import NARROW, Visit, visiting
+from tests.rigs.waiting import until
 
 TITLE = f"ns1 {NONE} dnslb"
 
@@ -219,18 +220,22 @@ async def test_a_narrow_window_needs_no_scrolling_sideways(browser: Browser, nod
         row = member(page, "192.0.2.12")
         await to_the_end(page)
         for part in (".standing", ".content", ".since", ".why", ".history"):
-            box = await row.locator(part).bounding_box()
-            assert box is not None
+            box = await place(row.locator(part))
             assert box["x"] >= 0
             assert box["x"] + box["width"] <= NARROW["width"]
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         await row.click()
         await expect(panel(page)).to_be_visible()
-        box = await panel(page).bounding_box()
-        assert box is not None
-        assert box["width"] == NARROW["width"]
+        assert (await place(panel(page)))["width"] == NARROW["width"]
         await page.get_by_role("button", name="Close").click()
         await expect(panel(page)).to_be_hidden()
+
+
+async def place(element: Locator) -> FloatRect:
+    """Where it stands; a row has no place for the moment in which it is drawn anew."""
+    box = await until(element.bounding_box, what="a place on the page")
+    assert box is not None
+    return box
 
 
 async def test_nothing_moves_by_itself(node: Scene, visit: Visit) -> None:

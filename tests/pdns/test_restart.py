@@ -34,7 +34,8 @@ async def restart_under_load(
     manager: ServiceManager, settings: Mapping[str, str | int], *, rate: int, restarts: int = 1
 ) -> dict[str, int]:
     """What clients saw of several restarts in a stream of queries that no cache answers."""
-    async with PowerDNS({**settings, "max-queue-length": 1_000_000, "queue-limit": 4000}) as pdns:
+    queue = {"max-queue-length": 1_000_000, "queue-limit": PATIENCE * 1000}
+    async with PowerDNS({**settings, **queue}) as pdns:
         seconds = 1 + 2 * restarts
         load = asyncio.create_task(put_load(pdns.port, pdns.directory, seconds=seconds, rate=rate))
         for number in range(restarts):

@@ -4,12 +4,14 @@ import json
 import signal
 import sys
 import tomllib
+from asyncio.subprocess import Process
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
+from tests.rigs.child import Child
 from tests.rigs.dig import Answer
 from tests.rigs.ports import free_port
 from tests.rigs.powerdns import PowerDNS
@@ -24,7 +26,8 @@ class Daemon(Server):
 
     What the text leaves out is set so that daemons do not meet: the listeners of PowerDNS and of
     operators on free ports, the state in a file of the rig's directory. `async with` waits until
-    it is live, and with `ready` until every first round has ended as well.
+    it is live, and with `ready` until every first round has ended as well. Where it has a place or
+    an environment of its own, an interpreter is started for it alone.
     """
 
     name = "dnslb"
@@ -41,6 +44,7 @@ class Daemon(Server):
     ) -> None:
         extra = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
         super().__init__(inside=inside, environment=extra | dict(environment or {}))
+        self.is_fresh = bool(inside or environment)
         self.wants_ready = ready
         self.arguments = list(arguments)
         self._own = {
@@ -77,8 +81,15 @@ class Daemon(Server):
         self.signal(signal.SIGHUP)
 
     def command(self) -> list[str]:
-        serve = [sys.executable, "-m", "dnslb_backend", "serve", "-c", str(self.config_file)]
-        return [*serve, *self.arguments]
+        return [sys.executable, "-m", "dnslb_backend", *self._words()]
+
+    def _words(self) -> list[str]:
+        return ["serve", "-c", str(self.config_file), *self.arguments]
+
+    async def begin(self, log: int) -> Process | Child:
+        if self.is_fresh:
+            return await super().begin(log)
+        return await Child.born(self._words(), self.environment, self.directory, out=log, err=log)
 
     async def answers(self) -> bool:
         return await self.health("/livez")

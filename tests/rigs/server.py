@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
 
+from tests.rigs.child import Child
 from tests.rigs.waiting import until
 
 # Debian keeps servers where the PATH of an ordinary user does not look.
@@ -54,7 +55,7 @@ class Server(ABC):
         self.environment = {**os.environ, "PATH": PATH, **(environment or {})}
         # Short, because the path of a unix socket may have 107 bytes.
         self.directory = Path(tempfile.mkdtemp(prefix=f"{self.name}-"))
-        self.process: Process | None = None
+        self.process: Process | Child | None = None
         self._last_log = ""
         self._launched_at = 0
         seen.append(self)
@@ -109,17 +110,21 @@ class Server(ABC):
         if self.alive:
             raise RuntimeError(f"{self.name} runs already")
         self._launched_at = len(self.log)
+        with (self.directory / "log").open("ab") as log:
+            self.process = await self.begin(log.fileno())
+
+    async def begin(self, log: int) -> Process | Child:
+        """Start the process; what it writes goes to the descriptor `log`."""
         # The kernel ends it if the test process is gone, however that came.
         guarded = [executable("setpriv"), "--pdeathsig", "KILL", *self.inside, *self.command()]
-        with (self.directory / "log").open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                *guarded,
-                stdin=DEVNULL,
-                stdout=log,
-                stderr=STDOUT,
-                cwd=self.directory,
-                env=self.environment,
-            )
+        return await asyncio.create_subprocess_exec(
+            *guarded,
+            stdin=DEVNULL,
+            stdout=log,
+            stderr=STDOUT,
+            cwd=self.directory,
+            env=self.environment,
+        )
 
     async def start(self) -> None:
         """Start it, and wait until it answers; StartError with its log if it does not."""
@@ -201,7 +206,7 @@ class Server(ABC):
             self._last_log = self.log
             shutil.rmtree(self.directory, ignore_errors=True)
 
-    def _started(self) -> Process:
+    def _started(self) -> Process | Child:
         if self.process is None:
             raise RuntimeError(f"{self.name} was not started")
         return self.process

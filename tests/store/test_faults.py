@@ -24,7 +24,7 @@ from dnslb_backend.store.store import Select
 from dnslb_backend.store.tables import TRANSITION
 from tests.rigs.mariadb import MariaDB
 from tests.rigs.ports import free_port
-from tests.rigs.waiting import until
+from tests.rigs.waiting import passes, until
 from tests.store.conftest import UNSAFE
 from tests.store.farm import FAIL, PASS, Farm, farm_record, many_records, stored_state
 from tests.store.test_mirror import Scene, running
@@ -83,6 +83,12 @@ class Flips:
         self.scene.farm.check(f"n{number:05}", result, f"10.0.{number}.1")
         self.scene.offer()
         self.count += 1
+
+    async def storm(self, count: int) -> None:
+        """So many flips, a turn of the event loop each, as results come in."""
+        for _ in range(count):
+            self.flip(self.count % 40)
+            await passes(0)
 
 
 async def told(store: MariaStore) -> int:
@@ -158,8 +164,7 @@ async def test_a_database_that_comes_later(caplog: pytest.LogCaptureFixture) -> 
         async with mirrored(settings, busy_farm()) as (scene, looking):
             flips = Flips(scene)
             await fails(scene, "Can't connect")
-            for number in range(1800):
-                flips.flip(number % 40)
+            await flips.storm(1800)
             await until(lambda: scene.mirror.figures.errors > 2)
             assert scene.mirror.figures.transitions > BATCH_TRANSITIONS
             await rig.start()
@@ -445,8 +450,7 @@ async def test_an_outage_without_end_costs_a_bounded_memory() -> None:
     settings = MysqlSettings(unix_socket="/nonexistent/socket", user="root")
     async with mirrored(settings, busy_farm(), backlog=Backlog(bound=500)) as (scene, _):
         flips = Flips(scene)
-        for number in range(2000):
-            flips.flip(number % 40)
+        await flips.storm(2000)
         figures = scene.mirror.figures
         assert figures.transitions == 500
         assert figures.dropped > 1000
@@ -459,8 +463,7 @@ async def test_what_was_given_up_is_counted_and_the_rest_arrives() -> None:
         await rig.stop()
         async with mirrored(settings, busy_farm(), backlog=Backlog(bound=100)) as (scene, looking):
             flips = Flips(scene)
-            for number in range(400):
-                flips.flip(number % 40)
+            await flips.storm(400)
             await rig.start()
             await converges(looking, scene)
             await until(lambda: not scene.mirror.backlog)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.command import run
+from tests.cli.command import run_afresh
 from tests.pdns.transports import unix_settings
 from tests.rigs.daemon import Daemon
 from tests.rigs.namespaces import Namespace
@@ -36,11 +36,11 @@ class Site:
     async def status(self) -> Any:
         """What an operator sees who is logged in on the node itself."""
         arguments = ("status", "--json", "-c", str(self.served.daemon.config_file))
-        return json.loads((await run(*arguments, inside=self.node.inside)).out)
+        return json.loads((await run_afresh(*arguments, inside=self.node.inside)).out)
 
     async def page(self) -> str:
         arguments = ("status", "-c", str(self.served.daemon.config_file))
-        return (await run(*arguments, inside=self.node.inside)).out
+        return (await run_afresh(*arguments, inside=self.node.inside)).out
 
     async def health(self) -> set[str]:
         return {member["health"] for member in (await self.status())["members"]}

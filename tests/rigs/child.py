@@ -1,0 +1,83 @@
+"""A daemon that was forked by the nursery, an interpreter that has imported the package already."""
+
+import asyncio
+import atexit
+import functools
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+ROOT = Path(__file__).parents[2]
+
+
+class Child:
+    """As asyncio.subprocess.Process, as far as a rig needs it."""
+
+    def __init__(self, pid: int, news: socket.socket) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self._watching = asyncio.create_task(self._watch(news))
+
+    @classmethod
+    async def born(
+        cls,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        directory: Path,
+        *,
+        out: int,
+        err: int,
+    ) -> Self:
+        """Start `dnslb-backend` with these arguments, writing to these descriptors."""
+        request = {"arguments": arguments, "environment": environment, "directory": str(directory)}
+        news, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        news.setblocking(False)
+        with theirs:
+            socket.send_fds(_nursery(), [json.dumps(request).encode()], [out, err, theirs.fileno()])
+        return cls(await _number(news), news)
+
+    async def wait(self) -> int:
+        """Its exit code, once it has ended; negative where a signal ended it."""
+        return await asyncio.shield(self._watching)
+
+    def send_signal(self, number: int) -> None:
+        if self.returncode is None:
+            os.kill(self.pid, number)
+
+    async def _watch(self, news: socket.socket) -> int:
+        with news:
+            self.returncode = await _number(news)
+            return self.returncode
+
+
+async def _number(news: socket.socket) -> int:
+    """What the nursery says next: first the process id, at last the exit code."""
+    said = await asyncio.get_running_loop().sock_recv(news, 32)
+    if not said:
+        raise RuntimeError("the nursery is gone; what it said stands above")
+    return int(said)
+
+
+@functools.cache
+def _nursery() -> socket.socket:
+    """Where requests go; its process ends with this one."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "tests.rigs.nursery"],
+            stdin=theirs.fileno(),
+            cwd=ROOT,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+
+    def end() -> None:
+        ours.close()
+        process.wait()
+
+    atexit.register(end)
+    return ours
