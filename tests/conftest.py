@@ -1,6 +1,5 @@
 """What holds for every test: the event loop, its guards, and how properties are tried."""
 
-import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,6 @@ from tests.rigs import namespaces, server
 # A busy machine is no failure of a property, and a failure must be repeatable from the log alone.
 hypothesis.settings.register_profile("default", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("default")
-
-# No test trusts an authority of the public. Whatever imports aiohttp reads the system's 150 of
-# them, which is a tenth of the start of a daemon; tests start some 300.
-os.environ.setdefault("SSL_CERT_FILE", os.devnull)
 
 LONG = ("packaging", "system", "store", "page", "cli", "pdns", "checkers")
 """Folders whose files take longest: begun first, so that the short ones fill up the end."""
