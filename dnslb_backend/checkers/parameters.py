@@ -17,7 +17,7 @@ def compiled(pattern: str) -> re.Pattern[str]:
         try:
             return re.compile(pattern)
         except (re.error, OverflowError, RecursionError) as error:
-            raise ValueError(f"bad regexp {pattern!r}: {error}") from error
+            raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
 
 
 def _regexp(pattern: str) -> str:

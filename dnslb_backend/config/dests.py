@@ -2,12 +2,13 @@
 
 import re
 import socket
+from dataclasses import replace
 
 from dnslb_backend.config.diagnosis import Diagnosis, Path
 from dnslb_backend.config.models import DestSettings
 from dnslb_backend.config.rdata import RecordDataError, canonical_content
 from dnslb_backend.core.names import address_type, canonical_address, canonical_name
-from dnslb_backend.core.records import Dest
+from dnslb_backend.core.records import Dest, joined_views
 from dnslb_backend.errors import NameFormatError
 
 _NUMERIC = re.compile(r"[0-9][0-9a-fA-FxX.]*")
@@ -25,7 +26,7 @@ def build_dests(
     file: str,
     path: Path,
 ) -> tuple[Dest, ...]:
-    """Every destination once. The same host twice must have the same priority.
+    """Every destination once. The same host twice must be the same, but for the views.
 
     Destinations of other types than addresses are told apart by their content as well.
     """
@@ -34,11 +35,15 @@ def build_dests(
         try:
             settings = _parse(item) if isinstance(item, str) else item
             dest = _dest(settings, record_type, zone)
-            known = found.setdefault((dest.host, dest.content), dest)
+            known = found.get((dest.host, dest.content), dest)
             if known.prio != dest.prio:
                 raise _DestError(
                     f"{dest.host} is listed with two priorities, {known.prio} and {dest.prio}"
                 )
+            joined = replace(dest, views=joined_views(known.views, dest.views))
+            if replace(known, views=joined.views) != joined:
+                raise _DestError(f"{dest.host} is listed twice; only the views may differ")
+            found[dest.host, dest.content] = joined
         except _DestError as error:
             diagnosis.refuse(file, (*path, index), str(error))
     return tuple(found.values())

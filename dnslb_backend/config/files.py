@@ -11,6 +11,11 @@ from dnslb_backend.errors import ConfigError, Problem
 
 DEFAULT_FILE = Path("/etc/dnslb/dnslb.toml")
 
+DEEPEST = 20
+"""Levels of tables and arrays within each other; no key of ours needs half as many."""
+
+TOO_DEEP = f"has tables or arrays on more than {DEEPEST} levels"
+
 
 @dataclass(frozen=True, slots=True)
 class Sources:
@@ -35,13 +40,30 @@ def read_toml(path: Path) -> dict[str, Any]:
     """The tables of one file. Raises ConfigError naming the file and, for bad TOML, the line."""
     try:
         with path.open("rb") as file:
-            return tomli.load(file)
+            tables = tomli.load(file)
     except OSError as error:
         raise ConfigError([Problem(str(path), "", f"cannot be read: {error.strerror}")]) from error
     except tomli.TOMLDecodeError as error:
         raise ConfigError([Problem(str(path), "", f"is no TOML: {error}")]) from error
     except UnicodeDecodeError as error:
         raise ConfigError([Problem(str(path), "", f"is no UTF-8: {error.reason}")]) from error
+    except ValueError as error:
+        # Python refuses to read whole numbers of thousands of digits.
+        raise ConfigError([Problem(str(path), "", f"holds no valid number: {error}")]) from error
+    except RecursionError as error:
+        raise ConfigError([Problem(str(path), "", TOO_DEEP)]) from error
+    if _is_deeper(tables, DEEPEST):
+        raise ConfigError([Problem(str(path), "", TOO_DEEP)])
+    return tables
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    """Whether tables and arrays stand within each other on more than so many levels."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    return isinstance(value, list) and (
+        not levels or any(_is_deeper(part, levels - 1) for part in value)
+    )
 
 
 def record_files(sources: Sources, patterns: list[str]) -> list[Path]:

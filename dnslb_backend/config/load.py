@@ -111,6 +111,12 @@ class _Loader:
         places = self._places()
         written = self._zone_settings(settings)
         tables = self._records(settings, default, views, written)
+        if not written and not self.diagnosis.problems:
+            self.diagnosis.refuse(
+                self.file,
+                ("global", "domain_name"),
+                'is missing: there is no zone to serve; it, or a [zones."NAME"], is required',
+            )
         zones = self._zones(written, node)
         zones = keep_no_data_uncached(zones, tables.records.values(), self.diagnosis, self.file)
         check_neighbours(zones, tables.origins, self.diagnosis, dict.fromkeys(zones, self.file))

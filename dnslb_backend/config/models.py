@@ -4,13 +4,13 @@ They say what may be written; `build` turns them into what the core runs on. Tim
 seconds. Strictness is meant: a string is no list, and "false" is no boolean.
 """
 
-import re
 from ipaddress import ip_address, ip_network
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from dnslb_backend.checkers.brake import parse_canary
+from dnslb_backend.checkers.parameters import Regexp
 from dnslb_backend.core.zones import MAX_TTL
 from dnslb_backend.pdns.settings import parse_endpoint
 
@@ -54,19 +54,17 @@ def host_of(secondary: str) -> str:
         return parse_endpoint(secondary).host
 
 
-def _regexp(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError(f"{text!r} is no regular expression: {error}") from error
-    return text
+def _not_too_short(seconds: float) -> float:
+    if seconds < SHORTEST:
+        raise ValueError(f"must be at least {SHORTEST:g} s")
+    return seconds
 
 
-Duration = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+SHORTEST = 0.001
+Duration = Annotated[float, Field(gt=0, allow_inf_nan=False), AfterValidator(_not_too_short)]
 Wait = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Ttl = Annotated[int, Field(ge=0, le=MAX_TTL)]
 Network = Annotated[str, AfterValidator(_network)]
-Regexp = Annotated[str, AfterValidator(_regexp)]
 Count = Annotated[int, Field(ge=1)]
 
 

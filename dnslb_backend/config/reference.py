@@ -265,8 +265,8 @@ def _annotated(inner: Any, metadata: list[Any]) -> str:
 
 
 def _checked(function: Callable[..., Any], text: str) -> str:
-    """The words of a check for text; for a path they are known already."""
-    return text if text == "path" else WORDS[function.__name__]
+    """The words of a check for text; for a path or a number they are known already."""
+    return text if text in ("path", "number") else WORDS[function.__name__]
 
 
 def _limits(limits: dict[str, Any], text: str) -> str:

@@ -26,7 +26,7 @@ def left_unserved(
 def is_about_something(health: HealthMap, order: Override) -> bool:
     """Whether `order` names any member, or any destination, resolved or not."""
     return any(
-        any(order.covers(key.name, member.address, member.host) for member in state.members)
-        or any(order.covers(key.name, dest.host, dest.host) for dest in state.record.dests)
+        any(order.covers(key.name, *member.aliases) for member in state.members)
+        or any(order.covers(key.name, dest.host) for dest in state.record.dests)
         for key, state in health.records.items()
     )

@@ -130,7 +130,8 @@ def _turned(state: TargetState, at: Instant, damping: Damping | None) -> TargetS
         state,
         standing=Health.DOWN,
         last_change=at.wall,
-        flips=recent[-1:],
+        # Calm is counted from its end.
+        flips=(at.mono + hold,),
         hold=hold,
         held_until=at.mono + hold,
         back_since=None,
@@ -172,5 +173,11 @@ def combine(states: list[TargetState], require: int) -> TargetState:
         priority=next((s.priority for s in speaking if s.priority is not None), None),
         weight=next((s.weight for s in speaking if s.weight is not None), None),
         held_until=max((s.held_until for s in speaking if s.held_until), default=None),
-        back_since=max((s.back_since for s in speaking if s.back_since), default=None),
+        back_since=_back_since(states, require) if standing is Health.UP else None,
     )
+
+
+def _back_since(states: list[TargetState], require: int) -> float | None:
+    """When enough of the checks were up again; None where enough of them never came back."""
+    came = sorted(state.back_since or 0.0 for state in states if state.standing is Health.UP)
+    return came[require - 1] or None

@@ -31,6 +31,7 @@ from dnslb_backend.core.records import RecordKey
 from dnslb_backend.core.recordstate import Past, RecordState, is_resolved, succeed
 from dnslb_backend.core.resolutions import Resolution
 from dnslb_backend.core.results import Result
+from dnslb_backend.core.schedule import pace
 from dnslb_backend.core.targets import Targets
 from dnslb_backend.core.transitions import Transition, transitions
 from dnslb_backend.core.ttl import answer_ttl
@@ -177,6 +178,7 @@ class HealthMap:
         users = self._targets.users(target)
         if not users:
             return
+        self._await_no_more(target)
         before = self.target(target)
         record = self.records[next(iter(users))].record
         after = observe(before, result, at, record.rules)
@@ -204,6 +206,7 @@ class HealthMap:
     def give_up(self, target: TargetKey, at: Instant) -> None:
         """A probe ended without any result: it was called off."""
         self._targets.end(target)
+        self._await_no_more(target)
         for key in self._targets.users(target):
             if self.records[key].is_held:
                 self._decide(key, at, heard=target)
@@ -239,8 +242,9 @@ class HealthMap:
             state, users = self._targets[target], self._targets.users(target)
             if state.stale or not users or not self._targets.is_heard(target):
                 continue
-            limit = self.records[next(iter(users))].record.timing.stale_after
-            if at.mono - state.heard > limit:
+            timing = self.records[next(iter(users))].record.timing
+            asked_later = max(pace(timing, state) - timing.interval, 0.0)
+            if at.mono - state.heard > timing.stale_after + asked_later:
                 self._grow_stale(target, at)
 
     def release(self, key: RecordKey, content: str, at: Instant) -> None:
@@ -258,7 +262,7 @@ class HealthMap:
         self._overrides = tuple(overrides)
         moved = before ^ set(self._overrides)
         for key, state in self.records.items():
-            if any(o.covers(key.name, m.address, m.host) for o in moved for m in state.members):
+            if any(o.covers(key.name, *m.aliases) for o in moved for m in state.members):
                 self._touched.add(key)
                 self._decide(key, at, is_order=True)
 
@@ -350,9 +354,10 @@ class HealthMap:
         if any(row.is_waiting for row in rows):
             self._waiting.add(key)
         decision = self._judge(state, rows, state.candidates)
-        state.is_held = (
-            decision.starves(state.decision) and not is_order and self._is_probing(state)
-        )
+        is_starving = decision.starves(state.decision) and not is_order
+        if is_starving and not state.is_held:
+            state.awaited = {place for place in state.places if self._targets.is_in_flight(place)}
+        state.is_held = is_starving and self._is_awaiting(state)
         if state.is_held:
             decision = state.decision
         if decision.kind is Kind.SERVE:
@@ -399,15 +404,24 @@ class HealthMap:
         """A member as it stands: `row` itself, its last one, where nothing has moved."""
         record = state.record
         probed = combine([self.target(t) for t in member.targets], record.require)
-        order = ruling(overrides, record.key.name, member.address, member.host)
+        order = ruling(overrides, record.key.name, *member.aliases)
         back = probed.back_since
         is_waiting = back is not None and at.mono - back < record.failback
         if row is not None and row.rests_on(member, probed, order, is_waiting=is_waiting):
             return row
         return assess(member, probed, order, is_waiting=is_waiting)
 
-    def _is_probing(self, state: RecordState) -> bool:
-        return state.is_round_open or any(map(self._targets.is_in_flight, state.places))
+    def _is_awaiting(self, state: RecordState) -> bool:
+        """Whether somebody may yet be found who serves, by the probes of this round.
+
+        Where records share targets, a probe of others is under way at any time: what has begun
+        after the change is not waited for.
+        """
+        return state.is_round_open or not state.awaited.isdisjoint(state.places)
+
+    def _await_no_more(self, target: TargetKey) -> None:
+        for key in self._targets.users(target):
+            self.records[key].awaited.discard(target)
 
     def _publish(
         self, key: RecordKey, rows: list[MemberStatus], decision: Decision, at: Instant

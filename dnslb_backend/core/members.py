@@ -8,7 +8,7 @@ from dnslb_backend.core.decision import Candidate, Decision
 from dnslb_backend.core.health import UNHEARD, Health, TargetState
 from dnslb_backend.core.hosts import UNRESOLVED, HostState
 from dnslb_backend.core.overrides import Action, Override
-from dnslb_backend.core.records import Dest, Record
+from dnslb_backend.core.records import Dest, Record, joined_views
 
 
 class TargetKey(NamedTuple):
@@ -33,6 +33,11 @@ class Member:
     weight: int
     targets: tuple[TargetKey, ...]
     views: tuple[str, ...] = ()
+
+    @property
+    def aliases(self) -> tuple[str, str, str]:
+        """What operators may call it: the address that is probed or served, its destination."""
+        return self.address, self.content, self.host
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +110,19 @@ def assess(
 
 
 def build_members(record: Record, hosts: Mapping[str, HostState]) -> tuple[Member, ...]:
-    """Every address that the destinations stand for, once, with its highest priority."""
+    """Every address that the destinations stand for, once, with its highest priority.
+
+    It is for the clients of all of them.
+    """
     members: dict[str, Member] = {}
     for dest in record.dests:
         for address in _addresses(dest, hosts):
             member = _member(record, dest, address)
             rival = members.get(member.content)
-            if rival is None or member.priority > rival.priority:
-                members[member.content] = member
+            if rival is not None:
+                best = member if member.priority > rival.priority else rival
+                member = replace(best, views=joined_views(rival.views, member.views))
+            members[member.content] = member
     return tuple(members.values())
 
 

@@ -35,33 +35,29 @@ class Override:
     created: float = 0.0
     expires: float | None = None
 
-    def covers(self, name: str, address: str, host: str) -> bool:
-        """Whether this order speaks of the member `address` of `host` under `name`."""
+    def covers(self, name: str, *aliases: str) -> bool:
+        """Whether this order speaks of a member under `name` that is known by these aliases."""
         if self.name and self.name != name:
             return False
-        return (
-            self.target in (address, host)
-            or fnmatchcase(address, self.target)
-            or fnmatchcase(host, self.target)
-        )
+        return self.target in aliases or any(fnmatchcase(alias, self.target) for alias in aliases)
 
     def is_live(self, wall: float) -> bool:
         return self.expires is None or wall < self.expires
 
 
-def ruling(overrides: Iterable[Override], name: str, address: str, host: str) -> Override | None:
+def ruling(overrides: Iterable[Override], name: str, *aliases: str) -> Override | None:
     """The order that holds for a member: the more specific one, then the newer one.
 
     An order for one name beats one for all names, and a literal target beats a glob.
     """
-    found = [order for order in overrides if order.covers(name, address, host)]
+    found = [order for order in overrides if order.covers(name, *aliases)]
     if not found:
         return None
     return max(
         found,
         key=lambda order: (
             bool(order.name),
-            order.target in (address, host),
+            order.target in aliases,
             order.created,
             order.id,
         ),

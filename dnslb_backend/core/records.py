@@ -51,6 +51,11 @@ class Dest:
     views: tuple[str, ...] = ()
 
 
+def joined_views(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+    """The views of what two destinations stand for; no view means everybody."""
+    return tuple(dict.fromkeys((*one, *other))) if one and other else ()
+
+
 @dataclass(frozen=True, slots=True)
 class Timing:
     """When a record is resolved and probed; seconds throughout.

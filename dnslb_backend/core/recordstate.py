@@ -29,6 +29,8 @@ class RecordState:
     is_ready: bool = False
     is_held: bool = False
     """A change that would leave nobody serving waits for the round to end."""
+    awaited: set[TargetKey] = field(default_factory=set)
+    """Targets whose probes were under way when it was held first: it waits for these as well."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,7 @@ class Node(Driver):
             expires=order.expires,
         )
         members = ((k, m) for k, state in self.map.records.items() for m in state.members)
-        if not any(given.covers(key.name, m.address, m.host) for key, m in members):
+        if not any(given.covers(key.name, *m.aliases) for key, m in members):
             raise RefusedError(f"{order.target} is no target of a record")
         self.map.set_overrides([*self.map.overrides, given], self.now())
         return given

@@ -131,7 +131,46 @@ static = [
 
 
 def test_everything_but_interval_may_be_absent(write: Write) -> None:
-    assert loaded(write("")).plan.records == {}
+    assert loaded(write('[global]\ndomain_name = "lb.example"\n')).plan.records == {}
+    assert loaded(write('[zones."lb.example"]\n')).plan.records == {}
+
+
+@pytest.mark.parametrize("text", ["", DEFAULT, "[global]\n"])
+def test_without_any_zone_there_is_nothing_to_serve(write: Write, text: str) -> None:
+    (problem,) = problems(write(text))
+    assert problem.startswith("global.domain_name: is missing")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"{GLOBAL}[default]\nttl = {'9' * 5000}\n", "holds no valid number"),
+        (f"{GLOBAL}[default]\ndest = {'[' * 3000}{']' * 3000}\n", "more than 20 levels"),
+        (f"{GLOBAL}[{'.'.join('a' * 5000)}]\n", "more than 20 levels"),
+        (f'{GLOBAL}[default]\nexpect = "a{{99999999999999999999}}"\n', "no regular expression"),
+        (f'{GLOBAL}[default]\nprio_regex = "{"(" * 3000}{")" * 3000}"\n', "regular expression"),
+        (f"{GLOBAL}[default]\ninterval = 1e-320\n", "default.interval: must be at least"),
+    ],
+)
+def test_what_no_parser_bears_is_refused_as_well(write: Write, text: str, expected: str) -> None:
+    (problem,) = problems(write(text))
+    assert expected in problem
+
+
+def test_a_dest_may_be_listed_twice_for_two_views(write: Write) -> None:
+    views = '[views.office]\nnetworks = ["10.0.0.0/8"]\n[views.lab]\nnetworks = ["10.1.0.0/16"]\n'
+    dests = (
+        '[{ host = "192.0.2.1", views = ["office"] }, { host = "192.0.2.1", views = ["lab"] }, '
+        '{ host = "192.0.2.2", views = ["office"] }, "192.0.2.2"]'
+    )
+    config = loaded(write(f'{HEAD}{views}[records."www".A]\ndest = {dests}\n'))
+    assert [dest.views for dest in config.plan.records[WWW].dests] == [("office", "lab"), ()]
+
+
+def test_a_dest_that_is_listed_twice_and_not_alike_is_refused(write: Write) -> None:
+    dests = '[{ host = "192.0.2.1", check_port = 80 }, { host = "192.0.2.1", check_port = 81 }]'
+    (problem,) = problems(write(f'{HEAD}[records."www".A]\ndest = {dests}\n'))
+    assert problem == "records.www.A.dest[1]: 192.0.2.1 is listed twice; only the views may differ"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dnslb_backend.core.decision import Kind
 from dnslb_backend.core.health import Health
 from dnslb_backend.core.overrides import Action, Override
-from dnslb_backend.core.records import AllDown, Record, RecordKey
+from dnslb_backend.core.records import AllDown, Dest, Record, RecordKey
 from dnslb_backend.core.resolutions import Status
 from dnslb_backend.core.results import Result, failed, fault, passed
 from tests.core.building import KEY, TIMING, ZONE, Driver, at, record, timed
@@ -109,6 +109,23 @@ def test_it_also_waits_for_a_probe_that_another_record_had_begun() -> None:
     driver.map.begin_probe(driver.target(B))
     driver.hear(A, FAIL)
     assert driver.served() == {A}
+    driver.hear(B, FAIL)
+    assert driver.served() == set()
+
+
+def test_probes_that_others_begin_afterwards_do_not_put_it_off_for_ever() -> None:
+    others = [RecordKey(ZONE, f"{name}.{ZONE}", "A") for name in "ab"]
+    driver = Driver(record(A, B), record(A, key=others[0]), record(B, key=others[1]))
+    driver.round({A: PASS, B: PASS})
+    for key, address in zip(others, (A, B), strict=True):
+        driver.round({address: PASS}, key)
+    # The probes of the others overlap: at no moment there is none under way.
+    driver.map.begin_probe(driver.target(A))
+    driver.hear(B, FAIL)
+    driver.map.begin_probe(driver.target(B))
+    driver.hear(A, FAIL)
+    assert driver.served() == {A}
+    driver.map.begin_probe(driver.target(A))
     driver.hear(B, FAIL)
     assert driver.served() == set()
 
@@ -309,6 +326,46 @@ def test_errors_keep_the_health_and_then_become_silence() -> None:
     driver.wait(TIMING.stale_after + 1)
     assert driver.map.records[KEY].rows[0].effective is Health.UNKNOWN
     assert driver.served() == {A}
+
+
+def test_who_is_asked_more_seldom_while_down_falls_silent_the_later() -> None:
+    driver = Driver(timed(record(A, rise=3), down_interval=60))
+    driver.round({A: PASS})
+    driver.round({A: FAIL})
+    driver.wait(60)
+    row = driver.map.records[KEY].rows[0]
+    assert row.effective is Health.DOWN
+    assert driver.round({A: PASS}) == set(), "three passes are asked for"
+    driver.round({A: FAIL})
+    driver.wait(TIMING.stale_after + 60)
+    assert driver.map.records[KEY].rows[0].effective is Health.UNKNOWN
+
+
+def test_one_address_behind_two_dests_is_for_the_views_of_both() -> None:
+    both, views = record(A, B), {"office": ("office",), "lab": ("lab",), "all": ()}
+    for one, other, expected in (
+        ("office", "lab", ("office", "lab")),
+        ("office", "all", ()),
+        ("all", "lab", ()),
+    ):
+        dests = tuple(
+            Dest(host, views=views[view])
+            for host, view in (("a.example", one), ("b.example", other))
+        )
+        driver = Driver(replace(both, dests=dests))
+        driver.resolve("a.example", A)
+        driver.resolve("b.example", A)
+        (member,) = driver.map.records[KEY].members
+        assert member.views == expected
+
+
+def test_an_order_finds_a_member_by_the_address_it_serves() -> None:
+    elsewhere = Dest("pool.example", check_address=C)
+    driver = Driver(replace(record(A), dests=(elsewhere,)))
+    driver.resolve("pool.example", A, B)
+    driver.round({C: PASS})
+    driver.map.set_overrides([Override("1", A, Action.DRAIN)], at(driver.clock))
+    assert driver.served() == {B}
 
 
 def test_a_step_of_the_wall_clock_makes_nobody_stale() -> None:
