@@ -80,7 +80,7 @@ async def run_probe(
             async with within(limit):
                 result = await check.ask(endpoint, limit, tools)
     except Exception as error:  # noqa: BLE001 - the verdict logs what nobody expected
-        result = verdict(error, limit)
+        result = verdict(error, limit, endpoint.address)
     return replace(result, duration=clock() - started)
 
 

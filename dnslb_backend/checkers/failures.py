@@ -17,6 +17,7 @@ import asyncio
 import errno
 import logging
 import os
+import socket
 import ssl
 
 from dnslb_backend.checkers.texts import one_line
@@ -61,6 +62,10 @@ OURS = frozenset(
 """The question never left this machine."""
 
 
+FROM_AFAR = frozenset({errno.EACCES, errno.ENETUNREACH})
+"""These are ours only where this machine knows no way to the target."""
+
+
 class ProbeError(DnslbError):
     """We could not ask, or could not judge the answer: it says nothing about the target."""
 
@@ -81,8 +86,12 @@ def refused(text: str) -> Result:
     return failed(Code.REFUSED, text)
 
 
-def verdict(error: Exception, limit: float) -> Result:
-    """The result of a probe that ended with this exception; `limit` (s) is its timeout."""
+def verdict(error: Exception, limit: float, address: str) -> Result:
+    """The result of a probe of `address` that ended with this exception; `limit` (s) its timeout.
+
+    Where a router says over ICMP that there is no way, the system uses the same words as where
+    it knows of none itself.
+    """
     if isinstance(error, ProbeError):
         return fault(one_line(str(error)))
     if isinstance(error, TargetError):
@@ -91,6 +100,8 @@ def verdict(error: Exception, limit: float) -> Result:
         return no_answer(limit)
     if isinstance(error, ssl.SSLError | ssl.CertificateError):
         return failed(Code.TLS, f"TLS: {_tls_reason(error)}")
+    if isinstance(error, OSError) and error.errno in FROM_AFAR and _has_route(address):
+        return refused(_reason(error))
     if isinstance(error, OSError) and error.errno in OURS:
         return fault(_reason(error))
     if isinstance(error, ConnectionError) or (isinstance(error, OSError) and error.errno in THEIRS):
@@ -99,6 +110,18 @@ def verdict(error: Exception, limit: float) -> Result:
         return refused("closed the connection early")
     log.error("a probe ended with an exception that nobody expected", exc_info=error)
     return fault(f"unexpected {type(error).__name__}: {one_line(str(error))}")
+
+
+def _has_route(address: str) -> bool:
+    """Whether this machine knows a way there; nothing is sent to find out."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as asking:
+        asking.setblocking(False)
+        try:
+            asking.connect((address, 9))
+        except OSError:
+            return False
+    return True
 
 
 def _reason(error: OSError) -> str:

@@ -305,7 +305,7 @@ class Rounds:
             if not self._brake.admit(target, result):
                 self._health.hold_back(target, self._now())
                 return
-        else:
+        elif result.outcome is not Outcome.ERROR:
             self._brake.drop(target)
         self._count(target, result)
 

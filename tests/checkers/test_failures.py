@@ -15,6 +15,9 @@ from dnslb_backend.checkers.failures import ProbeError, TargetError, verdict
 from dnslb_backend.checkers.tools import Tools
 from dnslb_backend.core.results import Code, Outcome, Result, passed
 
+HERE, NOWHERE = "127.0.0.1", "255.255.255.255"
+"""There is a way to the one, and none to the other without asking for it."""
+
 
 @pytest.mark.parametrize(
     ("error", "outcome", "code"),
@@ -42,15 +45,21 @@ from dnslb_backend.core.results import Code, Outcome, Result, passed
     ],
 )
 def test_whose_fault_an_exception_is(error: Exception, outcome: Outcome, code: Code) -> None:
-    result = verdict(error, 2)
+    result = verdict(error, 2, NOWHERE)
     assert (result.outcome, result.code) == (outcome, code)
     assert result.text
 
 
+@pytest.mark.parametrize("number", [errno.ENETUNREACH, errno.EACCES])
+def test_what_a_router_far_away_says_is_no_fault_of_ours(number: int) -> None:
+    result = verdict(OSError(number, "x"), 2, HERE)
+    assert (result.outcome, result.code) == (Outcome.FAIL, Code.REFUSED)
+
+
 def test_the_text_is_the_systems_own() -> None:
     refused = OSError(errno.ECONNREFUSED, "Connect call failed ('192.0.2.1', 80)")
-    assert verdict(refused, 2).text == os.strerror(errno.ECONNREFUSED)
-    assert verdict(TimeoutError(), 2.5).text == "no answer within 2.5 s"
+    assert verdict(refused, 2, HERE).text == os.strerror(errno.ECONNREFUSED)
+    assert verdict(TimeoutError(), 2.5, HERE).text == "no answer within 2.5 s"
 
 
 class BuggyCheck(Check):
