@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import TypeVar
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, ValidationError
 
 from dnslb_backend.admin.problems import FieldFault, ProblemError, unwanted
@@ -53,3 +54,5 @@ async def _read(request: web.Request) -> bytes:
             return await request.read()
     except TimeoutError as error:
         raise ProblemError(HTTPStatus.REQUEST_TIMEOUT, "the body did not arrive") from error
+    except (web.RequestPayloadError, HttpProcessingError) as error:
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "the body is not what its head says") from error

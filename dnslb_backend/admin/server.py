@@ -1,5 +1,6 @@
 """The listener for operators: it opens, moves to another address on reload, and closes."""
 
+import asyncio
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -62,6 +63,7 @@ class AdminServer:
         self._patience = patience
         self._state = AdminState(control, access, EventRing(int(control.started)))
         self._site: _Site | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
 
     @property
     def port(self) -> int | None:
@@ -81,7 +83,10 @@ class AdminServer:
         if settings.endpoint != (old.listen if old else None):
             self._site = await self._open(settings.endpoint)
             if old is not None:
-                await old.runner.cleanup()
+                # Not waited for: who asked for this may be asking through it.
+                leaving = asyncio.create_task(old.runner.cleanup(), name="old admin listener")
+                self._leaving.add(leaving)
+                leaving.add_done_callback(self._leaving.discard)
         elif old is not None and access != self._state.access:
             # Who listens by now may no longer be allowed to.
             old.streams.end()
@@ -97,6 +102,7 @@ class AdminServer:
         site, self._site = self._site, None
         if site is not None:
             await site.runner.cleanup()
+        await asyncio.gather(*self._leaving)
 
     async def _open(self, listen: Listen | None) -> _Site | None:
         if listen is None:

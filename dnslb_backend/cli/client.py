@@ -72,7 +72,7 @@ class Client:
             data = response.read(LARGEST_ANSWER)
             if response.length:
                 raise http.client.IncompleteRead(data, response.length)
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, UnicodeError) as error:
             raise ControlError(self._unreachable(error)) from error
         finally:
             connection.close()

@@ -26,6 +26,7 @@ class Answers:
         serials: Mapping[str, int],
     ) -> None:
         self._health = health
+        self._earlier = frozenset(serials)
         self.purger = purger
         layout = lay_out(plan)
         self._dependents = find_dependents(plan, layout)
@@ -45,7 +46,7 @@ class Answers:
     def resigned(self, zones: Iterable[str]) -> None:
         """Keys or metadata of these zones have changed, and with them whatever was signed."""
         known = self.snapshot.layout.zones
-        self.purger.purge([Stale(zone, below=True) for zone in zones if zone in known])
+        self.purger.purge(_whole(zone for zone in zones if zone in known))
 
     def adopt(self, plan: Plan, purger: Purger, wall: float) -> None:
         """The health map has adopted a new plan."""
@@ -54,15 +55,19 @@ class Answers:
         before = self.snapshot
         self.snapshot, changed = build_snapshot(layout, self._decision, render_rows, wall, before)
         snapshot_swapped()
-        self.purger = purger
         known = (self._dependents, dependents)
         self._dependents = dependents
-        stale = stale_after_reload(before.layout, layout, changed, known)
+        stale: Iterable[Stale] = stale_after_reload(before.layout, layout, changed, known)
+        if purger is not self.purger:
+            # What the other one had still to purge is not known to this one.
+            stale = _whole(before.layout.zones.keys() | layout.zones.keys())
+        self.purger = purger
         purger.purge(stale, self._notified(changed))
 
-    def notify(self) -> None:
-        """Tell all secondaries: what was answered before this run, nobody knows."""
-        self.purger.purge((), self._notified(self.snapshot.layout.zones))
+    def announce(self) -> None:
+        """Purge all, and tell all secondaries: what was answered before this run, nobody knows."""
+        zones = self.snapshot.layout.zones
+        self.purger.purge(_whole(zones.keys() | self._earlier), self._notified(zones))
 
     def _notified(self, changed: Iterable[str]) -> list[str]:
         """Those of the names that are zones with secondaries."""
@@ -71,3 +76,7 @@ class Answers:
 
     def _decision(self, key: RecordKey) -> Decision:
         return self._health.records[key].decision
+
+
+def _whole(zones: Iterable[str]) -> list[Stale]:
+    return [Stale(zone, below=True) for zone in zones]

@@ -13,7 +13,7 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from random import getrandbits
 from typing import Any
@@ -39,7 +39,7 @@ from dnslb_backend.daemon.desk import Desk
 from dnslb_backend.daemon.listeners import Listeners
 from dnslb_backend.daemon.told import tell
 from dnslb_backend.daemon.watchdog import feed_watchdog
-from dnslb_backend.errors import ConfigError, DnslbError, RefusedError
+from dnslb_backend.errors import ConfigError, DnslbError, Problem, RefusedError
 from dnslb_backend.notify import Notifier
 from dnslb_backend.pdns.askers import Askers
 from dnslb_backend.pdns.places import Places
@@ -67,6 +67,9 @@ SWITCH_INTERVAL = 0.0005
 """Seconds that a lookup may have to wait for a thread that computes, as that which writes out
 metrics; Python's own 5 ms would be the slowest part of an answer."""
 
+STOPS, RELOADS = (signal.SIGTERM, signal.SIGINT), (signal.SIGHUP, signal.SIGUSR1)
+HEEDED = (*STOPS, *RELOADS)
+
 START_EXTENSION = 30.0
 """Seconds of start-up that systemd is asked for while first rounds make progress."""
 
@@ -76,6 +79,8 @@ def serve(sources: Sources, loglevel: str | None = None) -> int:
 
     Raises ConfigError before anything was started, StartError where a listener cannot open.
     """
+    # What comes from now on waits until there is somebody to heed it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, HEEDED)
     config = load(sources)
     logs.configure(loglevel or config.settings.loglevel)
     sys.setswitchinterval(SWITCH_INTERVAL)
@@ -179,8 +184,8 @@ class Daemon:
             self._notifier.reloading()
             try:
                 report = await self._reload()
-            except ConfigError as error:
-                for problem in error.problems:
+            except Exception as error:
+                for problem in error.problems if isinstance(error, ConfigError) else ():
                     log.error("reload refused: %s", problem)
                 self._go_on("Reload failed, the old configuration runs on")
                 metrics.count_reload(is_ok=False)
@@ -200,7 +205,7 @@ class Daemon:
     async def run(self) -> None:
         """Serve until a signal says stop; returns when everything has ended."""
         self._listen_to_signals()
-        self._warn(self._config)
+        self._warn(self._config.warnings)
         await self._restore()
         # What is there now stays. Looking through all of it for garbage again and again would
         # stop the event loop for tens of milliseconds with ten thousand members.
@@ -208,7 +213,7 @@ class Daemon:
         gc.set_threshold(*COLLECT)
         await self._listeners.open(self._config)
         self._purging = self._purge_with(self._answers.purger)
-        self._answers.notify()
+        self._answers.announce()
         parts = [
             asyncio.create_task(_kept_alive(name, part), name=name)
             for name, part in (
@@ -255,10 +260,11 @@ class Daemon:
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in STOPS:
             loop.add_signal_handler(number, self._stop.set)
-        for number in (signal.SIGHUP, signal.SIGUSR1):
+        for number in RELOADS:
             loop.add_signal_handler(number, self._reload_asked.set)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HEEDED)
 
     async def _announce(self) -> None:
         """Tell systemd of the first rounds' progress, and when every one of them has ended."""
@@ -298,7 +304,6 @@ class Daemon:
                 continue
             except Exception:
                 log.exception("a bug in reloading; the old configuration runs on")
-                self._go_on("Reload failed, the old configuration runs on")
 
     # -- changes ---------------------------------------------------------------------------
 
@@ -358,15 +363,28 @@ class Daemon:
         )
         if self._loglevel is None and config.settings.loglevel != self._config.settings.loglevel:
             logs.configure(config.settings.loglevel)
+        warnings = (*config.warnings, *self._left_for_a_start(config))
         self._config = config
-        self._warn(config)
+        self._warn(warnings)
         self._changed()
         self._listeners.publish([Notice.RELOAD])
         for retire in retired:
             await retire()
         return ReloadReport(
-            len(config.plan.records), len(changed), removed, tuple(map(str, config.warnings))
+            len(config.plan.records), len(changed), removed, tuple(map(str, warnings))
         )
+
+    def _left_for_a_start(self, config: Config) -> list[Problem]:
+        """The keys that have changed and that no reload can follow."""
+        now_and_then = {
+            "global.node": (self._config.node, config.node),
+            "state.path": (self._config.state.path, config.state.path),
+        }
+        return [
+            Problem(str(self._sources.main), key, f"is {old} until the next start")
+            for key, (old, new) in now_and_then.items()
+            if old != new
+        ]
 
     def _purge_by(self, config: Config) -> Purger:
         """The purger for a configuration: the one at work, unless [pdns] has changed."""
@@ -411,8 +429,8 @@ class Daemon:
             "spent": figures.is_spent,
         }
 
-    def _warn(self, config: Config) -> None:
-        for warning in config.warnings:
+    def _warn(self, warnings: Iterable[Problem]) -> None:
+        for warning in warnings:
             log.warning("%s", warning)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from dnslb_backend.admin.events import News
@@ -19,7 +20,12 @@ from dnslb_backend.logs import fields
 from dnslb_backend.pdns.activation import Inherited, take_inherited
 from dnslb_backend.pdns.activation import Keeper as ServiceManager
 from dnslb_backend.pdns.http import HttpConnector
-from dnslb_backend.pdns.listeners import listen_tcp, listen_unix, remove_unix
+from dnslb_backend.pdns.listeners import (
+    listen_tcp,
+    listen_unix,
+    remove_unix,
+    set_permissions,
+)
 from dnslb_backend.pdns.responder import Responder
 from dnslb_backend.pdns.settings import ServerSettings
 from dnslb_backend.pdns.unix import UnixConnector
@@ -185,7 +191,23 @@ def _opening(
             except OSError as error:
                 raise _CannotListenError("server.unix", server.unix, error) from error
             sockets.opened.callback(_discard, sockets.unix[0], server.unix)
+        if before is not None:
+            _follow_permissions(server, before, sockets.opened)
         yield sockets
+
+
+def _follow_permissions(server: ServerSettings, before: ServerSettings, undo: ExitStack) -> None:
+    """Those of a socket that stays; one that the service manager made is its own affair."""
+    old, new = (before.mode, before.unix_group), (server.mode, server.unix_group)
+    if not server.unix or server.unix != before.unix or old == new:
+        return
+    if not Path(server.unix).is_socket():
+        return
+    try:
+        set_permissions(server.unix, *new)
+    except OSError as error:
+        raise _CannotListenError("server.unix", server.unix, error) from error
+    undo.callback(set_permissions, server.unix, *old)
 
 
 @contextmanager

@@ -19,6 +19,11 @@ class FaultLog:
         if (kept_back := self.throttle.admit(kind)) is not None:
             self._log.warning("a request was refused (%d more like it): %s", kept_back, why)
 
+    def turned_away(self, kind: object, why: str) -> None:
+        """A connection was not taken; those of one `kind` are told of once."""
+        if (kept_back := self.throttle.admit(kind)) is not None:
+            self._log.warning("a connection was refused (%d more like it): %s", kept_back, why)
+
     def failed(self, error: Exception) -> None:
         """An answer could not be given; PowerDNS says SERVFAIL. A bug comes with its traceback."""
         if (kept_back := self.throttle.admit(type(error))) is not None:

@@ -6,6 +6,7 @@ from typing import cast
 
 from aiohttp import web
 
+from dnslb_backend.pdns.faults import FaultLog
 from dnslb_backend.pdns.peers import Network, is_allowed
 
 CONNECTION_LIMIT = 1024
@@ -110,17 +111,24 @@ class CountingServer(web.Server):
 class Gate(asyncio.Protocol):
     """Looks at the peer of a new connection once, before a byte of it is read."""
 
-    def __init__(self, networks: tuple[Network, ...], server: CountingServer) -> None:
+    def __init__(
+        self, networks: tuple[Network, ...], server: CountingServer, faults: FaultLog
+    ) -> None:
         self._networks = networks
         self._server = server
+        self._faults = faults
         self._transport: asyncio.Transport | None = None
         self._patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         if not may_ask(self._transport, self._networks):
+            peer = self._transport.get_extra_info("peername")
+            host = peer[0].removeprefix("::ffff:") if peer else "a peer without an address"
+            self._faults.turned_away(host, f"[server] allow does not name {host}")
             self._refuse(self._transport)
         elif self._server.count >= CONNECTION_LIMIT:
+            self._faults.turned_away("full", f"there are {CONNECTION_LIMIT} connections already")
             self._transport.abort()
         else:
             handler = self._server()

@@ -13,6 +13,7 @@ from dnslb_backend.errors import RequestError
 from dnslb_backend.pdns.faults import FaultLog
 from dnslb_backend.pdns.gate import PATIENCE, CountingServer, Gate, Handler, may_ask
 from dnslb_backend.pdns.http_answer import Answer
+from dnslb_backend.pdns.listeners import BACKLOG
 from dnslb_backend.pdns.metered import MeteredResponder
 from dnslb_backend.pdns.peers import Network
 from dnslb_backend.pdns.responder import Responder
@@ -60,7 +61,10 @@ class HttpConnector:
         )
         self._watching = asyncio.create_task(server.watch(self._patience), name="http peers")
         self._listeners = [
-            await loop.create_server(lambda: Gate(self._networks, server), sock=listener)
+            # It listens once more, and would shorten the queue.
+            await loop.create_server(
+                lambda: Gate(self._networks, server, self._faults), sock=listener, backlog=BACKLOG
+            )
             for listener in listeners
         ]
 

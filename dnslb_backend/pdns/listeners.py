@@ -43,15 +43,20 @@ def listen_unix(path: str, mode: int, group: str | None = None) -> socket.socket
             # Linux gives these to the file that bind() makes.
             os.fchmod(listener.fileno(), mode & stat.S_IRWXU)
             listener.bind(path)
-            if group is not None:
-                os.chown(path, -1, _group_id(group))
-            Path(path).chmod(mode)
+            set_permissions(path, mode, group)
             listener.listen(BACKLOG)
         listener.setblocking(False)
     except OSError:
         listener.close()
         raise
     return listener
+
+
+def set_permissions(path: str, mode: int, group: str | None) -> None:
+    """Who may connect to the socket at `path`; `group` None leaves that. Raises OSError."""
+    if group is not None:
+        os.chown(path, -1, _group_id(group))
+    Path(path).chmod(mode)
 
 
 def remove_unix(path: str) -> None:

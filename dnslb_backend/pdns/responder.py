@@ -122,6 +122,6 @@ class Responder:
         node = self.snapshot().nodes.get(name)
         if node is None:
             return f"{name}: no such name"
-        lines = [f"{row.qname} {row.ttl} {row.qtype} {row.content}" for row in node.rows]
+        lines = [f"{row.qname} {row.ttl} {row.qtype} {row.content}" for row in node.all_rows()]
         lines += [f"{name} {qtype}: not known yet" for qtype in sorted(node.faults)]
         return "\n".join(lines) or f"{name}: nothing here, names below it exist"

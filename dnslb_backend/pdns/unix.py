@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dnslb_backend.errors import RequestError
 from dnslb_backend.pdns.faults import FaultLog
 from dnslb_backend.pdns.lines import JSON, Connection, LinePeer
+from dnslb_backend.pdns.listeners import BACKLOG
 from dnslb_backend.pdns.metered import MeteredResponder
 from dnslb_backend.pdns.responder import Responder
 
@@ -36,7 +37,9 @@ class UnixConnector:
         """Accept on `listeners`, which are bound, and closed by `stop`."""
         loop = asyncio.get_running_loop()
         self._listeners = [
-            await loop.create_unix_server(self._accept, sock=listener) for listener in listeners
+            # It listens once more, and would shorten the queue.
+            await loop.create_unix_server(self._accept, sock=listener, backlog=BACKLOG)
+            for listener in listeners
         ]
 
     async def adopt(self, connections: Iterable[Connection]) -> None:

@@ -202,7 +202,9 @@ async def test_not_ready_is_a_500(port: int) -> None:
         assert (await client.say(LOOKUP)).status == 200
 
 
-async def test_only_allowed_peers_are_answered(world: World) -> None:
+async def test_only_allowed_peers_are_answered(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     listener = listen_tcp(Endpoint("::", 0))
     connector = HttpConnector(Responder(world.current), [ip_network("127.0.0.2")])
     await connector.start([listener])
@@ -214,6 +216,8 @@ async def test_only_allowed_peers_are_answered(world: World) -> None:
                 assert reply.status == 403
                 assert b"allow" in reply.body
                 assert await client.is_left()
+            # Whose PowerDNS does not start finds out why.
+            assert f"[server] allow does not name {host}" in caplog.text
         reader, writer = await asyncio.open_connection(
             "127.0.0.1", port, local_addr=("127.0.0.2", 0)
         )

@@ -2,12 +2,18 @@ import asyncio
 import os
 import socket
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from dnslb_backend.pdns.listeners import listen_tcp, listen_unix, remove_unix
+from dnslb_backend.pdns.http import HttpConnector
+from dnslb_backend.pdns.listeners import BACKLOG, listen_tcp, listen_unix, remove_unix
+from dnslb_backend.pdns.responder import Responder
 from dnslb_backend.pdns.settings import Endpoint
+from tests.pdns.transports import LOOPBACK
+from tests.pdns.world import World
+from tests.rigs.server import executable
 
 
 @pytest.mark.parametrize(
@@ -27,6 +33,22 @@ def test_tcp_listens_where_it_was_told(endpoint: Endpoint, peers: list[str]) -> 
 def test_two_cannot_listen_at_one_port() -> None:
     with listen_tcp(Endpoint("127.0.0.1", 0)) as listener, pytest.raises(OSError, match="in use"):
         listen_tcp(Endpoint("127.0.0.1", listener.getsockname()[1]))
+
+
+async def test_as_many_may_wait_as_was_asked_for() -> None:
+    """While the daemon accepts nobody, as when it restarts, they wait in the kernel."""
+    connector = HttpConnector(Responder(World().current), LOOPBACK)
+    with listen_tcp(Endpoint("127.0.0.1", 0)) as listener:
+        await connector.start([listener])
+        assert queue_of(listener) == BACKLOG
+        await connector.stop(0)
+
+
+def queue_of(listener: socket.socket) -> int:
+    """How many may wait there."""
+    place = f"sport = :{listener.getsockname()[1]}"
+    shown = subprocess.run([executable("ss"), "-Hltn", place], capture_output=True, check=True)
+    return int(shown.stdout.split()[2])
 
 
 @pytest.mark.parametrize("mode", [0o660, 0o600, 0o666])

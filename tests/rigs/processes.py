@@ -68,6 +68,13 @@ def peak_memory(pid: int) -> int:
     return _status(pid, "VmHWM") // 1024
 
 
+def signals(pid: int, kind: str) -> set[int]:
+    """The signals that a process treats so: `SigIgn`, `SigBlk`, `SigCgt`."""
+    lines = _read(pid, "status").decode().splitlines()
+    mask = next((int(line.split()[1], 16) for line in lines if line.startswith(f"{kind}:")), 0)
+    return {number for number in range(1, 65) if mask >> (number - 1) & 1}
+
+
 def end(pids: list[int]) -> None:
     for pid in pids:
         os.kill(pid, signal.SIGKILL)

@@ -11,6 +11,7 @@ from dnslb_backend.daemon.watchdog import LONGEST_SWEEP, feed_watchdog
 from dnslb_backend.notify import Notifier
 from tests.rigs.daemon import Daemon, follows
 from tests.rigs.powerdns import PowerDNS
+from tests.rigs.processes import signals
 from tests.rigs.targets import HttpTarget
 from tests.rigs.waiting import passes, until
 from tests.system.service_manager import ServiceManager
@@ -92,6 +93,26 @@ async def test_the_watchdog_goes_hungry_while_the_rounds_stand_still(
         idle = 0.0
         await manager.hears("WATCHDOG", "1", times=heard + 2)
         feeding.cancel()
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1])
+async def test_a_reload_during_the_start_is_not_the_end_of_it(number: signal.Signals) -> None:
+    daemon = Daemon(config(WWW))
+    daemon.is_fresh = True
+    await daemon.launch()
+    await until(lambda: number in signals(daemon.pid, "SigIgn"))
+    daemon.signal(number)
+    await daemon.up()
+    assert await daemon.stop() == 0
+
+
+async def test_a_stop_during_the_start_is_a_clean_end() -> None:
+    records = [WWW.replace("www", f"n{number}") for number in range(1000)]
+    daemon = Daemon(config(*records))
+    await daemon.launch()
+    await until(lambda: signal.SIGTERM in signals(daemon.pid, "SigBlk"))
+    daemon.signal(signal.SIGTERM)
+    assert await daemon.wait() == 0
 
 
 @pytest.mark.parametrize("level", ["warning", "error"])

@@ -7,14 +7,16 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import dns.flags
 import pytest
 
 from tests.cli.command import run
+from tests.rigs.daemon import Daemon
 from tests.rigs.targets import farm
 from tests.rigs.waiting import until
 from tests.system.serving import CACHES, Serving, serving
-from tests.system.writing import config, http, record
+from tests.system.writing import FINE, config, http, record
 
 A, B, C = "192.0.2.1", "192.0.2.2", "192.0.2.3"
 ALWAYS = {"type": "static"}
@@ -241,3 +243,16 @@ async def test_what_cannot_be_picked_from_is_refused(case: str, tmp_path: Path) 
     [line] = ended.err.splitlines()
     assert line.startswith(f"{file}: records.www.A.{path}")
     assert words in line
+
+
+async def test_who_asks_the_backend_by_hand_sees_everybody_who_may_be_picked() -> None:
+    dest = [{"host": f"192.0.2.{number}", "weight": number} for number in (1, 2)]
+    www = record("www", dest=dest, check=FINE, policy="weighted", max_answers=1)
+    async with Daemon(config(www)) as daemon:
+        asked = {"method": "directBackendCmd", "parameters": {"query": "STATUS www.lb.example"}}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"http://{daemon.http}/dns", json=asked) as response,
+        ):
+            told = (await response.json(content_type=None))["result"]
+        assert told.splitlines() == [f"www.lb.example 5 A 192.0.2.{number}" for number in (1, 2)]

@@ -1,6 +1,7 @@
 """Reload: all of the new configuration or nothing of it, and those who ask notice nothing."""
 
 import signal
+import stat
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -216,7 +217,41 @@ async def test_the_listener_for_operators_moves() -> None:
         assert daemon.admin == moved
         assert await daemon.health("/readyz")
         daemon.config["admin"]["listen"] = before
-        assert not await daemon.health("/livez")
+        await until(lambda: is_gone(daemon))
+
+
+async def is_gone(daemon: Daemon) -> bool:
+    return not await daemon.health("/livez")
+
+
+async def test_who_reloads_through_the_listener_that_moves_hears_of_it(admin: str) -> None:
+    www, new = (record(name, dest=["192.0.2.1"], check=FINE) for name in ("www", "new"))
+    async with Daemon(config(admin, www)) as daemon:
+        before, after = daemon.admin, f"127.0.0.1:{free_port()}"
+        moved = admin + f'listen = "{after}"\n'
+        daemon.configure(config(moved, www, new))
+        daemon.config["admin"]["listen"] = before
+        await by_api(daemon)
+        await until(lambda: is_gone(daemon))
+        daemon.config["admin"]["listen"] = after
+        _, report = await daemon.get("/api/v1/status")
+        assert len(report["records"]) == 2
+
+
+async def test_who_may_connect_follows_a_reload_and_the_node_does_not(tmp_path: Path) -> None:
+    path = tmp_path / "pdns.sock"
+    www = record("www", dest=["192.0.2.1"], check=FINE)
+    async with Daemon(config(table("server", unix=str(path)), www)) as daemon:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+        closed = table("server", unix=str(path), unix_mode="0600")
+        await reloaded(daemon, config(closed, www, node="other"))
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        await daemon.logged("global.node: is ")
+        nobody = table("server", unix=str(path), unix_mode="0666", unix_group="no such group")
+        daemon.configure(config(nobody, www))
+        daemon.reload()
+        await daemon.logged("reload refused: ")
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 async def test_the_listener_for_powerdns_moves() -> None:

@@ -159,6 +159,36 @@ async def test_a_zone_comes_and_goes_with_a_reload() -> None:
             assert (await pdns.ask("www.lb.example")).addresses == {"192.0.2.1"}
 
 
+async def test_what_changed_over_a_restart_is_not_answered_from_a_cache() -> None:
+    """Nor what has changed while nobody, or the wrong PowerDNS, could be told."""
+    static = {"name": "t", "type": "TXT", "content": "old"}
+    async with serving(config(zone(static)), "on") as served:
+        daemon, pdns = served.daemon, served.pdns
+
+        async def is_new(wanted: str) -> bool:
+            return wanted in (await pdns.ask(f"t.{LB}", "TXT")).contents
+
+        def says(text: str, *more: str, control: str) -> None:
+            said = zone({**static, "content": text})
+            daemon.configure(config(said, table("pdns", control_socket=control), *more))
+
+        assert await is_new('"old"')
+        assert (await pdns.ask(f"new.{LB}")).rcode == "NXDOMAIN"
+        await daemon.stop()
+        www = record("new", dest=["192.0.2.1"], check=FINE)
+        says("newer", www, control=str(pdns.control_socket))
+        await daemon.start()
+        await until(lambda: is_new('"newer"'), within=5)
+        await follows(pdns, f"new.{LB}", {"192.0.2.1"}, within=5)
+        # The wrong one is told of the next change, and the right one once it is found.
+        says("newest", www, control=f"{pdns.directory}/nowhere")
+        daemon.reload()
+        await daemon.logged("cannot be told that answers changed")
+        says("newest", www, control=str(pdns.control_socket))
+        daemon.reload()
+        await until(lambda: is_new('"newest"'), within=5)
+
+
 async def test_names_in_unicode_are_served_as_idna() -> None:
     text = config(
         table('zones."b\u00fccher.example"', ns=["ns1"], soa=SOA, static=[NS1]),
