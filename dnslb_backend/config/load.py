@@ -255,7 +255,7 @@ class _Loader:
         views: Mapping[str, View],
         zones: Mapping[str, tuple[str, ZoneSettings]],
     ) -> RecordTables:
-        tables = RecordTables(self.diagnosis, default, views)
+        tables = RecordTables(self.diagnosis, self.file, default, views)
         for name, (spelling, zone) in zones.items():
             tables.read(name, spelling, zone.records, self.file, ("zones", spelling, "records"))
         for file, path, found in self._record_tables(settings):

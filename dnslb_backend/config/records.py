@@ -40,6 +40,7 @@ class RecordTables:
     """
 
     diagnosis: Diagnosis
+    file: str
     default: RecordSettings | None
     views: Mapping[str, View] = field(default_factory=dict)
     records: dict[RecordKey, Record] = field(default_factory=dict)
@@ -87,7 +88,9 @@ class RecordTables:
         self.origins[key] = where
         settings = self.diagnosis.parse(RecordSettings, table, file, path)
         if settings is not None:
+            before = len(self.diagnosis.problems)
             self._build(key, shown, settings, file, path)
+            self._blame_default(before, settings, path)
 
     def _build(
         self, key: RecordKey, shown: str, own: RecordSettings, file: str, path: Path
@@ -136,6 +139,25 @@ class RecordTables:
             sticky_bits=(settings.sticky.ipv4, settings.sticky.ipv6),
             client_networks=tuple(settings.client_networks),
         )
+
+    def _blame_default(self, before: int, own: RecordSettings, path: Path) -> None:
+        """Name [default], once, for what is wrong with a check that a record has from there."""
+        found = self.diagnosis.problems[before:]
+        del self.diagnosis.problems[before:]
+        record = dotted(*path)
+        inherited = tuple(
+            f"{record}.{key}{end}"
+            for key in {"check", "checks"} - own.model_fields_set
+            for end in (".", "[")
+        )
+        for problem in found:
+            if not f"{problem.path}.".startswith(inherited):
+                self.diagnosis.problems.append(problem)
+                continue
+            place = f"default{problem.path.removeprefix(record)}"
+            blamed = replace(problem, file=self.file, path=place)
+            if blamed not in self.diagnosis.problems:
+                self.diagnosis.problems.append(blamed)
 
     def _checks(
         self, settings: RecordSettings, own: RecordSettings, file: str, path: Path

@@ -76,6 +76,12 @@ async def test_a_bad_body(
     assert node.reloaded == 0
 
 
+async def test_a_body_that_is_not_coded_as_its_head_says(client: aiohttp.ClientSession) -> None:
+    headers = {**OPERATE, "Content-Type": "application/json", "Content-Encoding": "gzip"}
+    response, _ = await refused(client, "POST", "/api/v1/reload", data=b"{}", headers=headers)
+    assert response.status == 400
+
+
 async def test_a_huge_body(client: aiohttp.ClientSession, node: Node) -> None:
     headers = {**OPERATE, "Content-Type": "application/json"}
     body = io.BytesIO(b" " * (2 * 1024 * 1024))

@@ -88,6 +88,12 @@ def test_a_token_file_that_was_named_must_hold_one(write: Write, tmp_path: Path)
         assert caught.value.problems[0].file == str(path)
 
 
+@pytest.mark.parametrize("host", ["a..b", "a" * 64, "127.0.0.1/\u00fc"])
+async def test_an_address_that_is_none_is_said_in_one_line(host: str) -> None:
+    ended = await run("status", "--admin", f"http://{host}")
+    assert (ended.code, len(ended.err.splitlines())) == (1, 1)
+
+
 async def test_a_reload(config: Path, node: Node) -> None:
     node.reloads = [ReloadReport(3, 2, 1, ("something is doubtful",))]
     ended = await run("reload", "-c", str(config))

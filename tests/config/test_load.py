@@ -157,6 +157,18 @@ def test_what_no_parser_bears_is_refused_as_well(write: Write, text: str, expect
     assert expected in problem
 
 
+def test_a_bad_check_in_default_is_told_of_once_and_there(write: Write) -> None:
+    main = HEAD.replace("port", "prot").replace("[default]", 'load_records = ["x/*"]\n[default]')
+    for number in (1, 2):
+        write(f'["r{number}".A]\ndest = ["192.0.2.1"]\n', f"x/{number}.toml")
+    own = 'check = { type = "tcp", prot = 1 }\n'
+    found = problems(write(f"{main}{RECORD}{own}"))
+    assert [problem.partition(":")[0] for problem in found] == [
+        "records.www.A.check.prot",
+        "default.check.prot",
+    ]
+
+
 def test_a_dest_may_be_listed_twice_for_two_views(write: Write) -> None:
     views = '[views.office]\nnetworks = ["10.0.0.0/8"]\n[views.lab]\nnetworks = ["10.1.0.0/16"]\n'
     dests = (
