@@ -25,7 +25,7 @@ SYSTEM_PACKAGES := pdns-server pdns-backend-remote bind9-dnsutils curl
 TEST_PACKAGES := pdns-backend-bind pdns-backend-pipe pdns-backend-mysql pdns-backend-lua2 pdns-tools \
 	mariadb-server-core mariadb-client-core dnsperf iproute2 \
 	libfaketime prometheus knot tini unbound \
-	chromium fonts-inter fonts-jetbrains-mono
+	chromium fonts-inter fonts-jetbrains-mono libatomic1 netbase
 
 .PHONY: setup setup-tests demo run check test soak coverage bench pictures docs dist clean help FORCE
 

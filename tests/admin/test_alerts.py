@@ -31,7 +31,6 @@ from tests.rigs.nameserver import NameServer
 from tests.rigs.server import executable
 from tests.rigs.targets import TcpTarget
 from tests.rigs.waiting import passes, until
-from tests.store.conftest import UNSAFE
 from tests.system.wall_clock import WallClock
 from tests.system.writing import config, record, table
 
@@ -89,7 +88,7 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
     async with AsyncExitStack() as stack:
         flock = await stack.enter_async_context(TcpTarget("0.0.0.0"))
         pet = await stack.enter_async_context(TcpTarget())
-        mariadb = await stack.enter_async_context(MariaDB(options=UNSAFE))
+        mariadb = await stack.enter_async_context(MariaDB())
         await mariadb.query("CREATE DATABASE mirror")
         login = {"unix_socket": str(mariadb.socket), "user": "root", "database": "mirror"}
         await apply(MysqlSettings.model_validate(login))

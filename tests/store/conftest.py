@@ -15,9 +15,6 @@ from tests.rigs.mariadb import MariaDB
 
 _numbers = count(1)
 
-# It need not outlive a power cut, and so need not wait for the disk.
-UNSAFE = ["--debug-no-sync", "--innodb-flush-method=nosync"]
-
 
 WITH_THREADS = ("test_conformance", "test_sqlite")
 """The local file is asked in a thread: these find one that meets the loop as it should not."""
@@ -31,7 +28,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]
 
 @pytest.fixture(scope="module")
 async def mariadb() -> AsyncIterator[MariaDB]:
-    async with MariaDB(tcp=True, options=UNSAFE) as server:
+    async with MariaDB(tcp=True) as server:
         yield server
 
 

@@ -25,7 +25,6 @@ from dnslb_backend.store.tables import TRANSITION
 from tests.rigs.mariadb import MariaDB
 from tests.rigs.ports import free_port
 from tests.rigs.waiting import passes, until
-from tests.store.conftest import UNSAFE
 from tests.store.farm import FAIL, PASS, Farm, farm_record, many_records, stored_state
 from tests.store.test_mirror import Scene, running
 from tests.store.test_schema import ORIGINAL
@@ -38,7 +37,7 @@ USERS = split(show(users=True).replace("REQUIRE SSL", "").replace("PASSWORD", "s
 @asynccontextmanager
 async def server(*options: str) -> AsyncIterator[MariaDB]:
     """One for a single test, since the test will harm it."""
-    async with MariaDB(tcp=True, options=[*UNSAFE, *options]) as found:
+    async with MariaDB(tcp=True, options=options) as found:
         yield found
 
 

@@ -16,7 +16,6 @@ from dnslb_backend.store.settings import MysqlSettings
 from dnslb_backend.store.store import Select, Upsert
 from dnslb_backend.store.tables import STATIC
 from tests.rigs.mariadb import MariaDB
-from tests.store.conftest import UNSAFE
 
 PASSWORD = "pass 'word\" \u00fc\\"
 
@@ -52,7 +51,7 @@ def files(tmp_path_factory: pytest.TempPathFactory, authority: trustme.CA) -> Pa
 @pytest.fixture(scope="module")
 async def rig(files: Path) -> AsyncIterator[MariaDB]:
     tls = [f"--ssl-{key}={files / name}" for key, name in _TLS.items()]
-    async with MariaDB(tcp=True, options=[*UNSAFE, *tls]) as server:
+    async with MariaDB(tcp=True, options=tls) as server:
         await server.query("CREATE DATABASE dnslb")
         await apply(MysqlSettings(unix_socket=str(server.socket), user="root"))
         for who, needs in (("plain", ""), ("secret", "REQUIRE SSL"), ("known", "REQUIRE X509")):
@@ -145,7 +144,7 @@ async def test_a_server_of_another_name_is_not_used(rig: MariaDB, files: Path) -
 
 
 async def test_a_server_that_does_not_encrypt_is_not_used(files: Path) -> None:
-    async with MariaDB(tcp=True, options=[*UNSAFE, "--skip-ssl"]) as rig:
+    async with MariaDB(tcp=True, options=["--skip-ssl"]) as rig:
         await rig.query("CREATE DATABASE dnslb")
         await rig.query("CREATE USER plain")
         await rig.query("GRANT ALL ON dnslb.* TO plain")

@@ -31,8 +31,6 @@ check = { type = "static", result = "pass" }
 dest = ["127.0.0.1"]
 """
 
-UNSAFE = ["--debug-no-sync", "--innodb-flush-method=nosync"]
-
 
 def secrets_of(daemon: Daemon) -> list[str]:
     """The private parts of the keys in the file of a daemon."""
@@ -72,7 +70,7 @@ async def test_keys_outlive_the_daemon_and_are_told_to_nobody() -> None:
 
 
 async def test_nodes_share_their_keys_through_the_database_and_sign_without_it() -> None:
-    async with MariaDB(options=UNSAFE) as mariadb:
+    async with MariaDB() as mariadb:
         await mariadb.query("CREATE DATABASE mirror")
         settings = MysqlSettings(unix_socket=str(mariadb.socket), user="root", database="mirror")
         await apply(settings)
