@@ -9,7 +9,6 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from dnslb_backend.admin.events import News
@@ -92,7 +91,8 @@ class Listeners:
         Raises ConfigError, and then nothing has changed.
         """
         assert self._server is not None
-        with _opening_for_reload(config.server, self._server, file) as sockets:
+        is_ours = not self._inherited.unix
+        with _opening_for_reload(config.server, self._server, file, is_ours=is_ours) as sockets:
             try:
                 await self._admin.reconfigure(config.admin, config.access)
             except OSError as error:
@@ -191,17 +191,13 @@ def _opening(
             except OSError as error:
                 raise _CannotListenError("server.unix", server.unix, error) from error
             sockets.opened.callback(_discard, sockets.unix[0], server.unix)
-        if before is not None:
-            _follow_permissions(server, before, sockets.opened)
         yield sockets
 
 
 def _follow_permissions(server: ServerSettings, before: ServerSettings, undo: ExitStack) -> None:
-    """Those of a socket that stays; one that the service manager made is its own affair."""
+    """Those of a socket that stays, unless the reload is refused after all."""
     old, new = (before.mode, before.unix_group), (server.mode, server.unix_group)
     if not server.unix or server.unix != before.unix or old == new:
-        return
-    if not Path(server.unix).is_socket():
         return
     try:
         set_permissions(server.unix, *new)
@@ -212,11 +208,14 @@ def _follow_permissions(server: ServerSettings, before: ServerSettings, undo: Ex
 
 @contextmanager
 def _opening_for_reload(
-    server: ServerSettings, before: ServerSettings, file: str
+    server: ServerSettings, before: ServerSettings, file: str, *, is_ours: bool
 ) -> Iterator[NewSockets]:
+    """As _opening; the file of a socket `is_ours` unless the service manager made it."""
     with contextlib.ExitStack() as stack:
         try:
             sockets = stack.enter_context(_opening(server, before))
+            if is_ours:
+                _follow_permissions(server, before, sockets.opened)
         except _CannotListenError as error:
             raise ConfigError([Problem(file, error.key, error.why)]) from error
         yield sockets

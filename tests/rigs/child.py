@@ -1,4 +1,4 @@
-"""A daemon that was forked by the nursery, an interpreter that has imported the package already."""
+"""`dnslb-backend` as forked by the nursery, an interpreter that has imported the package."""
 
 import asyncio
 import atexit
