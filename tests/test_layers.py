@@ -43,6 +43,8 @@ HOMES = {
     "logs": "logs",
     "throttle": "logs",
     "sockets": "logs",
+    "files": "logs",
+    "blocking": "logs",
     "metrics": "metrics",
     "errors": "errors",
 }
