@@ -17,8 +17,8 @@ MAX_THREADS = 32
 _slots = threading.BoundedSemaphore(MAX_THREADS)
 
 
-async def run_blocking(function: Callable[[], T], deadline: float) -> T:
-    """What `function` returns or raises, or TimeoutError after `deadline` seconds.
+async def run_blocking(function: Callable[[], T], deadline: float | None) -> T:
+    """What `function` returns or raises, or TimeoutError after `deadline` seconds (None: never).
 
     A call that is given up goes on in its thread, a daemon thread that does not hold up the exit,
     and its outcome is discarded. While MAX_THREADS calls are under way, the next one raises

@@ -7,6 +7,7 @@ DnslbError
 ├── RequestError       a request of PowerDNS could not be understood
 ├── RefusedError       an operator's order was understood and is refused
 │   └── NoOrderError   nothing was ordered that could be taken back
+├── UnavailableError   what this daemon needs did not answer in time; nothing was changed
 ├── ControlError       the command line could not reach or use the daemon
 └── StoreError         the database or the local file cannot be used
     ├── SchemaError    its tables are missing, newer than this program, or somebody else's
@@ -66,6 +67,10 @@ class RefusedError(DnslbError):
 
 class NoOrderError(RefusedError):
     """Nothing was ordered that could be taken back; the text says for what."""
+
+
+class UnavailableError(DnslbError):
+    """What this daemon needs did not answer in time: nothing was changed; retry later."""
 
 
 class ControlError(DnslbError):

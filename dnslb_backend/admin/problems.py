@@ -14,7 +14,13 @@ from aiohttp.typedefs import Handler
 from pydantic import Field, ValidationError
 
 from dnslb_backend.admin.document import Document
-from dnslb_backend.errors import ConfigError, DnslbError, RefusedError, StoreError
+from dnslb_backend.errors import (
+    ConfigError,
+    DnslbError,
+    RefusedError,
+    StoreError,
+    UnavailableError,
+)
 from dnslb_backend.logs import fields
 
 MEDIA_TYPE = "application/problem+json"
@@ -111,7 +117,7 @@ async def speak_problem_json(request: web.Request, handler: Handler) -> web.Stre
         return error.response()
     except RefusedError as error:
         return refused(error).response()
-    except StoreError as error:
+    except (StoreError, UnavailableError) as error:
         log.warning("a request failed: %s", error, extra=fields(path=request.path))
         return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, str(error)).response()
     except web.HTTPException as error:

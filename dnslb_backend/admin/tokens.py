@@ -16,6 +16,10 @@ from pathlib import Path
 
 from dnslb_backend import logs
 from dnslb_backend.errors import ConfigError, Problem
+from dnslb_backend.files import read_file
+
+LARGEST = 1 << 20
+"""Bytes of a token file."""
 
 SHORTEST_SAFE = 16
 """Characters; a shorter token is accepted with a warning."""
@@ -58,10 +62,12 @@ def digest_of(token: str) -> bytes:
 def load_tokens(path: Path) -> TokenFile:
     """Read a token file. Raises ConfigError that names every bad line."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_file(path, LARGEST).decode("utf-8-sig")
         mode = path.stat().st_mode
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([Problem(str(path), "", f"cannot be read: {error}")]) from error
+    except OSError as error:
+        raise ConfigError([Problem(str(path), "", f"cannot be read: {error.strerror}")]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError([Problem(str(path), "", f"is no UTF-8: {error.reason}")]) from error
     warnings = []
     if mode & _OTHERS_OR_GROUP_WRITE:
         warnings.append(f"{path}: permissions {stat.filemode(mode)} are too open: chmod 0640")
@@ -81,6 +87,8 @@ def load_tokens(path: Path) -> TokenFile:
             warnings.append(f"{path}:{number}: shorter than {SHORTEST_SAFE} characters")
     if problems:
         raise ConfigError(problems)
+    if not tokens:
+        warnings.append(f"{path}: holds no token: nobody can change anything over the API")
     return TokenFile(tuple(tokens.values()), tuple(warnings))
 
 

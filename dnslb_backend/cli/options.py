@@ -12,7 +12,11 @@ DAEMON_PANEL = "Where the daemon is"
 ConfigFile = Annotated[
     Path | None,
     typer.Option(
-        "-c", "--config", metavar="FILE", help=f"Configuration file (default: {DEFAULT_FILE})"
+        "-c",
+        "--config",
+        metavar="FILE",
+        readable=False,
+        help=f"Configuration file (default: {DEFAULT_FILE})",
     ),
 ]
 BaseDirectory = Annotated[
@@ -20,18 +24,32 @@ BaseDirectory = Annotated[
     typer.Option(
         "-C",
         "--base",
+        "--confdir",
         metavar="DIR",
+        readable=False,
         help="Where load_records and -m start from (default: the directory of FILE)",
     ),
 ]
 RecordFiles = Annotated[
     list[Path] | None,
-    typer.Option("-r", "--records", metavar="FILE", help="A further record file; repeatable"),
+    typer.Option(
+        "-r",
+        "--records",
+        "--record-file",
+        metavar="FILE",
+        readable=False,
+        help="A further record file; repeatable",
+    ),
 ]
 MaskedFiles = Annotated[
     list[Path] | None,
     typer.Option(
-        "-m", "--mask", metavar="FILE", help="A file that load_records passes over; repeatable"
+        "-m",
+        "--mask",
+        "--mask-record-file",
+        metavar="FILE",
+        readable=False,
+        help="A file that load_records passes over; repeatable",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON")]
@@ -49,6 +67,7 @@ TokenFile = Annotated[
     typer.Option(
         "--token-file",
         metavar="FILE",
+        readable=False,
         help="A token, or lines ROLE TOKEN [NAME]",
         rich_help_panel=DAEMON_PANEL,
     ),

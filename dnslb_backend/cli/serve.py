@@ -44,7 +44,10 @@ def serve(
     masks: MaskedFiles = None,
     loglevel: LogLevel = None,
     is_test: Annotated[
-        bool, typer.Option("-t", "--test", help="Only try the configuration, as check-config")
+        bool,
+        typer.Option(
+            "-t", "--test", "--check-config", help="Only try the configuration, as check-config"
+        ),
     ] = False,
 ) -> None:
     """Run the daemon until it is told to stop."""

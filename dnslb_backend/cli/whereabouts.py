@@ -16,6 +16,7 @@ from typing import Any
 
 from dnslb_backend.cli.options import DEFAULT_FILE
 from dnslb_backend.errors import ConfigError, ControlError, Problem
+from dnslb_backend.files import read_file
 
 DEFAULT_LISTEN = "127.0.0.1:8054"
 
@@ -56,8 +57,8 @@ def find_daemon(config: Path | None, url: str | None, token_file: Path | None) -
 
 def _admin_table(path: Path, *, must_exist: bool) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
-            table = tomllib.load(file).get("admin", {})
+        text = read_file(path).decode("utf-8-sig")
+        table = tomllib.loads(text).get("admin", {})
     except FileNotFoundError as error:
         if must_exist:
             raise ConfigError([Problem(str(path), "", "no such file")]) from error
@@ -81,7 +82,7 @@ def _reachable(listen: str) -> str:
 def _read_token(path: Path) -> str:
     """The token that may do most: one that may operate before one that may read."""
     try:
-        lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = [line.split() for line in read_file(path).decode("utf-8-sig").splitlines()]
     except OSError as error:
         message = f"cannot be read: {error.strerror}"
         raise ConfigError([Problem(str(path), "", message)]) from error

@@ -1,6 +1,8 @@
 """Reading configuration files: the main one, and the drop-ins that it or -r names."""
 
+import codecs
 import glob
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,8 +10,12 @@ from typing import Any
 import tomli
 
 from dnslb_backend.errors import ConfigError, Problem
+from dnslb_backend.files import read_file
 
 DEFAULT_FILE = Path("/etc/dnslb/dnslb.toml")
+
+LARGEST = 64 << 20
+"""Bytes of one file."""
 
 DEEPEST = 20
 """Levels of tables and arrays within each other; no key of ours needs half as many."""
@@ -39,8 +45,9 @@ class Sources:
 def read_toml(path: Path) -> dict[str, Any]:
     """The tables of one file. Raises ConfigError naming the file and, for bad TOML, the line."""
     try:
-        with path.open("rb") as file:
-            tables = tomli.load(file)
+        # Some editors begin a file with a byte order mark, which TOML does not know.
+        text = read_file(path, LARGEST).removeprefix(codecs.BOM_UTF8).decode()
+        tables = tomli.loads(text)
     except OSError as error:
         raise ConfigError([Problem(str(path), "", f"cannot be read: {error.strerror}")]) from error
     except tomli.TOMLDecodeError as error:
@@ -71,17 +78,22 @@ def record_files(sources: Sources, patterns: list[str]) -> list[Path]:
 
     A pattern may be absolute and may match nothing; a file of -r or -m must exist.
     """
-    masked = {_existing(sources.directory / mask, "-m").resolve() for mask in sources.masks}
+    masked = {_real(_existing(sources.directory / mask, "-m")) for mask in sources.masks}
     found: list[Path] = []
     for pattern in patterns:
         # Path.glob refuses absolute patterns, which the original allowed.
-        matches = sorted(glob.glob(pattern, root_dir=sources.directory, recursive=True))  # noqa: PTH207
+        matches = sorted(glob.glob(pattern, root_dir=sources.directory))  # noqa: PTH207
         found += [sources.directory / match for match in matches]
     named = [_existing(path, "-r") for path in sources.records]
-    return [path for path in found if path.resolve() not in masked] + named
+    return [path for path in found if _real(path) not in masked] + named
+
+
+def _real(path: Path) -> str:
+    """The path behind symbolic links; of links that lead in a circle it is one of them."""
+    return os.path.realpath(path)
 
 
 def _existing(path: Path, switch: str) -> Path:
-    if not path.is_file():
+    if not path.exists():
         raise ConfigError([Problem(str(path), "", f"no such file (named by {switch})")])
     return path

@@ -23,7 +23,7 @@ from dnslb_backend.config.models import (
     ZoneSettings,
 )
 from dnslb_backend.config.neighbours import check_neighbours
-from dnslb_backend.config.records import RecordTables
+from dnslb_backend.config.records import TYPES, RecordTables
 from dnslb_backend.config.zones import (
     advise_secondaries,
     build_zone,
@@ -281,9 +281,24 @@ class _Loader:
             self.diagnosis.refuse(self.file, ("records",), "must be a table of records")
         for path in record_files(self.sources, settings.load_records):
             try:
-                yield str(path), (), read_toml(path)
+                tables = read_toml(path)
             except ConfigError as error:
                 self.diagnosis.problems += error.problems
+                continue
+            if self._is_main_form(tables):
+                message = 'has no place in a drop-in: write ["NAME".TYPE], without "records."'
+                self.diagnosis.refuse(str(path), ("records",), message)
+                continue
+            yield str(path), (), tables
+
+    @staticmethod
+    def _is_main_form(tables: Mapping[str, Any]) -> bool:
+        """Whether a drop-in is written as the main file is, with its tables below [records]."""
+        names = tables.get("records")
+        return isinstance(names, dict) and any(
+            isinstance(types, dict) and not types.keys().isdisjoint(TYPES)
+            for types in names.values()
+        )
 
     def _zones(self, written: Mapping[str, tuple[str, ZoneSettings]], node: str) -> dict[str, Zone]:
         ids = assign_ids(list(written))

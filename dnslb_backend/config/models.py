@@ -4,10 +4,19 @@ They say what may be written; `build` turns them into what the core runs on. Tim
 seconds. Strictness is meant: a string is no list, and "false" is no boolean.
 """
 
+import re
 from ipaddress import ip_address, ip_network
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+)
 
 from dnslb_backend.checkers.brake import parse_canary
 from dnslb_backend.checkers.parameters import Regexp
@@ -60,12 +69,41 @@ def _not_too_short(seconds: float) -> float:
     return seconds
 
 
+def _seconds(value: object) -> object:
+    """The original made numbers of the texts that it was given as times."""
+    is_number = isinstance(value, str) and _NUMBER.fullmatch(value)
+    return float(value) if is_number else value  # type: ignore[arg-type]
+
+
+def _integer(value: object) -> object:
+    """The original made whole numbers of texts and of 5.0."""
+    if isinstance(value, str) and _WHOLE.fullmatch(value):
+        return int(value)
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _switch(value: object) -> object:
+    """The original took 1 and 0 for true and false."""
+    return bool(value) if isinstance(value, int) and value in (0, 1) else value
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+_NUMBER = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?", re.ASCII)
+_WHOLE = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
+
 SHORTEST = 0.001
 Duration = Annotated[float, Field(gt=0, allow_inf_nan=False), AfterValidator(_not_too_short)]
 Wait = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Ttl = Annotated[int, Field(ge=0, le=MAX_TTL)]
 Network = Annotated[str, AfterValidator(_network)]
 Count = Annotated[int, Field(ge=1)]
+
+Seconds = BeforeValidator(_seconds)
+Integer = BeforeValidator(_integer)
+"""For the keys that the original has, which load as they loaded there."""
 
 
 class Table(BaseModel):
@@ -80,12 +118,14 @@ class GlobalSettings(Table):
     domain_name: str | None = None
     """The zone that [records] and the files of `load_records` live in; without it only the zones of
     [zones] are served. Example: `"lb.example"`"""
-    delete_unknowns: bool = True
+    delete_unknowns: Annotated[bool, BeforeValidator(_switch)] = True
     """What becomes of this node's rows in the mirror when their record is no longer configured:
     deleted, or kept and named in the log."""
-    loglevel: Literal["debug", "info", "warning", "error"] = "info"
+    loglevel: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (
+        "info"
+    )
     """From which level on events are logged; `serve -l` says otherwise. Transitions are `info`."""
-    max_record_checks: Count = 100
+    max_record_checks: Annotated[Count, Integer] = 100
     """How many records may have probes under way at the same time."""
     load_records: list[str] = []
     """Further files of records, as globs relative to this file: tables as in [records], without the
@@ -258,24 +298,24 @@ class RecordSettings(Table):
     """The destinations: `"HOST"`, `"HOST@PRIORITY"`, or tables, below. A host name is resolved in
     every round, and each of its addresses is a member. Default: required.
     Example: `["192.0.2.1@2", "web2.example", { host = "192.0.2.3", weight = 5 }]`"""
-    ttl: Ttl | Literal["auto"] | None = None
+    ttl: Annotated[Ttl, Integer] | Literal["auto"] | None = None
     """TTL of the answers in seconds, or `"auto"`: between `ttl_min` and `ttl_max`, until the answer
     could next change. Default: required. Example: `5`"""
     ttl_min: Ttl = 1
     """The least that `ttl = "auto"` gives."""
     ttl_max: Ttl = 300
     """The most that `ttl = "auto"` gives."""
-    interval: Duration | None = None
+    interval: Annotated[Duration, Seconds] | None = None
     """Seconds between two rounds of checks; keep it above `dns_timeout + timeout`.
     Default: required. Example: `5`"""
-    shift: Wait | None = None
+    shift: Annotated[Wait, Seconds] | None = None
     """Seconds after which the first round of every interval begins, counted from its multiples.
     Default: spread evenly, by the name of the record. Example: `0.5`"""
-    timeout: Wait | None = None
+    timeout: Annotated[Wait, Seconds] | None = None
     """Seconds that a target has for its answer. Default: required. Example: `2`"""
-    dns_timeout: Wait | None = None
+    dns_timeout: Annotated[Wait, Seconds] | None = None
     """Seconds that the resolver has for the host names. Default: required. Example: `1`"""
-    dns_ttl: Wait = 300.0
+    dns_ttl: Annotated[Wait, Seconds] = 300.0
     """Seconds after which a name that does not exist any more loses its addresses, and one that
     cannot be resolved is told of. The last addresses stay and go on being checked until then, and
     beyond if only the resolver fails."""
@@ -294,7 +334,7 @@ class RecordSettings(Table):
     prio_regex: Regexp | None = None
     """For a command as a list: the first group of this, in its output, is the priority.
     Example: `"load=([0-9]+)"`"""
-    prio_min_cnt: int = 1
+    prio_min_cnt: Annotated[int, Integer] = 1
     """So many healthy members must be served, if there are so many: lower priorities are opened
     until they are."""
     fallback: str | list[str] = ""

@@ -13,7 +13,7 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from random import getrandbits
 from typing import Any
@@ -24,6 +24,7 @@ from dnslb_backend import __version__, logs, metrics
 from dnslb_backend.admin.control import Detail, ReloadReport
 from dnslb_backend.admin.events import Notice
 from dnslb_backend.admin.server import AdminServer
+from dnslb_backend.blocking import run_blocking
 from dnslb_backend.checkers.brake import parse_canary
 from dnslb_backend.checkers.resolver import Resolver
 from dnslb_backend.checkers.rounds import Rounds
@@ -39,7 +40,13 @@ from dnslb_backend.daemon.desk import Desk
 from dnslb_backend.daemon.listeners import Listeners
 from dnslb_backend.daemon.told import tell
 from dnslb_backend.daemon.watchdog import feed_watchdog
-from dnslb_backend.errors import ConfigError, DnslbError, Problem, RefusedError
+from dnslb_backend.errors import (
+    ConfigError,
+    DnslbError,
+    Problem,
+    RefusedError,
+    UnavailableError,
+)
 from dnslb_backend.notify import Notifier
 from dnslb_backend.pdns.askers import Askers
 from dnslb_backend.pdns.places import Places
@@ -55,8 +62,14 @@ FLUSH_TIMEOUT = 2.0
 RESTART_PAUSE = 1.0
 """Seconds before a part that died of a bug is started again."""
 
+LOAD_TIMEOUT = 60.0
+"""Seconds in which a configuration must be loaded: storage may hang."""
+
 PLACES_INTERVAL = 5.0
 """Seconds between two looks at the file of the location database."""
+
+PLACES_TIMEOUT = 30.0
+"""Seconds that the location database has to be read in."""
 
 COLLECT = (500, 10_000, 2)
 """Often among what is new, which takes a millisecond or two, and seldom among the rest: probes
@@ -81,20 +94,37 @@ def serve(sources: Sources, loglevel: str | None = None) -> int:
     """
     # What comes from now on waits until there is somebody to heed it.
     signal.pthread_sigmask(signal.SIG_BLOCK, HEEDED)
-    config = load(sources)
-    logs.configure(loglevel or config.settings.loglevel)
-    sys.setswitchinterval(SWITCH_INTERVAL)
     try:
-        return uvloop.run(_serve(sources, config, loglevel))
+        return uvloop.run(_serve(sources, loglevel))
     finally:
         logs.close()
 
 
-async def _serve(sources: Sources, config: Config, loglevel: str | None) -> int:
+async def _serve(sources: Sources, loglevel: str | None) -> int:
+    config = await _load_or_stop(sources)
+    if config is None:
+        return 0
+    logs.configure(loglevel or config.settings.loglevel)
+    sys.setswitchinterval(SWITCH_INTERVAL)
     async with Tools() as tools, Resolver() as resolver:
         daemon = Daemon(sources, config, tools, resolver, loglevel)
         await daemon.run()
     return 0
+
+
+async def _load_or_stop(sources: Sources) -> Config | None:
+    """The configuration, or None where a signal asked for the end while it was loaded.
+
+    Files on storage that hangs must not make a process that only SIGKILL ends.
+    """
+    loop = asyncio.get_running_loop()
+    loading = asyncio.ensure_future(run_blocking(partial(load, sources), None))
+    for number in STOPS:
+        loop.add_signal_handler(number, loading.cancel)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+    await asyncio.wait({loading})
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    return None if loading.cancelled() else loading.result()
 
 
 class Daemon:
@@ -180,13 +210,14 @@ class Daemon:
 
     async def reload(self) -> ReloadReport:
         """Read the configuration anew and swap to it; raises ConfigError and changes nothing."""
-        async with self._reloading:
+        async with self._one_reload():
             self._notifier.reloading()
             try:
                 report = await self._reload()
             except Exception as error:
-                for problem in error.problems if isinstance(error, ConfigError) else ():
-                    log.error("reload refused: %s", problem)
+                reasons = error.problems if isinstance(error, ConfigError) else [error]
+                for reason in reasons if isinstance(error, DnslbError) else ():
+                    log.error("reload refused: %s", reason)
                 self._go_on("Reload failed, the old configuration runs on")
                 metrics.count_reload(is_ok=False)
                 raise
@@ -199,6 +230,19 @@ class Daemon:
             )
             self._go_on("Running, reloaded")
             return report
+
+    @contextlib.asynccontextmanager
+    async def _one_reload(self) -> AsyncIterator[None]:
+        """One reload at a time. Raises UnavailableError where the one before hangs."""
+        try:
+            async with asyncio.timeout(LOAD_TIMEOUT):
+                await self._reloading.acquire()
+        except TimeoutError as error:
+            raise UnavailableError("another reload is under way") from error
+        try:
+            yield
+        finally:
+            self._reloading.release()
 
     # -- life ------------------------------------------------------------------------------
 
@@ -346,7 +390,11 @@ class Daemon:
             self._answers.resigned(zones)
 
     async def _reload(self) -> ReloadReport:
-        config = await asyncio.to_thread(load, self._sources)
+        try:
+            config = await run_blocking(partial(load, self._sources), LOAD_TIMEOUT)
+        except TimeoutError as error:
+            message = f"the configuration could not be read within {LOAD_TIMEOUT:g} s"
+            raise UnavailableError(message) from error
         if self._stop.is_set():
             raise RefusedError("the daemon is stopping")
         retired = await self._listeners.move(config, str(self._sources.main))
@@ -406,7 +454,14 @@ class Daemon:
         while True:
             await asyncio.sleep(PLACES_INTERVAL)
             places = self._config.places
-            if places is not None and await asyncio.to_thread(places.refresh):
+            if places is None:
+                continue
+            try:
+                is_new = await run_blocking(places.refresh, PLACES_TIMEOUT)
+            except TimeoutError:
+                log.warning("%s could not be read within %g s", places.path, PLACES_TIMEOUT)
+                continue
+            if is_new:
                 self._locate_with(places)
 
     def _set_brake(self, config: Config) -> None:

@@ -1,13 +1,18 @@
 """Where clients are: an MMDB file, read into memory and read again when it changes."""
 
+import io
 import logging
 from pathlib import Path
 from typing import Any
 
 from dnslb_backend.core.clients import NOWHERE, Place
 from dnslb_backend.errors import DnslbError
+from dnslb_backend.files import read_file
 
 log = logging.getLogger(__name__)
+
+LARGEST = 1 << 30
+"""Bytes of a database."""
 
 
 class PlacesError(DnslbError):
@@ -86,7 +91,7 @@ def _open(path: Path) -> Any:
     except ImportError as error:
         raise PlacesError("needs the extra geo: pip install dnslb-backend[geo]") from error
     try:
-        reader = maxminddb.open_database(path, maxminddb.MODE_MEMORY)
+        reader = maxminddb.open_database(io.BytesIO(read_file(path, LARGEST)), maxminddb.MODE_FD)
         reader.get("192.0.2.1")
     except Exception as error:  # a damaged file may raise anything
         raise PlacesError(f"{path} cannot be read: {error}") from error

@@ -1,5 +1,6 @@
 """What a configuration may say, and what an operator reads when it is wrong."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,7 +33,7 @@ WWW = RecordKey("lb.example", "www.lb.example", "A")
 def write(tmp_path: Path) -> Write:
     def _write(text: str, name: str = "dnslb.toml") -> Path:
         path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         return path
 
@@ -210,7 +211,8 @@ def test_a_dest_that_is_listed_twice_and_not_alike_is_refused(write: Write) -> N
         (HEAD + RECORD + "interval = 0\n", "records.www.A.interval: should be greater than 0"),
         (HEAD + RECORD + "interval = -1\n", "records.www.A.interval: should be greater than 0"),
         (HEAD + RECORD + "interval = nan\n", "records.www.A.interval: should be a finite number"),
-        (HEAD + RECORD + 'interval = "5"\n', "records.www.A.interval: should be a valid number"),
+        (HEAD + RECORD + 'interval = "5s"\n', "records.www.A.interval: should be a valid number"),
+        (HEAD + RECORD + 'rise = "2"\n', "records.www.A.rise: should be a valid integer"),
         (HEAD + RECORD + "ttl = -1\n", "records.www.A.ttl: should be greater than or equal to 0"),
         (HEAD + RECORD + "ttl = 2147483648\n", "records.www.A.ttl: should be less than or equal"),
         (HEAD + RECORD + "timeout = -1\n", "records.www.A.timeout: should be greater"),
@@ -310,6 +312,64 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 DROP_IN = '["www".A]\ndest = ["192.0.2.7"]\n'
+
+
+def test_values_load_as_the_original_took_them(write: Write) -> None:
+    written = (
+        '[global]\ndomain_name = "lb.example"\nnode = "ns1"\n'
+        'loglevel = "INFO"\ndelete_unknowns = 1\nmax_record_checks = "10"\n'
+    )
+    numbers = 'ttl = 5.0\ninterval = "10"\ntimeout = "2.5"\nshift = "0"\nprio_min_cnt = "2"\n'
+    config = loaded(write(written + DEFAULT + RECORD + numbers))
+    record = config.plan.records[WWW]
+    assert (record.ttl, record.prio_min_cnt) == (5, 2)
+    assert (record.timing.interval, record.timing.timeout, record.timing.shift) == (10, 2.5, 0)
+    settings = config.settings
+    assert (settings.loglevel, settings.max_record_checks) == ("info", 10)
+    assert settings.delete_unknowns is True
+
+
+def test_a_byte_order_mark_is_no_part_of_the_file(write: Write) -> None:
+    assert loaded(write("\ufeff" + HEAD + RECORD)).plan.records
+
+
+@pytest.mark.parametrize("kind", ["fifo", "directory", "device", "loop", "huge"])
+def test_what_is_no_regular_file_is_refused_at_once(
+    write: Write, tmp_path: Path, kind: str
+) -> None:
+    path = write(GLOBAL.replace("node", 'load_records = ["records.d/*.toml"]\nnode') + DEFAULT)
+    odd = tmp_path / "records.d" / "odd.toml"
+    odd.parent.mkdir()
+    if kind == "fifo":
+        os.mkfifo(odd)
+    elif kind == "directory":
+        odd.mkdir()
+    elif kind == "huge":
+        with odd.open("wb") as file:
+            file.truncate(1 << 30)
+    else:
+        odd.symlink_to("/dev/zero" if kind == "device" else odd)
+    found = problems(path)
+    assert any("cannot be read: " in line for line in found), found
+
+
+def test_a_drop_in_written_as_the_main_file_is_explained(write: Write) -> None:
+    path = write(GLOBAL.replace("node", 'load_records = ["*.d/*.toml"]\nnode') + DEFAULT)
+    drop_in = write('[records."b".A]\ndest = ["192.0.2.1"]\n', "records.d/b.toml")
+    (found,) = problems(path)
+    expected = 'records: has no place in a drop-in: write ["NAME".TYPE], without "records."'
+    assert found == f"{drop_in}: {expected}"
+    write('["records".A]\ndest = ["192.0.2.1"]\n', "records.d/b.toml")
+    assert RecordKey("lb.example", "records.lb.example", "A") in loaded(path).plan.records
+
+
+def test_two_stars_are_one_as_in_the_original(write: Write) -> None:
+    path = write(GLOBAL.replace("node", 'load_records = ["**/*.toml"]\nnode') + DEFAULT + RECORD)
+    write('["deep".A]\ndest = ["192.0.2.1"]\n', "a/b.toml")
+    write('["deeper".A]\ndest = ["192.0.2.1"]\n', "a/c/b.toml")
+    names = {key.name for key in loaded(path).plan.records}
+    assert "deep.lb.example" in names
+    assert "deeper.lb.example" not in names
 
 
 def test_drop_ins_start_at_the_main_file_or_at_base(write: Write, tmp_path: Path) -> None:

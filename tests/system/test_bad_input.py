@@ -43,7 +43,7 @@ CASES = {
     "key of no meaning": (www(intervall=5), "records.www.A.intervall", "unknown key; allowed here"),
     "default of no meaning": (default(tll=5), "default.tll", "unknown key; allowed here: all_down"),
     "section of no meaning": (table("record"), "record", "unknown section; allowed here: admin"),
-    "text for a number": (default(interval="5"), "default.interval", "should be a valid number"),
+    "text for a number": (default(interval="5s"), "default.interval", "should be a valid number"),
     "number for a text": (www(expect=1), "records.www.A.expect", "should be a valid string"),
     "text for a list": (www(dest="192.0.2.1"), "records.www.A.dest", "should be a valid list"),
     "text for a list of files": (config(load_records="x"), "global.load_records", "valid list"),

@@ -10,6 +10,7 @@ import pytest
 from dnslb_backend.daemon.watchdog import LONGEST_SWEEP, feed_watchdog
 from dnslb_backend.notify import Notifier
 from tests.rigs.daemon import Daemon, follows
+from tests.rigs.hung_storage import hung
 from tests.rigs.powerdns import PowerDNS
 from tests.rigs.processes import signals
 from tests.rigs.targets import HttpTarget
@@ -110,9 +111,20 @@ async def test_a_stop_during_the_start_is_a_clean_end() -> None:
     records = [WWW.replace("www", f"n{number}") for number in range(1000)]
     daemon = Daemon(config(*records))
     await daemon.launch()
-    await until(lambda: signal.SIGTERM in signals(daemon.pid, "SigBlk"))
+    await until(lambda: signal.SIGTERM in signals(daemon.pid, "SigCgt"))
     daemon.signal(signal.SIGTERM)
     assert await daemon.wait() == 0
+
+
+async def test_a_stop_ends_a_start_that_waits_for_storage_that_hangs(tmp_path: Path) -> None:
+    drop_in = tmp_path / "more.toml"
+    drop_in.write_text("")
+    daemon = Daemon(config(WWW, load_records=[str(drop_in)]))
+    with hung(drop_in) as is_held:
+        await daemon.launch()
+        await until(is_held)
+        daemon.signal(signal.SIGTERM)
+        assert await daemon.wait(PROMPT) == 0
 
 
 @pytest.mark.parametrize("level", ["warning", "error"])

@@ -10,6 +10,7 @@ import pytest
 
 from tests.cli.command import run
 from tests.rigs.daemon import Daemon, follows
+from tests.rigs.hung_storage import hung
 from tests.rigs.ports import free_port
 from tests.rigs.targets import HttpTarget, farm
 from tests.rigs.waiting import until
@@ -330,3 +331,19 @@ async def test_a_reload_in_the_first_round_goes_on_with_it() -> None:
             await daemon.ready()
             # It was asked once: the probe that was under way is the one that counted.
             assert target.hits == 1
+
+
+async def test_a_file_on_storage_that_hangs_stops_neither_answers_nor_the_stop(
+    tmp_path: Path, admin: str
+) -> None:
+    drop_in = tmp_path / "more.toml"
+    drop_in.write_text("")
+    www = record("www", dest=["192.0.2.1"], check=FINE)
+    text = config(admin, www, load_records=[str(drop_in)])
+    async with Daemon(text) as daemon, daemon.powerdns() as pdns:
+        await follows(pdns, "www.lb.example", {"192.0.2.1"})
+        with hung(drop_in) as is_held:
+            daemon.reload()
+            await until(is_held)
+            await follows(pdns, "www.lb.example", {"192.0.2.1"})
+            assert await daemon.stop() == 0
