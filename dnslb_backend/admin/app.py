@@ -1,6 +1,7 @@
 """The application: routes, guards and what every response carries."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -53,7 +54,11 @@ def _guarded(endpoint: Endpoint) -> Handler:
     async def guarded(request: web.Request) -> web.StreamResponse:
         state = request.app[STATE]
         authorize(request, state.access, role, state.refusals)
-        return await endpoint.handler(request)
+        if not endpoint.is_long:
+            return await endpoint.handler(request)
+        key = (request.path_qs, request.headers.get("Accept"))
+        rendered = await state.reads.render(key, partial(endpoint.handler, request))
+        return await state.reads.send(request, rendered)
 
     return guarded
 

@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel
 
+from dnslb_backend.admin.admission import ReadAdmission
 from dnslb_backend.admin.auth import Access
 from dnslb_backend.admin.control import Control
 from dnslb_backend.admin.events import EventRing, Streams
@@ -23,6 +24,7 @@ class AdminState:
     control: Control
     access: Access
     ring: EventRing
+    reads: ReadAdmission = field(default_factory=ReadAdmission)
     refusals: Throttle = field(default_factory=lambda: Throttle(time.monotonic))
     """Of what is said in the log of those who may not, or talk no HTTP."""
 
@@ -44,8 +46,8 @@ class Answer:
 class Endpoint:
     """One method and path: who may use it, what it takes and what it answers.
 
-    `role` None is open to everybody. Refusals of its role, its query and its body need no row
-    in `answers`.
+    `role` None is open to everybody. Answers of one that `is_long` pass the admission of reads.
+    Refusals of its role, its query and its body need no row in `answers`.
     """
 
     method: Literal["GET", "POST", "DELETE"]
@@ -57,3 +59,4 @@ class Endpoint:
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     tags: tuple[str, ...] = field(default=("api",))
+    is_long: bool = False

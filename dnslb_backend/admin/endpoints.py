@@ -149,6 +149,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         show_metrics,
         {200: Answer("Prometheus's text format, or OpenMetrics where it is asked for", media=TEXT)},
         tags=("metrics",),
+        is_long=True,
     ),
     Endpoint(
         "GET",
@@ -157,6 +158,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         show_status,
         {200: Answer("the status of this node", StatusReport)},
         query=StatusQuery,
+        is_long=True,
     ),
     Endpoint(
         "GET",
@@ -173,6 +175,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         show_explanation,
         {200: Answer("every step to the answer", ExplainReport)},
         query=ExplainQuery,
+        is_long=True,
     ),
     Endpoint(
         "GET",
@@ -184,6 +187,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             503: Answer("no store can be asked", ProblemReport, MEDIA_TYPE),
         },
         query=HistoryQueryText,
+        is_long=True,
     ),
     Endpoint(
         "GET",
@@ -262,7 +266,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
                 TransitionRow,
                 EVENT_STREAM,
             ),
-            503: Answer("too many listen already", ProblemReport, MEDIA_TYPE),
         },
     ),
     Endpoint(

@@ -12,13 +12,11 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from http import HTTPStatus
 
 from aiohttp import web
 
 from dnslb_backend.admin.document import Document
 from dnslb_backend.admin.moments import Moment, render_moment
-from dnslb_backend.admin.problems import ProblemError
 from dnslb_backend.core.health import Health
 from dnslb_backend.core.transitions import Transition
 from dnslb_backend.metrics import EVENT_CLIENTS, EVENT_CLIENTS_DROPPED
@@ -30,7 +28,7 @@ BATCH = 64
 """Events that are written at once."""
 
 CLIENTS = 1000
-"""Clients that may listen; further ones are asked to come later."""
+"""Clients that may listen; a further one takes the place of the one that has listened longest."""
 
 HEARTBEAT = 15.0
 """Seconds of silence after which a client is shown that the stream is alive."""
@@ -136,7 +134,7 @@ class Streams:
     def __init__(self, *, patience: float = PATIENCE, heartbeat: float = HEARTBEAT) -> None:
         self._patience = patience
         self._heartbeat = heartbeat
-        self._tasks: set[asyncio.Task[object]] = set()
+        self._tasks: dict[asyncio.Task[object], None] = {}
 
     async def serve(self, request: web.Request, ring: EventRing) -> web.StreamResponse:
         """Stream events until the client goes, or takes nothing any more."""
@@ -183,19 +181,18 @@ class Streams:
     @contextlib.contextmanager
     def _listed(self) -> Iterator[None]:
         if len(self._tasks) >= CLIENTS:
-            raise ProblemError(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                f"{CLIENTS} clients listen already",
-                headers={"Retry-After": "10"},
-            )
+            # It comes back and misses nothing: it says what it has seen last.
+            oldest = next(iter(self._tasks))
+            del self._tasks[oldest]
+            oldest.cancel()
         task = asyncio.current_task()
         assert task is not None
-        self._tasks.add(task)
+        self._tasks[task] = None
         EVENT_CLIENTS.inc()
         try:
             yield
         finally:
-            self._tasks.discard(task)
+            self._tasks.pop(task, None)
             EVENT_CLIENTS.dec()
 
 

@@ -13,7 +13,6 @@ from aiohttp import web
 from dnslb_backend.admin.control import Control
 from dnslb_backend.admin.document import Document
 from dnslb_backend.admin.endpoint import STATE
-from dnslb_backend.admin.events import PATIENCE
 from dnslb_backend.admin.intake import read_query
 from dnslb_backend.admin.rows import MemberRow, RecordRow, record_row
 from dnslb_backend.admin.slices import SLICE
@@ -58,18 +57,15 @@ async def show_status_lines(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": MEDIA_LINES})
     if request.method == "HEAD":
         return response
-    await response.prepare(request)
-    try:
-        async for part in render_lines(request.app[STATE].control, query):
-            # Whoever takes nothing must not keep a copy of the map for ever.
-            async with asyncio.timeout(PATIENCE):
-                await response.write(part)
-    except TimeoutError:
-        if request.transport is not None:
-            request.transport.abort()
-    except ConnectionError:
-        # It has seen enough.
-        pass
+    state = request.app[STATE]
+    async with state.reads.sending():
+        await response.prepare(request)
+        parts = render_lines(state.control, query)
+        while True:
+            async with state.reads.rendering:
+                part = await anext(parts, b"")
+            if not part or not await state.reads.write(request, response, part):
+                break
     return response
 
 

@@ -103,6 +103,7 @@ class AdminServer:
         if site is not None:
             await site.runner.cleanup()
         await asyncio.gather(*self._leaving)
+        await self._state.reads.close()
 
     async def _open(self, listen: Listen | None) -> _Site | None:
         if listen is None:

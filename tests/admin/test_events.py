@@ -247,19 +247,16 @@ async def test_head_ends_at_once() -> None:
         assert response.status == 200
 
 
-async def test_there_is_a_limit_to_how_many_may_listen() -> None:
-    streams = Streams()
-    async with streaming(EventRing(7), streams) as address:
+async def test_a_client_too_many_takes_the_place_of_the_one_that_has_listened_longest() -> None:
+    ring = EventRing(7)
+    async with streaming(ring, Streams()) as address:
         before = clients()
         sockets = [await silent_client(address) for _ in range(CLIENTS)]
         await until(lambda: clients() == before + CLIENTS, what="all of them listen")
-        async with (
-            aiohttp.ClientSession(f"http://{address[0]}:{address[1]}") as session,
-            session.get("/api/v1/events") as response,
-        ):
-            assert response.status == 503
-            assert response.content_type == "application/problem+json"
-            assert response.headers["Retry-After"]
+        async with listening(address) as stream:
+            ring.publish([transition(1)])
+            assert (await event(stream))["id"] == "7-1"
+            await until(lambda: clients() == before + CLIENTS, what="one of them has gone")
         for sock in sockets:
             sock.close()
 
