@@ -31,12 +31,32 @@ START_LIMIT = 10.0
 PATIENCE = 5.0
 """How long (s) one call waits for a process that is being started."""
 
-SILENCE_LIMIT = 5.0
-"""A process that answered nothing for so long (s) while it was asked hangs."""
+PING_LIMIT = 3.0
+"""A process that does not answer a ping within so many seconds is restarted."""
 
 STOP_LIMIT = 3.0
+KILL_LIMIT = 1.0
+"""What is still there so long (s) after SIGKILL hangs in the kernel: it is left to it."""
+
 BACKLOG_LIMIT = 8 << 20
-"""Bytes waiting for a helper that does not read them: it hangs, and is replaced."""
+"""Bytes waiting for a helper that does not read them: it hangs, and is restarted."""
+
+SERVICE_VARIABLES = frozenset(
+    {
+        "CREDENTIALS_DIRECTORY",
+        "FDSTORE",
+        "JOURNAL_STREAM",
+        "LISTEN_FDNAMES",
+        "LISTEN_FDS",
+        "LISTEN_PID",
+        "LISTEN_PIDFDID",
+        "MAINPID",
+        "NOTIFY_SOCKET",
+        "WATCHDOG_PID",
+        "WATCHDOG_USEC",
+    }
+)
+"""What a service manager says to the daemon alone; no helper or command inherits it."""
 
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 10.0
@@ -82,7 +102,6 @@ class _Process(asyncio.Protocol):
         self._pidfd = -1
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
-        self._unanswered_since: float | None = None
 
     @property
     def usable(self) -> bool:
@@ -93,11 +112,11 @@ class _Process(asyncio.Protocol):
         self._pid = os.posix_spawn(
             argv[0],
             argv,
-            os.environ,
+            {name: v for name, v in os.environ.items() if name not in SERVICE_VARIABLES},
             file_actions=[(os.POSIX_SPAWN_DUP2, control.fileno(), 0)],
             setsid=True,
             setsigmask=[],
-            setsigdef=[signal.SIGPIPE],
+            setsigdef=[signal.SIGPIPE, signal.SIGUSR1, signal.SIGUSR2],
         )
         try:
             self._pidfd = os.pidfd_open(self._pid)
@@ -111,11 +130,9 @@ class _Process(asyncio.Protocol):
     def send(self, message: Message) -> None:
         if self._transport is None or self.ended.is_set():
             return
-        if self._unanswered_since is None:
-            self._unanswered_since = self._loop.time()
         self._transport.write(json.dumps(message).encode() + b"\n")
         if self._transport.get_write_buffer_size() > BACKLOG_LIMIT:
-            log.error("%s does not read what it is told; it is replaced", self.name)
+            log.error("%s does not read requests; restarting it", self.name)
             self.kill()
 
     def hang_up(self) -> None:
@@ -139,13 +156,7 @@ class _Process(asyncio.Protocol):
         for line in lines:
             self._heard(json.loads(line))
 
-    def silent_for(self) -> float:
-        """Seconds since it was asked and said nothing, about this or anything else."""
-        since = self._unanswered_since
-        return 0.0 if since is None else self._loop.time() - since
-
     def _heard(self, message: Message) -> None:
-        self._unanswered_since = None
         if "ready" in message and not self.ready.done():
             self.ready.set_result(None)
         elif (call := self.calls.get(message.get("id", -1))) is not None:
@@ -183,6 +194,7 @@ class Helper:
         self._pause = 0.0
         self._not_before = 0.0
         self._starts = 0
+        self._check: asyncio.Task[None] | None = None
         self._dying: set[_Process] = set()
         self._closed = False
 
@@ -210,11 +222,27 @@ class Helper:
             self._dying.add(self._process)
             self._process = None
 
-    def complain(self) -> None:
-        """Say that an answer is overdue: a process that is silent altogether is replaced."""
-        if self._process is not None and self._process.silent_for() > SILENCE_LIMIT:
-            log.error("%s hangs; it is replaced", self._name)
-            self.replace()
+    def check(self) -> None:
+        """Ping the process, whose answer is overdue, and restart it if it does not answer that."""
+        if self._check is None and self._process is not None and not self._closed:
+            self._check = asyncio.create_task(self._ping(self._process), name=f"ping {self._name}")
+
+    async def _ping(self, process: _Process) -> None:
+        call_id = next(self._ids)
+        call = process.calls[call_id] = Call(process, call_id)
+        try:
+            call.tell({"ping": True})
+            async with asyncio.timeout(PING_LIMIT):
+                await call.answer()
+        except ProbeError:
+            return
+        except TimeoutError:
+            if process is self._process:
+                log.error("%s does not answer; restarting it", self._name)
+                self.replace()
+        finally:
+            del process.calls[call_id]
+            self._check = None
 
     async def close(self) -> None:
         """End the process and all that it runs; at most STOP_LIMIT seconds."""
@@ -222,6 +250,8 @@ class Helper:
         if self._start is not None:
             with contextlib.suppress(ProbeError, OSError, TimeoutError):
                 self._process = await self._start
+        if self._check is not None:
+            self._check.cancel()
         if self._process is not None:
             self._process.hang_up()
             self._dying.add(self._process)
@@ -229,9 +259,11 @@ class Helper:
             async with asyncio.timeout(STOP_LIMIT):
                 await self._all_ended()
         except TimeoutError:
-            log.error("%s did not end by itself; it is killed", self._name)
+            log.error("%s did not end by itself; killing it", self._name)
             self.replace()
-            await self._all_ended()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(KILL_LIMIT):
+                    await self._all_ended()
 
     async def _all_ended(self) -> None:
         for process in self._dying:
@@ -286,6 +318,6 @@ class Helper:
         if self._not_before <= dead.born:
             self._pause = min(max(2 * self._pause, FIRST_PAUSE), LONGEST_PAUSE)
             self._not_before = now + self._pause
-            log.error("%s died; another is started in %g s", self._name, self._pause)
+            log.error("%s died; restarting it in %g s", self._name, self._pause)
         if now < self._not_before:
             raise ProbeError(f"{self._name} died and is about to be restarted")

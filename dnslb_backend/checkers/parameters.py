@@ -61,6 +61,8 @@ Words = Annotated[tuple[str, ...], BeforeValidator(_list)]
 Pairs = Annotated[tuple[tuple[str, str], ...], BeforeValidator(_pairs)]
 """A table of strings, kept as pairs so that it can be hashed."""
 
+ExitCodes = Annotated[tuple[Annotated[int, Field(ge=0, le=255)], ...], BeforeValidator(_list)]
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 Path = Annotated[str, AfterValidator(_no_nul)]

@@ -1,24 +1,33 @@
 """The process that runs the commands of `exec` checks; the daemon starts it as a script.
 
-Spawning costs the event loop up to a millisecond each time; here it costs nobody. Standard
-library only, and nothing of this package: it must start fast and stay small.
+Starting a command costs the event loop up to a millisecond each time; here it costs nobody.
+Standard library only, and nothing of this package: it must start fast and stay small.
 
 Standard input is a socket to the daemon, one JSON object a line:
 
-    {"id": 7, "argv": ["check", "192.0.2.1"]}       run it
-    {"id": 7, "stop": "term"}                       end it: SIGTERM, SIGKILL a little later
-    {"id": 7, "stop": "kill"}                       end it: SIGKILL
+    {"id": 7, "argv": ["check", "192.0.2.1"], "limit": 1.5}     run it, for at most 1.5 s
+    {"id": 7, "stop": true}                                     kill it
+    {"id": 8, "ping": true}                                     does this process run?
 
 and back:
 
     {"ready": true}                                 once
     {"id": 7, "started": true}                      the command's time begins
-    {"id": 7, "exit": 0, "output": "..", "cut": false}
+    {"id": 7, "exit": 0, "signal": 0, "output": "..", "cut": false, "stderr": ".."}
+    {"id": 7, "timeout": true, "stderr": ".."}      not ended within its limit
     {"id": 7, "error": "cannot run 'check': .."}    a fault of ours, not of the target
+    {"id": 8, "pong": true}
 
-A command has its own session. When it ends, or is ended, whatever it left behind is killed:
-its process group, and whoever became an orphan (this process adopts them) unless another command
-that is still running started it. When the daemon ends, everything ends.
+Time is kept here, where it can be known whether a command had it: a process that did not run
+when a limit was due says so, and calls nothing a timeout.
+
+A command is forked, not spawned: until it has loaded its program, which takes for ever where the
+storage hangs, posix_spawn(3) would stop this process, and all other commands with it.
+
+A command has its own session. When it ends, or is ended (SIGTERM, a second later SIGKILL),
+whatever it left behind is killed: its process group, and whoever became an orphan (this process
+adopts them) unless another command that is still running started it. When the daemon ends,
+everything ends.
 
 Arguments: a token, the same for all lives of this helper of one daemon, and the number of lives
 before this one. Commands carry the token in their environment, so that a second life finds and
@@ -29,6 +38,8 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import gc
+import heapq
 import json
 import os
 import selectors
@@ -38,34 +49,40 @@ import sys
 import time
 from pathlib import Path
 
-OUTPUT_LIMIT = 64 * 1024
+# Started with -I and -S, for a start in a few milliseconds: nothing is found by itself.
+sys.path.append(str(Path(__file__).parents[2]))
+
+from dnslb_backend.checkers.jobs import OUTPUT_LIMIT, STDERR_LIMIT, Job, Stream
+from dnslb_backend.checkers.processes import (
+    MARK,
+    children,
+    kill_marked,
+    next_dead,
+    number_of,
+    signal_group,
+    signal_process,
+)
+
 GRACE = 1.0
 """Seconds between SIGTERM and SIGKILL."""
+
+LOAD_ALLOWANCE = 2.0
+"""Loading a program may take so much (s) longer than the command's limit."""
+
+STALL_ALLOWANCE = 0.5
+"""A limit noticed so much (s) too late means that this process did not run when it was due."""
+
+STUCK_AFTER = 2.0
+"""A command that is there so long (s) after SIGKILL hangs in the kernel: it is not run again."""
 
 FLOOD_PAUSE = 0.005
 """A command that prints more than is kept is read this often (s): the full pipe slows it down."""
 
 FLOOD_PIPE_SIZE = 256 * 1024
 END_LIMIT = 2.0
-MARK = "DNSLB_PROBE"
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
-
-
-class Job:
-    """One running command."""
-
-    __slots__ = ("cut", "id", "kill_at", "output", "pid", "pipe", "silent")
-
-    def __init__(self, job_id: int, pid: int, pipe: int) -> None:
-        self.id = job_id
-        self.pid = pid
-        self.pipe = pipe
-        self.output = bytearray()
-        self.cut = False
-        self.silent = False
-        self.kill_at: float | None = None
 
 
 class Spawner:
@@ -76,11 +93,14 @@ class Spawner:
         self._token = token
         self._jobs: dict[int, Job] = {}
         self._by_pid: dict[int, Job] = {}
-        self._flooding: set[Job] = set()
+        self._flooding: set[Stream] = set()
+        self._killed: set[Job] = set()
+        self._timers: list[tuple[float, int]] = []
         self._inbox = bytearray()
         self._outbox = bytearray()
         self._selector = selectors.DefaultSelector()
-        self._children = Path(f"/proc/self/task/{os.getpid()}/children")
+        self._environment = dict(os.environ)
+        self._null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         self._ended = False
         self._parent = os.getppid()
 
@@ -89,6 +109,9 @@ class Spawner:
         signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGTERM, self._terminated)
+        for ignored in (signal.SIGPIPE, signal.SIGXFSZ):
+            # Python ignores these, and so would every command; a handler ends with execve(2).
+            signal.signal(ignored, lambda *_: None)
         self._control.setblocking(False)
         self._selector.register(self._control, selectors.EVENT_READ, self._hear)
         self._selector.register(wake, selectors.EVENT_READ, lambda: self._woken(wake))
@@ -100,14 +123,8 @@ class Spawner:
                 if mask & selectors.EVENT_READ:
                     key.data()
             self._drain_floods()
-            self._kill_stubborn()
+            self._look_at_the_clock()
         self._end_all(wake)
-
-    def kill_leftovers(self) -> None:
-        """Kill what an earlier life of this helper started and could not end."""
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                _kill_exactly(int(entry.name), self._token)
 
     # What the daemon says.
 
@@ -127,9 +144,12 @@ class Spawner:
         for line in lines:
             request = json.loads(line)
             if "argv" in request:
-                self._start(request["id"], request["argv"])
+                self._start(Job(request["id"], request["argv"], request["limit"]))
+            elif "ping" in request:
+                self._say({"id": request["id"], "pong": True})
             elif (job := self._jobs.get(request["id"])) is not None:
-                self._stop(job, gently=request["stop"] == "term")
+                job.silent = True
+                self._kill(job)
 
     def _say(self, message: dict[str, object]) -> None:
         self._outbox += json.dumps(message).encode() + b"\n"
@@ -153,109 +173,140 @@ class Spawner:
         # still have checks to end, decides. Without a daemon it is the death signal asked for.
         self._ended = os.getppid() != self._parent
 
-    # Commands.
+    # Starts.
 
-    def _start(self, job_id: int, argv: list[str]) -> None:
+    def _start(self, job: Job) -> None:
         try:
-            pid, pipe = self._spawn(job_id, argv)
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            self._say({"id": job_id, "error": f"cannot run {argv[0]!r}: {reason}"})
+            self._refuse_stuck(job)
+            job.fork(self._null, {**self._environment, MARK: f"{self._token}:{job.id}"})
+        except OSError as error:
+            self._say(_cannot_run(job, error.strerror or str(error)))
             return
-        job = Job(job_id, pid, pipe)
-        self._jobs[job_id] = self._by_pid[pid] = job
-        self._selector.register(pipe, selectors.EVENT_READ, lambda: self._read(job))
-        self._say({"id": job_id, "started": True})
+        self._jobs[job.id] = self._by_pid[job.pid] = job
+        self._selector.register(
+            job.starting.pipe, selectors.EVENT_READ, lambda: self._read_start(job)
+        )
+        for stream in job.streams:
+            self._watch(stream)
+        self._wake_at(job, time.monotonic() + job.limit + LOAD_ALLOWANCE)
 
-    def _spawn(self, job_id: int, argv: list[str]) -> tuple[int, int]:
-        """Process id and the reading end of its standard output."""
-        read, write = os.pipe2(os.O_CLOEXEC)
-        try:
-            os.set_blocking(read, False)
-            pid = os.posix_spawnp(
-                argv[0],
-                argv,
-                {**os.environ, MARK: f"{self._token}:{job_id}"},
-                file_actions=[
-                    (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-                    (os.POSIX_SPAWN_DUP2, write, 1),
-                ],
-                setsid=True,
-                setsigmask=[],
-                setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],
-            )
-        except BaseException:
-            os.close(read)
-            raise
-        finally:
-            os.close(write)
-        return pid, read
+    def _refuse_stuck(self, job: Job) -> None:
+        """Raise OSError where an earlier run cannot even be killed: they must not pile up."""
+        now = time.monotonic()
+        for earlier in self._killed:
+            if earlier.argv == job.argv and now - (earlier.killed_at or now) > STUCK_AFTER:
+                raise OSError(
+                    errno.EBUSY, "an earlier run hangs in the kernel, in spite of SIGKILL"
+                )
 
-    def _read(self, job: Job) -> None:
+    def _read_start(self, job: Job) -> None:
+        """The child says why it cannot run its program; loading it ends the pipe without a word."""
+        if job.starting.pipe < 0:
+            return
+        if job.starting.read(STDERR_LIMIT) and not job.starting.data:
+            return
+        self._selector.unregister(job.starting.pipe)
+        _close(job.starting)
+        if job.silent:
+            return
+        if job.starting.data:
+            job.silent = True
+            self._say(_cannot_run(job, job.starting.text()))
+        else:
+            self._wake_at(job, time.monotonic() + job.limit)
+            self._say({"id": job.id, "started": True})
+
+    # Output.
+
+    def _watch(self, stream: Stream) -> None:
+        self._selector.register(stream.pipe, selectors.EVENT_READ, lambda: self._read(stream))
+
+    def _read(self, stream: Stream) -> None:
         """Take what is there, up to the limit; what comes after it is only drained."""
-        if job.pipe < 0:
+        if stream.pipe < 0:
             return
-        try:
-            data = os.read(job.pipe, OUTPUT_LIMIT)
-        except BlockingIOError:
-            return
-        if not data:
-            self._close(job)
-            return
-        room = OUTPUT_LIMIT - len(job.output)
-        job.output += data[:room]
-        if len(data) > room:
-            job.cut = True
-            self._flood(job)
+        if not stream.read(OUTPUT_LIMIT):
+            self._close(stream)
+        elif stream.cut:
+            self._flood(stream)
 
-    def _flood(self, job: Job) -> None:
-        self._selector.unregister(job.pipe)
-        self._flooding.add(job)
+    def _flood(self, stream: Stream) -> None:
+        self._selector.unregister(stream.pipe)
+        self._flooding.add(stream)
         # A user may own only so many pages of pipes; a small one drains as well.
         with contextlib.suppress(OSError):
-            fcntl.fcntl(job.pipe, fcntl.F_SETPIPE_SZ, FLOOD_PIPE_SIZE)
+            fcntl.fcntl(stream.pipe, fcntl.F_SETPIPE_SZ, FLOOD_PIPE_SIZE)
 
     def _drain_floods(self) -> None:
-        for job in list(self._flooding):
-            try:
-                if not os.read(job.pipe, FLOOD_PIPE_SIZE):
-                    self._close(job)
-            except BlockingIOError:
-                pass
+        for stream in list(self._flooding):
+            if not stream.read(FLOOD_PIPE_SIZE):
+                self._close(stream)
 
-    def _close(self, job: Job) -> None:
-        if job in self._flooding:
-            self._flooding.remove(job)
+    def _close(self, stream: Stream) -> None:
+        if stream in self._flooding:
+            self._flooding.remove(stream)
         else:
-            self._selector.unregister(job.pipe)
-        os.close(job.pipe)
-        job.pipe = -1
+            self._selector.unregister(stream.pipe)
+        _close(stream)
 
-    # Ends.
+    # Limits of time.
 
-    def _stop(self, job: Job, gently: bool) -> None:
-        job.silent = True
-        if gently:
-            # A stopped process hears SIGTERM only once it goes on.
-            _signal_group(job.pid, signal.SIGTERM)
-            _signal_group(job.pid, signal.SIGCONT)
-            job.kill_at = time.monotonic() + GRACE
-        else:
-            job.kill_at = None
-            _signal_group(job.pid, signal.SIGKILL)
-
-    def _kill_stubborn(self) -> None:
-        now = time.monotonic()
-        for job in self._jobs.values():
-            if job.kill_at is not None and job.kill_at <= now:
-                job.kill_at = None
-                _signal_group(job.pid, signal.SIGKILL)
+    def _wake_at(self, job: Job, due: float) -> None:
+        job.due = due
+        heapq.heappush(self._timers, (due, job.id))
 
     def _until_next(self) -> float | None:
         if self._flooding:
             return FLOOD_PAUSE
-        ends = [job.kill_at for job in self._jobs.values() if job.kill_at is not None]
-        return max(0.0, min(ends) - time.monotonic()) if ends else None
+        return max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
+
+    def _look_at_the_clock(self) -> None:
+        now = time.monotonic()
+        if not self._timers or self._timers[0][0] > now:
+            return
+        # What ended in time is not to be called late.
+        self._reap()
+        while self._timers and self._timers[0][0] <= now:
+            due, job_id = heapq.heappop(self._timers)
+            job = self._jobs.get(job_id)
+            if job is not None and job.due == due:
+                self._overdue(job, now - due)
+
+    def _overdue(self, job: Job, late: float) -> None:
+        """
+        | state | what happens |
+        |---|---|
+        | SIGTERM was sent | SIGKILL |
+        | its program is not loaded yet | error, SIGKILL |
+        | this process stood still | error, SIGTERM |
+        | else | timeout, SIGTERM |
+        """
+        if job.silent:
+            self._kill(job)
+            return
+        job.silent = True
+        if job.starting.pipe >= 0:
+            self._say(_cannot_run(job, "its program is not loaded: the storage hangs"))
+            self._kill(job)
+            return
+        if late > STALL_ALLOWANCE:
+            reason = f"the command helper stood still for {late:.1f} s in the probe"
+            self._say({"id": job.id, "error": reason})
+        else:
+            _, stderr = job.streams
+            self._say({"id": job.id, "timeout": True, "stderr": stderr.text()})
+        # A stopped process hears SIGTERM only once it goes on.
+        signal_group(job.pid, signal.SIGTERM)
+        signal_group(job.pid, signal.SIGCONT)
+        self._wake_at(job, time.monotonic() + GRACE)
+
+    def _kill(self, job: Job) -> None:
+        job.due = None
+        job.killed_at = job.killed_at or time.monotonic()
+        self._killed.add(job)
+        signal_group(job.pid, signal.SIGKILL)
+
+    # Ends.
 
     def _woken(self, wake: int) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -264,44 +315,47 @@ class Spawner:
 
     def _reap(self) -> None:
         reaped = False
-        while (ended := _next_dead()) is not None:
+        while (ended := next_dead()) is not None:
             reaped = True
             job = self._by_pid.pop(ended.si_pid, None)
             if job is not None:
                 # While its leader is not waited for, nobody else can have this group's number.
-                _signal_group(job.pid, signal.SIGKILL)
+                signal_group(job.pid, signal.SIGKILL)
                 self._finish(job, ended)
             os.waitpid(ended.si_pid, 0)
         if reaped:
             self._kill_orphans()
 
     def _finish(self, job: Job, ended: os.waitid_result) -> None:
-        if job.pipe >= 0:
-            if job not in self._flooding:
+        if job.starting.pipe >= 0:
+            self._read_start(job)
+        for stream in job.streams:
+            if stream.pipe >= 0 and stream not in self._flooding:
                 # The pipe of a command that has ended holds the end of what it said.
-                self._read(job)
-            if job.pipe >= 0:
-                self._close(job)
+                self._read(stream)
+            if stream.pipe >= 0:
+                self._close(stream)
         del self._jobs[job.id]
+        self._killed.discard(job)
         if job.silent:
             return
-        exited = ended.si_code == os.CLD_EXITED
-        code = ended.si_status if exited else 128 + ended.si_status
-        output = job.output.decode("utf-8", "ignore")
-        self._say({"id": job.id, "exit": code, "output": output, "cut": job.cut})
+        number = 0 if ended.si_code == os.CLD_EXITED else ended.si_status
+        output, stderr = job.streams
+        self._say(
+            {
+                "id": job.id,
+                "exit": 128 + number if number else ended.si_status,
+                "signal": number,
+                "output": output.text(),
+                "cut": output.cut,
+                "stderr": stderr.text(),
+            }
+        )
 
     def _kill_orphans(self) -> None:
-        for pid in self._adopted():
-            if not self._belongs_to_running(pid):
-                _signal(pid, signal.SIGKILL)
-
-    def _adopted(self) -> list[int]:
-        try:
-            children = map(int, self._children.read_text().split())
-        except OSError:
-            # A kernel without this file: the group is all that can be ended.
-            return []
-        return [pid for pid in children if pid not in self._by_pid]
+        for pid in children():
+            if pid not in self._by_pid and not self._belongs_to_running(pid):
+                signal_process(pid, signal.SIGKILL)
 
     def _belongs_to_running(self, pid: int) -> bool:
         try:
@@ -309,74 +363,30 @@ class Spawner:
                 return True
         except ProcessLookupError:
             return True
-        mark = _mark_of(pid, self._token)
-        return mark is not None and mark in self._jobs
+        return number_of(pid, self._token) in self._jobs
 
     def _end_all(self, wake: int) -> None:
         for job in self._by_pid.values():
             job.silent = True
-            _signal_group(job.pid, signal.SIGKILL)
+            signal_group(job.pid, signal.SIGKILL)
         deadline = time.monotonic() + END_LIMIT
         deaths = selectors.DefaultSelector()
         deaths.register(wake, selectors.EVENT_READ)
         self._reap()
-        while (self._by_pid or self._adopted()) and time.monotonic() < deadline:
-            self._kill_orphans()
+        while (self._by_pid or children()) and time.monotonic() < deadline:
+            for pid in children():
+                signal_process(pid, signal.SIGKILL)
             deaths.select(0.1)
             self._woken(wake)
 
 
-def _next_dead() -> os.waitid_result | None:
-    """A child that has ended, still to be waited for."""
-    try:
-        return os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return None
+def _close(stream: Stream) -> None:
+    os.close(stream.pipe)
+    stream.pipe = -1
 
 
-def _signal_group(pid: int, number: int) -> None:
-    try:
-        os.killpg(pid, number)
-    except OSError as error:
-        if error.errno not in (errno.ESRCH, errno.EPERM):
-            raise
-
-
-def _signal(pid: int, number: int) -> None:
-    try:
-        os.kill(pid, number)
-    except OSError as error:
-        if error.errno not in (errno.ESRCH, errno.EPERM):
-            raise
-
-
-def _mark_of(pid: int, token: str) -> int | None:
-    """Which request of this token started the process; None: none that we know of."""
-    try:
-        environment = Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:
-        return None
-    start = f"{MARK}={token}:".encode()
-    for variable in environment.split(b"\0"):
-        if variable.startswith(start):
-            number = variable[len(start) :]
-            return int(number) if number.isdigit() else None
-    return None
-
-
-def _kill_exactly(pid: int, token: str) -> None:
-    """SIGKILL, unless the number has passed to a stranger meanwhile."""
-    try:
-        pidfd = os.pidfd_open(pid)
-    except OSError:
-        return
-    try:
-        if _mark_of(pid, token) is not None:
-            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-    except OSError:
-        return
-    finally:
-        os.close(pidfd)
+def _cannot_run(job: Job, reason: str) -> dict[str, object]:
+    return {"id": job.id, "error": f"cannot run {job.argv[0]!r}: {reason}"}
 
 
 def main(token: str, lives_before: int) -> None:
@@ -385,7 +395,9 @@ def main(token: str, lives_before: int) -> None:
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     spawner = Spawner(socket.socket(fileno=0), token)
     if lives_before:
-        spawner.kill_leftovers()
+        kill_marked(token)
+    # What is never looked at is never copied into a fork.
+    gc.freeze()
     spawner.run()
 
 

@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,8 @@ from dnslb_backend.checkers.tools import Tools
 from dnslb_backend.core.results import Outcome
 from tests.checkers.probing import LIMIT, probe
 from tests.rigs.processes import children, descriptors, end, nap, running
-from tests.rigs.waiting import until
+from tests.rigs.storage import hanging
+from tests.rigs.waiting import passes, until
 
 SPAWNER = "spawner.py"
 NO_MORE = 3
@@ -136,24 +138,96 @@ async def test_a_helper_that_keeps_dying_is_started_less_and_less_often(tools: T
         assert loop.time() - died >= pause
 
 
-async def test_a_helper_that_hangs_is_our_fault_and_is_replaced(
+async def test_a_helper_that_hangs_is_our_fault_and_is_restarted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(commands, "START_LIMIT", 0.1)
-    monkeypatch.setattr(helper, "SILENCE_LIMIT", 0.25)
+    monkeypatch.setattr(helper, "PING_LIMIT", 0.25)
     async with Tools() as tools:
         await probe(tools, ["true"])
         hanging = spawner()
         os.kill(hanging, signal.SIGSTOP)
 
-        async def replaced() -> bool:
+        async def restarted() -> bool:
             return (await probe(tools, ["true"])).outcome is Outcome.PASS
 
         result = await probe(tools, ["true"])
         assert result.outcome is Outcome.ERROR
-        assert result.text == "the command helper is too slow to start commands"
-        await until(replaced)
+        assert result.text == "the command helper does not answer"
+        monkeypatch.setattr(commands, "START_LIMIT", 5)
+        await until(restarted)
         assert children(SPAWNER) != [hanging]
+
+
+async def test_a_helper_that_is_only_slow_lives_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "START_LIMIT", 0.001)
+    async with Tools() as tools:
+        await until_any(tools, Outcome.ERROR)
+        [slow] = children(SPAWNER)
+        monkeypatch.setattr(commands, "START_LIMIT", 5)
+        assert (await probe(tools, ["true"])).outcome is Outcome.PASS
+        assert children(SPAWNER) == [slow]
+
+
+async def until_any(tools: Tools, outcome: Outcome) -> None:
+    async def seen() -> bool:
+        return (await probe(tools, ["true"])).outcome is outcome
+
+    await until(seen)
+
+
+async def test_while_the_helper_stands_still_nobody_is_down(tools: Tools) -> None:
+    """Neither those that it runs, nor those that it is asked to run meanwhile."""
+    await probe(tools, ["true"])
+    hung = nap()
+    shell = ["sh", "-c", f"sleep 0.3; : {hung}"]
+    early = [
+        asyncio.create_task(probe(tools, argv, limit=0.6))
+        for argv in (["sleep", hung], shell, ["true"])
+    ]
+    await until(lambda: len(running(hung)) == 2)
+    os.kill(spawner(), signal.SIGSTOP)
+    late = [asyncio.create_task(probe(tools, ["true"], limit=0.6)) for _ in range(20)]
+    await passes(2.5)
+    os.kill(spawner(), signal.SIGCONT)
+    assert Outcome.FAIL not in {result.outcome for result in await asyncio.gather(*early)}
+    assert {result.outcome for result in await asyncio.gather(*late)} == {Outcome.PASS}
+
+
+async def test_a_helper_that_reads_nothing_is_restarted(
+    tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its socket is full, and so is our memory for what it is to be asked."""
+    monkeypatch.setattr(helper, "BACKLOG_LIMIT", 1 << 20)
+    await probe(tools, ["true"])
+    hanging = spawner()
+    os.kill(hanging, signal.SIGSTOP)
+    results = await asyncio.gather(
+        *(probe(tools, ["true", "x" * 100_000], limit=0.5) for _ in range(30))
+    )
+    assert Outcome.FAIL not in {result.outcome for result in results}
+    await until_any(tools, Outcome.PASS)
+    assert children(SPAWNER) != [hanging]
+
+
+async def test_a_program_on_storage_that_hangs_costs_only_its_own_probe(
+    tools: Tools, tmp_path: Path
+) -> None:
+    program = tmp_path / "plugin"
+    program.write_text("#!/bin/sh\necho fine\n")
+    program.chmod(0o755)
+    await probe(tools, ["true"])
+    with hanging(program):
+        stuck = asyncio.create_task(probe(tools, [str(program)], limit=0.2))
+        await until(lambda: len(children(of=spawner())) == 1)
+        others = await asyncio.gather(*(probe(tools, ["true"]) for _ in range(20)))
+        assert not stuck.done()
+        assert {other.outcome for other in others} == {Outcome.PASS}
+        result = await stuck
+        assert result.outcome is Outcome.ERROR
+        assert result.text.endswith("plugin': its program is not loaded: the storage hangs")
+        await until(lambda: not children(of=spawner()))
+    assert (await probe(tools, [str(program)])).text == "fine"
 
 
 async def test_the_helper_leaves_sigterm_to_the_daemon(tools: Tools) -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import errno
+import logging
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from dnslb_backend.checkers.registry import parse_check
 from dnslb_backend.checkers.tools import Tools
 from dnslb_backend.core.results import Code, Outcome, Result
 from tests.checkers.probing import LIMIT, probe
-from tests.rigs.processes import children, nap, processor_time, running
+from tests.rigs.processes import children, nap, processor_time, resident, running, signals
 from tests.rigs.waiting import until
 
 SLACK = 0.4
@@ -110,9 +112,63 @@ async def test_the_environment_is_inherited_and_the_input_is_empty(
     assert result.text == "inherited"
 
 
-async def test_stderr_is_inherited(tools: Tools, capfd: pytest.CaptureFixture[str]) -> None:
-    await probe(tools, shell("echo complaint >&2; exit 1"))
-    assert capfd.readouterr() == ("", "complaint\n")
+async def test_what_the_service_manager_says_to_the_daemon_is_not_inherited(
+    tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "LISTEN_FDS", "CREDENTIALS_DIRECTORY"):
+        monkeypatch.setenv(name, "/x")
+    script = "echo $NOTIFY_SOCKET$WATCHDOG_USEC$LISTEN_FDS$CREDENTIALS_DIRECTORY."
+    assert (await probe(tools, shell(script))).text == "."
+
+
+@pytest.mark.parametrize(
+    ("script", "text"),
+    [
+        ("echo wrong >&2; exit 2", "exit code 2: wrong"),
+        ("echo; echo wrong >&2; exit 2", "exit code 2: wrong"),
+        ("echo said; echo wrong >&2; exit 2", "exit code 2: said"),
+        ("printf '\\033[1mbold\\n<0>x' >&2; exit 2", "exit code 2: ?[1mbold"),
+        ("echo 'Traceback (most recent call last):\n ..\nOSError: no' >&2; exit 1", "OSError: no"),
+        ("exec 2>&-; exit 2", "exit code 2"),
+        ("exit 255", "exit code 255"),
+        ("exit 143", "exit code 143 (SIGTERM?)"),
+        ("kill -TERM $$", "exit code 143 (SIGTERM)"),
+        ("no-such-command", "no-such-command: not found"),
+    ],
+)
+async def test_a_failure_tells_its_reason(tools: Tools, script: str, text: str) -> None:
+    result = await probe(tools, shell(script))
+    assert result.outcome is Outcome.FAIL
+    assert result.text == text or (not text.startswith("exit") and result.text.endswith(text))
+
+
+async def test_standard_error_never_reaches_that_of_the_daemon_as_it_is(
+    tools: Tools, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    for _ in range(3):
+        await probe(tools, shell("echo complaint >&2; exit 1"))
+    assert capfd.readouterr() == ("", "")
+    assert caplog.messages == ["'sh' wrote to standard error: complaint"]
+
+
+@pytest.mark.parametrize("stream", [1, 2])
+async def test_a_flood_costs_only_itself(tools: Tools, stream: int) -> None:
+    await probe(tools, ["true"])
+    [helper] = children("spawner.py")
+    busy, size = processor_time(helper), resident(helper)
+    flood = asyncio.create_task(probe(tools, shell(f"yes >&{stream}"), limit=1))
+    others = [await probe(tools, ["echo", "calm"]) for _ in range(20)]
+    assert all(other.outcome is Outcome.PASS for other in others)
+    assert not flood.done(), "the others had to wait for it"
+    assert (await flood).code == Code.TIMEOUT
+    assert processor_time(helper) - busy < 0.4, "it is read as fast as it can print"
+    assert resident(helper) - size < 8
+
+
+async def test_a_long_standard_error_changes_no_exit_code(tools: Tools) -> None:
+    result = await probe(tools, shell("echo start >&2; yes | head -c 3000000 >&2; exit 5"))
+    assert (result.code, result.text) == (5, "exit code 5: start")
 
 
 @pytest.mark.parametrize(
@@ -226,18 +282,6 @@ async def test_a_cancelled_probe_kills_its_command_at_once(tools: Tools) -> None
     await gone(sleep, within=0.9)
 
 
-async def test_a_flood_of_output_costs_only_itself(tools: Tools) -> None:
-    await probe(tools, ["true"])
-    [helper] = children("spawner.py")
-    busy = processor_time(helper)
-    flood = asyncio.create_task(probe(tools, ["yes"], limit=1))
-    others = [await probe(tools, ["echo", "calm"]) for _ in range(20)]
-    assert all(other.outcome is Outcome.PASS for other in others)
-    assert not flood.done(), "the others had to wait for it"
-    assert (await flood).code == Code.TIMEOUT
-    assert processor_time(helper) - busy < 0.4, "it is read as fast as it can print"
-
-
 async def test_long_output_is_drained_and_its_start_is_judged(tools: Tools) -> None:
     script = "echo start; yes | head -c 3000000; echo end"
     assert (await probe(tools, table(script, expect="^start"))).outcome is Outcome.PASS
@@ -275,10 +319,76 @@ async def test_many_commands_at_once(tools: Tools) -> None:
         (["check", "-H", "Authorization: Bearer s3cret"], "check -H 'Authorization:***'"),
         (["curl", "http://u:s3cret@%(address)s/"], "curl 'http://***@192.0.2.1/'"),
         (["check", "a\nb"], "check 'a"),
+        (["mysql", "-pS3cret", "-uroot"], "mysql '-p***' -uroot"),
+        (["check_mysql", "-p", "s3cret", "-P", "3306"], "check_mysql -p '***' -P 3306"),
+        (["check_tcp", "-p", "80", "-p443"], "check_tcp -p 80 -p443"),
+        (["curl", "-u", "me:s3cret", "x"], "curl -u 'me:***' x"),
+        (["curl", "-ume:s3cret", "--user", "me:s3cret"], "curl '-ume:***' --user 'me:***'"),
+        (["check_http", "-u", "/status:80"], "check_http -u /status:80"),
+        (["sh", "-c", "mysql -ps3cret -h x"], "sh -c 'mysql -p*** -h x'"),
+        (["env", "DB_PASSWORD=s3cret", "check"], "env 'DB_PASSWORD=***' check"),
     ],
 )
 def test_a_command_is_described_without_its_secrets(argv: list[str], shown: str) -> None:
     assert parse_check(argv).describe(Endpoint("192.0.2.1")) == shown
+
+
+async def test_no_signal_is_ignored_because_python_ignores_it(tools: Tools) -> None:
+    sleep = nap()
+    task = asyncio.create_task(probe(tools, ["sleep", sleep], limit=60))
+    [pid] = await until(lambda: running(sleep))
+    assert not signals(pid, "SigIgn") & {signal.SIGPIPE, signal.SIGXFSZ}
+    assert not signals(pid, "SigBlk")
+    task.cancel()
+    await asyncio.wait([task])
+
+
+CODES = {"pass_codes": [0, 10], "warn_codes": [1], "error_codes": [3, 126, 127]}
+
+
+@pytest.mark.parametrize(
+    ("script", "outcome", "code", "text"),
+    [
+        ("echo OK", Outcome.PASS, 0, "OK"),
+        ("echo OK; exit 10", Outcome.PASS, 0, "OK"),
+        ("echo load; exit 1", Outcome.PASS, 0, "warning, exit code 1: load"),
+        ("echo down; exit 2", Outcome.FAIL, 2, "exit code 2: down"),
+        ("echo unknown; exit 3", Outcome.ERROR, -3, "exit code 3: unknown"),
+        ("exec /no/such/command 2>&-", Outcome.ERROR, -3, "exit code 127"),
+    ],
+)
+async def test_exit_codes_mean_what_the_check_says(
+    tools: Tools, script: str, outcome: Outcome, code: int, text: str
+) -> None:
+    result = await probe(tools, table(script, **CODES))
+    assert (result.outcome, result.code, result.text) == (outcome, code, text)
+
+
+async def test_a_warning_must_say_what_is_expected(tools: Tools) -> None:
+    result = await probe(tools, table("echo load; exit 1", expect="^OK", **CODES))
+    assert result.code == Code.NO_MATCH
+
+
+async def test_exit_code_0_may_be_a_failure(tools: Tools) -> None:
+    result = await probe(tools, table("echo in maintenance", pass_codes=[1]))
+    assert (result.outcome, result.code) == (Outcome.FAIL, Code.NO_MATCH)
+    assert result.text == "exit code 0: in maintenance"
+
+
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        ({"warn_codes": [0]}, "0: an exit code may be listed once"),
+        ({"warn_codes": [1, 3], "error_codes": [3]}, "3: an exit code may be listed once"),
+        ({"pass_codes": [256]}, "less than or equal to 255"),
+        ({"pass_codes": [-1]}, "greater than or equal to 0"),
+        ({"pass_codes": [True]}, "valid integer"),
+        ({"pass_codes": 1}, "must be a list"),
+    ],
+)
+def test_exit_codes_that_make_no_sense_are_refused(keys: dict[str, object], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        parse_check({"type": "exec", "argv": ["true"], **keys})
 
 
 def test_a_check_can_be_made_from_values() -> None:
