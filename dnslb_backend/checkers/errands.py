@@ -1,28 +1,47 @@
 """Searches texts and reads files outside of the event loop, each within a limit of time.
 
-Two worker processes: the fast lane, where everything begins and nothing may take long, and the
-slow lane for what once took long there. So a regular expression that explodes on hostile output
+Two worker processes search: the fast lane, where everything begins and nothing may take long, and
+the slow lane for what once took long there. So a regular expression that explodes on hostile output
 holds up others of its like only.
+
+| a search | whose fault |
+|---|---|
+| uses up the processor time of the slow lane | the target's: its text did it |
+| wants too much memory | the target's as well |
+| does not get the processor, waits for too long, loses its worker | ours |
 """
 
 import asyncio
+import signal
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from dnslb_backend.checkers.failures import ProbeError
-from dnslb_backend.checkers.helper import Helper, Message
+from dnslb_backend.checkers.failures import ProbeError, TargetError
+from dnslb_backend.checkers.file_reader import FileReader, FileText
+from dnslb_backend.checkers.helper import EndedError, Helper, Message
+from dnslb_backend.core.results import Code
+
+T = TypeVar("T")
 
 SCRIPT = Path(__file__).with_name("worker.py")
 
 FAST_LIMIT = 0.05
 SLOW_LIMIT = 0.5
+"""Seconds of processor time."""
+
+FAST_WAIT = 1.0
+SLOW_WAIT = 5.0
+"""A worker that has not answered so long (s) did not get the processor, or is stopped."""
+
 WHOLE_LIMIT = 10.0
-"""Seconds for one errand, most of it waiting for others when many are asked for at once."""
+"""Seconds for one search, most of it waiting for others when many are asked for at once."""
 
 TEXT_LIMIT = 64 * 1024
-"""Characters, or bytes of a file, that are looked at."""
+"""Characters that are looked at."""
 
-SUSPECTS_LIMIT = 1000
+MEMORY = 1000
+"""So many slow patterns, and texts that exhaust them, are remembered."""
 
 _SPECIAL = frozenset(r".^$*+?{}[]\|()")
 
@@ -34,94 +53,109 @@ class Found:
     group: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class FileText:
-    """The start of a file, and the seconds since it was written (negative: in the future)."""
-
-    text: str
-    age: float
-    cut: bool
-
-
 class Errands:
-    """Owns the two worker processes, which start when first needed."""
+    """Owns the worker processes, which start when first needed."""
 
     def __init__(self) -> None:
-        self._fast = _Lane("the search helper", FAST_LIMIT)
-        self._slow = _Lane("the helper for slow searches", SLOW_LIMIT)
-        self._suspects: set[object] = set()
+        self._fast = _Lane("the search helper", FAST_LIMIT, FAST_WAIT)
+        self._slow = _Lane("the helper for slow searches", SLOW_LIMIT, SLOW_WAIT)
+        self._files = FileReader()
+        self._suspects: set[tuple[str, ...]] = set()
+        self._exhausting: set[int] = set()
+        """Hashes of texts and patterns that used up the slow lane's time: they would again."""
 
     async def search(self, text: str, *patterns: str) -> list[Found | None]:
         """Search the first TEXT_LIMIT characters for each pattern.
 
-        Raises ProbeError when that takes too long or cannot be done.
+        Raises TargetError where this text makes it take too long, ProbeError where it cannot be
+        done.
         """
         text = text[:TEXT_LIMIT]
         if not any(_SPECIAL.intersection(pattern) for pattern in patterns):
             return [Found(None) if pattern in text else None for pattern in patterns]
-        answer = await self._run({"text": text, "patterns": patterns}, patterns)
+        try:
+            async with asyncio.timeout(WHOLE_LIMIT):
+                answer = await self._in_lanes(text, patterns)
+        except TimeoutError:
+            raise ProbeError("too many slow searches are waiting") from None
         return [None if found is None else Found(found[0]) for found in answer["found"]]
 
     async def read(self, path: str) -> FileText | None:
-        """The first TEXT_LIMIT bytes of a regular file; None if there is no file.
-
-        Raises ProbeError when it cannot be read, or not in time.
-        """
-        answer = await self._run({"path": path, "limit": TEXT_LIMIT}, path)
-        if "missing" in answer:
-            return None
-        return FileText(answer["text"], answer["age"], answer["cut"])
+        """See `FileReader.read`."""
+        return await self._files.read(path)
 
     async def close(self) -> None:
-        await asyncio.gather(self._fast.close(), self._slow.close())
+        await asyncio.gather(self._fast.close(), self._slow.close(), self._files.close())
 
-    async def _run(self, request: Message, key: object) -> Message:
-        try:
-            async with asyncio.timeout(WHOLE_LIMIT):
-                return await self._in_lanes(request, key)
-        except TimeoutError:
-            raise ProbeError(_too_slow(request)) from None
-
-    async def _in_lanes(self, request: Message, key: object) -> Message:
-        if key not in self._suspects:
+    async def _in_lanes(self, text: str, patterns: tuple[str, ...]) -> Message:
+        key = hash((text, patterns))
+        if key in self._exhausting:
+            raise _exhausted(patterns, "long")
+        answer: Message | None = None
+        request = {"text": text, "patterns": patterns}
+        if patterns not in self._suspects:
             try:
-                return (await self._fast.run(request))[0]
-            except TimeoutError:
-                if len(self._suspects) >= SUSPECTS_LIMIT:
-                    self._suspects.clear()
-                self._suspects.add(key)
-        answer, duration = await self._slow.run(request)
-        if duration < FAST_LIMIT / 2:
-            self._suspects.discard(key)
+                answer = await self._fast.run(request)
+            except _SpentError:
+                _remember(self._suspects, patterns)
+        if answer is None:
+            try:
+                answer = await self._slow.run(request)
+            except _SpentError:
+                _remember(self._exhausting, key)
+                raise _exhausted(patterns, "long") from None
+        if "exhausted" in answer:
+            raise _exhausted(patterns, f"much {answer['exhausted']}")
+        if answer["seconds"] < FAST_LIMIT / 2:
+            self._suspects.discard(patterns)
         return answer
 
 
-class _Lane:
-    """One worker, one errand at a time; an errand over the limit (s) costs the worker its life."""
+class _SpentError(Exception):
+    """A search used up its processor time."""
 
-    def __init__(self, name: str, limit: float) -> None:
+
+class _Lane:
+    """One worker, one search at a time; a search over the limit costs the worker its life.
+
+    `limit` is the processor time of a search, `wait` how long its answer is waited for (s).
+    """
+
+    def __init__(self, name: str, limit: float, wait: float) -> None:
         self._helper = Helper(name, SCRIPT)
+        self._name = name
         self._limit = limit
+        self._wait = wait
         self._turn = asyncio.Lock()
 
-    async def run(self, request: Message) -> tuple[Message, float]:
-        """Answer and seconds it took; raises TimeoutError past the limit, ProbeError else."""
-        clock = asyncio.get_running_loop().time
-        async with self._turn, self._helper.call(request) as call:
-            started = clock()
+    async def run(self, request: Message) -> Message:
+        """Raises _SpentError where the worker ran and did not come to an end; ProbeError else."""
+        async with self._turn, self._helper.call({**request, "limit": self._limit}) as call:
             try:
-                async with asyncio.timeout(self._limit):
-                    answer = await call.answer()
-            except (TimeoutError, asyncio.CancelledError):
+                async with asyncio.timeout(self._wait):
+                    return await call.answer()
+            except EndedError as error:
+                if error.signal != signal.SIGPROF:
+                    raise
+                self._helper.replace()
+                raise _SpentError from None
+            except TimeoutError:
+                self._helper.replace()
+                raise ProbeError(f"{self._name} does not answer") from None
+            except asyncio.CancelledError:
                 self._helper.replace()
                 raise
-            return answer, clock() - started
 
     async def close(self) -> None:
         await self._helper.close()
 
 
-def _too_slow(request: Message) -> str:
-    if "path" in request:
-        return f"reading {request['path']} takes too long"
-    return f"searching takes too long: {' and '.join(map(repr, request['patterns']))}"
+def _exhausted(patterns: tuple[str, ...], what: str) -> TargetError:
+    shown = " and ".join(map(repr, patterns))
+    return TargetError(Code.NO_MATCH, f"searching its answer takes too {what}: {shown}")
+
+
+def _remember(known: set[T], one: T) -> None:
+    if len(known) >= MEMORY:
+        known.clear()
+    known.add(one)

@@ -64,6 +64,14 @@ LONG_LIFE = 10.0
 """A process that lived this long (s) starts the back-off anew."""
 
 
+class EndedError(ProbeError):
+    """The process ended before it answered; `signal` is what ended it, 0 if it exited."""
+
+    def __init__(self, name: str, number: int) -> None:
+        super().__init__(f"{name} ended while it was needed")
+        self.signal = number
+
+
 class Call:
     """One request in flight: its answers in order of arrival, and further words about it."""
 
@@ -76,7 +84,7 @@ class Call:
         """The next answer; raises ProbeError when there will be none, or it says `error`."""
         message = await self._answers.get()
         if message is None:
-            raise ProbeError(f"{self._process.name} ended while it was needed")
+            raise EndedError(self._process.name, self._process.end_signal)
         if "error" in message:
             raise ProbeError(str(message["error"]))
         return message
@@ -97,6 +105,7 @@ class _Process(asyncio.Protocol):
         self.ended = asyncio.Event()
         self.ready: asyncio.Future[None] = loop.create_future()
         self.calls: dict[int, Call] = {}
+        self.end_signal = 0
         self._loop = loop
         self._pid = 0
         self._pidfd = -1
@@ -169,7 +178,8 @@ class _Process(asyncio.Protocol):
 
     def _exited(self) -> None:
         self._loop.remove_reader(self._pidfd)
-        os.waitpid(self._pid, 0)
+        _, status = os.waitpid(self._pid, 0)
+        self.end_signal = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
         os.close(self._pidfd)
         self._pidfd = -1
         self.ended.set()
@@ -213,6 +223,11 @@ class Helper:
             yield call
         finally:
             del process.calls[call_id]
+
+    @property
+    def lingering(self) -> int:
+        """How many processes were killed and have not ended yet."""
+        return sum(not process.ended.is_set() for process in self._dying)
 
     def replace(self) -> None:
         """Kill the process: it is stuck in a request. The next call starts another at once."""

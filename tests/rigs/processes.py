@@ -52,6 +52,10 @@ def open_files(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
+def thread_count(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/task").iterdir()))
+
+
 def processor_time(pid: int) -> float:
     """Seconds of processor time that it has used, all threads, the system's on its behalf too."""
     fields = _read(pid, "stat").rpartition(b")")[2].split()
