@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from dnslb_backend.checkers.failures import ProbeError
+from dnslb_backend.checkers.processes import children
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,18 @@ FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 10.0
 LONG_LIFE = 10.0
 """A process that lived this long (s) starts the back-off anew."""
+
+
+_pids: set[int] = set()
+"""Helper processes; their end is waited for here."""
+
+
+def reap_orphans(*_: object) -> None:
+    """Wait for children that no one here has started: process 1 of a container inherits them."""
+    for pid in children():
+        if pid not in _pids:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
 
 
 class EndedError(ProbeError):
@@ -127,12 +140,14 @@ class _Process(asyncio.Protocol):
             setsigmask=[],
             setsigdef=[signal.SIGPIPE, signal.SIGUSR1, signal.SIGUSR2],
         )
+        _pids.add(self._pid)
         try:
             self._pidfd = os.pidfd_open(self._pid)
         except OSError:
             # Nobody would notice its end: it must not live.
             os.kill(self._pid, signal.SIGKILL)
             os.waitpid(self._pid, 0)
+            _pids.discard(self._pid)
             raise
         self._loop.add_reader(self._pidfd, self._exited)
 
@@ -179,6 +194,7 @@ class _Process(asyncio.Protocol):
     def _exited(self) -> None:
         self._loop.remove_reader(self._pidfd)
         _, status = os.waitpid(self._pid, 0)
+        _pids.discard(self._pid)
         self.end_signal = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
         os.close(self._pidfd)
         self._pidfd = -1

@@ -265,6 +265,41 @@ async def test_when_the_daemon_is_killed_its_commands_end() -> None:
     await until(lambda: not running(sleep), within=LIMIT)
 
 
+INIT = """
+import asyncio, os, signal, sys, uvloop
+from pathlib import Path
+from dnslb_backend.checkers.tools import Tools
+from tests.checkers.probing import probe
+from tests.rigs.processes import children
+from tests.rigs.waiting import until
+
+async def works_again(tools):
+    return (await probe(tools, ["true"])).outcome == "pass"
+
+async def main():
+    assert os.getpid() == 1
+    async with Tools() as tools:
+        for _ in range(2):
+            script = "sleep 1000 & sleep 1000 & wait"
+            task = asyncio.create_task(probe(tools, ["sh", "-c", script], limit=60))
+            [spawner] = await until(lambda: children("spawner.py"))
+            await until(lambda: len(children(of=spawner)) == 1)
+            os.kill(spawner, signal.SIGKILL)
+            assert (await task).outcome == "error"
+            await until(lambda: works_again(tools))
+            await until(lambda: len(children()) == 1, what="only the new helper, no zombies")
+
+uvloop.run(main())
+"""
+
+
+async def test_as_process_1_the_daemon_leaves_no_zombies() -> None:
+    """In a container without an init the orphans of a dead helper become its children."""
+    inside = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+    init = await asyncio.create_subprocess_exec(*inside, sys.executable, "-c", INIT)
+    assert await init.wait() == 0
+
+
 async def test_a_closed_helper_starts_nothing() -> None:
     runner = Commands()
     await runner.close()

@@ -127,6 +127,35 @@ async def test_a_stop_ends_a_start_that_waits_for_storage_that_hangs(tmp_path: P
         assert await daemon.wait(PROMPT) == 0
 
 
+async def test_a_signal_without_a_meaning_is_ignored() -> None:
+    daemon = Daemon(config(WWW))
+    daemon.is_fresh = True
+    async with daemon:
+        daemon.signal(signal.SIGUSR2)
+        assert await daemon.answers()
+
+
+class Closed(Daemon):
+    """Started without some of the standard streams."""
+
+    closed = ""
+
+    def command(self) -> list[str]:
+        return ["sh", "-c", f'exec "$@" {self.closed}', "sh", *super().command()]
+
+
+@pytest.mark.parametrize("closed", ["<&-", "<&- >&- 2>&-"])
+async def test_it_may_be_started_without_standard_streams(closed: str) -> None:
+    """No socket gets the number of one; a command that it runs may write to all of them."""
+    check = {"type": "exec", "argv": ["sh", "-c", "cat; echo up; echo x >&2"], "expect": "^up"}
+    daemon = Closed(config(record("www", dest=["192.0.2.1"], check=check)))
+    daemon.closed, daemon.is_fresh = closed, True
+    async with daemon:
+        assert '"result_text":"up"' in (await daemon.get("/api/v1/status/lines"))[1]
+        daemon.signal(signal.SIGTERM)
+        assert await daemon.wait(PROMPT) == 0
+
+
 @pytest.mark.parametrize("level", ["warning", "error"])
 async def test_transitions_are_told_at_every_level(level: str) -> None:
     async with HttpTarget() as target:
