@@ -16,8 +16,8 @@ from dnslb_backend.checkers.registry import parse_check
 from dnslb_backend.checkers.tools import Tools
 from dnslb_backend.core.results import Outcome
 from tests.checkers.probing import LIMIT, probe
+from tests.rigs.hung_storage import hung
 from tests.rigs.processes import children, descriptors, end, nap, running
-from tests.rigs.storage import hanging
 from tests.rigs.waiting import passes, until
 
 SPAWNER = "spawner.py"
@@ -217,7 +217,7 @@ async def test_a_program_on_storage_that_hangs_costs_only_its_own_probe(
     program.write_text("#!/bin/sh\necho fine\n")
     program.chmod(0o755)
     await probe(tools, ["true"])
-    with hanging(program):
+    with hung(program):
         stuck = asyncio.create_task(probe(tools, [str(program)], limit=0.2))
         await until(lambda: len(children(of=spawner())) == 1)
         others = await asyncio.gather(*(probe(tools, ["true"]) for _ in range(20)))

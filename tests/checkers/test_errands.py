@@ -13,8 +13,8 @@ from dnslb_backend.checkers.failures import ProbeError, TargetError
 from dnslb_backend.checkers.tools import Tools
 from dnslb_backend.core.results import Code, Outcome
 from tests.checkers.probing import probe
+from tests.rigs.hung_storage import hung
 from tests.rigs.processes import children, end, thread_count
-from tests.rigs.storage import hanging
 from tests.rigs.waiting import until
 
 WORKER = "/worker.py"
@@ -171,7 +171,7 @@ async def test_storage_that_hangs_holds_up_only_its_own_files(
     good.write_text("up")
     bad.write_text("up")
     check = {"type": "file", "path": str(bad), "up": ["up"]}
-    with hanging(bad):
+    with hung(bad):
         stuck = asyncio.create_task(probe(tools, check, limit=0.1))
         while not stuck.done():
             assert (await probe(tools, {**check, "path": str(good)})).outcome is Outcome.PASS
@@ -195,7 +195,7 @@ async def test_a_read_that_hangs_is_killed_and_tried_again(
     monkeypatch.setattr(file_reader, "RETRY_AFTER", 0.15)
     file = tmp_path / "state"
     file.write_text("old")
-    with hanging(file):
+    with hung(file):
         with pytest.raises(ProbeError):
             await tools.errands.read(str(file))
         other = tmp_path / "other"
