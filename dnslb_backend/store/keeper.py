@@ -151,7 +151,7 @@ class Keeper:
         in any case.
         """
         source = "local"
-        memory = await self._within(LOCAL_LIMIT, self._load(self._local), "the local file")
+        memory = await self._within(LOCAL_LIMIT, self._load_local(), "the local file")
         await self._within(LOCAL_LIMIT, self._local.exchange_keys(), "the local file")
         if self._remote is not None:
             loop = asyncio.get_running_loop()
@@ -313,6 +313,14 @@ class Keeper:
             backlog=backlog,
             arrears=arrears,
         )
+
+    async def _load_local(self) -> Memory | None:
+        try:
+            return await self._load(self._local)
+        except StoreError as error:
+            # Damage that shows only now: the file that follows has what can still be read.
+            log.warning("%s; trying again", error)
+            return await self._load(self._local)
 
     async def _load(self, branch: Branch, *, with_rows: bool = True) -> Memory | None:
         await branch.exchange_orders()

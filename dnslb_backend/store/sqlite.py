@@ -3,16 +3,19 @@
 what the path leads to            what happens
 nothing                           a new file
 a file of ours                    it is used; an older schema is brought up to date
-ours, of a newer schema           set aside as PATH.aside, a new file with the same keys
-damaged, or no database at all    the same, with the keys that can still be read
+ours, of a newer schema           set aside as PATH.aside, a new file with the same rows
+damaged, or no database at all    the same, with the rows that can still be read
 somebody else's database          it is not touched; memory is used until the path is free
 what cannot be written            set aside if that can be done; else memory, as above
 locked by another program         StoreError; it is tried again
+
+The path can lead to something else while the file is in use: it was removed, replaced, or its
+folder is gone. The open file, which nothing else reaches any more, is then copied to the path, and
+what was put there is set aside. While that is impossible, the open file is no better than memory.
 """
 
 import contextlib
 import logging
-import os
 import sqlite3
 import stat
 import time
@@ -21,24 +24,32 @@ from pathlib import Path
 
 from dnslb_backend.errors import BadRowError, StoreError
 from dnslb_backend.store.rows import moment
+from dnslb_backend.store.salvage import BAD_ROW, salvage
 from dnslb_backend.store.schema import FIRST_VIEW, VERSION, load_scripts, sql_directory
+from dnslb_backend.store.statefile import (
+    APPLICATION_ID,
+    PRIVATE,
+    ForeignError,
+    Identities,
+    aside_of,
+    beside,
+    create,
+    identities,
+    make_folder,
+    make_way,
+    set_aside,
+)
 from dnslb_backend.store.statements import SQLITE, insert_head, insert_row, insert_tail, select
 from dnslb_backend.store.store import Select, Upsert, Work
-from dnslb_backend.store.tables import SIGNING_TABLES, Row, Table, Value
+from dnslb_backend.store.tables import Row, Table, Value
 from dnslb_backend.store.worker import Worker
 
 log = logging.getLogger(__name__)
-
-APPLICATION_ID = 0x646E6C62
-"""Written into the head of every file of ours: "dnlb"."""
 
 LOCK_WAIT = 1.0
 """Seconds to wait for another program that reads or writes the file."""
 
 MEMORY_TERM = 60.0
-
-PRIVATE = 0o600
-"""For the owner alone."""
 
 LARGEST_MARK = 2**31 - 1
 """There is room for so much in the head of a file."""
@@ -48,15 +59,7 @@ class _DamagedError(Exception):
     """The file is of no use to us, and may be put out of the way."""
 
 
-class _ForeignError(Exception):
-    """The file is somebody else's."""
-
-
-_UNUSABLE = (OSError, sqlite3.Error, _DamagedError, _ForeignError)
-_BAD_ROW = (
-    *(sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError),
-    *(sqlite3.ProgrammingError, OverflowError, UnicodeError),
-)
+_UNUSABLE = (OSError, sqlite3.Error, _DamagedError, ForeignError)
 _DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
 
@@ -73,6 +76,8 @@ class SqliteStore:
         self._database: sqlite3.Connection | None = None
         self._in_memory_since: float | None = None
         self._is_damaged = False
+        self._files: Identities = ()
+        """Which files are open, those of SUFFIXES; none for a database in memory."""
 
     @property
     def name(self) -> str:
@@ -114,6 +119,8 @@ class SqliteStore:
     # -- in the thread -------------------------------------------------------------------
 
     def _open(self) -> sqlite3.Connection:
+        if self._database is not None and not self.is_in_memory:
+            self._follow_path()
         if self._database is None:
             try:
                 self._database = self._open_file()
@@ -126,24 +133,66 @@ class SqliteStore:
         return self._database
 
     def _open_file(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self._path.parent)
         try:
             if self._is_damaged:
                 raise _DamagedError("it is damaged")
             return self._try_file()
         except _DamagedError as damage:
             self._is_damaged = False
-            aside = self._path.with_name(f"{self._path.name}.aside")
+            aside = aside_of(self._path)
             log.error("%s: %s; it was set aside as %s", self._path, damage, aside.name)
-            self._set_aside(aside)
+            set_aside(self._path, aside)
             database = self._try_file()
-            _salvage(aside, database)
+            salvage(aside, database)
             return database
+
+    def _follow_path(self) -> None:
+        """See that the open file is the one at the path, and put it there where it is not."""
+        there = identities(self._path)
+        if there == self._files:
+            return
+        if there[0] == self._files[0]:
+            # Closing writes into the file what those beside it had.
+            log.error("%s: its -wal or -shm file was removed while in use; reopening", self._path)
+            self._close()
+            return
+        what = "replaced" if there[0] else "removed"
+        log.error("%s: %s while in use; writing all of it again", self._path, what)
+        try:
+            self._return_open_file()
+        except _UNUSABLE as error:
+            log.error("%s: %s; the state is kept in memory only", self._path, error)
+            self._in_memory_since = time.monotonic()
+
+    def _return_open_file(self) -> None:
+        """Copy the open file to the path. Raises one of _UNUSABLE, and then it stays open."""
+        database = self._database
+        assert database is not None
+        aside = aside_of(self._path)
+        make_folder(self._path.parent)
+        is_replaced = make_way(self._path, aside, self._files)
+        create(self._path)
+        try:
+            with contextlib.closing(sqlite3.connect(self._path, timeout=LOCK_WAIT)) as copy:
+                database.backup(copy)
+        except sqlite3.Error as error:
+            self._path.unlink(missing_ok=True)
+            if not _is_damage(error):
+                raise
+            self._close()
+            raise StoreError(f"{self._path}: the open file is damaged: {error}") from error
+        # Before the new one has a file -wal: closing the old one removes it by its name.
+        self._close()
+        self._database = self._try_file()
+        self._in_memory_since = None
+        if is_replaced:
+            log.error("%s: what was put there was set aside as %s", self._path, aside.name)
+            salvage(aside, self._database)
 
     def _try_file(self) -> sqlite3.Connection:
         with contextlib.suppress(FileExistsError):
-            # SQLite gives what it puts beside the file the same mode.
-            os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE))
+            create(self._path)
         # One thread works on it at a time; over a `close` it can be another one.
         database = sqlite3.connect(
             self._path, timeout=LOCK_WAIT, isolation_level=None, check_same_thread=False
@@ -151,6 +200,7 @@ class SqliteStore:
         try:
             prepared = _prepared(database)
             self._keep_private()
+            self._files = identities(self._path)
             return prepared
         except sqlite3.DatabaseError as error:
             database.close()
@@ -161,28 +211,22 @@ class SqliteStore:
 
     def _keep_private(self) -> None:
         """There may be keys in it; one of an earlier version may be readable for others."""
-        for suffix in ("", "-wal", "-shm"):
-            path = self._path.with_name(self._path.name + suffix)
+        for path in beside(self._path):
             with contextlib.suppress(FileNotFoundError):
                 if stat.S_IMODE(path.stat().st_mode) != PRIVATE:
                     path.chmod(PRIVATE)
-
-    def _set_aside(self, aside: Path) -> None:
-        for suffix in ("", "-wal", "-shm"):
-            source = self._path.with_name(self._path.name + suffix)
-            with contextlib.suppress(FileNotFoundError):
-                source.replace(aside.with_name(aside.name + suffix))
 
     def _close(self) -> None:
         database, self._database = self._database, None
         if database is not None:
             database.close()
+        self._files = ()
 
     def _write(self, works: Sequence[Work], *, is_durable: bool = False) -> None:
         self._return_to_the_file()
         database = self._open()
-        if is_durable and self.is_in_memory:
-            raise StoreError(f"{self._path}: it cannot be used, and memory does not last")
+        if is_durable:
+            self._refuse_memory()
         try:
             if is_durable:
                 database.execute("PRAGMA synchronous = FULL")
@@ -197,8 +241,15 @@ class SqliteStore:
                 raise
             if is_durable:
                 database.execute("PRAGMA synchronous = NORMAL")
-        except (sqlite3.Error, *_BAD_ROW) as error:
+                self._open()
+        except (sqlite3.Error, *BAD_ROW) as error:
             raise self._translated(error) from error
+        if is_durable:
+            self._refuse_memory()
+
+    def _refuse_memory(self) -> None:
+        if self.is_in_memory:
+            raise StoreError(f"{self._path}: it cannot be used, and memory does not last")
 
     def _read(self, query: Select) -> list[Row]:
         values: list[Value] = []
@@ -234,20 +285,27 @@ class SqliteStore:
             return
         self._in_memory_since = time.monotonic()
         try:
+            if self._files:
+                self._return_open_file()
+                return
             database = self._open_file()
         except (*_UNUSABLE, StoreError):
             return
+        files = self._files
         self._close()
-        self._database, self._in_memory_since = database, None
+        self._database, self._files, self._in_memory_since = database, files, None
         raise StoreError(f"{self._path} can be used again")
 
     def _translated(self, error: Exception) -> StoreError:
-        if isinstance(error, _BAD_ROW):
+        if isinstance(error, BAD_ROW):
             return BadRowError(f"{self._path}: {error}")
-        name = getattr(error, "sqlite_errorname", "")
-        self._is_damaged = name.startswith(_DAMAGE)
+        self._is_damaged = _is_damage(error)
         self._close()
         return StoreError(f"{self._path}: {error}")
+
+
+def _is_damage(error: Exception) -> bool:
+    return getattr(error, "sqlite_errorname", "").startswith(_DAMAGE)
 
 
 def _meaning(error: sqlite3.DatabaseError, path: Path) -> Exception:
@@ -265,7 +323,7 @@ def _prepared(database: sqlite3.Connection) -> sqlite3.Connection:
     ((owner,),) = database.execute("PRAGMA application_id")
     ((count,),) = database.execute("SELECT COUNT(*) FROM sqlite_master")
     if count and owner != APPLICATION_ID:
-        raise _ForeignError("it is the database of another program")
+        raise ForeignError("it is the database of another program")
     known = _version(database) if count else 0
     if known > VERSION:
         raise _DamagedError(f"its schema is version {known}, this program knows {VERSION}")
@@ -297,19 +355,6 @@ def _migrate(database: sqlite3.Connection, known: int) -> None:
             now = moment(time.time())
             database.execute("INSERT INTO lb_schema_version VALUES (?, ?)", (script.number, now))
     database.execute("COMMIT")
-
-
-def _salvage(aside: Path, database: sqlite3.Connection) -> None:
-    """Health can be measured again; keys cannot, and what can still be read of them is kept."""
-    where = f"{aside.absolute().as_uri()}?mode=ro"
-    for table in SIGNING_TABLES:
-        columns = ", ".join(table.columns)
-        try:
-            with contextlib.closing(sqlite3.connect(where, uri=True)) as old:
-                rows = old.execute(f"SELECT {columns} FROM {table.name}").fetchall()
-            _do(database, Upsert(table, rows))
-        except (sqlite3.Error, *_BAD_ROW) as error:
-            log.error("%s: %s cannot be read: %s", aside, table.name, error)
 
 
 def _do(database: sqlite3.Connection, work: Work) -> None:

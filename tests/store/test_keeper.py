@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from time import monotonic, process_time
 
@@ -15,10 +16,13 @@ from dnslb_backend.core.memory import recall
 from dnslb_backend.core.orders import Order
 from dnslb_backend.core.overrides import Action, Override
 from dnslb_backend.core.records import Record
+from dnslb_backend.core.signing import ZoneKey
 from dnslb_backend.errors import RefusedError
 from dnslb_backend.store.keeper import Keeper, Recollection
 from dnslb_backend.store.mariadb_store import MariaStore
 from dnslb_backend.store.mirror import MirrorFigures
+from dnslb_backend.store.overrides import Entry
+from dnslb_backend.store.rows import row_key
 from dnslb_backend.store.settings import MysqlSettings, StateSettings
 from dnslb_backend.store.sqlite import SqliteStore
 from dnslb_backend.store.store import Select, Store
@@ -225,6 +229,81 @@ async def test_a_file_of_no_use_is_no_reason_not_to_start(path: Path) -> None:
 
 def spoil(path: Path) -> None:
     path.write_bytes(b"nonsense" * 1000)
+
+
+def damage(path: Path, table: str) -> None:
+    """One page of a table, neither its root nor its last one, becomes nonsense."""
+    with closing(sqlite3.connect(path)) as database:
+        query = "SELECT pageno FROM dbstat WHERE name = ? AND pagetype = 'leaf' ORDER BY path"
+        pages = [number for (number,) in database.execute(query, (table,))]
+    assert len(pages) > 2
+    body = bytearray(path.read_bytes())
+    body[(pages[0] - 1) * 4096 : pages[0] * 4096] = b"\xff" * 4096
+    path.write_bytes(body)
+
+
+def fill(path: Path) -> None:
+    """Transitions and orders of another day, enough for several pages."""
+    with closing(sqlite3.connect(path)) as database:
+        for number in range(200):
+            row = (f"e{number}", "2030-01-01", *["x" * 100] * 8, 1, 0, None, None, "because")
+            marks = ", ".join("?" * len(row))
+            database.execute(f"INSERT INTO lb_transition VALUES (NULL, {marks})", row)
+        for number in range(100):
+            entry = Entry(Override(row_key(str(number)), f"10.0.{number}.9", Action.DRAIN))
+            marks = ", ".join("?" * len(entry.row()))
+            database.execute(f"INSERT INTO lb_override VALUES ({marks})", entry.row())
+        database.commit()
+
+
+@pytest.mark.parametrize("table", ["lb_transition", "lb_state", "lb_override"])
+async def test_one_damaged_page_costs_what_is_on_it(
+    path: Path, table: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = Node(path, None, *many_records(100, 3))
+    async with alive(first):
+        first.farm.check_all()
+        first.offer()
+    fill(path)
+    damage(path, table)
+    second = Node(path, None, *many_records(100, 3))
+    async with alive(second) as found:
+        kept = len(found.memory.overrides)
+        served = sum(1 for number in range(100) if second.farm.served(f"n{number:05}"))
+    assert "set aside" in caplog.text
+    if table == "lb_override":
+        assert (50 <= kept < 100, served) == (True, 100)
+        assert f"recovered {kept} rows of lb_override; none between" in caplog.text
+    else:
+        assert (kept, served >= 90) == (100, True)
+
+
+async def test_a_file_that_is_removed_while_in_use_costs_neither_orders_nor_keys(
+    path: Path,
+) -> None:
+    first = Node(path, None)
+    async with alive(first, flush=False):
+        first.check("www", good=[A, B])
+        key = ZoneKey("lb.example", 1, 257, active=True, published=True, content="secret")
+        await first.keeper.vault.keep(key)
+        given = await first.keeper.order(drain(A))
+        await until(lambda: is_settled(first))
+        remove(path)
+        newer = ZoneKey("lb.example", 2, 257, active=True, published=True, content="secret")
+        await first.keeper.vault.keep(newer)
+        await first.keeper.order(drain(C))
+        remove(path)
+        await until(path.exists)
+    second = Node(path, None)
+    async with alive(second) as found:
+        assert given.id in {order.id for order in found.memory.overrides}
+        assert len(found.memory.overrides) == 2
+        assert second.keeper.vault.keys("lb.example") == (key, newer)
+        assert second.farm.served("www") == {B}
+
+
+def remove(path: Path) -> None:
+    path.unlink()
 
 
 # -- orders -------------------------------------------------------------------------------

@@ -1,7 +1,9 @@
 """The local file: whatever lies at its path, the daemon goes on."""
 
 import asyncio
+import os
 import resource
+import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -11,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from dnslb_backend.errors import StoreError
-from dnslb_backend.store.sqlite import APPLICATION_ID, SqliteStore
+from dnslb_backend.store.sqlite import SqliteStore
+from dnslb_backend.store.statefile import APPLICATION_ID
 from dnslb_backend.store.store import Select, Upsert
-from dnslb_backend.store.tables import KEY, STATIC, Row
+from dnslb_backend.store.tables import KEY, OVERRIDE, STATIC, TRANSITION, Row
 from tests.rigs.waiting import until
 
 WHOLE = Select(STATIC, STATIC.columns, order="row_key")
@@ -292,4 +295,158 @@ async def test_keys_that_cannot_be_read_any_more_are_told_of(
     store = SqliteStore(used)
     assert await store.read(Select(KEY, KEY.columns)) == []
     await store.close()
-    assert "lb_key cannot be read" in caplog.text
+    assert "nothing more can be recovered: file is not a database" in caplog.text
+
+
+# -- the path leads elsewhere while the file is in use ----------------------------------------
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def remove_all_files(path: Path) -> None:
+    for file in path.parent.iterdir():
+        file.unlink()
+
+
+def remove_folder(path: Path) -> None:
+    shutil.rmtree(path.parent)
+
+
+def rename_folder(path: Path) -> None:
+    path.parent.rename(path.parent.with_name(f"before-{path.stat().st_ino}"))
+
+
+def remove_wal(path: Path) -> None:
+    path.with_name(f"{path.name}-wal").unlink()
+    path.with_name(f"{path.name}-shm").unlink()
+
+
+def replace_by_nonsense(path: Path) -> None:
+    other = path.with_name("other")
+    other.write_bytes(b"nonsense" * 1000)
+    other.replace(path)
+
+
+def replace_by_copy(path: Path) -> None:
+    """With an order that this daemon has not, and a key that it has in another version."""
+    other = path.with_name("other")
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(other)) as copy:
+        source.backup(copy)
+        copy.execute("UPDATE lb_key SET content = 'older', version = 1")
+        copy.execute(insertion(OVERRIDE.name, len(OVERRIDE.columns)), order("there"))
+        copy.commit()
+    other.replace(path)
+
+
+def insertion(table: str, columns: int) -> str:
+    return f"INSERT OR REPLACE INTO {table} VALUES ({', '.join('?' * columns)})"
+
+
+def order(number: str) -> Row:
+    return (number, "", "a", "", "", "drain", "", "ann", "2030-01-01 00:00:00", None, None, "")
+
+
+def reopened(path: Path, query: str) -> list[Row]:
+    """What the next daemon would find; this one is as good as killed."""
+    copy = path.with_name("copy")
+    for suffix in ("", "-wal"):
+        shutil.copyfile(f"{path}{suffix}", f"{copy}{suffix}")
+    with closing(sqlite3.connect(copy)) as database:
+        return database.execute(query).fetchall()
+
+
+LOSSES = [remove, remove_all_files, remove_folder, rename_folder]
+LOSSES += [remove_wal, replace_by_nonsense, replace_by_copy]
+
+
+@pytest.mark.parametrize("lose", LOSSES)
+async def test_a_file_that_is_lost_while_in_use_is_written_again(
+    used: Path, lose: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    store = SqliteStore(used)
+    await store.write([Upsert(TRANSITION, [transition("e1")]), Upsert(OVERRIDE, [order("here")])])
+    await store.write_durably([Upsert(KEY, [KEY_ROW])])
+    await store.set_mark(7)
+    lose(used)
+    await put(store, static("new"))
+    assert not store.is_in_memory
+    assert reopened(used, "SELECT row_key FROM lb_static") == [("new",), ("old",)]
+    assert reopened(used, "SELECT event FROM lb_transition") == [("e1",)]
+    assert reopened(used, "SELECT content FROM lb_key") == [("secret",)]
+    assert ("here",) in reopened(used, "SELECT id FROM lb_override")
+    if lose is replace_by_copy:
+        assert ("there",) in reopened(used, "SELECT id FROM lb_override")
+        assert used.with_name("state.sqlite.aside").exists()
+    assert reopened(used, "PRAGMA user_version") == [(7,)]
+    assert reopened(used, "PRAGMA integrity_check") == [("ok",)]
+    assert caplog.text.count(" while in use") == 1
+    lose(used)
+    await store.write_durably([Upsert(STATIC, [static("newer")])])
+    assert len(reopened(used, "SELECT row_key FROM lb_static")) == 3
+    await store.close()
+
+
+def transition(event: str) -> Row:
+    return (event, "2030-01-01 00:00:00", "ns1", *["x"] * 5, "UP", "DOWN", 1, 0, None, None, "")
+
+
+async def test_what_cannot_be_written_again_is_kept_until_it_can(
+    used: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = SqliteStore(used, memory_term=0.2)
+    await put(store, static("a"))
+    shutil.rmtree(used.parent)
+    used.parent.touch()
+    with pytest.raises(StoreError, match="memory does not last"):
+        await store.write_durably([Upsert(KEY, [KEY_ROW])])
+    assert store.is_in_memory
+    await put(store, static("b"))
+    assert [row[1] for row in await store.read(WHOLE)] == ["a", "b", "old"]
+    used.parent.unlink()
+    await until(lambda: is_kept(store), what="the file to be tried again")
+    assert len(reopened(used, "SELECT row_key FROM lb_static")) == 3
+    assert caplog.text.count("kept in memory only") == 1
+    await store.close()
+
+
+async def is_kept(store: SqliteStore) -> bool:
+    await put(store, static("b"))
+    return not store.is_in_memory
+
+
+def put_foreign_database(path: Path) -> None:
+    path.unlink()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE domains (id INTEGER)")
+
+
+def put_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def put_fifo(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize("put_there", [put_foreign_database, put_folder, put_fifo])
+async def test_what_belongs_to_others_stays_at_the_path(
+    used: Path, put_there: Callable[[Path], None]
+) -> None:
+    store = SqliteStore(used)
+    await store.open()
+    put_there(used)
+    before = identity(used)
+    await put(store, static("a"))
+    assert store.is_in_memory
+    assert len(await store.read(WHOLE)) == 2
+    await store.close()
+    assert identity(used) == before
+
+
+def identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_ino, found.st_mtime_ns

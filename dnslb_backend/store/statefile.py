@@ -1,0 +1,94 @@
+"""The files of one SQLite database: which they are, and how they are put out of the way."""
+
+import contextlib
+import os
+from pathlib import Path
+
+APPLICATION_ID = 0x646E6C62
+"""Written into the head of every file of ours: "dnlb"."""
+
+APPLICATION_ID_AT = 68
+"""Where that is in the head of a file of SQLite, in 4 bytes."""
+
+PRIVATE, PRIVATE_FOLDER = 0o600, 0o700
+"""For the owner alone."""
+
+Identities = tuple[tuple[int, int] | None, ...]
+"""Device and inode of the files of a database, None for one that cannot be reached."""
+
+
+class ForeignError(Exception):
+    """What is at the path does not belong to this program."""
+
+
+def beside(path: Path) -> list[Path]:
+    """The file itself, and what SQLite puts beside it while it is open."""
+    real = Path(os.path.realpath(path))
+    return [real.with_name(real.name + suffix) for suffix in ("", "-wal", "-shm")]
+
+
+def aside_of(path: Path) -> Path:
+    """Where a file of no use is put."""
+    real = beside(path)[0]
+    return real.with_name(f"{real.name}.aside")
+
+
+def identities(path: Path) -> Identities:
+    return tuple(map(_identity, beside(path)))
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def make_folder(folder: Path) -> None:
+    """As `mkdir -p`, for the owner alone whatever the umask. Raises OSError."""
+    try:
+        folder.mkdir(PRIVATE_FOLDER)
+    except FileNotFoundError:
+        make_folder(folder.parent)
+        folder.mkdir(PRIVATE_FOLDER)
+    except FileExistsError:
+        if not folder.is_dir():
+            raise
+
+
+def create(path: Path) -> None:
+    """Make an empty file; SQLite gives what it puts beside it the same mode. Raises OSError."""
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE))
+
+
+def set_aside(path: Path, aside: Path) -> None:
+    """Rename the files; what was aside before is gone. Raises OSError."""
+    for source, target in zip(beside(path), beside(aside), strict=True):
+        with contextlib.suppress(FileNotFoundError):
+            # A -wal file of another database would be taken for one of this.
+            target.unlink()
+        with contextlib.suppress(FileNotFoundError):
+            source.replace(target)
+
+
+def make_way(path: Path, aside: Path, files: Identities) -> bool:
+    """Clear the path, which leads to none of `files` any more; whether anything was set aside.
+
+    What is left of `files` beside it is removed: it fits to nothing else. Raises OSError, and
+    ForeignError where the path leads to the database of another program, or to no file.
+    """
+    for each, known in list(zip(beside(path), files, strict=True))[1:]:
+        if known is not None and _identity(each) == known:
+            each.unlink(missing_ok=True)
+    if _identity(path) is None:
+        return False
+    if not path.is_file():
+        raise ForeignError("it is no file")
+    with path.open("rb") as file:
+        head = file.read(APPLICATION_ID_AT + 4)
+    owner = int.from_bytes(head[APPLICATION_ID_AT:])
+    if head.startswith(b"SQLite format 3") and owner != APPLICATION_ID:
+        raise ForeignError("it is the database of another program")
+    set_aside(path, aside)
+    return True
