@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from dnslb_backend.core.decision import PENDING, Decision, Pool
-from dnslb_backend.core.health import UNHEARD, Health, TargetState, combine
+from dnslb_backend.core.health import UNHEARD, Damping, Health, TargetState, combine
 from dnslb_backend.core.healthmap import HealthMap
 from dnslb_backend.core.hosts import HostState
 from dnslb_backend.core.instants import Instant
 from dnslb_backend.core.members import Member, MemberStatus
+from dnslb_backend.core.names import address_type, canonical_address
 from dnslb_backend.core.overrides import Action, Override
-from dnslb_backend.core.records import RecordKey
+from dnslb_backend.core.records import Record, RecordKey
 from dnslb_backend.core.recordstate import Past, RecordState
 from dnslb_backend.core.resolutions import Resolution
 from dnslb_backend.core.transitions import reason
@@ -181,9 +182,20 @@ def recall(health: HealthMap, memory: Memory, at: Instant, max_age: float) -> fr
     counts as UNKNOWN; addresses, the last good answer and overrides have no age.
     """
     recollection = _Recollection(memory, at, max_age)
-    pasts = {key: recollection.past(record) for key, record in memory.records.items()}
+    pasts = {
+        key: recollection.past(record, health.records[key].record)
+        for key, record in memory.records.items()
+        if key in health.records
+    }
     overrides = [order for order in memory.overrides if order.is_live(at.wall)]
     return health.restore(pasts, overrides, at)
+
+
+def _is_content(text: str, record: Record) -> bool:
+    """Whether a row of this type can have this content; of other types the core knows nothing."""
+    if record.key.type not in ("A", "AAAA"):
+        return True
+    return canonical_address(text) == text and address_type(text) == record.key.type
 
 
 class _Recollection:
@@ -195,18 +207,34 @@ class _Recollection:
         self.then = memory.wall(at)
         self.is_current = self._is_young(memory.taken)
 
-    def past(self, record: RecordMemory) -> Past:
+    def past(self, record: RecordMemory, configured: Record) -> Past:
+        """What `configured` can have said. A content that no member had is never served."""
+        members = [m for m in record.members if _is_content(m.content, configured)]
+        hosts = [
+            host
+            for host in record.hosts
+            if all(_is_content(address, configured) for address in host.addresses)
+        ]
+        known = {dest.content or dest.host for dest in (*configured.dests, *configured.fallback)}
+        known.update(member.content for member in members)
+        known.update(address for host in hosts for address in host.addresses)
+        is_current = self.is_current and record.decision.served() <= known
+        max_hold = (configured.rules.damping or Damping()).max_hold
+
+        def states_of(member: MemberMemory) -> tuple[TargetState, ...]:
+            return tuple(self._state(state, max_hold) for state in member.states)
+
         return Past(
-            hosts={host.host: self._host(host) for host in record.hosts},
+            hosts={host.host: self._host(host) for host in hosts},
             targets={
                 member.content: states
-                for member in record.members
-                if (states := tuple(map(self._state, member.states))) != (UNHEARD,) * len(states)
+                for member in members
+                if (states := states_of(member)) != (UNHEARD,) * len(states)
             },
-            rows=tuple(map(self._row, record.members)),
-            decision=record.decision if self.is_current else PENDING,
-            last_good=record.last_good,
-            last_pools=record.last_pools,
+            rows=tuple(map(self._row, members)),
+            decision=record.decision if is_current else PENDING,
+            last_good=tuple(content for content in record.last_good if content in known),
+            last_pools=tuple(pool for pool in record.last_pools if known.issuperset(pool.contents)),
         )
 
     def _is_young(self, wall: float | None) -> bool:
@@ -217,16 +245,24 @@ class _Recollection:
         resolved = None if host.resolved is None else self.at.mono - age
         return HostState(host.addresses, resolved, host.is_answered, host.last)
 
-    def _state(self, state: TargetState) -> TargetState:
+    def _state(self, state: TargetState, max_hold: float) -> TargetState:
         """As it was, and heard of right now: the checks get their time before it grows stale."""
         if not self.is_current or not self._is_young(state.last_check):
             return UNHEARD
-        return self._dated(state)
+        dated = self._dated(state)
+        if dated.held_until is None:
+            return dated
+        # None is held for longer than it can be, whatever was read.
+        held_until = min(dated.held_until, self.at.mono + max_hold)
+        return replace(dated, hold=min(dated.hold, max_hold), held_until=held_until)
 
     def _dated(self, state: TargetState) -> TargetState:
+        shifted = _shifted(state, self.at.mono - self.then)
+        back = shifted.back_since
         return replace(
-            _shifted(state, self.at.mono - self.then),
+            shifted,
             heard=self.at.mono,
+            back_since=None if back is None else min(back, self.at.mono),
             last_check=self._today(state.last_check),
             last_change=self._today(state.last_change),
             last_up=self._today(state.last_up),

@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from random import getrandbits
 from typing import Any
@@ -32,7 +33,7 @@ from dnslb_backend.checkers.tools import Tools
 from dnslb_backend.clock import now
 from dnslb_backend.config import Config, Sources, load
 from dnslb_backend.core.healthmap import Changes, HealthMap
-from dnslb_backend.core.memory import recall
+from dnslb_backend.core.memory import Memory, recall
 from dnslb_backend.core.overrides import Override
 from dnslb_backend.core.snapshot import Snapshot
 from dnslb_backend.daemon.answers import Answers
@@ -289,7 +290,7 @@ class Daemon:
         """Take up what an earlier run knew, and make the first answers of it."""
         await self._keeper.open()
         found = await self._keeper.recall()
-        recall(self._map, found.memory, now(), self._config.state.max_age)
+        self._take_up(found.memory)
         # Taken before: all that has changed so far is in the first answers already.
         changes = self._map.take_changes()
         self._answers = Answers(
@@ -301,6 +302,17 @@ class Daemon:
         )
         self._is_serving = True
         self._keep(changes)
+
+    def _take_up(self, memory: Memory) -> None:
+        """Nothing that was kept is a reason not to start."""
+        try:
+            recall(self._map, memory, now(), self._config.state.max_age)
+        except Exception:
+            log.exception("cannot restore the state of an earlier run; starting without it")
+            plan = self._config.plan
+            self._map.adopt(replace(plan, records={}), now())
+            self._map.adopt(plan, now())
+            self._map.set_overrides(memory.overrides, now())
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()

@@ -1,18 +1,24 @@
 """What happened: transitions as they were stored, newest first."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from dnslb_backend.core.events import MAX_LIMIT, Event, HistoryQuery
 from dnslb_backend.core.health import Health
 from dnslb_backend.core.records import RecordKey
 from dnslb_backend.core.transitions import Transition
+from dnslb_backend.store.recollect import read_rows
 from dnslb_backend.store.rows import moment, parse_moment
 from dnslb_backend.store.store import Select, Store, Where
 from dnslb_backend.store.tables import TRANSITION, Row
 
 SLICE = 50
 """So many rows are read before others get their turn on the event loop."""
+
+
+_WITH_ID = replace(TRANSITION, columns=("id", *TRANSITION.columns))
 
 
 async def read_history(store: Store, query: HistoryQuery) -> list[Event]:
@@ -29,8 +35,9 @@ async def read_history(store: Store, query: HistoryQuery) -> list[Event]:
     if query.before is not None:
         where.append(Where("id", "<", query.before))
     limit = max(1, min(query.limit, MAX_LIMIT))
-    columns = ("id", *TRANSITION.columns)
-    select = Select(TRANSITION, columns, tuple(where), "id", is_descending=True, limit=limit)
+    select = Select(
+        TRANSITION, _WITH_ID.columns, tuple(where), "id", is_descending=True, limit=limit
+    )
     return await events_of(await store.read(select))
 
 
@@ -38,13 +45,12 @@ async def events_of(rows: Sequence[Row]) -> list[Event]:
     """What rows of lb_transition, each with its id before it, tell; read a slice at a time."""
     events: list[Event] = []
     for start in range(0, len(rows), SLICE):
-        events += map(_event, rows[start : start + SLICE])
+        events += read_rows(_WITH_ID, rows[start : start + SLICE], _event, key="id")
         await asyncio.sleep(0)
     return events
 
 
-def _event(row: Row) -> Event:
-    value = dict(zip(("id", *TRANSITION.columns), row, strict=True))
+def _event(value: Mapping[str, Any]) -> Event:
     moved = Transition(
         at=parse_moment(value["at"]) or 0.0,
         key=RecordKey(str(value["zone"]), str(value["name"]), str(value["type"])),

@@ -338,6 +338,8 @@ class Keeper:
             log.warning("%s did not answer within %.1f s", what, max(limit, 0.0))
         except StoreError as error:
             log.warning("%s cannot be used: %s", what, error)
+        except Exception:
+            log.exception("unexpected error while using %s", what)
         return None
 
     async def _run_remote(self) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dnslb_backend.core.signing import Article, Metadata, TransferKey, ZoneKey
-from dnslb_backend.store.rows import row_key
+from dnslb_backend.store.rows import row_key, text_of
 from dnslb_backend.store.store import Delete, Select, Store, Upsert, Work
 from dnslb_backend.store.tables import KEY, METADATA, SIGNING_TABLES, TSIG, Row, Table
 
@@ -23,6 +23,12 @@ AFTERLIFE = 2 * 365 * 86_400_000
 
 MARGIN = 86_400_000
 """It is passed on a little shorter, so that clocks that differ do not bring it back."""
+
+HIGHEST_VERSION = 2**53
+"""Far in the future, and yet what follows it fits into its column."""
+
+MOST_REPORTED = 100
+"""So many invalid rows are named in the log, each once."""
 
 FULL_READ = 30
 """Every so many rounds all rows are read, even if nothing seems to have changed."""
@@ -65,11 +71,14 @@ def entry_of(table: Table, row: Row) -> Entry:
     columns: dict[str, Any] = dict(zip(table.columns, row, strict=True))
     try:
         entry = Entry(_article(table, columns), int(columns["version"]), bool(columns["gone"]))
-    except (ValueError, TypeError, LookupError):
+        row_key_there = entry.row()[0]
+    except Exception:  # noqa: BLE001 -- whatever is in a row, the others count
         # Not chained: what is in the row is secret.
         raise ValueError("a value cannot be read") from None
-    if entry.row()[0] != row[0]:
+    if row_key_there != row[0]:
         raise ValueError("its row_key is that of something else")
+    if not 0 <= entry.version <= HIGHEST_VERSION:
+        raise ValueError("its version is no time")
     return entry
 
 
@@ -236,12 +245,14 @@ class KeySync:
             try:
                 found.append(entry_of(table, row))
             except ValueError as error:
-                if str(row[0]) not in self._strange:
-                    self._strange.add(str(row[0]))
-                    log.error("%s, row_key %s: %s; it is left alone", table.name, row[0], error)
+                key = text_of(str(row[0]), 64)
+                if key not in self._strange and len(self._strange) < MOST_REPORTED:
+                    self._strange.add(key)
+                    log.error("ignoring invalid row in %s (row_key %s): %s", table.name, key, error)
         return found
 
 
 _SUMMARIES = [
-    Select(table, ("COUNT(*)", "MAX(version)", "SUM(version)")) for table in SIGNING_TABLES
+    Select(table, ("COUNT(*)", "MAX(version)", "SUM(version % 1000003)"))
+    for table in SIGNING_TABLES
 ]

@@ -22,6 +22,9 @@ AFTERLIFE = 30 * 86400.0
 MARGIN = 3600.0
 """It is passed on a little shorter, so that clocks that differ do not bring it back."""
 
+MOST_REPORTED = 100
+"""So many invalid rows are named in the log, each once."""
+
 FULL_READ = 30
 """Every so many rounds all rows are read, even if nothing seems to have changed."""
 
@@ -197,9 +200,13 @@ class OverrideSync:
             try:
                 found.append(entry_of(row))
             except ValueError as error:
-                if number not in self._strange:
+                if number not in self._strange and len(self._strange) < MOST_REPORTED:
                     self._strange.add(number)
-                    log.error("an order in lb_override makes no sense (id %s): %s", number, error)
+                    log.error(
+                        "ignoring invalid row in lb_override (id %s): %s",
+                        text_of(number, 64),
+                        error,
+                    )
         return found
 
 

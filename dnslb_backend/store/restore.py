@@ -1,10 +1,13 @@
 """Reading back what an earlier run of this node left in a store."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from dnslb_backend.core.memory import Memory
-from dnslb_backend.store.rows import parse_moment, recollect, serials
+from dnslb_backend.store.recollect import read_rows, recollect, serials
+from dnslb_backend.store.rows import parse_moment
 from dnslb_backend.store.store import Select, Store, Where
 from dnslb_backend.store.tables import HOST, NODE, RECORD, STATE, ZONE, Row, Table
 
@@ -27,16 +30,16 @@ async def load_memory(
     if not records and not known:
         return None
     found = recollect(records, await rows(HOST), await rows(STATE))
-    signs = [dict(zip(NODE.columns, row, strict=True)) for row in await rows(NODE)]
-    taken, elapsed = _last_sign(signs[0], boot, uptime()) if signs else (None, None)
+    signs = read_rows(NODE, await rows(NODE), partial(_last_sign, boot, uptime()), key="node")
+    taken, elapsed = signs[0] if signs else (None, None)
     return Memory(found, known, (), taken, elapsed)
 
 
-def _last_sign(sign: dict[str, Any], boot: str, uptime: float) -> tuple[float | None, float | None]:
+def _last_sign(
+    boot: str, uptime: float, sign: Mapping[str, Any]
+) -> tuple[float | None, float | None]:
     """When the node was last alive, and how long ago that is, where the boot is the same."""
-    try:
-        taken = parse_moment(sign["seen"])
-    except ValueError:
-        return None, None
+    taken = parse_moment(sign["seen"])
     passed = uptime - float(sign["uptime"])
-    return taken, passed if sign["boot"] == boot and passed >= 0 else None
+    is_known = sign["boot"] == boot and 0 <= passed < math.inf
+    return taken, passed if is_known else None

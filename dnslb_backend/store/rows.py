@@ -1,27 +1,22 @@
-"""From what the core knows to rows of tables, and back. Pure.
+"""From what the core knows to rows of tables; recollect.py is the way back. Pure.
 
 What leaves here fits into its column: text is cut to its length and holds nothing that UTF-8 or
 a line cannot carry, numbers are within 64 bits, times within four-digit years.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import blake2b
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-from dnslb_backend.core.decision import Decision, Kind, Pool
-from dnslb_backend.core.health import Health, TargetState
+from dnslb_backend.core.decision import Pool
+from dnslb_backend.core.health import TargetState
 from dnslb_backend.core.memory import HostMemory, MemberMemory, RecordMemory
-from dnslb_backend.core.overrides import Action
 from dnslb_backend.core.records import RecordKey
-from dnslb_backend.core.resolutions import Resolution, Status
-from dnslb_backend.core.results import Code, Outcome, Result
 from dnslb_backend.core.transitions import Transition
 from dnslb_backend.core.zones import MAX_TTL, Zone
 from dnslb_backend.core.zones import Row as ZoneRow
-from dnslb_backend.store.tables import HOST, RECORD, STATE, ZONE, Row, Table
+from dnslb_backend.store.tables import HOST, RECORD, STATE, Row, Table
 
 ENT = "ENT"
 """The type under which lb_static keeps a name that has only names below it."""
@@ -31,8 +26,6 @@ LONGEST_MOMENT = 253_402_300_799.0
 
 _UGLY = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)), "\ufffd") | {9: " ", 10: " ", 13: " "}
 _INT64 = 2**63 - 1
-
-T = TypeVar("T")
 
 
 class Stamp(NamedTuple):
@@ -60,10 +53,13 @@ def moment(wall: float | None) -> str | None:
 
 
 def parse_moment(text: Any) -> float | None:
-    """Unix time of a UTC time as stores give it back. Raises ValueError."""
+    """Unix time of a UTC time as stores give it back. Raises ValueError, also before 1970."""
     if text is None:
         return None
-    return datetime.fromisoformat(str(text)).replace(tzinfo=UTC).timestamp()
+    wall = datetime.fromisoformat(str(text)).replace(tzinfo=UTC).timestamp()
+    if wall < 0:
+        raise ValueError("a time before 1970")
+    return wall
 
 
 def text_of(text: str, limit: int) -> str:
@@ -202,162 +198,6 @@ def _brief(wall: float | None) -> float | None:
     return None if wall is None else round(wall, 3)
 
 
-# -- and back -----------------------------------------------------------------------------
-
-
-def recollect(
-    records: Iterable[Row], hosts: Iterable[Row], states: Iterable[Row]
-) -> dict[RecordKey, RecordMemory]:
-    """The records that these rows of one node tell of. Rows that make no sense are left out."""
-    hosts_of = _gather(HOST, hosts, _host_memory)
-    members_of = _gather(STATE, states, _member_memory)
-    bare = _gather(RECORD, records, _record_memory)
-    return {
-        key: replace(
-            found[0], hosts=tuple(hosts_of.get(key, ())), members=tuple(members_of.get(key, ()))
-        )
-        for key, found in bare.items()
-    }
-
-
-def _gather(
-    table: Table, rows: Iterable[Row], read: Callable[[Mapping[str, Any]], T]
-) -> dict[RecordKey, list[T]]:
-    found: dict[RecordKey, list[T]] = {}
-    for row in rows:
-        columns = dict(zip(table.columns, row, strict=True))
-        try:
-            value = read(columns)
-        except (ValueError, TypeError, LookupError):
-            continue
-        found.setdefault(_key(columns), []).append(value)
-    return found
-
-
-def _key(columns: Mapping[str, Any]) -> RecordKey:
-    return RecordKey(str(columns["zone"]), str(columns["name"]), str(columns["type"]))
-
-
-def _texts(found: Any) -> tuple[str, ...]:
-    """A list of texts. Raises ValueError for anything else."""
-    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
-        raise ValueError("no list of texts")
-    return tuple(found)
-
-
-def _record_memory(columns: Mapping[str, Any]) -> RecordMemory:
-    ttl = int(columns["ttl"])
-    common, *pools = map(_pool_memory, json.loads(columns["answer"]))
-    decision = Decision(
-        Kind(columns["decision"]),
-        common.contents,
-        columns["threshold"],
-        common.weights,
-        tuple(pools),
-        ttl,
-    )
-    last = json.loads(columns["last_good"])
-    is_list = isinstance(last, list)
-    last_pools = [item for item in last if isinstance(item, list)] if is_list else []
-    return RecordMemory(
-        key=_key(columns),
-        ttl=ttl,
-        decision=decision,
-        last_good=_texts([item for item in last if item not in last_pools] if is_list else last),
-        hosts=(),
-        members=(),
-        last_pools=tuple(map(_pool_memory, last_pools)),
-    )
-
-
-def _pool_memory(found: Any) -> Pool:
-    """A pool as `_pool_list` has it. Raises ValueError or TypeError for anything else."""
-    view, contents, weights, *rest = found
-    return Pool(str(view), _texts(contents), tuple(map(int, weights)), any(rest))
-
-
-def _host_memory(columns: Mapping[str, Any]) -> HostMemory:
-    status = columns["last_answer"]
-    addresses = _texts(json.loads(columns["addresses"]))
-    last = None
-    if status is not None:
-        known = Status(status)
-        held = addresses if known is Status.FOUND else ()
-        last = Resolution(known, held, columns["last_text"] or "")
-    return HostMemory(
-        host=columns["host"],
-        addresses=addresses,
-        resolved=parse_moment(columns["resolved"]),
-        is_answered=bool(columns["answered"]),
-        last=last,
-    )
-
-
-def _member_memory(columns: Mapping[str, Any]) -> MemberMemory:
-    shown = TargetState(
-        standing=Health(columns["standing"]),
-        stale=columns["health"] != columns["standing"],
-        streak=int(columns["streak"]),
-        priority=columns["check_priority"],
-        weight=columns["check_weight"],
-        result=_result(columns["result_code"], columns["result_text"], columns["duration_ms"]),
-        last_check=parse_moment(columns["last_check"]),
-        last_change=parse_moment(columns["last_change"]),
-        last_up=parse_moment(columns["last_up"]),
-    )
-    is_fallback = bool(columns["fallback"])
-    checks = columns["checks"]
-    states = (shown,) if checks is None else tuple(map(_json_state, json.loads(checks)))
-    return MemberMemory(
-        content=columns["content"],
-        address=columns["address"],
-        host=columns["dest"],
-        effective=Health(columns["effective"]),
-        priority=columns["priority"],
-        weight=int(columns["weight"]),
-        is_served=bool(columns["served"]),
-        views=tuple(filter(None, columns["views"].split(","))),
-        is_fallback=is_fallback,
-        action=Action(columns["override"]) if columns["override"] else None,
-        reason=columns["reason"],
-        shown=states[0] if len(states) == 1 else shown,
-        states=() if is_fallback else states,
-    )
-
-
-def _result(code: int | None, text: str | None, duration_ms: float | None) -> Result | None:
-    if code is None:
-        return None
-    outcome = Outcome.FAIL
-    if code == Code.PASS:
-        outcome = Outcome.PASS
-    elif code == Code.OUR_FAULT:
-        outcome = Outcome.ERROR
-    return Result(outcome, code, text or "", duration=(duration_ms or 0.0) / 1000)
-
-
-def _json_state(parts: Sequence[Any]) -> TargetState:
-    standing, stale, streak, priority, weight, result, times, turns = parts
-    check, change, up = times
-    flips, hold, until, back = turns
-    code, text, seconds = result or (None, None, 0.0)
-    return TargetState(
-        standing=Health(standing),
-        stale=bool(stale),
-        streak=int(streak),
-        priority=priority,
-        weight=weight,
-        result=_result(code, text, seconds * 1000),
-        last_check=check,
-        last_change=change,
-        last_up=up,
-        flips=tuple(flips),
-        hold=float(hold),
-        held_until=until,
-        back_since=back,
-    )
-
-
 # -- zones --------------------------------------------------------------------------------
 
 
@@ -383,12 +223,6 @@ def static_row(zone: Zone, name: str, row: ZoneRow, stamp: Stamp) -> Row:
         min(row.ttl, MAX_TTL),
         int(row.auth),
     )
-
-
-def serials(rows: Iterable[Row]) -> dict[str, int]:
-    """The last serial of every zone, from its row."""
-    zone, serial = ZONE.columns.index("zone"), ZONE.columns.index("serial")
-    return {str(row[zone]): int(row[serial] or 0) for row in rows}
 
 
 # -- history ------------------------------------------------------------------------------

@@ -155,7 +155,7 @@ async def test_a_row_that_makes_no_sense_harms_no_other(
         book.version += 1
         await sync.sync(WALL)
     assert [o.id for o in book.live(WALL)] == ["1"]
-    assert caplog.text.count("makes no sense (id 9)") == 1
+    assert caplog.text.count("invalid row in lb_override (id 9)") == 1
     assert len(await store.read(Select(OVERRIDE, ("id",)))) == 2
 
 

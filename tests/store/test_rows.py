@@ -17,15 +17,14 @@ from dnslb_backend.core.results import failed, fault, passed
 from dnslb_backend.core.transitions import Transition
 from dnslb_backend.core.zones import MAX_TTL
 from dnslb_backend.core.zones import Row as ZoneRow
+from dnslb_backend.store.recollect import recollect, serials
 from dnslb_backend.store.rows import (
     Stamp,
     integer,
     moment,
     parse_moment,
-    recollect,
     record_rows,
     row_key,
-    serials,
     static_row,
     text_of,
     transition_row,
