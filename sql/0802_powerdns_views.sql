@@ -23,6 +23,8 @@ SELECT z.id,
 -- which tells PowerDNS that the name exists; and for a record whose answer is not known a row that
 -- PowerDNS cannot read, since its answer to that is the daemon's: SERVFAIL.
 --
+-- An address that is served without being checked (fallback) counts as good at the last heartbeat.
+--
 -- Everybody is answered like a client that is in no view, and given all that is served.
 CREATE OR REPLACE SQL SECURITY INVOKER VIEW records AS
 SELECT CAST(CONV(LEFT(z.row_key, 15), 16, 10) AS UNSIGNED) AS id,
@@ -51,9 +53,10 @@ SELECT CAST(CONV(LEFT(s.row_key, 15), 16, 10) AS UNSIGNED),
        IF(s.served = 1 AND s.views = '', 0, 1),
        NULL,
        1,
-       TIMESTAMPDIFF(SECOND, '1970-01-01', s.last_check),
-       s.result_code
+       TIMESTAMPDIFF(SECOND, '1970-01-01', IF(s.fallback, n.heartbeat, s.last_check)),
+       IF(s.fallback, 0, s.result_code)
   FROM lb_state s
+  JOIN lb_node n ON n.node = s.node
   JOIN lb_zone z ON z.node = s.node AND z.zone = s.zone
  WHERE s.node = (SELECT n.node FROM lb_node n ORDER BY n.heartbeat DESC, n.node LIMIT 1)
 UNION ALL

@@ -58,7 +58,9 @@ class Agenda:
         self.press(gone, now)
         self.press((unit for unit in wanted if unit not in self._due), now)
         for unit in wanted:
-            self._schedule(unit, now)
+            # What is overdue and waits for its turn must not wait for another period.
+            if self._due.get(unit, math.inf) > now:
+                self._schedule(unit, now)
 
     def press(self, units: Iterable[Unit], now: float) -> None:
         """These changed; one that waits already keeps its place."""

@@ -121,6 +121,8 @@ class Source:
                 known = self._health.target(target)
                 code = known.result.code if known.result else None
                 members.append((known.standing, known.stale, known.streak, code, known.weight))
+                # A `clear` can let in a member that serves nobody either way.
+                members.append((known.held_until, known.back_since))
         return (state.decision, hosts, *members)
 
 

@@ -106,3 +106,15 @@ def test_with_nothing_to_do_there_is_nothing_due() -> None:
     agenda.adopt([], 0.0)
     taken(agenda, 0.0)
     assert agenda.next_due == math.inf
+
+
+@given(st.floats(0, 1e5), st.floats(0, 4.9))
+def test_what_is_overdue_at_a_reload_is_not_put_off(start: float, late: float) -> None:
+    agenda = Agenda(lambda _: 5.0)
+    agenda.adopt([unit(0)], start)
+    agenda.take(start)
+    agenda.done()
+    due = agenda.next_due
+    agenda.adopt([unit(0)], due + late)
+    assert agenda.take(due + late) == unit(0)
+    assert agenda.next_due > due + late

@@ -265,20 +265,26 @@ async def test_it_serves_from_a_database_of_its_own(mariadb: MariaDB, empty: Mys
 
 async def test_the_originals_columns_are_there(mariadb: MariaDB, settings: MysqlSettings) -> None:
     """Its monitoring asks for them."""
-    farm = Farm(farm_record("www", A, B))
+    spare = (Dest(D, is_literal=True),)
+    fallen = farm_record("fallen", C, fallback=spare, all_down=AllDown.FALLBACK)
+    farm = Farm(farm_record("www", A, B), fallen)
     farm.check("www", PASS, A)
     farm.check("www", FAIL, B)
+    farm.check("fallen", FAIL)
     async with mirrored(settings, farm):
         pass
     rows = await mariadb.query(
         "SELECT content, disabled, prio, last_lb_check_result AS result,"
         " UNIX_TIMESTAMP() - last_lb_check AS age"
-        " FROM records WHERE name = 'www.lb.example' ORDER BY content",
+        " FROM records WHERE type = 'A' ORDER BY name DESC, content",
         database=settings.name,
     )
     assert [(r["content"], r["disabled"], r["prio"], r["result"]) for r in rows] == [
         (A, 0, 1, 0),
         (B, 1, None, -2),
+        (C, 1, None, -2),
+        # Served without being checked.
+        (D, 0, None, 0),
     ]
     assert all(0 <= row["age"] < 60 for row in rows)
     soa = await mariadb.query(

@@ -197,6 +197,27 @@ async def test_a_streak_counts_as_a_change(store: Store) -> None:
         await until(lambda: streak(store, 2))
 
 
+async def test_what_a_clear_changes_is_written_at_once(store: Store) -> None:
+    """Also where the member serves nobody either way: it must not wait again after a kill."""
+    farm = Farm(farm_record("www", "192.0.2.1", failback=600.0))
+    farm.check_all()
+    farm.check("www", FAIL)
+    farm.check("www", PASS)
+    scene = Scene(store, farm, refresh=1000)
+    async with running(scene):
+        await scene.settled()
+        (key,) = farm.map.records
+        before = await store.read(Select(STATE, ("checks",)))
+        farm.map.release(key, "192.0.2.1", now())
+        scene.offer()
+        await until(lambda: differs(store, before))
+        assert await store.read(Select(STATE, ("checks",))) == [(None,)]
+
+
+async def differs(store: Store, before: list[Row]) -> bool:
+    return await store.read(Select(STATE, ("checks",))) != before
+
+
 async def streak(store: Store, wanted: int) -> bool:
     return await store.read(Select(STATE, ("streak",))) == [(wanted,)]
 
