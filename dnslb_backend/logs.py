@@ -51,10 +51,21 @@ _RESERVED = frozenset(
 )
 _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3}
 _CRITICAL = 2
-_ESCAPES = {
-    code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
-    for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)
-} | {ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\\t"}
+BIDI_ESCAPES = {
+    code: f"\\u{code:04x}"
+    for code in (0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+}
+"""For `str.translate`: the characters that turn the direction of the text around them, and so what
+a line seems to say. What they become is as good in JSON."""
+
+_ESCAPES = (
+    BIDI_ESCAPES
+    | {
+        code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+        for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)
+    }
+    | {ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\\t"}
+)
 
 _hidden: set[str] = set()
 

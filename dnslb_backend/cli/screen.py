@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from dnslb_backend.logs import BIDI_ESCAPES
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
@@ -47,13 +49,17 @@ def print_json(value: Any) -> None:
 
 
 def print_json_text(text: str) -> None:
-    """Print JSON that came as text; elsewhere than on a terminal as it came."""
+    """Print JSON that came as text; elsewhere than on a terminal as it came.
+
+    Characters that turn the direction of text are escaped, which JSON allows.
+    """
+    escaped = text.translate(BIDI_ESCAPES)
     if not sys.stdout.isatty():
-        typer.echo(text)
+        typer.echo(escaped)
         return
     from rich.json import JSON  # noqa: PLC0415 -- see the module
 
-    out().print(JSON(text), soft_wrap=True)
+    out().print(JSON(escaped, ensure_ascii=escaped != text), soft_wrap=True)
 
 
 def out() -> "Console":

@@ -10,7 +10,7 @@ from dnslb_backend.core.health import Health
 from dnslb_backend.core.records import RecordKey
 from dnslb_backend.core.transitions import Transition
 from dnslb_backend.store.recollect import read_rows
-from dnslb_backend.store.rows import moment, parse_moment
+from dnslb_backend.store.rows import moment, parse_moment, text_of
 from dnslb_backend.store.store import Select, Store, Where
 from dnslb_backend.store.tables import TRANSITION, Row
 
@@ -62,7 +62,7 @@ def _event(value: Mapping[str, Any]) -> Event:
         to_served=bool(value["to_served"]),
         from_priority=_number(value["from_priority"]),
         to_priority=_number(value["to_priority"]),
-        reason=str(value["reason"]),
+        reason=text_of(str(value["reason"]), 1024),
     )
     return Event(int(value["id"] or 0), str(value["node"]), moved)
 

@@ -132,14 +132,20 @@ class KeyBook:
             entry = replace(entry, version=before.version + 1)
         return entry
 
+    def newer(self, entries: Iterable[Entry], wall: float) -> list[Entry]:
+        """Those of another copy that ours lacks, or has older."""
+        return [
+            theirs
+            for theirs in entries
+            if not _is_over(theirs, wall, AFTERLIFE - MARGIN)
+            and ((ours := self._entries.get(theirs.key)) is None or _rank(theirs) > _rank(ours))
+        ]
+
     def merge(self, entries: Iterable[Entry], wall: float) -> frozenset[str]:
         """Learn what another copy has newer; the zones that this changed."""
         moved: list[Entry] = []
         for theirs in entries:
-            if _is_over(theirs, wall, AFTERLIFE - MARGIN):
-                continue
-            ours = self._entries.get(theirs.key)
-            if ours is None or _rank(theirs) > _rank(ours):
+            if self.newer([theirs], wall):
                 self._entries[theirs.key] = theirs
                 moved.append(theirs)
         if moved:
@@ -223,6 +229,7 @@ class KeySync:
             rows = await self._store.read(Select(table, table.columns))
             there.append((table, {str(row[0]): row for row in rows}))
             entries += self._understood(table, rows)
+        _log_news(self._store.name, self._book.newer(entries, wall))
         moved = self._book.merge(entries, wall)
         version = self._book.version
         works: list[Work] = []
@@ -250,6 +257,15 @@ class KeySync:
                     self._strange.add(key)
                     log.error("ignoring invalid row in %s (row_key %s): %s", table.name, key, error)
         return found
+
+
+def _log_news(store: str, news: list[Entry]) -> None:
+    """What was ordered elsewhere, or before this run; never a content."""
+    for entry in news[:MOST_REPORTED]:
+        what = text_of(" ".join(map(str, entry.article.identity)), 300)
+        log.info("%s: %s %s %s", store, entry.table.name, what, "gone" if entry.is_gone else "set")
+    if len(news) > MOST_REPORTED:
+        log.info("%s: %d more keys and metadata", store, len(news) - MOST_REPORTED)
 
 
 _SUMMARIES = [

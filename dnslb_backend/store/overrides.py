@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from dnslb_backend.core.overrides import Action, Override
+from dnslb_backend.logs import fields
 from dnslb_backend.store.rows import moment, parse_moment, text_of
 from dnslb_backend.store.store import Delete, Select, Store, Upsert
 from dnslb_backend.store.tables import OVERRIDE, Row
@@ -73,17 +74,17 @@ def entry_of(row: Row) -> Entry:
         raise ValueError("it has no target")
     order = Override(
         id=columns["id"],
-        target=columns["target"],
+        target=text_of(columns["target"], 1024),
         action=Action(columns["action"]),
         zone=columns["zone"],
         name=columns["name"],
         node=columns["node"],
-        reason=columns["reason"],
-        author=columns["author"],
+        reason=text_of(columns["reason"], 1024),
+        author=text_of(columns["author"], 255),
         created=times["created"] or 0.0,
         expires=times["expires"],
     )
-    return Entry(order, times["cleared"], columns["cleared_by"])
+    return Entry(order, times["cleared"], text_of(columns["cleared_by"], 255))
 
 
 _TIMES = {"created", "expires", "cleared"}
@@ -122,8 +123,9 @@ class OverrideBook:
             self._entries[number] = replace(self._entries[number], cleared=wall, cleared_by=author)
             self.version += 1
 
-    def merge(self, entries: Iterable[Entry], wall: float) -> None:
-        """Learn what another copy has that ours lacks."""
+    def merge(self, entries: Iterable[Entry], wall: float) -> list[Entry]:
+        """Learn what another copy has that ours lacks; those that begin or end here with it."""
+        news: list[Entry] = []
         for theirs in entries:
             ended = theirs.ended(wall)
             if ended is not None and wall - ended > AFTERLIFE - MARGIN:
@@ -133,6 +135,9 @@ class OverrideBook:
             if merged != ours:
                 self._entries[theirs.order.id] = merged
                 self.version += 1
+                if merged.is_live(wall) != (ours is not None and ours.is_live(wall)):
+                    news.append(merged)
+        return news
 
     def rows(self, wall: float) -> dict[str, Row]:
         """What every store should have, by id."""
@@ -147,6 +152,26 @@ class OverrideBook:
         for entry in list(self._entries.values()):
             if _is_over(entry, wall):
                 del self._entries[entry.order.id]
+
+
+def _log_news(store: str, news: list[Entry]) -> None:
+    """What operators did elsewhere, or before this run."""
+    for entry in news[:MOST_REPORTED]:
+        order = entry.order
+        is_clear = entry.cleared is not None
+        log.info(
+            "%s: %s: %s %s%s%s%s",
+            store,
+            text_of((entry.cleared_by if is_clear else order.author) or "unknown", 64),
+            "clear" if is_clear else order.action,
+            text_of(order.target, 256),
+            f" for {text_of(order.name, 255)}" if order.name else "",
+            f" on {text_of(order.node, 255)}" if order.node else "",
+            f" ({text_of(order.reason, 256)})" if order.reason else "",
+            extra=fields(id=text_of(order.id, 64)),
+        )
+    if len(news) > MOST_REPORTED:
+        log.info("%s: %d more orders", store, len(news) - MOST_REPORTED)
 
 
 def _is_over(entry: Entry, wall: float) -> bool:
@@ -184,7 +209,7 @@ class OverrideSync:
             return
         there = {str(row[0]): row for row in await self._store.read(_ALL)}
         entries = self._understood(there)
-        self._book.merge(entries, wall)
+        _log_news(self._store.name, self._book.merge(entries, wall))
         version, wanted = self._book.version, self._book.rows(wall)
         lacking = [row for number, row in wanted.items() if there.get(number) != row]
         over = [(entry.order.id,) for entry in entries if _is_over(entry, wall)]

@@ -18,7 +18,7 @@ from dnslb_backend.core.memory import HostMemory, MemberMemory, RecordMemory
 from dnslb_backend.core.overrides import Action
 from dnslb_backend.core.records import RecordKey
 from dnslb_backend.core.resolutions import Resolution, Status
-from dnslb_backend.core.results import Code, Outcome, Result
+from dnslb_backend.core.results import TEXT_LIMIT, Code, Outcome, Result
 from dnslb_backend.core.zones import MAX_TTL
 from dnslb_backend.store.rows import LONGEST_MOMENT, parse_moment, text_of
 from dnslb_backend.store.tables import HOST, RECORD, STATE, ZONE, Row, Table
@@ -250,7 +250,8 @@ def _result(code: Any, text: Any, seconds: Any) -> Result | None:
         outcome = Outcome.PASS
     elif code == Code.OUR_FAULT:
         outcome = Outcome.ERROR
-    return Result(outcome, _integer(code), _text(text or ""), duration=_seconds(seconds))
+    said = text_of(_text(text or ""), TEXT_LIMIT)
+    return Result(outcome, _integer(code), said, duration=_seconds(seconds))
 
 
 def _json_state(parts: Sequence[Any]) -> TargetState:

@@ -16,6 +16,7 @@ from dnslb_backend.core.records import RecordKey
 from dnslb_backend.core.transitions import Transition
 from dnslb_backend.core.zones import MAX_TTL, Zone
 from dnslb_backend.core.zones import Row as ZoneRow
+from dnslb_backend.logs import BIDI_ESCAPES
 from dnslb_backend.store.tables import HOST, RECORD, STATE, Row, Table
 
 ENT = "ENT"
@@ -24,7 +25,11 @@ ENT = "ENT"
 LONGEST_MOMENT = 253_402_300_799.0
 """The last second of the year 9999."""
 
-_UGLY = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)), "\ufffd") | {9: " ", 10: " ", 13: " "}
+_UGLY = (
+    dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)), "\ufffd")
+    | {9: " ", 10: " ", 13: " "}
+    | BIDI_ESCAPES
+)
 _INT64 = 2**63 - 1
 
 

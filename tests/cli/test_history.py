@@ -1,7 +1,10 @@
 """`history`: what happened, laid out for people."""
 
 import json
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+
+import pytest
 
 from dnslb_backend.admin.history import HistoryReport
 from dnslb_backend.core.results import failed
@@ -55,3 +58,17 @@ async def test_hostile_text_does_not_reach_the_terminal(config: Path, node: Node
     assert "\x1b" not in out
     assert "\x07" not in out
     assert "[red]x[/red]" in out
+
+
+async def piped(*words: str) -> str:
+    return (await run(*words)).out
+
+
+@pytest.mark.parametrize("runs", [run_on_terminal, piped])
+async def test_json_does_not_turn_the_direction_of_text(
+    config: Path, node: Node, runs: Callable[..., Awaitable[str]]
+) -> None:
+    node.round({"10.0.0.1": failed(1, "evil \u202e grüße"), "10.0.0.2": OK})
+    out = await runs("history", "--json", "-c", str(config))
+    assert "\u202e" not in out
+    assert "\\u202e" in out

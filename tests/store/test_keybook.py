@@ -102,7 +102,10 @@ def test_what_went_long_ago_does_not_come_back() -> None:
     assert book.merge([entry], late) == frozenset()
 
 
-async def test_a_store_and_a_book_come_to_the_same_state(store: Store) -> None:
+async def test_a_store_and_a_book_come_to_the_same_state(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     first, second = KeyBook(), KeyBook()
     for article in (key(), RULE, PEER):
         put(first, article)
@@ -115,6 +118,10 @@ async def test_a_store_and_a_book_come_to_the_same_state(store: Store) -> None:
     await there.sync(WALL + 1)
     assert await KeySync(first, store).sync(WALL + 1) == {ZONE}
     assert contents(first) == ((key(active=False),), {}, (PEER,))
+    told = caplog.messages
+    assert len(told) == 5
+    assert f"{store.name}: lb_metadata {ZONE} {RULE.kind} gone" in told
+    assert not [line for line in told if key().content in line or PEER.content in line]
 
 
 async def test_a_sync_sees_what_others_changed_even_if_it_is_older(store: Store) -> None:

@@ -143,6 +143,35 @@ async def test_without_news_only_a_summary_is_read(store: Store) -> None:
     assert [entry_of(row).order for row in rows] == list(book.live(WALL))
 
 
+async def test_what_comes_from_a_store_is_logged(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once, whoever wrote it there, and without what would steer a terminal."""
+    caplog.set_level("INFO")
+    row = list(Entry(order("1")).row())
+    row[OVERRIDE.columns.index("author")] = "ann\x1b[31m"
+    row[OVERRIDE.columns.index("node")] = "ns1"
+    row[OVERRIDE.columns.index("reason")] = "all is well \u202e" + "x" * 990
+    await store.write([Upsert(OVERRIDE, [tuple(row)])])
+    ours, theirs = OverrideBook("ns1"), OverrideBook("ns2")
+    sync = OverrideSync(ours, store)
+    for _ in range(3):
+        ours.version += 1
+        await sync.sync(WALL)
+    (given,) = caplog.messages
+    assert given.startswith(f"{store.name}: ann\ufffd[31m: drain {A} on ns1 (all is well \\u202ex")
+    assert len(given) < 400
+    assert "\u202e" not in "".join(o.reason for o in ours.live(WALL))
+    caplog.clear()
+    await OverrideSync(theirs, store).sync(WALL)
+    caplog.clear()
+    theirs.clear(["1"], WALL, "bob")
+    await OverrideSync(theirs, store).sync(WALL)
+    assert caplog.messages == []
+    await sync.sync(WALL)
+    assert caplog.messages[0].startswith(f"{store.name}: bob: clear {A} on ns1 (")
+
+
 async def test_a_row_that_makes_no_sense_harms_no_other(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
