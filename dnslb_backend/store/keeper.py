@@ -13,9 +13,11 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from dnslb_backend.blocking import run_blocking
 from dnslb_backend.core.events import Event, HistoryQuery
 from dnslb_backend.core.healthmap import Changes, HealthMap
 from dnslb_backend.core.instants import Instant
@@ -24,6 +26,7 @@ from dnslb_backend.core.orders import Order
 from dnslb_backend.core.overrides import Override, next_expiry
 from dnslb_backend.core.snapshot import Snapshot
 from dnslb_backend.errors import StoreError
+from dnslb_backend.files import read_file
 from dnslb_backend.store.arrears import Arrears
 from dnslb_backend.store.backlog import Backlog
 from dnslb_backend.store.branch import Branch, Clocks, Habits
@@ -141,7 +144,8 @@ class Keeper:
     async def open(self) -> None:
         """Make ready. A store that cannot be used is told of, and tried again by `run`."""
         with contextlib.suppress(OSError):
-            self._identity.boot = (await asyncio.to_thread(BOOT_ID.read_text)).strip()
+            boot = await run_blocking(partial(read_file, BOOT_ID), LOCAL_LIMIT)
+            self._identity.boot = boot.decode(errors="replace").strip()
         await self._within(LOCAL_LIMIT, self._file.open(), "the local file")
 
     async def recall(self) -> Recollection:

@@ -37,6 +37,7 @@ from dnslb_backend.store.statefile import (
     identities,
     make_folder,
     make_way,
+    refuse_special,
     set_aside,
 )
 from dnslb_backend.store.statements import SQLITE, insert_head, insert_row, insert_tail, select
@@ -133,7 +134,8 @@ class SqliteStore:
         return self._database
 
     def _open_file(self) -> sqlite3.Connection:
-        make_folder(self._path.parent)
+        make_folder(beside(self._path)[0].parent)
+        refuse_special(self._path)
         try:
             if self._is_damaged:
                 raise _DamagedError("it is damaged")
@@ -170,14 +172,14 @@ class SqliteStore:
         database = self._database
         assert database is not None
         aside = aside_of(self._path)
-        make_folder(self._path.parent)
+        make_folder(beside(self._path)[0].parent)
         is_replaced = make_way(self._path, aside, self._files)
         create(self._path)
         try:
             with contextlib.closing(sqlite3.connect(self._path, timeout=LOCK_WAIT)) as copy:
                 database.backup(copy)
         except sqlite3.Error as error:
-            self._path.unlink(missing_ok=True)
+            beside(self._path)[0].unlink(missing_ok=True)
             if not _is_damage(error):
                 raise
             self._close()

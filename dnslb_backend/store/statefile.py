@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import stat
 from pathlib import Path
 
 APPLICATION_ID = 0x646E6C62
@@ -59,7 +60,7 @@ def make_folder(folder: Path) -> None:
 
 def create(path: Path) -> None:
     """Make an empty file; SQLite gives what it puts beside it the same mode. Raises OSError."""
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE))
+    os.close(os.open(beside(path)[0], os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE))
 
 
 def set_aside(path: Path, aside: Path) -> None:
@@ -72,19 +73,25 @@ def set_aside(path: Path, aside: Path) -> None:
             source.replace(target)
 
 
+def refuse_special(path: Path) -> None:
+    """Raises ForeignError for a folder, a device, a FIFO: no file of ours, not to be renamed."""
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ForeignError("it is no regular file")
+
+
 def make_way(path: Path, aside: Path, files: Identities) -> bool:
     """Clear the path, which leads to none of `files` any more; whether anything was set aside.
 
     What is left of `files` beside it is removed: it fits to nothing else. Raises OSError, and
-    ForeignError where the path leads to the database of another program, or to no file.
+    ForeignError where the path leads to the database of another program, or to no regular file.
     """
     for each, known in list(zip(beside(path), files, strict=True))[1:]:
         if known is not None and _identity(each) == known:
             each.unlink(missing_ok=True)
     if _identity(path) is None:
         return False
-    if not path.is_file():
-        raise ForeignError("it is no file")
+    refuse_special(path)
     with path.open("rb") as file:
         head = file.read(APPLICATION_ID_AT + 4)
     owner = int.from_bytes(head[APPLICATION_ID_AT:])

@@ -5,6 +5,7 @@ import os
 import resource
 import shutil
 import sqlite3
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -450,3 +451,66 @@ async def test_what_belongs_to_others_stays_at_the_path(
 def identity(path: Path) -> tuple[int, int]:
     found = path.stat()
     return found.st_ino, found.st_mtime_ns
+
+
+def names(folder: Path) -> list[str]:
+    return [file.name for file in folder.iterdir()]
+
+
+def make_fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def make_device(path: Path) -> None:
+    """As /dev/zero: endless, and not to be renamed."""
+    try:
+        os.mknod(path, 0o600 | stat.S_IFCHR, os.makedev(1, 5))
+    except PermissionError:
+        pytest.skip("only root can make a device")
+
+
+def make_loop(path: Path) -> None:
+    path.symlink_to(path)
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, make_fifo, make_device, make_loop])
+async def test_a_path_that_is_no_file_is_left_alone(
+    tmp_path: Path, make: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "state.sqlite"
+    make(path)
+    store = SqliteStore(path, memory_term=0.0)
+    for key in "ab":
+        await put(store, static(key))
+    assert store.is_in_memory
+    with pytest.raises(StoreError, match="memory does not last"):
+        await store.write_durably([Upsert(KEY, [KEY_ROW])])
+    await store.close()
+    assert names(tmp_path) == ["state.sqlite"]
+    assert len(caplog.messages) == 1
+
+
+async def test_a_link_leads_to_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "link"
+    path.symlink_to(tmp_path / "real" / "state.sqlite")
+    (tmp_path / "real").mkdir()
+    store = SqliteStore(path)
+    await put(store, static("a"))
+    (tmp_path / "real" / "state.sqlite").unlink()
+    await put(store, static("b"))
+    assert not store.is_in_memory
+    await store.close()
+    with closing(sqlite3.connect(tmp_path / "real" / "state.sqlite")) as database:
+        assert database.execute("SELECT COUNT(*) FROM lb_static").fetchone() == (2,)
+
+
+async def test_whatever_the_umask_nobody_else_can_read_it(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        store = SqliteStore(tmp_path / "a" / "b" / "state.sqlite")
+        await put(store, static("a"))
+        made = [tmp_path / "a", tmp_path / "a" / "b", *(tmp_path / "a" / "b").iterdir()]
+        assert [oct(path.stat().st_mode & 0o777) for path in made] == ["0o700"] * 2 + ["0o600"] * 3
+        await store.close()
+    finally:
+        os.umask(before)
