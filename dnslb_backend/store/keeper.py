@@ -53,10 +53,13 @@ file remembers answers would wait for the first checks: a slow disk is worth som
 """
 
 HISTORY_LIMIT = 2.0
-"""Seconds after which the local file is asked instead of the database."""
+"""Seconds after which the local file is asked instead of the database, or nothing any more."""
 
 MARK_LIMIT = 0.5
 """Seconds for the last note of how far the database was told; without it some is sent twice."""
+
+CLOSE_LIMIT = 1.0
+"""Seconds for a store to close: a disk that hangs must not keep the process from ending."""
 
 GIVE_LIMIT = 1.0
 """Seconds that an operator waits for an order to be on the disk."""
@@ -205,8 +208,9 @@ class Keeper:
         return all(done)
 
     async def close(self) -> None:
+        """Let go of the stores. Storage that hangs is left to its thread, and holds up nothing."""
         for branch in self._branches:
-            await branch.close()
+            await self._within(CLOSE_LIMIT, branch.close(), "closing a store")
 
     def reconfigure(
         self, mysql: MysqlSettings | None, *, delete_unknowns: bool, config_hash: str
@@ -269,7 +273,11 @@ class Keeper:
             found = await self._within(HISTORY_LIMIT, asked, "the history in the database")
             if found is not None:
                 return found, self._remote.desk.name
-        return await read_history(self._file, query), self._file.name
+        try:
+            async with asyncio.timeout(HISTORY_LIMIT):
+                return await read_history(self._file, query), self._file.name
+        except TimeoutError:
+            raise StoreError(f"{self._file.name}: no answer within {HISTORY_LIMIT:g} s") from None
 
     # -- inside --------------------------------------------------------------------------------
 
@@ -395,6 +403,8 @@ class Keeper:
         # Where the file is stuck, the order holds all the same, and is written later.
         self._local.spread()
         await self._within(GIVE_LIMIT, self._local.exchange_orders(), "the local file")
+        if self._file.is_in_memory:
+            log.warning("the local file cannot be used: a restart may forget this order")
 
     def _spread_keys(self) -> None:
         if self._remote is not None:

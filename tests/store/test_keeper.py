@@ -302,6 +302,30 @@ async def test_a_file_that_is_removed_while_in_use_costs_neither_orders_nor_keys
         assert second.farm.served("www") == {B}
 
 
+async def test_an_order_that_only_memory_has_is_taken_with_a_warning(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    node = Node(path / "no" / "state.sqlite", None)
+    spoil(path)
+    async with alive(node, flush=False):
+        await node.keeper.order(drain(A, node="ns2"))
+        assert node.keeper.figures.is_volatile
+    assert "a restart may forget this order" in caplog.text
+
+
+async def test_a_file_that_hangs_does_not_hold_up_the_end(path: Path) -> None:
+    node = Node(path, None)
+    await node.start()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        # Each of these waits in the thread of the file, one after the other, long after its
+        # caller has gone on.
+        await asyncio.gather(*(node.keeper.order(drain(A, node=f"ns{n}")) for n in range(30)))
+        async with asyncio.timeout(10):
+            await node.keeper.close()
+        other.execute("ROLLBACK")
+
+
 def remove(path: Path) -> None:
     path.unlink()
 
