@@ -1,24 +1,41 @@
 """Whose fault an exception is that stopped a probe: the one place that decides it.
 
+The phase decides. Until a target can be spoken to, the errno does:
+
+| exception | verdict |
+|---|---|
+| refused, reset, host unreachable (its gateway said so, or nobody answered ARP) | fail -4 |
+| no way: a router said so | fail -4 |
+| no way: this machine knows no route | error |
+| out of descriptors, memory, buffers or ports; no permission | error |
+| any other of the system | error |
+
+Once it can, inside of `conversation`, what goes wrong comes of what the target sent or left out:
+
+| exception | verdict |
+|---|---|
+| anything of TLS | fail -5 |
+| reset, closed early, and any other of the system but those below | fail -4 |
+| out of descriptors, memory, buffers | error |
+| any other, with its traceback in the debug log: an answer that nobody thought of | fail -6 |
+
+And in both:
+
 | exception | verdict |
 |---|---|
 | ProbeError | error: we could not ask, or could not judge the answer |
 | TargetError | fail with its code |
 | TimeoutError, ETIMEDOUT | fail -2 |
-| anything of TLS | fail -5 |
-| refused, reset, broken pipe, closed early | fail -4 |
-| host unreachable (its gateway said so, or nobody answered ARP) | fail -4 |
-| network unreachable: no route from here | error |
-| out of descriptors, memory, buffers or ports; no permission | error |
 | any other | error, with its traceback in the log: nobody thought of it |
 """
 
-import asyncio
+import contextlib
 import errno
 import logging
 import os
 import socket
 import ssl
+from collections.abc import Iterator
 
 from dnslb_backend.checkers.texts import one_line
 from dnslb_backend.core.results import Code, Result, failed, fault
@@ -61,6 +78,8 @@ OURS = frozenset(
 )
 """The question never left this machine."""
 
+RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+"""What this machine may run out of at any moment, in the middle of a conversation too."""
 
 FROM_AFAR = frozenset({errno.EACCES, errno.ENETUNREACH})
 """These are ours only where this machine knows no way to the target."""
@@ -86,6 +105,30 @@ def refused(text: str) -> Result:
     return failed(Code.REFUSED, text)
 
 
+@contextlib.contextmanager
+def conversation() -> Iterator[None]:
+    """Everything that follows the connect: what goes wrong in here is the target's failure.
+
+    Raises TargetError for it. Errors of TLS and time-outs pass through, since `verdict` knows
+    them, as does what this machine may run out of.
+    """
+    try:
+        yield
+    except (DnslbError, TimeoutError, ssl.SSLError, MemoryError):
+        raise
+    except OSError as error:
+        if error.errno in RESOURCES:
+            raise
+        raise TargetError(Code.REFUSED, _reason(error)) from error
+    except EOFError as error:
+        raise TargetError(Code.REFUSED, "closed the connection early") from error
+    except Exception as error:
+        # Libraries stumble over foreign answers in many ways.
+        log.debug("an answer that cannot be read", exc_info=error)
+        text = f"cannot read the answer: {type(error).__name__}"
+        raise TargetError(Code.STATUS, text) from error
+
+
 def verdict(error: Exception, limit: float, address: str) -> Result:
     """The result of a probe of `address` that ended with this exception; `limit` (s) its timeout.
 
@@ -106,8 +149,8 @@ def verdict(error: Exception, limit: float, address: str) -> Result:
         return fault(_reason(error))
     if isinstance(error, ConnectionError) or (isinstance(error, OSError) and error.errno in THEIRS):
         return refused(_reason(error))
-    if isinstance(error, asyncio.IncompleteReadError):
-        return refused("closed the connection early")
+    if isinstance(error, MemoryError):
+        return fault("out of memory")
     log.error("a probe ended with an exception that nobody expected", exc_info=error)
     return fault(f"unexpected {type(error).__name__}: {one_line(str(error))}")
 

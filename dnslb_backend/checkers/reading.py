@@ -73,25 +73,58 @@ class ReadableCheck(Check):
             raise ValueError("header: only answers of http have headers")
         return self
 
+    @property
+    def reads_numbers(self) -> bool:
+        return self.priority is not None or self.weight is not None
+
     async def judge(self, output: Output, tools: Tools, *, expect: str, text: str) -> Result:
         """Pass with priority and weight if `expect` (a regexp) is found in the answer.
 
         Raises ProbeError when the searching takes too long.
         """
+        found = await self._find(output, tools, expect)
+        return found.result(text) if found.expected else unexpected(expect, output)
+
+    async def judge_part(
+        self, output: Output, tools: Tools, *, expect: str, text: str
+    ) -> Result | None:
+        """The result if all that is looked for is in this start of an answer; raises as `judge`."""
+        found = await self._find(output, tools, expect)
+        wanted = ((self.priority, found.priority), (self.weight, found.weight))
+        if found.expected and all(value is not None for reading, value in wanted if reading):
+            return found.result(text)
+        return None
+
+    async def _find(self, output: Output, tools: Tools, expect: str) -> "_Found":
         readings = [reading for reading in (self.priority, self.weight) if reading is not None]
         patterns = [expect, *(reading.regex for reading in readings)]
         wanted = list(dict.fromkeys(filter(None, patterns)))
         answers = await tools.errands.search(output.text, *wanted) if wanted else []
         found = dict(zip(wanted, answers, strict=True))
-        if expect and found[expect] is None:
-            return unexpected(expect, output)
         groups = {pattern: hit.group for pattern, hit in found.items() if hit is not None}
-        priority = weight = None
-        if self.priority is not None:
-            priority = priority_of(_value(self.priority, output, groups))
-        if self.weight is not None:
-            weight = weight_of(_value(self.weight, output, groups))
-        return passed(text, priority=priority, weight=weight)
+        return _Found(
+            self,
+            expected=not expect or found[expect] is not None,
+            priority=None if self.priority is None else _value(self.priority, output, groups),
+            weight=None if self.weight is None else _value(self.weight, output, groups),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What of the wanted stands in an answer; None: it does not, or was not wanted."""
+
+    check: ReadableCheck
+    expected: bool
+    priority: str | None
+    weight: str | None
+
+    def result(self, text: str) -> Result:
+        return passed(
+            text,
+            priority=None if self.check.priority is None else priority_of(self.priority),
+            weight=None if self.check.weight is None else weight_of(self.weight),
+        )
 
 
 def unexpected(expect: str, output: Output) -> Result:

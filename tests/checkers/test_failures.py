@@ -11,7 +11,7 @@ import pytest
 from dnslb_backend.checkers import check
 from dnslb_backend.checkers.check import Check, Endpoint, run_probe
 from dnslb_backend.checkers.deadlines import STALL_ALLOWANCE
-from dnslb_backend.checkers.failures import ProbeError, TargetError, verdict
+from dnslb_backend.checkers.failures import ProbeError, TargetError, conversation, verdict
 from dnslb_backend.checkers.tools import Tools
 from dnslb_backend.core.results import Code, Outcome, Result, passed
 
@@ -48,6 +48,38 @@ def test_whose_fault_an_exception_is(error: Exception, outcome: Outcome, code: C
     result = verdict(error, 2, NOWHERE)
     assert (result.outcome, result.code) == (outcome, code)
     assert result.text
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "code"),
+    [
+        (ssl.SSLError(1, "x"), Outcome.FAIL, Code.TLS),
+        (TimeoutError(), Outcome.FAIL, Code.TIMEOUT),
+        (ConnectionResetError(errno.ECONNRESET, "x"), Outcome.FAIL, Code.REFUSED),
+        (asyncio.IncompleteReadError(b"", 1), Outcome.FAIL, Code.REFUSED),
+        # A library that keeps the number of an error of TLS, and drops its type.
+        (OSError(1, "[SSL: WRONG_VERSION_NUMBER]"), Outcome.FAIL, Code.REFUSED),
+        (OSError("no number"), Outcome.FAIL, Code.REFUSED),
+        (IndexError("x"), Outcome.FAIL, Code.STATUS),
+        (UnicodeDecodeError("utf-8", b"x", 0, 1, "x"), Outcome.FAIL, Code.STATUS),
+        (AssertionError(), Outcome.FAIL, Code.STATUS),
+        (TargetError(Code.NO_MATCH, "x"), Outcome.FAIL, Code.NO_MATCH),
+        (ProbeError("x"), Outcome.ERROR, Code.OUR_FAULT),
+        (OSError(errno.ENOMEM, "x"), Outcome.ERROR, Code.OUR_FAULT),
+        (OSError(errno.ENOBUFS, "x"), Outcome.ERROR, Code.OUR_FAULT),
+        (OSError(errno.EMFILE, "x"), Outcome.ERROR, Code.OUR_FAULT),
+        (MemoryError(), Outcome.ERROR, Code.OUR_FAULT),
+    ],
+)
+def test_whose_fault_it_is_once_the_target_can_be_spoken_to(
+    error: Exception, outcome: Outcome, code: Code, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(Exception) as raised, conversation():  # noqa: PT011 - which, is the test
+        raise error
+    result = verdict(raised.value, 2, HERE)
+    assert (result.outcome, result.code) == (outcome, code)
+    assert result.text
+    assert not [record for record in caplog.records if record.levelno > logging.DEBUG]
 
 
 @pytest.mark.parametrize("number", [errno.ENETUNREACH, errno.EACCES])

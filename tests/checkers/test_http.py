@@ -15,10 +15,12 @@ from dnslb_backend.checkers.registry import parse_check
 from dnslb_backend.checkers.tools import Tools
 from dnslb_backend.core.results import Code, Outcome
 from tests.checkers.conftest import Authority
+from tests.checkers.hostile import reset
 from tests.checkers.probing import HERE, probe
 from tests.checkers.servers import Play, ScriptedServer, answering, asked, for_ever, greeting, hang
 from tests.rigs.processes import descriptors
 from tests.rigs.targets import HttpTarget
+from tests.rigs.waiting import until
 
 
 @pytest.fixture
@@ -77,6 +79,7 @@ async def test_what_is_asked(tools: Tools, target: HttpTarget) -> None:
         "Host": target.address,
         "User-Agent": "dnslb-backend",
         "Accept": "*/*",
+        "Accept-Encoding": "identity",
         "X-Probe": "1",
         "Connection": "close",
     }
@@ -493,4 +496,131 @@ async def test_a_changed_authority_is_noticed(
         check = https(server, authority, ca_file=str(file))
         assert (await probe(tools, check)).code == Code.TLS
         authority.ca.cert_pem.write_to_path(str(file))
+        assert (await probe(tools, check)).outcome is Outcome.PASS
+
+
+# Answers that make work without end, and what decides nothing.
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "chunk"),
+    [
+        (b"", CONTINUE * 1000),
+        (b"", CONTINUE),
+        (b"", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 1000),
+        (b"", b"\r\n" * 10_000),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\ny\r\n" * 10_000),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1;" + b"x" * 10_000 + b"\r\ny\r\n"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n1;", b"x" * 10_000),
+    ],
+    ids=["100", "100 one by one", "103", "empty lines", "chunks", "extensions", "extension"],
+)
+async def test_a_target_can_make_only_so_much_work(tools: Tools, head: bytes, chunk: bytes) -> None:
+    async with ScriptedServer(asked(for_ever(head, chunk))) as server:
+        result = await probe(tools, http(server, body="never"), limit=20)
+    assert result.code == Code.STATUS
+    assert "no answer" not in result.text
+
+
+async def test_responses_before_the_real_one_are_passed_over(tools: Tools) -> None:
+    early = b"HTTP/1.1 103 Early Hints\r\nX-Load: 9\r\n\r\n"
+    for answer in (CONTINUE * 8, CONTINUE + early):
+        said = answer + reply("200 OK\r\nX-Load: 7", b"fine")
+        async with ScriptedServer(answering(said)) as server:
+            check = http(server, body="^fine$", priority={"header": "X-Load"})
+            result = await probe(tools, check)
+        assert (result.text, result.priority) == ("200 OK", 7)
+
+
+EXTRA = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\nfine and more\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "keys"),
+    [
+        (EXTRA, {"method": "HEAD"}),
+        (EXTRA, {}),
+        (EXTRA, {"body": "^fine$"}),
+        (b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n\x00\xff", {"method": "HEAD"}),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", {}),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n", {}),
+        (b"HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 500 No\r\n\r\n", {}),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nfine\r\n0\r\n\r\nmore",
+            {"body": "^fine$"},
+        ),
+    ],
+)
+@pytest.mark.parametrize("cut", [1, 7, 1000], ids=["bytes", "pieces", "whole"])
+async def test_what_decides_nothing_is_not_looked_at_however_it_is_cut(
+    tools: Tools, answer: bytes, keys: dict[str, Any], cut: int
+) -> None:
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        for start in range(0, len(answer), cut):
+            writer.write(answer[start : start + cut])
+            await writer.drain()
+            await asyncio.sleep(0)  # noqa: TID251 - the pieces are to go one by one
+
+    async with ScriptedServer(play) as server:
+        assert (await probe(tools, http(server, **keys))).text[:3] in ("200", "204")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\nContent-Length: 4\n\nfine",
+        b"HTTP/1.1 200\r\n\r\nfine",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 4\r\nContent-Length: 4\r\n\r\nfine",
+        b"\r\nHTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length : 4\r\n\r\nfine",
+        HEAD + b"Content-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n4;x=y\r\nfine\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 20_000 + b"\r\n" + b"Y: z\r\n" * 500 + b"\r\nfine",
+    ],
+)
+async def test_what_clients_understand_is_understood(tools: Tools, answer: bytes) -> None:
+    async with ScriptedServer(answering(answer)) as server:
+        assert (await probe(tools, http(server, body="^fine$"))).outcome is Outcome.PASS
+
+
+async def test_an_answer_counts_though_the_target_resets_after_it(tools: Tools) -> None:
+    """Scripts that never read the request make their system do so."""
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(reply("200 OK", b"fine"))
+        await reset(reader, writer)
+
+    async with ScriptedServer(play) as server:
+        for _ in range(20):
+            assert (await probe(tools, http(server))).outcome is Outcome.PASS
+
+
+async def test_a_large_body_that_is_not_wanted_is_not_cut_off(
+    tools: Tools, authority: Authority
+) -> None:
+    ends: list[BaseException | None] = []
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        try:
+            writer.write(reply("200 OK", b"x" * 300_000))
+            await writer.drain()
+            ends.append(None)
+        except OSError as error:
+            ends.append(error)
+
+    for tls in (None, authority.server("www.lb.example")):
+        async with ScriptedServer(play, tls=tls) as server:
+            check = http(server) if tls is None else https(server, authority)
+            assert (await probe(tools, check)).outcome is Outcome.PASS
+            await until(lambda: ends, what="the end of the answer")
+        assert ends.pop() is None
+
+
+async def test_a_switch_of_protocols_is_a_status(tools: Tools) -> None:
+    said = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n\x89\x00"
+    async with ScriptedServer(answering(said)) as server:
+        check = http(server, status=[101], headers={"Upgrade": "websocket"})
         assert (await probe(tools, check)).outcome is Outcome.PASS

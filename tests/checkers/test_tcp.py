@@ -1,11 +1,14 @@
 """Connections, greetings, and peers that talk slowly, endlessly or not at all."""
 
+import asyncio
+
 import pytest
 
 from dnslb_backend.checkers.check import Endpoint
 from dnslb_backend.checkers.registry import parse_check
 from dnslb_backend.checkers.tools import Tools
 from dnslb_backend.core.results import Code, Outcome
+from tests.checkers.hostile import reset
 from tests.checkers.probing import HERE, probe
 from tests.checkers.servers import ScriptedServer, for_ever, greeting, hang, saying
 
@@ -103,6 +106,72 @@ async def test_endless_talk_costs_only_itself(tools: Tools, pause: float) -> Non
         result = await probe(tools, tcp(server.port, expect="^y"), limit=1)
     assert result.code == Code.NO_MATCH
     assert result.duration < 1.4
+
+
+AGENT = {"expect": "OK", "priority": {"regex": r"prio=(\d+)"}, "weight": {"regex": r"w=(\d+)"}}
+
+
+@pytest.mark.parametrize("stays", [True, False], ids=["stays", "hangs up"])
+@pytest.mark.parametrize("pause", [0.0, 0.2], ids=["at once", "with pauses"])
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (b"OK ", b"prio=50 w=20\n"),
+        (b"OK prio=5", b"0 w=2", b"0\r\n"),
+        (b"w=20\n", b"OK\n", b"prio=50\n"),
+        (b"OK prio=50 w=20\nprio=7 w=7\n",),
+    ],
+)
+async def test_numbers_are_read_from_whole_lines_however_they_are_cut(
+    tools: Tools, pieces: tuple[bytes, ...], pause: float, stays: bool
+) -> None:
+    async def play(reader, writer) -> None:  # type: ignore[no-untyped-def]
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(pause)  # noqa: TID251 - a slow agent is slow
+        if stays:
+            await hang(reader, writer)
+
+    async with ScriptedServer(play) as server:
+        result = await probe(tools, tcp(server.port, **AGENT))
+    assert (result.outcome, result.priority, result.weight) == (Outcome.PASS, 50, 20)
+    assert result.duration < 3
+
+
+@pytest.mark.parametrize(("said", "priority"), [(b"OK prio=5", 5), (b"OK", -1), (b"OK\n", -1)])
+@pytest.mark.parametrize("stays", [True, False], ids=["stays", "hangs up"])
+async def test_what_is_not_said_in_time_is_not_there(
+    tools: Tools, said: bytes, priority: int, stays: bool
+) -> None:
+    check = {"expect": "OK", "priority": {"regex": r"prio=(\d+)"}}
+    async with ScriptedServer(greeting(said) if stays else saying(said)) as server:
+        result = await probe(tools, tcp(server.port, **check), limit=0.4)
+    assert (result.outcome, result.priority) == (Outcome.PASS, priority)
+
+
+@pytest.mark.parametrize("rest", [b"250 more\r\n", b"", b"2"])
+async def test_lines_that_follow_do_not_take_a_match_away(tools: Tools, rest: bytes) -> None:
+    async with ScriptedServer(saying(b"220 ready\r\n" + rest)) as server:
+        result = await probe(tools, tcp(server.port, expect=r"^220 ready\r\n$"))
+    assert result.outcome is Outcome.PASS
+
+
+async def test_a_report_of_many_lines_is_read_to_its_end(tools: Tools) -> None:
+    report = b"".join(b"key%d:%d\r\n" % (number, number) for number in range(200))
+    check = {"expect": "key0:0", "weight": {"regex": r"key199:(\d+)"}}
+    async with ScriptedServer(greeting(report)) as server:
+        result = await probe(tools, tcp(server.port, **check))
+    assert (result.outcome, result.weight) == (Outcome.PASS, 199)
+
+
+async def test_an_answer_counts_though_the_target_resets_after_it(tools: Tools) -> None:
+    async def play(reader, writer) -> None:  # type: ignore[no-untyped-def]
+        writer.write(b"220 ready\r\n")
+        await reset(reader, writer)
+
+    async with ScriptedServer(play) as server:
+        assert (await probe(tools, tcp(server.port, expect="^220"))).outcome is Outcome.PASS
 
 
 async def test_a_port_where_nobody_listens_refuses(tools: Tools) -> None:

@@ -1,5 +1,6 @@
 """Handshakes, chains, names, and days of validity."""
 
+import ssl
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from dnslb_backend.checkers.registry import parse_check
 from dnslb_backend.checkers.tools import Tools
 from dnslb_backend.core.results import Code, Outcome
 from tests.checkers.conftest import Authority
+from tests.checkers.hostile import shaking_hands
 from tests.checkers.probing import HERE, probe
 from tests.checkers.servers import ScriptedServer, hang, saying
 
@@ -68,6 +70,28 @@ async def test_a_handshake_that_hangs(tools: Tools, authority: Authority) -> Non
     async with ScriptedServer(hang) as server:
         result = await probe(tools, tls(server, authority), limit=0.3)
     assert (result.code, result.text) == (Code.TIMEOUT, "no answer within 0.3 s")
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_a_client_certificate_that_is_demanded(
+    tools: Tools, authority: Authority, version: ssl.TLSVersion
+) -> None:
+    context = authority.server(NAME, clients=True)
+    context.minimum_version = context.maximum_version = version
+    async with ScriptedServer(shaking_hands(context, hang)) as server:
+        without = await probe(tools, tls(server, authority))
+        known = tls(server, authority, client_cert=authority.client_file())
+        assert (await probe(tools, known)).outcome is Outcome.PASS
+    assert without.code == Code.TLS
+
+
+async def test_a_server_that_says_nothing_to_a_goodbye_passes(
+    tools: Tools, authority: Authority
+) -> None:
+    play = shaking_hands(authority.server(NAME), hang)
+    async with ScriptedServer(play) as server:
+        result = await probe(tools, tls(server, authority), limit=0.5)
+    assert result.outcome is Outcome.PASS
 
 
 def test_description() -> None:

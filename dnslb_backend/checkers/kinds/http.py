@@ -10,14 +10,15 @@ from yarl import URL
 
 from dnslb_backend.checkers.check import Endpoint
 from dnslb_backend.checkers.deadlines import within
-from dnslb_backend.checkers.failures import TargetError
+from dnslb_backend.checkers.failures import TargetError, conversation
+from dnslb_backend.checkers.http_reply import WebReply
 from dnslb_backend.checkers.parameters import Path, Regexp
 from dnslb_backend.checkers.reading import Output, ReadableCheck, Scalar, json_at
 from dnslb_backend.checkers.secret import reveal
 from dnslb_backend.checkers.secure import SecureCheck
 from dnslb_backend.checkers.texts import one_line
 from dnslb_backend.checkers.tools import Tools
-from dnslb_backend.checkers.web import WebReply, WebRequest
+from dnslb_backend.checkers.web import WebRequest
 from dnslb_backend.checkers.web_parameters import (
     Headers,
     HostHeader,
@@ -108,7 +109,8 @@ class HttpCheck(ReadableCheck, SecureCheck):
         tls = await tools.tls.context(self.tls_settings) if self._may_need_tls else None
         async with within(limit):
             reply = await self._follow(endpoint, secrets, tls, tools)
-        return await self._judge_reply(reply, tools)
+        with conversation():
+            return await self._judge_reply(reply, tools)
 
     def describe(self, endpoint: Endpoint) -> str:
         url = parsed_url(self.url, endpoint.address)
@@ -169,7 +171,7 @@ class HttpCheck(ReadableCheck, SecureCheck):
             self.method,
             url.with_host(endpoint.address).with_port(port),
             headers,
-            server_name=(self.sni if at_home and self.sni else name) if secure else None,
+            server_name=self.sni if at_home and self.sni else name.rstrip("."),
             tls=tls if secure else None,
             body_wanted=self._wants_body,
         )

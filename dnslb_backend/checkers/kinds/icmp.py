@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import ipaddress
 import secrets
 import socket
 import struct
@@ -21,6 +22,9 @@ HEADER = struct.Struct("!BBHHH")
 
 TOKEN_SIZE = 16
 PACKET_LIMIT = 65536
+
+PACKETS = 1000
+"""So many are looked at: a raw socket sees the replies to other pings of the target too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ class IcmpCheck(Check):
                 sock.send(echo_request(protocol.request, sequence, token))
                 try:
                     async with within(limit / self.count):
-                        await _replied(sock, protocol, token)
+                        await _replied(sock, protocol, endpoint.address, token)
                     break
                 except TimeoutError:
                     if sequence == last:
@@ -100,15 +104,45 @@ def _open(protocol: _Protocol) -> socket.socket:
     )
 
 
-async def _replied(sock: socket.socket, protocol: _Protocol, token: bytes) -> None:
-    """Return when the reply with our token is here, to whichever of the requests."""
+async def _replied(sock: socket.socket, protocol: _Protocol, address: str, token: bytes) -> None:
+    """Return when `address` has sent the reply with our token, to whichever of the requests.
+
+    One packet is taken in each turn of the event loop, and none after PACKETS of them.
+    """
     loop = asyncio.get_running_loop()
-    while True:
-        packet = await loop.sock_recv(sock, PACKET_LIMIT)
-        if protocol is _V4 and sock.type == socket.SOCK_RAW and packet:
-            packet = packet[(packet[0] & 0x0F) * 4 :]
-        if len(packet) < HEADER.size:
-            continue
-        kind, code, _, _, _ = HEADER.unpack_from(packet)
-        if kind == protocol.reply and code == 0 and packet[HEADER.size :] == token:
+    source = ipaddress.ip_address(address)
+    replied: asyncio.Future[None] = loop.create_future()
+    left = PACKETS
+
+    def look() -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            loop.remove_reader(sock)
+        try:
+            # An unprivileged socket is given replies from everywhere, connected or not.
+            packet, (sender, *_) = sock.recvfrom(PACKET_LIMIT)
+        except BlockingIOError:
             return
+        except OSError as error:
+            loop.remove_reader(sock)
+            replied.set_exception(error)
+            return
+        if ipaddress.ip_address(sender) == source and _is_reply(packet, sock, protocol, token):
+            loop.remove_reader(sock)
+            replied.set_result(None)
+
+    loop.add_reader(sock, look)
+    try:
+        await replied
+    finally:
+        loop.remove_reader(sock)
+
+
+def _is_reply(packet: bytes, sock: socket.socket, protocol: _Protocol, token: bytes) -> bool:
+    if protocol is _V4 and sock.type == socket.SOCK_RAW and packet:
+        packet = packet[(packet[0] & 0x0F) * 4 :]
+    if len(packet) < HEADER.size:
+        return False
+    kind, code, _, _, _ = HEADER.unpack_from(packet)
+    return kind == protocol.reply and code == 0 and packet[HEADER.size :] == token

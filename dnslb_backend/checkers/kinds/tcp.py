@@ -1,11 +1,14 @@
 """`tcp`: a connection is accepted, and optionally the target says what it should."""
 
 import asyncio
+import contextlib
+from collections.abc import Iterator
 from typing import ClassVar, Literal, Self
 
 from pydantic import model_validator
 
 from dnslb_backend.checkers.check import Endpoint
+from dnslb_backend.checkers.connection import Connection, connected
 from dnslb_backend.checkers.deadlines import until
 from dnslb_backend.checkers.failures import ProbeError, no_answer
 from dnslb_backend.checkers.parameters import Port, Regexp
@@ -13,12 +16,15 @@ from dnslb_backend.checkers.reading import Output, ReadableCheck
 from dnslb_backend.checkers.template import bracketed
 from dnslb_backend.checkers.texts import one_line
 from dnslb_backend.checkers.tools import Tools
-from dnslb_backend.core.results import Code, Result, passed
+from dnslb_backend.core.results import Result, passed
 
 RECEIVE_LIMIT = 64 * 1024
-FIRST_PAUSE = 0.005
-LONGEST_PAUSE = 0.25
-"""Seconds between two looks at an answer that comes in many small pieces."""
+
+QUIET = 0.1
+"""Seconds without a byte after which an answer that does not end in a line feed is judged."""
+
+LINES = 32
+"""So many lines are judged one by one as they come; what follows them, when it has come to rest."""
 
 
 class TcpCheck(ReadableCheck):
@@ -42,28 +48,17 @@ class TcpCheck(ReadableCheck):
         return self.port is None
 
     async def ask(self, endpoint: Endpoint, limit: float, tools: Tools) -> Result:
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + limit
-        port = port_of(self.port, endpoint)
-        if not self.send and not self.expect:
+        deadline = asyncio.get_running_loop().time() + limit
+        async with contextlib.AsyncExitStack() as stack:
             async with until(deadline):
-                transport, _ = await loop.create_connection(
-                    asyncio.Protocol, endpoint.address, port
+                connection = await stack.enter_async_context(
+                    connected(endpoint.address, port_of(self.port, endpoint))
                 )
-            transport.abort()
-            return passed("connected")
-        async with until(deadline):
-            reader, writer = await asyncio.open_connection(endpoint.address, port)
-        try:
-            if self.send:
-                writer.write(self.send.encode())
-                async with until(deadline):
-                    await writer.drain()
+                if self.send:
+                    await connection.send(self.send.encode())
             if not self.expect:
                 return passed("connected")
-            return await self._listen(reader, deadline, limit, tools)
-        finally:
-            writer.transport.abort()
+            return await self._listen(connection, deadline, limit, tools)
 
     def describe(self, endpoint: Endpoint) -> str:
         port = endpoint.port or self.port or "?"
@@ -71,26 +66,66 @@ class TcpCheck(ReadableCheck):
         return f"{asked} expect {self.expect!r}" if self.expect else asked
 
     async def _listen(
-        self, reader: asyncio.StreamReader, deadline: float, limit: float, tools: Tools
+        self, connection: Connection, deadline: float, limit: float, tools: Tools
     ) -> Result:
-        received = bytearray()
-        result: Result | None = None
-        pause = 0.0
-        while True:
-            try:
-                async with until(deadline):
-                    # Each look searches all that came: not once for every byte of a slow sender.
-                    await asyncio.sleep(pause)
-                    data = await reader.read(RECEIVE_LIMIT + 1 - len(received))
-            except TimeoutError:
-                return result or no_answer(limit)
-            received += data
-            text = received[:RECEIVE_LIMIT].decode("utf-8", "ignore")
-            output = Output(text, cut=len(received) > RECEIVE_LIMIT)
-            result = await self.judge(output, tools, expect=self.expect, text=one_line(text))
-            if result.code != Code.NO_MATCH or output.cut or not data:
-                return result
-            pause = min(LONGEST_PAUSE, max(FIRST_PAUSE, 2 * pause))
+        """Judge the answer as it grows: at the end of each line, in a pause, and at its end.
+
+        These are moments of the answer, not of the packets that it comes in: `prio=5` may be the
+        start of `prio=50`.
+        """
+        answer = _Answer()
+        while not answer.ended:
+            await answer.grow(connection, deadline)
+            for output in answer.moments(lines_only=self.reads_numbers):
+                text = one_line(output.text)
+                result = await self.judge_part(output, tools, expect=self.expect, text=text)
+                if result is not None:
+                    return result
+        if answer.timed_out and not answer.received:
+            return no_answer(limit)
+        output = answer.output(len(answer.received))
+        return await self.judge(output, tools, expect=self.expect, text=one_line(output.text))
+
+
+class _Answer:
+    """What a target has said so far, and the moments of it at which it may be judged."""
+
+    def __init__(self) -> None:
+        self.received = bytearray()
+        self.ended = False
+        self.timed_out = False
+        self._paused = False
+        self._judged = 0
+        self._lines = 0
+
+    async def grow(self, connection: Connection, deadline: float) -> None:
+        """Wait for more, for a pause, or for the end."""
+        pause = min(asyncio.get_running_loop().time() + QUIET, deadline)
+        try:
+            async with until(pause):
+                data = await connection.read()
+        except TimeoutError:
+            self._paused = True
+            self.ended = self.timed_out = pause == deadline
+            return
+        self._paused = False
+        self.received += data
+        self.ended = not data or len(self.received) > RECEIVE_LIMIT
+
+    def moments(self, *, lines_only: bool) -> Iterator[Output]:
+        """What is to be judged now; with `lines_only` nothing that ends within a line."""
+        while self._lines < LINES and (end := self.received.find(b"\n", self._judged) + 1):
+            self._lines += 1
+            self._judged = end
+            yield self.output(end)
+        whole = self.received.endswith(b"\n") or not lines_only
+        if self._paused and whole and self._judged < len(self.received):
+            self._judged = len(self.received)
+            yield self.output(self._judged)
+
+    def output(self, end: int) -> Output:
+        text = self.received[: min(end, RECEIVE_LIMIT)].decode("utf-8", "ignore")
+        return Output(text, cut=end > RECEIVE_LIMIT)
 
 
 def port_of(port: int | None, endpoint: Endpoint) -> int:

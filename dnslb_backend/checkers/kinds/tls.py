@@ -1,14 +1,18 @@
 """`tls`: a TLS handshake, the certificate's chain and name, and how long it is still valid."""
 
 import asyncio
+import contextlib
 import ssl
 import time
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from dnslb_backend.checkers.check import Endpoint
+from dnslb_backend.checkers.connection import Connection, connected
+from dnslb_backend.checkers.deadlines import until
+from dnslb_backend.checkers.failures import conversation
 from dnslb_backend.checkers.kinds.tcp import port_of
 from dnslb_backend.checkers.parameters import Port
 from dnslb_backend.checkers.secure import SecureCheck
@@ -18,9 +22,14 @@ from dnslb_backend.core.results import Code, Result, failed, passed
 
 DAY = 86400
 
+OBJECTION_TIME = 1.0
+"""Seconds for a server to answer our goodbye; most do so at once."""
+
 
 class TlsCheck(SecureCheck):
     """Shakes hands; without `sni` the certificate must be made out to the address."""
+
+    keeps_time: ClassVar[bool] = True
 
     type: Literal["tls"] = "tls"
     port: Port | None = None
@@ -42,17 +51,21 @@ class TlsCheck(SecureCheck):
         return self.port is None
 
     async def ask(self, endpoint: Endpoint, limit: float, tools: Tools) -> Result:
-        _, writer = await asyncio.open_connection(
-            endpoint.address,
-            port_of(self.port, endpoint),
-            ssl=await tools.tls.context(self.tls_settings),
-            server_hostname=self.sni or endpoint.address,
-        )
-        try:
-            session: ssl.SSLObject = writer.get_extra_info("ssl_object")
-            return self._judged(session.version() or "TLS", session.getpeercert() or {})
-        finally:
-            writer.transport.abort()
+        port = port_of(self.port, endpoint)
+        context = await tools.tls.context(self.tls_settings)
+        deadline = asyncio.get_running_loop().time() + limit
+        async with contextlib.AsyncExitStack() as stack:
+            async with until(deadline):
+                connection = await stack.enter_async_context(
+                    connected(endpoint.address, port, context, self.sni or endpoint.address)
+                )
+            session = connection.session
+            assert session is not None
+            with conversation():
+                result = self._judged(session.version() or "TLS", session.getpeercert() or {})
+            if session.version() == "TLSv1.3":
+                await _let_object(connection, deadline)
+            return result
 
     def describe(self, endpoint: Endpoint) -> str:
         address = f"{bracketed(endpoint.address)}:{endpoint.port or self.port or '?'}"
@@ -67,3 +80,14 @@ class TlsCheck(SecureCheck):
         if days < self.min_days:
             return failed(Code.TLS, f"{text}, less than {self.min_days:g}")
         return passed(text)
+
+
+async def _let_object(connection: Connection, deadline: float) -> None:
+    """Raises ssl.SSLError if the server turns our certificate down, or the lack of one.
+
+    In TLS 1.3 it does so after the handshake, when ours is done already. Silence is consent.
+    """
+    end = min(asyncio.get_running_loop().time() + OBJECTION_TIME, deadline)
+    with contextlib.suppress(TimeoutError):
+        async with until(end):
+            await connection.say_goodbye()
