@@ -40,4 +40,6 @@ class Tools:
 
     async def close(self) -> None:
         """End every helper process and connection."""
-        await asyncio.gather(self.commands.close(), self.errands.close(), self.web.close())
+        await asyncio.gather(
+            self.commands.close(), self.errands.close(), self.web.close(), self.tls.close()
+        )
