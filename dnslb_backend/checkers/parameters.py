@@ -47,6 +47,21 @@ def _no_nul(text: str) -> str:
     return text
 
 
+def check_server_name(text: str) -> str:
+    """The name as TLS asks for it, without a final dot; raises ValueError where it cannot be."""
+    name = text.removesuffix(".")
+    try:
+        name.encode("idna")
+    except UnicodeError as error:
+        raise ValueError(f"{text!r} is no name of a server") from error
+    if "\0" in name or name.startswith(".") or (text and not name):
+        raise ValueError(f"{text!r} is no name of a server")
+    return name
+
+
+ServerName = Annotated[str, AfterValidator(check_server_name)]
+"""A name or address that TLS can ask for; "" is none."""
+
 Regexp = Annotated[str, AfterValidator(_regexp)]
 """A regular expression of Python's `re`, searched (not matched at the start)."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from dnslb_backend.checkers.check import Check
-from dnslb_backend.checkers.parameters import Path
+from dnslb_backend.checkers.parameters import Path, ServerName
 from dnslb_backend.checkers.tls_contexts import TlsSettings
 
 TLS_KEYS = ("sni", "verify", "ca_file", "client_cert", "client_key")
@@ -12,7 +12,7 @@ TLS_KEYS = ("sni", "verify", "ca_file", "client_cert", "client_key")
 class SecureCheck(Check):
     """A check that may speak TLS; `sni` is the name asked for, and verified in the certificate."""
 
-    sni: str = ""
+    sni: ServerName = ""
     verify: bool = True
     ca_file: Path = ""
     client_cert: Path = ""

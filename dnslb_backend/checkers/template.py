@@ -7,7 +7,10 @@ ALLOWED = "only %(address)s (also with a width, as in %(address)-15s) and %% are
 
 WIDTH_LIMIT = 999
 
-_NUMBERS = re.compile(r"%%|%(?:\([^)]*\))?[-#0 +]*(\d*)(?:\.(\d*))?")
+QUOTE_LIMIT = 20
+
+# The whole of a conversion as Python reads it, so that each can be tried alone.
+_CONVERSIONS = re.compile(r"%%|%(?:\([^)]*\)?)?[-#0 +]*(\d*)(?:\.(\d*))?[hlL]?.?", re.DOTALL)
 
 
 class _Trial(Mapping[str, str]):
@@ -31,14 +34,18 @@ class _Trial(Mapping[str, str]):
 
 
 def check_template(text: str) -> str:
-    """`text` itself; raises ValueError where `fill` would fail or print more than the address."""
-    for found in _NUMBERS.finditer(text):
+    """`text` itself; raises ValueError where `fill` would fail or print more than the address.
+
+    The message quotes what is wrong and no more: the rest of an argument may be a password.
+    """
+    for found in _CONVERSIONS.finditer(text):
+        shown = found[0][:QUOTE_LIMIT]
         if any(int(number or 0) > WIDTH_LIMIT for number in found.groups()):
-            raise ValueError(f"bad format in {text!r}: a width above {WIDTH_LIMIT}")
-    try:
-        text % _Trial()
-    except (ValueError, TypeError, KeyError, OverflowError) as error:
-        raise ValueError(f"bad format in {text!r}: {ALLOWED}; a per cent sign is %%") from error
+            raise ValueError(f"bad format {shown!r}: a width above {WIDTH_LIMIT}")
+        try:
+            found[0] % _Trial()
+        except (ValueError, TypeError, KeyError, OverflowError):
+            raise ValueError(f"bad format {shown!r}: {ALLOWED}; a per cent sign is %%") from None
     return text
 
 

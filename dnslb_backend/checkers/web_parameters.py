@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from yarl import URL
 
 from dnslb_backend.checkers.failures import TargetError
-from dnslb_backend.checkers.parameters import Pairs
+from dnslb_backend.checkers.parameters import Pairs, check_server_name
 from dnslb_backend.checkers.template import bracketed, check_template, fill
 from dnslb_backend.core.results import Code
 
@@ -31,10 +31,12 @@ def redirected(url: URL, location: str) -> URL:
     try:
         target = url.join(URL(location)).with_fragment(None)
         if target.scheme in SCHEMES and target.host:
+            check_server_name(target.host)
             return target.with_user(None)
     except ValueError:
         pass
-    raise TargetError(Code.STATUS, f"redirected to {location!r}, which is no HTTP URL")
+    shown = location.partition("?")[0]
+    raise TargetError(Code.STATUS, f"redirected to {shown!r}, which is no HTTP URL")
 
 
 def authority(host: str, port: int | None, scheme: str) -> str:
@@ -44,16 +46,21 @@ def authority(host: str, port: int | None, scheme: str) -> str:
 
 
 def _check_url(text: str) -> str:
+    """Refusals do not quote the URL: it may carry a secret."""
     if _NO_URL.search(text):
-        raise ValueError(f"{text!r} has blanks or control characters: a blank is %%20")
+        raise ValueError("a URL has no blanks or control characters: a blank is %%20")
     check_template(text)
-    url = parsed_url(text, SAMPLE_ADDRESS)
+    try:
+        url = parsed_url(text, SAMPLE_ADDRESS)
+    except ValueError:
+        raise ValueError("no URL: it must be http://HOST/.. or https://HOST/..") from None
     if url.scheme not in SCHEMES or not url.host:
-        raise ValueError(f"{text!r} must be http://HOST/.. or https://HOST/..")
+        raise ValueError("a URL must be http://HOST/.. or https://HOST/..")
     if url.raw_user is not None or url.raw_password is not None:
         raise ValueError("a URL must not carry a password: use user and password_file")
     if url.raw_fragment:
-        raise ValueError(f"{text!r}: what follows # is never sent to a server")
+        raise ValueError("what follows # in a URL is never sent to a server")
+    check_server_name(url.host)
     return text
 
 
@@ -86,8 +93,10 @@ def _check_headers(pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str],
 
 
 def _check_host(text: str) -> str:
-    if text and not URL.build(scheme="http", authority=text).host:
+    host = URL.build(scheme="http", authority=text).host
+    if text and not host:
         raise ValueError(f"{text!r} is no HOST or HOST:PORT")
+    check_server_name(host or "")
     if _NO_URL.search(text) or "/" in text:
         raise ValueError(f"{text!r} is no HOST or HOST:PORT")
     return text

@@ -320,7 +320,9 @@ async def test_a_redirect_to_another_host_is_asked_at_the_same_address(tools: To
     assert result.outcome is Outcome.PASS
 
 
-@pytest.mark.parametrize("location", ["ftp://x/", "http://", "http://[::1", "//", "data:x"])
+@pytest.mark.parametrize(
+    "location", ["ftp://x/", "http://", "http://[::1", "//", "data:x", "https://..x/"]
+)
 async def test_a_redirect_to_nowhere(tools: Tools, location: str) -> None:
     async with ScriptedServer(routes(a=location)) as server:
         result = await probe(tools, http(server, "/a", redirects=1))
@@ -402,6 +404,26 @@ async def test_secrets_stay_at_home(tools: Tools) -> None:
 def test_description(table: dict[str, object], shown: str) -> None:
     check = parse_check({"type": "http", **table})
     assert check.describe(Endpoint("192.0.2.1")) == shown
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://x/?token=s3cret and more",
+        "ftp://x/?token=s3cret",
+        "http://probe:s3cret@x/",
+        "http://x/?token=s3cret#there",
+        "http://x/?token=s3cret%d",
+        "http://x:s3cret/",
+        "http://[::1/?token=s3cret",
+        f"https://{'a' * 64}.example/?token=s3cret",
+        "https://.example/?token=s3cret",
+    ],
+)
+def test_a_url_that_is_refused_is_not_shown(url: str) -> None:
+    with pytest.raises(ValueError, match="url") as refused:
+        parse_check({"type": "http", "url": url})
+    assert "s3cret" not in str(refused.value)
 
 
 # TLS.

@@ -36,6 +36,7 @@ async def test_a_good_certificate(tools: Tools, authority: Authority) -> None:
         ({"sni": None}, -5, "127.0.0.1"),
         ({"ca_file": None}, -5, "local issuer"),
         ({"ca_file": None, "verify": False}, 0, "not verified"),
+        ({"sni": f"{NAME}."}, 0, "valid for 30.0 days"),
         ({"min_days": 29}, 0, "valid for 30.0 days"),
         ({"min_days": 31.5}, -5, "less than 31.5"),
     ],

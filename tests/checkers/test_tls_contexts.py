@@ -4,7 +4,6 @@ import asyncio
 import fcntl
 import os
 import signal
-import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,10 @@ from typing import Any
 import pytest
 
 from dnslb_backend.checkers import tls_contexts
+from dnslb_backend.checkers.tls_contexts import TlsSettings
 from dnslb_backend.checkers.tools import Tools
-from dnslb_backend.core.results import Code, Outcome
+from dnslb_backend.core.results import Outcome
 from tests.checkers.conftest import Authority
-from tests.checkers.hostile import shaking_hands
 from tests.checkers.probing import probe
 from tests.checkers.scenes import HTTPS, NAME, TLS
 from tests.checkers.servers import ScriptedServer, answering, hang
@@ -102,13 +101,7 @@ async def test_a_ca_file_that_is_none_is_our_fault(tools: Tools, tmp_path: Path,
     assert str(table["ca_file"]) in result.text
 
 
-async def test_a_server_does_not_choose_how_much_we_reckon(
-    tools: Tools, authority: Authority
-) -> None:
+async def test_a_server_does_not_choose_how_much_we_reckon(tools: Tools) -> None:
     """With Diffie-Hellman over finite fields it would name the numbers, of any size."""
-    context = authority.server(NAME)
-    context.maximum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers("DHE-RSA-AES256-GCM-SHA384:DHE-ECDSA-AES256-GCM-SHA384:kDHE")
-    async with ScriptedServer(shaking_hands(context, hang)) as server:
-        result = await probe(tools, trusting(TLS, authority), port=server.port)
-    assert result.code == Code.TLS
+    ciphers = (await tools.tls.context(TlsSettings())).get_ciphers()
+    assert {cipher["kea"] for cipher in ciphers} == {"kx-any", "kx-ecdhe"}

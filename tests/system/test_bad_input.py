@@ -71,7 +71,7 @@ CASES = {
     "bad regexp": (www(expect="("), "records.www.A.expect", "'(' is no regular expression"),
     "bad prio_regex": (default(prio_regex="["), "default.prio_regex", "is no regular expression"),
     "bad format": (www(check=["true", "%d"]), "records.www.A.check[1]", "%d"),
-    "lone per cent sign": (www(check=["true", "100%"]), "records.www.A.check[1]", "100%"),
+    "lone per cent sign": (www(check=["true", "100%"]), "records.www.A.check[1]", "bad format '%'"),
     "format of no meaning": (www(check=["true", "%(port)s"]), "records.www.A.check[1]", "%(port)s"),
     "format without a name": (www(check=["true", "%s"]), "records.www.A.check[1]", "%s"),
     "unknown record type": (config(record("www", "TXT")), "records.www.TXT", "allowed: A or AAAA"),
