@@ -1,9 +1,14 @@
 """Questions to name servers, and answers that are none."""
 
-from collections.abc import AsyncIterator
-from typing import Any
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, cast
 
+import dns.message
 import dns.rcode
+import dns.rdataclass
+import dns.rrset
 import pytest
 
 from dnslb_backend.checkers.check import Endpoint
@@ -114,6 +119,102 @@ async def test_a_connection_that_breaks_off(tools: Tools, said: bytes) -> None:
     async with ScriptedServer(saying(said)) as server:
         table = {"type": "dns", "name": NAME, "port": server.port, "transport": "tcp"}
         assert (await probe(tools, table)).code == Code.REFUSED
+
+
+class _Server(asyncio.DatagramProtocol):
+    """Answers each query with the datagrams that `replies` makes of it."""
+
+    def __init__(self, replies: Callable[[dns.message.Message], list[bytes]]) -> None:
+        self._replies = replies
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        for reply in self._replies(dns.message.from_wire(data)):
+            self._transport.sendto(reply, addr)
+
+
+@asynccontextmanager
+async def answers(replies: Callable[[dns.message.Message], list[bytes]]) -> AsyncIterator[int]:
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(
+        lambda: _Server(replies), local_addr=(HERE, 0)
+    )
+    yield transport.get_extra_info("sockname")[1]
+    transport.abort()
+
+
+def right(query: dns.message.Message) -> bytes:
+    return dns.message.make_response(query).to_wire()
+
+
+def other(query: dns.message.Message) -> bytes:
+    """The right number, and an answer to something else."""
+    question = dns.message.make_query("other.example", "A", id=query.id)
+    return dns.message.make_response(question).to_wire()
+
+
+def number(query: dns.message.Message) -> bytes:
+    wire = right(query)
+    return bytes([wire[0] ^ 0xFF]) + wire[1:]
+
+
+@pytest.mark.parametrize("first", [other, number, dns.message.Message.to_wire])
+async def test_the_right_answer_is_waited_for(
+    tools: Tools, first: Callable[[dns.message.Message], bytes]
+) -> None:
+    async with answers(lambda query: [*[first(query)] * 3, right(query)]) as port:
+        result = await probe(tools, {"type": "dns", "name": NAME, "port": port})
+    assert result.outcome is Outcome.PASS
+
+
+async def test_only_wrong_answers_are_a_wrong_answer(tools: Tools) -> None:
+    async with answers(lambda query: [other(query)]) as port:
+        result = await probe(tools, {"type": "dns", "name": NAME, "port": port}, limit=0.3)
+    assert (result.code, result.text) == (-1, "the message does not answer the question")
+
+
+async def test_a_flood_of_datagrams_is_cut_off(tools: Tools) -> None:
+    async with answers(lambda query: [number(query)] * 100) as port:
+        result = await probe(tools, {"type": "dns", "name": NAME, "port": port}, limit=20)
+    assert (result.code, result.text) == (-1, "64 messages that do not answer the question")
+
+
+@pytest.mark.parametrize("rcode", [dns.rcode.FORMERR, dns.rcode.NOTIMP])
+@pytest.mark.parametrize("bare", [True, False], ids=["header only", "with the question"])
+async def test_a_server_without_edns_is_asked_without_it(
+    tools: Tools, rcode: dns.rcode.Rcode, bare: bool
+) -> None:
+    def replies(query: dns.message.Message) -> list[bytes]:
+        reply = dns.message.make_response(query)
+        if query.edns >= 0:
+            reply.use_edns(False)
+            reply.set_rcode(rcode)
+            if bare:
+                reply.question.clear()
+        return [reply.to_wire()]
+
+    async with answers(replies) as port:
+        result = await probe(tools, {"type": "dns", "name": NAME, "port": port})
+        wanted = {"type": "dns", "name": NAME, "port": port, "rcode": dns.rcode.to_text(rcode)}
+        assert (await probe(tools, wanted)).outcome is Outcome.PASS
+    assert result.outcome is Outcome.PASS
+
+
+async def test_the_version_of_a_server(tools: Tools) -> None:
+    def replies(query: dns.message.Message) -> list[bytes]:
+        reply = dns.message.make_response(query)
+        if query.question[0].rdclass == dns.rdataclass.CH:
+            name = query.question[0].name
+            reply.answer.append(dns.rrset.from_text(name, 0, "CH", "TXT", '"9.18"'))
+        return [reply.to_wire()]
+
+    table = {"type": "dns", "name": "version.bind", "qtype": "TXT", "expect": "9"}
+    async with answers(replies) as port:
+        assert (await probe(tools, {**table, "port": port})).code == -1
+        chaos = await probe(tools, {**table, "port": port, "qclass": "CH"})
+    assert chaos.outcome is Outcome.PASS
 
 
 def test_description() -> None:

@@ -103,6 +103,33 @@ async def test_somebody_elses_reply_does_not_count() -> None:
     assert answer == ("fail", -2, "no answer within 0.5 s")
 
 
+ELSEWHERE = """
+import socket
+icmp = socket.IPPROTO_ICMP
+hears = socket.socket(socket.AF_INET, socket.SOCK_RAW, icmp)
+says = socket.socket(socket.AF_INET, socket.SOCK_RAW, icmp)
+says.bind((SOURCE, 0))
+print("ready", flush=True)
+while True:
+    packet = hears.recv(65536)[20:]
+    if packet[0] == 8:
+        total = int.from_bytes(packet[2:4], "big") + 0x0800
+        checksum = (total & 0xFFFF) + (total >> 16)
+        says.sendto(bytes([0, 0]) + checksum.to_bytes(2, "big") + packet[4:], ("127.0.0.1", 0))
+"""
+
+
+@pytest.mark.parametrize("group", [NOT_PRIVILEGED, UNPRIVILEGED], ids=["raw", "unprivileged"])
+@pytest.mark.parametrize(("source", "outcome"), [("127.0.0.1", "pass"), ("127.0.0.2", "fail")])
+async def test_the_reply_must_come_from_the_address(
+    tmp_path: Path, group: str, source: str, outcome: str
+) -> None:
+    script, ready = tmp_path / "elsewhere.py", tmp_path / "ready"
+    script.write_text(ELSEWHERE.replace("SOURCE", repr(source)))
+    answers = f"{sys.executable} {script} >{ready} & until test -s {ready}; do sleep 0.02; done"
+    assert (await ping(UP, group, SILENT, answers))[0] == outcome
+
+
 async def test_no_route_is_our_fault() -> None:
     answer = await ping(UP, UNPRIVILEGED, address="192.0.2.1")
     assert answer == ("error", -3, "Network is unreachable")
