@@ -12,6 +12,8 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
+from tests.rigs.ports import free_port
+
 UDP_LIMIT = 1232
 
 
@@ -107,8 +109,9 @@ class NanoNameServer:
         return wire
 
     async def __aenter__(self) -> Self:
-        self._tcp = await asyncio.start_server(self._serve, self.host, 0)
-        self.port = self._tcp.sockets[0].getsockname()[1]
+        # A port that the system picks for TCP may be in use for UDP.
+        self.port = free_port(self.host)
+        self._tcp = await asyncio.start_server(self._serve, self.host, self.port)
         transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
             lambda: _Udp(self), local_addr=(self.host, self.port)
         )
