@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from dnslb_backend.checkers.tools import Tools
 
@@ -44,6 +47,33 @@ class Authority:
         if clients:
             context.verify_mode = ssl.CERT_REQUIRED
             self.ca.configure_trust(context)
+        return context
+
+    def server_below(self, name: str, *, days: float) -> ssl.SSLContext:
+        """For a server whose certificate, valid for 90 days, is from an intermediate authority.
+
+        `days` until that of the authority, CN=Intermediate, expires.
+        """
+        model, now = self.ca.create_child_ca(), datetime.now(UTC)
+        known = x509.load_pem_x509_certificate(model.cert_pem.bytes())
+        root_key = serialization.load_pem_private_key(self.ca.private_key_pem.bytes(), None)
+        assert isinstance(root_key, ec.EllipticCurvePrivateKey)
+        certificate = x509.CertificateBuilder(
+            known.issuer,
+            x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Intermediate")]),
+            known.public_key(),
+            x509.random_serial_number(),
+            now - timedelta(days=1),
+            now + timedelta(days=days),
+            list(known.extensions),
+        ).sign(root_key, hashes.SHA256())
+        pem = certificate.public_bytes(serialization.Encoding.PEM)
+        middle = trustme.CA.from_pem(pem, model.private_key_pem.bytes())
+        leaf = middle.issue_cert(name, not_after=now + timedelta(days=90))
+        path = self.directory / "chain.pem"
+        path.write_bytes(leaf.private_key_and_cert_chain_pem.bytes() + pem)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(path)
         return context
 
     def client_file(self) -> str:

@@ -50,6 +50,16 @@ async def test_what_is_wrong_with_a_certificate(
     assert text in result.text
 
 
+@pytest.mark.parametrize(("min_days", "code"), [(2, 0), (30, -5)])
+async def test_the_first_certificate_of_the_chain_to_expire_counts(
+    tools: Tools, authority: Authority, min_days: int, code: int
+) -> None:
+    async with ScriptedServer(hang, tls=authority.server_below(NAME, days=3)) as server:
+        result = await probe(tools, tls(server, authority, min_days=min_days))
+    assert result.code == code
+    assert "CA certificate 'Intermediate' valid for 3.0 days" in result.text
+
+
 async def test_an_expired_certificate(tools: Tools, authority: Authority) -> None:
     async with ScriptedServer(hang, tls=authority.server(NAME, days=-1)) as server:
         result = await probe(tools, tls(server, authority))

@@ -1,11 +1,11 @@
-"""`tls`: a TLS handshake, the certificate's chain and name, and how long it is still valid."""
+"""`tls`: a TLS handshake, the certificate's chain and name, and how long all of it is valid."""
 
 import asyncio
 import contextlib
 import ssl
 import time
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
 from pydantic import Field, model_validator
 
@@ -17,6 +17,7 @@ from dnslb_backend.checkers.kinds.tcp import port_of
 from dnslb_backend.checkers.parameters import Port
 from dnslb_backend.checkers.secure import SecureCheck
 from dnslb_backend.checkers.template import bracketed
+from dnslb_backend.checkers.texts import one_line
 from dnslb_backend.checkers.tools import Tools
 from dnslb_backend.core.results import Code, Result, failed, passed
 
@@ -62,7 +63,7 @@ class TlsCheck(SecureCheck):
             session = connection.session
             assert session is not None
             with conversation():
-                result = self._judged(session.version() or "TLS", session.getpeercert() or {})
+                result = self._judged(session)
             if session.version() == "TLSv1.3":
                 await _let_object(connection, deadline)
             return result
@@ -71,15 +72,32 @@ class TlsCheck(SecureCheck):
         address = f"{bracketed(endpoint.address)}:{endpoint.port or self.port or '?'}"
         return f"TLS {address} as {self.sni}" if self.sni else f"TLS {address}"
 
-    def _judged(self, version: str, certificate: dict[str, Any]) -> Result:
-        ends = certificate.get("notAfter")
-        if ends is None:
+    def _judged(self, session: ssl.SSLObject) -> Result:
+        version = session.version() or "TLS"
+        if not self.verify:
             return passed(f"{version}, certificate not verified")
-        days = (ssl.cert_time_to_seconds(ends) - time.time()) / DAY
-        text = f"{version}, certificate valid for {days:.1f} days"
+        end, name = _first_to_expire(session)
+        days = (end - time.time()) / DAY
+        text = f"{version}, {name} valid for {days:.1f} days"
         if days < self.min_days:
             return failed(Code.TLS, f"{text}, less than {self.min_days:g}")
         return passed(text)
+
+
+def _first_to_expire(session: ssl.SSLObject) -> tuple[float, str]:
+    """When the verified chain ends to be valid (Unix time), and which certificate of it does.
+
+    The public method of Python 3.13 gives only bytes, and nothing in the library reads those.
+    """
+    chain = cast(Any, session)._sslobj.get_verified_chain()
+    facts = [certificate.get_info() for certificate in chain]
+    ends = [ssl.cert_time_to_seconds(each["notAfter"]) for each in facts]
+    first = ends.index(min(ends))
+    if first == 0:
+        return ends[0], "certificate"
+    subject = {key: value for part in facts[first]["subject"] for key, value in part}
+    name = subject.get("commonName") or ", ".join(subject.values())
+    return ends[first], f"CA certificate {one_line(name)!r}"
 
 
 async def _let_object(connection: Connection, deadline: float) -> None:
