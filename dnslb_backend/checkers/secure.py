@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from dnslb_backend.checkers.check import Check
 from dnslb_backend.checkers.parameters import Path, ServerName
-from dnslb_backend.checkers.tls_contexts import TlsSettings
+from dnslb_backend.checkers.tls_contexts import TlsSettings, TlsVersion
 
-TLS_KEYS = ("sni", "verify", "ca_file", "client_cert", "client_key")
+TLS_KEYS = ("sni", "verify", "ca_file", "client_cert", "client_key", "tls_min")
 
 
 class SecureCheck(Check):
@@ -17,10 +17,14 @@ class SecureCheck(Check):
     ca_file: Path = ""
     client_cert: Path = ""
     client_key: Path = ""
+    tls_min: TlsVersion = "1.2"
 
     @property
     def tls_settings(self) -> TlsSettings:
-        return TlsSettings(self.verify, self.ca_file, self.client_cert, self.client_key)
+        """For the context; a server name is given with each connection."""
+        return TlsSettings(
+            self.verify, self.ca_file, self.client_cert, self.client_key, tls_min=self.tls_min
+        )
 
     def problems_of_tls(self, *, used: bool) -> Iterator[str]:
         """What does not fit together; `used` is false when this check speaks no TLS."""

@@ -7,11 +7,24 @@ import ssl
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from dnslb_backend.blocking import run_blocking
 from dnslb_backend.checkers.failures import ProbeError
 
 log = logging.getLogger(__name__)
+
+TlsVersion = Literal["1.0", "1.1", "1.2", "1.3"]
+
+VERSIONS: dict[TlsVersion, ssl.TLSVersion] = {
+    "1.0": ssl.TLSVersion.TLSv1,
+    "1.1": ssl.TLSVersion.TLSv1_1,
+    "1.2": ssl.TLSVersion.TLSv1_2,
+    "1.3": ssl.TLSVersion.TLSv1_3,
+}
+
+OLD_CIPHERS = "DEFAULT:!aNULL:!eNULL:!PSK:!SRP:@SECLEVEL=0"
+"""For TLS before 1.2: OpenSSL takes its signatures over SHA-1 at this level of security only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +37,7 @@ class TlsSettings:
     client_key: str = ""
     name: str = ""
     """Asked for and verified whatever name the caller of the context gives."""
+    tls_min: TlsVersion = "1.2"
 
     def files(self) -> tuple[str, ...]:
         """Everything the context is built from: when one of them changes, so must the context."""
@@ -160,6 +174,10 @@ def _client_context(settings: TlsSettings) -> ssl.SSLContext:
         context.name = settings.name
     else:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    lowest = VERSIONS[settings.tls_min]
+    context.minimum_version = lowest
+    if lowest < ssl.TLSVersion.TLSv1_2:
+        context.set_ciphers(OLD_CIPHERS)
     ciphers = (cipher["name"] for cipher in context.get_ciphers() if cipher["kea"] != "kx-dhe")
     context.set_ciphers(":".join(ciphers))
     if settings.ca_file:

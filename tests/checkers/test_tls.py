@@ -83,6 +83,35 @@ async def test_a_handshake_that_hangs(tools: Tools, authority: Authority) -> Non
     assert (result.code, result.text) == (Code.TIMEOUT, "no answer within 0.3 s")
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1:DeprecationWarning")
+@pytest.mark.parametrize(
+    ("version", "tls_min", "outcome"),
+    [
+        (ssl.TLSVersion.TLSv1, None, Outcome.FAIL),
+        (ssl.TLSVersion.TLSv1, "1.0", Outcome.PASS),
+        (ssl.TLSVersion.TLSv1, "1.1", Outcome.FAIL),
+        (ssl.TLSVersion.TLSv1_1, "1.1", Outcome.PASS),
+        (ssl.TLSVersion.TLSv1_2, None, Outcome.PASS),
+        (ssl.TLSVersion.TLSv1_2, "1.0", Outcome.PASS),
+        (ssl.TLSVersion.TLSv1_2, "1.3", Outcome.FAIL),
+        (ssl.TLSVersion.TLSv1_3, "1.3", Outcome.PASS),
+    ],
+)
+async def test_the_lowest_version_to_speak(
+    tools: Tools,
+    authority: Authority,
+    version: ssl.TLSVersion,
+    tls_min: str | None,
+    outcome: Outcome,
+) -> None:
+    context = authority.server(NAME)
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    context.minimum_version = context.maximum_version = version
+    async with ScriptedServer(hang, tls=context) as server:
+        result = await probe(tools, tls(server, authority, tls_min=tls_min))
+    assert result.outcome is outcome
+
+
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 async def test_a_client_certificate_that_is_demanded(
     tools: Tools, authority: Authority, version: ssl.TLSVersion

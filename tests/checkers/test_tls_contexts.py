@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dnslb_backend.checkers import tls_contexts
-from dnslb_backend.checkers.tls_contexts import TlsSettings
+from dnslb_backend.checkers.tls_contexts import TlsSettings, TlsVersion
 from dnslb_backend.checkers.tools import Tools
 from dnslb_backend.core.results import Outcome
 from tests.checkers.conftest import Authority
@@ -101,7 +101,11 @@ async def test_a_ca_file_that_is_none_is_our_fault(tools: Tools, tmp_path: Path,
     assert str(table["ca_file"]) in result.text
 
 
-async def test_a_server_does_not_choose_how_much_we_reckon(tools: Tools) -> None:
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1:DeprecationWarning")
+@pytest.mark.parametrize(("tls_min", "more"), [("1.2", set()), ("1.0", {"kx-rsa"})])
+async def test_a_server_does_not_choose_how_much_we_reckon(
+    tools: Tools, tls_min: TlsVersion, more: set[str]
+) -> None:
     """With Diffie-Hellman over finite fields it would name the numbers, of any size."""
-    ciphers = (await tools.tls.context(TlsSettings())).get_ciphers()
-    assert {cipher["kea"] for cipher in ciphers} == {"kx-any", "kx-ecdhe"}
+    ciphers = (await tools.tls.context(TlsSettings(tls_min=tls_min))).get_ciphers()
+    assert {cipher["kea"] for cipher in ciphers} == {"kx-any", "kx-ecdhe"} | more

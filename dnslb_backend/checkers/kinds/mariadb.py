@@ -93,7 +93,7 @@ class MariadbCheck(ReadableCheck, SecureCheck):
     async def ask(self, endpoint: Endpoint, limit: float, tools: Tools) -> Result:
         password = await reveal(self.password, self.password_file, tools.errands)
         settings = TlsSettings(
-            self.verify, self.ca_file, self.client_cert, self.client_key, self.sni
+            self.verify, self.ca_file, self.client_cert, self.client_key, self.sni, self.tls_min
         )
         tls = await tools.tls.context(settings) if self.tls else None
         connection = self._connection(endpoint, password, tls)
