@@ -33,6 +33,11 @@ class MariaStore:
     def name(self) -> str:
         return "mariadb"
 
+    @property
+    def losses(self) -> int:
+        """A server keeps what it has committed."""
+        return 0
+
     async def open(self) -> None:
         async with self._lock:
             await self._open()

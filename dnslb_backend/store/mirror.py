@@ -215,6 +215,7 @@ class Mirror:
 
     async def _session(self) -> None:
         await self._store.open()
+        losses = self._store.losses
         self._stamp = self._stamp._replace(session=secrets.token_hex(8))
         self._kept.clear()
         self._agenda.press_all(self._now().mono)
@@ -226,6 +227,8 @@ class Mirror:
                 await self._pulse.beat(self._store)
                 self._next_beat = now + self._refresh
             await self._write(await self._gather())
+            if self._store.losses != losses:
+                raise StoreError("rows were lost; writing all of them again")
             self._connected()
             if not self._is_pressed:
                 self._idle.set()

@@ -12,6 +12,11 @@ locked by another program         StoreError; it is tried again
 The path can lead to something else while the file is in use: it was removed, replaced, or its
 folder is gone. The open file, which nothing else reaches any more, is then copied to the path, and
 what was put there is set aside. While that is impossible, the open file is no better than memory.
+
+The file itself can be overwritten in place (`cp backup PATH`, `> PATH`). In the WAL mode of SQLite
+its time changes with a checkpoint only, and those of this program happen in its own commits: after
+any other change the file is opened again, checked as a whole, and set aside if damaged. Either way
+`losses` rises.
 """
 
 import contextlib
@@ -33,6 +38,7 @@ from dnslb_backend.store.statefile import (
     Identities,
     aside_of,
     beside,
+    content_stamp,
     create,
     identities,
     make_folder,
@@ -79,6 +85,10 @@ class SqliteStore:
         self._is_damaged = False
         self._files: Identities = ()
         """Which files are open, those of SUFFIXES; none for a database in memory."""
+        self._content: tuple[int, int] | None = None
+        """The stamp of the file as this program left it."""
+        self._is_suspect = False
+        self._losses = 0
 
     @property
     def name(self) -> str:
@@ -88,6 +98,10 @@ class SqliteStore:
     def is_in_memory(self) -> bool:
         """Whether what is written now will be lost at the end."""
         return self._in_memory_since is not None
+
+    @property
+    def losses(self) -> int:
+        return self._losses
 
     async def open(self) -> None:
         await self._worker.run(self._open)
@@ -141,7 +155,7 @@ class SqliteStore:
                 raise _DamagedError("it is damaged")
             return self._try_file()
         except _DamagedError as damage:
-            self._is_damaged = False
+            self._is_damaged = self._is_suspect = False
             aside = aside_of(self._path)
             log.error("%s: %s; it was set aside as %s", self._path, damage, aside.name)
             set_aside(self._path, aside)
@@ -153,6 +167,11 @@ class SqliteStore:
         """See that the open file is the one at the path, and put it there where it is not."""
         there = identities(self._path)
         if there == self._files:
+            if content_stamp(self._path) != self._content:
+                log.error("%s: overwritten while in use; writing all of it again", self._path)
+                self._is_suspect = True
+                self._losses += 1
+                self._close()
             return
         if there[0] == self._files[0]:
             # Closing writes into the file what those beside it had.
@@ -182,6 +201,7 @@ class SqliteStore:
             beside(self._path)[0].unlink(missing_ok=True)
             if not _is_damage(error):
                 raise
+            self._losses += 1
             self._close()
             raise StoreError(f"{self._path}: the open file is damaged: {error}") from error
         # Before the new one has a file -wal: closing the old one removes it by its name.
@@ -201,8 +221,12 @@ class SqliteStore:
         )
         try:
             prepared = _prepared(database)
+            if self._is_suspect:
+                _check_whole(database)
+                self._is_suspect = False
             self._keep_private()
             self._files = identities(self._path)
+            self._content = content_stamp(self._path)
             return prepared
         except sqlite3.DatabaseError as error:
             database.close()
@@ -227,6 +251,7 @@ class SqliteStore:
     def _write(self, works: Sequence[Work], *, is_durable: bool = False) -> None:
         self._return_to_the_file()
         database = self._open()
+        losses = self._losses
         if is_durable:
             self._refuse_memory()
         try:
@@ -241,6 +266,7 @@ class SqliteStore:
                 if database.in_transaction:
                     database.execute("ROLLBACK")
                 raise
+            self._content = content_stamp(self._path)
             if is_durable:
                 database.execute("PRAGMA synchronous = NORMAL")
                 self._open()
@@ -248,6 +274,8 @@ class SqliteStore:
             raise self._translated(error) from error
         if is_durable:
             self._refuse_memory()
+            if losses != self._losses:
+                raise StoreError(f"{self._path}: overwritten during a write")
 
     def _refuse_memory(self) -> None:
         if self.is_in_memory:
@@ -277,6 +305,7 @@ class SqliteStore:
     def _set_mark(self, number: int) -> None:
         try:
             self._open().execute(f"PRAGMA user_version = {min(number, LARGEST_MARK)}")
+            self._content = content_stamp(self._path)
         except sqlite3.Error as error:
             raise self._translated(error) from error
 
@@ -302,6 +331,7 @@ class SqliteStore:
         if isinstance(error, BAD_ROW):
             return BadRowError(f"{self._path}: {error}")
         self._is_damaged = _is_damage(error)
+        self._losses += self._is_damaged
         self._close()
         return StoreError(f"{self._path}: {error}")
 
@@ -338,6 +368,13 @@ def _prepared(database: sqlite3.Connection) -> sqlite3.Connection:
     for table in ("lb_state", "lb_record", "lb_override", "lb_transition"):
         database.execute(f"SELECT * FROM {table} LIMIT 1").fetchall()
     return database
+
+
+def _check_whole(database: sqlite3.Connection) -> None:
+    """Raises _DamagedError where pages of two files are mixed."""
+    ((finding,),) = database.execute("PRAGMA integrity_check(1)")
+    if finding != "ok":
+        raise _DamagedError(str(finding).replace("\n", " "))
 
 
 def _version(database: sqlite3.Connection) -> int:

@@ -38,6 +38,15 @@ def identities(path: Path) -> Identities:
     return tuple(map(_identity, beside(path)))
 
 
+def content_stamp(path: Path) -> tuple[int, int] | None:
+    """What changes when somebody writes into the file itself; None if it cannot be reached."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
         found = path.stat()

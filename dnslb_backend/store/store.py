@@ -61,6 +61,11 @@ class Store(Protocol):
         """For logs and figures."""
         ...
 
+    @property
+    def losses(self) -> int:
+        """How often, so far, rows that had been written may have been lost."""
+        ...
+
     async def open(self) -> None:
         """Connect and see that the tables are right; nothing happens where that was done.
 

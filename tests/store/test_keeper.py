@@ -302,6 +302,48 @@ async def test_a_file_that_is_removed_while_in_use_costs_neither_orders_nor_keys
         assert second.farm.served("www") == {B}
 
 
+@pytest.mark.parametrize("how", ["truncated", "copied over"])
+async def test_a_file_that_is_overwritten_while_in_use_costs_neither_orders_nor_keys(
+    path: Path, how: str
+) -> None:
+    first = Node(path, None)
+    async with alive(first, flush=False):
+        await until(path.exists)
+        older = copied(path) if how == "copied over" else b""
+        first.check("www", good=[A, B])
+        key = ZoneKey("lb.example", 1, 257, active=True, published=True, content="secret")
+        await first.keeper.vault.keep(key)
+        await first.keeper.order(drain(A))
+        await until(lambda: is_settled(first))
+        overwrite(path, older)
+        newer = ZoneKey("lb.example", 2, 257, active=True, published=True, content="secret")
+        await first.keeper.vault.keep(newer)
+        await first.keeper.order(drain(C))
+        await until(lambda: counts(path) == (2, 2))
+    second = Node(path, None)
+    async with alive(second) as found:
+        assert len(found.memory.overrides) == 2
+        assert second.keeper.vault.keys("lb.example") == (key, newer)
+        assert second.farm.served("www") == {B}
+
+
+def copied(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+def overwrite(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+def counts(path: Path) -> tuple[int, int]:
+    """Keys and orders in the file."""
+    with closing(sqlite3.connect(path)) as database:
+        ((keys, orders),) = database.execute(
+            "SELECT (SELECT COUNT(*) FROM lb_key), (SELECT COUNT(*) FROM lb_override)"
+        )
+        return keys, orders
+
+
 async def test_an_order_that_only_memory_has_is_taken_with_a_warning(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from dnslb_backend.errors import StoreError
 from dnslb_backend.store.sqlite import SqliteStore
-from dnslb_backend.store.statefile import APPLICATION_ID
+from dnslb_backend.store.statefile import APPLICATION_ID, content_stamp
 from dnslb_backend.store.store import Select, Upsert
 from dnslb_backend.store.tables import KEY, OVERRIDE, STATIC, TRANSITION, Row
 from tests.rigs.waiting import until
@@ -127,6 +127,7 @@ async def test_damage_that_shows_later_is_set_aside_then(used: Path) -> None:
     with pytest.raises(StoreError):
         await store.read(WHOLE)
     assert await store.read(WHOLE) == []
+    assert store.losses == 1
     await put(store, static("new"))
     await store.close()
     assert used.with_name("state.sqlite.aside").exists()
@@ -387,6 +388,117 @@ async def test_a_file_that_is_lost_while_in_use_is_written_again(
     await store.write_durably([Upsert(STATIC, [static("newer")])])
     assert len(reopened(used, "SELECT row_key FROM lb_static")) == 3
     await store.close()
+
+
+def content(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def cut_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:8192])
+
+
+def overwrite_by_nonsense(path: Path) -> None:
+    path.write_bytes(b"nonsense" * 10_000)
+
+
+def overwrite_by_backup(path: Path) -> None:
+    shutil.copyfile(path.with_name("backup"), path)
+
+
+def overwrite_by_another(path: Path) -> None:
+    other = path.with_name("other")
+    with closing(sqlite3.connect(other)) as database:
+        database.execute("CREATE TABLE domains (id INTEGER)")
+    shutil.copyfile(other, path)
+
+
+def touch(path: Path) -> None:
+    os.utime(path)
+
+
+OVERWRITTEN = [truncate, cut_short, overwrite_by_nonsense, overwrite_by_backup, touch]
+
+
+@pytest.mark.parametrize("is_checkpointed", [True, False])
+@pytest.mark.parametrize("overwrite", OVERWRITTEN)
+async def test_a_file_overwritten_in_place_is_written_again_at_once(
+    used: Path,
+    overwrite: Callable[[Path], None],
+    is_checkpointed: bool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    shutil.copyfile(used, used.with_name("backup"))
+    rows = [static(f"{n:03}", "x" * 500) for n in range(100)]
+    store = SqliteStore(used)
+    await put(store, *rows)
+    if is_checkpointed:
+        await store.close()
+    await store.open()
+    overwrite(used)
+    await put(store, static("new"))
+    assert store.losses == 1
+    await put(store, *rows)
+    assert not store.is_in_memory
+    assert reopened(used, "SELECT COUNT(*) FROM lb_static WHERE row_key != 'old'") == [(101,)]
+    assert reopened(used, "PRAGMA integrity_check") == [("ok",)]
+    assert reopened(used, "PRAGMA application_id") == [(APPLICATION_ID,)]
+    assert caplog.text.count("overwritten while in use") == 1
+    if overwrite in (touch, overwrite_by_backup):
+        assert not used.with_name("state.sqlite.aside").exists()
+    await store.close()
+
+
+async def test_the_database_of_another_program_stays_where_it_was_copied_over_ours(
+    used: Path,
+) -> None:
+    store = SqliteStore(used)
+    await store.read(WHOLE)
+    overwrite_by_another(used)
+    await store.read(WHOLE)
+    assert store.is_in_memory
+    assert content(used) == content(used.with_name("other"))
+    await store.close()
+
+
+async def test_a_key_is_kept_in_a_file_that_was_overwritten_before(used: Path) -> None:
+    store = SqliteStore(used)
+    await store.open()
+    truncate(used)
+    await store.write_durably([Upsert(KEY, [KEY_ROW])])
+    assert reopened(used, "SELECT content FROM lb_key") == [("secret",)]
+    await store.close()
+
+
+async def test_reading_notices_that_the_file_was_overwritten(used: Path) -> None:
+    store = SqliteStore(used)
+    await put(store, *(static(f"{n:03}", "x" * 500) for n in range(100)))
+    await store.close()
+    await store.open()
+    cut_short(used)
+    assert await store.read(WHOLE) == []
+    assert store.losses == 1
+    await store.close()
+
+
+async def test_own_writes_are_no_reason_for_alarm(
+    used: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Enough of them for many checkpoints, which write into the file."""
+    store = SqliteStore(used)
+    before = content_stamp(used)
+    for round_ in range(4):
+        await put(store, *(static(f"{n:04}", f"{round_}" * 500) for n in range(3000)))
+        await store.set_mark(round_)
+        await store.write_durably([Upsert(KEY, [KEY_ROW])])
+    assert content_stamp(used) != before
+    await store.close()
+    assert store.losses == 0
+    assert "while in use" not in caplog.text
 
 
 def transition(event: str) -> Row:
