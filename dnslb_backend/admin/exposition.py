@@ -18,6 +18,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
 from dnslb_backend.admin.control import Control
+from dnslb_backend.admin.slices import in_slices
 from dnslb_backend.core.decision import Kind
 from dnslb_backend.core.health import Health
 from dnslb_backend.core.healthmap import HealthMap
@@ -28,9 +29,6 @@ from dnslb_backend.metrics import REGISTRY
 OPENMETRICS = openmetrics.CONTENT_TYPE_LATEST
 
 Encode = Callable[[Collector], bytes]
-
-SLICE = 100
-"""Records, or targets, that are counted before others on the event loop have their turn."""
 
 
 class _All(Collector):
@@ -65,12 +63,10 @@ async def count_health(control: Control) -> list[Metric]:
 async def _count_targets(health: HealthMap) -> list[Metric]:
     words: Counter[str] = Counter()
     stale = 0
-    for number, key in enumerate(list(health.target_keys())):
+    async for key in in_slices(list(health.target_keys())):
         state = health.target(key)
         words[state.health] += 1
         stale += state.stale
-        if number % SLICE == 0:
-            await asyncio.sleep(0)
     return [
         _by("dnslb_targets", "What is probed, by measured health", "health", Health, words),
         _gauge(
@@ -90,7 +86,7 @@ async def _count_records(control: Control) -> list[Metric]:
     members: Counter[str] = Counter()
     kinds: Counter[str] = Counter()
     served = held = pending = overdue = 0
-    for number, (key, state) in enumerate(list(control.map.records.items())):
+    async for key, state in in_slices(list(control.map.records.items())):
         rows = [row for row in state.rows if not row.is_fallback]
         its_served = sum(row.is_served for row in rows)
         total.add_metric(list(key), len(rows))
@@ -101,8 +97,6 @@ async def _count_records(control: Control) -> list[Metric]:
         held += state.is_held
         pending += not state.is_ready
         overdue += _overdue(state, control.now().mono)
-        if number % SLICE == 0:
-            await asyncio.sleep(0)
     return [
         _by("dnslb_members", "Members, by effective health", "health", Health, members),
         _gauge("dnslb_members_served", "Members that are served", served),

@@ -4,7 +4,6 @@ A reader can show the first records while the last ones are still being put toge
 it has to be held in memory as a whole. As in the status, all lines show one moment.
 """
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 
@@ -15,7 +14,7 @@ from dnslb_backend.admin.document import Document
 from dnslb_backend.admin.endpoint import STATE
 from dnslb_backend.admin.intake import read_query
 from dnslb_backend.admin.rows import MemberRow, RecordRow, record_row
-from dnslb_backend.admin.slices import SLICE
+from dnslb_backend.admin.slices import in_slices, render_rows
 from dnslb_backend.admin.status import (
     NodeStatus,
     StatusQuery,
@@ -70,25 +69,15 @@ async def show_status_lines(request: web.Request) -> web.StreamResponse:
 
 
 async def render_lines(control: Control, query: StatusQuery) -> AsyncIterator[bytes]:
-    """The StatusHead, then a RecordLine a record in the order of zone, name and type.
-
-    Others have their turn whenever SLICE members have been rendered.
-    """
+    """The StatusHead, then a RecordLine a record in the order of zone, name and type."""
+    states = sorted(await states_of(control, query), key=lambda state: state.record.key)
     snapshot, mono = control.snapshot(), control.now().mono
-    states = sorted(states_of(control, query), key=lambda state: state.record.key)
     yield _head(control, states).model_dump_json().encode() + b"\n"
     parts: list[bytes] = []
-    room = SLICE
-    for state in states:
-        members: list[bytes] = []
-        for row in member_rows([state], control.map):
-            members.append(row.model_dump_json().encode())
-            room -= 1
-            if room <= 0:
-                await asyncio.sleep(0)
-                room = SLICE
+    async for state in in_slices(states):
+        members = await render_rows(member_rows([state], control.map))
         record = record_row(state, snapshot, mono).model_dump_json().encode()
-        parts.append(b'{"record":%s,"members":[%s]}\n' % (record, b",".join(members)))
+        parts.append(b'{"record":%s,"members":[%s]}\n' % (record, members))
         if len(parts) >= LINES:
             yield b"".join(parts)
             parts.clear()

@@ -1,11 +1,10 @@
 """The status of this node: a row a member, a row a balanced record.
 
 It is put together in slices, so that a status of ten thousand members delays no lookup; all
-slices show the moment at which it was asked for.
+slices show the moment at which the records that are wanted had been found.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from pydantic import ConfigDict, Field, JsonValue
@@ -15,7 +14,7 @@ from dnslb_backend.admin.document import Document
 from dnslb_backend.admin.moments import Moment, render_moment
 from dnslb_backend.admin.readiness import told_details
 from dnslb_backend.admin.rows import MemberRow, RecordRow, member_row, record_row
-from dnslb_backend.admin.slices import render_rows
+from dnslb_backend.admin.slices import in_slices, render_rows
 from dnslb_backend.core.healthmap import HealthMap
 from dnslb_backend.core.names import key_of
 from dnslb_backend.core.records import RecordKey
@@ -68,25 +67,37 @@ def node_status(control: Control) -> NodeStatus:
 
 async def render_status(control: Control, query: StatusQuery) -> bytes:
     """The StatusReport as JSON."""
+    states = await states_of(control, query)
     head = node_status(control).model_dump_json().encode()
     snapshot, mono = control.snapshot(), control.now().mono
-    states = states_of(control, query)
     members = await render_rows(member_rows(states, control.map))
     records = await render_rows(record_row(state, snapshot, mono) for state in states)
     return b'%s,"members":[%s],"records":[%s]}' % (head[:-1], members, records)
 
 
-def states_of(control: Control, query: StatusQuery) -> list[RecordState]:
-    """What is known of the records that are asked for, at this moment.
+async def states_of(control: Control, query: StatusQuery) -> list[RecordState]:
+    """What is known of the records that are asked for, at the moment when this returns.
 
     The states change while an answer is put together; these copies do not.
     """
-    wanted = _matcher(query.name)
-    return [
-        replace(state, hosts=dict(state.hosts))
-        for key, state in control.map.records.items()
-        if wanted(key)
-    ]
+    wanted = list(control.map.records)
+    if query.name.split():
+        is_meant = _matcher(query.name)
+        wanted = [key async for key in in_slices(wanted) if is_meant(key)]
+    # One moment, and so one piece. A reload may have taken some away while names were compared.
+    records = control.map.records
+    return [_copied(records[key]) for key in wanted if key in records]
+
+
+def _copied(state: RecordState) -> RecordState:
+    return RecordState(
+        state.record,
+        dict(state.hosts),
+        rows=state.rows,
+        decision=state.decision,
+        is_ready=state.is_ready,
+        is_held=state.is_held,
+    )
 
 
 def member_rows(states: Iterable[RecordState], health: HealthMap) -> Iterator[MemberRow]:
@@ -102,8 +113,6 @@ def _matcher(names: str) -> Callable[[RecordKey], bool]:
     A space is no part of a name: where one is meant, it is written as an escape.
     """
     wanted = [key_of(name) for name in names.split()]
-    if not wanted:
-        return lambda key: True
     globs = [name for name in wanted if any(sign in name for sign in "*?[")]
     plain = frozenset(wanted)
 

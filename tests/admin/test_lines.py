@@ -93,7 +93,7 @@ async def test_a_record_of_very_many_members_leaves_others_their_turn() -> None:
         began = now
         turns += 1
     assert rendering.result() > 1_000_000
-    assert turns > 50
+    assert turns > 20
     assert longest < 0.1
 
 
