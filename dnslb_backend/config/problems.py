@@ -66,6 +66,9 @@ def _message(item: dict[str, Any], loc: tuple[str | int, ...], allowed: list[str
         return "is required"
     text = str(item["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     value = item.get("input")
+    if isinstance(value, str) and item["type"].endswith("_type"):
+        # Where a list or a table belongs, it may be a command or a URL with a secret in it.
+        return f"{text}, not a string"
     is_plain = isinstance(value, str | int | float | bool) and item["type"] != "value_error"
     if is_plain and not any(_SECRET.search(str(step)) for step in loc):
         return f"{text}, not {value!r}"

@@ -77,6 +77,7 @@ def _check_mode(text: str) -> str:
 
 
 def _check_url(text: str) -> str:
+    """Refusals do not quote the URL: it may carry a secret."""
     allowed = "must be the URL of PowerDNS's HTTP API, like http://127.0.0.1:8081"
     try:
         url = urlsplit(text)
@@ -85,7 +86,7 @@ def _check_url(text: str) -> str:
         is_good = False
         url = urlsplit("")
     if not is_good or url.query or url.fragment or url.username is not None:
-        raise ValueError(f"{text!r} {allowed}")
+        raise ValueError(f"{allowed}; the key belongs into api_key_file")
     return text
 
 

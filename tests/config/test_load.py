@@ -521,3 +521,42 @@ def test_a_check_must_know_its_port(write: Write) -> None:
     assert any("A.check: needs a port, here or as check_port" in p for p in problems(write(bare)))
     dest = '[records."www".A]\ndest = [{ host = "192.0.2.1", check_port = 80 }]\n'
     assert loaded(write(HEAD + dest + 'check = { type = "tcp" }\n')).plan.records
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HEAD + '[records."www".A]\ndest = ["192.0.2.1"]\ncheck = "mysql -pSECRET"\n',
+        HEAD + '[records."www".A]\ndest = ["192.0.2.1"]\nchecks = "curl http://u:SECRET@h/"\n',
+        HEAD + '[records."www".A]\ndest = ["192.0.2.1"]\ncheck = ["mysql", "-pSECRET%d"]\n',
+        *(
+            f'{HEAD}[records."www".A]\ndest = ["192.0.2.1"]\n'
+            f'check = {{ type = "http", url = "http://h/", {keys} }}\n'
+            for keys in (
+                'url2 = "http://h/?token=SECRET"',
+                'headers = { "Authorization: Bearer SECRET" = "" }',
+                'headers = { Authorization = "Bearer SECRET\\n" }',
+                'headers = "Authorization: Bearer SECRET"',
+                'host = "u:SECRET@h"',
+                'host = "h/?token=SECRET"',
+                'token = ["SECRET"]',
+                'user = "u:SECRET"',
+            )
+        ),
+        *(
+            f'{HEAD}[pdns]\napi = "{url}"\napi_key_file = "/key"\n'
+            for url in (
+                "http://u:SECRET@127.0.0.1:8081",
+                "http://127.0.0.1:8081/?api-key=SECRET",
+                "ftp://u:SECRET@h",
+            )
+        ),
+        f'{HEAD}[pdns]\napi = "http://127.0.0.1:8081"\napi_key = "SECRET"\n',
+        f'{HEAD}[mysql]\nuser = "u"\npassword = ["SECRET"]\n',
+        f'mysql = "mysql://u:SECRET@h"\n{HEAD}',
+    ],
+)
+def test_no_problem_shows_a_secret(write: Callable[[str], Path], text: str) -> None:
+    found = problems(write(text))
+    assert found
+    assert "SECRET" not in "\n".join(found)
