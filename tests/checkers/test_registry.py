@@ -108,6 +108,7 @@ def test_every_kind_has_its_own_name(name: str) -> None:
         {**HTTP, "url": "http://%s/"},
         {**HTTP, "url": "http:///x"},
         {**HTTP, "url": "http://user:secret@%(address)s/"},
+        {**HTTP, "token": "secret\n"},
         {**HTTP, "url": "http://%(address)s/#x"},
         {**HTTP, "url": "http://%(address)s/a b"},
         {**HTTP, "url": "http://%(address)s:99999/"},

@@ -92,6 +92,8 @@ class HttpCheck(ReadableCheck, SecureCheck):
             yield "user needs password or password_file, and these need user"
         if self.user and tokens:
             yield "give a user or a token, not both"
+        if self.token is not None and not self.token.get_secret_value().isprintable():
+            yield "token: must not contain line breaks or control characters"
         if ":" in self.user:
             yield "user: must not contain a colon"
 
