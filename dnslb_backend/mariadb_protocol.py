@@ -29,6 +29,10 @@ from dnslb_backend.errors import DnslbError
 FETCH = 40
 """Rows that are taken from the driver at a time."""
 
+SET_NAMES = "SET NAMES utf8mb4 COLLATE utf8mb4_general_ci"
+"""Some servers do not heed what a client says of its encoding as it connects. Others settings of
+the session may follow after a comma."""
+
 YIELD_BYTES = 64 * 1024
 PACKET_COST = 1024
 """Others get their turn on the event loop after so many bytes; a packet counts for so many more."""

@@ -21,6 +21,7 @@ from dnslb_backend.blocking import run_blocking
 from dnslb_backend.errors import BadRowError, BusyError, SchemaError, StoreError
 from dnslb_backend.files import read_file
 from dnslb_backend.mariadb_protocol import (
+    SET_NAMES,
     Connection,
     Limits,
     Login,
@@ -153,7 +154,7 @@ class MariaConnection:
         if settings.init_command:
             await self.run(settings.init_command)
         await self.run(
-            "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION',"
+            f"{SET_NAMES}, SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION',"
             f" time_zone = '+00:00', innodb_lock_wait_timeout = {LOCK_WAIT}, sql_notes = 0"
         )
         async for (limit,) in self.rows("SELECT @@max_allowed_packet"):

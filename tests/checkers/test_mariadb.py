@@ -319,7 +319,7 @@ BROKEN: dict[str, Answer] = {
     "a connection that ends": None,
 }
 
-STEPS = ["SET SESSION", *WHOLE]
+STEPS = ["SET NAMES", *WHOLE]
 
 
 async def test_what_is_broken_is_well_as_a_whole(tools: Tools) -> None:
@@ -336,7 +336,7 @@ async def test_a_broken_answer_is_the_targets_failure_at_every_step(
         answers = {step: BROKEN[broken], **{k: v for k, v in WHOLE.items() if k != step}}
         async with serving(Impostor(answers=answers)) as impostor:
             result = await probe(tools, ask(impostor.port, states=STATES))
-        fine = broken == "columns of another table" and step in ("SET SESSION", "SELECT 1")
+        fine = broken == "columns of another table" and step in ("SET NAMES", "SELECT 1")
         assert result.outcome is (Outcome.PASS if fine else Outcome.FAIL), (step, result)
         assert result.text.isprintable()
     assert not caplog.records

@@ -19,6 +19,7 @@ from dnslb_backend.checkers.tls_contexts import TlsSettings
 from dnslb_backend.checkers.tools import Tools
 from dnslb_backend.core.results import Code, Result
 from dnslb_backend.mariadb_protocol import (
+    SET_NAMES,
     Connection,
     Limits,
     Login,
@@ -169,9 +170,10 @@ class MariadbCheck(ReadableCheck, SecureCheck):
         return text
 
     async def _question(self, connection: Connection, limit: float) -> str:
-        if "MariaDB" in connection.version:
-            # We hang up at our timeout; without this the server would go on working.
-            await connection.run(f"SET SESSION max_statement_time = {limit:.3f}")
+        # We hang up at our timeout; without this the server would go on working.
+        is_bounded = "MariaDB" in connection.version
+        bound = f", SESSION max_statement_time = {limit:.3f}" if is_bounded else ""
+        await connection.run(f"{SET_NAMES}{bound}")
         for state in self.states:
             self._check_state(state, await connection.named_rows(_STATEMENTS[state]))
         return _text(await connection.first_value(self.query))
