@@ -84,7 +84,9 @@ def _check_url(text: str) -> str:
     except ValueError:
         is_good = False
         url = urlsplit("")
-    if not is_good or url.query or url.fragment or url.username is not None:
+    if "@" in text:
+        raise ValueError(f"{allowed}, without a user or a password: the key is in `api_key_file`")
+    if not is_good or url.query or url.fragment:
         raise ValueError(f"{text!r} {allowed}")
     return text
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 import pytest
+from aiohttp import web
 
 from dnslb_backend.core.dependents import Stale, find_dependents, stale_after_reload
 from dnslb_backend.core.plan import Plan
@@ -284,6 +286,48 @@ async def test_a_wrong_key_is_told_and_a_new_one_is_read(tmp_path: Path) -> None
         key_file.write_text(KEY)
         await channel.purge([Stale("www.lb.example"), EVERYTHING])
         await channel.close()
+
+
+async def test_what_a_change_shows_in_is_purged_in_one_turn(tmp_path: Path) -> None:
+    """The next change waits for it."""
+    waiting, go = 0, asyncio.Event()
+
+    async def answer(_: web.Request) -> web.Response:
+        nonlocal waiting
+        waiting += 1
+        if waiting == 8:
+            go.set()
+        await go.wait()
+        return web.json_response({})
+
+    app = web.Application()
+    app.router.add_put("/api/v1/servers/localhost/cache/flush", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    key_file = tmp_path / "key"
+    key_file.write_text(KEY)
+    channel = ApiChannel(f"http://127.0.0.1:{port}", str(key_file))
+    async with asyncio.timeout(5):
+        await channel.purge([Stale(f"n{number}.lb.example") for number in range(8)])
+    await channel.close()
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"x" * 5000, b"two\nlines", None])
+async def test_a_key_that_cannot_be_used_is_told_and_not_shown(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    key_file = tmp_path / "key"
+    if content is None:
+        os.mkfifo(key_file)
+    else:
+        key_file.write_bytes(content)
+    channel = ApiChannel("http://127.0.0.1:1", str(key_file))
+    with pytest.raises(ChannelError, match=str(key_file)) as caught:
+        await channel.purge([Stale("www.lb.example")])
+    assert "lines" not in str(caught.value)
 
 
 async def test_a_server_that_does_not_answer_is_given_up_on(
