@@ -88,7 +88,7 @@ class MariaConnection:
 
     def __init__(self, wire: Connection, server: str) -> None:
         self._wire = wire
-        self._server = server
+        self.server = server
         self.packet_limit = 1024
         self.answer_limit = ANSWER_LIMIT
 
@@ -105,7 +105,7 @@ class MariaConnection:
         except BaseException as error:
             wire.abort()
             if isinstance(error, Exception):
-                raise _translated(error, connection._server) from error
+                raise _translated(error, connection.server) from error
             raise
         return connection
 
@@ -115,7 +115,7 @@ class MariaConnection:
             async with asyncio.timeout(self.answer_limit):
                 await self._wire.run(statement)
         except Exception as error:
-            raise _translated(error, self._server) from error
+            raise _translated(error, self.server) from error
 
     async def rows(self, statement: str) -> AsyncIterator[Row]:
         """The rows of one query, as they come; others get their turn in between."""
@@ -129,7 +129,7 @@ class MariaConnection:
                 for row in batch:
                     yield row
         except Exception as error:
-            raise _translated(error, self._server) from error
+            raise _translated(error, self.server) from error
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:

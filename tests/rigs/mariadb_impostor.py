@@ -11,6 +11,9 @@ PLUGINS = 1 << 19
 CAPABILITIES = 0x00FFF7FF | PLUGINS
 """All but TLS."""
 
+TEXT, NUMBER = 253, 8
+"""Types of columns."""
+
 NATIVE = "mysql_native_password"
 
 OK = b"\0\0\0\2\0\0\0"
@@ -53,17 +56,24 @@ def lenenc(content: bytes) -> bytes:
     return (bytes([len(content)]) if short else b"\xfc" + struct.pack("<H", len(content))) + content
 
 
-def column(name: str) -> bytes:
+def column(name: str, type: int) -> bytes:  # noqa: A002 - what MariaDB calls it
     texts = (b"def", b"", b"", b"", name.encode(), b"")
     return (
-        b"".join(map(lenenc, texts)) + b"\x0c" + struct.pack("<HIBHB", 45, 255, 253, 0, 0) + b"\0\0"
+        b"".join(map(lenenc, texts))
+        + b"\x0c"
+        + struct.pack("<HIBHB", 45, 255, type, 0, 0)
+        + b"\0\0"
     )
 
 
-def table(*names: str, rows: tuple[tuple[bytes, ...], ...] = ()) -> list[bytes]:
+def table(
+    *names: str,
+    rows: tuple[tuple[bytes, ...], ...] = (),
+    type: int = TEXT,  # noqa: A002 - what MariaDB calls it
+) -> list[bytes]:
     """The packets of a result."""
     lines = [b"".join(map(lenenc, row)) for row in rows]
-    return [bytes([len(names)]), *map(column, names), END, *lines, END]
+    return [bytes([len(names)]), *(column(name, type) for name in names), END, *lines, END]
 
 
 Answer = list[bytes] | Callable[[asyncio.StreamWriter], Awaitable[None]] | None
