@@ -102,30 +102,34 @@ def serve(sources: Sources, loglevel: str | None = None) -> int:
 
 
 async def _serve(sources: Sources, loglevel: str | None) -> int:
-    config = await _load_or_stop(sources)
+    stop = asyncio.Event()
+    for number in STOPS:
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+    config = await _load_or_stop(sources, stop)
     if config is None:
         return 0
     logs.configure(loglevel or config.settings.loglevel)
     sys.setswitchinterval(SWITCH_INTERVAL)
     async with Tools() as tools, Resolver() as resolver:
-        daemon = Daemon(sources, config, tools, resolver, loglevel)
+        daemon = Daemon(sources, config, tools, resolver, stop, loglevel)
         await daemon.run()
     return 0
 
 
-async def _load_or_stop(sources: Sources) -> Config | None:
-    """The configuration, or None where a signal asked for the end while it was loaded.
+async def _load_or_stop(sources: Sources, stop: asyncio.Event) -> Config | None:
+    """The configuration, or None where `stop` was set while it was loaded.
 
     Files on storage that hangs must not make a process that only SIGKILL ends.
     """
-    loop = asyncio.get_running_loop()
     loading = asyncio.ensure_future(run_blocking(partial(load, sources), None))
-    for number in STOPS:
-        loop.add_signal_handler(number, loading.cancel)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
-    await asyncio.wait({loading})
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
-    return None if loading.cancelled() else loading.result()
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if loading.done():
+        return loading.result()
+    loading.cancel()
+    return None
 
 
 class Daemon:
@@ -137,6 +141,7 @@ class Daemon:
         config: Config,
         tools: Tools,
         resolver: Resolver,
+        stop: asyncio.Event,
         loglevel: str | None = None,
     ) -> None:
         self._sources = sources
@@ -194,7 +199,7 @@ class Daemon:
         self._is_serving = False
         self._is_announced = False
         self._ready = asyncio.Event()
-        self._stop = asyncio.Event()
+        self._stop = stop
         self._reload_asked = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._purging: asyncio.Task[None]
@@ -316,11 +321,9 @@ class Daemon:
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
-        for number in STOPS:
-            loop.add_signal_handler(number, self._stop.set)
         for number in RELOADS:
             loop.add_signal_handler(number, self._reload_asked.set)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, HEEDED)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, RELOADS)
 
     async def _announce(self) -> None:
         """Tell systemd of the first rounds' progress, and when every one of them has ended."""
