@@ -121,9 +121,11 @@ class Listeners:
         if before and server.endpoint != before.endpoint:
             retired += self._retire_http()
         elif self._http is not None:
-            self._http.allow(server.networks)
+            self._http.allow(server.networks, serves_keys=server.http_keys)
         if sockets.http:
-            self._http = HttpConnector(self._responder, server.networks)
+            self._http = HttpConnector(
+                self._responder, server.networks, serves_keys=server.http_keys
+            )
             await self._http.start(sockets.http)
             for listener in sockets.http:
                 host, port = listener.getsockname()[:2]

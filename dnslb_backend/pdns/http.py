@@ -9,13 +9,15 @@ from typing import cast
 
 from aiohttp import web
 
-from dnslb_backend.errors import RequestError
+from dnslb_backend.core.names import key_of
+from dnslb_backend.errors import DnslbError, RequestError
 from dnslb_backend.pdns.faults import FaultLog
 from dnslb_backend.pdns.gate import PATIENCE, CountingServer, Gate, Handler, may_ask
 from dnslb_backend.pdns.http_answer import Answer
 from dnslb_backend.pdns.listeners import BACKLOG
 from dnslb_backend.pdns.metered import MeteredResponder
-from dnslb_backend.pdns.peers import Network
+from dnslb_backend.pdns.parameters import Parameters
+from dnslb_backend.pdns.peers import Network, peer_name
 from dnslb_backend.pdns.responder import Responder
 from dnslb_backend.pdns.rest import NoSuchPathError, WrongVerbError, parse_http, parse_lookup
 from dnslb_backend.throttle import Throttle
@@ -29,18 +31,36 @@ FAREWELL = 1.0
 """Seconds that a half-read request may still take when its connection must end."""
 
 
+class _KeysError(DnslbError):
+    """A request is not for everyone who can connect; `what` it would do."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what}, which is refused over HTTP: connect PowerDNS over [server] unix,"
+            " or set [server] http_keys = true"
+        )
+
+
 class HttpConnector:
     """Serves one responder over HTTP to the hosts of `networks`.
 
     A peer that does not send the whole of a request within `patience` seconds, or twice that,
-    loses its connection; one that has asked before may be silent between two requests.
+    loses its connection; one that has asked before may be silent between two requests. Without
+    `serves_keys`, what would show a private key or write is refused: anyone on an allowed host
+    can connect.
     """
 
     def __init__(
-        self, responder: Responder, networks: Iterable[Network], *, patience: float = PATIENCE
+        self,
+        responder: Responder,
+        networks: Iterable[Network],
+        *,
+        serves_keys: bool = False,
+        patience: float = PATIENCE,
     ) -> None:
         self._responder = MeteredResponder(responder, "http")
         self._networks = tuple(networks)
+        self._serves_keys = serves_keys
         self._listeners: list[asyncio.Server] = []
         self._server: CountingServer | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -68,8 +88,9 @@ class HttpConnector:
             for listener in listeners
         ]
 
-    def allow(self, networks: Iterable[Network]) -> None:
+    def allow(self, networks: Iterable[Network], *, serves_keys: bool = False) -> None:
         """From now on only hosts of `networks` may ask; others lose their connections."""
+        self._serves_keys = serves_keys
         self._networks = tuple(networks)
         for handler in self._server.connections if self._server else ():
             transport = handler.transport
@@ -107,11 +128,14 @@ class HttpConnector:
                 method, parameters = parse_http(request.method, request.raw_path, data)
                 if self._responder.is_order(method):
                     if "Origin" in request.headers:
-                        # A page in somebody's browser sent it, which is no PowerDNS.
-                        return self._complain(403, "orders are taken from PowerDNS alone")
-                    body = await self._responder.obey(method, parameters)
+                        # A page in a browser sent it, which is not PowerDNS.
+                        return self._complain(403, "only PowerDNS may write")
+                    body = await self._write(request, method, parameters)
                 else:
-                    body = self._responder.answer(method, parameters)
+                    body = self._read(method, parameters)
+        except _KeysError as error:
+            self._faults.failed(error)
+            return web.Response(status=500, text=f"{error}\n")
         except RequestError as error:
             return self._complain(400, str(error))
         except NoSuchPathError as error:
@@ -125,6 +149,19 @@ class HttpConnector:
         except Exception as error:  # noqa: BLE001 - the outermost frame of a request
             return self._fault(error)
         return Answer(request, body, keep_alive=not self._is_draining)
+
+    def _read(self, method: str, parameters: Parameters) -> bytes:
+        body = self._responder.answer(method, parameters)
+        if not self._serves_keys and self._responder.shows_keys(method, body):
+            # An empty answer would have a signed zone served unsigned.
+            name = key_of(str(parameters.get("name", "all")))
+            raise _KeysError(f"{method} of {name[:255]} shows keys")
+        return body
+
+    async def _write(self, request: web.BaseRequest, method: str, parameters: Parameters) -> bytes:
+        if not self._serves_keys:
+            raise _KeysError(f"{method} writes")
+        return await self._responder.obey(method, parameters, peer_name(request.transport))
 
     def _complain(self, status: int, text: str) -> web.Response:
         self._responder.refused()

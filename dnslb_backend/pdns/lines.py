@@ -19,6 +19,7 @@ from dnslb_backend.pdns.abi import BANNER, FAIL, HELLO, AbiSession, hello_versio
 from dnslb_backend.pdns.faults import FaultLog
 from dnslb_backend.pdns.metered import MeteredResponder
 from dnslb_backend.pdns.parameters import Parameters
+from dnslb_backend.pdns.peers import peer_name
 from dnslb_backend.pdns.requests import parse_request
 
 LINE_LIMIT = 64 * 1024
@@ -216,7 +217,7 @@ class LinePeer(asyncio.Protocol):
     async def _obey(self, method: str, parameters: Parameters) -> None:
         """One request that takes its time; those that come after it wait."""
         try:
-            answer = await self._responder.obey(method, parameters)
+            answer = await self._responder.obey(method, parameters, peer_name(self._transport))
         except RequestError as error:
             self._responder.refused()
             self._faults.refused("line", str(error))

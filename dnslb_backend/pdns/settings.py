@@ -131,6 +131,12 @@ class ServerSettings(_Settings):
     """Networks that may ask over HTTP. Default: loopback.
     Example: `["127.0.0.0/8", "192.0.2.0/24"]`"""
 
+    http_keys: bool = False
+    """Whether PowerDNS may fetch the private keys of signed zones over HTTP, and write keys and
+    metadata, as `pdnsutil` does. Every user of every host in `allow` may then do so as well: unlike
+    the unix socket, HTTP cannot tell them apart. While it is `false`, what needs signing fails
+    (SERVFAIL) for a PowerDNS that asks over HTTP; unsigned zones are served."""
+
     @model_validator(mode="after")
     def _says_who_may_ask(self) -> "ServerSettings":
         endpoint = self.endpoint
