@@ -43,6 +43,7 @@ HOMES = {
     "logs": "logs",
     "throttle": "logs",
     "sockets": "logs",
+    "http_server": "logs",
     "files": "logs",
     "blocking": "logs",
     "mariadb_protocol": "logs",

@@ -7,8 +7,9 @@ more may be under way; only the file descriptors limit those.
 """
 
 import asyncio
-import resource
 from collections import Counter, deque
+
+from dnslb_backend.sockets import LISTENERS, connection_limit, file_limit
 
 BATCH = 16
 SLICE = 0.002
@@ -17,10 +18,10 @@ SLICE = 0.002
 PER_ADDRESS = 16
 """Probes of one address that may be under way."""
 
-RESERVED_FILES = 1024
-"""File descriptors that are left to listeners, PowerDNS and operators."""
+RESERVED_FILES = 128
+"""File descriptors of this process that are neither connections of listeners nor probes."""
 
-FEWEST = 64
+FEWEST = 16
 
 
 class Gate:
@@ -123,11 +124,5 @@ class Turn:
 
 
 def probe_limit() -> int:
-    """How many probes may be under way: what the process may open, with some left for others.
-
-    Raises the soft limit of open files to the hard one first.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return max(hard - RESERVED_FILES, FEWEST)
+    """How many probes may be under way: what the process may open, with some left for others."""
+    return max(file_limit() - LISTENERS * connection_limit() - RESERVED_FILES, FEWEST)

@@ -13,6 +13,7 @@ from typing import Any
 
 from dnslb_backend.admin.events import News
 from dnslb_backend.admin.server import AdminServer
+from dnslb_backend.checkers.gate import probe_limit
 from dnslb_backend.config import Config
 from dnslb_backend.errors import ConfigError, DnslbError, Problem
 from dnslb_backend.logs import fields
@@ -28,12 +29,16 @@ from dnslb_backend.pdns.listeners import (
 from dnslb_backend.pdns.responder import Responder
 from dnslb_backend.pdns.settings import ServerSettings
 from dnslb_backend.pdns.unix import UnixConnector
+from dnslb_backend.sockets import connection_limit, file_limit
 
 log = logging.getLogger(__name__)
 
 DRAIN_TIMEOUT = 1.0
 """Seconds that PowerDNS's connections have to take their last answers at the stop."""
 
+
+ENOUGH_FILES = 4096
+"""Open files with which each listener may have as many connections as it can ever need."""
 
 Retire = Callable[[], Coroutine[Any, Any, None]]
 """Ends something that is not needed any more."""
@@ -70,6 +75,13 @@ class Listeners:
         Sockets that the service manager hands over take the place of configured ones.
         """
         key = f"admin.listen = {config.admin.listen}"
+        if (limit := file_limit()) < ENOUGH_FILES:
+            log.warning(
+                "only %d open files are allowed: set LimitNOFILE= (ulimit -n) to %d or more",
+                limit,
+                ENOUGH_FILES,
+                extra=fields(connections=connection_limit(), probes=probe_limit()),
+            )
         self._inherited = take_inherited(os.environ)
         try:
             await self._admin.start()

@@ -11,8 +11,9 @@ from aiohttp import web
 
 from dnslb_backend.core.names import key_of
 from dnslb_backend.errors import DnslbError, RequestError
+from dnslb_backend.http_server import HttpConnection, HttpServer
 from dnslb_backend.pdns.faults import FaultLog
-from dnslb_backend.pdns.gate import PATIENCE, CountingServer, Gate, Handler, may_ask
+from dnslb_backend.pdns.gate import REFUSAL_LIMIT, Gate, may_ask
 from dnslb_backend.pdns.http_answer import Answer
 from dnslb_backend.pdns.listeners import BACKLOG
 from dnslb_backend.pdns.metered import MeteredResponder
@@ -20,12 +21,17 @@ from dnslb_backend.pdns.parameters import Parameters
 from dnslb_backend.pdns.peers import Network, peer_name
 from dnslb_backend.pdns.responder import Responder
 from dnslb_backend.pdns.rest import NoSuchPathError, WrongVerbError, parse_http, parse_lookup
+from dnslb_backend.sockets import ConnectionLimit
 from dnslb_backend.throttle import Throttle
 
 log = logging.getLogger(__name__)
 
 KEEP_ALIVE = 86400.0
 """Seconds that an idle connection lives. Closing one early races with PowerDNS's next query."""
+
+PATIENCE = 10.0
+"""Seconds that a peer surely has for the head of a request, and for its body. PowerDNS sends
+either in one piece, as soon as it is connected; and waits itself for 2 s."""
 
 FAREWELL = 1.0
 """Seconds that a half-read request may still take when its connection must end."""
@@ -62,7 +68,7 @@ class HttpConnector:
         self._networks = tuple(networks)
         self._serves_keys = serves_keys
         self._listeners: list[asyncio.Server] = []
-        self._server: CountingServer | None = None
+        self._server: HttpServer | None = None
         self._watching: asyncio.Task[None] | None = None
         self._patience = patience
         self._is_draining = False
@@ -71,7 +77,8 @@ class HttpConnector:
     async def start(self, listeners: Iterable[socket.socket]) -> None:
         """Accept on `listeners`, which are bound, and closed by `stop`."""
         loop = asyncio.get_running_loop()
-        self._server = server = CountingServer(
+        self._server = server = HttpServer(
+            "the HTTP connector",
             self._handle,
             access_log=None,
             logger=_WireLog(self._faults.throttle),
@@ -79,11 +86,16 @@ class HttpConnector:
             keepalive_timeout=KEEP_ALIVE,
             lingering_time=0,
         )
+        refused = ConnectionLimit[Gate](
+            "the HTTP connector, for peers that are not allowed,", REFUSAL_LIMIT
+        )
         self._watching = asyncio.create_task(server.watch(self._patience), name="http peers")
         self._listeners = [
             # It listens once more, and would shorten the queue.
             await loop.create_server(
-                lambda: Gate(self._networks, server, self._faults), sock=listener, backlog=BACKLOG
+                lambda: Gate(self._networks, server, refused, self._faults),
+                sock=listener,
+                backlog=BACKLOG,
             )
             for listener in listeners
         ]
@@ -118,7 +130,7 @@ class HttpConnector:
         await self._server.shutdown(timeout=FAREWELL)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        cast(Handler, request.protocol).has_read()
+        cast(HttpConnection, request.protocol).has_read()
         try:
             asked = parse_lookup(request.raw_path) if request.method == "GET" else None
             if asked is not None:
@@ -183,7 +195,9 @@ async def _body_of(request: web.BaseRequest) -> bytes:
         body = await request.read()
     except ConnectionError:
         raise RequestError("the peer went away in the middle of it") from None
-    cast(Handler, request.protocol).has_read()
+    except web.RequestPayloadError as error:
+        raise RequestError(f"cannot read the body: {error}") from None
+    cast(HttpConnection, request.protocol).has_read()
     return body
 
 

@@ -7,8 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from ipaddress import ip_network
 from pathlib import Path
 
-from dnslb_backend.pdns.gate import PATIENCE
-from dnslb_backend.pdns.http import HttpConnector
+from dnslb_backend.pdns.http import PATIENCE, HttpConnector
 from dnslb_backend.pdns.listeners import listen_tcp, listen_unix
 from dnslb_backend.pdns.responder import Responder
 from dnslb_backend.pdns.settings import Endpoint
