@@ -56,11 +56,11 @@ class HttpConnection(web.RequestHandler):
         if not self._messages:
             return
         message, body = self._messages[-1]
-        if isinstance(message, RawRequestMessage):
-            self._received = body
-        elif self._received is not None and not self._received.is_eof():
+        before, self._received = self._received, body
+        is_bad = not isinstance(message, RawRequestMessage)
+        if is_bad and before is not None and not before.is_eof():
             # The bad piece was within a body, whose reader the parser forgets to tell.
-            self._received.set_exception(web.RequestPayloadError("malformed body"))
+            before.set_exception(web.RequestPayloadError("malformed body"))
 
     def has_read(self) -> None:
         """All that came until now has been of use: the head of a request, or its body."""
