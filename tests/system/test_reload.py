@@ -1,5 +1,8 @@
 """Reload: all of the new configuration or nothing of it, and those who ask notice nothing."""
 
+import asyncio
+import fcntl
+import os
 import signal
 import stat
 import time
@@ -13,7 +16,7 @@ from tests.rigs.daemon import Daemon, follows
 from tests.rigs.hung_storage import hung
 from tests.rigs.ports import free_port
 from tests.rigs.targets import HttpTarget, farm
-from tests.rigs.waiting import until
+from tests.rigs.waiting import passes, until
 from tests.system.stream import Stream
 from tests.system.writing import BROKEN, FINE, config, http, record, table
 
@@ -253,6 +256,29 @@ async def test_who_may_connect_follows_a_reload_and_the_node_does_not(tmp_path: 
         daemon.reload()
         await daemon.logged("reload refused: ")
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+async def test_locks_of_others_hold_up_neither_start_nor_reload_nor_stop(tmp_path: Path) -> None:
+    """The folder's may be taken by any local user; that beside the socket by another daemon."""
+    www = record("www", dest=["192.0.2.1"], check=FINE)
+    folder = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    before = config(table("server", unix=str(tmp_path / "old.sock")), www)
+    after = config(table("server", unix=str(tmp_path / "new.sock")), www)
+    async with Daemon(before) as daemon:
+        with (tmp_path / "new.sock.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            daemon.configure(after)
+            daemon.reload()
+            refused = asyncio.create_task(daemon.logged("reload refused: "))
+            while not refused.done():
+                assert await daemon.health("/livez")
+                await passes(0.1)
+            assert "another process is opening its socket" in await refused
+        await reloaded(daemon, after)
+        assert await daemon.stop() == 0
+    assert os.listdir(folder) == []
+    os.close(folder)
 
 
 async def test_the_listener_for_powerdns_moves() -> None:
