@@ -44,6 +44,7 @@ HOMES = {
     "throttle": "logs",
     "sockets": "logs",
     "http_server": "logs",
+    "http_hosts": "logs",
     "files": "logs",
     "blocking": "logs",
     "mariadb_protocol": "logs",

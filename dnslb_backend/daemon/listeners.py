@@ -142,10 +142,13 @@ class Listeners:
         if before and server.endpoint != before.endpoint:
             retired += self._retire_http()
         elif self._http is not None:
-            self._http.allow(server.networks, serves_keys=server.http_keys)
+            self._http.allow(server.networks, serves_keys=server.http_keys, hosts=server.hosts)
         if sockets.http:
             self._http = HttpConnector(
-                self._responder, server.networks, serves_keys=server.http_keys
+                self._responder,
+                server.networks,
+                serves_keys=server.http_keys,
+                hosts=server.hosts,
             )
             await self._http.start(sockets.http)
             for listener in sockets.http:

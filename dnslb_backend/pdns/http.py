@@ -11,6 +11,7 @@ from aiohttp import web
 
 from dnslb_backend.core.names import key_of
 from dnslb_backend.errors import DnslbError, RequestError
+from dnslb_backend.http_hosts import is_expected_host
 from dnslb_backend.http_server import HttpConnection, HttpServer
 from dnslb_backend.pdns.faults import FaultLog
 from dnslb_backend.pdns.gate import REFUSAL_LIMIT, Gate, may_ask
@@ -37,6 +38,10 @@ FAREWELL = 1.0
 """Seconds that a half-read request may still take when its connection must end."""
 
 
+class _ForbiddenError(DnslbError):
+    """It is not PowerDNS that asks; the text says how that shows."""
+
+
 class _KeysError(DnslbError):
     """A request is not for everyone who can connect; `what` it would do."""
 
@@ -53,7 +58,7 @@ class HttpConnector:
     A peer that does not send the whole of a request within `patience` seconds, or twice that,
     loses its connection; one that has asked before may be silent between two requests. Without
     `serves_keys`, what would show a private key or write is refused: anyone on an allowed host
-    can connect.
+    can connect. A Host that is neither local nor in `hosts` is a web page's, and refused.
     """
 
     def __init__(
@@ -62,11 +67,13 @@ class HttpConnector:
         networks: Iterable[Network],
         *,
         serves_keys: bool = False,
+        hosts: Iterable[str] = (),
         patience: float = PATIENCE,
     ) -> None:
         self._responder = MeteredResponder(responder, "http")
         self._networks = tuple(networks)
         self._serves_keys = serves_keys
+        self._hosts = frozenset(hosts)
         self._listeners: list[asyncio.Server] = []
         self._server: HttpServer | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -100,9 +107,12 @@ class HttpConnector:
             for listener in listeners
         ]
 
-    def allow(self, networks: Iterable[Network], *, serves_keys: bool = False) -> None:
+    def allow(
+        self, networks: Iterable[Network], *, serves_keys: bool = False, hosts: Iterable[str] = ()
+    ) -> None:
         """From now on only hosts of `networks` may ask; others lose their connections."""
         self._serves_keys = serves_keys
+        self._hosts = frozenset(hosts)
         self._networks = tuple(networks)
         for handler in self._server.connections if self._server else ():
             transport = handler.transport
@@ -132,6 +142,7 @@ class HttpConnector:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         cast(HttpConnection, request.protocol).has_read()
         try:
+            self._check_host(request.headers.get("Host", ""))
             asked = parse_lookup(request.raw_path) if request.method == "GET" else None
             if asked is not None:
                 body = self._responder.lookup(*asked, partial(_real_remote, request))
@@ -139,12 +150,11 @@ class HttpConnector:
                 data = await _body_of(request)
                 method, parameters = parse_http(request.method, request.raw_path, data)
                 if self._responder.is_order(method):
-                    if "Origin" in request.headers:
-                        # A page in a browser sent it, which is not PowerDNS.
-                        return self._complain(403, "only PowerDNS may write")
                     body = await self._write(request, method, parameters)
                 else:
                     body = self._read(method, parameters)
+        except _ForbiddenError as error:
+            return self._complain(403, str(error))
         except _KeysError as error:
             self._faults.failed(error)
             return web.Response(status=500, text=f"{error}\n")
@@ -162,6 +172,10 @@ class HttpConnector:
             return self._fault(error)
         return Answer(request, body, keep_alive=not self._is_draining)
 
+    def _check_host(self, host: str) -> None:
+        if not is_expected_host(host, self._hosts):
+            raise _ForbiddenError(f"[server] hosts does not name {host[:255]}")
+
     def _read(self, method: str, parameters: Parameters) -> bytes:
         body = self._responder.answer(method, parameters)
         if not self._serves_keys and self._responder.shows_keys(method, body):
@@ -171,6 +185,9 @@ class HttpConnector:
         return body
 
     async def _write(self, request: web.BaseRequest, method: str, parameters: Parameters) -> bytes:
+        if "Origin" in request.headers:
+            # A page in a browser sent it, which is not PowerDNS.
+            raise _ForbiddenError("only PowerDNS may write")
         if not self._serves_keys:
             raise _KeysError(f"{method} writes")
         return await self._responder.obey(method, parameters, peer_name(request.transport))

@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from dnslb_backend.http_hosts import check_host
 from dnslb_backend.pdns.peers import Network
 
 UNIX_PATH_LIMIT = 107
@@ -131,6 +132,13 @@ class ServerSettings(_Settings):
     """Networks that may ask over HTTP. Default: loopback.
     Example: `["127.0.0.0/8", "192.0.2.0/24"]`"""
 
+    hosts: Annotated[
+        tuple[Annotated[str, AfterValidator(check_host)], ...], BeforeValidator(_as_tuple)
+    ] = ()
+    """Names with a dot that are in the URL by which PowerDNS asks over HTTP. Addresses,
+    `localhost`, names without a dot and this host's own name are always good; under any other a
+    web page from elsewhere could read what is served here (DNS rebinding).
+    Example: `["dnslb.example.com"]`"""
     http_keys: bool = False
     """Whether PowerDNS may fetch the private keys of signed zones over HTTP, and write keys and
     metadata, as `pdnsutil` does. Every user of every host in `allow` may then do so as well: unlike

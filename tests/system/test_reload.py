@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from tests.cli.command import run
@@ -277,8 +278,27 @@ async def test_locks_of_others_hold_up_neither_start_nor_reload_nor_stop(tmp_pat
             assert "another process is opening its socket" in await refused
         await reloaded(daemon, after)
         assert await daemon.stop() == 0
-    assert os.listdir(folder) == []
+    assert [entry.name for entry in os.scandir(folder)] == []
     os.close(folder)
+
+
+async def test_what_http_serves_and_by_which_name_follows_a_reload() -> None:
+    www = record("www", dest=["192.0.2.1"], check=FINE)
+    write = {"method": "setDomainMetadata", "parameters": {"name": "lb.example.", "kind": "X-A"}}
+    async with Daemon(config(www)) as daemon, aiohttp.ClientSession() as session:
+
+        async def ask(host: str) -> int:
+            url = f"http://{daemon.http}/dns"
+            async with session.post(url, json=write, headers={"Host": host}) as reply:
+                return reply.status
+
+        assert (await ask("localhost"), await ask("dnslb.example.com")) == (500, 403)
+        server = table("server", http_keys=True, hosts=["dnslb.example.com"])
+        await reloaded(daemon, config(server, www))
+        assert (await ask("localhost"), await ask("dnslb.example.com")) == (200, 200)
+        await daemon.logged("PowerDNS wrote: setDomainMetadata")
+        await reloaded(daemon, config(www))
+        assert (await ask("localhost"), await ask("dnslb.example.com")) == (500, 403)
 
 
 async def test_the_listener_for_powerdns_moves() -> None:
