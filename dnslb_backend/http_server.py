@@ -28,12 +28,13 @@ class HttpConnection(web.RequestHandler):
     connection, and is answered.
     """
 
-    __slots__ = ("_has_ended", "_pieces", "_pieces_read", "_received", "progress")
+    __slots__ = ("_answered", "_has_ended", "_pieces", "_pieces_read", "_received", "progress")
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.progress = 0
         self._pieces = self._pieces_read = 0
+        self._answered = 0
         self._has_ended = False
         self._received: StreamReader | None = None
 
@@ -69,11 +70,20 @@ class HttpConnection(web.RequestHandler):
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Keep the connection while a request that is complete waits for its answer."""
-        waits = self._waiter is not None and not self._waiter.done()
-        if waits or self._received is None or not self._received.is_eof() or self._is_streaming():
+        is_answered = self._answered == self._request_count
+        if is_answered or not self._is_complete() or self._is_streaming():
             return False
         self._has_ended = True
         return True
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        # It refers to this connection: without this, both would wait for the garbage collector.
+        self._received = None
+        super().connection_lost(exc)
+
+    def _is_complete(self) -> bool:
+        """Whether all of the body of the latest request is there."""
+        return self._received is not None and self._received.is_eof()
 
     def _is_streaming(self) -> bool:
         """Whether an answer has begun: one without an end would never notice that its peer left."""
@@ -86,7 +96,8 @@ class HttpConnection(web.RequestHandler):
         if isinstance(resp, web.Response):
             resp.headers.setdefault("Server", SERVER_NAME)
         finished = await super().finish_response(request, resp, start_time)
-        if self._has_ended and not self._messages:
+        self._answered += 1
+        if self._has_ended and self._answered == self._request_count:
             self.close()
         return finished
 
@@ -124,9 +135,7 @@ class HttpServer(web.Server):
         try:
             return await self._handle(request)
         finally:
-            # It may have been cut off meanwhile.
-            if connection.transport is not None:
-                self._limit.idle(connection)
+            self._limit.idle(connection)
 
     async def watch(self, patience: float) -> None:
         """Close what owes a request for `patience` seconds, or twice that; lives until cancelled.

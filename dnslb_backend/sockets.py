@@ -98,22 +98,27 @@ class ConnectionLimit(Generic[C]):
         self._untried[connection] = None
 
     def busy(self, connection: C) -> None:
-        """A request of it is under way."""
-        self.discard(connection)
-        self._busy[connection] = None
+        """A request of it is under way. What has ended or was cut off is ignored, as in `idle`."""
+        self._move(connection, self._busy)
 
     def idle(self, connection: C) -> None:
         """A request of it has just ended."""
-        try:
+        if connection in self._idle:
             self._idle.move_to_end(connection)
-        except KeyError:
-            self.discard(connection)
-            self._idle[connection] = None
+        else:
+            self._move(connection, self._idle)
 
-    def discard(self, connection: C) -> None:
-        """It has ended, or is no longer ours."""
+    def discard(self, connection: C) -> bool:
+        """It has ended, or is no longer ours; whether it was counted."""
         for connections in (self._untried, self._idle, self._busy):
-            connections.pop(connection, None)
+            if connection in connections:
+                del connections[connection]
+                return True
+        return False
+
+    def _move(self, connection: C, connections: OrderedDict[C, None]) -> None:
+        if self.discard(connection):
+            connections[connection] = None
 
     def _make_room(self) -> None:
         is_crowded = len(self._untried) > self.limit // UNTRIED_SHARE

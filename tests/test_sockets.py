@@ -72,6 +72,8 @@ def test_what_has_ended_takes_no_room(peers: ConnectionLimit[Line]) -> None:
     for line in lines:
         peers.discard(line)
         peers.discard(line)
+    peers.busy(lines[1])
+    peers.idle(lines[2])
     assert len(peers) == 0
     assert all(line.is_open for line in lines)
 

@@ -1,6 +1,7 @@
 """Crowds of connections take nothing from PowerDNS, operators or checks."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
@@ -12,7 +13,7 @@ from tests.rigs.processes import open_files
 from tests.rigs.server import executable
 from tests.rigs.targets import farm
 from tests.rigs.waiting import passes, until
-from tests.system.writing import config, http, record
+from tests.system.writing import FINE, config, http, record
 
 FILES = 256
 """Descriptors that the daemon may have; each listener a quarter of them."""
@@ -79,6 +80,23 @@ async def test_crowds_take_nothing_from_powerdns_operators_or_checks(asks: bool)
         assert (await daemon.get("/readyz"))[0] == 200
         assert open_files(daemon.pid) < FILES
         assert "Too many open files" not in daemon.log
+
+
+async def test_clients_that_leave_with_their_answer_leave_nothing() -> None:
+    """Their end may come before the server is ready for another request."""
+    async with Daemon(config(record("www", dest=["192.0.2.1"], check=FINE))) as daemon:
+
+        def ask(address: str, request: bytes) -> None:
+            host, _, port = address.rpartition(":")
+            for _ in range(200):
+                with socket.create_connection((host, int(port)), timeout=10) as sock:
+                    sock.sendall(request)
+                    assert sock.recv(65536).startswith(b"HTTP/1.1")
+
+        before = open_files(daemon.pid)
+        for address, path in ((daemon.http, "/dns/getAllDomains"), (daemon.admin, "/livez")):
+            await asyncio.to_thread(ask, address, get(path))
+            await until(lambda: open_files(daemon.pid) <= before, what="closed connections")
 
 
 def get(path: str) -> bytes:
