@@ -8,7 +8,9 @@ import asyncio
 import contextlib
 import logging
 import socket
+import sys
 from collections.abc import Iterable
+from typing import Any
 
 from dnslb_backend.errors import RequestError
 from dnslb_backend.pdns.faults import FaultLog
@@ -19,6 +21,9 @@ from dnslb_backend.pdns.responder import Responder
 from dnslb_backend.sockets import ConnectionLimit
 
 log = logging.getLogger(__name__)
+
+KEEP_PATH: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
+"""Closing a server removes the path of its socket since Python 3.13, also where it is systemd's."""
 
 
 class UnixConnector:
@@ -36,7 +41,7 @@ class UnixConnector:
         loop = asyncio.get_running_loop()
         self._listeners = [
             # It listens once more, and would shorten the queue.
-            await loop.create_unix_server(self._peer, sock=listener, backlog=BACKLOG)
+            await loop.create_unix_server(self._peer, sock=listener, backlog=BACKLOG, **KEEP_PATH)
             for listener in listeners
         ]
 
