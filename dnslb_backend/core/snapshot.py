@@ -85,7 +85,7 @@ class Snapshot:
             return self.nothing
         if qtype == "ANY":
             if node.answer is None:
-                raise NotReadyError(f"{name}: health is not known yet")
+                raise NotReadyError(f"{name}: health is not known yet{_consequence(name, node)}")
             return node.answer
         return self._lookup_type(name, node, qtype)
 
@@ -166,6 +166,12 @@ class Snapshot:
             # PowerDNS asks for SOA to find where a zone begins, and takes any row for one.
             return self.nothing
         return self.render((no_data(name),), node.zone.id)
+
+
+def _consequence(name: str, node: Node) -> str:
+    if name != node.zone.name:
+        return ""
+    return "; with consistent-backends=yes in pdns.conf its whole zone is SERVFAIL meanwhile"
 
 
 def build_snapshot(

@@ -6,11 +6,13 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, cast
 
 import pytest
 from aiohttp import web
+from dns.rdatatype import NS
 
 from dnslb_backend.core.dependents import Stale, find_dependents, stale_after_reload
 from dnslb_backend.core.plan import Plan
@@ -42,7 +44,7 @@ class Stand(NamedTuple):
     async def warm(self, *names: str) -> None:
         """Let PowerDNS remember its answers; asked twice, they come from the packet cache."""
         for name in names:
-            for qtype in ("A", "MX", "SRV", "SOA"):
+            for qtype in ("A", "NS", "MX", "SRV", "SOA"):
                 await self.pdns.ask(name, qtype)
                 await self.pdns.ask(name, qtype)
 
@@ -156,16 +158,45 @@ async def test_a_wildcard_that_changes_is_seen_below_it(stand: Stand) -> None:
 async def test_names_that_come_and_go_with_a_reload(stand: Stand) -> None:
     await stand.warm("new.lb.example", "x.new.lb.example", "x.wild.lb.example", "v4.lb.example")
 
-    def replace(world: World) -> None:
+    def exchange(world: World) -> None:
         world.serve("new", "A", "10.4.0.1")
         world.forget("V4", "A")
 
-    stand.reload(replace)
+    stand.reload(exchange)
     await until(lambda: _serves(stand, "new.lb.example", "10.4.0.1"), within=1)
     assert (await stand.pdns.ask("v4.lb.example")).rcode == "NXDOMAIN"
     # A name that exists now stands between these and the wildcard.
     stand.reload(lambda world: world.serve("in.x.wild", "A", "10.4.0.2"))
     await until(lambda: _is_nodata(stand, "x.wild.lb.example"), within=1)
+
+
+async def test_a_delegation_that_comes_and_goes_with_a_reload(stand: Stand) -> None:
+    """That a name has no NS is in PowerDNS's caches as well."""
+    names = ("x.y.child.lb.example", "child.lb.example", "v4.lb.example")
+    delegations = tuple(
+        Row(f"{name}.{LB}", "NS", "ns.elsewhere.example.", 60) for name in ("child", "v4")
+    )
+    before = stand.world.zones[LB]
+
+    async def is_referred(name: str) -> bool:
+        return any(rrset.rdtype == NS for rrset in (await stand.pdns.ask(name)).message.authority)
+
+    def delegate(world: World) -> None:
+        world.forget("V4", "A")
+        world.zones[LB] = replace(before, static=(*before.static, *delegations))
+
+    def take_back(world: World) -> None:
+        world.serve("V4", "A", "10.0.0.4")
+        world.zones[LB] = before
+
+    await stand.warm(*names)
+    stand.reload(delegate)
+    for name in names:
+        await until(lambda name=name: is_referred(name), within=1, what=name)  # type: ignore[misc]
+    await stand.warm(*names)
+    stand.reload(take_back)
+    await until(lambda: _serves(stand, "v4.lb.example", "10.0.0.4"), within=1)
+    assert (await stand.pdns.ask("child.lb.example")).rcode == "NXDOMAIN"
 
 
 async def test_zones_that_come_and_go_with_a_reload(stand: Stand) -> None:
@@ -362,7 +393,7 @@ async def test_an_answer_from_before_the_change_that_comes_late_does_not_stay() 
     loop = asyncio.get_running_loop()
     async with (
         serve_http(Responder(world.current)) as port,
-        slow_proxy(port, delay=0.03) as (slow_port, answered),
+        slow_proxy(port, delay=0.01) as (slow_port, answered),
         PowerDNS({**http_settings(slow_port), **CACHES_ON}) as pdns,
         purging(PdnsSettings(control_socket=(str(pdns.control_socket),))) as purger,
     ):
