@@ -1,11 +1,15 @@
 """The health map: what is known of every record, and what follows from it.
 
-It is told what happened (`open_round`, `resolved`, `observed`, `close_round`, ...) and keeps,
-for whoever asks with `take_changes`, which answers changed and why. It never waits, asks or
-looks at a clock.
+Callers report what happened (`open_round`, `resolved`, `observed`, `close_round`, ...) and
+collect with `take_changes` which answers changed and why. It never waits, asks or looks at a
+clock.
 
-A result counts when it arrives, except that a change that would leave a name with no serving
-member waits until every target of that record's round has answered or timed out.
+Results are cheap: they only mark the records that they count for. A marked record is decided
+once for all of them, by `take_changes` or when its round closes, since one decision costs as
+much as the record has members.
+
+A change that would leave a name with no serving member waits until every target of that
+record's round has answered or timed out.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -57,6 +61,7 @@ class HealthMap:
         self.records: dict[RecordKey, RecordState] = {}
         self._targets = Targets()
         self._pending: dict[RecordKey, None] = {}
+        self._marked: dict[RecordKey, Instant] = {}
         self._overrides: tuple[Override, ...] = ()
         self._waiting: set[RecordKey] = set()
         self._answers: set[RecordKey] = set()
@@ -85,6 +90,7 @@ class HealthMap:
 
     def targets_of(self, key: RecordKey) -> list[TargetKey]:
         """Every target of a record once, in the order of its members."""
+        self._regroup(key)
         members = self.records[key].members
         return list(dict.fromkeys(target for member in members for target in member.targets))
 
@@ -93,7 +99,8 @@ class HealthMap:
         return list(self._pending)
 
     def take_changes(self) -> Changes:
-        """What changed since the last call; the next one starts afresh."""
+        """Decide what is marked, and return what changed since the last call."""
+        self.settle()
         changes = Changes(
             frozenset(self._answers), frozenset(self._touched), tuple(self._transitions)
         )
@@ -101,6 +108,11 @@ class HealthMap:
         self._touched.clear()
         self._transitions.clear()
         return changes
+
+    def settle(self) -> None:
+        """Decide every record that is marked, as of the moment at which it was marked last."""
+        for key, at in list(self._marked.items()):
+            self._decide(key, at)
 
     # -- told ---------------------------------------------------------------------------
 
@@ -110,6 +122,7 @@ class HealthMap:
         Health, addresses and counters follow the member, also when its check changed. A
         changed record is held in its old answer until its next round has ended.
         """
+        self.settle()
         before = self.records
         previous = {key: self._targets_by_member(state) for key, state in before.items()}
         self.records = {}
@@ -130,7 +143,7 @@ class HealthMap:
             self._targets.disuse(old.places if old else (), key)
             self._rebuild_members(key, previous.get(key, {}))
             self._answers.add(key)
-            self._decide(key, at)
+            self._decide(key, at, whole=True)
         self._count_pending()
         return changed
 
@@ -147,7 +160,7 @@ class HealthMap:
             if key in pasts:
                 self._restore(key, pasts[key])
             self._touched.add(key)
-            self._decide(key, at)
+            self._decide(key, at, whole=True)
             state = self.records[key]
             if not state.decision.is_answer:
                 state.is_ready, state.decision = False, PENDING
@@ -165,8 +178,8 @@ class HealthMap:
         after = hear(before, answer, at.mono, state.record.timing.dns_ttl)
         state.hosts[host] = after
         if (after.addresses, after.is_answered) != (before.addresses, before.is_answered):
-            self._rebuild_members(key)
-            self._decide(key, at)
+            state.is_reshaped = True
+            self._marked[key] = at
 
     def begin_probe(self, target: TargetKey) -> None:
         """A probe of this target is under way; `observed` or `give_up` ends it."""
@@ -182,12 +195,12 @@ class HealthMap:
         before = self.target(target)
         record = self.records[next(iter(users))].record
         after = observe(before, result, at, record.rules)
-        self._targets[target] = after
+        if _standing(after) != _standing(before) or after.streak != before.streak:
+            self._move(target, after, at)
+        else:
+            self._targets[target] = after
+            self._mark_held(users, at)
         self._touched |= users
-        moved = _standing(after) != _standing(before) or after.streak != before.streak
-        for key in users:
-            if moved or self.records[key].is_held:
-                self._decide(key, at, heard=target)
 
     def would_fall(self, target: TargetKey, result: Result, at: Instant) -> bool:
         """Whether this result would take a target down that is UP."""
@@ -207,9 +220,7 @@ class HealthMap:
         """A probe ended without any result: it was called off."""
         self._targets.end(target)
         self._await_no_more(target)
-        for key in self._targets.users(target):
-            if self.records[key].is_held:
-                self._decide(key, at, heard=target)
+        self._mark_held(self._targets.users(target), at)
 
     def hold_back(self, target: TargetKey, at: Instant) -> None:
         """A probe failed, and that does not count for now: but it was no silence either."""
@@ -221,7 +232,7 @@ class HealthMap:
         """The round is over; what waited for it is decided now."""
         state = self.records[key]
         state.is_round_open = False
-        if state.is_held or not state.is_ready:
+        if state.is_held or not state.is_ready or key in self._marked:
             state.is_ready = True
             self._pending.pop(key, None)
             self._decide(key, at)
@@ -234,7 +245,8 @@ class HealthMap:
         """Let in the members that came back and have waited enough."""
         waiting, self._waiting = self._waiting, set()
         for key in waiting & self.records.keys():
-            self._decide(key, at)
+            self.records[key].is_partial = False
+            self._marked[key] = at
 
     def sweep(self, targets: Iterable[TargetKey], at: Instant) -> None:
         """Mark those of these targets that fell silent."""
@@ -254,7 +266,7 @@ class HealthMap:
                 for target in member.targets:
                     self._targets[target] = release(self.target(target))
         self._touched.add(key)
-        self._decide(key, at)
+        self._decide(key, at, whole=True)
 
     def set_overrides(self, overrides: Iterable[Override], at: Instant) -> None:
         """Replace all overrides; every record they touch, or touched, is decided anew."""
@@ -264,7 +276,7 @@ class HealthMap:
         for key, state in self.records.items():
             if any(o.covers(key.name, *m.aliases) for o in moved for m in state.members):
                 self._touched.add(key)
-                self._decide(key, at, is_order=True)
+                self._decide(key, at, whole=True, is_order=True)
 
     # -- inside -------------------------------------------------------------------------
 
@@ -288,15 +300,36 @@ class HealthMap:
         state = self._targets[target]
         if state.stale or state.standing is Health.UNKNOWN:
             return
-        self._targets[target] = grow_stale(state, at)
-        for key in self._targets.users(target):
-            self._decide(key, at)
+        self._move(target, grow_stale(state, at), at)
+
+    def _move(self, target: TargetKey, after: TargetState, at: Instant) -> None:
+        """A target stands elsewhere now: mark the records that it counts for."""
+        users = self._targets.users(target)
+        for key in users:
+            if target in self.records[key].moved:
+                # Its last move is not decided yet, and every change of health is reported.
+                self._decide(key, self._marked[key])
+        self._targets[target] = after
+        for key in users:
+            self.records[key].moved[target] = at.wall
+            self._marked[key] = at
+
+    def _mark_held(self, keys: Iterable[RecordKey], at: Instant) -> None:
+        for key in keys:
+            if self.records[key].is_held:
+                self._marked[key] = at
+
+    def _regroup(self, key: RecordKey) -> None:
+        """Follow what resolvers have answered since the members were built last."""
+        if self.records[key].is_reshaped:
+            self._rebuild_members(key)
 
     def _rebuild_members(
         self, key: RecordKey, carried: Mapping[str, tuple[TargetState, ...]] | None = None
     ) -> None:
         state = self.records[key]
         before = state.places
+        state.is_reshaped, state.is_partial = False, False
         state.members = build_members(state.record, state.hosts)
         state.places = {}
         for place, member in enumerate(state.members):
@@ -337,17 +370,21 @@ class HealthMap:
         key: RecordKey,
         at: Instant,
         *,
-        heard: TargetKey | None = None,
+        whole: bool = False,
         is_order: bool = False,
     ) -> None:
-        """Decide a record anew; with `heard`, only that target can have moved."""
+        """Decide a record: by the targets that moved, or by the whole of it."""
+        self._regroup(key)
         state = self.records[key]
-        if heard is None:
+        self._marked.pop(key, None)
+        moved, state.moved = state.moved, {}
+        if whole or not state.is_partial:
+            state.is_partial = True
             rows = self._assess_all(state, self._overrides, at)
             state.candidates = [row.candidate() for row in rows]
         else:
             rows = list(state.rows[: len(state.members)])
-            for place in state.places[heard]:
+            for place in {place for target in moved for place in state.places[target]}:
                 row = self._assess(state, state.members[place], rows[place], self._overrides, at)
                 if row is not rows[place]:
                     rows[place], state.candidates[place] = row, row.candidate()
@@ -366,7 +403,7 @@ class HealthMap:
             views = {pool.view for pool in serving}
             kept = (pool for pool in state.last_pools if pool.view not in views)
             state.last_pools = (*kept, *serving)
-        self._publish(key, rows, decision, at)
+        self._publish(key, rows, decision, at.wall, moved)
 
     def _judge(
         self, state: RecordState, rows: Sequence[MemberStatus], candidates: Sequence[Candidate]
@@ -424,11 +461,16 @@ class HealthMap:
             self.records[key].awaited.discard(target)
 
     def _publish(
-        self, key: RecordKey, rows: list[MemberStatus], decision: Decision, at: Instant
+        self,
+        key: RecordKey,
+        rows: list[MemberStatus],
+        decision: Decision,
+        wall: float,
+        moved: Mapping[TargetKey, float],
     ) -> None:
         state = self.records[key]
         after = mark_served(rows, decision, state.rows, state.record)
-        self._transitions += transitions(key, state.rows, after, decision, at.wall)
+        self._transitions += transitions(key, state.rows, after, decision, wall, moved)
         if after != state.rows:
             self._touched.add(key)
         if decision != state.decision:

@@ -145,6 +145,8 @@ def mark_served(
     marked = [
         row if row.is_served == (row.member.content in served) else _turned(row) for row in rows
     ]
+    if len(served) == sum(row.is_served for row in marked):
+        return tuple(marked)
     known = {row.member.content for row in rows}
     old = {row.member.content: row for row in before}
     strangers = sorted(served - known)

@@ -29,6 +29,12 @@ class RecordState:
     is_ready: bool = False
     is_held: bool = False
     """A change that would leave nobody serving waits for the round to end."""
+    is_reshaped: bool = False
+    """A host name was resolved to something else, and `members` do not follow that yet."""
+    is_partial: bool = False
+    """The next decision may look at those members alone whose targets `moved`."""
+    moved: dict[TargetKey, float] = field(default_factory=dict)
+    """Targets whose health changed since the last decision, and when (Unix time)."""
     awaited: set[TargetKey] = field(default_factory=set)
     """Targets whose probes were under way when it was held first: it waits for these as well."""
 

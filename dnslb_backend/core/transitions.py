@@ -1,11 +1,12 @@
 """Changes of members, and the words that explain them to operators."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from dnslb_backend.core.decision import Decision
 from dnslb_backend.core.health import Health
-from dnslb_backend.core.members import MemberStatus
+from dnslb_backend.core.members import MemberStatus, TargetKey
 from dnslb_backend.core.records import RecordKey
 
 
@@ -32,23 +33,22 @@ def transitions(
     after: Sequence[MemberStatus],
     decision: Decision,
     wall: float,
+    moved: Mapping[TargetKey, float],
 ) -> list[Transition]:
-    """What changed between two tables of one record, a member that came or went included."""
-    old = {row.member.content: row for row in before}
-    pairs: list[tuple[MemberStatus | None, MemberStatus | None]] = [
-        (old.pop(row.member.content, None), row) for row in after
-    ]
-    pairs += [(row, None) for row in old.values()]
+    """What changed between two tables of one record, a member that came or went included.
+
+    It changed at `wall`, or when a target of the member `moved`; Unix times.
+    """
     found: list[Transition] = []
-    for was, now in pairs:
-        if was is now or _figures(was) == _figures(now):
+    for was, now in _differing(before, after):
+        if _figures(was) == _figures(now):
             continue
         known = now or was
         assert known is not None
         why = reason(now, decision) if now else "no longer an address of its destination"
         found.append(
             Transition(
-                wall,
+                max((moved[t] for t in known.member.targets if t in moved), default=wall),
                 key,
                 known.member.content,
                 known.member.address,
@@ -59,6 +59,19 @@ def transitions(
             )
         )
     return found
+
+
+def _differing(
+    before: Sequence[MemberStatus], after: Sequence[MemberStatus]
+) -> Iterator[tuple[MemberStatus | None, MemberStatus | None]]:
+    """Each member whose row is another one, with both rows; most of a long table stays as it is."""
+    moved = [(was, now) for was, now in zip_longest(before, after) if was is not now]
+    old = {was.member.content: was for was, _ in moved if was is not None}
+    for _, now in moved:
+        if now is not None:
+            yield old.pop(now.member.content, None), now
+    for gone in old.values():
+        yield gone, None
 
 
 def reason(status: MemberStatus, decision: Decision) -> str:

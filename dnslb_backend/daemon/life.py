@@ -84,6 +84,10 @@ metrics; Python's own 5 ms would be the slowest part of an answer."""
 STOPS, RELOADS = (signal.SIGTERM, signal.SIGINT), (signal.SIGHUP, signal.SIGUSR1)
 HEEDED = (*STOPS, *RELOADS)
 
+BREATHER = 4.0
+"""Lookups get so many times as long as the last changes took to publish before the next are: a
+record of ten thousand members that move one by one must not keep the event loop to itself."""
+
 START_EXTENSION = 30.0
 """Seconds of start-up that systemd is asked for while first rounds make progress."""
 
@@ -196,6 +200,7 @@ class Daemon:
         self._listeners = Listeners(self._responder, AdminServer(config.admin, config.access, desk))
         self._notifier = Notifier.from_environment()
         self._is_settling = False
+        self._settle_at = 0.0
         self._is_serving = False
         self._is_announced = False
         self._ready = asyncio.Event()
@@ -367,13 +372,22 @@ class Daemon:
     # -- changes ---------------------------------------------------------------------------
 
     def _changed(self) -> None:
-        """Something was told to the map: settle it once, after all that came in with it."""
+        """The map was told something: publish what follows, once for all that came with it."""
         if not self._is_settling:
             self._is_settling = True
-            asyncio.get_running_loop().call_soon(self._settle)
+            loop = asyncio.get_running_loop()
+            loop.call_at(max(self._settle_at, loop.time()), self._settle)
 
     def _settle(self) -> None:
+        began = time.monotonic()
         self._is_settling = False
+        try:
+            self._publish_changes()
+        finally:
+            ended = time.monotonic()
+            self._settle_at = asyncio.get_running_loop().time() + BREATHER * (ended - began)
+
+    def _publish_changes(self) -> None:
         changes = self._map.take_changes()
         if changes.answers:
             self._answers.renew(changes.answers, now().wall)

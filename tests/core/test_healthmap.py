@@ -11,7 +11,7 @@ from dnslb_backend.core.decision import Kind
 from dnslb_backend.core.health import Health
 from dnslb_backend.core.overrides import Action, Override
 from dnslb_backend.core.records import AllDown, Dest, Record, RecordKey
-from dnslb_backend.core.resolutions import Status
+from dnslb_backend.core.resolutions import Resolution, Status
 from dnslb_backend.core.results import Result, failed, fault, passed
 from tests.core.building import KEY, TIMING, ZONE, Driver, at, record, timed
 from tests.core.restatement import enabled
@@ -137,6 +137,62 @@ def test_a_probe_that_was_called_off_is_not_waited_for() -> None:
     driver.hear(A, FAIL)
     driver.map.give_up(driver.target(B), at(driver.clock))
     assert driver.served() == set()
+
+
+# -- many results at once --------------------------------------------------------------------
+
+
+def test_what_comes_together_is_decided_once() -> None:
+    many = [f"192.0.2.{number}" for number in range(1, 101)]
+    driver = Driver(record(*many))
+    driver.round(dict.fromkeys(many, PASS))
+    driver.map.take_changes()
+    before = driver.map.records[KEY].decision
+    for address in many[1:]:
+        driver.map.observed(driver.target(address), FAIL, at(60))
+        assert driver.map.records[KEY].decision is before
+    changes = driver.map.take_changes()
+    assert driver.served() == {many[0]}
+    assert {(moved.content, moved.at) for moved in changes.transitions} == {
+        (address, at(60).wall) for address in many[1:]
+    }
+
+
+def test_a_member_that_comes_as_another_goes_leaves_no_gap() -> None:
+    driver = Driver(record(A, B, fallback=[C]))
+    driver.round({A: PASS, B: FAIL})
+    driver.map.take_changes()
+    driver.map.observed(driver.target(A), FAIL, at(60))
+    driver.map.observed(driver.target(B), PASS, at(60))
+    moved = {(move.content, move.to_served) for move in driver.map.take_changes().transitions}
+    assert moved == {(A, False), (B, True)}
+
+
+def test_every_change_of_health_is_reported_with_its_own_time() -> None:
+    driver = Driver(record(A, B))
+    driver.round({A: PASS, B: PASS})
+    driver.map.take_changes()
+    for second, (address, result) in enumerate([(A, FAIL), (B, FAIL), (A, PASS), (A, FAIL)]):
+        driver.map.observed(driver.target(address), result, at(60 + second))
+    told = [
+        (move.content, move.to_health, move.at - at(60).wall)
+        for move in driver.map.take_changes().transitions
+    ]
+    assert told == [
+        (A, Health.DOWN, 0),
+        (B, Health.DOWN, 1),
+        (A, Health.UP, 2),
+        (A, Health.DOWN, 3),
+    ]
+
+
+def test_new_addresses_are_probed_before_anything_is_decided() -> None:
+    driver = Driver(record("one.example", "two.example"))
+    driver.map.open_round(KEY)
+    for host, address in (("one.example", A), ("two.example", B)):
+        driver.map.resolved(KEY, host, Resolution(Status.FOUND, (address,)), at(1))
+    assert [target.address for target in driver.map.targets_of(KEY)] == [A, B]
+    assert driver.round({A: PASS, B: PASS}) == {A, B}
 
 
 # -- decisions ------------------------------------------------------------------------------
