@@ -73,6 +73,7 @@ class HostRow(Document):
     resolution: Status | None = Field(description="the last answer; null before the first")
     text: str
     overdue: bool = Field(description="the resolver has been failing for longer than dns_ttl")
+    ignored: int = Field(description="addresses beyond max_addresses, which are not used")
 
 
 class RecordRow(Document):
@@ -210,4 +211,5 @@ def _host_row(host: str, known: HostState, mono: float, dns_ttl: float) -> HostR
         resolution=known.last.status if known.last else None,
         text=known.last.text if known.last else "",
         overdue=known.is_overdue(mono, dns_ttl),
+        ignored=known.ignored,
     )

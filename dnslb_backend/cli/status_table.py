@@ -103,6 +103,9 @@ def _record_lines(record: Row, rows: list[Row], width: int) -> Iterator[Text]:
         if host["overdue"] or (host["resolution"] in ("failed", "nxdomain")):
             said = f"{host['host']} does not resolve: {host['text'] or host['resolution']}"
             yield from _wrapped(said, "  ", width, "yellow")
+        if host["ignored"]:
+            said = f"{host['host']}: {host['ignored']} addresses over max_addresses are ignored"
+            yield from _wrapped(said, "  ", width, "yellow")
 
 
 def _member_lines(row: Row, now: datetime, widest: int, width: int) -> Iterator[Text]:

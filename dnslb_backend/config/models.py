@@ -367,6 +367,9 @@ class RecordSettings(Table):
     max_answers: Count | None = None
     """So many members at most are in an answer. Default: all of them; 1 where `policy` picks.
     Example: `2`"""
+    max_addresses: Count = 64
+    """So many addresses of one host name are used, those in use already first; more are logged and
+    ignored, since whoever answers for that name decides how many are probed. Example: `256`"""
     sticky: StickySettings = StickySettings()
     """How much of the client's address `policy = "sticky"` looks at, below.
     Example: `{ ipv4 = 24, ipv6 = 56 }`"""

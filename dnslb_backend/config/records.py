@@ -138,6 +138,7 @@ class RecordTables:
             max_answers=settings.max_answers,
             sticky_bits=(settings.sticky.ipv4, settings.sticky.ipv6),
             client_networks=tuple(settings.client_networks),
+            max_addresses=settings.max_addresses,
         )
 
     def _blame_default(self, before: int, own: RecordSettings, path: Path) -> None:

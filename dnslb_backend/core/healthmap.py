@@ -15,10 +15,11 @@ record's round has answered or timed out.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
+from typing import NamedTuple
 
 from dnslb_backend.core.decision import PENDING, Candidate, Decision, Kind, decide
 from dnslb_backend.core.health import Health, TargetState, combine, grow_stale, observe, release
-from dnslb_backend.core.hosts import UNRESOLVED, hear
+from dnslb_backend.core.hosts import UNRESOLVED, hear, limited
 from dnslb_backend.core.instants import Instant
 from dnslb_backend.core.members import (
     Member,
@@ -52,6 +53,16 @@ class Changes:
     answers: frozenset[RecordKey]
     touched: frozenset[RecordKey]
     transitions: tuple[Transition, ...]
+    overflows: tuple["Overflow", ...] = ()
+
+
+class Overflow(NamedTuple):
+    """A host name began to have addresses beyond `limit`, or has none any more (`ignored` 0)."""
+
+    key: RecordKey
+    host: str
+    ignored: int
+    limit: int
 
 
 class HealthMap:
@@ -67,6 +78,7 @@ class HealthMap:
         self._answers: set[RecordKey] = set()
         self._touched: set[RecordKey] = set()
         self._transitions: list[Transition] = []
+        self._overflows: list[Overflow] = []
 
     # -- asked --------------------------------------------------------------------------
 
@@ -102,8 +114,12 @@ class HealthMap:
         """Decide what is marked, and return what changed since the last call."""
         self.settle()
         changes = Changes(
-            frozenset(self._answers), frozenset(self._touched), tuple(self._transitions)
+            frozenset(self._answers),
+            frozenset(self._touched),
+            tuple(self._transitions),
+            tuple(self._overflows),
         )
+        self._overflows.clear()
         self._answers.clear()
         self._touched.clear()
         self._transitions.clear()
@@ -175,8 +191,11 @@ class HealthMap:
         """The resolver answered for one host of this record."""
         state = self.records[key]
         before = state.hosts.get(host, UNRESOLVED)
-        after = hear(before, answer, at.mono, state.record.timing.dns_ttl)
+        record = state.record
+        after = hear(before, answer, at.mono, record.timing.dns_ttl, record.max_addresses)
         state.hosts[host] = after
+        if bool(after.ignored) != bool(before.ignored):
+            self._overflows.append(Overflow(key, host, after.ignored, record.max_addresses))
         if (after.addresses, after.is_answered) != (before.addresses, before.is_answered):
             state.is_reshaped = True
             self._marked[key] = at
@@ -287,7 +306,8 @@ class HealthMap:
     def _restore(self, key: RecordKey, past: Past) -> None:
         state = self.records[key]
         names = state.record.host_names()
-        state.hosts = {name: past.hosts[name] for name in names if name in past.hosts}
+        limit = state.record.max_addresses
+        state.hosts = {n: limited(past.hosts[n], limit) for n in names if n in past.hosts}
         state.rows = past.rows
         state.last_good, state.last_pools = past.last_good, past.last_pools
         state.decision = past.decision

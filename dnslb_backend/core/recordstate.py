@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from dnslb_backend.core.decision import PENDING, Candidate, Decision, Pool
 from dnslb_backend.core.health import TargetState
-from dnslb_backend.core.hosts import UNRESOLVED, HostState
+from dnslb_backend.core.hosts import UNRESOLVED, HostState, limited
 from dnslb_backend.core.members import Member, MemberStatus, TargetKey
 from dnslb_backend.core.records import Record
 
@@ -68,7 +68,11 @@ def succeed(record: Record, old: RecordState | None) -> RecordState:
         return RecordState(record)
     return RecordState(
         record,
-        hosts={host: old.hosts[host] for host in record.host_names() if host in old.hosts},
+        hosts={
+            host: limited(old.hosts[host], record.max_addresses)
+            for host in record.host_names()
+            if host in old.hosts
+        },
         rows=old.rows,
         decision=old.decision,
         last_good=old.last_good,

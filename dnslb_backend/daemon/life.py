@@ -39,7 +39,7 @@ from dnslb_backend.core.snapshot import Snapshot
 from dnslb_backend.daemon.answers import Answers
 from dnslb_backend.daemon.desk import Desk
 from dnslb_backend.daemon.listeners import Listeners
-from dnslb_backend.daemon.told import tell
+from dnslb_backend.daemon.told import tell, tell_overflow
 from dnslb_backend.daemon.watchdog import feed_watchdog
 from dnslb_backend.errors import (
     ConfigError,
@@ -404,6 +404,8 @@ class Daemon:
         for transition in changes.transitions:
             metrics.TRANSITIONS.labels(transition.to_health).inc()
             tell(transition)
+        for overflow in changes.overflows:
+            tell_overflow(overflow)
         if changes.transitions:
             self._listeners.publish(changes.transitions)
 
