@@ -354,8 +354,9 @@ class RecordSettings(Table):
     down_interval: Duration | None = None
     """Seconds between probes of a target that is DOWN. Default: `interval`. Example: `30`"""
     failback: Literal["auto", "manual"] | Wait = "auto"
-    """When a member that came back serves again, if others do: at once (`"auto"`), after so many
-    seconds, or when an operator clears it (`"manual"`)."""
+    """When a member that came back serves again, if others of its view do: at once (`"auto"`), after so
+    many seconds, or when an operator clears it (`"manual"`). Once it has served, because nobody else
+    could, it waits no more."""
     damping: DampingSettings | None = None
     """Holds down what changes too often, below. Default: off.
     Example: `{ flips = 6, window = 300 }`"""

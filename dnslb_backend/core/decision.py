@@ -94,6 +94,11 @@ class Decision:
             return True
         return any(pool.is_resort and content in pool.contents for pool in self.pools)
 
+    def served_in(self) -> dict[str, Sequence[str]]:
+        """Who serves where: contents by view, "" for clients in none."""
+        found: dict[str, Sequence[str]] = {p.view: p.contents for p in self.serving_pools()}
+        return {**found, "": self.contents} if self.kind is Kind.SERVE else found
+
     def serving_pools(self) -> tuple[Pool, ...]:
         """The pools of the views that have eligible members."""
         return tuple(pool for pool in self.pools if not pool.is_resort)
@@ -114,8 +119,9 @@ class Candidate:
     standing: Health
     priority: int | None
     is_drained: bool = False
-    is_waiting: bool = False
-    """Came back a short while ago, and is let in only where nobody else can serve."""
+    waits_in: frozenset[str] = frozenset()
+    """Views, "" for clients in none, in which it came back a short while ago: there it is let in
+    only where nobody else can serve."""
     weight: int = 1
     views: tuple[str, ...] = ()
 
@@ -156,7 +162,7 @@ def decide(
     pools = []
     for view in views:
         members = [c for c in candidates if view in c.views]
-        serving, _ = _serving(members, record.prio_min_cnt)
+        serving, _ = _serving(members, record.prio_min_cnt, view)
         if serving:
             pools.append(Pool(view, *_listed(serving)))
         elif may_resort and record.all_down is AllDown.ALL:
@@ -174,7 +180,7 @@ def _decide_common(
     *,
     is_unknown: bool,
 ) -> Decision:
-    serving, lowest = _serving(candidates, record.prio_min_cnt)
+    serving, lowest = _serving(candidates, record.prio_min_cnt, "")
     if serving:
         contents, weights = _listed(serving)
         return Decision(Kind.SERVE, contents, lowest, weights)
@@ -185,10 +191,12 @@ def _decide_common(
     return _all_down(record, candidates, fallback, last_good)
 
 
-def _serving(candidates: Sequence[Candidate], min_count: int) -> tuple[list[Candidate], int | None]:
+def _serving(
+    candidates: Sequence[Candidate], min_count: int, view: str
+) -> tuple[list[Candidate], int | None]:
     """The candidates of the open tiers, and the lowest priority among those."""
     healthy = [c for c in candidates if c.is_eligible]
-    eligible = [c for c in healthy if not c.is_waiting] or healthy
+    eligible = [c for c in healthy if view not in c.waits_in] or healthy
     lowest = threshold((c.priority for c in eligible if c.priority), min_count)
     if lowest is None:
         return [], None

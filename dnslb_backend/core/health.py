@@ -58,8 +58,7 @@ class TargetState:
     monotonic time of the last pass or fail. The wall times are None before the first.
 
     `flips` are the monotonic times of its recent turns. Until `held_until` a flapping target
-    stays DOWN; `hold` is how long that was. `back_since` is when it came back UP after having
-    been DOWN, None once that is of no interest any more.
+    stays DOWN; `hold` is how long that was.
     """
 
     standing: Health = Health.UNKNOWN
@@ -75,7 +74,6 @@ class TargetState:
     flips: tuple[float, ...] = ()
     hold: float = 0.0
     held_until: float | None = None
-    back_since: float | None = None
 
     @property
     def health(self) -> Health:
@@ -108,7 +106,6 @@ def observe(state: TargetState, result: Result, at: Instant, rules: Rules) -> Ta
         flips=state.flips,
         hold=state.hold,
         held_until=state.held_until if is_held else None,
-        back_since=state.back_since if decided is Health.UP else None,
     )
     if decided is state.standing or state.standing is Health.UNKNOWN:
         return seen
@@ -117,8 +114,6 @@ def observe(state: TargetState, result: Result, at: Instant, rules: Rules) -> Ta
 
 def _turned(state: TargetState, at: Instant, damping: Damping | None) -> TargetState:
     """The state of a target that has just gone from UP to DOWN or back."""
-    if state.standing is Health.UP:
-        state = replace(state, back_since=at.mono)
     if damping is None:
         return state
     recent = (*(flip for flip in state.flips if at.mono - flip < damping.window), at.mono)
@@ -134,13 +129,12 @@ def _turned(state: TargetState, at: Instant, damping: Damping | None) -> TargetS
         flips=(at.mono + hold,),
         hold=hold,
         held_until=at.mono + hold,
-        back_since=None,
     )
 
 
 def release(state: TargetState) -> TargetState:
-    """The state after an operator forgave it: neither held for flapping nor waiting to return."""
-    return replace(state, flips=(), hold=0.0, held_until=None, back_since=None)
+    """The state after an operator forgave it: not held for flapping any more."""
+    return replace(state, flips=(), hold=0.0, held_until=None)
 
 
 def grow_stale(state: TargetState, at: Instant) -> TargetState:
@@ -173,11 +167,4 @@ def combine(states: list[TargetState], require: int) -> TargetState:
         priority=next((s.priority for s in speaking if s.priority is not None), None),
         weight=next((s.weight for s in speaking if s.weight is not None), None),
         held_until=max((s.held_until for s in speaking if s.held_until), default=None),
-        back_since=_back_since(states, require) if standing is Health.UP else None,
     )
-
-
-def _back_since(states: list[TargetState], require: int) -> float | None:
-    """When enough of the checks were up again; None where enough of them never came back."""
-    came = sorted(state.back_since or 0.0 for state in states if state.standing is Health.UP)
-    return came[require - 1] or None

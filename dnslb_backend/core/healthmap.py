@@ -30,16 +30,18 @@ from dnslb_backend.core.members import (
     fallback_contents,
     mark_served,
 )
-from dnslb_backend.core.overrides import Override, ruling
+from dnslb_backend.core.overrides import Action, Override, ruling
 from dnslb_backend.core.plan import Plan
 from dnslb_backend.core.records import RecordKey
-from dnslb_backend.core.recordstate import Past, RecordState, is_resolved, succeed
+from dnslb_backend.core.recordstate import Past, RecordState, Return, is_resolved, succeed
 from dnslb_backend.core.resolutions import Resolution
 from dnslb_backend.core.results import Result
 from dnslb_backend.core.schedule import pace
 from dnslb_backend.core.targets import Targets
 from dnslb_backend.core.transitions import Transition, transitions
 from dnslb_backend.core.ttl import answer_ttl
+
+NOWHERE: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,11 +281,16 @@ class HealthMap:
                 self._grow_stale(target, at)
 
     def release(self, key: RecordKey, content: str, at: Instant) -> None:
-        """An operator forgives a member: it is neither held for flapping nor waits to return."""
-        for member in self.records[key].members:
+        """An operator forgives a member: it is neither held for flapping nor waits to return.
+
+        Who shares its targets is not held for flapping either, but goes on waiting.
+        """
+        state = self.records[key]
+        state.waiting.pop(content, None)
+        for member in state.members:
             if member.content == content:
                 for target in member.targets:
-                    self._targets[target] = release(self.target(target))
+                    self._move(target, release(self.target(target)), at)
         self._touched.add(key)
         self._decide(key, at, whole=True)
 
@@ -314,6 +321,11 @@ class HealthMap:
         state.is_ready = past.decision.is_answer
         state.is_round_open = True
         self._rebuild_members(key, past.targets)
+        state.waiting = {
+            member.content: Return(past.waiting[member.content], frozenset(member.views or ("",)))
+            for member in state.members
+            if member.content in past.waiting
+        }
         self._answers.add(key)
 
     def _grow_stale(self, target: TargetKey, at: Instant) -> None:
@@ -398,18 +410,19 @@ class HealthMap:
         state = self.records[key]
         self._marked.pop(key, None)
         moved, state.moved = state.moved, {}
-        if whole or not state.is_partial:
+        is_whole = whole or not state.is_partial
+        places = {place for target in moved for place in state.places.get(target, ())}
+        self._note_returns(state, range(len(state.members)) if is_whole else places, at)
+        if is_whole:
             state.is_partial = True
             rows = self._assess_all(state, self._overrides, at)
             state.candidates = [row.candidate() for row in rows]
         else:
             rows = list(state.rows[: len(state.members)])
-            for place in {place for target in moved for place in state.places[target]}:
+            for place in places:
                 row = self._assess(state, state.members[place], rows[place], self._overrides, at)
                 if row is not rows[place]:
                     rows[place], state.candidates[place] = row, row.candidate()
-        if any(row.is_waiting for row in rows):
-            self._waiting.add(key)
         decision = self._judge(state, rows, state.candidates)
         is_starving = decision.starves(state.decision) and not is_order
         if is_starving and not state.is_held:
@@ -423,7 +436,28 @@ class HealthMap:
             views = {pool.view for pool in serving}
             kept = (pool for pool in state.last_pools if pool.view not in views)
             state.last_pools = (*kept, *serving)
+        if state.waiting:
+            _let_in(state, rows, decision)
+            self._waiting.add(key)
         self._publish(key, rows, decision, at.wall, moved)
+
+    def _note_returns(self, state: RecordState, places: Iterable[int], at: Instant) -> None:
+        """Follow which members came back since the last decision, and which wait no more."""
+        failback = state.record.failback
+        if not failback:
+            state.waiting.clear()
+            return
+        before = {row.member.content: row.state.standing for row in state.rows}
+        for place in places:
+            member = state.members[place]
+            standing = self._probed(state, member).standing
+            if standing is not Health.UP:
+                state.waiting.pop(member.content, None)
+            elif before.get(member.content) is Health.DOWN:
+                state.waiting[member.content] = Return(at.mono, frozenset(member.views or ("",)))
+        for content, back in list(state.waiting.items()):
+            if at.mono - back.since >= failback:
+                del state.waiting[content]
 
     def _judge(
         self, state: RecordState, rows: Sequence[MemberStatus], candidates: Sequence[Candidate]
@@ -459,14 +493,18 @@ class HealthMap:
         at: Instant,
     ) -> MemberStatus:
         """A member as it stands: `row` itself, its last one, where nothing has moved."""
-        record = state.record
-        probed = combine([self.target(t) for t in member.targets], record.require)
-        order = ruling(overrides, record.key.name, *member.aliases)
-        back = probed.back_since
-        is_waiting = back is not None and at.mono - back < record.failback
-        if row is not None and row.rests_on(member, probed, order, is_waiting=is_waiting):
+        content = member.content
+        probed = self._probed(state, member)
+        order = ruling(overrides, state.record.key.name, *member.aliases)
+        waits_in = NOWHERE
+        if order is None or order.action is Action.DRAIN:
+            waits_in = state.waiting[content].views if content in state.waiting else NOWHERE
+        if row is not None and row.rests_on(member, probed, order, waits_in):
             return row
-        return assess(member, probed, order, is_waiting=is_waiting)
+        return assess(member, probed, order, waits_in)
+
+    def _probed(self, state: RecordState, member: Member) -> TargetState:
+        return combine([self.target(t) for t in member.targets], state.record.require)
 
     def _is_awaiting(self, state: RecordState) -> bool:
         """Whether somebody may yet be found who serves, by the probes of this round.
@@ -497,6 +535,25 @@ class HealthMap:
             self._answers.add(key)
         state.rows = after
         state.decision = decision
+
+
+def _let_in(state: RecordState, rows: list[MemberStatus], decision: Decision) -> None:
+    """Whoever serves waits no more: it has come back."""
+    served = {
+        (view, content) for view, contents in decision.served_in().items() for content in contents
+    }
+    for place, row in enumerate(rows):
+        back = state.waiting.get(row.member.content)
+        if back is None:
+            continue
+        views = frozenset(view for view in back.views if (view, row.member.content) not in served)
+        if views:
+            state.waiting[row.member.content] = back._replace(views=views)
+        else:
+            del state.waiting[row.member.content]
+        if row.waits_in and row.waits_in != views:
+            rows[place] = replace(row, waits_in=views)
+            state.candidates[place] = rows[place].candidate()
 
 
 def _standing(state: TargetState) -> tuple[object, ...]:

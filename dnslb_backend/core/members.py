@@ -44,9 +44,9 @@ class Member:
 class MemberStatus:
     """Where a member stands: what was measured, what holds, and whether it is served.
 
-    `priority` is None where the last check failed. `is_waiting`: it came back, and stays out for
-    a while (failback). `is_fallback` marks an address that is
-    served unchecked and is no member.
+    `priority` is None where the last check failed. `waits_in` are the views ("" for clients in
+    none) in which it stays out after it came back (failback). `is_fallback` marks an address that
+    is served unchecked and is no member.
     """
 
     member: Member
@@ -56,22 +56,30 @@ class MemberStatus:
     weight: int
     is_served: bool
     override: Override | None = None
-    is_waiting: bool = False
+    waits_in: frozenset[str] = frozenset()
     is_fallback: bool = False
+
+    @property
+    def is_waiting(self) -> bool:
+        return bool(self.waits_in)
 
     @property
     def measured(self) -> Health:
         return self.state.health
 
     def rests_on(
-        self, member: Member, state: TargetState, override: Override | None, *, is_waiting: bool
+        self,
+        member: Member,
+        state: TargetState,
+        override: Override | None,
+        waits_in: frozenset[str],
     ) -> bool:
         """Whether `assess` would say the same of these once more."""
         return (
             self.member is member
             and self.state is state
             and self.override is override
-            and self.is_waiting == is_waiting
+            and self.waits_in == waits_in
         )
 
     def candidate(self) -> Candidate:
@@ -84,14 +92,17 @@ class MemberStatus:
             standing,
             self.priority,
             is_drained,
-            self.is_waiting,
+            self.waits_in,
             self.weight,
             self.member.views,
         )
 
 
 def assess(
-    member: Member, state: TargetState, override: Override | None, *, is_waiting: bool = False
+    member: Member,
+    state: TargetState,
+    override: Override | None,
+    waits_in: frozenset[str] = frozenset(),
 ) -> MemberStatus:
     """Lay the override over what was measured.
 
@@ -106,7 +117,7 @@ def assess(
     if action is Action.DOWN:
         return MemberStatus(member, state, Health.DOWN, None, weight, False, override)
     priority = measured if state.standing is Health.UP else None
-    return MemberStatus(member, state, state.health, priority, weight, False, override, is_waiting)
+    return MemberStatus(member, state, state.health, priority, weight, False, override, waits_in)
 
 
 def build_members(record: Record, hosts: Mapping[str, HostState]) -> tuple[Member, ...]:

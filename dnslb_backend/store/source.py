@@ -116,7 +116,9 @@ class Source:
         hosts = tuple((host.addresses, host.is_answered) for host in state.hosts.values())
         members: list[tuple[object, ...]] = []
         for row in state.rows:
-            members.append((row.effective, row.is_served, row.priority, row.weight, row.override))
+            members.append(
+                (row.effective, row.is_served, row.priority, row.weight, row.override, row.waits_in)
+            )
             for target in row.member.targets:
                 known = self._health.target(target)
                 code = known.result.code if known.result else None

@@ -131,27 +131,6 @@ def test_several_checks_give_one_health(
 # -- flapping ---------------------------------------------------------------------------------
 
 
-def back(*since: float | None) -> list[TargetState]:
-    """Checks that came back at these times; None: has always been up."""
-    return [TargetState(standing=Health.UP, back_since=moment) for moment in since]
-
-
-@pytest.mark.parametrize(
-    ("states", "require", "since"),
-    [
-        (back(None, 5.0), 2, 5.0),
-        (back(None, 5.0), 1, None),
-        (back(3.0, 5.0), 1, 3.0),
-        (back(None, 3.0, 5.0), 2, 3.0),
-        ([*back(7.0), after(FAIL)], 1, 7.0),
-    ],
-)
-def test_a_member_is_back_since_enough_of_its_checks_were(
-    states: list[TargetState], require: int, since: float | None
-) -> None:
-    assert combine(states, require).back_since == since
-
-
 def test_who_never_stops_flapping_is_held_ever_longer() -> None:
     rules = Rules(damping=Damping(flips=2, window=100, hold=60, max_hold=500))
     state, now, result = UNHEARD, 0.0, PASS

@@ -105,6 +105,19 @@ def test_what_flapping_left_behind_comes_back() -> None:
     assert recollect(rows[RECORD], rows[HOST], rows[STATE])[KEY] == _rounded(memory, KEY)
 
 
+def test_a_member_that_waits_to_return_goes_on_waiting() -> None:
+    driver = Driver(replace(record(A, B, checks=("one", "two"), require=2), failback=60.0))
+    for answer in (PASS, FAIL, PASS):
+        for check in (0, 1):
+            driver.hear(A, answer, check=check)
+            driver.hear(B, PASS, check=check)
+        driver.close()
+    memory = remember(driver.map, {}, at(driver.clock))
+    assert [member.waiting_since is None for member in memory.records[KEY].members] == [False, True]
+    rows = rows_of(memory)
+    assert recollect(rows[RECORD], rows[HOST], rows[STATE])[KEY] == _rounded(memory, KEY)
+
+
 def test_what_served_views_last_comes_back() -> None:
     item = record(A, B, all_down=AllDown.LAST)
     item = replace(item, dests=(item.dests[0], replace(item.dests[1], views=("x",))))
@@ -138,6 +151,7 @@ def _rounded(memory: Memory, key: RecordKey) -> object:
                 member,
                 shown=_plain(member.shown),
                 states=tuple(map(_plain, member.states)),
+                waiting_since=_ms(member.waiting_since),
             )
             for member in item.members
         ),
@@ -156,7 +170,6 @@ def _plain(state: TargetState) -> TargetState:
         result=result,
         flips=tuple(round(flip, 3) for flip in state.flips),
         held_until=_ms(state.held_until),
-        back_since=_ms(state.back_since),
     )
 
 
