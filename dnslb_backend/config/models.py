@@ -282,7 +282,8 @@ class DampingSettings(Table):
     window: Duration = 300.0
     """Seconds in which changes are counted."""
     hold: Duration = 60.0
-    """Seconds that a flapping member is held down at first; each time again twice as long."""
+    """Seconds that a flapping member is held down at first; each time again twice as long. One that
+    passes its checks serves nevertheless where nobody else would."""
     max_hold: Duration = 3600.0
     """Seconds that it is held down at most."""
 
@@ -354,9 +355,9 @@ class RecordSettings(Table):
     down_interval: Duration | None = None
     """Seconds between probes of a target that is DOWN. Default: `interval`. Example: `30`"""
     failback: Literal["auto", "manual"] | Wait = "auto"
-    """When a member that came back serves again, if others of its view do: at once (`"auto"`), after so
-    many seconds, or when an operator clears it (`"manual"`). Once it has served, because nobody else
-    could, it waits no more."""
+    """When a member that came back serves again, if others of its view do: at once (`"auto"`),
+    after so many seconds, or when an operator clears it (`"manual"`). Once it has served, because
+    nobody else could, it waits no more."""
     damping: DampingSettings | None = None
     """Holds down what changes too often, below. Default: off.
     Example: `{ flips = 6, window = 300 }`"""

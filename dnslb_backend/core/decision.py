@@ -5,7 +5,8 @@
     none, and no member is known        FALLBACK if there is one, else FAULT
     none, all_down = fallback           FALLBACK if it has addresses, else NODATA
     none, all_down = all                ALL: every member
-    none, all_down = last               LAST: the last set that was good, else NODATA
+    none, all_down = last               LAST: who served at the end of the last round in which
+                                        anybody did, the gone and the drained left out; else NODATA
     none, all_down = nodata             NODATA
     none, all_down = servfail           FAULT
 
@@ -18,7 +19,7 @@ members, its own last good set: its last resort.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from dnslb_backend.core.health import Health
@@ -46,6 +47,8 @@ class Pool:
     weights: tuple[int, ...]
     is_resort: bool = False
     """Given because nobody is well: only to clients for whom no other pool serves."""
+    threshold: int | None = field(default=None, compare=False)
+    """The lowest priority that serves here; None where nobody is well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +127,13 @@ class Candidate:
     only where nobody else can serve."""
     weight: int = 1
     views: tuple[str, ...] = ()
+    is_damped: bool = False
+    """UP by its results but held DOWN for flapping: let in only where nobody else can serve."""
 
     @property
     def is_eligible(self) -> bool:
         return (
-            self.standing is Health.UP
+            (self.standing is Health.UP or self.is_damped)
             and not self.is_drained
             and self.priority is not None
             and self.priority > 0
@@ -157,18 +162,22 @@ def decide(
     views = dict.fromkeys(view for c in candidates for view in c.views)
     if not views:
         return decision
-    last = {pool.view: pool for pool in last_pools}
+    last = {pool.view: pool.contents for pool in last_pools}
     may_resort = decision.kind is not Kind.SERVE and not is_unknown
     pools = []
     for view in views:
         members = [c for c in candidates if view in c.views]
-        serving, _ = _serving(members, record.prio_min_cnt, view)
+        serving, lowest = _serving(members, record.prio_min_cnt, view)
         if serving:
-            pools.append(Pool(view, *_listed(serving)))
+            pools.append(Pool(view, *_listed(record, serving), threshold=lowest))
         elif may_resort and record.all_down is AllDown.ALL:
-            pools.append(Pool(view, *_listed(members), is_resort=True))
-        elif may_resort and record.all_down is AllDown.LAST and view in last:
-            pools.append(replace(last[view], is_resort=True))
+            pools.append(Pool(view, *_listed(record, members), is_resort=True))
+        elif (
+            may_resort
+            and record.all_down is AllDown.LAST
+            and (kept := _kept(last.get(view, ()), members))
+        ):
+            pools.append(Pool(view, *_columns(kept), is_resort=True))
     return replace(decision, pools=tuple(pools))
 
 
@@ -182,7 +191,7 @@ def _decide_common(
 ) -> Decision:
     serving, lowest = _serving(candidates, record.prio_min_cnt, "")
     if serving:
-        contents, weights = _listed(serving)
+        contents, weights = _listed(record, serving)
         return Decision(Kind.SERVE, contents, lowest, weights)
     if is_unknown:
         if fallback:
@@ -196,16 +205,31 @@ def _serving(
 ) -> tuple[list[Candidate], int | None]:
     """The candidates of the open tiers, and the lowest priority among those."""
     healthy = [c for c in candidates if c.is_eligible]
-    eligible = [c for c in healthy if view not in c.waits_in] or healthy
+    calm = [c for c in healthy if not c.is_damped] or healthy
+    eligible = [c for c in calm if view not in c.waits_in] or calm
     lowest = threshold((c.priority for c in eligible if c.priority), min_count)
     if lowest is None:
         return [], None
     return [c for c in eligible if (c.priority or 0) >= lowest], lowest
 
 
-def _listed(serving: Sequence[Candidate]) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    ordered = sorted(serving, key=lambda candidate: candidate.content)
-    return tuple(c.content for c in ordered), tuple(c.weight for c in ordered)
+def _listed(
+    record: Record, serving: Sequence[Candidate]
+) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Contents and weights in stable order: of CNAMEs, the first one is what is answered."""
+    if record.key.type == "CNAME":
+        return _columns(sorted(serving, key=lambda c: -(c.priority or 0)))
+    return _columns(sorted(serving, key=lambda c: c.content))
+
+
+def _columns(listed: Sequence[Candidate]) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    return tuple(c.content for c in listed), tuple(c.weight for c in listed)
+
+
+def _kept(last: Sequence[str], candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Who served last and is still a member that is not drained, in the same order."""
+    known = {c.content: c for c in candidates if not c.is_drained}
+    return [known[content] for content in last if content in known]
 
 
 def _nobody_known(candidates: Sequence[Candidate], *, is_resolved: bool) -> bool:
@@ -224,9 +248,11 @@ def _all_down(
         case AllDown.FALLBACK if fallback:
             return Decision(Kind.FALLBACK, tuple(fallback))
         case AllDown.ALL if candidates:
-            return Decision(Kind.ALL, tuple(sorted(c.content for c in candidates)))
-        case AllDown.LAST if last_good:
-            return Decision(Kind.LAST, last_good)
+            contents, weights = _listed(record, candidates)
+            return Decision(Kind.ALL, contents, weights=weights)
+        case AllDown.LAST if kept := _kept(last_good, candidates):
+            contents, weights = _columns(kept)
+            return Decision(Kind.LAST, contents, weights=weights)
         case AllDown.SERVFAIL:
             return Decision(Kind.FAULT)
         case _:

@@ -33,7 +33,7 @@ from dnslb_backend.core.members import (
 from dnslb_backend.core.overrides import Action, Override, ruling
 from dnslb_backend.core.plan import Plan
 from dnslb_backend.core.records import RecordKey
-from dnslb_backend.core.recordstate import Past, RecordState, Return, is_resolved, succeed
+from dnslb_backend.core.recordstate import Past, RecordState, Return, is_known, is_resolved, succeed
 from dnslb_backend.core.resolutions import Resolution
 from dnslb_backend.core.results import Result
 from dnslb_backend.core.schedule import pace
@@ -180,7 +180,7 @@ class HealthMap:
             self._touched.add(key)
             self._decide(key, at, whole=True)
             state = self.records[key]
-            if not state.decision.is_answer:
+            if not state.decision.is_answer and not is_known(state):
                 state.is_ready, state.decision = False, PENDING
         self._count_pending()
         return frozenset(self.records.keys() - self._pending.keys())
@@ -257,6 +257,7 @@ class HealthMap:
             state.is_ready = True
             self._pending.pop(key, None)
             self._decide(key, at)
+        _note_good(state)
 
     def lose(self, target: TargetKey, at: Instant) -> None:
         """Nothing can be said of this target any more: its check is broken."""
@@ -318,7 +319,7 @@ class HealthMap:
         state.rows = past.rows
         state.last_good, state.last_pools = past.last_good, past.last_pools
         state.decision = past.decision
-        state.is_ready = past.decision.is_answer
+        state.is_ready = past.decision.kind is not Kind.PENDING
         state.is_round_open = True
         self._rebuild_members(key, past.targets)
         state.waiting = {
@@ -430,12 +431,6 @@ class HealthMap:
         state.is_held = is_starving and self._is_awaiting(state)
         if state.is_held:
             decision = state.decision
-        if decision.kind is Kind.SERVE:
-            state.last_good = decision.contents
-        if serving := decision.serving_pools():
-            views = {pool.view for pool in serving}
-            kept = (pool for pool in state.last_pools if pool.view not in views)
-            state.last_pools = (*kept, *serving)
         if state.waiting:
             _let_in(state, rows, decision)
             self._waiting.add(key)
@@ -537,6 +532,18 @@ class HealthMap:
         state.decision = decision
 
 
+def _note_good(state: RecordState) -> None:
+    """Keep for `all_down = "last"` who serves at the end of a round: what stands for a moment in
+    between may be but the last survivor of something that fails all."""
+    decision = state.decision
+    if decision.kind is Kind.SERVE:
+        state.last_good = decision.contents
+    if serving := decision.serving_pools():
+        views = {pool.view for pool in serving}
+        kept = (pool for pool in state.last_pools if pool.view not in views)
+        state.last_pools = (*kept, *serving)
+
+
 def _let_in(state: RecordState, rows: list[MemberStatus], decision: Decision) -> None:
     """Whoever serves waits no more: it has come back."""
     served = {
@@ -557,4 +564,4 @@ def _let_in(state: RecordState, rows: list[MemberStatus], decision: Decision) ->
 
 
 def _standing(state: TargetState) -> tuple[object, ...]:
-    return (state.standing, state.stale, state.priority, state.weight)
+    return (state.standing, state.stale, state.priority, state.weight, state.undamped)

@@ -84,17 +84,19 @@ class MemberStatus:
 
     def candidate(self) -> Candidate:
         is_drained = self.override is not None and self.override.action is Action.DRAIN
-        standing = self.effective
+        standing, is_damped = self.effective, False
         if self.override is None or is_drained:
             standing = self.state.standing
+            is_damped = self.state.undamped is Health.UP
         return Candidate(
             self.member.content,
             standing,
-            self.priority,
+            measured_priority(self.member, self.state) if is_damped else self.priority,
             is_drained,
             self.waits_in,
             self.weight,
             self.member.views,
+            is_damped,
         )
 
 
@@ -109,15 +111,23 @@ def assess(
     measured   drain      down   up     none
     any        measured   DOWN   UP     measured      (a drained member is not eligible)
     """
-    measured = state.priority if state.priority is not None else member.priority
+    measured = measured_priority(member, state)
     weight = state.weight if state.weight is not None else member.weight
     action = override.action if override else None
     if action is Action.UP:
+        # Whoever is ordered up serves: what a check said to keep it out holds no more.
+        measured = measured if measured > 0 else member.priority
+        weight = weight if weight > 0 else member.weight
         return MemberStatus(member, state, Health.UP, measured, weight, False, override)
     if action is Action.DOWN:
         return MemberStatus(member, state, Health.DOWN, None, weight, False, override)
     priority = measured if state.standing is Health.UP else None
     return MemberStatus(member, state, state.health, priority, weight, False, override, waits_in)
+
+
+def measured_priority(member: Member, state: TargetState) -> int:
+    """The priority that the last pass reported, else the configured one."""
+    return state.priority if state.priority is not None else member.priority
 
 
 def build_members(record: Record, hosts: Mapping[str, HostState]) -> tuple[Member, ...]:
@@ -138,8 +148,9 @@ def build_members(record: Record, hosts: Mapping[str, HostState]) -> tuple[Membe
 
 
 def fallback_contents(record: Record, hosts: Mapping[str, HostState]) -> tuple[str, ...]:
-    """The addresses of the fallback hosts, once each, in stable order."""
-    return tuple(sorted({a for dest in record.fallback for a in _addresses(dest, hosts)}))
+    """The addresses of the fallback hosts, once each, in stable order; CNAMEs as configured."""
+    found = dict.fromkeys(a for dest in record.fallback for a in _addresses(dest, hosts))
+    return tuple(found) if record.key.type == "CNAME" else tuple(sorted(found))
 
 
 def mark_served(

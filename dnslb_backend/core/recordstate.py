@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from dnslb_backend.core.decision import PENDING, Candidate, Decision, Pool
-from dnslb_backend.core.health import TargetState
+from dnslb_backend.core.health import Health, TargetState
 from dnslb_backend.core.hosts import UNRESOLVED, HostState, limited
 from dnslb_backend.core.members import Member, MemberStatus, TargetKey
 from dnslb_backend.core.records import Record
@@ -75,6 +75,11 @@ def is_resolved(state: RecordState) -> bool:
         dest.is_literal or state.hosts.get(dest.host, UNRESOLVED).is_answered
         for dest in state.record.dests
     )
+
+
+def is_known(state: RecordState) -> bool:
+    """Whether the health of any member is known, so that a fault is what `all_down` asks for."""
+    return any(c.standing is not Health.UNKNOWN for c in state.candidates)
 
 
 def succeed(record: Record, old: RecordState | None) -> RecordState:

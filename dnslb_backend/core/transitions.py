@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from dnslb_backend.core.decision import Decision
+from dnslb_backend.core.decision import Decision, Kind
 from dnslb_backend.core.health import Health
 from dnslb_backend.core.members import MemberStatus, TargetKey
 from dnslb_backend.core.records import RecordKey
@@ -45,7 +45,7 @@ def transitions(
             continue
         known = now or was
         assert known is not None
-        why = reason(now, decision) if now else "no longer an address of its destination"
+        why = reason(now, decision) if now else _reason_gone(known, decision)
         found.append(
             Transition(
                 max((moved[t] for t in known.member.targets if t in moved), default=wall),
@@ -94,6 +94,17 @@ def reason(status: MemberStatus, decision: Decision) -> str:
     return said or "not checked yet"
 
 
+def _reason_gone(status: MemberStatus, decision: Decision) -> str:
+    """Why a row is there no more."""
+    if not status.is_fallback:
+        return "no longer an address of its destination"
+    if decision.kind is Kind.FALLBACK:
+        return "no longer an address of the fallback"
+    return (
+        "members serve again" if decision.kind is Kind.SERVE else "no fallback is served any more"
+    )
+
+
 def _reason_up(status: MemberStatus, decision: Decision) -> str:
     """Why a healthy member is out; "" when it serves."""
     if status.is_served:
@@ -109,7 +120,8 @@ def _reason_up(status: MemberStatus, decision: Decision) -> str:
 
 def _reason_down(status: MemberStatus, decision: Decision, said: str) -> str:
     if status.state.held_until is not None:
-        return f"flapping, held down for {status.state.hold:g} s"
+        held = f"flapping, held down for {status.state.hold:g} s"
+        return f"{held}, but serves since nobody else would" if status.is_served else held
     if status.is_served and decision.is_resort(status.member.content):
         return f"served because all are down: {said}"
     return said

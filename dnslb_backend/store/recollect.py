@@ -259,7 +259,7 @@ def _result(code: Any, text: Any, seconds: Any) -> Result | None:
 def _json_state(parts: Sequence[Any]) -> TargetState:
     standing, stale, streak, priority, weight, result, times, turns = parts
     check, change, up = map(_wall, times)
-    flips, hold, until, _ = turns
+    flips, hold, until, _, *rest = turns
     return TargetState(
         standing=Health(standing),
         stale=stale is True,
@@ -273,4 +273,5 @@ def _json_state(parts: Sequence[Any]) -> TargetState:
         flips=tuple(map(_seconds, flips)),
         hold=math.fabs(_seconds(hold)),
         held_until=_seconds_or_none(until),
+        undamped=Health(rest[0]) if rest and rest[0] else None,
     )

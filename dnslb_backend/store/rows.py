@@ -195,6 +195,7 @@ def _state_json(state: TargetState, waiting_since: float | None) -> list[Any]:
             state.hold,
             _brief(state.held_until),
             _brief(waiting_since),
+            state.undamped,
         ],
     ]
 

@@ -119,16 +119,18 @@ async def test_trouble_is_said(config: Path, node: Node, change: str, words: lis
 
 
 async def test_who_flaps_who_waits_and_whom_they_are_for(config: Path, node: Node) -> None:
-    plain = record("10.0.0.1", "10.0.0.2", "10.0.0.3")
-    dests = (*plain.dests[:2], replace(plain.dests[2], views=("office", "dc2")))
-    node.adopt(replace(plain, dests=dests, rules=Rules(damping=Damping(flips=2)), failback=60))
+    plain = record("10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4")
+    office = replace(plain.dests[2], views=("office", "dc2"))
+    dests = (*plain.dests[:2], office, plain.dests[3])
+    node.adopt(replace(plain, dests=dests, rules=Rules(damping=Damping(flips=3)), failback=60))
     node.settle()
     for result in (BROKEN, OK, BROKEN, OK):
         node.hear("10.0.0.1", result)
     for result in (BROKEN, OK):
         node.hear("10.0.0.2", result)
+    node.map.settle()
     lines = (await run("status", "-c", str(config))).out.splitlines()
-    first, second, third = (line for line in lines if line.startswith("  10.0.0."))
+    first, second, third, _ = (line for line in lines if line.startswith("  10.0.0."))
     assert first.split()[1] == "flapping"
     assert second.split()[1] == "waiting"
     assert third.endswith("for office, dc2: 200 OK")

@@ -101,6 +101,7 @@ def test_what_flapping_left_behind_comes_back() -> None:
     held, _ = memory.records[KEY].members
     assert held.states[0].held_until
     assert held.states[0].flips
+    assert held.states[0].undamped is Health.UP
     rows = rows_of(memory)
     assert recollect(rows[RECORD], rows[HOST], rows[STATE])[KEY] == _rounded(memory, KEY)
 
