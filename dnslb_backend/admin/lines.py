@@ -75,7 +75,7 @@ async def render_lines(control: Control, query: StatusQuery) -> AsyncIterator[by
     Others have their turn whenever SLICE members have been rendered.
     """
     snapshot, mono = control.snapshot(), control.now().mono
-    states = sorted(states_of(control, query), key=lambda state: state.record.key)
+    states = sorted(await states_of(control, query), key=lambda state: state.record.key)
     yield _head(control, states).model_dump_json().encode() + b"\n"
     parts: list[bytes] = []
     room = SLICE

@@ -4,9 +4,11 @@ It is put together in slices, so that a status of ten thousand members delays no
 slices show the moment at which it was asked for.
 """
 
+import asyncio
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from fnmatch import fnmatchcase
+from fnmatch import translate
 
 from pydantic import ConfigDict, Field, JsonValue
 
@@ -20,6 +22,9 @@ from dnslb_backend.core.healthmap import HealthMap
 from dnslb_backend.core.names import key_of
 from dnslb_backend.core.records import RecordKey
 from dnslb_backend.core.recordstate import RecordState
+
+NAMES = 200
+"""Records whose names are looked at between two lookups: there may be hundreds of globs."""
 
 
 class NodeStatus(Document):
@@ -70,22 +75,26 @@ async def render_status(control: Control, query: StatusQuery) -> bytes:
     """The StatusReport as JSON."""
     head = node_status(control).model_dump_json().encode()
     snapshot, mono = control.snapshot(), control.now().mono
-    states = states_of(control, query)
+    states = await states_of(control, query)
     members = await render_rows(member_rows(states, control.map))
     records = await render_rows(record_row(state, snapshot, mono) for state in states)
     return b'%s,"members":[%s],"records":[%s]}' % (head[:-1], members, records)
 
 
-def states_of(control: Control, query: StatusQuery) -> list[RecordState]:
-    """What is known of the records that are asked for, at this moment.
+async def states_of(control: Control, query: StatusQuery) -> list[RecordState]:
+    """What is known of the records that are asked for, at one moment.
 
     The states change while an answer is put together; these copies do not.
     """
     wanted = _matcher(query.name)
+    chosen: list[RecordKey] = []
+    keys = list(control.map.records)
+    for start in range(0, len(keys), NAMES):
+        chosen += filter(wanted, keys[start : start + NAMES])
+        await asyncio.sleep(0)
+    records = control.map.records
     return [
-        replace(state, hosts=dict(state.hosts))
-        for key, state in control.map.records.items()
-        if wanted(key)
+        replace(records[key], hosts=dict(records[key].hosts)) for key in chosen if key in records
     ]
 
 
@@ -104,12 +113,13 @@ def _matcher(names: str) -> Callable[[RecordKey], bool]:
     wanted = [key_of(name) for name in names.split()]
     if not wanted:
         return lambda key: True
-    globs = [name for name in wanted if any(sign in name for sign in "*?[")]
+    globs = [translate(name) for name in wanted if any(sign in name for sign in "*?[")]
+    matches = re.compile("|".join(globs)).match if globs else None
     plain = frozenset(wanted)
 
     def is_meant(key: RecordKey) -> bool:
         if key.name in plain or key.name.removesuffix(f".{key.zone}") in plain:
             return True
-        return any(fnmatchcase(key.name, pattern) for pattern in globs)
+        return matches is not None and matches(key.name) is not None
 
     return is_meant

@@ -18,7 +18,7 @@ from dnslb_backend.core.layout import Place
 from dnslb_backend.core.members import MemberStatus
 from dnslb_backend.core.menus import Menu, answer_limit
 from dnslb_backend.core.names import canonical_name
-from dnslb_backend.core.overrides import Action, Override
+from dnslb_backend.core.overrides import Action, Override, Rulings
 from dnslb_backend.core.records import Record
 from dnslb_backend.core.snapshot import Snapshot
 from dnslb_backend.core.transitions import reason
@@ -143,7 +143,9 @@ def explain_record(
 ) -> RecordExplanation:
     """Say what a client is given of one balanced record, and why."""
     if question.down:
-        statuses, decision = health.suppose(record.key, question.down, at)
+        statuses, decision = health.suppose(
+            record.key, Rulings((*health.overrides, *question.down)), at
+        )
     else:
         state = health.records[record.key]
         statuses, decision = state.rows, state.decision

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import NamedTuple
 
+from dnslb_backend.core.coverage import Coverage
 from dnslb_backend.core.decision import PENDING, Candidate, Decision, Kind, decide
 from dnslb_backend.core.health import Health, TargetState, combine, grow_stale, observe, release
 from dnslb_backend.core.hosts import UNRESOLVED, hear, limited
@@ -30,7 +31,7 @@ from dnslb_backend.core.members import (
     fallback_contents,
     mark_served,
 )
-from dnslb_backend.core.overrides import Action, Override, ruling
+from dnslb_backend.core.overrides import Action, Override, Rulings
 from dnslb_backend.core.plan import Plan
 from dnslb_backend.core.records import RecordKey
 from dnslb_backend.core.recordstate import Past, RecordState, Return, is_known, is_resolved, succeed
@@ -75,7 +76,8 @@ class HealthMap:
         self._targets = Targets()
         self._pending: dict[RecordKey, None] = {}
         self._marked: dict[RecordKey, Instant] = {}
-        self._overrides: tuple[Override, ...] = ()
+        self._rulings = Rulings(())
+        self._coverage = Coverage()
         self._waiting: set[RecordKey] = set()
         self._answers: set[RecordKey] = set()
         self._touched: set[RecordKey] = set()
@@ -86,7 +88,11 @@ class HealthMap:
 
     @property
     def overrides(self) -> tuple[Override, ...]:
-        return self._overrides
+        return self._rulings.overrides
+
+    def covered(self, orders: Iterable[Override]) -> set[RecordKey]:
+        """The records of which any of these orders names a member or a destination."""
+        return {key for order in orders for key in self._coverage.covered(order)}
 
     def target(self, key: TargetKey) -> TargetState:
         return self._targets[key]
@@ -154,6 +160,7 @@ class HealthMap:
             self.records[key] = succeed(record, old)
         for key in before.keys() - self.records.keys():
             self._targets.disuse(before[key].places, key)
+            self._coverage.put(key, ())
             self._answers.add(key)
             self._touched.add(key)
         for key in changed:
@@ -173,7 +180,7 @@ class HealthMap:
         Those are ready, and as over a change of the configuration, what would leave nobody
         serving waits for the first round to end.
         """
-        self._overrides = tuple(overrides)
+        self._rulings = Rulings(overrides)
         for key in self.records:
             if key in pasts:
                 self._restore(key, pasts[key])
@@ -297,13 +304,11 @@ class HealthMap:
 
     def set_overrides(self, overrides: Iterable[Override], at: Instant) -> None:
         """Replace all overrides; every record they touch, or touched, is decided anew."""
-        before = set(self._overrides)
-        self._overrides = tuple(overrides)
-        moved = before ^ set(self._overrides)
-        for key, state in self.records.items():
-            if any(o.covers(key.name, *m.aliases) for o in moved for m in state.members):
-                self._touched.add(key)
-                self._decide(key, at, whole=True, is_order=True)
+        before = set(self._rulings.overrides)
+        self._rulings = Rulings(overrides)
+        for key in self.covered(before.symmetric_difference(self._rulings.overrides)):
+            self._touched.add(key)
+            self._decide(key, at, whole=True, is_order=True)
 
     # -- inside -------------------------------------------------------------------------
 
@@ -371,6 +376,8 @@ class HealthMap:
                 state.places.setdefault(target, []).append(place)
                 self._targets.use(target, key, past[min(index, len(past) - 1)] if past else None)
         self._targets.disuse([target for target in before if target not in state.places], key)
+        aliases = {alias for member in state.members for alias in member.aliases}
+        self._coverage.put(key, aliases.union(dest.host for dest in state.record.dests))
 
     def _targets_by_member(self, state: RecordState) -> dict[str, tuple[TargetState, ...]]:
         return {
@@ -383,18 +390,12 @@ class HealthMap:
     def suppose(
         self,
         key: RecordKey,
-        overrides: Iterable[Override],
+        rulings: Rulings,
         at: Instant,
-        *,
-        only_these: bool = False,
     ) -> tuple[tuple[MemberStatus, ...], Decision]:
-        """The table and the answer of a record as they would be with these overrides as well.
-
-        With `only_these`, as they would be if no others held.
-        """
+        """The table and the answer of a record as they would be if these overrides held."""
         state = self.records[key]
-        held = () if only_these else self._overrides
-        rows = self._assess_all(state, (*held, *overrides), at)
+        rows = self._assess_all(state, rulings)
         decision = self._judge(state, rows, [row.candidate() for row in rows])
         return mark_served(rows, decision, state.rows, state.record), decision
 
@@ -416,12 +417,12 @@ class HealthMap:
         self._note_returns(state, range(len(state.members)) if is_whole else places, at)
         if is_whole:
             state.is_partial = True
-            rows = self._assess_all(state, self._overrides, at)
+            rows = self._assess_all(state, self._rulings)
             state.candidates = [row.candidate() for row in rows]
         else:
             rows = list(state.rows[: len(state.members)])
             for place in places:
-                row = self._assess(state, state.members[place], rows[place], self._overrides, at)
+                row = self._assess(state, state.members[place], rows[place], self._rulings)
                 if row is not rows[place]:
                     rows[place], state.candidates[place] = row, row.candidate()
         decision = self._judge(state, rows, state.candidates)
@@ -469,13 +470,11 @@ class HealthMap:
         )
         return replace(decision, ttl=answer_ttl(state.record, rows))
 
-    def _assess_all(
-        self, state: RecordState, overrides: Sequence[Override], at: Instant
-    ) -> list[MemberStatus]:
+    def _assess_all(self, state: RecordState, rulings: Rulings) -> list[MemberStatus]:
         """Every member as it stands."""
         known = state.rows[: len(state.members)]
         return [
-            self._assess(state, member, row, overrides, at)
+            self._assess(state, member, row, rulings)
             for member, row in zip_longest(state.members, known)
         ]
 
@@ -484,13 +483,12 @@ class HealthMap:
         state: RecordState,
         member: Member,
         row: MemberStatus | None,
-        overrides: Sequence[Override],
-        at: Instant,
+        rulings: Rulings,
     ) -> MemberStatus:
         """A member as it stands: `row` itself, its last one, where nothing has moved."""
         content = member.content
         probed = self._probed(state, member)
-        order = ruling(overrides, state.record.key.name, *member.aliases)
+        order = rulings.ruling(state.record.key.name, *member.aliases)
         waits_in = NOWHERE
         if order is None or order.action is Action.DRAIN:
             waits_in = state.waiting[content].views if content in state.waiting else NOWHERE

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dnslb_backend.core.decision import Kind
 from dnslb_backend.core.health import Damping, Health, Rules
-from dnslb_backend.core.overrides import Action, Override
+from dnslb_backend.core.overrides import Action, Override, Rulings
 from dnslb_backend.core.records import AllDown, Dest, Record, RecordKey
 from dnslb_backend.core.resolutions import Resolution, Status
 from dnslb_backend.core.results import Result, failed, fault, passed
@@ -236,7 +236,7 @@ def test_what_one_target_moves_is_what_a_look_at_all_members_finds(
     for address, check, result in heard:
         driver.hear(address, result, check=check)
         state = driver.map.records[KEY]
-        rows, decision = driver.map.suppose(KEY, (), at(driver.clock))
+        rows, decision = driver.map.suppose(KEY, Rulings(()), at(driver.clock))
         assert state.decision == decision
         assert [(r.effective, r.priority, r.is_served, r.is_waiting) for r in state.rows] == [
             (r.effective, r.priority, r.is_served, r.is_waiting) for r in rows
