@@ -83,8 +83,9 @@ class RecordRow(Document):
     name: str
     type: str
     ttl: int
-    decision: Kind
-    threshold: int | None = Field(description="the lowest priority that serves")
+    decision: Kind = Field(description="for clients in no view that serves")
+    threshold: int | None = Field(description="the lowest priority that serves those")
+    served_views: tuple[str, ...] = Field(description="the views whose own members serve")
     answer: tuple[str, ...] | None = Field(
         description="what DNS answers now; empty: NODATA; null: SERVFAIL"
     )
@@ -158,6 +159,7 @@ def record_row(state: RecordState, snapshot: Snapshot, mono: float) -> RecordRow
         ttl=record.ttl,
         decision=state.decision.kind,
         threshold=state.decision.threshold,
+        served_views=tuple(pool.view for pool in state.decision.serving_pools()),
         answer=_answer(state, snapshot),
         varies=_varies(record.key, snapshot),
         ready=state.is_ready,

@@ -259,6 +259,12 @@ class RecordTables:
                 f"below interval ({timing.interval:g} s): rounds never overlap, so slow ones are "
                 "skipped",
             )
+        if settings.stale_after and settings.stale_after < timing.interval:
+            message = f"is below interval ({timing.interval:g} s): members are stale between rounds"
+            self.diagnosis.warn(file, (*path, "stale_after"), message)
+        if settings.all_down == "fallback" and not settings.fallback:
+            message = "is fallback, but there is none: answers are empty"
+            self.diagnosis.warn(file, (*path, "all_down"), message)
         if settings.prio_regex and not re.compile(settings.prio_regex).groups:
             message = "has no group, so it gives no priority and is not used"
             self.diagnosis.warn(file, (*path, "prio_regex"), message)

@@ -97,6 +97,17 @@ class Decision:
             return True
         return any(pool.is_resort and content in pool.contents for pool in self.pools)
 
+    def pool(self, view: str) -> Pool | None:
+        """The pool of a view; None where its clients are given what all others are."""
+        return next((pool for pool in self.pools if pool.view == view), None)
+
+    def threshold_of(self, views: Sequence[str]) -> int | None:
+        """The lowest priority that serves where a member of these views, or of none, is meant."""
+        if not views:
+            return self.threshold
+        found = (pool.threshold for pool in self.serving_pools() if pool.view in views)
+        return min((lowest for lowest in found if lowest is not None), default=None)
+
     def served_in(self) -> dict[str, Sequence[str]]:
         """Who serves where: contents by view, "" for clients in none."""
         found: dict[str, Sequence[str]] = {p.view: p.contents for p in self.serving_pools()}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from dnslb_backend.core.clients import NOBODY, Client
 from dnslb_backend.core.closeness import common_prefix, overlaps
-from dnslb_backend.core.decision import Decision
+from dnslb_backend.core.decision import Decision, Kind
 from dnslb_backend.core.finding import delegation_of, place_of, zone_of
 from dnslb_backend.core.health import Health
 from dnslb_backend.core.healthmap import HealthMap
@@ -55,10 +55,15 @@ class Contender:
 
 @dataclass(frozen=True, slots=True)
 class RecordExplanation:
-    """One balanced record. `views` is the client's chain, `view` the one that serves it."""
+    """One balanced record. `views` is the client's chain, `view` the one that serves it.
+
+    `kind` and `threshold` are of what is decided for that view.
+    """
 
     record: Record
     decision: Decision
+    kind: Kind
+    threshold: int | None
     views: tuple[str, ...]
     view: str
     scope: int
@@ -157,11 +162,14 @@ def explain_record(
             view, scope, rows = pick.pool, pick.scope, menu.rows(pick)
         except NotReadyError:
             rows = []
+    kind, threshold = _decided_for(view, record, decision)
     chain = table.chain(question.client).views if table is not None else ()
     picked = {row.content for row in rows}
     return RecordExplanation(
         record=record,
         decision=decision,
+        kind=kind,
+        threshold=threshold,
         views=chain,
         view=view,
         scope=scope,
@@ -179,6 +187,14 @@ def explain_record(
         ),
         warnings=tuple(_warnings(record, decision, picked, question)),
     )
+
+
+def _decided_for(view: str, record: Record, decision: Decision) -> tuple[Kind, int | None]:
+    """What was decided for the clients of a view, "" for none, and its lowest open priority."""
+    pool = decision.pool(view)
+    if pool is None:
+        return decision.kind, decision.threshold
+    return (Kind(record.all_down) if pool.is_resort else Kind.SERVE), pool.threshold
 
 
 def _why(status: MemberStatus, decision: Decision, view: str, *, is_picked: bool) -> str:

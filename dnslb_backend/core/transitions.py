@@ -113,8 +113,9 @@ def _reason_up(status: MemberStatus, decision: Decision) -> str:
         return "came back, and waits before it serves again (failback)"
     if status.priority is not None and status.priority <= 0:
         return f"works, but is out at priority {status.priority}"
-    if decision.threshold is not None:
-        return f"works, but priority {status.priority} is below {decision.threshold}, which serves"
+    lowest = decision.threshold_of(status.member.views)
+    if lowest is not None:
+        return f"works, but priority {status.priority} is below {lowest}, which serves"
     return ""
 
 

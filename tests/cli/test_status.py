@@ -91,6 +91,8 @@ async def test_colour_is_for_terminals(config: Path) -> None:
     [
         ("pending", ["not ready", "not decided yet", "UNKNOWN", "not checked yet"]),
         ("down", ["NOBODY SERVES, answers are empty", "0 of 3 served"]),
+        ("view", ["views office are served; others: answers are empty"]),
+        ("many", ["web.dc2.example: 1 addresses over max_addresses are ignored"]),
         ("fallback", ["FALLBACK", "192.0.2.9", "served unchecked"]),
         ("stale", ["stale", "served", "nothing heard for too long"]),
         ("unresolved", ["web.dc2.example does not resolve: timed out"]),
@@ -103,6 +105,14 @@ async def test_trouble_is_said(config: Path, node: Node, change: str, words: lis
             node.adopt(record("10.0.0.1", key=RecordKey(ZONE, f"new.{ZONE}", "A")))
         case "down":
             node.round(down)
+        case "view":
+            item = record("10.0.0.1")
+            node.adopt(replace(item, dests=(replace(item.dests[0], views=("office",)),)))
+            node.round({"10.0.0.1": OK})
+        case "many":
+            node.adopt(replace(record("web.dc2.example"), max_addresses=1))
+            answer = Resolution(Status.FOUND, ("10.0.0.1", "10.0.0.2"))
+            node.map.resolved(KEY, "web.dc2.example", answer, at(5))
         case "fallback":
             node.adopt(record("10.0.0.1", fallback=("192.0.2.9",)))
             node.round({"10.0.0.1": BROKEN})

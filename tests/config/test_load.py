@@ -403,6 +403,11 @@ def test_named_files_must_exist(write: Write, switch: str) -> None:
             "records.www.A.prio_regex: has no group",
         ),
         (RECORD + 'proto = "TCP"\n', "records.www.A.proto: has no effect"),
+        (
+            RECORD + 'all_down = "fallback"\n',
+            "records.www.A.all_down: is fallback, but there is none",
+        ),
+        (RECORD + "stale_after = 0.5\n", "records.www.A.stale_after: is below interval"),
     ],
 )
 def test_what_deserves_a_warning_loads(write: Write, text: str, expected: str) -> None:
