@@ -12,60 +12,38 @@ A change that would leave a name with no serving member waits until every target
 record's round has answered or timed out.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import zip_longest
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
+from dnslb_backend.core.changes import Changes, Overflow
 from dnslb_backend.core.coverage import Coverage
-from dnslb_backend.core.decision import PENDING, Candidate, Decision, Kind, decide
-from dnslb_backend.core.health import Health, TargetState, combine, grow_stale, observe, release
+from dnslb_backend.core.decision import PENDING, Decision, Kind
+from dnslb_backend.core.health import Health, TargetState, grow_stale, observe, release
 from dnslb_backend.core.hosts import UNRESOLVED, hear, limited
 from dnslb_backend.core.instants import Instant
+from dnslb_backend.core.judging import (
+    assess_all,
+    assess_one,
+    judge,
+    let_in,
+    note_good,
+    note_returns,
+)
 from dnslb_backend.core.members import (
-    Member,
     MemberStatus,
     TargetKey,
-    assess,
     build_members,
-    fallback_contents,
     mark_served,
 )
-from dnslb_backend.core.overrides import Action, Override, Rulings
+from dnslb_backend.core.overrides import Override, Rulings
 from dnslb_backend.core.plan import Plan
 from dnslb_backend.core.records import RecordKey
-from dnslb_backend.core.recordstate import Past, RecordState, Return, is_known, is_resolved, succeed
+from dnslb_backend.core.recordstate import Past, RecordState, Return, is_known, succeed
 from dnslb_backend.core.resolutions import Resolution
 from dnslb_backend.core.results import Result
 from dnslb_backend.core.schedule import pace
 from dnslb_backend.core.targets import Targets
 from dnslb_backend.core.transitions import Transition, transitions
-from dnslb_backend.core.ttl import answer_ttl
-
-NOWHERE: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What happened since the last time somebody asked, oldest transition first.
-
-    `answers` are records whose answer may read differently now; `touched` are those of which
-    any figure changed.
-    """
-
-    answers: frozenset[RecordKey]
-    touched: frozenset[RecordKey]
-    transitions: tuple[Transition, ...]
-    overflows: tuple["Overflow", ...] = ()
-
-
-class Overflow(NamedTuple):
-    """A host name began to have addresses beyond `limit`, or has none any more (`ignored` 0)."""
-
-    key: RecordKey
-    host: str
-    ignored: int
-    limit: int
 
 
 class HealthMap:
@@ -264,7 +242,7 @@ class HealthMap:
             state.is_ready = True
             self._pending.pop(key, None)
             self._decide(key, at)
-        _note_good(state)
+        note_good(state)
 
     def lose(self, target: TargetKey, at: Instant) -> None:
         """Nothing can be said of this target any more: its check is broken."""
@@ -395,8 +373,8 @@ class HealthMap:
     ) -> tuple[tuple[MemberStatus, ...], Decision]:
         """The table and the answer of a record as they would be if these overrides held."""
         state = self.records[key]
-        rows = self._assess_all(state, rulings)
-        decision = self._judge(state, rows, [row.candidate() for row in rows])
+        rows = assess_all(state, self._targets, rulings)
+        decision = judge(state, rows, [row.candidate() for row in rows])
         return mark_served(rows, decision, state.rows, state.record), decision
 
     def _decide(
@@ -414,18 +392,19 @@ class HealthMap:
         moved, state.moved = state.moved, {}
         is_whole = whole or not state.is_partial
         places = {place for target in moved for place in state.places.get(target, ())}
-        self._note_returns(state, range(len(state.members)) if is_whole else places, at)
+        note_returns(state, self._targets, None if is_whole else places, at.mono)
         if is_whole:
             state.is_partial = True
-            rows = self._assess_all(state, self._rulings)
+            rows = assess_all(state, self._targets, self._rulings)
             state.candidates = [row.candidate() for row in rows]
         else:
             rows = list(state.rows[: len(state.members)])
             for place in places:
-                row = self._assess(state, state.members[place], rows[place], self._rulings)
+                member = state.members[place]
+                row = assess_one(state, member, rows[place], self._targets, self._rulings)
                 if row is not rows[place]:
                     rows[place], state.candidates[place] = row, row.candidate()
-        decision = self._judge(state, rows, state.candidates)
+        decision = judge(state, rows, state.candidates)
         is_starving = decision.starves(state.decision) and not is_order
         if is_starving and not state.is_held:
             state.awaited = {place for place in state.places if self._targets.is_in_flight(place)}
@@ -433,71 +412,9 @@ class HealthMap:
         if state.is_held:
             decision = state.decision
         if state.waiting:
-            _let_in(state, rows, decision)
+            let_in(state, rows, decision)
             self._waiting.add(key)
         self._publish(key, rows, decision, at.wall, moved)
-
-    def _note_returns(self, state: RecordState, places: Iterable[int], at: Instant) -> None:
-        """Follow which members came back since the last decision, and which wait no more."""
-        failback = state.record.failback
-        if not failback:
-            state.waiting.clear()
-            return
-        before = {row.member.content: row.state.standing for row in state.rows}
-        for place in places:
-            member = state.members[place]
-            standing = self._probed(state, member).standing
-            if standing is not Health.UP:
-                state.waiting.pop(member.content, None)
-            elif before.get(member.content) is Health.DOWN:
-                state.waiting[member.content] = Return(at.mono, frozenset(member.views or ("",)))
-        for content, back in list(state.waiting.items()):
-            if at.mono - back.since >= failback:
-                del state.waiting[content]
-
-    def _judge(
-        self, state: RecordState, rows: Sequence[MemberStatus], candidates: Sequence[Candidate]
-    ) -> Decision:
-        if not state.is_ready:
-            return PENDING
-        decision = decide(
-            state.record,
-            candidates,
-            fallback=fallback_contents(state.record, state.hosts),
-            last_good=state.last_good,
-            last_pools=state.last_pools,
-            is_resolved=is_resolved(state),
-        )
-        return replace(decision, ttl=answer_ttl(state.record, rows))
-
-    def _assess_all(self, state: RecordState, rulings: Rulings) -> list[MemberStatus]:
-        """Every member as it stands."""
-        known = state.rows[: len(state.members)]
-        return [
-            self._assess(state, member, row, rulings)
-            for member, row in zip_longest(state.members, known)
-        ]
-
-    def _assess(
-        self,
-        state: RecordState,
-        member: Member,
-        row: MemberStatus | None,
-        rulings: Rulings,
-    ) -> MemberStatus:
-        """A member as it stands: `row` itself, its last one, where nothing has moved."""
-        content = member.content
-        probed = self._probed(state, member)
-        order = rulings.ruling(state.record.key.name, *member.aliases)
-        waits_in = NOWHERE
-        if order is None or order.action is Action.DRAIN:
-            waits_in = state.waiting[content].views if content in state.waiting else NOWHERE
-        if row is not None and row.rests_on(member, probed, order, waits_in):
-            return row
-        return assess(member, probed, order, waits_in)
-
-    def _probed(self, state: RecordState, member: Member) -> TargetState:
-        return combine([self.target(t) for t in member.targets], state.record.require)
 
     def _is_awaiting(self, state: RecordState) -> bool:
         """Whether somebody may yet be found who serves, by the probes of this round.
@@ -528,37 +445,6 @@ class HealthMap:
             self._answers.add(key)
         state.rows = after
         state.decision = decision
-
-
-def _note_good(state: RecordState) -> None:
-    """Keep for `all_down = "last"` who serves at the end of a round: what stands for a moment in
-    between may be but the last survivor of something that fails all."""
-    decision = state.decision
-    if decision.kind is Kind.SERVE:
-        state.last_good = decision.contents
-    if serving := decision.serving_pools():
-        views = {pool.view for pool in serving}
-        kept = (pool for pool in state.last_pools if pool.view not in views)
-        state.last_pools = (*kept, *serving)
-
-
-def _let_in(state: RecordState, rows: list[MemberStatus], decision: Decision) -> None:
-    """Whoever serves waits no more: it has come back."""
-    served = {
-        (view, content) for view, contents in decision.served_in().items() for content in contents
-    }
-    for place, row in enumerate(rows):
-        back = state.waiting.get(row.member.content)
-        if back is None:
-            continue
-        views = frozenset(view for view in back.views if (view, row.member.content) not in served)
-        if views:
-            state.waiting[row.member.content] = back._replace(views=views)
-        else:
-            del state.waiting[row.member.content]
-        if row.waits_in and row.waits_in != views:
-            rows[place] = replace(row, waits_in=views)
-            state.candidates[place] = rows[place].candidate()
 
 
 def _standing(state: TargetState) -> tuple[object, ...]:

@@ -32,7 +32,8 @@ from dnslb_backend.checkers.rounds import Rounds
 from dnslb_backend.checkers.tools import Tools
 from dnslb_backend.clock import now
 from dnslb_backend.config import Config, Sources, load
-from dnslb_backend.core.healthmap import Changes, HealthMap
+from dnslb_backend.core.changes import Changes
+from dnslb_backend.core.healthmap import HealthMap
 from dnslb_backend.core.memory import Memory, recall
 from dnslb_backend.core.overrides import Override
 from dnslb_backend.core.snapshot import Snapshot

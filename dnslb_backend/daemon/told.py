@@ -3,7 +3,7 @@
 import logging
 
 from dnslb_backend import logs
-from dnslb_backend.core.healthmap import Overflow
+from dnslb_backend.core.changes import Overflow
 from dnslb_backend.core.transitions import Transition
 
 log = logging.getLogger("dnslb_backend.health")

@@ -129,3 +129,15 @@ def test_one_check_of_several_that_comes_back_is_no_return() -> None:
     for check, result in ((1, FAIL), (1, PASS), (0, FAIL)):
         driver.hear(A, result, check=check)
         assert driver.served() == {A, B}
+
+
+def test_an_address_that_left_while_it_waited_is_new_when_it_is_there_again() -> None:
+    driver = Driver(built({"web.example": 1}, math.inf))
+    driver.map.open_round(KEY)
+    driver.resolve("web.example", A, B)
+    for result in (PASS, FAIL, PASS):
+        driver.round({A: result, B: PASS})
+    assert driver.served() == {B}
+    driver.resolve("web.example", B)
+    driver.resolve("web.example", A, B)
+    assert driver.round({A: PASS, B: PASS}) == {A, B}

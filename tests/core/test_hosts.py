@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from dnslb_backend.core.healthmap import Overflow
+from dnslb_backend.core.changes import Overflow
 from dnslb_backend.core.resolutions import Status
 from dnslb_backend.core.results import passed
 from tests.core.building import KEY, Driver, record
