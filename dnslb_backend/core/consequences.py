@@ -3,13 +3,12 @@
 from collections.abc import Iterable
 
 from dnslb_backend.core.healthmap import HealthMap
-from dnslb_backend.core.instants import Instant
 from dnslb_backend.core.overrides import Override, Rulings
 from dnslb_backend.core.records import RecordKey
 
 
 def left_unserved(
-    health: HealthMap, orders: Iterable[Override], moved: Iterable[Override], at: Instant
+    health: HealthMap, orders: Iterable[Override], moved: Iterable[Override]
 ) -> tuple[RecordKey, ...]:
     """The records where somebody has a serving member now and had none if only `orders` held.
 
@@ -21,7 +20,7 @@ def left_unserved(
     return tuple(
         key
         for key, state in health.records.items()
-        if key in covered and health.suppose(key, rulings, at)[1].starves(state.decision)
+        if key in covered and health.suppose(key, rulings)[1].starves(state.decision)
     )
 
 

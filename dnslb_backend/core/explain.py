@@ -13,7 +13,6 @@ from dnslb_backend.core.decision import Decision, Kind
 from dnslb_backend.core.finding import delegation_of, place_of, zone_of
 from dnslb_backend.core.health import Health
 from dnslb_backend.core.healthmap import HealthMap
-from dnslb_backend.core.instants import Instant
 from dnslb_backend.core.layout import Place
 from dnslb_backend.core.members import MemberStatus
 from dnslb_backend.core.menus import Menu, answer_limit
@@ -98,7 +97,7 @@ def suppose_down(target: str) -> tuple[Override, ...]:
     return (Override("what-if", target.lower(), Action.DOWN, reason="supposed by --down"),)
 
 
-def explain(health: HealthMap, snapshot: Snapshot, question: Question, at: Instant) -> Explanation:
+def explain(health: HealthMap, snapshot: Snapshot, question: Question) -> Explanation:
     """Say what a client is answered, and how that came about."""
     name = canonical_name(f"{question.name.removesuffix('.')}.")
     via: list[str] = []
@@ -115,7 +114,7 @@ def explain(health: HealthMap, snapshot: Snapshot, question: Question, at: Insta
             via.append(place.name)
         alias = _alias(place, question.qtype)
         if alias is None or len(via) >= LONGEST_CHAIN:
-            return _explain_place(health, place, question, name, tuple(via), at)
+            return _explain_place(health, place, question, name, tuple(via))
         via.append(name)
         name = alias
 
@@ -126,12 +125,11 @@ def _explain_place(
     question: Question,
     name: str,
     via: tuple[str, ...],
-    at: Instant,
 ) -> Explanation:
     wanted = question.qtype
     rows = [row for row in place.static if wanted in ("ANY", row.qtype)]
     told = [
-        explain_record(health, record, table, question, at)
+        explain_record(health, record, table, question)
         for record, table in place.records
         if wanted in ("ANY", record.key.type)
     ]
@@ -144,12 +142,12 @@ def _explain_place(
 
 
 def explain_record(
-    health: HealthMap, record: Record, table: ViewTable | None, question: Question, at: Instant
+    health: HealthMap, record: Record, table: ViewTable | None, question: Question
 ) -> RecordExplanation:
     """Say what a client is given of one balanced record, and why."""
     if question.down:
         statuses, decision = health.suppose(
-            record.key, Rulings((*health.overrides, *question.down)), at
+            record.key, Rulings((*health.overrides, *question.down))
         )
     else:
         state = health.records[record.key]

@@ -366,10 +366,7 @@ class HealthMap:
         }
 
     def suppose(
-        self,
-        key: RecordKey,
-        rulings: Rulings,
-        at: Instant,
+        self, key: RecordKey, rulings: Rulings
     ) -> tuple[tuple[MemberStatus, ...], Decision]:
         """The table and the answer of a record as they would be if these overrides held."""
         state = self.records[key]

@@ -97,7 +97,7 @@ class Desk:
             draw=self._askers.draw(f"{meant.name}.", client),
             down=suppose_down(canonical_target(down)) if down else (),
         )
-        told = explain(self._health, self._snapshot(), question, self._now())
+        told = explain(self._health, self._snapshot(), question)
         return replace(told, looked_in=meant.looked_in)
 
     def overrides(self) -> list[Override]:

@@ -23,7 +23,7 @@ def order(target: str, action: Action = Action.DRAIN, name: str = "", number: in
 
 def unserved(driver: Driver, orders: list[Override]) -> tuple[RecordKey, ...]:
     moved = set(orders).symmetric_difference(driver.map.overrides)
-    return left_unserved(driver.map, orders, moved, at(driver.clock))
+    return left_unserved(driver.map, orders, moved)
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_a_look_at_what_moves_finds_what_a_look_at_everything_finds(
     driver.round({A: PASS}, OTHER)
     driver.map.set_overrides(orders[:kept], at(driver.clock))
     found = unserved(driver, orders)
-    everywhere = left_unserved(driver.map, orders, [order("*")], at(driver.clock))
+    everywhere = left_unserved(driver.map, orders, [order("*")])
     assert found == everywhere
     driver.map.set_overrides(orders, at(driver.clock))
     for key, state in driver.map.records.items():

@@ -20,7 +20,7 @@ from dnslb_backend.core.snapshot import Snapshot, build_snapshot
 from dnslb_backend.core.views import View
 from dnslb_backend.core.zones import Row
 from dnslb_backend.errors import NotReadyError
-from tests.core.building import KEY, ZONE, Driver, at, plan, record
+from tests.core.building import KEY, ZONE, Driver, plan, record
 
 A, B, C = "10.0.0.1", "10.0.0.2", "10.0.0.3"
 PASS, FAIL, ERROR = passed(), failed(1, "exit code 1"), fault("no such program")
@@ -53,7 +53,7 @@ class World:
         return build_snapshot(lay_out(built), decide, render, 1.0)[0]  # type: ignore[arg-type]
 
     def explain(self, question: Question) -> Explanation:
-        return explain(self.driver.map, self.snapshot, question, at(self.driver.clock))
+        return explain(self.driver.map, self.snapshot, question)
 
     def answer(self, question: Question) -> list[tuple[str, str, int, int]] | None:
         """What a lookup gets, None for a fault."""

@@ -236,7 +236,7 @@ def test_what_one_target_moves_is_what_a_look_at_all_members_finds(
     for address, check, result in heard:
         driver.hear(address, result, check=check)
         state = driver.map.records[KEY]
-        rows, decision = driver.map.suppose(KEY, Rulings(()), at(driver.clock))
+        rows, decision = driver.map.suppose(KEY, Rulings(()))
         assert state.decision == decision
         assert [(r.effective, r.priority, r.is_served, r.is_waiting) for r in state.rows] == [
             (r.effective, r.priority, r.is_served, r.is_waiting) for r in rows
