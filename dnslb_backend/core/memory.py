@@ -239,7 +239,7 @@ class _Recollection:
             last_good=tuple(content for content in record.last_good if content in known),
             last_pools=tuple(pool for pool in record.last_pools if known.issuperset(pool.contents)),
             waiting={
-                member.content: member.waiting_since + self.at.mono - self.then
+                member.content: min(member.waiting_since + self.at.mono - self.then, self.at.mono)
                 for member in members
                 if member.waiting_since is not None and self.is_current
             },
@@ -266,11 +266,9 @@ class _Recollection:
 
     def _dated(self, state: TargetState) -> TargetState:
         shifted = _shifted(state, self.at.mono - self.then)
-        back = shifted.back_since
         return replace(
             shifted,
             heard=self.at.mono,
-            back_since=None if back is None else min(back, self.at.mono),
             last_check=self._today(state.last_check),
             last_change=self._today(state.last_change),
             last_up=self._today(state.last_up),

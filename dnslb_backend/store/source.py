@@ -124,7 +124,7 @@ class Source:
                 code = known.result.code if known.result else None
                 members.append((known.standing, known.stale, known.streak, code, known.weight))
                 # A `clear` can let in a member that serves nobody either way.
-                members.append((known.held_until, known.back_since))
+                members.append((known.held_until,))
         return (state.decision, hosts, *members)
 
 
