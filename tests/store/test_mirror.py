@@ -9,6 +9,7 @@ import pytest
 from dnslb_backend.clock import now
 from dnslb_backend.core.health import Rules
 from dnslb_backend.core.instants import Instant
+from dnslb_backend.core.records import Dest
 from dnslb_backend.core.zones import Row as ZoneRow
 from dnslb_backend.store.backlog import Backlog
 from dnslb_backend.store.keeper import uptime
