@@ -256,8 +256,8 @@ class RecordTables:
                 file,
                 path,
                 f"dns_timeout + timeout ({timing.dns_timeout:g} + {timing.timeout:g} s) should be "
-                f"below interval ({timing.interval:g} s): rounds never overlap, so slow ones are "
-                "skipped",
+                f"below interval ({timing.interval:g} s): a probe that is not done by the next one "
+                "of its target takes its place",
             )
         if settings.stale_after and settings.stale_after < timing.interval:
             message = f"is below interval ({timing.interval:g} s): members are stale between rounds"

@@ -137,7 +137,7 @@ def _farm(folder: Path, flock: TcpTarget, *more: str) -> str:
 
 def _node() -> str:
     """One record is slow to choose from, the others wait for their next round most of the time."""
-    wide = record("wide", dest=WIDE, check=STATIC, policy="sticky", interval=5)
+    wide = record("wide", dest=WIDE, check=STATIC, policy="sticky", interval=1)
     return config(wide, *(record(f"more{n}", dest=["192.0.2.1"], check=STATIC) for n in range(5)))
 
 
