@@ -86,6 +86,8 @@ class Lookups:
         last = known.last if known is not None else None
         if answer.status is Status.FAILED and (last is None or last.status is not Status.FAILED):
             log.warning("%s: %s cannot be resolved: %s", key, host, answer.text)
+        if answer.ignored and (last is None or last.ignored != answer.ignored):
+            log.warning("%s: %s: ignoring %s", key, host, ", ".join(answer.ignored))
 
 
 def _answer(task: asyncio.Task[Resolution]) -> Resolution:
