@@ -12,6 +12,7 @@ from typing import Final, Literal, Self
 
 import aiodns
 from aiodns import error as ares
+from pycares import CNAMERecordData
 
 from dnslb_backend.checkers.hosts_file import PATH, HostsFile
 from dnslb_backend.core.names import is_sinkhole
@@ -108,6 +109,8 @@ class Resolver:
                     host, _FAMILIES[family], type=socket.SOCK_STREAM, flags=AI_NOSORT
                 )
         except ares.DNSError as error:
+            if error.args[0] == ares.ARES_ENODATA and await self._leads_in_circles(host, family):
+                return unresolved("its CNAME leads back to itself")
             return _no_addresses(error)
         except TimeoutError:
             return unresolved("no answer in time")
@@ -116,6 +119,25 @@ class Resolver:
         finally:
             self._flush_soon()
         return usable(_text(node.addr[0]) for node in answer.nodes)
+
+    async def _leads_in_circles(self, host: str, family: Family) -> bool:
+        """Whether a name without addresses is an alias of itself, which c-ares does not say."""
+        try:
+            async with asyncio.timeout(QUERY_LIMIT):
+                answer = (await self._open().query_dns(host, family)).answer
+        except (ares.DNSError, OSError, RuntimeError, UnicodeError):
+            return False
+        aliases = {
+            _bare(record.name): _bare(record.data.cname)
+            for record in answer
+            if isinstance(record.data, CNAMERecordData)
+        }
+        seen: set[str] = set()
+        name = _bare(host)
+        while name in aliases and name not in seen:
+            seen.add(name)
+            name = aliases[name]
+        return name in seen
 
     def _open(self) -> aiodns.DNSResolver:
         if self._ares is None:
@@ -174,6 +196,10 @@ def usable(addresses: Iterable[str]) -> Resolution:
 
 def _packed(address: str) -> bytes:
     return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+
+
+def _bare(name: str) -> str:
+    return name.lower().removesuffix(".")
 
 
 def _text(address: str | bytes) -> str:

@@ -235,3 +235,21 @@ async def test_addresses_that_no_server_can_have_are_no_answer(
     assert good in answer.addresses
     assert len(answer.addresses) == 2
     assert len(answer.ignored) == len(sinkholes)
+
+
+@pytest.mark.parametrize("circle", [["a.example"], ["a.example", "b.example"]])
+async def test_an_alias_of_itself_says_nothing_about_the_name(
+    server: NanoNameServer, resolver: Resolver, circle: list[str]
+) -> None:
+    server.circles["a.example"] = circle
+    answer = await resolver.resolve("A.example", "A", 2)
+    assert answer.status is Status.FAILED
+    assert "itself" in answer.text
+
+
+async def test_an_alias_of_a_name_without_addresses_is_empty(
+    server: NanoNameServer, resolver: Resolver
+) -> None:
+    server.put("target.example", "AAAA", "2001:db8::1")
+    server.circles["a.example"] = ["a.example", "target.example", ""]
+    assert await resolver.resolve("a.example", "A", 2) == Resolution(Status.EMPTY)
