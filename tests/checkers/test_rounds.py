@@ -49,6 +49,7 @@ class Scheduler:
         self.rounds.adopt(checks, changed, slots)
 
     def served(self, key: RecordKey = WWW) -> set[str]:
+        self.map.settle()
         return set(self.map.records[key].decision.contents)
 
     def health(self, target: TargetKey) -> Health:
