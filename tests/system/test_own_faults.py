@@ -84,10 +84,11 @@ async def test_without_free_descriptors_no_target_is_called_down() -> None:
         www = record("www", dest=dest, check=http(first.port))
         async with Daemon(config(www)) as daemon, daemon.powerdns() as pdns:
             await follows(pdns, "www.lb.example", set(dest))
-            before = resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (8, 8))
+            soft, hard = resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (8, hard))
             for host in dest:
                 await daemon.logged(f"{host}: check error, health unchanged")
-            resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, before)
+            resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (soft, hard))
             # As soon as there are some, it goes on.
             await follows(pdns, "www.lb.example", set(dest))
             await second.stop()
