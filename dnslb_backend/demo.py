@@ -88,6 +88,7 @@ cache-ttl=0
 query-cache-ttl=0
 negquery-cache-ttl=0
 zone-cache-refresh-interval=5
+consistent-backends=no
 distributor-threads=3
 max-queue-length=1000000
 """

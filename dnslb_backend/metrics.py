@@ -113,7 +113,7 @@ SCHEDULER_LAG = Histogram(
 )
 ROUNDS_SKIPPED = Counter(
     "dnslb_rounds_skipped",
-    "Ticks that passed while the round before was still going on",
+    "Check cycles that were due while the one before of the same record was still under way",
     registry=REGISTRY,
 )
 BRAKE_ENGAGED = Gauge(

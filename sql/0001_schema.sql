@@ -11,7 +11,7 @@ CREATE TABLE IF NOT EXISTS lb_schema_version (
   version        INT UNSIGNED    NOT NULL,
   applied        DATETIME        NOT NULL,
   PRIMARY KEY (version)
-) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin
   COMMENT='dnslb-backend';
 
 -- The daemons. heartbeat is by this server's clock; seen and uptime are by the clocks of the node.
@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS lb_node (
   boot           VARCHAR(64)     NOT NULL,
   PRIMARY KEY (node),
   KEY (heartbeat)
-) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin
   COMMENT='dnslb-backend';
 
 -- One row a member, and one for each address that is served without being a member.
@@ -66,7 +66,7 @@ CREATE TABLE IF NOT EXISTS lb_state (
   PRIMARY KEY (node, row_key),
   KEY by_name (name(255), type),
   KEY by_health (health)
-) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin
   COMMENT='dnslb-backend';
 
 -- One row a balanced record: what its answer is and why.
@@ -84,7 +84,7 @@ CREATE TABLE IF NOT EXISTS lb_record (
   last_good      MEDIUMTEXT      NOT NULL COMMENT 'JSON: contents',
   PRIMARY KEY (node, row_key),
   KEY by_name (name(255), type)
-) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin
   COMMENT='dnslb-backend';
 
 -- What the resolver said about the host names of balanced records.
@@ -102,7 +102,7 @@ CREATE TABLE IF NOT EXISTS lb_host (
   last_answer    VARCHAR(16)     CHARACTER SET ascii COLLATE ascii_general_ci NULL,
   last_text      VARCHAR(255)    NULL,
   PRIMARY KEY (node, row_key)
-) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin
   COMMENT='dnslb-backend';
 
 -- id is the number PowerDNS knows the zone by; soa is the SOA record as it is served.
@@ -118,7 +118,7 @@ CREATE TABLE IF NOT EXISTS lb_zone (
   PRIMARY KEY (node, row_key),
   KEY by_zone (zone(255)),
   KEY by_id (id)
-) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin
   COMMENT='dnslb-backend';
 
 -- Rows that do not depend on health. Type ENT is a name that has only names below it.
@@ -134,7 +134,7 @@ CREATE TABLE IF NOT EXISTS lb_static (
   auth           TINYINT         NOT NULL COMMENT '0: at or below a delegation',
   PRIMARY KEY (node, row_key),
   KEY by_name (name(255), type)
-) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin
   COMMENT='dnslb-backend';
 
 -- Every change of a member's effective health, priority or served state. Rows are only added;
@@ -160,7 +160,7 @@ CREATE TABLE IF NOT EXISTS lb_transition (
   UNIQUE KEY (event),
   KEY by_time (at),
   KEY by_name (name(255), at)
-) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin
   COMMENT='dnslb-backend';
 
 -- What operators said. An empty node, zone or name means every one. A cleared order stays for a
@@ -179,5 +179,5 @@ CREATE TABLE IF NOT EXISTS lb_override (
   cleared        DATETIME(3)     NULL,
   cleared_by     VARCHAR(255)    NOT NULL,
   PRIMARY KEY (id)
-) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin
   COMMENT='dnslb-backend';

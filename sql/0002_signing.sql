@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS lb_key (
   version        BIGINT UNSIGNED NOT NULL,
   gone           TINYINT         NOT NULL,
   PRIMARY KEY (row_key)
-) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin
   COMMENT='dnslb-backend';
 
 -- NSEC3PARAM, SOA-EDIT and the like; content is a JSON list.
@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS lb_metadata (
   version        BIGINT UNSIGNED NOT NULL,
   gone           TINYINT         NOT NULL,
   PRIMARY KEY (row_key)
-) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin
   COMMENT='dnslb-backend';
 
 -- Keys that transfers are signed with (TSIG): for the daemon, and for nobody who may only read.
@@ -40,5 +40,5 @@ CREATE TABLE IF NOT EXISTS lb_tsig (
   version        BIGINT UNSIGNED NOT NULL,
   gone           TINYINT         NOT NULL,
   PRIMARY KEY (row_key)
-) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin
   COMMENT='dnslb-backend';

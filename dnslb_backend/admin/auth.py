@@ -7,13 +7,12 @@
 
 Only an Authorization header carries a token: a browser does not send it by itself, so that no
 foreign page can order anything. Peers that may read without one are known by their address;
-see `_may_be_rebound` for what that alone would let in.
+see `http_hosts` for what that alone would let in.
 """
 
 import hmac
 import ipaddress
 import logging
-import socket
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -22,6 +21,7 @@ from aiohttp import web
 from dnslb_backend.admin.problems import ProblemError
 from dnslb_backend.admin.settings import AdminSettings, Network
 from dnslb_backend.admin.tokens import Role, Token, digest_of, load_tokens
+from dnslb_backend.http_hosts import is_expected_host
 from dnslb_backend.logs import fields
 from dnslb_backend.throttle import Throttle
 
@@ -46,6 +46,7 @@ class Access:
     networks: tuple[Network, ...] = ()
     tokens: tuple[Token, ...] = ()
     warnings: tuple[str, ...] = ()
+    hosts: frozenset[str] = frozenset()
 
     def allows(self, peer: Address | None) -> bool:
         """Whether this peer may read without a token."""
@@ -66,9 +67,10 @@ class Access:
 def load_access(settings: AdminSettings) -> Access:
     """Read the token file that the settings name. Raises ConfigError with every bad line."""
     if settings.token_file is None:
-        return Access(settings.networks)
+        return Access(settings.networks, hosts=frozenset(settings.hosts))
     loaded = load_tokens(settings.token_file)
-    return Access(settings.networks, loaded.tokens, loaded.warnings)
+    hosts = frozenset(settings.hosts)
+    return Access(settings.networks, loaded.tokens, loaded.warnings, hosts)
 
 
 def authorize(request: web.Request, access: Access, needed: Role, refusals: Throttle) -> Caller:
@@ -86,9 +88,11 @@ def authorize(request: web.Request, access: Access, needed: Role, refusals: Thro
     header = request.headers.get("Authorization")
     if header is None:
         if needed is Role.READ and access.allows(peer):
-            if not _may_be_rebound(request, peer):
+            if not _is_foreign(request, access):
                 return Caller(str(peer), Role.READ)
-            raise refusal(HTTPStatus.FORBIDDEN, "foreign Host without a token")
+            raise refusal(
+                HTTPStatus.FORBIDDEN, "[admin] hosts does not name this Host, and no token was sent"
+            )
         raise refusal(HTTPStatus.UNAUTHORIZED, "no token")
     token = _token_of(header, access)
     if token is None:
@@ -104,7 +108,7 @@ def may_read(request: web.Request, access: Access) -> bool:
     if header is not None:
         return _token_of(header, access) is not None
     peer = peer_of(request)
-    return access.allows(peer) and not _may_be_rebound(request, peer)
+    return access.allows(peer) and not _is_foreign(request, access)
 
 
 def peer_of(request: web.Request) -> Address | None:
@@ -128,25 +132,9 @@ def _token_of(header: str, access: Access) -> Token | None:
     return access.token(text.strip()) if scheme.lower() == "bearer" else None
 
 
-def _may_be_rebound(request: web.Request, peer: Address | None) -> bool:
-    """Whether a browser on this machine may have been led here by a foreign name.
-
-    A page can have its own name resolve to 127.0.0.1 and then read what is served there; the
-    name in Host gives it away. Names without a dot are nobody's to register.
-    """
-    if peer is None or not peer.is_loopback:
-        return False
-    name = request.headers.get("Host", "").lower()
-    if name.startswith("["):
-        return False
-    name = name.partition(":")[0].rstrip(".")
-    if "." not in name or name.endswith(".localhost") or name == socket.gethostname().lower():
-        return False
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return True
-    return False
+def _is_foreign(request: web.Request, access: Access) -> bool:
+    """Whether a browser may have been led here by a name that is not ours (DNS rebinding)."""
+    return not is_expected_host(request.headers.get("Host", ""), access.hosts)
 
 
 def _tell(request: web.Request, status: HTTPStatus, why: str, kept_back: int) -> None:

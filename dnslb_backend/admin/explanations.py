@@ -75,8 +75,8 @@ class ExplainedRecord(Document):
     max_answers: int = Field(description="as configured, or what a UDP answer carries")
     prio_min_cnt: int
     all_down: AllDown
-    decision: Kind
-    threshold: int | None = Field(description="the lowest priority that serves, outside of views")
+    decision: Kind = Field(description="for clients of the view that serves")
+    threshold: int | None = Field(description="the lowest priority that serves there")
     views: tuple[str, ...] = Field(description="the client's views, in the order they are tried")
     view: str = Field(description="the one that serves; empty: none of them")
     scope: int = Field(description="bits of the client's prefix that the answer holds for")
@@ -169,8 +169,8 @@ def _record_row(told: RecordExplanation) -> ExplainedRecord:
         max_answers=told.limit,
         prio_min_cnt=record.prio_min_cnt,
         all_down=record.all_down,
-        decision=told.decision.kind,
-        threshold=told.decision.threshold,
+        decision=told.kind,
+        threshold=told.threshold,
         views=told.views,
         view=told.view,
         scope=told.scope,

@@ -73,6 +73,7 @@ class HostRow(Document):
     resolution: Status | None = Field(description="the last answer; null before the first")
     text: str
     overdue: bool = Field(description="the resolver has been failing for longer than dns_ttl")
+    ignored: int = Field(description="addresses beyond max_addresses, which are not used")
 
 
 class RecordRow(Document):
@@ -82,8 +83,9 @@ class RecordRow(Document):
     name: str
     type: str
     ttl: int
-    decision: Kind
-    threshold: int | None = Field(description="the lowest priority that serves")
+    decision: Kind = Field(description="for clients in no view that serves")
+    threshold: int | None = Field(description="the lowest priority that serves those")
+    served_views: tuple[str, ...] = Field(description="the views whose own members serve")
     answer: tuple[str, ...] | None = Field(
         description="what DNS answers now; empty: NODATA; null: SERVFAIL"
     )
@@ -157,6 +159,7 @@ def record_row(state: RecordState, snapshot: Snapshot, mono: float) -> RecordRow
         ttl=record.ttl,
         decision=state.decision.kind,
         threshold=state.decision.threshold,
+        served_views=tuple(pool.view for pool in state.decision.serving_pools()),
         answer=_answer(state, snapshot),
         varies=_varies(record.key, snapshot),
         ready=state.is_ready,
@@ -210,4 +213,5 @@ def _host_row(host: str, known: HostState, mono: float, dns_ttl: float) -> HostR
         resolution=known.last.status if known.last else None,
         text=known.last.text if known.last else "",
         overdue=known.is_overdue(mono, dns_ttl),
+        ignored=known.ignored,
     )

@@ -15,6 +15,7 @@ from dnslb_backend.admin.control import Control
 from dnslb_backend.admin.endpoint import AdminState
 from dnslb_backend.admin.events import EventRing, News, Streams
 from dnslb_backend.admin.settings import AdminSettings, Listen
+from dnslb_backend.http_server import HttpServer
 from dnslb_backend.logs import fields
 from dnslb_backend.sockets import bind_tcp
 from dnslb_backend.throttle import Throttle
@@ -36,12 +37,21 @@ class _Site:
     """One open listener and the address it was asked for."""
 
     runner: web.AppRunner
+    server: HttpServer
+    accepting: asyncio.Server
     streams: Streams
     listen: Listen
+    port: int
 
-    @property
-    def port(self) -> int:
-        return int(self.runner.addresses[0][1])
+    async def close(self) -> None:
+        """Accept no more, and end what is under way."""
+        self.accepting.close()
+        # Connections that were accepted a moment ago have not reached the server yet.
+        await asyncio.sleep(0)
+        self.server.pre_shutdown()
+        self.streams.end()
+        await self.server.shutdown(STOP_TIMEOUT)
+        await self.runner.cleanup()
 
 
 class AdminServer:
@@ -84,7 +94,7 @@ class AdminServer:
             self._site = await self._open(settings.endpoint)
             if old is not None:
                 # Not waited for: who asked for this may be asking through it.
-                leaving = asyncio.create_task(old.runner.cleanup(), name="old admin listener")
+                leaving = asyncio.create_task(old.close(), name="old admin listener")
                 self._leaving.add(leaving)
                 leaving.add_done_callback(self._leaving.discard)
         elif old is not None and access != self._state.access:
@@ -101,7 +111,7 @@ class AdminServer:
         """Close the listener and end what is under way."""
         site, self._site = self._site, None
         if site is not None:
-            await site.runner.cleanup()
+            await site.close()
         await asyncio.gather(*self._leaving)
         await self._state.reads.close()
 
@@ -109,21 +119,25 @@ class AdminServer:
         if listen is None:
             return None
         streams = Streams()
-        runner = web.AppRunner(
-            build_app(self._state, streams),
+        runner = web.AppRunner(build_app(self._state, streams))
+        await runner.setup()
+        assert runner.server is not None
+        server = HttpServer(
+            "the listener for operators",
+            runner.server.request_handler,
+            request_factory=runner.server.request_factory,
             access_log=None,
             keepalive_timeout=self._patience,
-            shutdown_timeout=STOP_TIMEOUT,
             max_line_size=LINE_LIMIT,
             logger=_WireLog(self._state.refusals),
         )
-        await runner.setup()
         try:
-            await web.SockSite(runner, bind_tcp(listen.host, listen.port)).start()
+            sock = bind_tcp(listen.host, listen.port)
+            accepting = await asyncio.get_running_loop().create_server(server, sock=sock)
         except BaseException:
             await runner.cleanup()
             raise
-        site = _Site(runner, streams, listen)
+        site = _Site(runner, server, accepting, streams, listen, int(sock.getsockname()[1]))
         log.info("serving operators", extra=fields(address=listen.host, port=site.port))
         return site
 

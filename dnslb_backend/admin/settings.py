@@ -6,6 +6,8 @@ from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from dnslb_backend.http_hosts import check_host
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
@@ -72,6 +74,14 @@ class AdminSettings(BaseModel):
         tuple[Annotated[str, AfterValidator(_check_network)], ...], Field(strict=False)
     ] = LOOPBACK
     """Networks whose peers may read without a token. `/livez` and `/readyz` answer everybody."""
+
+    hosts: Annotated[
+        tuple[Annotated[str, AfterValidator(check_host)], ...], Field(strict=False)
+    ] = ()
+    """Names with a dot by which browsers and Prometheus may ask without a token. Addresses,
+    `localhost`, names without a dot and this host's own name are always good; under any other a
+    web page from elsewhere could read what is served here (DNS rebinding).
+    Example: `["ns1.example.com"]`"""
 
     token_file: Annotated[Path, Field(strict=False)] | None = None
     """A file with lines `ROLE TOKEN [NAME]`, ROLE being `read` or `operate`. Without it nothing can

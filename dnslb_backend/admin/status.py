@@ -4,8 +4,9 @@ It is put together in slices, so that a status of ten thousand members delays no
 slices show the moment at which the records that are wanted had been found.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
-from fnmatch import fnmatchcase
+from fnmatch import translate
 
 from pydantic import ConfigDict, Field, JsonValue
 
@@ -113,12 +114,13 @@ def _matcher(names: str) -> Callable[[RecordKey], bool]:
     A space is no part of a name: where one is meant, it is written as an escape.
     """
     wanted = [key_of(name) for name in names.split()]
-    globs = [name for name in wanted if any(sign in name for sign in "*?[")]
+    globs = [translate(name) for name in wanted if any(sign in name for sign in "*?[")]
+    matches = re.compile("|".join(globs)).match if globs else None
     plain = frozenset(wanted)
 
     def is_meant(key: RecordKey) -> bool:
         if key.name in plain or key.name.removesuffix(f".{key.zone}") in plain:
             return True
-        return any(fnmatchcase(key.name, pattern) for pattern in globs)
+        return matches is not None and matches(key.name) is not None
 
     return is_meant

@@ -41,6 +41,9 @@ class Check(BaseModel):
     """True where `ask` bounds the target by the timeout itself, because what it does after that
     (ending a command, searching an answer) must not count as the target's silence."""
 
+    asks_nobody: ClassVar[bool] = False
+    """True where `ask` sends nothing: such probes need no slot, and may all begin at once."""
+
     type: str
 
     @property

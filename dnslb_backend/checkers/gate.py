@@ -7,20 +7,24 @@ more may be under way; only the file descriptors limit those.
 """
 
 import asyncio
-import resource
 from collections import Counter, deque
+
+from dnslb_backend.sockets import LISTENERS, connection_limit, file_limit
 
 BATCH = 16
 SLICE = 0.002
 """At most BATCH probes begin every SLICE seconds, and what begins takes its time as well."""
 
+CATCH_UP = 128
+"""At most so many begin at once to make up for slices that a busy event loop has missed."""
+
 PER_ADDRESS = 16
 """Probes of one address that may be under way."""
 
-RESERVED_FILES = 1024
-"""File descriptors that are left to listeners, PowerDNS and operators."""
+RESERVED_FILES = 128
+"""File descriptors of this process that are neither connections of listeners nor probes."""
 
-FEWEST = 64
+FEWEST = 16
 
 
 class Gate:
@@ -34,15 +38,8 @@ class Gate:
         self._freed: dict[str, deque[asyncio.Future[None]]] = {}
         self._under_way = 0
         self._begun = 0
+        self._slice_began = 0.0
         self._pump: asyncio.TimerHandle | None = None
-
-    @property
-    def under_way(self) -> int:
-        return self._under_way
-
-    @property
-    def waiting(self) -> int:
-        return len(self._waiting)
 
     def entered(self, address: str) -> "Turn":
         """`async with` it: waits for a turn; leaving the block makes room for others."""
@@ -66,13 +63,22 @@ class Gate:
         while self._by_address[address] >= PER_ADDRESS:
             turn: asyncio.Future[None] = self._loop.create_future()
             self._freed.setdefault(address, deque()).append(turn)
-            await turn
+            try:
+                await turn
+            except asyncio.CancelledError:
+                # Woken and called off in one moment: the room is for the next.
+                if not turn.cancelled():
+                    self._wake(address)
+                raise
         self._by_address[address] += 1
 
     def _leave_address(self, address: str) -> None:
         self._by_address[address] -= 1
         if not self._by_address[address]:
             del self._by_address[address]
+        self._wake(address)
+
+    def _wake(self, address: str) -> None:
         waiting = self._freed.get(address)
         while waiting:
             turn = waiting.popleft()
@@ -85,7 +91,7 @@ class Gate:
     async def _wait_for_turn(self) -> None:
         if self._pump is None:
             self._begun = 0
-            self._pump = self._loop.call_later(SLICE, self._release)
+            self._next_slice()
         if self._begun < BATCH and not self._waiting and self._under_way < self._limit:
             self._begun += 1
             return
@@ -94,15 +100,23 @@ class Gate:
         await turn
 
     def _release(self) -> None:
-        """A new slice begins: let in those who have waited longest."""
+        """A slice has ended: let in those who have waited longest, for all slices that passed."""
+        passed = (self._loop.time() - self._slice_began) / SLICE
+        turns = max(BATCH, min(int(BATCH * passed), CATCH_UP))
         self._begun = 0
         room = self._limit - self._under_way
-        while self._waiting and self._begun < min(BATCH, room):
+        while self._waiting and self._begun < min(turns, room):
             turn = self._waiting.popleft()
             if not turn.done():
                 turn.set_result(None)
                 self._begun += 1
-        self._pump = self._loop.call_later(SLICE, self._release) if self._waiting else None
+        self._pump = None
+        if self._waiting:
+            self._next_slice()
+
+    def _next_slice(self) -> None:
+        self._slice_began = self._loop.time()
+        self._pump = self._loop.call_later(SLICE, self._release)
 
 
 class Turn:
@@ -123,11 +137,5 @@ class Turn:
 
 
 def probe_limit() -> int:
-    """How many probes may be under way: what the process may open, with some left for others.
-
-    Raises the soft limit of open files to the hard one first.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return max(hard - RESERVED_FILES, FEWEST)
+    """How many probes may be under way: what the process may open, with some left for others."""
+    return max(file_limit() - LISTENERS * connection_limit() - RESERVED_FILES, FEWEST)

@@ -1,9 +1,11 @@
-"""Where targets report themselves: what each said last, and since when nobody said anything."""
+"""Where targets report themselves: what each said last, when, and which report counted last."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from dnslb_backend.core.members import TargetKey
+from dnslb_backend.core.results import Result
 from dnslb_backend.errors import RefusedError
 
 FORGET_AFTER = 86400.0
@@ -14,13 +16,14 @@ TEXT_LIMIT = 4096
 
 @dataclass(slots=True)
 class Report:
-    """The last word of a target; `at` is None while it has said nothing."""
+    """The last report of a target, with its `number`; `at` is None before the first one."""
 
     expected_since: float
     asked: float
     at: float | None = None
     up: bool = True
     text: str = ""
+    number: int = 0
 
 
 class PushBoard:
@@ -32,6 +35,11 @@ class PushBoard:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._reports: dict[tuple[str, str], Report] = {}
+        self._follow: Callable[[str], None] | None = None
+
+    def follow(self, reported: Callable[[str], None]) -> None:
+        """From now on call `reported` with the address of every report, once it is kept."""
+        self._follow = reported
 
     def report(self, token: str, address: str, up: bool, text: str = "") -> None:
         """The target at `address` says how it is; raises RefusedError if no check wants to know.
@@ -43,6 +51,9 @@ class PushBoard:
         if report is None:
             raise RefusedError(f"no push check of this token is waiting for {address}")
         report.at, report.up, report.text = self._clock(), up, text[:TEXT_LIMIT]
+        report.number += 1
+        if self._follow is not None:
+            self._follow(address)
 
     def last(self, token: str, address: str) -> tuple[Report, float]:
         """What is known of a target, and its age in seconds; from now on its reports are kept.
@@ -61,3 +72,32 @@ class PushBoard:
         old = [key for key, report in self._reports.items() if now - report.asked > FORGET_AFTER]
         for key in old:
             del self._reports[key]
+
+
+class CountedReports:
+    """Which report of every target that reports itself has counted: each counts once."""
+
+    def __init__(self) -> None:
+        self._counted: dict[TargetKey, int] = {}
+        self._by_address: dict[str, set[TargetKey]] = {}
+
+    def targets(self, address: str) -> set[TargetKey]:
+        """Who may have reported from this address."""
+        return self._by_address.get(address, set())
+
+    def is_repeated(self, target: TargetKey, result: Result) -> bool:
+        """Whether a result repeats a report that has counted already."""
+        if result.report is not None:
+            self._by_address.setdefault(target.address, set()).add(target)
+        return bool(result.report) and self._counted.get(target) == result.report
+
+    def count(self, target: TargetKey, result: Result) -> None:
+        if result.report:
+            self._counted[target] = result.report
+
+    def forget(self, target: TargetKey) -> None:
+        self._counted.pop(target, None)
+        if (targets := self._by_address.get(target.address)) is not None:
+            targets.discard(target)
+            if not targets:
+                del self._by_address[target.address]

@@ -4,17 +4,19 @@ import asyncio
 import contextlib
 import ipaddress
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Literal, Self
+from typing import Final, Literal, Self
 
 import aiodns
 from aiodns import error as ares
+from pycares import CNAMERecordData
 
+from dnslb_backend.checkers.hosts_file import PATH, HostsFile
+from dnslb_backend.core.names import is_sinkhole
 from dnslb_backend.core.resolutions import Resolution, Status, found, unresolved
-
-if TYPE_CHECKING:
-    from pycares import AddrInfoResult
 
 Family = Literal["A", "AAAA"]
 
@@ -28,9 +30,16 @@ QUERY_LIMIT: Final = 10.0
 
 FLUSH_DELAY: Final = 0.02
 
+LIMIT: Final = 1024
+"""At most so many addresses of a name: more would keep the event loop from lookups."""
+
+SHOWN: Final = 4
+"""At most so many addresses that cannot be used are named in a message."""
+
 AI_NOSORT: Final = 1 << 7
 """ARES_AI_NOSORT: sorting by RFC 6724 would open a socket for every address."""
 
+_LOOPBACKS: Final = {"A": "127.0.0.1", "AAAA": "::1"}
 _FAMILIES: Final = {"A": socket.AF_INET, "AAAA": socket.AF_INET6}
 
 
@@ -38,10 +47,11 @@ class Resolver:
     """Looks names up as getaddrinfo does: /etc/hosts, localhost, the search list, then DNS.
 
     `nameservers` ("192.0.2.53" or "127.0.0.1:5353") take the place of those in resolv.conf,
-    whose changes are noticed otherwise.
+    whose changes are noticed otherwise. `hosts` is the file to look at first.
     """
 
-    def __init__(self, nameservers: Sequence[str] = ()) -> None:
+    def __init__(self, nameservers: Sequence[str] = (), hosts: Path = PATH) -> None:
+        self._hosts = HostsFile(hosts)
         self._nameservers = tuple(nameservers)
         self._ares: aiodns.DNSResolver | None = None
         self._queries: dict[tuple[str, Family], asyncio.Task[Resolution]] = {}
@@ -91,22 +101,48 @@ class Resolver:
     async def _ask(self, host: str, family: Family) -> Resolution:
         try:
             async with asyncio.timeout(QUERY_LIMIT):
+                if known := await self._hosts.addresses(host, family):
+                    return usable(known)
+                if _is_localhost(host):
+                    return found((_LOOPBACKS[family],))
                 answer = await self._open().getaddrinfo(
                     host, _FAMILIES[family], type=socket.SOCK_STREAM, flags=AI_NOSORT
                 )
         except ares.DNSError as error:
+            if error.args[0] == ares.ARES_ENODATA and await self._leads_in_circles(host, family):
+                return unresolved("its CNAME leads back to itself")
             return _no_addresses(error)
         except TimeoutError:
-            return unresolved(f"no answer within {QUERY_LIMIT:g} s")
+            return unresolved("no answer in time")
         except (OSError, RuntimeError, UnicodeError) as error:
             return unresolved(f"cannot ask: {error}")
         finally:
             self._flush_soon()
-        return found(_addresses(answer))
+        return usable(_text(node.addr[0]) for node in answer.nodes)
+
+    async def _leads_in_circles(self, host: str, family: Family) -> bool:
+        """Whether a name without addresses is an alias of itself, which c-ares does not say."""
+        try:
+            async with asyncio.timeout(QUERY_LIMIT):
+                answer = (await self._open().query_dns(host, family)).answer
+        except (ares.DNSError, OSError, RuntimeError, UnicodeError):
+            return False
+        aliases = {
+            _bare(record.name): _bare(record.data.cname)
+            for record in answer
+            if isinstance(record.data, CNAMERecordData)
+        }
+        seen: set[str] = set()
+        name = _bare(host)
+        while name in aliases and name not in seen:
+            seen.add(name)
+            name = aliases[name]
+        return name in seen
 
     def _open(self) -> aiodns.DNSResolver:
         if self._ares is None:
-            self._ares = aiodns.DNSResolver(timeout=TRY_LIMIT, tries=TRIES)
+            # "b": DNS alone, since c-ares has its own idea of /etc/hosts.
+            self._ares = aiodns.DNSResolver(timeout=TRY_LIMIT, tries=TRIES, lookups="b")
             if self._nameservers:
                 self._ares.nameservers = self._nameservers
         return self._ares
@@ -136,10 +172,34 @@ def _literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
-def _addresses(answer: "AddrInfoResult") -> tuple[str, ...]:
-    texts = {node.addr[0] for node in answer.nodes}
-    addresses = {ipaddress.ip_address(_text(text)) for text in texts}
-    return tuple(str(address) for address in sorted(addresses, key=lambda each: each.packed))
+def _is_localhost(host: str) -> bool:
+    """RFC 6761: never asked of a name server."""
+    name = host.lower().removesuffix(".")
+    return name == "localhost" or name.endswith(".localhost")
+
+
+def usable(addresses: Iterable[str]) -> Resolution:
+    """FOUND with those that a client could connect to; FAILED where there are only others.
+
+    A resolver that blocks names, or is told to, answers 0.0.0.0 or :: for them. Beyond LIMIT
+    addresses the highest are left out.
+    """
+    good: list[str] = []
+    bad: list[str] = []
+    for packed in sorted({_packed(address) for address in addresses})[:LIMIT]:
+        address = str(ipaddress.ip_address(packed))
+        (bad if is_sinkhole(address) else good).append(address)
+    if bad and not good:
+        return unresolved(f"answered with {', '.join(bad[:SHOWN])}, which is no server's address")
+    return replace(found(tuple(good)), ignored=tuple(bad[:SHOWN]))
+
+
+def _packed(address: str) -> bytes:
+    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+
+
+def _bare(name: str) -> str:
+    return name.lower().removesuffix(".")
 
 
 def _text(address: str | bytes) -> str:

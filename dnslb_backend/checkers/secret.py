@@ -18,7 +18,8 @@ async def reveal(secret: SecretStr | None, file: str, errands: Errands) -> str:
     content = await errands.read(file)
     if content is None:
         raise ProbeError(f"{file}: no such file")
-    line = content.text.partition("\n")[0].strip()
+    # Some editors put a mark of byte order before the text.
+    line = content.text.removeprefix("\ufeff").partition("\n")[0].strip()
     if not line:
         raise ProbeError(f"{file}: the first line is empty")
     return line

@@ -27,6 +27,16 @@ DECISION_WORDS = {
     "nodata": "NOBODY SERVES, answers are empty",
     "fault": "NOBODY SERVES, lookups fail",
 }
+OTHERS = {
+    "pending": "not decided yet",
+    "fallback": "the fallback",
+    "all": "all members, though all are down",
+    "last": "the last good members, though all are down",
+    "nodata": "answers are empty",
+    "fault": "lookups fail",
+}
+"""What is served beside views that serve."""
+
 NARROWEST_REASON = 16
 HEALTH_WIDTH = 15
 
@@ -88,6 +98,8 @@ def _record_lines(record: Row, rows: list[Row], width: int) -> Iterator[Text]:
     facts = [f"{served} of {len(rows)} served"]
     style = ""
     if word := DECISION_WORDS.get(record["decision"]):
+        if views := record["served_views"]:
+            word = f"views {', '.join(views)} are served; others: {OTHERS[record['decision']]}"
         facts.insert(0, word)
         style = "bold yellow" if record["decision"] == "pending" else "bold red"
     if record["held"]:
@@ -102,6 +114,9 @@ def _record_lines(record: Row, rows: list[Row], width: int) -> Iterator[Text]:
     for host in record["hosts"]:
         if host["overdue"] or (host["resolution"] in ("failed", "nxdomain")):
             said = f"{host['host']} does not resolve: {host['text'] or host['resolution']}"
+            yield from _wrapped(said, "  ", width, "yellow")
+        if host["ignored"]:
+            said = f"{host['host']}: {host['ignored']} addresses over max_addresses are ignored"
             yield from _wrapped(said, "  ", width, "yellow")
 
 

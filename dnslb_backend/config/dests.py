@@ -7,7 +7,12 @@ from dataclasses import replace
 from dnslb_backend.config.diagnosis import Diagnosis, Path
 from dnslb_backend.config.models import DestSettings
 from dnslb_backend.config.rdata import RecordDataError, canonical_content
-from dnslb_backend.core.names import address_type, canonical_address, canonical_name
+from dnslb_backend.core.names import (
+    address_type,
+    canonical_address,
+    canonical_name,
+    is_sinkhole,
+)
 from dnslb_backend.core.records import Dest, joined_views
 from dnslb_backend.errors import NameFormatError
 
@@ -105,6 +110,8 @@ def _dest(settings: DestSettings, record_type: str, zone: str) -> Dest:
                 f"{settings.host!r}: a record of type {record_type} needs check_address, the "
                 "address that is probed, unless host is one"
             )
+    if probed is not None:
+        _refuse_sinkhole(probed)
     return Dest(
         host=host,
         prio=settings.prio,
@@ -144,6 +151,7 @@ def _host(text: str, record_type: str) -> tuple[str, bool]:
     if literal is not None:
         if address_type(literal) != record_type:
             raise _DestError(f"{text!r} is no address for a record of type {record_type}")
+        _refuse_sinkhole(literal)
         return literal, True
     if not text or any(c.isspace() or c in ":/%[]" for c in text):
         raise _DestError(f"{text!r} is neither an IP address nor a host name")
@@ -152,6 +160,14 @@ def _host(text: str, record_type: str) -> tuple[str, bool]:
     except NameFormatError as error:
         raise _DestError(str(error)) from error
     return (f"{name}." if text.endswith(".") else name), False
+
+
+def _refuse_sinkhole(address: str) -> None:
+    if is_sinkhole(address):
+        raise _DestError(
+            f"{address} is no server's address: unspecified, multicast and broadcast addresses "
+            "are not allowed"
+        )
 
 
 def _literal(text: str) -> str | None:

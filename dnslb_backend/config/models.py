@@ -126,7 +126,8 @@ class GlobalSettings(Table):
     )
     """From which level on events are logged; `serve -l` says otherwise. Transitions are `info`."""
     max_record_checks: Annotated[Count, Integer] = 100
-    """How many records may have probes under way at the same time."""
+    """How many records may have probes under way at the same time; as many are resolved at once.
+    The others wait in order, those last whose probes are always under way."""
     load_records: list[str] = []
     """Further files of records, as globs relative to this file: tables as in [records], without the
     `records.` in front. `-m` passes files over. Example: `["records.d/*.toml"]`"""
@@ -282,7 +283,8 @@ class DampingSettings(Table):
     window: Duration = 300.0
     """Seconds in which changes are counted."""
     hold: Duration = 60.0
-    """Seconds that a flapping member is held down at first; each time again twice as long."""
+    """Seconds that a flapping member is held down at first; each time again twice as long. One that
+    passes its checks serves nevertheless where nobody else would."""
     max_hold: Duration = 3600.0
     """Seconds that it is held down at most."""
 
@@ -306,8 +308,9 @@ class RecordSettings(Table):
     ttl_max: Ttl = 300
     """The most that `ttl = "auto"` gives."""
     interval: Annotated[Duration, Seconds] | None = None
-    """Seconds between two rounds of checks; keep it above `dns_timeout + timeout`.
-    Default: required. Example: `5`"""
+    """Seconds between two probes of a target and two lookups of a host name; keep it above
+    `dns_timeout + timeout`. A target that has not answered by its next probe is skipped; others are
+    probed all the same. Default: required. Example: `5`"""
     shift: Annotated[Wait, Seconds] | None = None
     """Seconds after which the first round of every interval begins, counted from its multiples.
     Default: spread evenly, by the name of the record. Example: `0.5`"""
@@ -350,12 +353,15 @@ class RecordSettings(Table):
     """Fails in a row that make a target DOWN."""
     fast_interval: Duration | None = None
     """Seconds between probes while a change is being confirmed by `rise` or `fall`. Default:
-    `interval`. Example: `1`"""
+    `down_interval` while the target is DOWN, else `interval`. Example: `1`"""
     down_interval: Duration | None = None
-    """Seconds between probes of a target that is DOWN. Default: `interval`. Example: `30`"""
+    """Seconds between probes of a target that is DOWN, and while its return is being confirmed by
+    `rise` unless there is a `fast_interval`. One that does not answer is probed again when its
+    `timeout` has passed, if that is later. Default: `interval`. Example: `30`"""
     failback: Literal["auto", "manual"] | Wait = "auto"
-    """When a member that came back serves again, if others do: at once (`"auto"`), after so many
-    seconds, or when an operator clears it (`"manual"`)."""
+    """When a member that came back serves again, if others of its view do: at once (`"auto"`),
+    after so many seconds, or when an operator clears it (`"manual"`). Once it has served, because
+    nobody else could, it waits no more."""
     damping: DampingSettings | None = None
     """Holds down what changes too often, below. Default: off.
     Example: `{ flips = 6, window = 300 }`"""
@@ -367,6 +373,9 @@ class RecordSettings(Table):
     max_answers: Count | None = None
     """So many members at most are in an answer. Default: all of them; 1 where `policy` picks.
     Example: `2`"""
+    max_addresses: Count = 64
+    """So many addresses of one host name are used, those in use already first; more are logged and
+    ignored, since whoever answers for that name decides how many are probed. Example: `256`"""
     sticky: StickySettings = StickySettings()
     """How much of the client's address `policy = "sticky"` looks at, below.
     Example: `{ ipv4 = 24, ipv6 = 56 }`"""

@@ -138,6 +138,7 @@ class RecordTables:
             max_answers=settings.max_answers,
             sticky_bits=(settings.sticky.ipv4, settings.sticky.ipv6),
             client_networks=tuple(settings.client_networks),
+            max_addresses=settings.max_addresses,
         )
 
     def _blame_default(self, before: int, own: RecordSettings, path: Path) -> None:
@@ -255,9 +256,15 @@ class RecordTables:
                 file,
                 path,
                 f"dns_timeout + timeout ({timing.dns_timeout:g} + {timing.timeout:g} s) should be "
-                f"below interval ({timing.interval:g} s): rounds never overlap, so slow ones are "
-                "skipped",
+                f"below interval ({timing.interval:g} s): a probe that is not done by the next one "
+                "of its target takes its place",
             )
+        if settings.stale_after and settings.stale_after < timing.interval:
+            message = f"is below interval ({timing.interval:g} s): members are stale between rounds"
+            self.diagnosis.warn(file, (*path, "stale_after"), message)
+        if settings.all_down == "fallback" and not settings.fallback:
+            message = "is fallback, but there is none: answers are empty"
+            self.diagnosis.warn(file, (*path, "all_down"), message)
         if settings.prio_regex and not re.compile(settings.prio_regex).groups:
             message = "has no group, so it gives no priority and is not used"
             self.diagnosis.warn(file, (*path, "prio_regex"), message)

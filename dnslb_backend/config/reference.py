@@ -114,6 +114,7 @@ WORDS: dict[str, str] = {
     "_check_network": "network",
     "_check_path": "path",
     "_check_url": "URL",
+    "check_host": "host name",
     "_network": "network",
     "_regexp": "regular expression",
     "_secondary": "address, or ADDRESS:PORT",

@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from hashlib import sha1
 from typing import NamedTuple
 
+import dns.exception
 import dns.name
 
 from dnslb_backend.core.layout import Layout, Place
+from dnslb_backend.errors import RequestError
 
 SortKey = tuple[bytes, ...]
 """The labels of a name in lower case, the last one first: compares as names are ordered."""
@@ -109,9 +111,13 @@ class NameChain:
         """Of `name`, relative to the zone, whether it is there or not.
 
         Where `name` is not there and the types of the name before it are unsure, the first
-        name below that takes its place: it is not there either, and so has none.
+        name below that takes its place: it is not there either, and so has none. Raises
+        RequestError for what is no name.
         """
-        key = sort_key(name)
+        try:
+            key = sort_key(name)
+        except (dns.exception.DNSException, UnicodeError) as error:
+            raise RequestError(f"{name!r} is no name: {error}") from error
         found = bisect_right(self._keys, key) - 1
         owner = self._names[found]
         before = self._relative(owner)

@@ -5,7 +5,8 @@
     none, and no member is known        FALLBACK if there is one, else FAULT
     none, all_down = fallback           FALLBACK if it has addresses, else NODATA
     none, all_down = all                ALL: every member
-    none, all_down = last               LAST: the last set that was good, else NODATA
+    none, all_down = last               LAST: who served at the end of the last round in which
+                                        anybody did, the gone and the drained left out; else NODATA
     none, all_down = nodata             NODATA
     none, all_down = servfail           FAULT
 
@@ -18,7 +19,7 @@ members, its own last good set: its last resort.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from dnslb_backend.core.health import Health
@@ -46,6 +47,8 @@ class Pool:
     weights: tuple[int, ...]
     is_resort: bool = False
     """Given because nobody is well: only to clients for whom no other pool serves."""
+    threshold: int | None = field(default=None, compare=False)
+    """The lowest priority that serves here; None where nobody is well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,22 @@ class Decision:
             return True
         return any(pool.is_resort and content in pool.contents for pool in self.pools)
 
+    def pool(self, view: str) -> Pool | None:
+        """The pool of a view; None where its clients are given what all others are."""
+        return next((pool for pool in self.pools if pool.view == view), None)
+
+    def threshold_of(self, views: Sequence[str]) -> int | None:
+        """The lowest priority that serves where a member of these views, or of none, is meant."""
+        if not views:
+            return self.threshold
+        found = (pool.threshold for pool in self.serving_pools() if pool.view in views)
+        return min((lowest for lowest in found if lowest is not None), default=None)
+
+    def served_in(self) -> dict[str, Sequence[str]]:
+        """Who serves where: contents by view, "" for clients in none."""
+        found: dict[str, Sequence[str]] = {p.view: p.contents for p in self.serving_pools()}
+        return {**found, "": self.contents} if self.kind is Kind.SERVE else found
+
     def serving_pools(self) -> tuple[Pool, ...]:
         """The pools of the views that have eligible members."""
         return tuple(pool for pool in self.pools if not pool.is_resort)
@@ -114,15 +133,18 @@ class Candidate:
     standing: Health
     priority: int | None
     is_drained: bool = False
-    is_waiting: bool = False
-    """Came back a short while ago, and is let in only where nobody else can serve."""
+    waits_in: frozenset[str] = frozenset()
+    """Views, "" for clients in none, in which it came back a short while ago: there it is let in
+    only where nobody else can serve."""
     weight: int = 1
     views: tuple[str, ...] = ()
+    is_damped: bool = False
+    """UP by its results but held DOWN for flapping: let in only where nobody else can serve."""
 
     @property
     def is_eligible(self) -> bool:
         return (
-            self.standing is Health.UP
+            (self.standing is Health.UP or self.is_damped)
             and not self.is_drained
             and self.priority is not None
             and self.priority > 0
@@ -151,18 +173,22 @@ def decide(
     views = dict.fromkeys(view for c in candidates for view in c.views)
     if not views:
         return decision
-    last = {pool.view: pool for pool in last_pools}
+    last = {pool.view: pool.contents for pool in last_pools}
     may_resort = decision.kind is not Kind.SERVE and not is_unknown
     pools = []
     for view in views:
         members = [c for c in candidates if view in c.views]
-        serving, _ = _serving(members, record.prio_min_cnt)
+        serving, lowest = _serving(members, record.prio_min_cnt, view)
         if serving:
-            pools.append(Pool(view, *_listed(serving)))
+            pools.append(Pool(view, *_listed(record, serving), threshold=lowest))
         elif may_resort and record.all_down is AllDown.ALL:
-            pools.append(Pool(view, *_listed(members), is_resort=True))
-        elif may_resort and record.all_down is AllDown.LAST and view in last:
-            pools.append(replace(last[view], is_resort=True))
+            pools.append(Pool(view, *_listed(record, members), is_resort=True))
+        elif (
+            may_resort
+            and record.all_down is AllDown.LAST
+            and (kept := _kept(last.get(view, ()), members))
+        ):
+            pools.append(Pool(view, *_columns(kept), is_resort=True))
     return replace(decision, pools=tuple(pools))
 
 
@@ -174,9 +200,9 @@ def _decide_common(
     *,
     is_unknown: bool,
 ) -> Decision:
-    serving, lowest = _serving(candidates, record.prio_min_cnt)
+    serving, lowest = _serving(candidates, record.prio_min_cnt, "")
     if serving:
-        contents, weights = _listed(serving)
+        contents, weights = _listed(record, serving)
         return Decision(Kind.SERVE, contents, lowest, weights)
     if is_unknown:
         if fallback:
@@ -185,19 +211,36 @@ def _decide_common(
     return _all_down(record, candidates, fallback, last_good)
 
 
-def _serving(candidates: Sequence[Candidate], min_count: int) -> tuple[list[Candidate], int | None]:
+def _serving(
+    candidates: Sequence[Candidate], min_count: int, view: str
+) -> tuple[list[Candidate], int | None]:
     """The candidates of the open tiers, and the lowest priority among those."""
     healthy = [c for c in candidates if c.is_eligible]
-    eligible = [c for c in healthy if not c.is_waiting] or healthy
+    calm = [c for c in healthy if not c.is_damped] or healthy
+    eligible = [c for c in calm if view not in c.waits_in] or calm
     lowest = threshold((c.priority for c in eligible if c.priority), min_count)
     if lowest is None:
         return [], None
     return [c for c in eligible if (c.priority or 0) >= lowest], lowest
 
 
-def _listed(serving: Sequence[Candidate]) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    ordered = sorted(serving, key=lambda candidate: candidate.content)
-    return tuple(c.content for c in ordered), tuple(c.weight for c in ordered)
+def _listed(
+    record: Record, serving: Sequence[Candidate]
+) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Contents and weights in stable order: of CNAMEs, the first one is what is answered."""
+    if record.key.type == "CNAME":
+        return _columns(sorted(serving, key=lambda c: -(c.priority or 0)))
+    return _columns(sorted(serving, key=lambda c: c.content))
+
+
+def _columns(listed: Sequence[Candidate]) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    return tuple(c.content for c in listed), tuple(c.weight for c in listed)
+
+
+def _kept(last: Sequence[str], candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Who served last and is still a member that is not drained, in the same order."""
+    known = {c.content: c for c in candidates if not c.is_drained}
+    return [known[content] for content in last if content in known]
 
 
 def _nobody_known(candidates: Sequence[Candidate], *, is_resolved: bool) -> bool:
@@ -216,9 +259,11 @@ def _all_down(
         case AllDown.FALLBACK if fallback:
             return Decision(Kind.FALLBACK, tuple(fallback))
         case AllDown.ALL if candidates:
-            return Decision(Kind.ALL, tuple(sorted(c.content for c in candidates)))
-        case AllDown.LAST if last_good:
-            return Decision(Kind.LAST, last_good)
+            contents, weights = _listed(record, candidates)
+            return Decision(Kind.ALL, contents, weights=weights)
+        case AllDown.LAST if kept := _kept(last_good, candidates):
+            contents, weights = _columns(kept)
+            return Decision(Kind.LAST, contents, weights=weights)
         case AllDown.SERVFAIL:
             return Decision(Kind.FAULT)
         case _:

@@ -9,16 +9,15 @@ from dataclasses import dataclass
 
 from dnslb_backend.core.clients import NOBODY, Client
 from dnslb_backend.core.closeness import common_prefix, overlaps
-from dnslb_backend.core.decision import Decision
+from dnslb_backend.core.decision import Decision, Kind
 from dnslb_backend.core.finding import delegation_of, place_of, zone_of
 from dnslb_backend.core.health import Health
 from dnslb_backend.core.healthmap import HealthMap
-from dnslb_backend.core.instants import Instant
 from dnslb_backend.core.layout import Place
 from dnslb_backend.core.members import MemberStatus
 from dnslb_backend.core.menus import Menu, answer_limit
 from dnslb_backend.core.names import canonical_name
-from dnslb_backend.core.overrides import Action, Override
+from dnslb_backend.core.overrides import Action, Override, Rulings
 from dnslb_backend.core.records import Record
 from dnslb_backend.core.snapshot import Snapshot
 from dnslb_backend.core.transitions import reason
@@ -55,10 +54,15 @@ class Contender:
 
 @dataclass(frozen=True, slots=True)
 class RecordExplanation:
-    """One balanced record. `views` is the client's chain, `view` the one that serves it."""
+    """One balanced record. `views` is the client's chain, `view` the one that serves it.
+
+    `kind` and `threshold` are of what is decided for that view.
+    """
 
     record: Record
     decision: Decision
+    kind: Kind
+    threshold: int | None
     views: tuple[str, ...]
     view: str
     scope: int
@@ -93,7 +97,7 @@ def suppose_down(target: str) -> tuple[Override, ...]:
     return (Override("what-if", target.lower(), Action.DOWN, reason="supposed by --down"),)
 
 
-def explain(health: HealthMap, snapshot: Snapshot, question: Question, at: Instant) -> Explanation:
+def explain(health: HealthMap, snapshot: Snapshot, question: Question) -> Explanation:
     """Say what a client is answered, and how that came about."""
     name = canonical_name(f"{question.name.removesuffix('.')}.")
     via: list[str] = []
@@ -110,7 +114,7 @@ def explain(health: HealthMap, snapshot: Snapshot, question: Question, at: Insta
             via.append(place.name)
         alias = _alias(place, question.qtype)
         if alias is None or len(via) >= LONGEST_CHAIN:
-            return _explain_place(health, place, question, name, tuple(via), at)
+            return _explain_place(health, place, question, name, tuple(via))
         via.append(name)
         name = alias
 
@@ -121,12 +125,11 @@ def _explain_place(
     question: Question,
     name: str,
     via: tuple[str, ...],
-    at: Instant,
 ) -> Explanation:
     wanted = question.qtype
     rows = [row for row in place.static if wanted in ("ANY", row.qtype)]
     told = [
-        explain_record(health, record, table, question, at)
+        explain_record(health, record, table, question)
         for record, table in place.records
         if wanted in ("ANY", record.key.type)
     ]
@@ -139,11 +142,13 @@ def _explain_place(
 
 
 def explain_record(
-    health: HealthMap, record: Record, table: ViewTable | None, question: Question, at: Instant
+    health: HealthMap, record: Record, table: ViewTable | None, question: Question
 ) -> RecordExplanation:
     """Say what a client is given of one balanced record, and why."""
     if question.down:
-        statuses, decision = health.suppose(record.key, question.down, at)
+        statuses, decision = health.suppose(
+            record.key, Rulings((*health.overrides, *question.down))
+        )
     else:
         state = health.records[record.key]
         statuses, decision = state.rows, state.decision
@@ -155,11 +160,14 @@ def explain_record(
             view, scope, rows = pick.pool, pick.scope, menu.rows(pick)
         except NotReadyError:
             rows = []
+    kind, threshold = _decided_for(view, record, decision)
     chain = table.chain(question.client).views if table is not None else ()
     picked = {row.content for row in rows}
     return RecordExplanation(
         record=record,
         decision=decision,
+        kind=kind,
+        threshold=threshold,
         views=chain,
         view=view,
         scope=scope,
@@ -177,6 +185,14 @@ def explain_record(
         ),
         warnings=tuple(_warnings(record, decision, picked, question)),
     )
+
+
+def _decided_for(view: str, record: Record, decision: Decision) -> tuple[Kind, int | None]:
+    """What was decided for the clients of a view, "" for none, and its lowest open priority."""
+    pool = decision.pool(view)
+    if pool is None:
+        return decision.kind, decision.threshold
+    return (Kind(record.all_down) if pool.is_resort else Kind.SERVE), pool.threshold
 
 
 def _why(status: MemberStatus, decision: Decision, view: str, *, is_picked: bool) -> str:

@@ -9,8 +9,9 @@ fail     DOWN               DOWN
 pass     DOWN               UP after `rise` in a row, else DOWN
 fail     UP                 DOWN after `fall` in a row, else UP
 
-With damping, a target that turned more than `flips` times within `window` is held DOWN for
-`hold` seconds, twice as long every time, until it has been calm for a window.
+With damping, a target whose health changed `flips` times within `window` is held DOWN for `hold`
+seconds, twice as long every time, until it has been calm for a window. The end of a hold is the
+first of the next changes. Results go on counting meanwhile: `undamped` is what they say.
 """
 
 from dataclasses import dataclass, replace
@@ -58,8 +59,8 @@ class TargetState:
     monotonic time of the last pass or fail. The wall times are None before the first.
 
     `flips` are the monotonic times of its recent turns. Until `held_until` a flapping target
-    stays DOWN; `hold` is how long that was. `back_since` is when it came back UP after having
-    been DOWN, None once that is of no interest any more.
+    stays DOWN; `hold` is how long that was, and `undamped` the health that it would have if it were
+    not held (None: it is not).
     """
 
     standing: Health = Health.UNKNOWN
@@ -75,7 +76,7 @@ class TargetState:
     flips: tuple[float, ...] = ()
     hold: float = 0.0
     held_until: float | None = None
-    back_since: float | None = None
+    undamped: Health | None = None
 
     @property
     def health(self) -> Health:
@@ -91,39 +92,42 @@ def observe(state: TargetState, result: Result, at: Instant, rules: Rules) -> Ta
         return replace(state, result=result, last_check=at.wall)
     is_pass = result.outcome is Outcome.PASS
     says = Health.UP if is_pass else Health.DOWN
-    streak = 0 if says is state.standing else state.streak + 1
+    before = state.undamped or state.standing
+    streak = 0 if says is before else state.streak + 1
     needed = 1 if state.health is Health.UNKNOWN else (rules.rise if is_pass else rules.fall)
     is_held = state.held_until is not None and at.mono < state.held_until
-    decided = says if streak >= needed and not is_held else state.standing
+    decided = says if streak >= needed else before
+    standing = Health.DOWN if is_held else decided
     seen = TargetState(
-        standing=decided,
+        standing=standing,
         streak=0 if decided is says else streak,
         priority=result.priority if is_pass else state.priority,
         weight=result.weight if is_pass else state.weight,
         result=result,
         heard=at.mono,
         last_check=at.wall,
-        last_change=at.wall if decided is not state.health else state.last_change,
-        last_up=at.wall if decided is Health.UP else state.last_up,
+        last_change=at.wall if standing is not state.health else state.last_change,
+        last_up=at.wall if standing is Health.UP else state.last_up,
         flips=state.flips,
         hold=state.hold,
         held_until=state.held_until if is_held else None,
-        back_since=state.back_since if decided is Health.UP else None,
+        undamped=decided if is_held else None,
     )
-    if decided is state.standing or state.standing is Health.UNKNOWN:
+    if standing is state.standing or state.standing is Health.UNKNOWN:
+        return seen
+    if state.undamped is Health.UP:
+        # It has been UP all along, and its hold is over.
         return seen
     return _turned(seen, at, rules.damping)
 
 
 def _turned(state: TargetState, at: Instant, damping: Damping | None) -> TargetState:
     """The state of a target that has just gone from UP to DOWN or back."""
-    if state.standing is Health.UP:
-        state = replace(state, back_since=at.mono)
     if damping is None:
         return state
     recent = (*(flip for flip in state.flips if at.mono - flip < damping.window), at.mono)
     hold = state.hold if len(recent) > 1 else 0.0
-    if len(recent) <= damping.flips:
+    if len(recent) < damping.flips:
         return replace(state, flips=recent, hold=hold)
     hold = min(max(2 * hold, damping.hold), damping.max_hold)
     return replace(
@@ -134,13 +138,13 @@ def _turned(state: TargetState, at: Instant, damping: Damping | None) -> TargetS
         flips=(at.mono + hold,),
         hold=hold,
         held_until=at.mono + hold,
-        back_since=None,
+        undamped=state.standing,
     )
 
 
 def release(state: TargetState) -> TargetState:
-    """The state after an operator forgave it: neither held for flapping nor waiting to return."""
-    return replace(state, flips=(), hold=0.0, held_until=None, back_since=None)
+    """The state after an operator forgave it: not held for flapping any more."""
+    return replace(state, flips=(), hold=0.0, held_until=None, undamped=None)
 
 
 def grow_stale(state: TargetState, at: Instant) -> TargetState:
@@ -173,11 +177,13 @@ def combine(states: list[TargetState], require: int) -> TargetState:
         priority=next((s.priority for s in speaking if s.priority is not None), None),
         weight=next((s.weight for s in speaking if s.weight is not None), None),
         held_until=max((s.held_until for s in speaking if s.held_until), default=None),
-        back_since=_back_since(states, require) if standing is Health.UP else None,
+        undamped=_undamped(states, require) if standing is Health.DOWN else None,
     )
 
 
-def _back_since(states: list[TargetState], require: int) -> float | None:
-    """When enough of the checks were up again; None where enough of them never came back."""
-    came = sorted(state.back_since or 0.0 for state in states if state.standing is Health.UP)
-    return came[require - 1] or None
+def _undamped(states: list[TargetState], require: int) -> Health | None:
+    """The health of a member that is DOWN if none of its checks were held; None: none is."""
+    if all(state.undamped is None for state in states):
+        return None
+    up = sum((state.undamped or state.standing) is Health.UP for state in states)
+    return Health.UP if up >= require else Health.DOWN

@@ -1,53 +1,49 @@
 """The health map: what is known of every record, and what follows from it.
 
-It is told what happened (`open_round`, `resolved`, `observed`, `close_round`, ...) and keeps,
-for whoever asks with `take_changes`, which answers changed and why. It never waits, asks or
-looks at a clock.
+Callers report what happened (`open_round`, `resolved`, `observed`, `close_round`, ...) and
+collect with `take_changes` which answers changed and why. It never waits, asks or looks at a
+clock.
 
-A result counts when it arrives, except that a change that would leave a name with no serving
-member waits until every target of that record's round has answered or timed out.
+Results are cheap: they only mark the records that they count for. A marked record is decided
+once for all of them, by `take_changes` or when its round closes, since one decision costs as
+much as the record has members.
+
+A change that would leave a name with no serving member waits until every target of that
+record's round has answered or timed out.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import zip_longest
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
-from dnslb_backend.core.decision import PENDING, Candidate, Decision, Kind, decide
-from dnslb_backend.core.health import Health, TargetState, combine, grow_stale, observe, release
-from dnslb_backend.core.hosts import UNRESOLVED, hear
+from dnslb_backend.core.changes import Changes, Overflow
+from dnslb_backend.core.coverage import Coverage
+from dnslb_backend.core.decision import PENDING, Decision, Kind
+from dnslb_backend.core.health import Health, TargetState, grow_stale, observe, release
+from dnslb_backend.core.hosts import UNRESOLVED, hear, limited
 from dnslb_backend.core.instants import Instant
+from dnslb_backend.core.judging import (
+    assess_all,
+    assess_one,
+    judge,
+    let_in,
+    note_good,
+    note_returns,
+)
 from dnslb_backend.core.members import (
-    Member,
     MemberStatus,
     TargetKey,
-    assess,
     build_members,
-    fallback_contents,
     mark_served,
 )
-from dnslb_backend.core.overrides import Override, ruling
+from dnslb_backend.core.overrides import Override, Rulings
 from dnslb_backend.core.plan import Plan
 from dnslb_backend.core.records import RecordKey
-from dnslb_backend.core.recordstate import Past, RecordState, is_resolved, succeed
+from dnslb_backend.core.recordstate import Past, RecordState, Return, is_known, succeed
 from dnslb_backend.core.resolutions import Resolution
 from dnslb_backend.core.results import Result
 from dnslb_backend.core.schedule import pace
 from dnslb_backend.core.targets import Targets
 from dnslb_backend.core.transitions import Transition, transitions
-from dnslb_backend.core.ttl import answer_ttl
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What happened since the last time somebody asked, oldest transition first.
-
-    `answers` are records whose answer may read differently now; `touched` are those of which
-    any figure changed.
-    """
-
-    answers: frozenset[RecordKey]
-    touched: frozenset[RecordKey]
-    transitions: tuple[Transition, ...]
 
 
 class HealthMap:
@@ -57,17 +53,24 @@ class HealthMap:
         self.records: dict[RecordKey, RecordState] = {}
         self._targets = Targets()
         self._pending: dict[RecordKey, None] = {}
-        self._overrides: tuple[Override, ...] = ()
+        self._marked: dict[RecordKey, Instant] = {}
+        self._rulings = Rulings(())
+        self._coverage = Coverage()
         self._waiting: set[RecordKey] = set()
         self._answers: set[RecordKey] = set()
         self._touched: set[RecordKey] = set()
         self._transitions: list[Transition] = []
+        self._overflows: list[Overflow] = []
 
     # -- asked --------------------------------------------------------------------------
 
     @property
     def overrides(self) -> tuple[Override, ...]:
-        return self._overrides
+        return self._rulings.overrides
+
+    def covered(self, orders: Iterable[Override]) -> set[RecordKey]:
+        """The records of which any of these orders names a member or a destination."""
+        return {key for order in orders for key in self._coverage.covered(order)}
 
     def target(self, key: TargetKey) -> TargetState:
         return self._targets[key]
@@ -85,6 +88,7 @@ class HealthMap:
 
     def targets_of(self, key: RecordKey) -> list[TargetKey]:
         """Every target of a record once, in the order of its members."""
+        self._regroup(key)
         members = self.records[key].members
         return list(dict.fromkeys(target for member in members for target in member.targets))
 
@@ -93,14 +97,24 @@ class HealthMap:
         return list(self._pending)
 
     def take_changes(self) -> Changes:
-        """What changed since the last call; the next one starts afresh."""
+        """Decide what is marked, and return what changed since the last call."""
+        self.settle()
         changes = Changes(
-            frozenset(self._answers), frozenset(self._touched), tuple(self._transitions)
+            frozenset(self._answers),
+            frozenset(self._touched),
+            tuple(self._transitions),
+            tuple(self._overflows),
         )
+        self._overflows.clear()
         self._answers.clear()
         self._touched.clear()
         self._transitions.clear()
         return changes
+
+    def settle(self) -> None:
+        """Decide every record that is marked, as of the moment at which it was marked last."""
+        for key, at in list(self._marked.items()):
+            self._decide(key, at)
 
     # -- told ---------------------------------------------------------------------------
 
@@ -110,6 +124,7 @@ class HealthMap:
         Health, addresses and counters follow the member, also when its check changed. A
         changed record is held in its old answer until its next round has ended.
         """
+        self.settle()
         before = self.records
         previous = {key: self._targets_by_member(state) for key, state in before.items()}
         self.records = {}
@@ -123,6 +138,7 @@ class HealthMap:
             self.records[key] = succeed(record, old)
         for key in before.keys() - self.records.keys():
             self._targets.disuse(before[key].places, key)
+            self._coverage.put(key, ())
             self._answers.add(key)
             self._touched.add(key)
         for key in changed:
@@ -130,7 +146,7 @@ class HealthMap:
             self._targets.disuse(old.places if old else (), key)
             self._rebuild_members(key, previous.get(key, {}))
             self._answers.add(key)
-            self._decide(key, at)
+            self._decide(key, at, whole=True)
         self._count_pending()
         return changed
 
@@ -142,14 +158,14 @@ class HealthMap:
         Those are ready, and as over a change of the configuration, what would leave nobody
         serving waits for the first round to end.
         """
-        self._overrides = tuple(overrides)
+        self._rulings = Rulings(overrides)
         for key in self.records:
             if key in pasts:
                 self._restore(key, pasts[key])
             self._touched.add(key)
-            self._decide(key, at)
+            self._decide(key, at, whole=True)
             state = self.records[key]
-            if not state.decision.is_answer:
+            if not state.decision.is_answer and not is_known(state):
                 state.is_ready, state.decision = False, PENDING
         self._count_pending()
         return frozenset(self.records.keys() - self._pending.keys())
@@ -162,11 +178,14 @@ class HealthMap:
         """The resolver answered for one host of this record."""
         state = self.records[key]
         before = state.hosts.get(host, UNRESOLVED)
-        after = hear(before, answer, at.mono, state.record.timing.dns_ttl)
+        record = state.record
+        after = hear(before, answer, at.mono, record.timing.dns_ttl, record.max_addresses)
         state.hosts[host] = after
+        if bool(after.ignored) != bool(before.ignored):
+            self._overflows.append(Overflow(key, host, after.ignored, record.max_addresses))
         if (after.addresses, after.is_answered) != (before.addresses, before.is_answered):
-            self._rebuild_members(key)
-            self._decide(key, at)
+            state.is_reshaped = True
+            self._marked[key] = at
 
     def begin_probe(self, target: TargetKey) -> None:
         """A probe of this target is under way; `observed` or `give_up` ends it."""
@@ -182,12 +201,12 @@ class HealthMap:
         before = self.target(target)
         record = self.records[next(iter(users))].record
         after = observe(before, result, at, record.rules)
-        self._targets[target] = after
+        if _standing(after) != _standing(before) or after.streak != before.streak:
+            self._move(target, after, at)
+        else:
+            self._targets[target] = after
+            self._mark_held(users, at)
         self._touched |= users
-        moved = _standing(after) != _standing(before) or after.streak != before.streak
-        for key in users:
-            if moved or self.records[key].is_held:
-                self._decide(key, at, heard=target)
 
     def would_fall(self, target: TargetKey, result: Result, at: Instant) -> bool:
         """Whether this result would take a target down that is UP."""
@@ -207,9 +226,7 @@ class HealthMap:
         """A probe ended without any result: it was called off."""
         self._targets.end(target)
         self._await_no_more(target)
-        for key in self._targets.users(target):
-            if self.records[key].is_held:
-                self._decide(key, at, heard=target)
+        self._mark_held(self._targets.users(target), at)
 
     def hold_back(self, target: TargetKey, at: Instant) -> None:
         """A probe failed, and that does not count for now: but it was no silence either."""
@@ -221,10 +238,11 @@ class HealthMap:
         """The round is over; what waited for it is decided now."""
         state = self.records[key]
         state.is_round_open = False
-        if state.is_held or not state.is_ready:
+        if state.is_held or not state.is_ready or key in self._marked:
             state.is_ready = True
             self._pending.pop(key, None)
             self._decide(key, at)
+        note_good(state)
 
     def lose(self, target: TargetKey, at: Instant) -> None:
         """Nothing can be said of this target any more: its check is broken."""
@@ -234,7 +252,8 @@ class HealthMap:
         """Let in the members that came back and have waited enough."""
         waiting, self._waiting = self._waiting, set()
         for key in waiting & self.records.keys():
-            self._decide(key, at)
+            self.records[key].is_partial = False
+            self._marked[key] = at
 
     def sweep(self, targets: Iterable[TargetKey], at: Instant) -> None:
         """Mark those of these targets that fell silent."""
@@ -248,23 +267,26 @@ class HealthMap:
                 self._grow_stale(target, at)
 
     def release(self, key: RecordKey, content: str, at: Instant) -> None:
-        """An operator forgives a member: it is neither held for flapping nor waits to return."""
-        for member in self.records[key].members:
+        """An operator forgives a member: it is neither held for flapping nor waits to return.
+
+        Who shares its targets is not held for flapping either, but goes on waiting.
+        """
+        state = self.records[key]
+        state.waiting.pop(content, None)
+        for member in state.members:
             if member.content == content:
                 for target in member.targets:
-                    self._targets[target] = release(self.target(target))
+                    self._move(target, release(self.target(target)), at)
         self._touched.add(key)
-        self._decide(key, at)
+        self._decide(key, at, whole=True)
 
     def set_overrides(self, overrides: Iterable[Override], at: Instant) -> None:
         """Replace all overrides; every record they touch, or touched, is decided anew."""
-        before = set(self._overrides)
-        self._overrides = tuple(overrides)
-        moved = before ^ set(self._overrides)
-        for key, state in self.records.items():
-            if any(o.covers(key.name, *m.aliases) for o in moved for m in state.members):
-                self._touched.add(key)
-                self._decide(key, at, is_order=True)
+        before = set(self._rulings.overrides)
+        self._rulings = Rulings(overrides)
+        for key in self.covered(before.symmetric_difference(self._rulings.overrides)):
+            self._touched.add(key)
+            self._decide(key, at, whole=True, is_order=True)
 
     # -- inside -------------------------------------------------------------------------
 
@@ -275,28 +297,55 @@ class HealthMap:
     def _restore(self, key: RecordKey, past: Past) -> None:
         state = self.records[key]
         names = state.record.host_names()
-        state.hosts = {name: past.hosts[name] for name in names if name in past.hosts}
+        limit = state.record.max_addresses
+        state.hosts = {n: limited(past.hosts[n], limit) for n in names if n in past.hosts}
         state.rows = past.rows
         state.last_good, state.last_pools = past.last_good, past.last_pools
         state.decision = past.decision
-        state.is_ready = past.decision.is_answer
+        state.is_ready = past.decision.kind is not Kind.PENDING
         state.is_round_open = True
         self._rebuild_members(key, past.targets)
+        state.waiting = {
+            member.content: Return(past.waiting[member.content], frozenset(member.views or ("",)))
+            for member in state.members
+            if member.content in past.waiting
+        }
         self._answers.add(key)
 
     def _grow_stale(self, target: TargetKey, at: Instant) -> None:
         state = self._targets[target]
         if state.stale or state.standing is Health.UNKNOWN:
             return
-        self._targets[target] = grow_stale(state, at)
-        for key in self._targets.users(target):
-            self._decide(key, at)
+        self._move(target, grow_stale(state, at), at)
+
+    def _move(self, target: TargetKey, after: TargetState, at: Instant) -> None:
+        """A target stands elsewhere now: mark the records that it counts for."""
+        users = self._targets.users(target)
+        for key in users:
+            if target in self.records[key].moved:
+                # Its last move is not decided yet, and every change of health is reported.
+                self._decide(key, self._marked[key])
+        self._targets[target] = after
+        for key in users:
+            self.records[key].moved[target] = at.wall
+            self._marked[key] = at
+
+    def _mark_held(self, keys: Iterable[RecordKey], at: Instant) -> None:
+        for key in keys:
+            if self.records[key].is_held:
+                self._marked[key] = at
+
+    def _regroup(self, key: RecordKey) -> None:
+        """Follow what resolvers have answered since the members were built last."""
+        if self.records[key].is_reshaped:
+            self._rebuild_members(key)
 
     def _rebuild_members(
         self, key: RecordKey, carried: Mapping[str, tuple[TargetState, ...]] | None = None
     ) -> None:
         state = self.records[key]
         before = state.places
+        state.is_reshaped, state.is_partial = False, False
         state.members = build_members(state.record, state.hosts)
         state.places = {}
         for place, member in enumerate(state.members):
@@ -305,6 +354,8 @@ class HealthMap:
                 state.places.setdefault(target, []).append(place)
                 self._targets.use(target, key, past[min(index, len(past) - 1)] if past else None)
         self._targets.disuse([target for target in before if target not in state.places], key)
+        aliases = {alias for member in state.members for alias in member.aliases}
+        self._coverage.put(key, aliases.union(dest.host for dest in state.record.dests))
 
     def _targets_by_member(self, state: RecordState) -> dict[str, tuple[TargetState, ...]]:
         return {
@@ -315,21 +366,12 @@ class HealthMap:
         }
 
     def suppose(
-        self,
-        key: RecordKey,
-        overrides: Iterable[Override],
-        at: Instant,
-        *,
-        only_these: bool = False,
+        self, key: RecordKey, rulings: Rulings
     ) -> tuple[tuple[MemberStatus, ...], Decision]:
-        """The table and the answer of a record as they would be with these overrides as well.
-
-        With `only_these`, as they would be if no others held.
-        """
+        """The table and the answer of a record as they would be if these overrides held."""
         state = self.records[key]
-        held = () if only_these else self._overrides
-        rows = self._assess_all(state, (*held, *overrides), at)
-        decision = self._judge(state, rows, [row.candidate() for row in rows])
+        rows = assess_all(state, self._targets, rulings)
+        decision = judge(state, rows, [row.candidate() for row in rows])
         return mark_served(rows, decision, state.rows, state.record), decision
 
     def _decide(
@@ -337,79 +379,39 @@ class HealthMap:
         key: RecordKey,
         at: Instant,
         *,
-        heard: TargetKey | None = None,
+        whole: bool = False,
         is_order: bool = False,
     ) -> None:
-        """Decide a record anew; with `heard`, only that target can have moved."""
+        """Decide a record: by the targets that moved, or by the whole of it."""
+        self._regroup(key)
         state = self.records[key]
-        if heard is None:
-            rows = self._assess_all(state, self._overrides, at)
+        self._marked.pop(key, None)
+        moved, state.moved = state.moved, {}
+        is_whole = whole or not state.is_partial
+        places = {place for target in moved for place in state.places.get(target, ())}
+        note_returns(state, self._targets, None if is_whole else places, at.mono)
+        if is_whole:
+            state.is_partial = True
+            rows = assess_all(state, self._targets, self._rulings)
             state.candidates = [row.candidate() for row in rows]
         else:
             rows = list(state.rows[: len(state.members)])
-            for place in state.places[heard]:
-                row = self._assess(state, state.members[place], rows[place], self._overrides, at)
+            for place in places:
+                member = state.members[place]
+                row = assess_one(state, member, rows[place], self._targets, self._rulings)
                 if row is not rows[place]:
                     rows[place], state.candidates[place] = row, row.candidate()
-        if any(row.is_waiting for row in rows):
-            self._waiting.add(key)
-        decision = self._judge(state, rows, state.candidates)
+        decision = judge(state, rows, state.candidates)
         is_starving = decision.starves(state.decision) and not is_order
         if is_starving and not state.is_held:
             state.awaited = {place for place in state.places if self._targets.is_in_flight(place)}
         state.is_held = is_starving and self._is_awaiting(state)
         if state.is_held:
             decision = state.decision
-        if decision.kind is Kind.SERVE:
-            state.last_good = decision.contents
-        if serving := decision.serving_pools():
-            views = {pool.view for pool in serving}
-            kept = (pool for pool in state.last_pools if pool.view not in views)
-            state.last_pools = (*kept, *serving)
-        self._publish(key, rows, decision, at)
-
-    def _judge(
-        self, state: RecordState, rows: Sequence[MemberStatus], candidates: Sequence[Candidate]
-    ) -> Decision:
-        if not state.is_ready:
-            return PENDING
-        decision = decide(
-            state.record,
-            candidates,
-            fallback=fallback_contents(state.record, state.hosts),
-            last_good=state.last_good,
-            last_pools=state.last_pools,
-            is_resolved=is_resolved(state),
-        )
-        return replace(decision, ttl=answer_ttl(state.record, rows))
-
-    def _assess_all(
-        self, state: RecordState, overrides: Sequence[Override], at: Instant
-    ) -> list[MemberStatus]:
-        """Every member as it stands."""
-        known = state.rows[: len(state.members)]
-        return [
-            self._assess(state, member, row, overrides, at)
-            for member, row in zip_longest(state.members, known)
-        ]
-
-    def _assess(
-        self,
-        state: RecordState,
-        member: Member,
-        row: MemberStatus | None,
-        overrides: Sequence[Override],
-        at: Instant,
-    ) -> MemberStatus:
-        """A member as it stands: `row` itself, its last one, where nothing has moved."""
-        record = state.record
-        probed = combine([self.target(t) for t in member.targets], record.require)
-        order = ruling(overrides, record.key.name, *member.aliases)
-        back = probed.back_since
-        is_waiting = back is not None and at.mono - back < record.failback
-        if row is not None and row.rests_on(member, probed, order, is_waiting=is_waiting):
-            return row
-        return assess(member, probed, order, is_waiting=is_waiting)
+        if state.waiting:
+            let_in(state, rows, decision)
+            self._waiting.add(key)
+        self._publish(key, rows, decision, at.wall, moved)
 
     def _is_awaiting(self, state: RecordState) -> bool:
         """Whether somebody may yet be found who serves, by the probes of this round.
@@ -424,11 +426,16 @@ class HealthMap:
             self.records[key].awaited.discard(target)
 
     def _publish(
-        self, key: RecordKey, rows: list[MemberStatus], decision: Decision, at: Instant
+        self,
+        key: RecordKey,
+        rows: list[MemberStatus],
+        decision: Decision,
+        wall: float,
+        moved: Mapping[TargetKey, float],
     ) -> None:
         state = self.records[key]
         after = mark_served(rows, decision, state.rows, state.record)
-        self._transitions += transitions(key, state.rows, after, decision, at.wall)
+        self._transitions += transitions(key, state.rows, after, decision, wall, moved)
         if after != state.rows:
             self._touched.add(key)
         if decision != state.decision:
@@ -438,4 +445,4 @@ class HealthMap:
 
 
 def _standing(state: TargetState) -> tuple[object, ...]:
-    return (state.standing, state.stale, state.priority, state.weight)
+    return (state.standing, state.stale, state.priority, state.weight, state.undamped)

@@ -44,9 +44,9 @@ class Member:
 class MemberStatus:
     """Where a member stands: what was measured, what holds, and whether it is served.
 
-    `priority` is None where the last check failed. `is_waiting`: it came back, and stays out for
-    a while (failback). `is_fallback` marks an address that is
-    served unchecked and is no member.
+    `priority` is None where the last check failed. `waits_in` are the views ("" for clients in
+    none) in which it stays out after it came back (failback). `is_fallback` marks an address that
+    is served unchecked and is no member.
     """
 
     member: Member
@@ -56,57 +56,78 @@ class MemberStatus:
     weight: int
     is_served: bool
     override: Override | None = None
-    is_waiting: bool = False
+    waits_in: frozenset[str] = frozenset()
     is_fallback: bool = False
+
+    @property
+    def is_waiting(self) -> bool:
+        return bool(self.waits_in)
 
     @property
     def measured(self) -> Health:
         return self.state.health
 
     def rests_on(
-        self, member: Member, state: TargetState, override: Override | None, *, is_waiting: bool
+        self,
+        member: Member,
+        state: TargetState,
+        override: Override | None,
+        waits_in: frozenset[str],
     ) -> bool:
         """Whether `assess` would say the same of these once more."""
         return (
             self.member is member
             and self.state is state
             and self.override is override
-            and self.is_waiting == is_waiting
+            and self.waits_in == waits_in
         )
 
     def candidate(self) -> Candidate:
         is_drained = self.override is not None and self.override.action is Action.DRAIN
-        standing = self.effective
+        standing, is_damped = self.effective, False
         if self.override is None or is_drained:
             standing = self.state.standing
+            is_damped = self.state.undamped is Health.UP
         return Candidate(
             self.member.content,
             standing,
-            self.priority,
+            measured_priority(self.member, self.state) if is_damped else self.priority,
             is_drained,
-            self.is_waiting,
+            self.waits_in,
             self.weight,
             self.member.views,
+            is_damped,
         )
 
 
 def assess(
-    member: Member, state: TargetState, override: Override | None, *, is_waiting: bool = False
+    member: Member,
+    state: TargetState,
+    override: Override | None,
+    waits_in: frozenset[str] = frozenset(),
 ) -> MemberStatus:
     """Lay the override over what was measured.
 
     measured   drain      down   up     none
     any        measured   DOWN   UP     measured      (a drained member is not eligible)
     """
-    measured = state.priority if state.priority is not None else member.priority
+    measured = measured_priority(member, state)
     weight = state.weight if state.weight is not None else member.weight
     action = override.action if override else None
     if action is Action.UP:
+        # Whoever is ordered up serves: what a check said to keep it out holds no more.
+        measured = measured if measured > 0 else member.priority
+        weight = weight if weight > 0 else member.weight
         return MemberStatus(member, state, Health.UP, measured, weight, False, override)
     if action is Action.DOWN:
         return MemberStatus(member, state, Health.DOWN, None, weight, False, override)
     priority = measured if state.standing is Health.UP else None
-    return MemberStatus(member, state, state.health, priority, weight, False, override, is_waiting)
+    return MemberStatus(member, state, state.health, priority, weight, False, override, waits_in)
+
+
+def measured_priority(member: Member, state: TargetState) -> int:
+    """The priority that the last pass reported, else the configured one."""
+    return state.priority if state.priority is not None else member.priority
 
 
 def build_members(record: Record, hosts: Mapping[str, HostState]) -> tuple[Member, ...]:
@@ -127,8 +148,9 @@ def build_members(record: Record, hosts: Mapping[str, HostState]) -> tuple[Membe
 
 
 def fallback_contents(record: Record, hosts: Mapping[str, HostState]) -> tuple[str, ...]:
-    """The addresses of the fallback hosts, once each, in stable order."""
-    return tuple(sorted({a for dest in record.fallback for a in _addresses(dest, hosts)}))
+    """The addresses of the fallback hosts, once each, in stable order; CNAMEs as configured."""
+    found = dict.fromkeys(a for dest in record.fallback for a in _addresses(dest, hosts))
+    return tuple(found) if record.key.type == "CNAME" else tuple(sorted(found))
 
 
 def mark_served(
@@ -145,6 +167,8 @@ def mark_served(
     marked = [
         row if row.is_served == (row.member.content in served) else _turned(row) for row in rows
     ]
+    if len(served) == sum(row.is_served for row in marked):
+        return tuple(marked)
     known = {row.member.content for row in rows}
     old = {row.member.content: row for row in before}
     strangers = sorted(served - known)

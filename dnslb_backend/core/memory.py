@@ -40,7 +40,8 @@ class MemberMemory:
 
     `views` are those whose clients alone are given it, none where it is for everybody. `shown`
     is what all checks together said, `states` what each said, in the order of the record's
-    checks; empty for an address that is served unchecked. All their times are Unix times, also
+    checks; empty for an address that is served unchecked. Where it came back and has not served
+    since, `waiting_since` is when it came back. All their times are Unix times, also
     those that are monotonic in a state at work.
     """
 
@@ -57,6 +58,7 @@ class MemberMemory:
     reason: str
     shown: TargetState
     states: tuple[TargetState, ...]
+    waiting_since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +139,12 @@ def _remember_member(
         row.weight,
         row.is_served,
         row.override,
-        row.is_waiting,
+        row.waits_in,
         row.is_fallback,
     )
     is_common = member.content in decision.contents or not decision.pools
     told = _shifted(shown, offset)
+    back = state.waiting.get(member.content)
     return MemberMemory(
         content=member.content,
         address=member.address,
@@ -156,6 +159,7 @@ def _remember_member(
         reason=reason(now, decision),
         shown=told,
         states=(told,) if len(known) == 1 else tuple(_shifted(each, offset) for each in known),
+        waiting_since=None if back is None else back.since + offset,
     )
 
 
@@ -165,13 +169,12 @@ def _views(decision: Decision, content: str) -> tuple[str, ...]:
 
 def _shifted(state: TargetState, offset: float) -> TargetState:
     """The state with its monotonic times moved to another clock, all but `heard`."""
-    if not state.flips and state.held_until is None and state.back_since is None:
+    if not state.flips and state.held_until is None:
         return state
     return replace(
         state,
         flips=tuple(flip + offset for flip in state.flips),
         held_until=None if state.held_until is None else state.held_until + offset,
-        back_since=None if state.back_since is None else state.back_since + offset,
     )
 
 
@@ -235,6 +238,11 @@ class _Recollection:
             decision=record.decision if is_current else PENDING,
             last_good=tuple(content for content in record.last_good if content in known),
             last_pools=tuple(pool for pool in record.last_pools if known.issuperset(pool.contents)),
+            waiting={
+                member.content: min(member.waiting_since + self.at.mono - self.then, self.at.mono)
+                for member in members
+                if member.waiting_since is not None and self.is_current
+            },
         )
 
     def _is_young(self, wall: float | None) -> bool:
@@ -258,11 +266,9 @@ class _Recollection:
 
     def _dated(self, state: TargetState) -> TargetState:
         shifted = _shifted(state, self.at.mono - self.then)
-        back = shifted.back_since
         return replace(
             shifted,
             heard=self.at.mono,
-            back_since=None if back is None else min(back, self.at.mono),
             last_check=self._today(state.last_check),
             last_change=self._today(state.last_change),
             last_up=self._today(state.last_up),

@@ -56,6 +56,8 @@ class Seat(NamedTuple):
 class _Pool:
     rows: tuple[Row, ...]
     picker: Weighted | Sticky | None
+    given: tuple[Row, ...]
+    """Those that any client can be given: not those of weight 0 beside others."""
     everything: tuple[int, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -117,18 +119,17 @@ class Menu:
 
     def is_by_chance(self, view: str) -> bool:
         """Whether the clients of a view, "" for none, are given a random pick."""
-        return isinstance(self._pools[view].picker, Weighted)
+        picker = self._pools[view].picker
+        return isinstance(picker, Weighted) and picker.is_open
 
     def all_rows(self) -> tuple[Row, ...]:
         """Everything that some client may be given, once; one row where only one may stand."""
-        rows = tuple(dict.fromkeys(row for pool in self._pools.values() for row in pool.rows))
+        rows = tuple(dict.fromkeys(row for pool in self._pools.values() for row in pool.given))
         return rows[:1] if self.type == "CNAME" else rows
 
     def common_rows(self) -> tuple[Row, ...]:
         """All that clients in no view may be given; one row where only one may stand."""
-        rows, weights = self._pools[""].rows, self._decision.weights
-        if self._record.policy is not Policy.ALL and len(weights) == len(rows):
-            rows = tuple(row for row, weight in zip(rows, weights, strict=True) if weight) or rows
+        rows = self._pools[""].given
         return rows[:1] if self.type == "CNAME" else rows
 
     def pick(self, client: Client, draw: int) -> Pick:
@@ -199,11 +200,12 @@ def _pool(
     ttl = record.ttl if decision.ttl is None else decision.ttl
     rows = tuple(Row(record.spelling, record.key.type, content, ttl) for content in contents)
     if record.policy is Policy.ALL and record.key.type == "CNAME":
-        return _Pool(rows[:1], None)
+        return _Pool(rows[:1], None, rows[:1])
     alike = record.policy is Policy.ALL or len(weights) != len(contents)
     counted = [1] * len(contents) if alike else list(weights)
     if len(rows) <= limit and all(weight > 0 for weight in counted):
-        return _Pool(rows, None)
+        return _Pool(rows, None, rows)
+    given = tuple(row for row, weight in zip(rows, counted, strict=True) if weight > 0) or rows
     if record.policy is Policy.STICKY:
-        return _Pool(rows, Sticky(contents, counted, limit))
-    return _Pool(rows, Weighted(counted, limit))
+        return _Pool(rows, Sticky(contents, counted, limit), given)
+    return _Pool(rows, Weighted(counted, limit), given)

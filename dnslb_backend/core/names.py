@@ -19,6 +19,10 @@ IDNA: Final = dns.name.IDNA_2008_Practical
 
 _PRINTABLE = range(0x21, 0x7F)
 
+_BROADCAST: Final = ipaddress.IPv4Address("255.255.255.255")
+_THIS_NETWORK: Final = ipaddress.IPv4Network("0.0.0.0/8")
+"""RFC 1122: never a destination."""
+
 
 def canonical_name(text: str, origin: str | None = None) -> str:
     """Return the canonical form of `text`, relative names below the canonical `origin`.
@@ -84,6 +88,16 @@ def canonical_address(text: str) -> str | None:
     if isinstance(address, ipaddress.IPv6Address) and address.scope_id:
         return None
     return str(address)
+
+
+def is_sinkhole(address: str) -> bool:
+    """Whether no server can have this address: unspecified, multicast or broadcast."""
+    parsed = ipaddress.ip_address(address)
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
+        parsed = parsed.ipv4_mapped
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return parsed.is_multicast or parsed == _BROADCAST or parsed in _THIS_NETWORK
+    return parsed.is_multicast or parsed.is_unspecified
 
 
 def address_type(address: str) -> str:

@@ -35,6 +35,10 @@ class Override:
     created: float = 0.0
     expires: float | None = None
 
+    @property
+    def is_glob(self) -> bool:
+        return any(sign in self.target for sign in "*?[")
+
     def covers(self, name: str, *aliases: str) -> bool:
         """Whether this order speaks of a member under `name` that is known by these aliases."""
         if self.name and self.name != name:
@@ -45,23 +49,40 @@ class Override:
         return self.expires is None or wall < self.expires
 
 
-def ruling(overrides: Iterable[Override], name: str, *aliases: str) -> Override | None:
-    """The order that holds for a member: the more specific one, then the newer one.
+class Rulings:
+    """Overrides that hold together, indexed: those for other targets cost a member nothing."""
 
-    An order for one name beats one for all names, and a literal target beats a glob.
-    """
-    found = [order for order in overrides if order.covers(name, *aliases)]
-    if not found:
-        return None
-    return max(
-        found,
-        key=lambda order: (
-            bool(order.name),
-            order.target in aliases,
-            order.created,
-            order.id,
-        ),
-    )
+    def __init__(self, overrides: Iterable[Override]) -> None:
+        self.overrides = tuple(overrides)
+        self._literal: dict[str, list[Override]] = {}
+        self._globs = [order for order in self.overrides if order.is_glob]
+        for order in self.overrides:
+            if not order.is_glob:
+                self._literal.setdefault(order.target, []).append(order)
+
+    def ruling(self, name: str, *aliases: str) -> Override | None:
+        """The order that holds for a member: the more specific one, then the newer one.
+
+        An order for one name beats one for all names, and a literal target beats a glob.
+        """
+        found = [
+            order
+            for alias in aliases
+            for order in self._literal.get(alias, ())
+            if order.name in ("", name)
+        ]
+        found += [order for order in self._globs if order.covers(name, *aliases)]
+        if not found:
+            return None
+        return max(
+            found,
+            key=lambda order: (
+                bool(order.name),
+                order.target in aliases,
+                order.created,
+                order.id,
+            ),
+        )
 
 
 def next_expiry(overrides: Iterable[Override], wall: float) -> float | None:

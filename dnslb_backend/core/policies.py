@@ -21,6 +21,11 @@ class Weighted:
         self._count = min(count, sum(weight > 0 for weight in self._weights))
         self._sums = list(accumulate(self._weights))
 
+    @property
+    def is_open(self) -> bool:
+        """Whether another draw may pick others."""
+        return sum(weight > 0 for weight in self._weights) > self._count
+
     def pick(self, draw: int) -> tuple[int, ...]:
         """Indexes of the chosen, ascending."""
         if self._count == 1:

@@ -82,6 +82,7 @@ class Record:
     of them must pass. `failback` is how long (s) a member that came back stays out while others
     serve; infinity is until an operator lets it in. `sticky_bits` are how much of an IPv4 and
     an IPv6 address chooses the members. `ttl_range` is given where the TTL follows the checks.
+    `max_addresses` is how many addresses of one host name are used.
     """
 
     key: RecordKey
@@ -101,6 +102,7 @@ class Record:
     sticky_bits: tuple[int, int] = (24, 56)
     ttl_range: tuple[int, int] | None = None
     client_networks: tuple[str, ...] = ()
+    max_addresses: int = 64
 
     def host_names(self) -> list[str]:
         """The names to resolve, once each: destinations first, then fallbacks."""

@@ -2,12 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from dnslb_backend.core.decision import PENDING, Candidate, Decision, Pool
-from dnslb_backend.core.health import TargetState
-from dnslb_backend.core.hosts import UNRESOLVED, HostState
+from dnslb_backend.core.health import Health, TargetState
+from dnslb_backend.core.hosts import UNRESOLVED, HostState, limited
 from dnslb_backend.core.members import Member, MemberStatus, TargetKey
 from dnslb_backend.core.records import Record
+
+
+class Return(NamedTuple):
+    """A member came back at monotonic `since`, and has not served in `views` since.
+
+    The view "" is clients in none.
+    """
+
+    since: float
+    views: frozenset[str]
 
 
 @dataclass(slots=True)
@@ -29,6 +40,14 @@ class RecordState:
     is_ready: bool = False
     is_held: bool = False
     """A change that would leave nobody serving waits for the round to end."""
+    is_reshaped: bool = False
+    """A host name was resolved to something else, and `members` do not follow that yet."""
+    is_partial: bool = False
+    """The next decision may look at those members alone whose targets `moved`."""
+    moved: dict[TargetKey, float] = field(default_factory=dict)
+    """Targets whose health changed since the last decision, and when (Unix time)."""
+    waiting: dict[str, Return] = field(default_factory=dict)
+    """Members, by content, that came back and have not served since."""
     awaited: set[TargetKey] = field(default_factory=set)
     """Targets whose probes were under way when it was held first: it waits for these as well."""
 
@@ -37,7 +56,8 @@ class RecordState:
 class Past:
     """What an earlier run knew of one record. `targets` are by content, in order of the checks.
 
-    `decision` is PENDING where it is too old to be given as an answer.
+    `waiting` are the members that came back and have not served since, with the monotonic time
+    of that. `decision` is PENDING where it is too old to be given as an answer.
     """
 
     hosts: Mapping[str, HostState]
@@ -46,6 +66,7 @@ class Past:
     decision: Decision
     last_good: tuple[str, ...]
     last_pools: tuple[Pool, ...] = ()
+    waiting: Mapping[str, float] = field(default_factory=dict)
 
 
 def is_resolved(state: RecordState) -> bool:
@@ -56,17 +77,27 @@ def is_resolved(state: RecordState) -> bool:
     )
 
 
+def is_known(state: RecordState) -> bool:
+    """Whether the health of any member is known, so that a fault is what `all_down` asks for."""
+    return any(c.standing is not Health.UNKNOWN for c in state.candidates)
+
+
 def succeed(record: Record, old: RecordState | None) -> RecordState:
     """The state of a record that was changed: what is known stays, until its next round."""
     if old is None:
         return RecordState(record)
     return RecordState(
         record,
-        hosts={host: old.hosts[host] for host in record.host_names() if host in old.hosts},
+        hosts={
+            host: limited(old.hosts[host], record.max_addresses)
+            for host in record.host_names()
+            if host in old.hosts
+        },
         rows=old.rows,
         decision=old.decision,
         last_good=old.last_good,
         last_pools=old.last_pools,
+        waiting=dict(old.waiting),
         is_round_open=True,
         is_ready=old.is_ready,
     )

@@ -18,12 +18,14 @@ class Status(StrEnum):
 class Resolution:
     """Addresses in canonical text form, each once, in ascending order; only FOUND has any.
 
-    `text` says in one line why it FAILED.
+    `text` says in one line why it FAILED; `ignored` are some of the addresses beside the good
+    ones that no server can have.
     """
 
     status: Status
     addresses: tuple[str, ...] = ()
     text: str = ""
+    ignored: tuple[str, ...] = ()
 
 
 def found(addresses: tuple[str, ...]) -> Resolution:

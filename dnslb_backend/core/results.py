@@ -31,7 +31,8 @@ class Result:
     """Outcome of one probe.
 
     `priority` and `weight` are None where the destination's own apply.
-    `duration` is in seconds, start of the probe to its end.
+    `duration` is in seconds, start of the probe to its end. `report` is given where the target
+    reports itself: the number of its report that this repeats, 0 before the first.
     """
 
     outcome: Outcome
@@ -40,6 +41,7 @@ class Result:
     priority: int | None = None
     weight: int | None = None
     duration: float = 0.0
+    report: int | None = None
 
 
 def passed(text: str = "", *, priority: int | None = None, weight: int | None = None) -> Result:

@@ -17,6 +17,9 @@ from dnslb_backend.core.records import RecordKey
 from dnslb_backend.core.zones import Row, Zone, next_serial
 from dnslb_backend.errors import NotReadyError
 
+RENDERED_AHEAD = 64
+"""Rows of one name that are rendered for transfers whenever it changes: no lookup needs them."""
+
 Decide = Callable[[RecordKey], Decision]
 
 ENT = "ENT"
@@ -36,8 +39,8 @@ class Node:
 
     `rows` are those that everybody is given, `menus` what depends on who asks. `faults` are
     the types whose answer is not known; `answer` is None then, since ANY has no truthful one.
-    `listed` are the rows that a transfer shows, `listing` their rendering; both None where that
-    was never known.
+    `listed` are the rows that a transfer shows, None where that was never known. `listing` is
+    their rendering; None where they are so many that it is left to the transfer.
     """
 
     zone: Zone
@@ -85,7 +88,7 @@ class Snapshot:
             return self.nothing
         if qtype == "ANY":
             if node.answer is None:
-                raise NotReadyError(f"{name}: health is not known yet")
+                raise NotReadyError(f"{name}: health is not known yet{_consequence(name, node)}")
             return node.answer
         return self._lookup_type(name, node, qtype)
 
@@ -103,10 +106,10 @@ class Snapshot:
         """
         found = []
         for node in self._nodes_of(zone):
-            if node.listing is None:
+            if node.listed is None:
                 raise NotReadyError(f"{zone}: health is not known yet, it cannot be transferred")
             if node.listed:
-                found.append(node.listing)
+                found.append(node.listing or self.render(node.listed, node.zone.id))
         return found
 
     def _nodes_of(self, zone: str) -> Iterator[Node]:
@@ -166,6 +169,12 @@ class Snapshot:
             # PowerDNS asks for SOA to find where a zone begins, and takes any row for one.
             return self.nothing
         return self.render((no_data(name),), node.zone.id)
+
+
+def _consequence(name: str, node: Node) -> str:
+    if name != node.zone.name:
+        return ""
+    return "; with consistent-backends=yes in pdns.conf its whole zone is SERVFAIL meanwhile"
 
 
 def build_snapshot(
@@ -248,7 +257,7 @@ def build_node(
         )
     listed = _listed(place, rows, menus, unknown, last_listed)
     listing = answer if isinstance(answer, bytes) and rows else None
-    if listing is None and listed is not None:
+    if listing is None and listed is not None and len(listed) <= RENDERED_AHEAD:
         listing = render(listed, zone.id)
     return Node(zone, tuple(rows), tuple(menus), frozenset(faults), answer, listed, listing)
 

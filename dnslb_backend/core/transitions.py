@@ -1,11 +1,12 @@
 """Changes of members, and the words that explain them to operators."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
-from dnslb_backend.core.decision import Decision
+from dnslb_backend.core.decision import Decision, Kind
 from dnslb_backend.core.health import Health
-from dnslb_backend.core.members import MemberStatus
+from dnslb_backend.core.members import MemberStatus, TargetKey
 from dnslb_backend.core.records import RecordKey
 
 
@@ -32,23 +33,22 @@ def transitions(
     after: Sequence[MemberStatus],
     decision: Decision,
     wall: float,
+    moved: Mapping[TargetKey, float],
 ) -> list[Transition]:
-    """What changed between two tables of one record, a member that came or went included."""
-    old = {row.member.content: row for row in before}
-    pairs: list[tuple[MemberStatus | None, MemberStatus | None]] = [
-        (old.pop(row.member.content, None), row) for row in after
-    ]
-    pairs += [(row, None) for row in old.values()]
+    """What changed between two tables of one record, a member that came or went included.
+
+    It changed at `wall`, or when a target of the member `moved`; Unix times.
+    """
     found: list[Transition] = []
-    for was, now in pairs:
-        if was is now or _figures(was) == _figures(now):
+    for was, now in _differing(before, after):
+        if _figures(was) == _figures(now):
             continue
         known = now or was
         assert known is not None
-        why = reason(now, decision) if now else "no longer an address of its destination"
+        why = reason(now, decision) if now else _reason_gone(known, decision)
         found.append(
             Transition(
-                wall,
+                max((moved[t] for t in known.member.targets if t in moved), default=wall),
                 key,
                 known.member.content,
                 known.member.address,
@@ -59,6 +59,19 @@ def transitions(
             )
         )
     return found
+
+
+def _differing(
+    before: Sequence[MemberStatus], after: Sequence[MemberStatus]
+) -> Iterator[tuple[MemberStatus | None, MemberStatus | None]]:
+    """Each member whose row is another one, with both rows; most of a long table stays as it is."""
+    moved = [(was, now) for was, now in zip_longest(before, after) if was is not now]
+    old = {was.member.content: was for was, _ in moved if was is not None}
+    for _, now in moved:
+        if now is not None:
+            yield old.pop(now.member.content, None), now
+    for gone in old.values():
+        yield gone, None
 
 
 def reason(status: MemberStatus, decision: Decision) -> str:
@@ -81,6 +94,17 @@ def reason(status: MemberStatus, decision: Decision) -> str:
     return said or "not checked yet"
 
 
+def _reason_gone(status: MemberStatus, decision: Decision) -> str:
+    """Why a row is there no more."""
+    if not status.is_fallback:
+        return "no longer an address of its destination"
+    if decision.kind is Kind.FALLBACK:
+        return "no longer an address of the fallback"
+    return (
+        "members serve again" if decision.kind is Kind.SERVE else "no fallback is served any more"
+    )
+
+
 def _reason_up(status: MemberStatus, decision: Decision) -> str:
     """Why a healthy member is out; "" when it serves."""
     if status.is_served:
@@ -89,14 +113,16 @@ def _reason_up(status: MemberStatus, decision: Decision) -> str:
         return "came back, and waits before it serves again (failback)"
     if status.priority is not None and status.priority <= 0:
         return f"works, but is out at priority {status.priority}"
-    if decision.threshold is not None:
-        return f"works, but priority {status.priority} is below {decision.threshold}, which serves"
+    lowest = decision.threshold_of(status.member.views)
+    if lowest is not None:
+        return f"works, but priority {status.priority} is below {lowest}, which serves"
     return ""
 
 
 def _reason_down(status: MemberStatus, decision: Decision, said: str) -> str:
     if status.state.held_until is not None:
-        return f"flapping, held down for {status.state.hold:g} s"
+        held = f"flapping, held down for {status.state.hold:g} s"
+        return f"{held}, but serves since nobody else would" if status.is_served else held
     if status.is_served and decision.is_resort(status.member.content):
         return f"served because all are down: {said}"
     return said

@@ -16,7 +16,7 @@ from dnslb_backend.core.healthmap import HealthMap
 from dnslb_backend.core.instants import Instant
 from dnslb_backend.core.members import MemberStatus
 from dnslb_backend.core.orders import Order
-from dnslb_backend.core.overrides import Override
+from dnslb_backend.core.overrides import Action, Override
 from dnslb_backend.core.snapshot import Snapshot
 from dnslb_backend.core.trials import Trial
 from dnslb_backend.errors import NoOrderError, RefusedError, RequestError
@@ -97,7 +97,7 @@ class Desk:
             draw=self._askers.draw(f"{meant.name}.", client),
             down=suppose_down(canonical_target(down)) if down else (),
         )
-        told = explain(self._health, self._snapshot(), question, self._now())
+        told = explain(self._health, self._snapshot(), question)
         return replace(told, looked_in=meant.looked_in)
 
     def overrides(self) -> list[Override]:
@@ -139,9 +139,8 @@ class Desk:
         """Let in the members of a target that are held for flapping or wait to return."""
         found = [
             Forgiven(key, row.member.content, row.member.address, _held_for(row))
-            for key, state in self._health.records.items()
-            if name in ("", key.name)
-            for row in state.rows
+            for key in sorted(self._health.covered([Override("", target, Action.UP, name=name)]))
+            for row in self._health.records[key].rows
             if row.is_waiting or row.state.held_until is not None
             if any(fnmatchcase(text, target) for text in (row.member.address, row.member.host))
         ]

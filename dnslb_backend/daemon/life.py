@@ -32,14 +32,15 @@ from dnslb_backend.checkers.rounds import Rounds
 from dnslb_backend.checkers.tools import Tools
 from dnslb_backend.clock import now
 from dnslb_backend.config import Config, Sources, load
-from dnslb_backend.core.healthmap import Changes, HealthMap
+from dnslb_backend.core.changes import Changes
+from dnslb_backend.core.healthmap import HealthMap
 from dnslb_backend.core.memory import Memory, recall
 from dnslb_backend.core.overrides import Override
 from dnslb_backend.core.snapshot import Snapshot
 from dnslb_backend.daemon.answers import Answers
 from dnslb_backend.daemon.desk import Desk
 from dnslb_backend.daemon.listeners import Listeners
-from dnslb_backend.daemon.told import tell
+from dnslb_backend.daemon.told import tell, tell_overflow
 from dnslb_backend.daemon.watchdog import feed_watchdog
 from dnslb_backend.errors import (
     ConfigError,
@@ -84,6 +85,10 @@ metrics; Python's own 5 ms would be the slowest part of an answer."""
 STOPS, RELOADS = (signal.SIGTERM, signal.SIGINT), (signal.SIGHUP, signal.SIGUSR1)
 HEEDED = (*STOPS, *RELOADS)
 
+BREATHER = 4.0
+"""Lookups get so many times as long as the last changes took to publish before the next are: a
+record of ten thousand members that move one by one must not keep the event loop to itself."""
+
 START_EXTENSION = 30.0
 """Seconds of start-up that systemd is asked for while first rounds make progress."""
 
@@ -102,30 +107,34 @@ def serve(sources: Sources, loglevel: str | None = None) -> int:
 
 
 async def _serve(sources: Sources, loglevel: str | None) -> int:
-    config = await _load_or_stop(sources)
+    stop = asyncio.Event()
+    for number in STOPS:
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+    config = await _load_or_stop(sources, stop)
     if config is None:
         return 0
     logs.configure(loglevel or config.settings.loglevel)
     sys.setswitchinterval(SWITCH_INTERVAL)
     async with Tools() as tools, Resolver() as resolver:
-        daemon = Daemon(sources, config, tools, resolver, loglevel)
+        daemon = Daemon(sources, config, tools, resolver, stop, loglevel)
         await daemon.run()
     return 0
 
 
-async def _load_or_stop(sources: Sources) -> Config | None:
-    """The configuration, or None where a signal asked for the end while it was loaded.
+async def _load_or_stop(sources: Sources, stop: asyncio.Event) -> Config | None:
+    """The configuration, or None where `stop` was set while it was loaded.
 
     Files on storage that hangs must not make a process that only SIGKILL ends.
     """
-    loop = asyncio.get_running_loop()
     loading = asyncio.ensure_future(run_blocking(partial(load, sources), None))
-    for number in STOPS:
-        loop.add_signal_handler(number, loading.cancel)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
-    await asyncio.wait({loading})
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
-    return None if loading.cancelled() else loading.result()
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if loading.done():
+        return loading.result()
+    loading.cancel()
+    return None
 
 
 class Daemon:
@@ -137,6 +146,7 @@ class Daemon:
         config: Config,
         tools: Tools,
         resolver: Resolver,
+        stop: asyncio.Event,
         loglevel: str | None = None,
     ) -> None:
         self._sources = sources
@@ -191,10 +201,11 @@ class Daemon:
         self._listeners = Listeners(self._responder, AdminServer(config.admin, config.access, desk))
         self._notifier = Notifier.from_environment()
         self._is_settling = False
+        self._settle_at = 0.0
         self._is_serving = False
         self._is_announced = False
         self._ready = asyncio.Event()
-        self._stop = asyncio.Event()
+        self._stop = stop
         self._reload_asked = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._purging: asyncio.Task[None]
@@ -316,11 +327,9 @@ class Daemon:
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
-        for number in STOPS:
-            loop.add_signal_handler(number, self._stop.set)
         for number in RELOADS:
             loop.add_signal_handler(number, self._reload_asked.set)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, HEEDED)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, RELOADS)
 
     async def _announce(self) -> None:
         """Tell systemd of the first rounds' progress, and when every one of them has ended."""
@@ -364,13 +373,22 @@ class Daemon:
     # -- changes ---------------------------------------------------------------------------
 
     def _changed(self) -> None:
-        """Something was told to the map: settle it once, after all that came in with it."""
+        """The map was told something: publish what follows, once for all that came with it."""
         if not self._is_settling:
             self._is_settling = True
-            asyncio.get_running_loop().call_soon(self._settle)
+            loop = asyncio.get_running_loop()
+            loop.call_at(max(self._settle_at, loop.time()), self._settle)
 
     def _settle(self) -> None:
+        began = time.monotonic()
         self._is_settling = False
+        try:
+            self._publish_changes()
+        finally:
+            ended = time.monotonic()
+            self._settle_at = asyncio.get_running_loop().time() + BREATHER * (ended - began)
+
+    def _publish_changes(self) -> None:
         changes = self._map.take_changes()
         if changes.answers:
             self._answers.renew(changes.answers, now().wall)
@@ -387,6 +405,8 @@ class Daemon:
         for transition in changes.transitions:
             metrics.TRANSITIONS.labels(transition.to_health).inc()
             tell(transition)
+        for overflow in changes.overflows:
+            tell_overflow(overflow)
         if changes.transitions:
             self._listeners.publish(changes.transitions)
 

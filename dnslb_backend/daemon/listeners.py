@@ -2,17 +2,20 @@
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import socket
-from collections.abc import Callable, Coroutine, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from dnslb_backend.admin.events import News
 from dnslb_backend.admin.server import AdminServer
+from dnslb_backend.blocking import run_blocking
+from dnslb_backend.checkers.gate import probe_limit
 from dnslb_backend.config import Config
 from dnslb_backend.errors import ConfigError, DnslbError, Problem
 from dnslb_backend.logs import fields
@@ -28,12 +31,22 @@ from dnslb_backend.pdns.listeners import (
 from dnslb_backend.pdns.responder import Responder
 from dnslb_backend.pdns.settings import ServerSettings
 from dnslb_backend.pdns.unix import UnixConnector
+from dnslb_backend.sockets import connection_limit, file_limit
 
 log = logging.getLogger(__name__)
+
+FILE_TIMEOUT = 3.0
+"""Seconds that making or removing the file of a socket may take."""
+
+LOCK_PAUSE = 0.02
+"""Seconds before the next attempt when another process opens a socket at the same path."""
 
 DRAIN_TIMEOUT = 1.0
 """Seconds that PowerDNS's connections have to take their last answers at the stop."""
 
+
+ENOUGH_FILES = 4096
+"""Open files with which each listener may have as many connections as it can ever need."""
 
 Retire = Callable[[], Coroutine[Any, Any, None]]
 """Ends something that is not needed any more."""
@@ -49,7 +62,7 @@ class NewSockets:
 
     http: list[socket.socket] = field(default_factory=list)
     unix: list[socket.socket] = field(default_factory=list)
-    opened: ExitStack = field(default_factory=ExitStack)
+    opened: AsyncExitStack = field(default_factory=AsyncExitStack)
 
 
 class Listeners:
@@ -70,10 +83,17 @@ class Listeners:
         Sockets that the service manager hands over take the place of configured ones.
         """
         key = f"admin.listen = {config.admin.listen}"
+        if (limit := file_limit()) < ENOUGH_FILES:
+            log.warning(
+                "only %d open files are allowed: set LimitNOFILE= (ulimit -n) to %d or more",
+                limit,
+                ENOUGH_FILES,
+                extra=fields(connections=connection_limit(), probes=probe_limit()),
+            )
         self._inherited = take_inherited(os.environ)
         try:
             await self._admin.start()
-            with _opening(config.server, None, self._inherited) as sockets:
+            async with _opening(config.server, None, self._inherited) as sockets:
                 await self._serve(sockets, config.server)
             if self._unix is not None:
                 await self._unix.adopt(self._inherited.connections)
@@ -92,7 +112,8 @@ class Listeners:
         """
         assert self._server is not None
         is_ours = not self._inherited.unix
-        with _opening_for_reload(config.server, self._server, file, is_ours=is_ours) as sockets:
+        opening = _opening_for_reload(config.server, self._server, file, is_ours=is_ours)
+        async with opening as sockets:
             try:
                 await self._admin.reconfigure(config.admin, config.access)
             except OSError as error:
@@ -121,9 +142,14 @@ class Listeners:
         if before and server.endpoint != before.endpoint:
             retired += self._retire_http()
         elif self._http is not None:
-            self._http.allow(server.networks)
+            self._http.allow(server.networks, serves_keys=server.http_keys, hosts=server.hosts)
         if sockets.http:
-            self._http = HttpConnector(self._responder, server.networks)
+            self._http = HttpConnector(
+                self._responder,
+                server.networks,
+                serves_keys=server.http_keys,
+                hosts=server.hosts,
+            )
             await self._http.start(sockets.http)
             for listener in sockets.http:
                 host, port = listener.getsockname()[:2]
@@ -156,7 +182,13 @@ async def _end_unix(unix: UnixConnector, path: str, manager: ServiceManager | No
     for connection in left:
         connection.sock.close()
     if path:
-        remove_unix(path)
+        await _remove(path)
+
+
+async def _remove(path: str) -> None:
+    """Remove the file of a socket; where that hangs, the next start does."""
+    with contextlib.suppress(TimeoutError):
+        await run_blocking(partial(remove_unix, path), FILE_TIMEOUT)
 
 
 class _CannotListenError(Exception):
@@ -168,16 +200,16 @@ class _CannotListenError(Exception):
         self.why = f"cannot listen there: {error.strerror or error}"
 
 
-@contextmanager
-def _opening(
+@asynccontextmanager
+async def _opening(
     server: ServerSettings, before: ServerSettings | None, inherited: Inherited | None = None
-) -> Iterator[NewSockets]:
+) -> AsyncIterator[NewSockets]:
     """Open what `server` needs and `before` had not; closed again unless it came to serve."""
     sockets = NewSockets()
     if inherited is not None:
         sockets.http += inherited.http
         sockets.unix += inherited.unix
-    with sockets.opened:
+    async with sockets.opened:
         endpoint = server.endpoint
         if endpoint and not sockets.http and not (before and endpoint == before.endpoint):
             try:
@@ -187,40 +219,58 @@ def _opening(
             sockets.opened.callback(sockets.http[0].close)
         if server.unix and not sockets.unix and not (before and server.unix == before.unix):
             try:
-                sockets.unix.append(listen_unix(server.unix, server.mode, server.unix_group))
+                sockets.unix.append(await _listen_unix(server))
             except OSError as error:
                 raise _CannotListenError("server.unix", server.unix, error) from error
-            sockets.opened.callback(_discard, sockets.unix[0], server.unix)
+            sockets.opened.push_async_callback(_discard, sockets.unix[0], server.unix)
         yield sockets
 
 
-def _follow_permissions(server: ServerSettings, before: ServerSettings, undo: ExitStack) -> None:
+async def _listen_unix(server: ServerSettings) -> socket.socket:
+    """As listen_unix, with limits: the folder may be on storage that hangs, or locked."""
+    listen = partial(listen_unix, server.unix, server.mode, server.unix_group)
+    try:
+        async with asyncio.timeout(FILE_TIMEOUT):
+            while True:
+                with contextlib.suppress(BlockingIOError):
+                    return await run_blocking(listen, FILE_TIMEOUT)
+                await asyncio.sleep(LOCK_PAUSE)
+    except TimeoutError:
+        why = "another process is opening its socket there, or the folder hangs"
+        raise OSError(errno.ETIMEDOUT, why) from None
+
+
+async def _follow_permissions(
+    server: ServerSettings, before: ServerSettings, undo: AsyncExitStack
+) -> None:
     """Those of a socket that stays, unless the reload is refused after all."""
     old, new = (before.mode, before.unix_group), (server.mode, server.unix_group)
     if not server.unix or server.unix != before.unix or old == new:
         return
     try:
-        set_permissions(server.unix, *new)
+        await run_blocking(partial(set_permissions, server.unix, *new), FILE_TIMEOUT)
     except OSError as error:
         raise _CannotListenError("server.unix", server.unix, error) from error
-    undo.callback(set_permissions, server.unix, *old)
+    undo.push_async_callback(
+        run_blocking, partial(set_permissions, server.unix, *old), FILE_TIMEOUT
+    )
 
 
-@contextmanager
-def _opening_for_reload(
+@asynccontextmanager
+async def _opening_for_reload(
     server: ServerSettings, before: ServerSettings, file: str, *, is_ours: bool
-) -> Iterator[NewSockets]:
+) -> AsyncIterator[NewSockets]:
     """As _opening; the file of a socket `is_ours` unless the service manager made it."""
-    with contextlib.ExitStack() as stack:
+    async with AsyncExitStack() as stack:
         try:
-            sockets = stack.enter_context(_opening(server, before))
+            sockets = await stack.enter_async_context(_opening(server, before))
             if is_ours:
-                _follow_permissions(server, before, sockets.opened)
+                await _follow_permissions(server, before, sockets.opened)
         except _CannotListenError as error:
             raise ConfigError([Problem(file, error.key, error.why)]) from error
         yield sockets
 
 
-def _discard(listener: socket.socket, path: str) -> None:
+async def _discard(listener: socket.socket, path: str) -> None:
     listener.close()
-    remove_unix(path)
+    await _remove(path)

@@ -1,8 +1,9 @@
-"""Transitions in the log: one line each, what changed and why."""
+"""Changes in the log: one line each, what changed and why."""
 
 import logging
 
 from dnslb_backend import logs
+from dnslb_backend.core.changes import Overflow
 from dnslb_backend.core.transitions import Transition
 
 log = logging.getLogger("dnslb_backend.health")
@@ -28,3 +29,13 @@ def tell(moved: Transition) -> None:
             zone=moved.key.zone, name=moved.key.name, type=moved.key.type, address=moved.address
         ),
     )
+
+
+def tell_overflow(found: Overflow) -> None:
+    if found.ignored:
+        log.warning(
+            "%s: %s has more than max_addresses = %d addresses; ignoring %d",
+            *(found.key, found.host, found.limit, found.ignored),
+        )
+    else:
+        log.info("%s: all addresses of %s are used again", found.key, found.host)

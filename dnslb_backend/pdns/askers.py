@@ -11,6 +11,12 @@ Locate = Callable[[str], Place]
 MEMORY = 4096
 """Clients and draws that are remembered; more start the memory afresh."""
 
+CLIENT_LENGTH = 80
+"""Characters of an IPv6 address with a zone index and a prefix length, and some more."""
+
+NAME_LENGTH = 1024
+"""Characters that no name exceeds: 255 bytes, each escaped as four characters."""
+
 SAME_QUERY = 0.05
 """Seconds within which lookups of one name for one client belong to one query of PowerDNS."""
 
@@ -66,6 +72,8 @@ class Askers:
     def client(self, text: str) -> Client:
         found = self._clients.get(text)
         if found is None:
+            if len(text) > CLIENT_LENGTH:
+                return NOBODY
             if len(self._clients) >= MEMORY:
                 self._clients.clear()
             found = self._clients[text] = parse_client(text, self._locate)
@@ -74,7 +82,7 @@ class Askers:
     def draw(self, qname: str, client: str) -> int:
         """64 bits of chance, the same for lookups of one query."""
         now = self._mono()
-        key = (qname, client)
+        key = (qname[:NAME_LENGTH], client[:CLIENT_LENGTH])
         found = self._draws.get(key)
         if found is not None and now - found[0] < SAME_QUERY:
             return found[1]

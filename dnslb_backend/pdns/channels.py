@@ -7,6 +7,7 @@ HTTP API         one name a request, and all below it is always forgotten with i
 """
 
 import asyncio
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,8 +17,10 @@ import aiohttp
 from yarl import URL
 
 from dnslb_backend import logs
+from dnslb_backend.blocking import run_blocking
 from dnslb_backend.core.dependents import Stale
 from dnslb_backend.errors import DnslbError
+from dnslb_backend.files import read_file
 from dnslb_backend.pdns.purge_queue import EVERYTHING, SPACING
 
 COMMAND_NAMES = 500
@@ -25,8 +28,13 @@ COMMAND_NAMES = 500
 
 ANSWER_LIMIT = 4096
 
-API_CONNECTIONS = 4
-"""Requests to one API at a time."""
+API_CONNECTIONS = 8
+"""Requests to one API at a time. PowerDNS closes a connection after its answer, and a change that
+shows in some other names should be purged in one turn: the next change waits for it."""
+
+KEY_LIMIT = 4096
+KEY_DEADLINE = 1.0
+"""Bytes of a key file, and seconds that reading it may take."""
 
 
 class ChannelError(DnslbError):
@@ -117,6 +125,7 @@ class ApiChannel(Channel):
         self._url = f"{name.rstrip('/')}/api/v1/servers/localhost"
         self._key_file = key_file
         self._session: aiohttp.ClientSession | None = None
+        self._reading = threading.Lock()
 
     async def purge(self, batch: Sequence[Stale]) -> None:
         session = await self._opened()
@@ -136,17 +145,36 @@ class ApiChannel(Channel):
     async def _opened(self) -> aiohttp.ClientSession:
         try:
             self._session = self._session or await self._open()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ChannelError(f"{self.name}: cannot read its key: {error}") from error
+        except TimeoutError:
+            raise ChannelError(f"{self.name}: {self._key_file} cannot be read in time") from None
+        except OSError as error:
+            why = error.strerror or error
+            raise ChannelError(
+                f"{self.name}: cannot read its key: {self._key_file}: {why}"
+            ) from error
+        except ValueError:
+            raise ChannelError(f"{self.name}: {self._key_file} holds no key of ASCII") from None
         return self._session
 
     async def _open(self) -> aiohttp.ClientSession:
-        key = (await asyncio.to_thread(Path(self._key_file).read_text)).strip()
+        key = await run_blocking(self._read_key, KEY_DEADLINE)
         logs.hide(key)
         return aiohttp.ClientSession(
             headers={"X-API-Key": key},
             connector=aiohttp.TCPConnector(limit=API_CONNECTIONS, force_close=True),
         )
+
+    def _read_key(self) -> str:
+        # On storage that hangs, one thread waits for it, however often it is tried again.
+        if not self._reading.acquire(blocking=False):
+            raise TimeoutError
+        try:
+            key = read_file(Path(self._key_file), KEY_LIMIT).decode("utf-8-sig").strip()
+        finally:
+            self._reading.release()
+        if not key.isascii() or not key.isprintable():
+            raise ValueError
+        return key
 
     async def _flush(self, session: aiohttp.ClientSession, name: str) -> str:
         """Forget one name; returns what went wrong, empty if nothing did."""

@@ -6,6 +6,8 @@ _ENDS_WITH_NAME = frozenset(
     {"AFSDB", "ALIAS", "CNAME", "DNAME", "KX", "MX", "NAPTR", "NS", "PTR", "RT", "SRV"}
 )
 _QUOTED = re.compile(r'="([\w.,:+/=-]+)"')
+EMPTY = "\\# 0"
+"""A content without a byte, as RFC 3597 writes it."""
 _LOC_DEFAULTS = " 1.00m 10000.00m 10.00m"
 
 
@@ -18,6 +20,8 @@ def as_powerdns_writes(qtype: str, content: str) -> str:
         return " ".join((priority, _dotless(target), *(_QUOTED.sub(r"=\1", p) for p in parameters)))
     if qtype == "RP":
         return " ".join(map(_dotless, content.split(" ")))
+    if content == EMPTY:
+        return f"{EMPTY} "
     if qtype == "LOC" and content.count("m") == 1:
         return content + _LOC_DEFAULTS
     return content

@@ -28,4 +28,6 @@ class FaultLog:
         """An answer could not be given; PowerDNS says SERVFAIL. A bug comes with its traceback."""
         if (kept_back := self.throttle.admit(type(error))) is not None:
             bug = None if isinstance(error, DnslbError) else error
-            self._log.error("a lookup failed (%d more like it): %s", kept_back, error, exc_info=bug)
+            self._log.error(
+                "a request failed (%d more like it): %s", kept_back, error, exc_info=bug
+            )

@@ -9,15 +9,20 @@ from typing import cast
 
 from aiohttp import web
 
-from dnslb_backend.errors import RequestError
+from dnslb_backend.core.names import key_of
+from dnslb_backend.errors import DnslbError, RequestError
+from dnslb_backend.http_hosts import is_expected_host
+from dnslb_backend.http_server import HttpConnection, HttpServer
 from dnslb_backend.pdns.faults import FaultLog
-from dnslb_backend.pdns.gate import PATIENCE, CountingServer, Gate, Handler, may_ask
+from dnslb_backend.pdns.gate import REFUSAL_LIMIT, Gate, may_ask
 from dnslb_backend.pdns.http_answer import Answer
 from dnslb_backend.pdns.listeners import BACKLOG
 from dnslb_backend.pdns.metered import MeteredResponder
-from dnslb_backend.pdns.peers import Network
+from dnslb_backend.pdns.parameters import Parameters
+from dnslb_backend.pdns.peers import Network, peer_name
 from dnslb_backend.pdns.responder import Responder
 from dnslb_backend.pdns.rest import NoSuchPathError, WrongVerbError, parse_http, parse_lookup
+from dnslb_backend.sockets import ConnectionLimit
 from dnslb_backend.throttle import Throttle
 
 log = logging.getLogger(__name__)
@@ -25,24 +30,52 @@ log = logging.getLogger(__name__)
 KEEP_ALIVE = 86400.0
 """Seconds that an idle connection lives. Closing one early races with PowerDNS's next query."""
 
+PATIENCE = 10.0
+"""Seconds that a peer surely has for the head of a request, and for its body. PowerDNS sends
+either in one piece, as soon as it is connected; and waits itself for 2 s."""
+
 FAREWELL = 1.0
 """Seconds that a half-read request may still take when its connection must end."""
+
+
+class _ForbiddenError(DnslbError):
+    """It is not PowerDNS that asks; the text says how that shows."""
+
+
+class _KeysError(DnslbError):
+    """A request is not for everyone who can connect; `what` it would do."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what}, which is refused over HTTP: connect PowerDNS over [server] unix,"
+            " or set [server] http_keys = true"
+        )
 
 
 class HttpConnector:
     """Serves one responder over HTTP to the hosts of `networks`.
 
     A peer that does not send the whole of a request within `patience` seconds, or twice that,
-    loses its connection; one that has asked before may be silent between two requests.
+    loses its connection; one that has asked before may be silent between two requests. Without
+    `serves_keys`, what would show a private key or write is refused: anyone on an allowed host
+    can connect. A Host that is neither local nor in `hosts` is a web page's, and refused.
     """
 
     def __init__(
-        self, responder: Responder, networks: Iterable[Network], *, patience: float = PATIENCE
+        self,
+        responder: Responder,
+        networks: Iterable[Network],
+        *,
+        serves_keys: bool = False,
+        hosts: Iterable[str] = (),
+        patience: float = PATIENCE,
     ) -> None:
         self._responder = MeteredResponder(responder, "http")
         self._networks = tuple(networks)
+        self._serves_keys = serves_keys
+        self._hosts = frozenset(hosts)
         self._listeners: list[asyncio.Server] = []
-        self._server: CountingServer | None = None
+        self._server: HttpServer | None = None
         self._watching: asyncio.Task[None] | None = None
         self._patience = patience
         self._is_draining = False
@@ -51,7 +84,8 @@ class HttpConnector:
     async def start(self, listeners: Iterable[socket.socket]) -> None:
         """Accept on `listeners`, which are bound, and closed by `stop`."""
         loop = asyncio.get_running_loop()
-        self._server = server = CountingServer(
+        self._server = server = HttpServer(
+            "the HTTP connector",
             self._handle,
             access_log=None,
             logger=_WireLog(self._faults.throttle),
@@ -59,17 +93,26 @@ class HttpConnector:
             keepalive_timeout=KEEP_ALIVE,
             lingering_time=0,
         )
+        refused = ConnectionLimit[Gate](
+            "the HTTP connector, for peers that are not allowed,", REFUSAL_LIMIT
+        )
         self._watching = asyncio.create_task(server.watch(self._patience), name="http peers")
         self._listeners = [
             # It listens once more, and would shorten the queue.
             await loop.create_server(
-                lambda: Gate(self._networks, server, self._faults), sock=listener, backlog=BACKLOG
+                lambda: Gate(self._networks, server, refused, self._faults),
+                sock=listener,
+                backlog=BACKLOG,
             )
             for listener in listeners
         ]
 
-    def allow(self, networks: Iterable[Network]) -> None:
+    def allow(
+        self, networks: Iterable[Network], *, serves_keys: bool = False, hosts: Iterable[str] = ()
+    ) -> None:
         """From now on only hosts of `networks` may ask; others lose their connections."""
+        self._serves_keys = serves_keys
+        self._hosts = frozenset(hosts)
         self._networks = tuple(networks)
         for handler in self._server.connections if self._server else ():
             transport = handler.transport
@@ -97,8 +140,9 @@ class HttpConnector:
         await self._server.shutdown(timeout=FAREWELL)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        cast(Handler, request.protocol).has_read()
+        cast(HttpConnection, request.protocol).has_read()
         try:
+            self._check_host(request.headers.get("Host", ""))
             asked = parse_lookup(request.raw_path) if request.method == "GET" else None
             if asked is not None:
                 body = self._responder.lookup(*asked, partial(_real_remote, request))
@@ -106,12 +150,14 @@ class HttpConnector:
                 data = await _body_of(request)
                 method, parameters = parse_http(request.method, request.raw_path, data)
                 if self._responder.is_order(method):
-                    if "Origin" in request.headers:
-                        # A page in somebody's browser sent it, which is no PowerDNS.
-                        return self._complain(403, "orders are taken from PowerDNS alone")
-                    body = await self._responder.obey(method, parameters)
+                    body = await self._write(request, method, parameters)
                 else:
-                    body = self._responder.answer(method, parameters)
+                    body = self._read(method, parameters)
+        except _ForbiddenError as error:
+            return self._complain(403, str(error))
+        except _KeysError as error:
+            self._faults.failed(error)
+            return web.Response(status=500, text=f"{error}\n")
         except RequestError as error:
             return self._complain(400, str(error))
         except NoSuchPathError as error:
@@ -125,6 +171,26 @@ class HttpConnector:
         except Exception as error:  # noqa: BLE001 - the outermost frame of a request
             return self._fault(error)
         return Answer(request, body, keep_alive=not self._is_draining)
+
+    def _check_host(self, host: str) -> None:
+        if not is_expected_host(host, self._hosts):
+            raise _ForbiddenError(f"[server] hosts does not name {host[:255]}")
+
+    def _read(self, method: str, parameters: Parameters) -> bytes:
+        body = self._responder.answer(method, parameters)
+        if not self._serves_keys and self._responder.shows_keys(method, body):
+            # An empty answer would have a signed zone served unsigned.
+            name = key_of(str(parameters.get("name", "all")))
+            raise _KeysError(f"{method} of {name[:255]} shows keys")
+        return body
+
+    async def _write(self, request: web.BaseRequest, method: str, parameters: Parameters) -> bytes:
+        if "Origin" in request.headers:
+            # A page in a browser sent it, which is not PowerDNS.
+            raise _ForbiddenError("only PowerDNS may write")
+        if not self._serves_keys:
+            raise _KeysError(f"{method} writes")
+        return await self._responder.obey(method, parameters, peer_name(request.transport))
 
     def _complain(self, status: int, text: str) -> web.Response:
         self._responder.refused()
@@ -146,7 +212,9 @@ async def _body_of(request: web.BaseRequest) -> bytes:
         body = await request.read()
     except ConnectionError:
         raise RequestError("the peer went away in the middle of it") from None
-    cast(Handler, request.protocol).has_read()
+    except web.RequestPayloadError as error:
+        raise RequestError(f"cannot read the body: {error}") from None
+    cast(HttpConnection, request.protocol).has_read()
     return body
 
 

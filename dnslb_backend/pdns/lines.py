@@ -19,7 +19,9 @@ from dnslb_backend.pdns.abi import BANNER, FAIL, HELLO, AbiSession, hello_versio
 from dnslb_backend.pdns.faults import FaultLog
 from dnslb_backend.pdns.metered import MeteredResponder
 from dnslb_backend.pdns.parameters import Parameters
+from dnslb_backend.pdns.peers import peer_name
 from dnslb_backend.pdns.requests import parse_request
+from dnslb_backend.sockets import ConnectionLimit
 
 LINE_LIMIT = 64 * 1024
 """Bytes of one request; those of PowerDNS have some hundreds."""
@@ -78,7 +80,7 @@ Leave = Callable[[Connection | None], None]
 class LinePeer(asyncio.Protocol):
     """One connection, which is asked by a `remote` or a `pipe` backend.
 
-    `gone` is called when it is over, or no longer ours.
+    It is in `peers` until it is over, or no longer ours.
 
     `dialect` is known of one that somebody else accepted. Raises RequestError for an unknown one.
     Who does not end a line within PATIENCE seconds is hung up on; between lines is no limit.
@@ -89,13 +91,13 @@ class LinePeer(asyncio.Protocol):
         remote: MeteredResponder,
         pipe: MeteredResponder,
         faults: FaultLog,
-        gone: Callable[["LinePeer"], None],
+        peers: ConnectionLimit["LinePeer"],
         dialect: str = JSON,
     ) -> None:
         self._responder = remote
         self._pipe = pipe
         self._faults = faults
-        self._gone = gone
+        self._peers = peers
         self._abi: AbiSession | None = None
         self._is_plain = dialect == JSON
         """Whether this is the JSON dialect, and the connection is to stay."""
@@ -130,8 +132,10 @@ class LinePeer(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(UNREAD_LIMIT)
+        self._peers.admit(self)
 
     def data_received(self, data: bytes) -> None:
+        self._peers.idle(self)
         # All day long: one lookup, whole, and nobody waits. Everything else goes the long way.
         transport = self._transport
         if self._is_plain and transport and not self._partial and not self._waiting:
@@ -165,7 +169,7 @@ class LinePeer(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self._forget_limit()
-        self._gone(self)
+        self._peers.discard(self)
         self._left(None)
 
     # -- inside -------------------------------------------------------------------------
@@ -216,7 +220,7 @@ class LinePeer(asyncio.Protocol):
     async def _obey(self, method: str, parameters: Parameters) -> None:
         """One request that takes its time; those that come after it wait."""
         try:
-            answer = await self._responder.obey(method, parameters)
+            answer = await self._responder.obey(method, parameters, peer_name(self._transport))
         except RequestError as error:
             self._responder.refused()
             self._faults.refused("line", str(error))

@@ -31,14 +31,15 @@ def listen_tcp(endpoint: Endpoint) -> socket.socket:
 
 
 def listen_unix(path: str, mode: int, group: str | None = None) -> socket.socket:
-    """A socket that listens at `path` with these permissions. Raises OSError.
+    """A socket that listens at `path` with these permissions. Blocks; raises OSError.
 
     Nobody else can connect before they are complete. What a dead process left at `path` is
-    removed; where somebody listens, or something else stands, EADDRINUSE is raised.
+    removed; where somebody listens, or something else stands, EADDRINUSE is raised. BlockingIOError
+    says that another process is at it in this moment.
     """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        with _alone_in(Path(path).parent):
+        with _alone_at(path):
             _remove_stale(path)
             # Linux gives these to the file that bind() makes.
             os.fchmod(listener.fileno(), mode & stat.S_IRWXU)
@@ -60,20 +61,56 @@ def set_permissions(path: str, mode: int, group: str | None) -> None:
 
 
 def remove_unix(path: str) -> None:
-    """Remove the file of a socket that was closed, unless another process listens there."""
-    with contextlib.suppress(OSError), _alone_in(Path(path).parent):
+    """Remove the file of a closed socket, unless another process listens there. Blocks."""
+    with contextlib.suppress(OSError), _alone_at(path):
         _remove_stale(path)
 
 
 @contextmanager
-def _alone_in(directory: Path) -> Iterator[None]:
-    """Two of us at once would each take the other's new socket for a stale one."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+def _alone_at(path: str) -> Iterator[None]:
+    """Two of us at once would each take the other's new socket for a stale one.
+
+    The lock is on a file beside the socket that others cannot open: any user may lock a folder
+    that they can read. It exists only meanwhile, so that none is left for another user's start.
+    Raises BlockingIOError while another process has it, OSError where it cannot be had.
+    """
+    lock = f"{path}.lock"
+    descriptor = _open_lock(lock)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not _is_at(descriptor, lock):
+            raise BlockingIOError(errno.EAGAIN, "another process has just removed it", lock)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                Path(lock).unlink()
     finally:
         os.close(descriptor)
+
+
+def _open_lock(lock: str) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(lock, flags, 0o600)
+    except OSError as error:
+        raise OSError(error.errno, f"cannot lock {lock}: {error.strerror}", lock) from error
+    found = os.fstat(descriptor)
+    if found.st_uid == os.geteuid() and stat.S_ISREG(found.st_mode):
+        return descriptor
+    # In a folder where everyone may create files, its owner could keep it locked.
+    os.close(descriptor)
+    raise OSError(errno.EPERM, f"cannot lock {lock}: it is not a file of this user", lock)
+
+
+def _is_at(descriptor: int, path: str) -> bool:
+    """Whether it is the file that is there now, and not one that was removed before."""
+    ours = os.fstat(descriptor)
+    try:
+        there = os.lstat(path)
+    except FileNotFoundError:
+        return False
+    return (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino)
 
 
 def _remove_stale(path: str) -> None:

@@ -1,13 +1,18 @@
 """The responder as one transport sees it: what PowerDNS asks through that is counted."""
 
+import logging
 from collections.abc import Callable
 from time import perf_counter
 
 from dnslb_backend import metrics
 from dnslb_backend.core.snapshot import ENT, Snapshot
+from dnslb_backend.logs import fields
 from dnslb_backend.pdns.parameters import Parameters, text_of
 from dnslb_backend.pdns.responder import Responder
 from dnslb_backend.pdns.rows import render_result
+from dnslb_backend.pdns.signing import FALSE, KEY_METHODS, NO_KEYS
+
+log = logging.getLogger(__name__)
 
 NO_NAME = render_result([])
 EMPTY = f'{{"result":[{{"qtype":"{ENT}"'.encode()
@@ -25,6 +30,7 @@ class MeteredResponder:
 
     def __init__(self, responder: Responder, transport: metrics.Transport) -> None:
         self.responder = responder
+        self._transport = transport
         self._meter = metrics.LookupMeter(transport)
         self._snapshot: Snapshot | None = None
         self._known: dict[bytes, tuple[bytes, metrics.LookupOutcome]] = {}
@@ -81,9 +87,23 @@ class MeteredResponder:
         """As Responder.is_order."""
         return self.responder.is_order(method)
 
-    async def obey(self, method: str, parameters: Parameters) -> bytes:
-        """As Responder.obey."""
-        return await self.responder.obey(method, parameters)
+    async def obey(self, method: str, parameters: Parameters, peer: str) -> bytes:
+        """As Responder.obey; logged with the name of the peer that wrote, never with a key."""
+        answer = await self.responder.obey(method, parameters)
+        about = {
+            key: str(parameters[key])[:255] for key in ("name", "kind", "id") if key in parameters
+        }
+        done = "nothing to change" if answer == FALSE else "done"
+        log.info(
+            "PowerDNS wrote: %s",
+            method,
+            extra=fields(**about, result=done, transport=self._transport, peer=peer),
+        )
+        return answer
+
+    def shows_keys(self, method: str, answer: bytes) -> bool:
+        """Whether an answer to `method` holds private keys."""
+        return method.lower() in KEY_METHODS and answer not in NO_KEYS
 
     def refused(self) -> None:
         """A request made no sense."""

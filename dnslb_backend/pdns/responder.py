@@ -5,6 +5,7 @@ A method that is not implemented, and a question about something that is not the
 PowerDNS say SERVFAIL of it.
 """
 
+import logging
 import time
 from collections.abc import Callable
 from random import getrandbits
@@ -19,11 +20,20 @@ from dnslb_backend.pdns.rows import render_found, render_result
 from dnslb_backend.pdns.signing import FALSE, TRUE, NoVault, Signing, Vault
 from dnslb_backend.pdns.zones import ZoneMethods
 
+log = logging.getLogger(__name__)
+
 PATTERN_LIMIT = 1024
 """Characters of a search pattern: it becomes a regular expression."""
 
 SEARCH_LIMIT = 10_000
 """Rows that one search may return, whatever it asks for."""
+
+
+NAME_LIMIT = 60
+"""Characters of a method's name that are logged."""
+
+UNKNOWN_LIMIT = 20
+"""Methods that are not supported and logged, once each; PowerDNS has some ten of them."""
 
 
 class Responder:
@@ -46,6 +56,7 @@ class Responder:
         self._describe = describe or self._describe_rows
         self._signing = Signing(current, vault or NoVault(), time.monotonic)
         self._zones = ZoneMethods(current, self._signing.metadata, notifies)
+        self._unknown = set[str]()
         self._methods: dict[str, Callable[[Parameters], bytes]] = {
             "initialize": lambda _: TRUE,
             "lookup": self._lookup,
@@ -63,7 +74,19 @@ class Responder:
         is not known yet; any other exception is a fault of ours as well.
         """
         perform = self._methods.get(method.lower())
-        return FALSE if perform is None else perform(parameters)
+        if perform is None:
+            self._report_unknown(method[:NAME_LIMIT])
+            return FALSE
+        return perform(parameters)
+
+    def _report_unknown(self, method: str) -> None:
+        if method not in self._unknown and len(self._unknown) < UNKNOWN_LIMIT:
+            self._unknown.add(method)
+            log.warning(
+                "method %r is not supported; if it is none of PowerDNS's, "
+                "see url and url-suffix of remote-connection-string in pdns.conf",
+                method,
+            )
 
     def is_order(self, method: str) -> bool:
         """Whether `method` changes what is kept, and so is for `obey` and not for `answer`."""

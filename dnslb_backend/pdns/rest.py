@@ -81,7 +81,7 @@ def parse_lookup(target: str) -> tuple[str, str] | None:
     if not target.startswith(_LOOKUP) or "?" in target:
         return None
     qname, slash, qtype = target[len(_LOOKUP) :].partition("/")
-    if not slash or "/" in qtype:
+    if not slash or not qtype.isalnum():
         return None
     return decode(qname), decode(qtype).upper()
 
@@ -98,7 +98,8 @@ def parse_http(verb: str, target: str, body: bytes) -> tuple[str, Parameters]:
         return parse_request(body)
     if not path.startswith(f"{PREFIX}/"):
         raise NoSuchPathError(PREFIX)
-    method, *components = (decode(part) for part in path[len(PREFIX) + 1 :].split("/"))
+    # Where url= ends in a slash, there are two here.
+    method, *components = (decode(part) for part in path[len(PREFIX) :].lstrip("/").split("/"))
     form = REST.get(method.lower())
     fields = {**parse_form(query), **(parse_form(text_of_body(body)) if body else {})}
     if verb == "POST" and "parameters" in fields and not components:
@@ -109,11 +110,17 @@ def parse_http(verb: str, target: str, body: bytes) -> tuple[str, Parameters]:
         return method, {}
     if verb != form.verb:
         raise WrongVerbError(form.verb)
-    if len(components) != len(form.path):
-        raise RequestError(f"{method} is asked for as {'/'.join((method, *form.path))}")
+    _check_path(method, components, form.path)
     if method.lower() == "adddomainkey":
         fields = {"key": fields}
     return method, {**fields, **dict(zip(form.path, components, strict=True))}
+
+
+def _check_path(method: str, components: list[str], path: tuple[str, ...]) -> None:
+    if len(components) != len(path):
+        raise RequestError(f"{method} is asked for as {'/'.join((method, *path))}")
+    if path == REST["lookup"].path and not components[1].isalnum():
+        raise RequestError(f"{components[1][:40]!r} is no type: see url-suffix in pdns.conf")
 
 
 def parse_form(text: str) -> dict[str, object]:

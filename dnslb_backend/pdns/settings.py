@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from dnslb_backend.http_hosts import check_host
 from dnslb_backend.pdns.peers import Network
 
 UNIX_PATH_LIMIT = 107
@@ -77,7 +78,6 @@ def _check_mode(text: str) -> str:
 
 
 def _check_url(text: str) -> str:
-    """Refusals do not quote the URL: it may carry a secret."""
     allowed = "must be the URL of PowerDNS's HTTP API, like http://127.0.0.1:8081"
     try:
         url = urlsplit(text)
@@ -85,8 +85,11 @@ def _check_url(text: str) -> str:
     except ValueError:
         is_good = False
         url = urlsplit("")
-    if not is_good or url.query or url.fragment or url.username is not None:
-        raise ValueError(f"{allowed}; the key belongs into api_key_file")
+    if "@" in text:
+        raise ValueError(f"{allowed}, without a user or a password: the key is in `api_key_file`")
+    if not is_good or url.query or url.fragment:
+        # It is not quoted: a query may hold the key as well.
+        raise ValueError(allowed)
     return text
 
 
@@ -129,6 +132,19 @@ class ServerSettings(_Settings):
     allow: Annotated[tuple[NetworkText, ...], BeforeValidator(_as_tuple)] | None = None
     """Networks that may ask over HTTP. Default: loopback.
     Example: `["127.0.0.0/8", "192.0.2.0/24"]`"""
+
+    hosts: Annotated[
+        tuple[Annotated[str, AfterValidator(check_host)], ...], BeforeValidator(_as_tuple)
+    ] = ()
+    """Names with a dot that are in the URL by which PowerDNS asks over HTTP. Addresses,
+    `localhost`, names without a dot and this host's own name are always good; under any other a
+    web page from elsewhere could read what is served here (DNS rebinding).
+    Example: `["dnslb.example.com"]`"""
+    http_keys: bool = False
+    """Whether PowerDNS may fetch the private keys of signed zones over HTTP, and write keys and
+    metadata, as `pdnsutil` does. Every user of every host in `allow` may then do so as well: unlike
+    the unix socket, HTTP cannot tell them apart. While it is `false`, what needs signing fails
+    (SERVFAIL) for a PowerDNS that asks over HTTP; unsigned zones are served."""
 
     @model_validator(mode="after")
     def _says_who_may_ask(self) -> "ServerSettings":

@@ -56,6 +56,12 @@ metadata for `domain-metadata-cache-ttl`, a minute unless it is told otherwise."
 
 FALSE, TRUE = render_result(False), render_result(True)
 
+KEY_METHODS = frozenset({"getdomainkeys", "gettsigkey", "gettsigkeys"})
+"""The methods whose answers hold private keys, in lower case."""
+
+NO_KEYS = frozenset({FALSE, render_result([])})
+"""What they answer where there is no key."""
+
 
 class Vault(Protocol):
     """Where keys and metadata are. Zones are canonical names."""

@@ -8,7 +8,9 @@ import asyncio
 import contextlib
 import logging
 import socket
+import sys
 from collections.abc import Iterable
+from typing import Any
 
 from dnslb_backend.errors import RequestError
 from dnslb_backend.pdns.faults import FaultLog
@@ -16,11 +18,12 @@ from dnslb_backend.pdns.lines import JSON, Connection, LinePeer
 from dnslb_backend.pdns.listeners import BACKLOG
 from dnslb_backend.pdns.metered import MeteredResponder
 from dnslb_backend.pdns.responder import Responder
+from dnslb_backend.sockets import ConnectionLimit
 
 log = logging.getLogger(__name__)
 
-CONNECTION_LIMIT = 1024
-"""PowerDNS keeps one connection for every distributor thread."""
+KEEP_PATH: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
+"""Closing a server removes the path of its socket since Python 3.13, also where it is systemd's."""
 
 
 class UnixConnector:
@@ -30,7 +33,7 @@ class UnixConnector:
         self._remote = MeteredResponder(responder, "unix")
         self._pipe = MeteredResponder(responder, "pipe")
         self._listeners: list[asyncio.Server] = []
-        self._peers: set[LinePeer] = set()
+        self._peers = ConnectionLimit[LinePeer]("the unix connector")
         self._faults = FaultLog(log, asyncio.get_running_loop().time)
 
     async def start(self, listeners: Iterable[socket.socket]) -> None:
@@ -38,7 +41,7 @@ class UnixConnector:
         loop = asyncio.get_running_loop()
         self._listeners = [
             # It listens once more, and would shorten the queue.
-            await loop.create_unix_server(self._accept, sock=listener, backlog=BACKLOG)
+            await loop.create_unix_server(self._peer, sock=listener, backlog=BACKLOG, **KEEP_PATH)
             for listener in listeners
         ]
 
@@ -53,6 +56,7 @@ class UnixConnector:
                 connection.sock.close()
                 continue
             await loop.connect_accepted_socket(lambda peer=peer: peer, connection.sock)  # type: ignore[misc]
+            self._peers.idle(peer)
 
     async def stop(self, grace: float) -> list[Connection]:
         """Accept no more, and let go of every connection between two of its requests.
@@ -82,20 +86,5 @@ class UnixConnector:
             peer.cut_off()
         return [connection for connection in left if connection is not None]
 
-    def _accept(self) -> asyncio.Protocol:
-        if len(self._peers) >= CONNECTION_LIMIT:
-            self._faults.refused("connection", f"there are {CONNECTION_LIMIT} connections already")
-            return _Refusal()
-        return self._peer()
-
     def _peer(self, dialect: str = JSON) -> LinePeer:
-        peer = LinePeer(self._remote, self._pipe, self._faults, self._peers.discard, dialect)
-        self._peers.add(peer)
-        return peer
-
-
-class _Refusal(asyncio.Protocol):
-    """Hangs up at once."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.close()
+        return LinePeer(self._remote, self._pipe, self._faults, self._peers, dialect)

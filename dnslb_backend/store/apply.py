@@ -3,6 +3,7 @@
 what is there already                   what happens
 nothing                                 everything is made
 our tables, of an older version         the files in between are applied
+a table of ours is lost, or a part      it is made again
 our tables, of a newer version          SchemaError, nothing is changed
 a table of our name, not made by us     SchemaError, nothing is changed
 our views                               made anew
@@ -22,8 +23,11 @@ from dnslb_backend.store.schema import (
     MADE_BY,
     POWERDNS_VIEWS,
     VERSION,
+    Part,
     Script,
     load_scripts,
+    parts,
+    table_of,
 )
 from dnslb_backend.store.settings import MysqlSettings
 from dnslb_backend.store.tables import Value
@@ -116,6 +120,8 @@ class _Application:
         for script in scripts:
             if script.number > current:
                 await self._apply(script)
+            else:
+                await self._repair(script, lost=made - present.keys())
         self.report.append(f"the tables in {self.database} are of version {self.version}")
 
     async def _apply(self, script: Script) -> None:
@@ -125,6 +131,33 @@ class _Application:
             f"INSERT INTO lb_schema_version VALUES ({script.number}, UTC_TIMESTAMP())"
         )
         self.report.append(f"applied {script.path.name}")
+
+    async def _repair(self, script: Script, lost: set[str]) -> None:
+        """Make again what a file that was applied has made, and what is not there any more."""
+        for statement in script.statements:
+            table = table_of(statement)
+            if table in lost:
+                await self.connection.run(statement)
+                self.report.append(f"made the table {table}, which was lost")
+            else:
+                await self._repair_table(table, parts(statement))
+
+    async def _repair_table(self, table: str, wanted: list[Part]) -> None:
+        there = {(name, True) for name in await self._names("STATISTICS", "INDEX_NAME", table)}
+        there |= {(name, False) for name in await self._names("COLUMNS", "COLUMN_NAME", table)}
+        lost = [part for part in wanted if (part.name, part.is_key) not in there]
+        if lost:
+            added = ", ".join(f"ADD {part.definition}" for part in lost)
+            await self.connection.run(f"ALTER TABLE {table} {added}")
+            names = ", ".join(part.name for part in lost)
+            self.report.append(f"made {names} of the table {table}, which was lost")
+
+    async def _names(self, catalogue: str, column: str, table: str) -> set[str]:
+        query = (
+            f"SELECT {column} FROM information_schema.{catalogue}"
+            f" WHERE TABLE_SCHEMA = {literal(self.database)} AND TABLE_NAME = {literal(table)}"
+        )
+        return {str(name) async for (name,) in self.connection.rows(query)}
 
     async def _name_those_who_see_keys(self) -> None:
         """Whoever may read the whole database may read private keys: rights are per table now."""

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from dnslb_backend.blocking import run_blocking
+from dnslb_backend.core.changes import Changes
 from dnslb_backend.core.events import Event, HistoryQuery
-from dnslb_backend.core.healthmap import Changes, HealthMap
+from dnslb_backend.core.healthmap import HealthMap
 from dnslb_backend.core.instants import Instant
 from dnslb_backend.core.memory import NOTHING, Memory
 from dnslb_backend.core.orders import Order

@@ -1,4 +1,4 @@
-"""One connection to MariaDB: the only module that knows the driver.
+"""One connection to MariaDB, as the mirror uses it.
 
 Whatever goes wrong leaves here as a StoreError, and the connection is of no more use then,
 unless the server refused one statement and is ready for the next (BusyError, BadRowError).
@@ -6,23 +6,37 @@ unless the server refused one statement and is ready for the next (BusyError, Ba
 
 import asyncio
 import configparser
+import os
 import re
 import ssl
+import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Self
-
-import aiomysql
+from typing import Self
 
 from dnslb_backend import logs
+from dnslb_backend.blocking import run_blocking
 from dnslb_backend.errors import BadRowError, BusyError, SchemaError, StoreError
+from dnslb_backend.files import read_file
+from dnslb_backend.mariadb_protocol import (
+    SET_NAMES,
+    Connection,
+    Limits,
+    Login,
+    ServerError,
+    TlsMissingError,
+    UnsafeLoginError,
+)
 from dnslb_backend.store.settings import MysqlSettings, TlsSettings, verifies
 from dnslb_backend.store.tables import Row, Value
 
-FETCH = 40
-"""So many rows are read before others get their turn on the event loop."""
+LIMITS = Limits(bytes=128 << 20, packets=500_000)
+"""Of one answer: a node of 100,000 members has less."""
+
+FILE_LIMIT = 1 << 20
+"""Bytes of each file that [mysql] names."""
 
 ANSWER_LIMIT = 10.0
 """Seconds without an answer to one statement after which the server counts as gone."""
@@ -51,7 +65,10 @@ _ESCAPES = str.maketrans(
 _SPECIAL = re.compile("[\0\n\r\x1a'\"\\\\]")
 
 _BUSY = {1020, 1205, 1213}  # the row moved on, lock wait, deadlock
-_BAD_ROW = {1118, 1264, 1265, 1292, 1366, 1406, 1644, 1690, 4025}
+_BAD_ROW = {
+    *(1048, 1062, 1118, 1171, 1216, 1217, 1230, 1263, 1264, 1265, 1292, 1366, 1367, 1406),
+    *(1441, 1451, 1452, 1644, 1690, 4025),
+}
 _NO_TABLE = {1054, 1146}
 _DENIED = {1142, 1143}
 
@@ -69,36 +86,26 @@ def literal(value: Value) -> str:
 class MariaConnection:
     """An open connection, used by one task at a time; every statement commits by itself."""
 
-    def __init__(self, driver: aiomysql.Connection, server: str) -> None:
-        self._driver = driver
-        self._server = server
+    def __init__(self, wire: Connection, server: str) -> None:
+        self._wire = wire
+        self.server = server
         self.packet_limit = 1024
         self.answer_limit = ANSWER_LIMIT
 
     @classmethod
     async def open(cls, settings: MysqlSettings) -> Self:
         """Connect and log in, within `connect_timeout`. Raises StoreError."""
-        options = await asyncio.to_thread(_read_options, settings)
-        connection: Self | None = None
+        login = await _read_login(settings)
+        wire = Connection(login, LIMITS, _DECODERS)
+        connection = cls(wire, _named(login))
         try:
             async with asyncio.timeout(settings.connect_timeout):
-                driver = await aiomysql.connect(
-                    **options.driver,
-                    db=settings.name,
-                    charset="utf8mb4",
-                    conv=_DECODERS,
-                    autocommit=True,
-                    ssl=options.tls,
-                    auth_plugin=settings.auth_plugin or "",
-                    program_name=settings.program_name,
-                )
-                connection = cls(driver, options.server)
-                await connection._prepare(settings, must_encrypt=options.tls is not None)
+                await wire.open()
+                await connection._prepare(settings)
         except BaseException as error:
-            if connection is not None:
-                connection.abort()
+            wire.abort()
             if isinstance(error, Exception):
-                raise _translated(error, options.server) from error
+                raise _translated(error, connection.server) from error
             raise
         return connection
 
@@ -106,27 +113,23 @@ class MariaConnection:
         """Execute one statement that gives no rows."""
         try:
             async with asyncio.timeout(self.answer_limit):
-                await self._driver.query(statement.encode("utf-8", "replace"))
+                await self._wire.run(statement)
         except Exception as error:
-            raise _translated(error, self._server) from error
+            raise _translated(error, self.server) from error
 
     async def rows(self, statement: str) -> AsyncIterator[Row]:
         """The rows of one query, as they come; others get their turn in between."""
+        batches = self._wire.batches(statement)
         try:
-            # It is closed only where all went well: closing reads what is left, and would wait.
-            cursor = await self._driver.cursor(aiomysql.SSCursor)
-            async with asyncio.timeout(self.answer_limit):
-                await cursor.execute(statement)
-                batch = await cursor.fetchmany(FETCH)
-            while batch:
+            while True:
+                async with asyncio.timeout(self.answer_limit):
+                    batch = await anext(batches, None)
+                if batch is None:
+                    break
                 for row in batch:
                     yield row
-                await asyncio.sleep(0)
-                async with asyncio.timeout(self.answer_limit):
-                    batch = await cursor.fetchmany(FETCH)
-            await cursor.close()
         except Exception as error:
-            raise _translated(error, self._server) from error
+            raise _translated(error, self.server) from error
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
@@ -140,70 +143,78 @@ class MariaConnection:
             raise
 
     async def close(self) -> None:
-        """Say good-bye, and do not wait for an answer."""
-        try:
-            await self._driver.ensure_closed()
-        except Exception:  # noqa: BLE001 - nobody is left to be told
-            self.abort()
+        """Say goodbye, and do not wait for an answer."""
+        await self._wire.close()
 
     def abort(self) -> None:
         """Drop it at once, with all that has not been sent."""
-        if self._driver._writer is not None:
-            self._driver._writer.transport.abort()
-        self._driver.close()
+        self._wire.abort()
 
-    async def _prepare(self, settings: MysqlSettings, *, must_encrypt: bool) -> None:
-        writer = self._driver._writer
-        if must_encrypt and (writer is None or writer.get_extra_info("ssl_object") is None):
-            raise StoreError(f"{self._server} does not encrypt, and `ssl` asks for it")
+    async def _prepare(self, settings: MysqlSettings) -> None:
         if settings.init_command:
             await self.run(settings.init_command)
         await self.run(
-            "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION',"
+            f"{SET_NAMES}, SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION',"
             f" time_zone = '+00:00', innodb_lock_wait_timeout = {LOCK_WAIT}, sql_notes = 0"
         )
         async for (limit,) in self.rows("SELECT @@max_allowed_packet"):
             self.packet_limit = int(limit or 0)
 
 
-# -- what a connection is made of ---------------------------------------------------------
+# -- how to log in ------------------------------------------------------------------------
+
+_readers = threading.BoundedSemaphore(4)
+"""Files on storage that hangs hold so many threads at most, however often it is tried again."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Options:
-    """`driver` are arguments for it; `server` names it for people."""
+async def _read_login(settings: MysqlSettings) -> Login:
+    """Everything that has to be read from files, within `connect_timeout`. Raises StoreError."""
+    try:
+        login = await run_blocking(partial(_login, settings), settings.connect_timeout)
+    except TimeoutError:
+        raise StoreError("[mysql] cannot be used: its files cannot be read in time") from None
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise StoreError(f"[mysql] cannot be used: {where}{_reason(error)}") from error
+    except (ValueError, configparser.Error) as error:
+        # Not its words, nor where it came from: they may repeat what is in a file of passwords.
+        raise StoreError(f"[mysql] cannot be used: {type(error).__name__}") from None
+    logs.hide(login.password)
+    return login
 
-    driver: dict[str, Any]
-    tls: ssl.SSLContext | None
-    server: str
 
-
-def _read_options(settings: MysqlSettings) -> _Options:
-    """Everything that has to be read from files, which takes a thread. Raises StoreError."""
+def _login(settings: MysqlSettings) -> Login:
+    if not _readers.acquire(timeout=settings.connect_timeout):
+        raise TimeoutError
     try:
         written = _default_file(settings)
-        password = _password(settings) or written.get("password", "")
-        tls = _tls_context(settings.tls) if settings.tls else None
-        port = int(written.get("port", settings.port))
-    except (OSError, ValueError, configparser.Error) as error:
-        raise StoreError(f"[mysql] cannot be used: {error}") from error
-    logs.hide(password)
-    host = settings.host or written.get("host") or "localhost"
-    socket = settings.unix_socket or written.get("socket")
-    driver = {
-        "unix_socket": socket,
-        "host": host,
-        "port": port,
-        "user": settings.user or written.get("user"),
-        # The driver encodes it as Latin-1; what other clients send is UTF-8.
-        "password": password.encode().decode("latin-1"),
-    }
-    return _Options(driver, tls, f"MariaDB at {socket or f'{host}:{port}'}")
+        return Login(
+            host=settings.host or written.get("host") or "localhost",
+            port=int(written.get("port", settings.port)),
+            unix_socket=settings.unix_socket or written.get("socket"),
+            user=settings.user or written.get("user"),
+            password=_password(settings) or written.get("password", ""),
+            database=settings.name,
+            tls=_tls_context(settings.tls) if settings.tls else None,
+            auth_plugin=settings.auth_plugin or "",
+            program_name=settings.program_name,
+        )
+    finally:
+        _readers.release()
+
+
+def _named(login: Login) -> str:
+    return f"MariaDB at {login.unix_socket or f'{login.host}:{login.port}'}"
+
+
+def _text(path: Path) -> str:
+    """Without the mark of byte order that some editors put before the text."""
+    return read_file(path.expanduser(), FILE_LIMIT).decode("utf-8-sig")
 
 
 def _password(settings: MysqlSettings) -> str:
     if settings.password_file is not None:
-        return settings.password_file.read_text().rstrip("\r\n")
+        return _text(settings.password_file).partition("\n")[0].rstrip("\r")
     return settings.secret.get_secret_value() if settings.secret else ""
 
 
@@ -211,8 +222,8 @@ def _default_file(settings: MysqlSettings) -> Mapping[str, str]:
     """The group of a my.cnf that `read_default_file` names; empty without one."""
     if settings.read_default_file is None:
         return {}
-    text = settings.read_default_file.expanduser().read_text()
-    lines = [line for line in text.splitlines() if not line.lstrip().startswith("!")]
+    lines = _text(settings.read_default_file).splitlines()
+    lines = [line for line in lines if not line.lstrip().startswith("!")]
     parser = configparser.RawConfigParser(allow_no_value=True, strict=False)
     parser.read_string("\n".join(lines))
     group = settings.read_default_group
@@ -223,16 +234,18 @@ def _default_file(settings: MysqlSettings) -> Mapping[str, str]:
 
 
 def _tls_context(tls: TlsSettings) -> ssl.SSLContext:
-    def text(path: Path | None) -> str | None:
-        return None if path is None else str(path)
-
-    context = ssl.create_default_context(cafile=text(tls.ca), capath=text(tls.capath))
+    for path in filter(None, (tls.ca, tls.cert, tls.key)):
+        read_file(path, FILE_LIMIT)  # OpenSSL itself would wait for a FIFO, and not name the file
+    context = ssl.create_default_context(
+        cafile=tls.ca and str(tls.ca), capath=tls.capath and str(tls.capath)
+    )
     is_verified = verifies(tls)
     context.check_hostname = is_verified and tls.check_hostname
     if not is_verified:
         context.verify_mode = ssl.CERT_NONE
     if tls.cert is not None:
-        password = tls.password.get_secret_value() if tls.password else None
+        # Without a password an encrypted key is an error: OpenSSL would ask the terminal.
+        password = tls.password.get_secret_value() if tls.password else ""
         context.load_cert_chain(tls.cert, tls.key, password)
     if tls.cipher is not None:
         context.set_ciphers(tls.cipher)
@@ -243,24 +256,34 @@ def _tls_context(tls: TlsSettings) -> ssl.SSLContext:
 
 
 def _translated(error: Exception, server: str) -> StoreError:
-    """The driver raises its own errors, those of the system, and whatever its parser trips over."""
     if isinstance(error, StoreError):
         return error
-    code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
-    said = str(error.args[1]) if len(error.args) > 1 else str(error) or type(error).__name__
-    if isinstance(error, TimeoutError) or isinstance(error.__cause__, TimeoutError):
+    if isinstance(error, TimeoutError):
         return StoreError(f"{server} did not answer in time")
-    if not isinstance(error, aiomysql.MySQLError):
-        return StoreError(f"{server}: {type(error).__name__}: {said}")
-    if error.__cause__ is not None:
-        said = f"{said}: {error.__cause__}"
-    text = f"{server}: {said} ({code})"
-    if code in _BUSY:
+    if isinstance(error, OSError):
+        return StoreError(f"{server}: {_reason(error)}")
+    if isinstance(error, TlsMissingError | UnsafeLoginError):
+        return StoreError(f"{server}: {error}; see `ssl` in [mysql]")
+    if not isinstance(error, ServerError):
+        return StoreError(f"{server}: {str(error) or type(error).__name__}")
+    return _refusal(error.number, f"{server}: {error} ({error.number})")
+
+
+def _refusal(number: int, text: str) -> StoreError:
+    """What the server's own error means for us."""
+    if number in _BUSY:
         return BusyError(text)
-    if code in _BAD_ROW or isinstance(error, aiomysql.DataError | aiomysql.IntegrityError):
+    if number in _BAD_ROW:
         return BadRowError(text)
-    if code in _NO_TABLE:
+    if number in _NO_TABLE:
         return SchemaError(f"{text}; run: dnslb-backend schema apply")
-    if code in _DENIED:
+    if number in _DENIED:
         return StoreError(f"{text}; see: dnslb-backend schema show users")
     return StoreError(text)
+
+
+def _reason(error: OSError) -> str:
+    """The system's own words: those of asyncio carry addresses, and differ by event loop."""
+    if isinstance(error, ssl.SSLError) or not error.errno or error.errno < 0:
+        return error.strerror or str(error)
+    return (error.filename and error.strerror) or os.strerror(error.errno)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 
-from dnslb_backend.errors import BadRowError, BusyError, SchemaError
+from dnslb_backend.errors import BadRowError, BusyError, SchemaError, StoreError
 from dnslb_backend.store.mariadb import MariaConnection, literal
 from dnslb_backend.store.schema import VERSION
 from dnslb_backend.store.settings import MysqlSettings
@@ -71,24 +71,28 @@ class MariaStore:
 
     async def _check_schema(self, connection: MariaConnection) -> None:
         """A schema of another version is not written to: rows could be lost, or misread."""
-        ((version,),) = await self._read(connection, Select(SCHEMA_VERSION, ("MAX(version)",)))
+        ((found,),) = await self._read(connection, Select(SCHEMA_VERSION, ("MAX(version)",)))
+        version = found if isinstance(found, int) else 0
         if version == VERSION:
             return
         connection.abort()
         self._connection = None
-        if version is not None and int(version) > VERSION:
+        if version > VERSION:
             raise SchemaError(
                 f"the schema is version {version}, this program knows {VERSION}: nothing is written"
             )
         raise SchemaError(
-            f"the schema is version {version or 0}, this program needs {VERSION};"
+            f"the schema is version {version}, this program needs {VERSION};"
             " run: dnslb-backend schema apply"
         )
 
     async def _read(self, connection: MariaConnection, query: Select) -> list[Row]:
         statement = select(query, MARIADB, literal)
         try:
-            return [row async for row in connection.rows(statement)]
+            rows = [row async for row in connection.rows(statement)]
+            if not _is_answer(rows, query):
+                raise StoreError(f"{connection.server}: what it sent is no answer to the query")
+            return rows
         except BaseException as error:
             self._give_up(error)
             raise
@@ -100,6 +104,13 @@ class MariaStore:
         if self._connection is not None:
             self._connection.abort()
             self._connection = None
+
+
+def _is_answer(rows: list[Row], query: Select) -> bool:
+    """Whether these may be rows of the query: a server that is broken may send any."""
+    is_one = "(" in query.columns[0]
+    width = len(query.columns)
+    return (len(rows) == 1 or not is_one) and all(len(row) == width for row in rows)
 
 
 async def _do(connection: MariaConnection, work: Work) -> None:

@@ -41,7 +41,7 @@ def give(book: OverrideBook, health: HealthMap, order: Order, node: str, at: Ins
             where = f" of {order.name}" if order.name else ""
             raise RefusedError(f"{override.target} is no address or destination{where}", "target")
         if not order.force:
-            _refuse_to_empty(health, (*book.live(at.wall), override), at)
+            _refuse_to_empty(health, (*book.live(at.wall), override), (override,))
     return book.add(override)
 
 
@@ -73,7 +73,7 @@ def take_back(
         )
     if not force:
         left = [order for order in book.live(at.wall) if order not in found]
-        _refuse_to_empty(health, left, at)
+        _refuse_to_empty(health, left, found)
     book.clear([order.id for order in found], at.wall, author)
     return found
 
@@ -96,8 +96,10 @@ def _zone_of(health: HealthMap, name: str) -> str:
     return zone
 
 
-def _refuse_to_empty(health: HealthMap, orders: Sequence[Override], at: Instant) -> None:
-    keys = left_unserved(health, orders, at)
+def _refuse_to_empty(
+    health: HealthMap, orders: Sequence[Override], moved: Sequence[Override]
+) -> None:
+    keys = left_unserved(health, orders, moved)
     if keys:
         raise RefusedError(f"it would take the last serving member of {_listed(keys)}")
 

@@ -224,7 +224,8 @@ def _member_memory(columns: Mapping[str, Any]) -> MemberMemory:
     )
     is_fallback = bool(_integer(columns["fallback"]))
     checks = columns["checks"]
-    states = (shown,) if checks is None else tuple(map(_json_state, json.loads(checks)))
+    parts = [] if checks is None else json.loads(checks)
+    states = tuple(map(_json_state, parts)) if parts else (shown,)
     return MemberMemory(
         content=_text(columns["content"]),
         address=_text(columns["address"]),
@@ -239,6 +240,7 @@ def _member_memory(columns: Mapping[str, Any]) -> MemberMemory:
         reason=_text(columns["reason"]),
         shown=states[0] if len(states) == 1 else shown,
         states=() if is_fallback else states,
+        waiting_since=_seconds_or_none(parts[0][-1][3]) if parts else None,
     )
 
 
@@ -257,7 +259,7 @@ def _result(code: Any, text: Any, seconds: Any) -> Result | None:
 def _json_state(parts: Sequence[Any]) -> TargetState:
     standing, stale, streak, priority, weight, result, times, turns = parts
     check, change, up = map(_wall, times)
-    flips, hold, until, back = turns
+    flips, hold, until, _, *rest = turns
     return TargetState(
         standing=Health(standing),
         stale=stale is True,
@@ -271,5 +273,5 @@ def _json_state(parts: Sequence[Any]) -> TargetState:
         flips=tuple(map(_seconds, flips)),
         hold=math.fabs(_seconds(hold)),
         held_until=_seconds_or_none(until),
-        back_since=_seconds_or_none(back),
+        undamped=Health(rest[0]) if rest and rest[0] else None,
     )

@@ -163,7 +163,7 @@ def _state_row(key: RecordKey, member: MemberMemory, ttl: int, stamp: Stamp) -> 
         min(shown.streak, 2**31),
         integer(shown.priority),
         integer(shown.weight),
-        _checks(member.states),
+        _checks(member.states, member.waiting_since),
     )
 
 
@@ -172,14 +172,14 @@ def stamp_row(stamp: Stamp, *identity: str) -> tuple[str, str, str]:
     return (stamp.node, row_key(*identity), stamp.session)
 
 
-def _checks(states: tuple[TargetState, ...]) -> str | None:
+def _checks(states: tuple[TargetState, ...], waiting_since: float | None) -> str | None:
     """What the columns of one row cannot hold, None where they can."""
-    if len(states) == 1 and not (states[0].flips or states[0].back_since):
+    if len(states) == 1 and not states[0].flips and waiting_since is None:
         return None
-    return json.dumps(list(map(_state_json, states))) if states else None
+    return json.dumps([_state_json(state, waiting_since) for state in states]) if states else None
 
 
-def _state_json(state: TargetState) -> list[Any]:
+def _state_json(state: TargetState, waiting_since: float | None) -> list[Any]:
     """Times to the millisecond: finer, those of another clock would never read the same twice."""
     result = state.result
     return [
@@ -194,7 +194,8 @@ def _state_json(state: TargetState) -> list[Any]:
             list(map(_brief, state.flips)),
             state.hold,
             _brief(state.held_until),
-            _brief(state.back_since),
+            _brief(waiting_since),
+            state.undamped,
         ],
     ]
 

@@ -8,6 +8,7 @@
 sql/sqlite/ has the same tables for the local file. No file names a database.
 """
 
+import itertools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,8 @@ FIRST_VIEW, POWERDNS_VIEWS, FIRST_USER = 800, 802, 900
 
 _NUMBERED = re.compile(r"(\d{4})_\w+\.sql")
 _CREATES = re.compile(r"^CREATE .*?(?:TABLE|VIEW)(?: IF NOT EXISTS)? (\w+)", re.MULTILINE)
-_CREATES = re.compile(r"^CREATE .*?(?:TABLE|VIEW)(?: IF NOT EXISTS)? (\w+)", re.MULTILINE)
+_TABLE = re.compile(r"(?:CREATE TABLE(?: IF NOT EXISTS)?|ALTER TABLE) (\w+)")
+_KEY = re.compile(r"(PRIMARY |UNIQUE )?KEY (\w*) ?\((\w+)")
 _PIECES = re.compile(
     r"""--[^\n]*            # a comment
       | '(?:[^'\\]|\\.|'')*'
@@ -50,6 +52,40 @@ class Script:
     def makes(self) -> list[str]:
         """The tables or views that it creates."""
         return list(dict.fromkeys(_CREATES.findall(self.text)))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A column or a key of a table, and what makes it."""
+
+    name: str
+    is_key: bool
+    definition: str
+
+
+def table_of(statement: str) -> str:
+    """The table that a statement makes or alters; empty where it does neither."""
+    match = _TABLE.match(statement)
+    return match[1] if match else ""
+
+
+def parts(statement: str) -> list[Part]:
+    """The columns and keys of a CREATE TABLE that has each on a line of its own."""
+    if not statement.startswith("CREATE TABLE"):
+        return []
+    lines = (line.strip() for line in statement.splitlines()[1:])
+    return [_part(line.rstrip(",")) for line in itertools.takewhile(_is_part, lines)]
+
+
+def _is_part(line: str) -> bool:
+    return not line.startswith(")")
+
+
+def _part(line: str) -> Part:
+    if (key := _KEY.match(line)) is None:
+        return Part(line.split()[0].strip("`"), False, f"COLUMN {line}")
+    name = "PRIMARY" if key[1] == "PRIMARY " else key[2] or key[3]
+    return Part(name, True, line)
 
 
 def sql_directory() -> Path:

@@ -138,12 +138,14 @@ class MysqlSettings(_DriverKeys):
     """A statement that is run on every new connection.
     Example: `"SET SESSION innodb_lock_wait_timeout = 5"`"""
     auth_plugin: Text | None = None
-    """How to log in, where the server does not say. Example: `"mysql_native_password"`"""
+    """How to log in, where the server does not say; methods that show the password need `ssl`.
+    Example: `"mysql_native_password"`"""
     program_name: Text = "dnslb-backend"
     """What the server is told of us."""
     ssl: bool | TlsSettings | None = None
-    """`true`: encrypt, and verify by the authorities of the system; or a table, below. Default:
-    plain. Example: `{ ca = "/etc/dnslb/mariadb-ca.pem" }`"""
+    """`true`: encrypt, and verify by the authorities of the system; or a table, below. There is no
+    login on a connection that is not encrypted then. Default: plain.
+    Example: `{ ca = "/etc/dnslb/mariadb-ca.pem" }`"""
     ssl_ca: FilePath | None = None
     """As `ssl.ca`. Example: `"/etc/dnslb/mariadb-ca.pem"`"""
     ssl_cert: FilePath | None = None

@@ -116,13 +116,15 @@ class Source:
         hosts = tuple((host.addresses, host.is_answered) for host in state.hosts.values())
         members: list[tuple[object, ...]] = []
         for row in state.rows:
-            members.append((row.effective, row.is_served, row.priority, row.weight, row.override))
+            members.append(
+                (row.effective, row.is_served, row.priority, row.weight, row.override, row.waits_in)
+            )
             for target in row.member.targets:
                 known = self._health.target(target)
                 code = known.result.code if known.result else None
                 members.append((known.standing, known.stale, known.streak, code, known.weight))
                 # A `clear` can let in a member that serves nobody either way.
-                members.append((known.held_until, known.back_since))
+                members.append((known.held_until,))
         return (state.decision, hosts, *members)
 
 

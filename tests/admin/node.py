@@ -101,7 +101,7 @@ class Node(Driver):
     def explain(self, name: str, qtype: str, client: str, down: str) -> Explanation:
         meant = meant_name(self.snapshot(), name)
         question = Question(meant.name, qtype, down=suppose_down(down) if down else ())
-        told = explain(self.map, self.snapshot(), question, self.now())
+        told = explain(self.map, self.snapshot(), question)
         return replace(told, looked_in=meant.looked_in)
 
     def overrides(self) -> list[Override]:

@@ -137,7 +137,7 @@ def _farm(folder: Path, flock: TcpTarget, *more: str) -> str:
 
 def _node() -> str:
     """One record is slow to choose from, the others wait for their next round most of the time."""
-    wide = record("wide", dest=WIDE, check=STATIC, policy="sticky", interval=5)
+    wide = record("wide", dest=WIDE, check=STATIC, policy="sticky", interval=1)
     return config(wide, *(record(f"more{n}", dest=["192.0.2.1"], check=STATIC) for n in range(5)))
 
 
@@ -283,6 +283,13 @@ async def run_short_of_descriptors(stage: Stage) -> Daemon:
 
 async def run_short_of_cpu(stage: Stage) -> Daemon:
     """The daemon stands still again and again: for an instant while it is asked, and for longer."""
+    series = f'dnslb_scheduler_lag_seconds_count{{instance="{stage.node.admin}"}}'
+
+    async def is_known() -> bool:
+        return await stage.prometheus.value(series) is not None
+
+    # What was late before the first scrape is no increase.
+    await until(is_known, within=WITHIN)
     async with aiohttp.ClientSession() as session:
         asking = asyncio.create_task(_ask_for_ever(stage.node, session))
         for _ in range(40):

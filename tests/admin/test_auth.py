@@ -136,6 +136,17 @@ async def test_a_browser_that_was_led_here_by_a_foreign_name_reads_nothing(
         assert ("node" in await response.json()) == (status == 200)
 
 
+@pytest.mark.parametrize(("hosts", "status"), [((), 403), (("NS1.Example.com",), 200)])
+async def test_names_that_are_configured_are_served(
+    node: Node, hosts: tuple[str, ...], status: int
+) -> None:
+    """Also to a browser that arrives from the bridge of a container."""
+    settings = AdminSettings(listen="127.0.0.1:0", hosts=hosts)
+    async with serving(node, settings) as url, aiohttp.ClientSession(url) as session:
+        assert await ask(session, READ, {"Host": "ns1.example.com:8054"}) == status
+        assert await ask(session, READ, {"Host": "ns1.example.com.evil.example"}) == 403
+
+
 async def test_a_request_without_host_is_served(client: aiohttp.ClientSession) -> None:
     async with client.get("/livez") as response:
         host, port = response.url.host, response.url.port

@@ -162,16 +162,17 @@ async def test_silence_and_faults_of_ours(client: aiohttp.ClientSession, node: N
 async def test_who_flaps_who_waits_and_whom_they_are_for(
     client: aiohttp.ClientSession, node: Node
 ) -> None:
-    calm = record("10.0.0.1", "10.0.0.2", "10.0.0.3")
-    dests = (*calm.dests[:2], replace(calm.dests[2], views=("office",)))
-    rules = Rules(damping=Damping(flips=2))
+    calm = record("10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4")
+    dests = (*calm.dests[:2], replace(calm.dests[2], views=("office",)), calm.dests[3])
+    rules = Rules(damping=Damping(flips=3))
     node.adopt(replace(calm, dests=dests, rules=rules, failback=60))
     node.settle()
     for result in (BROKEN, OK, BROKEN, OK):
         node.hear("10.0.0.1", result)
     for result in (BROKEN, OK):
         node.hear("10.0.0.2", result)
-    first, second, third = (await status_of(client)).members
+    node.map.settle()
+    first, second, third, _ = (await status_of(client)).members
     assert (first.flapping, first.waiting, first.health) == (True, False, "DOWN")
     assert (second.flapping, second.waiting, second.health) == (False, True, "UP")
     assert [member.views for member in (first, second, third)] == [(), (), ("office",)]

@@ -22,7 +22,8 @@ class NanoNameServer:
 
     `queries` counts (name, type, transport). A name in `silent` is not answered, one in `held` not
     until it is released, one in `garbage` with nonsense, one in `foreign` as if something else had
-    been asked, one in `codes` with that response code.
+    been asked, one in `codes` with that response code, one in `circles` with CNAMEs from each to
+    the next and from the last to the first, unless that is "".
     """
 
     def __init__(self, host: str = "127.0.0.1") -> None:
@@ -33,6 +34,7 @@ class NanoNameServer:
         self.foreign: set[str] = set()
         self.held: set[str] = set()
         self.aliases: dict[str, str] = {}
+        self.circles: dict[str, list[str]] = {}
         self.garbage: dict[str, bytes] = {}
         self.codes: dict[str, dns.rcode.Rcode] = {}
         self.authoritative = True
@@ -91,6 +93,10 @@ class NanoNameServer:
             reply.flags |= dns.flags.AA
         if name in self.codes:
             reply.set_rcode(self.codes[name])
+        elif circle := self.circles.get(name):
+            for owner, target in zip(circle, [*circle[1:], circle[0]], strict=True):
+                if owner and target:
+                    reply.answer.append(_rrset(owner, "CNAME", [f"{target}."]))
         elif name in self.aliases:
             target = self.aliases[name]
             reply.answer.append(_rrset(name, "CNAME", [f"{target}."]))

@@ -15,6 +15,20 @@ from tests.checkers.conftest import Authority
 from tests.checkers.probing import HERE, probe
 from tests.checkers.servers import ScriptedServer, greeting, hang, saying
 from tests.rigs.mariadb import MariaDB
+from tests.rigs.mariadb_impostor import (
+    END,
+    FAST_LOGIN,
+    OK,
+    WHOLE_LOGIN,
+    Answer,
+    Impostor,
+    error,
+    hello,
+    packet,
+    serving,
+    switch,
+    table,
+)
 from tests.rigs.ports import free_port
 from tests.rigs.processes import descriptors
 from tests.rigs.waiting import until
@@ -178,9 +192,10 @@ async def test_a_query_that_hangs_is_ended_on_the_server_as_well(
         (saying(b"\x04\x00\x00\x00abcd"), Code.STATUS),
         (saying(b"\x02\x00\x00\x00\x0a\x00"), Code.STATUS),
         (hang, Code.TIMEOUT),
-        (greeting(b"\xff\xff\xff\x00"), Code.TIMEOUT),
+        (greeting(b"\xff\xff\x00\x00"), Code.TIMEOUT),
+        (greeting(b"\xff\xff\xff\x00"), Code.STATUS),
     ],
-    ids=["nothing", "ssh", "nonsense", "short", "silence", "unfinished"],
+    ids=["nothing", "ssh", "nonsense", "short", "silence", "unfinished", "huge"],
 )
 async def test_what_is_no_database(tools: Tools, play: Any, code: Code) -> None:
     async with ScriptedServer(play) as server:
@@ -210,6 +225,263 @@ async def test_tls(tools: Tools, authority: Authority, tmp_path: Path) -> None:
         del secure["ca_file"]
         assert (await probe(tools, secure)).code == Code.TLS
         assert (await probe(tools, {**secure, "verify": False})).outcome is Outcome.PASS
+
+
+# -- who gets the password ----------------------------------------------------------------
+
+CLEAR, OLD, SHA, CACHED = (
+    *("mysql_clear_password", "mysql_old_password", "sha256_password", "caching_sha2_password"),
+)
+PUBLIC_KEY = b"\1-----BEGIN PUBLIC KEY-----"
+
+
+@pytest.mark.parametrize(
+    ("greeting", "login"),
+    [
+        (hello(CLEAR), [OK]),
+        (hello(), [switch(CLEAR), OK]),
+        (hello(), [switch(OLD), OK]),
+        (hello(), [b"\xfe", OK]),
+        (hello(), [b"\xfemysql_old_password", OK]),
+        (hello(plugins=False), [switch("mysql_native_password"), OK]),
+        (hello(SHA), [PUBLIC_KEY, OK]),
+        (hello(), [switch(SHA), PUBLIC_KEY, OK]),
+        (hello(CACHED), [WHOLE_LOGIN, PUBLIC_KEY, OK]),
+        (hello(), [switch(CACHED), WHOLE_LOGIN, PUBLIC_KEY, OK]),
+    ],
+)
+async def test_a_password_is_not_sent_in_a_form_that_others_can_read(
+    tools: Tools, greeting: bytes, login: list[bytes]
+) -> None:
+    async with serving(Impostor(greeting=greeting, login=login)) as impostor:
+        result = await probe(tools, ask(impostor.port))
+    assert (result.outcome, result.code) == (Outcome.ERROR, Code.OUR_FAULT)
+    assert "is not sent without TLS: set tls = true" in result.text
+    assert b"s3cret" not in impostor.heard
+    # Nothing but the proofs that cannot be turned round, and no request for a public key.
+    assert len(impostor.login) >= 1
+    assert not impostor.statements
+    assert not impostor.heard.endswith((b"\1", b"\2"))
+
+
+async def test_a_proof_of_the_password_is_sent(tools: Tools) -> None:
+    answers: dict[str, Answer] = {"SELECT": table("x", rows=((b"fine",),))}
+    for login in ([OK], [switch("mysql_native_password"), OK], [switch(CACHED), FAST_LOGIN]):
+        async with serving(Impostor(login=login, answers=answers)) as impostor:
+            result = await probe(tools, ask(impostor.port))
+        assert result.text == "fine"
+
+
+async def test_tls_that_is_not_offered_ends_the_probe_before_the_login(tools: Tools) -> None:
+    for verify in (True, False):
+        async with serving(Impostor()) as impostor:
+            result = await probe(tools, ask(impostor.port, tls=True, verify=verify))
+        assert (result.outcome, result.code) == (Outcome.FAIL, Code.TLS)
+        assert impostor.heard == b""
+
+
+# -- what is broken on the other side -----------------------------------------------------
+
+STATES = ["read_write", "replica", "galera"]
+
+WHOLE: dict[str, Answer] = {
+    "SELECT @@": table("read_only", rows=((b"0",),)),
+    "SHOW ALL": table(
+        "Slave_IO_Running",
+        "Slave_SQL_Running",
+        "Seconds_Behind_Master",
+        rows=((b"Yes", b"Yes", b"0"),),
+    ),
+    "SHOW GLOBAL": table(
+        "Variable_name",
+        "Value",
+        rows=(
+            (b"wsrep_ready", b"ON"),
+            (b"wsrep_cluster_status", b"Primary"),
+            (b"wsrep_local_state", b"4"),
+        ),
+    ),
+    "SELECT 1": table("1", rows=((b"fine",),)),
+}
+
+BROKEN: dict[str, Answer] = {
+    "an empty packet": [b""],
+    "a length beyond its end": [*table("x")[:3], b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff", END],
+    "columns beyond its end": [b"\1", b"\xfd\xff\xff\xffabc", END, END],
+    "no end of the columns": [b"\1", *table("x")[1:2], b"\1x", END],
+    "no text": [*table("x")[:3], b"\4\xff\xfe\xfd\xfc", END],
+    "a wish for a file": [b"\xfb/etc/passwd"],
+    "an error without text": [error(1064)],
+    "half an error": [b"\xff\1"],
+    "an error of text that is none": [b"\xff\x28\x04#\xff\xff\xff\xff\xff\xfe"],
+    "columns of another table": table("y", rows=((b"z",),)),
+    "too many columns": [b"\xfe\xff\xff\xff\xff\xff\xff\xff\0", *table("x")[1:2] * 6000],
+    "a connection that ends": None,
+}
+
+STEPS = ["SET NAMES", *WHOLE]
+
+
+async def test_what_is_broken_is_well_as_a_whole(tools: Tools) -> None:
+    async with serving(Impostor(answers=WHOLE)) as impostor:
+        result = await probe(tools, ask(impostor.port, states=STATES))
+    assert (result.outcome, result.text) == (Outcome.PASS, "fine")
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+async def test_a_broken_answer_is_the_targets_failure_at_every_step(
+    tools: Tools, broken: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for step in STEPS:
+        answers = {step: BROKEN[broken], **{k: v for k, v in WHOLE.items() if k != step}}
+        async with serving(Impostor(answers=answers)) as impostor:
+            result = await probe(tools, ask(impostor.port, states=STATES))
+        fine = broken == "columns of another table" and step in ("SET NAMES", "SELECT 1")
+        assert result.outcome is (Outcome.PASS if fine else Outcome.FAIL), (step, result)
+        assert result.text.isprintable()
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("greeting", "login"),
+    [
+        (b"", [OK]),
+        (b"\n\0", [OK]),
+        (b"\nfive\0" + hello()[23:], [OK]),
+        (hello()[:20], [OK]),
+        (error(1040), [OK]),
+        (hello(), [b""]),
+        (hello(), [b"\xfb/etc/passwd"]),
+        (hello(), [b"\1"]),
+        (hello(), [b"\xfe\xff\xff\0x"]),
+        (hello(), [switch("\u00e9")]),
+        (hello(), [error(1064)]),
+    ],
+)
+async def test_a_broken_login_is_the_targets_failure(
+    tools: Tools, greeting: bytes, login: list[bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    answers: dict[str, Answer] = {"SET": None}
+    async with serving(Impostor(greeting=greeting, login=login, answers=answers)) as impostor:
+        result = await probe(tools, ask(impostor.port), limit=1)
+    if result.outcome is not Outcome.FAIL:
+        assert "is not sent without TLS" in result.text or "2059" in result.text
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("step", ["SHOW ALL", "SELECT 1"])
+@pytest.mark.parametrize("size", [1, 0xFF00, 0xFFFFFF])
+async def test_an_answer_without_end_is_not_read_to_its_end(
+    tools: Tools, step: str, size: int
+) -> None:
+    sent = 0
+
+    async def play(writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        writer.write(b"".join(packet(number, c) for number, c in enumerate(table("x")[:3], 1)))
+        number = 4
+        while True:
+            row = b"\1x" if size == 1 else b"\xfd" + size.to_bytes(3, "little") + b"x" * size
+            count = max(1, 4096 // len(row))
+            writer.write(b"".join(packet(number + i, row[:0xFFFFFF]) for i in range(count)))
+            number += count
+            sent += count * len(row)
+            await writer.drain()
+
+    answers: dict[str, Answer] = {**WHOLE, step: play}
+    async with serving(Impostor(answers=answers)) as impostor:
+        result = await probe(tools, ask(impostor.port, states=STATES))
+    if step == "SELECT 1" and size < 1 << 20:
+        assert result.outcome is Outcome.PASS  # the first row is all that is read
+    else:
+        assert (result.outcome, result.code) == (Outcome.FAIL, Code.STATUS)
+        assert "the answer " in result.text
+    assert sent < 40 << 20
+
+
+@pytest.mark.parametrize(
+    ("numbers", "outcome", "code"),
+    [
+        ((1044, 1045, 1129, 1130, 1142, 1143, 1203, 1226, 1227, 1251, 1275, 1345, 1370, 1524, 1698,
+          1820, 1862, 1873, 1959, 3159, 4150, 4151), Outcome.ERROR, Code.OUR_FAULT),
+        ((1037, 1038, 1040, 1041, 1042, 1043, 1053, 1077, 1079, 1080, 1081, 1135, 1152, 1158, 1159,
+          1160, 1161, 1184, 1927, 2006, 2013), Outcome.FAIL, Code.REFUSED),
+        ((1030, 1047, 1054, 1064, 1146, 1205, 1290, 1317, 1836, 1), Outcome.FAIL, Code.STATUS),
+        ((1969, 3024), Outcome.FAIL, Code.TIMEOUT),
+    ],
+)  # fmt: skip
+async def test_whose_fault_an_error_of_the_server_is(
+    tools: Tools, numbers: tuple[int, ...], outcome: Outcome, code: Code
+) -> None:
+    for number in numbers:
+        impostor = Impostor(answers={"SELECT": [error(number, "so it is")]})
+        async with serving(impostor):
+            late = await probe(tools, ask(impostor.port))
+            impostor.greeting = error(number, "so it is")
+            early = await probe(tools, ask(impostor.port))
+        for result in (early, late):
+            assert (result.outcome, result.code) == (outcome, code), number
+
+
+@pytest.mark.parametrize(
+    ("change", "more", "text"),
+    [
+        ("ALTER USER {} PASSWORD EXPIRE", {}, "error 1820"),
+        ("ALTER USER {} ACCOUNT LOCK", {}, "error 4151"),
+        ("ALTER USER {} WITH MAX_QUERIES_PER_HOUR 1", {}, "error 1226"),
+        ("ALTER USER {} WITH MAX_CONNECTIONS_PER_HOUR 1", {}, "error 1226"),
+        ("ALTER USER {} REQUIRE SSL", {}, "error 1045"),
+        ("SET GLOBAL require_secure_transport = 1", {}, "error 1045"),
+        ("REVOKE REPLICA MONITOR ON *.* FROM {}", {"states": ["replica"]}, "error 1227"),
+    ],
+)
+async def test_trouble_with_the_account_is_ours(
+    tools: Tools, database: MariaDB, change: str, more: dict[str, Any], text: str
+) -> None:
+    own = f"own@'{HERE}'"
+    await database.query(f"CREATE OR REPLACE USER {own} IDENTIFIED BY 's3cret'")
+    await database.query(f"GRANT REPLICA MONITOR ON *.* TO {own}")
+    check = {**ask(database.port), "user": "own", **more}
+    try:
+        await database.query(change.format(own))
+        await probe(tools, check)
+        result = await probe(tools, check)
+    finally:
+        await database.query("SET GLOBAL require_secure_transport = 0")
+    assert result.outcome is Outcome.ERROR, result
+    assert result.text.startswith(text)
+
+
+async def test_a_password_is_sent_as_every_client_sends_it(
+    tools: Tools, database: MariaDB, tmp_path: Path
+) -> None:
+    await database.query(f"CREATE OR REPLACE USER own@'{HERE}' IDENTIFIED BY 'päss €'")
+    file = tmp_path / "password"
+    file.write_bytes("\ufeffpäss €\r\n".encode())
+    for secret in ({"password": "päss €"}, {"password_file": str(file)}):
+        check = {"type": "mariadb", "port": database.port, "user": "own", **secret}
+        assert (await probe(tools, check)).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT nothing FROM t WHERE key = 'hush hush'",
+        "SELEC 'hush hush'",
+        "SELECT 1 FROM DUAL WHERE DATE'hush hush'",
+        'SELECT "hush hush" AND',
+        "SELECT 'it''s hush hush",
+    ],
+)
+async def test_what_a_query_has_between_quotes_is_not_shown(
+    tools: Tools, database: MariaDB, query: str
+) -> None:
+    table = ask(database.port, query=query)
+    result = await probe(tools, table)
+    assert result.text.startswith("error 1")
+    shown = parse_check(table).describe(Endpoint(HERE))
+    assert shown.split(": ")[1].startswith("SELEC")
+    assert "hush" not in result.text + shown
 
 
 async def test_a_probe_says_goodbye(tools: Tools) -> None:

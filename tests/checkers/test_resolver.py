@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import dns.rcode
 import pytest
 
-from dnslb_backend.checkers.resolver import Resolver
+from dnslb_backend.checkers.resolver import LIMIT, Family, Resolver
 from dnslb_backend.core.resolutions import Resolution, Status
 from tests.checkers.nameserver import NanoNameServer
 from tests.checkers.probing import HERE
@@ -108,10 +108,12 @@ async def test_a_dead_first_server_is_passed_over(server: NanoNameServer) -> Non
             assert await resolver.resolve(WEB, "A", 3) == found("192.0.2.1")
 
 
-async def test_a_thousand_addresses(server: NanoNameServer, resolver: Resolver) -> None:
-    addresses = [f"10.0.{number // 250}.{number % 250}" for number in range(1000)]
+async def test_thousands_of_addresses_are_cut_to_the_lowest(
+    server: NanoNameServer, resolver: Resolver
+) -> None:
+    addresses = [f"10.0.{number // 250}.{number % 250}" for number in range(4000)]
     server.put(WEB, "A", *reversed(addresses))
-    assert await resolver.resolve(WEB, "A", 5) == found(*addresses)
+    assert await resolver.resolve(WEB, "A", 5) == found(*addresses[:LIMIT])
     assert server.queries[WEB, "A", "tcp"] == 1
 
 
@@ -204,3 +206,50 @@ async def test_many_lookups_leak_nothing(server: NanoNameServer) -> None:
             results = await asyncio.gather(*(resolver.resolve(name, "A", 20) for name in names))
             assert set(results) == {found("192.0.2.1")}
         assert len(descriptors()) <= before
+
+
+@pytest.mark.parametrize(
+    ("family", "sinkholes"),
+    [
+        ("A", ["0.0.0.0"]),
+        ("A", ["255.255.255.255", "224.0.0.1", "0.1.2.3"]),
+        ("AAAA", ["::"]),
+        ("AAAA", ["ff02::1", "::ffff:0.0.0.0"]),
+    ],
+)
+async def test_addresses_that_no_server_can_have_are_no_answer(
+    server: NanoNameServer, resolver: Resolver, family: Family, sinkholes: list[str]
+) -> None:
+    server.put(WEB, family, *sinkholes)
+    answer = await resolver.resolve(WEB, family, 2)
+    assert (answer.status, answer.addresses) == (Status.FAILED, ())
+    assert sinkholes[0] in answer.text
+    good = "10.0.0.1" if family == "A" else "fd00::1"
+    server.put(WEB, family, *sinkholes, good, "127.0.0.1" if family == "A" else "::1")
+
+    async def mixed() -> bool:
+        return (await resolver.resolve(WEB, family, 2)).status is Status.FOUND
+
+    await until(mixed)
+    answer = await resolver.resolve(WEB, family, 2)
+    assert good in answer.addresses
+    assert len(answer.addresses) == 2
+    assert len(answer.ignored) == len(sinkholes)
+
+
+@pytest.mark.parametrize("circle", [["a.example"], ["a.example", "b.example"]])
+async def test_an_alias_of_itself_says_nothing_about_the_name(
+    server: NanoNameServer, resolver: Resolver, circle: list[str]
+) -> None:
+    server.circles["a.example"] = circle
+    answer = await resolver.resolve("A.example", "A", 2)
+    assert answer.status is Status.FAILED
+    assert "itself" in answer.text
+
+
+async def test_an_alias_of_a_name_without_addresses_is_empty(
+    server: NanoNameServer, resolver: Resolver
+) -> None:
+    server.put("target.example", "AAAA", "2001:db8::1")
+    server.circles["a.example"] = ["a.example", "target.example", ""]
+    assert await resolver.resolve("a.example", "A", 2) == Resolution(Status.EMPTY)

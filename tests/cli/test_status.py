@@ -91,6 +91,8 @@ async def test_colour_is_for_terminals(config: Path) -> None:
     [
         ("pending", ["not ready", "not decided yet", "UNKNOWN", "not checked yet"]),
         ("down", ["NOBODY SERVES, answers are empty", "0 of 3 served"]),
+        ("view", ["views office are served; others: answers are empty"]),
+        ("many", ["web.dc2.example: 1 addresses over max_addresses are ignored"]),
         ("fallback", ["FALLBACK", "192.0.2.9", "served unchecked"]),
         ("stale", ["stale", "served", "nothing heard for too long"]),
         ("unresolved", ["web.dc2.example does not resolve: timed out"]),
@@ -103,6 +105,14 @@ async def test_trouble_is_said(config: Path, node: Node, change: str, words: lis
             node.adopt(record("10.0.0.1", key=RecordKey(ZONE, f"new.{ZONE}", "A")))
         case "down":
             node.round(down)
+        case "view":
+            item = record("10.0.0.1")
+            node.adopt(replace(item, dests=(replace(item.dests[0], views=("office",)),)))
+            node.round({"10.0.0.1": OK})
+        case "many":
+            node.adopt(replace(record("web.dc2.example"), max_addresses=1))
+            answer = Resolution(Status.FOUND, ("10.0.0.1", "10.0.0.2"))
+            node.map.resolved(KEY, "web.dc2.example", answer, at(5))
         case "fallback":
             node.adopt(record("10.0.0.1", fallback=("192.0.2.9",)))
             node.round({"10.0.0.1": BROKEN})
@@ -119,16 +129,18 @@ async def test_trouble_is_said(config: Path, node: Node, change: str, words: lis
 
 
 async def test_who_flaps_who_waits_and_whom_they_are_for(config: Path, node: Node) -> None:
-    plain = record("10.0.0.1", "10.0.0.2", "10.0.0.3")
-    dests = (*plain.dests[:2], replace(plain.dests[2], views=("office", "dc2")))
-    node.adopt(replace(plain, dests=dests, rules=Rules(damping=Damping(flips=2)), failback=60))
+    plain = record("10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4")
+    office = replace(plain.dests[2], views=("office", "dc2"))
+    dests = (*plain.dests[:2], office, plain.dests[3])
+    node.adopt(replace(plain, dests=dests, rules=Rules(damping=Damping(flips=3)), failback=60))
     node.settle()
     for result in (BROKEN, OK, BROKEN, OK):
         node.hear("10.0.0.1", result)
     for result in (BROKEN, OK):
         node.hear("10.0.0.2", result)
+    node.map.settle()
     lines = (await run("status", "-c", str(config))).out.splitlines()
-    first, second, third = (line for line in lines if line.startswith("  10.0.0."))
+    first, second, third, _ = (line for line in lines if line.startswith("  10.0.0."))
     assert first.split()[1] == "flapping"
     assert second.split()[1] == "waiting"
     assert third.endswith("for office, dc2: 200 OK")

@@ -208,6 +208,21 @@ def test_a_dest_that_is_listed_twice_and_not_alike_is_refused(write: Write) -> N
         (HEAD + '[records."www".A]\ndest = ["a@1", "a@2"]\n', "dest[1]: a is listed with two"),
         (HEAD + '[records."www".A]\ndest = ["::1"]\n', "dest[0]: '::1' is no address for a record"),
         (HEAD + '[records."www".AAAA]\ndest = ["10.0.0.1"]\n', "'10.0.0.1' is no address for"),
+        (
+            HEAD + '[records."www".A]\ndest = ["0.0.0.0"]\n',
+            "dest[0]: 0.0.0.0 is no server's address",
+        ),
+        (
+            HEAD + '[records."www".A]\ndest = ["255.255.255.255@2"]\n',
+            "255.255.255.255 is no server's",
+        ),
+        (HEAD + '[records."www".A]\ndest = ["224.0.0.1"]\n', "224.0.0.1 is no server's address"),
+        (HEAD + '[records."www".AAAA]\ndest = ["::"]\n', ":: is no server's address"),
+        (HEAD + RECORD + 'fallback = "0.0.0.0"\n', "fallback: 0.0.0.0 is no server's address"),
+        (
+            HEAD + '[records."www".A]\ndest = [{ host = "10.0.0.1", check_address = "ff02::1" }]\n',
+            "dest[0]: ff02::1 is no server's address",
+        ),
         (HEAD + RECORD + "interval = 0\n", "records.www.A.interval: should be greater than 0"),
         (HEAD + RECORD + "interval = -1\n", "records.www.A.interval: should be greater than 0"),
         (HEAD + RECORD + "interval = nan\n", "records.www.A.interval: should be a finite number"),
@@ -403,6 +418,11 @@ def test_named_files_must_exist(write: Write, switch: str) -> None:
             "records.www.A.prio_regex: has no group",
         ),
         (RECORD + 'proto = "TCP"\n', "records.www.A.proto: has no effect"),
+        (
+            RECORD + 'all_down = "fallback"\n',
+            "records.www.A.all_down: is fallback, but there is none",
+        ),
+        (RECORD + "stale_after = 0.5\n", "records.www.A.stale_after: is below interval"),
     ],
 )
 def test_what_deserves_a_warning_loads(write: Write, text: str, expected: str) -> None:

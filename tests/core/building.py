@@ -82,6 +82,7 @@ class Driver:
     def hear(self, address: str, result: Result, key: RecordKey = KEY, check: int = 0) -> None:
         self.clock += 0.1
         self.map.observed(self.target(address, key, check), result, at(self.clock))
+        self.map.settle()
 
     def target(self, address: str, key: RecordKey = KEY, check: int = 0) -> TargetKey:
         return TargetKey(address, None, self.map.records[key].record.checks[check])
@@ -90,6 +91,7 @@ class Driver:
         kind = status or (Status.FOUND if addresses else Status.EMPTY)
         self.clock += 0.1
         self.map.resolved(KEY, host, Resolution(kind, addresses), at(self.clock))
+        self.map.settle()
 
     def round(self, results: dict[str, Result], key: RecordKey = KEY) -> set[str]:
         """One round in which every named address answers; the set that is served after it."""
@@ -105,6 +107,7 @@ class Driver:
         self.map.close_round(key, at(self.clock))
 
     def served(self, key: RecordKey = KEY) -> set[str]:
+        self.map.settle()
         return set(self.map.records[key].decision.contents)
 
     def wait(self, seconds: float) -> None:
@@ -112,6 +115,7 @@ class Driver:
         self.clock += seconds
         self.map.sweep(list(self.map.target_keys()), at(self.clock))
         self.map.admit_waiting(at(self.clock))
+        self.map.settle()
 
 
 def timed(base: Record, **changes: float) -> Record:

@@ -23,6 +23,7 @@ from dnslb_backend.core.names import canonical_name
 from dnslb_backend.core.plan import Plan
 from dnslb_backend.core.records import RecordKey
 from dnslb_backend.core.zones import Row, Soa, Zone
+from dnslb_backend.errors import RequestError
 from tests.core.building import record
 
 ZONE = "example"
@@ -191,3 +192,11 @@ def test_how_to_hash_is_read_from_metadata(text: str, rule: HashRule | None) -> 
 )
 def test_what_can_be_a_hash(name: str, answer: bool) -> None:
     assert is_hash(name) is answer
+
+
+@pytest.mark.parametrize("name", ["\\999.a", f"{'x' * 64}.\\001", "a..\\001", "\\0"])
+def test_what_is_no_name_is_a_request_that_cannot_be_understood(name: str) -> None:
+    zone = Zone(ZONE, ZONE, Soa(f"ns.{ZONE}", f"root.{ZONE}"), (f"ns.{ZONE}",))
+    chain = NameChain(lay_out(Plan({ZONE: zone}, {})), ZONE)
+    with pytest.raises(RequestError):
+        chain.neighbours(name, lambda _: False)

@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dnslb_backend.core.consequences import is_about_something, left_unserved
 from dnslb_backend.core.overrides import Action, Override, next_expiry
@@ -20,7 +22,8 @@ def order(target: str, action: Action = Action.DRAIN, name: str = "", number: in
 
 
 def unserved(driver: Driver, orders: list[Override]) -> tuple[RecordKey, ...]:
-    return left_unserved(driver.map, orders, at(driver.clock))
+    moved = set(orders).symmetric_difference(driver.map.overrides)
+    return left_unserved(driver.map, orders, moved)
 
 
 @pytest.fixture
@@ -52,6 +55,33 @@ def test_taking_back_an_order_can_leave_nobody(driver: Driver) -> None:
     assert driver.served() == {B}
     assert unserved(driver, holding) == ()
     assert unserved(driver, holding[1:]) == (KEY,)
+
+
+TARGETS = st.sampled_from([A, B, C, "192.0.2.*", "192.0.2.[12]", "*", "web.example", "w*"])
+ORDERS = st.builds(
+    order,
+    *(TARGETS, st.sampled_from(Action), st.sampled_from(["", KEY.name, OTHER.name])),
+    st.integers(0, 1000),
+)
+
+
+@given(st.lists(ORDERS, max_size=6, unique_by=lambda each: each.id), st.integers(0, 6))
+def test_a_look_at_what_moves_finds_what_a_look_at_everything_finds(
+    orders: list[Override], kept: int
+) -> None:
+    driver = Driver(record(A, B, "web.example"), record(A, key=OTHER))
+    driver.resolve("web.example", C)
+    driver.round({A: PASS, B: PASS, C: FAIL})
+    driver.round({A: PASS}, OTHER)
+    driver.map.set_overrides(orders[:kept], at(driver.clock))
+    found = unserved(driver, orders)
+    everywhere = left_unserved(driver.map, orders, [order("*")])
+    assert found == everywhere
+    driver.map.set_overrides(orders, at(driver.clock))
+    for key, state in driver.map.records.items():
+        for row in state.rows:
+            held = [o for o in orders if o.covers(key.name, *row.member.aliases)]
+            assert (row.override in held) if held else (row.override is None)
 
 
 def test_a_record_that_serves_nobody_has_nobody_to_lose(driver: Driver) -> None:
@@ -100,3 +130,15 @@ def test_the_next_order_to_end() -> None:
     ]
     assert [next_expiry(orders, wall) for wall in (0, 19.9, 20, 30)] == [20, 20, 30, None]
     assert next_expiry([], 0) is None
+
+
+def test_an_order_finds_its_records_after_addresses_have_moved(driver: Driver) -> None:
+    driver.adopt(record("web.example"), record(B, key=OTHER))
+    driver.map.open_round(KEY)
+    for known, gone in ((A, C), (C, A)):
+        driver.resolve("web.example", known)
+        assert driver.map.covered([order(known)]) == {KEY}
+        assert driver.map.covered([order(gone)]) == set()
+    assert driver.map.covered([order("web.example")]) == {KEY}
+    driver.adopt(record(B, key=OTHER))
+    assert driver.map.covered([order("*")]) == {OTHER}

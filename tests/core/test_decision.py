@@ -1,6 +1,7 @@
 """Who serves where members are for views."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from dnslb_backend.core.decision import Candidate, Decision, Kind, Pool, decide
 from dnslb_backend.core.health import Health
@@ -65,6 +66,11 @@ def test_last_gives_each_view_what_served_it_last() -> None:
     office = member(B, Health.DOWN, "office"), member(A, Health.DOWN, "office")
     decision = decided(*office, all_down=AllDown.LAST, last_pools=last)
     assert decision.kind is Kind.NODATA
-    assert decision.pools == (Pool("office", (A,), (3,), is_resort=True),)
+    assert decision.pools == (Pool("office", (A,), (1,), is_resort=True),)
+    gone = decided(office[0], all_down=AllDown.LAST, last_pools=last)
+    drained = decided(
+        office[0], replace(office[1], is_drained=True), all_down=AllDown.LAST, last_pools=last
+    )
+    assert gone.pools == drained.pools == ()
     assert decided(*office, all_down=AllDown.LAST).pools == ()
     assert decided(*office, all_down=AllDown.NODATA, last_pools=last).pools == ()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from dnslb_backend.core.choices import Choice
 from dnslb_backend.core.clients import NOBODY, Client
+from dnslb_backend.core.decision import Kind
 from dnslb_backend.core.explain import Explanation, Question, explain, suppose_down
 from dnslb_backend.core.layout import lay_out
 from dnslb_backend.core.plan import Plan
@@ -19,7 +20,7 @@ from dnslb_backend.core.snapshot import Snapshot, build_snapshot
 from dnslb_backend.core.views import View
 from dnslb_backend.core.zones import Row
 from dnslb_backend.errors import NotReadyError
-from tests.core.building import KEY, ZONE, Driver, at, plan, record
+from tests.core.building import KEY, ZONE, Driver, plan, record
 
 A, B, C = "10.0.0.1", "10.0.0.2", "10.0.0.3"
 PASS, FAIL, ERROR = passed(), failed(1, "exit code 1"), fault("no such program")
@@ -52,7 +53,7 @@ class World:
         return build_snapshot(lay_out(built), decide, render, 1.0)[0]  # type: ignore[arg-type]
 
     def explain(self, question: Question) -> Explanation:
-        return explain(self.driver.map, self.snapshot, question, at(self.driver.clock))
+        return explain(self.driver.map, self.snapshot, question)
 
     def answer(self, question: Question) -> list[tuple[str, str, int, int]] | None:
         """What a lookup gets, None for a fault."""
@@ -172,3 +173,25 @@ def test_a_client_among_its_servers_is_warned() -> None:
     assert any("rule 9" in warning for warning in part.warnings)
     (part,) = world.explain(ask(Client(4, 10 << 24 | 200, 32))).records
     assert part.warnings == ()
+
+
+def test_the_decision_and_the_tiers_are_those_of_the_view_that_serves() -> None:
+    base = record(f"{A}@1", f"{B}@5", f"{C}@3")
+    views = (("office",), (), ("office",))
+    dests = tuple(replace(d, views=v) for d, v in zip(base.dests, views, strict=True))
+    world = World(replace(base, dests=dests), {A: PASS, B: FAIL, C: PASS})
+    office, nobody = ask(Client(4, 10 << 24 | 5, 32)), ask(Client(4, 11 << 24 | 5, 32))
+    (inside,), (outside,) = world.explain(office).records, world.explain(nobody).records
+    assert (inside.view, inside.kind, inside.threshold) == ("office", Kind.SERVE, 3)
+    assert (outside.view, outside.kind, outside.threshold) == ("", Kind.NODATA, None)
+    why = {contender.status.member.content: contender.why for contender in inside.contenders}
+    assert why[A] == "works, but priority 1 is below 3, which serves"
+
+
+def test_of_one_member_that_has_weight_nothing_is_by_chance() -> None:
+    base = replace(record(A, B), policy=Policy.WEIGHTED)
+    dests = (replace(base.dests[0], weight=0), base.dests[1])
+    for results, by_chance in (({A: PASS, B: PASS}, False), ({A: FAIL, B: PASS}, False)):
+        world = World(replace(base, dests=dests), results)
+        assert world.explain(ask()).records[0].is_by_chance is by_chance
+    assert World(base, {A: PASS, B: PASS}).explain(ask()).records[0].is_by_chance

@@ -131,27 +131,6 @@ def test_several_checks_give_one_health(
 # -- flapping ---------------------------------------------------------------------------------
 
 
-def back(*since: float | None) -> list[TargetState]:
-    """Checks that came back at these times; None: has always been up."""
-    return [TargetState(standing=Health.UP, back_since=moment) for moment in since]
-
-
-@pytest.mark.parametrize(
-    ("states", "require", "since"),
-    [
-        (back(None, 5.0), 2, 5.0),
-        (back(None, 5.0), 1, None),
-        (back(3.0, 5.0), 1, 3.0),
-        (back(None, 3.0, 5.0), 2, 3.0),
-        ([*back(7.0), after(FAIL)], 1, 7.0),
-    ],
-)
-def test_a_member_is_back_since_enough_of_its_checks_were(
-    states: list[TargetState], require: int, since: float | None
-) -> None:
-    assert combine(states, require).back_since == since
-
-
 def test_who_never_stops_flapping_is_held_ever_longer() -> None:
     rules = Rules(damping=Damping(flips=2, window=100, hold=60, max_hold=500))
     state, now, result = UNHEARD, 0.0, PASS
@@ -179,12 +158,42 @@ def flap(state: TargetState, start: float, times: int) -> TargetState:
 
 
 def test_a_target_that_turns_too_often_is_held_down() -> None:
-    calm = flap(after(PASS), 10, 3)
+    calm = flap(after(PASS), 10, 2)
     assert calm.held_until is None
-    held = flap(calm, 13, 1)
-    assert (held.standing, held.held_until, held.hold) == (Health.DOWN, 23, 10)
-    assert observe(held, PASS, at(22.9), DAMPED).health is Health.DOWN
-    assert observe(held, PASS, at(23), DAMPED).health is Health.UP
+    held = flap(calm, 12, 1)
+    assert (held.standing, held.held_until, held.hold) == (Health.DOWN, 22, 10)
+    assert observe(held, PASS, at(21.9), DAMPED).health is Health.DOWN
+    assert observe(held, PASS, at(22), DAMPED).health is Health.UP
+
+
+@pytest.mark.parametrize("flips", [1, 2, 3, 6])
+def test_the_change_that_is_one_too_many_is_the_one_that_is_configured(flips: int) -> None:
+    rules = Rules(damping=Damping(flips=flips))
+    state = after(PASS)
+    for turn in range(1, flips + 1):
+        state = observe(state, FAIL if turn % 2 else PASS, at(10 + turn), rules)
+        assert (state.held_until is not None) == (turn == flips)
+
+
+def test_rise_and_fall_go_on_while_a_target_is_held() -> None:
+    rules = Rules(rise=2, fall=2, damping=Damping(flips=1, hold=60))
+    state, found = after(PASS), []
+    for second, result in enumerate([FAIL, FAIL, PASS, PASS, FAIL, PASS, FAIL, FAIL]):
+        state = observe(state, result, at(10 + second), rules)
+        found.append((state.standing, state.undamped))
+    up, down = Health.UP, Health.DOWN
+    assert found == [
+        *[(up, None), (down, down), (down, down)],
+        *[(down, up), (down, up), (down, up), (down, up), (down, down)],
+    ]
+
+
+def test_what_is_up_when_its_hold_ends_has_not_changed_once_more() -> None:
+    rules = Rules(damping=Damping(flips=2, hold=60))
+    state = after(PASS)
+    for second, result in ((1, FAIL), (2, PASS), (62, PASS)):
+        state = observe(state, result, at(second), rules)
+    assert (state.standing, state.held_until) == (Health.UP, None)
 
 
 def test_the_hold_doubles_up_to_its_limit_and_ends_when_calm() -> None:

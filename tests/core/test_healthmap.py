@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnslb_backend.core.decision import Kind
-from dnslb_backend.core.health import Health
-from dnslb_backend.core.overrides import Action, Override
+from dnslb_backend.core.health import Damping, Health, Rules
+from dnslb_backend.core.overrides import Action, Override, Rulings
 from dnslb_backend.core.records import AllDown, Dest, Record, RecordKey
-from dnslb_backend.core.resolutions import Status
+from dnslb_backend.core.resolutions import Resolution, Status
 from dnslb_backend.core.results import Result, failed, fault, passed
+from dnslb_backend.core.transitions import reason
 from tests.core.building import KEY, TIMING, ZONE, Driver, at, record, timed
 from tests.core.restatement import enabled
 
@@ -139,6 +140,62 @@ def test_a_probe_that_was_called_off_is_not_waited_for() -> None:
     assert driver.served() == set()
 
 
+# -- many results at once --------------------------------------------------------------------
+
+
+def test_what_comes_together_is_decided_once() -> None:
+    many = [f"192.0.2.{number}" for number in range(1, 101)]
+    driver = Driver(record(*many))
+    driver.round(dict.fromkeys(many, PASS))
+    driver.map.take_changes()
+    before = driver.map.records[KEY].decision
+    for address in many[1:]:
+        driver.map.observed(driver.target(address), FAIL, at(60))
+        assert driver.map.records[KEY].decision is before
+    changes = driver.map.take_changes()
+    assert driver.served() == {many[0]}
+    assert {(moved.content, moved.at) for moved in changes.transitions} == {
+        (address, at(60).wall) for address in many[1:]
+    }
+
+
+def test_a_member_that_comes_as_another_goes_leaves_no_gap() -> None:
+    driver = Driver(record(A, B, fallback=[C]))
+    driver.round({A: PASS, B: FAIL})
+    driver.map.take_changes()
+    driver.map.observed(driver.target(A), FAIL, at(60))
+    driver.map.observed(driver.target(B), PASS, at(60))
+    moved = {(move.content, move.to_served) for move in driver.map.take_changes().transitions}
+    assert moved == {(A, False), (B, True)}
+
+
+def test_every_change_of_health_is_reported_with_its_own_time() -> None:
+    driver = Driver(record(A, B))
+    driver.round({A: PASS, B: PASS})
+    driver.map.take_changes()
+    for second, (address, result) in enumerate([(A, FAIL), (B, FAIL), (A, PASS), (A, FAIL)]):
+        driver.map.observed(driver.target(address), result, at(60 + second))
+    told = [
+        (move.content, move.to_health, move.at - at(60).wall)
+        for move in driver.map.take_changes().transitions
+    ]
+    assert told == [
+        (A, Health.DOWN, 0),
+        (B, Health.DOWN, 1),
+        (A, Health.UP, 2),
+        (A, Health.DOWN, 3),
+    ]
+
+
+def test_new_addresses_are_probed_before_anything_is_decided() -> None:
+    driver = Driver(record("one.example", "two.example"))
+    driver.map.open_round(KEY)
+    for host, address in (("one.example", A), ("two.example", B)):
+        driver.map.resolved(KEY, host, Resolution(Status.FOUND, (address,)), at(1))
+    assert [target.address for target in driver.map.targets_of(KEY)] == [A, B]
+    assert driver.round({A: PASS, B: PASS}) == {A, B}
+
+
 # -- decisions ------------------------------------------------------------------------------
 
 RESULTS = st.one_of(
@@ -179,7 +236,7 @@ def test_what_one_target_moves_is_what_a_look_at_all_members_finds(
     for address, check, result in heard:
         driver.hear(address, result, check=check)
         state = driver.map.records[KEY]
-        rows, decision = driver.map.suppose(KEY, (), at(driver.clock))
+        rows, decision = driver.map.suppose(KEY, Rulings(()))
         assert state.decision == decision
         assert [(r.effective, r.priority, r.is_served, r.is_waiting) for r in state.rows] == [
             (r.effective, r.priority, r.is_served, r.is_waiting) for r in rows
@@ -213,6 +270,113 @@ def test_when_all_are_down(all_down: AllDown, kind: Kind, served: set[str]) -> N
     assert driver.round({A: FAIL, B: FAIL}) == served
     assert driver.map.records[KEY].decision.kind is kind
     assert driver.round({A: PASS, B: PASS}) == {A, B}
+
+
+@pytest.mark.parametrize("pause", [False, True])
+def test_the_last_answer_is_not_that_of_the_last_survivor(pause: bool) -> None:
+    addresses = [f"192.0.2.{number}" for number in range(1, 5)]
+    views = tuple(Dest(a, is_literal=True, views=("office",)) for a in addresses[2:])
+    item = record(*addresses, all_down=AllDown.LAST)
+    driver = Driver(replace(item, dests=(*item.dests[:2], *views)))
+    driver.round(dict.fromkeys(addresses, PASS))
+    driver.map.open_round(KEY)
+    for address in addresses:
+        driver.map.observed(driver.target(address), FAIL, at(60))
+        if pause:
+            driver.map.settle()
+    driver.close()
+    decision = driver.map.records[KEY].decision
+    assert (decision.kind, decision.contents) == (Kind.LAST, tuple(addresses[:2]))
+    assert [pool.contents for pool in decision.pools] == [tuple(addresses[2:])]
+
+
+def test_the_last_answer_goes_without_those_that_are_gone_or_drained() -> None:
+    driver = Driver(record("web.example", all_down=AllDown.LAST))
+    driver.map.open_round(KEY)
+    driver.resolve("web.example", A, B, C)
+    driver.round({A: PASS, B: PASS, C: PASS})
+    driver.round({A: FAIL, B: FAIL, C: FAIL})
+    driver.resolve("web.example", A, B)
+    assert driver.served() == {A, B}
+    driver.map.set_overrides([Override("1", B, Action.DRAIN)], at(driver.clock))
+    assert driver.served() == {A}
+    driver.resolve("web.example")
+    assert driver.map.records[KEY].decision.kind is Kind.NODATA
+
+
+@pytest.mark.parametrize("all_down", [AllDown.ALL, AllDown.LAST])
+def test_weights_hold_when_all_are_down(all_down: AllDown) -> None:
+    item = record(A, B, C, all_down=all_down)
+    weighted = zip(item.dests, (0, 5, 1), strict=True)
+    driver = Driver(replace(item, dests=tuple(replace(d, weight=w) for d, w in weighted)))
+    driver.round({A: PASS, B: PASS, C: PASS})
+    driver.round({A: FAIL, B: FAIL, C: FAIL})
+    decision = driver.map.records[KEY].decision
+    assert (decision.kind.value, decision.weights) == (all_down.value, (0, 5, 1))
+
+
+# -- flapping ---------------------------------------------------------------------------------
+
+
+def flapping(
+    *dests: str, all_down: AllDown | None = None, fallback: tuple[str, ...] = ()
+) -> Driver:
+    """A and whoever else turn so often that they are held; their last results are passes."""
+    item = record(*dests, all_down=all_down, fallback=fallback)
+    driver = Driver(replace(item, rules=Rules(damping=Damping(flips=2, hold=60))))
+    names = [each.host for each in item.dests]
+    for result in (PASS, FAIL, PASS):
+        driver.round(dict.fromkeys(names, result))
+    return driver
+
+
+@pytest.mark.parametrize("fallback", [(), (C,)])
+def test_damping_leaves_nobody_without_an_answer(fallback: tuple[str, ...]) -> None:
+    driver = flapping(f"{A}@2", f"{B}@1", fallback=fallback)
+    assert driver.served() == {A}
+    (row, *_) = driver.map.records[KEY].rows
+    assert row.effective is Health.DOWN
+    why = reason(row, driver.map.records[KEY].decision)
+    assert why == "flapping, held down for 60 s, but serves since nobody else would"
+    assert driver.round({A: FAIL, B: PASS}) == {B}
+    assert driver.round({A: FAIL, B: FAIL}) == set(fallback)
+
+
+def test_a_flapping_member_gives_way_to_one_that_is_well() -> None:
+    item = replace(record(A, B), rules=Rules(damping=Damping(flips=2, hold=60)))
+    driver = Driver(item)
+    for result in (PASS, FAIL, PASS):
+        driver.round({A: result, B: PASS})
+    assert driver.served() == {B}
+    assert driver.round({A: PASS, B: FAIL}) == {A}
+
+
+def test_a_drained_member_does_not_serve_though_it_flaps_alone() -> None:
+    driver = flapping(A)
+    driver.map.set_overrides([Override("1", A, Action.DRAIN)], at(driver.clock))
+    assert driver.served() == set()
+
+
+# -- CNAMEs -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [Kind.SERVE, Kind.ALL, Kind.LAST, Kind.FALLBACK])
+def test_of_cnames_the_first_is_that_of_the_configuration(kind: Kind) -> None:
+    key = KEY._replace(type="CNAME")
+    names = {"zz.example.": 1, "aa.example.": 1, "mm.example.": 2}
+    item = record(key=key, all_down=AllDown(kind) if kind is not Kind.SERVE else AllDown.NODATA)
+    dests = tuple(
+        Dest(name, prio, is_literal=True, check_address=address, content=name)
+        for (name, prio), address in zip(names.items(), (A, B, C), strict=True)
+    )
+    fallback = tuple(Dest(name, is_literal=True) for name in ("zz.example.", "aa.example."))
+    driver = Driver(replace(item, dests=dests, fallback=fallback, prio_min_cnt=3))
+    driver.round({A: PASS, B: PASS, C: PASS}, key)
+    if kind is not Kind.SERVE:
+        driver.round({A: FAIL, B: FAIL, C: FAIL}, key)
+    first = {Kind.SERVE: "mm", Kind.LAST: "mm"}.get(kind, "zz")
+    decision = driver.map.records[key].decision
+    assert (decision.kind, decision.contents[0]) == (kind, f"{first}.example.")
 
 
 def test_a_fallback_host_shares_the_addresses_of_a_dest() -> None:
@@ -414,6 +578,20 @@ def test_an_override_lies_over_what_was_measured(
     assert driver.served() == {A}
 
 
+@pytest.mark.parametrize("priority", [0, -3])
+def test_whoever_is_ordered_up_serves_whatever_the_check_said(priority: int) -> None:
+    driver = Driver(record(f"{A}@7", B))
+    driver.round({A: passed(priority=priority, weight=0), B: FAIL})
+    driver.map.set_overrides([order(Action.UP)], at(driver.clock))
+    (row, _) = driver.map.records[KEY].rows
+    assert (row.is_served, row.priority, row.weight) == (True, 7, 1)
+    driver.round({A: passed(priority=3, weight=9), B: FAIL})
+    driver.map.set_overrides([], at(driver.clock))
+    driver.map.set_overrides([order(Action.UP)], at(driver.clock))
+    (row, _) = driver.map.records[KEY].rows
+    assert (row.is_served, row.priority, row.weight) == (True, 3, 9)
+
+
 # -- what is reported ------------------------------------------------------------------------------
 
 
@@ -430,6 +608,20 @@ def test_transitions_say_what_changed_and_why() -> None:
     assert moved.reason == "exit code 1"
     assert changes.answers == {KEY}
     assert driver.map.take_changes().transitions == ()
+
+
+def test_a_fallback_leaves_because_members_serve_again() -> None:
+    driver = Driver(record(A, fallback=["sorry.example"]))
+    driver.map.open_round(KEY)
+    driver.resolve("sorry.example", B, C)
+    driver.round({A: FAIL})
+    driver.map.take_changes()
+    driver.resolve("sorry.example", B)
+    (gone,) = driver.map.take_changes().transitions
+    assert (gone.content, gone.reason) == (C, "no longer an address of the fallback")
+    driver.round({A: PASS})
+    _, left = driver.map.take_changes().transitions
+    assert (left.content, left.reason) == (B, "members serve again")
 
 
 def test_a_round_without_news_changes_no_answer() -> None:

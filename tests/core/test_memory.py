@@ -190,7 +190,7 @@ def test_a_flapping_member_stays_held() -> None:
 
 
 def test_turns_count_over_a_restart() -> None:
-    rules = Rules(damping=Damping(flips=2, window=300, hold=60))
+    rules = Rules(damping=Damping(flips=3, window=300, hold=60))
     driver = Driver(replace(record(A, B), rules=rules))
     for answer in (PASS, FAIL, PASS):
         driver.round({A: answer, B: PASS})
@@ -406,3 +406,14 @@ def test_a_restart_between_any_two_rounds_changes_nothing(
         restarted = again(restarted)
         restarted.round(told)
         assert decision(steady) == decision(restarted)
+
+
+def test_a_fault_that_is_configured_is_no_fault_of_the_restart() -> None:
+    driver = Driver(record(A, all_down=AllDown.SERVFAIL))
+    driver.round({A: FAIL})
+    later = again(driver, after=1)
+    assert later.map.records[KEY].decision.kind is Kind.FAULT
+    assert later.map.pending() == []
+    unknown = Driver(record(A))
+    unknown.round({A: fault("no such program")})
+    assert again(unknown, after=1).map.pending() == [KEY]

@@ -15,16 +15,25 @@ ROOT = Path(__file__).parents[2]
 
 
 class Connectors(Server):
-    """tests.pdns.serving on a free port of its own."""
+    """tests.pdns.serving on a free port and a unix socket of its own."""
 
     name = "connectors"
 
     def __init__(self) -> None:
         super().__init__(environment={"PYTHONPATH": str(ROOT)})
         self.port = free_port()
+        self.path = str(self.directory / "pdns.sock")
 
     def command(self) -> list[str]:
-        return [sys.executable, "-m", "tests.pdns.serving", "--http", str(self.port)]
+        return [
+            sys.executable,
+            "-m",
+            "tests.pdns.serving",
+            "--http",
+            str(self.port),
+            "--unix",
+            self.path,
+        ]
 
     async def answers(self) -> bool:
         return "serving" in self.latest_log

@@ -26,6 +26,6 @@ def text(name: str, *, port: int = 0, path: str = "") -> str:
 
 
 def settings(conf: str) -> dict[str, str | int]:
-    """What stands in it: the rig has caches of its own mind."""
+    """What it says where the rig has values of its own."""
     pairs = re.findall(r"^([a-z-]+)=(.*)$", conf, re.MULTILINE)
-    return {key: value for key, value in pairs if key.endswith("-ttl")}
+    return {key: value for key, value in pairs if key.endswith(("-ttl", "-backends"))}

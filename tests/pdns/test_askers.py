@@ -111,3 +111,16 @@ def test_it_remembers_no_more_than_it_should() -> None:
         askers.draw("www.", f"2001:db8::{number:x}")
     assert len(askers._clients) <= MEMORY
     assert len(askers._draws) <= MEMORY
+
+
+def test_what_is_longer_than_any_address_is_not_remembered() -> None:
+    clock = Clock()
+    askers = Askers(clock.mono, clock.draw)
+    longest = "fe80:0000:0000:0000:0000:ffff:255.255.255.255%enp0s31f6.12345/128"
+    assert askers.client(longest).known == 128
+    for number in range(10):
+        long = f"fe80::1%{number}{'x' * 60_000}"
+        assert askers.client(long) == NOBODY
+        askers.draw(long, long)
+    assert sum(map(len, askers._clients)) < 200
+    assert sum(len(name) + len(client) for name, client in askers._draws) < 20_000

@@ -26,6 +26,7 @@ from dnslb_backend.pdns.contents import as_powerdns_writes
         ),
         ("TXT", '"a sentence."', '"a sentence."'),
         ("A", "192.0.2.1", "192.0.2.1"),
+        ("TYPE65280", "\\# 0", "\\# 0 "),
     ],
 )
 def test_a_content_is_spelt_as_powerdns_spells_it(qtype: str, content: str, written: str) -> None:

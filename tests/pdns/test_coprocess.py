@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -128,25 +127,32 @@ async def test_a_restart_between_two_requests_is_not_noticed(path: Path) -> None
             assert data.startswith(b"DATA\t0\t1\tV4.lb.example.")
 
 
-async def test_without_a_daemon_powerdns_hears_of_a_fault(path: Path) -> None:
-    async with pipe("--socket", str(path)) as tabbed:
-        for line in (b"HELO\t3\n", QUESTION, QUESTION):
-            assert await tabbed.say(line) == [b"FAIL\n"]
+async def test_no_daemon_is_needed_to_be_introduced_and_lookups_fail_until_there_is_one(
+    path: Path,
+) -> None:
+    async with pipe("--socket", str(path)) as remote, pipe("--socket", str(path)) as tabbed:
+        assert await remote.result(INITIALIZE) is True
+        assert (await tabbed.say(b"HELO\t3\n"))[0].startswith(b"OK\t")
+        for _ in range(2):
+            assert await tabbed.say(QUESTION) == [b"FAIL\n"]
+        remote.requests.write(LOOKUP)
+        assert remote.process.stderr is not None
+        assert str(path).encode() in await remote.process.stderr.readline()
         async with daemon(path, World()):
             assert len(await tabbed.say(QUESTION.replace(b"\n", b"\t\t\n"), 2)) == 2
-    async with pipe("--socket", str(path)) as remote:
-        remote.requests.write(INITIALIZE)
-        code, complaint = await remote.end()
-        assert code == 1
-        assert str(path) in complaint
-        assert "Traceback" not in complaint
+            assert json.loads(await remote.answers.readline())["result"][0]["content"] == "10.0.0.4"
+        for process, complaints in ((remote, 0), (tabbed, 1)):
+            process.requests.close()
+            code, complaint = await process.end()
+            assert (code, complaint.count(str(path))) == (0, complaints)
 
 
-async def test_a_fault_of_the_daemon_is_no_answer(path: Path) -> None:
+async def test_where_the_daemon_has_no_answer_powerdns_says_servfail(path: Path) -> None:
     async with daemon(path, World()), pipe("--socket", str(path)) as remote:
         assert await remote.result(INITIALIZE) is True
-        remote.requests.write(LOOKUP.replace(b"v4", b"pending"))
-        assert (await remote.end())[0] == 1
+        for _ in range(2):
+            assert await remote.result(LOOKUP.replace(b"v4", b"pending")) is None
+            assert len(await remote.result(LOOKUP)) == 1
 
 
 async def test_half_an_answer_is_none(path: Path) -> None:
@@ -165,9 +171,64 @@ async def test_half_an_answer_is_none(path: Path) -> None:
             await tabbed.say(b"HELO\t3\n")
             assert await tabbed.say(QUESTION) == [b"FAIL\n"]
         async with pipe("--socket", str(path)) as remote:
-            remote.requests.write(LOOKUP)
-            assert (await remote.end())[0] == 1
-            assert await remote.answers.read() == b""
+            assert await remote.result(LOOKUP) is None
+
+
+async def test_an_answer_that_powerdns_no_longer_waits_for_is_not_passed_on(path: Path) -> None:
+    is_asked, may_answer = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while line := await reader.readline():
+            if b"slow" in line:
+                is_asked.set()
+                await may_answer.wait()
+            writer.write(b'{"result":["slow"]}\n' if b"slow" in line else b'{"result":["right"]}\n')
+        writer.close()
+
+    server = await asyncio.start_unix_server(serve, path)
+    async with server, pipe("--socket", str(path)) as remote:
+        assert await remote.result(INITIALIZE) is True
+        remote.requests.write(LOOKUP.replace(b"v4", b"slow"))
+        await is_asked.wait()
+        assert await remote.result(LOOKUP) == ["right"]
+        may_answer.set()
+        assert await remote.result(LOOKUP) == ["right"]
+        # Both come at once where it was not let run meanwhile.
+        assert await remote.result(LOOKUP.replace(b"v4", b"slow") + LOOKUP) == ["right"]
+        remote.requests.close()
+        assert await remote.answers.read() == b""
+
+
+@pytest.mark.parametrize(
+    ("option", "late"), [("", 1900), (', "timeout": "500"', 470), (', "timeout": "15000"', 14_000)]
+)
+def test_initialize_is_answered_while_powerdns_waits_for_it(option: str, late: int) -> None:
+    line = f'{{"method": "initialize", "parameters": {{"command": "x"{option}}}}}\n'.encode()
+    assert coprocess.is_in_time(line, late / 2)
+    assert not coprocess.is_in_time(line, late)
+    assert coprocess.is_in_time(line.replace(b'"x"', b'"x", "timeout": "0"'), 1e9)
+    assert 0 < coprocess.age() < 3_600_000
+
+
+async def test_it_ends_with_powerdns_whatever_the_daemon_does(path: Path) -> None:
+    async with pipe("--socket", str(path)) as remote:
+        remote.requests.write(LOOKUP)
+        remote.requests.close()
+        assert (await remote.end())[0] == 0
+    is_asked = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        is_asked.set()
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_unix_server(serve, path)
+    async with server, pipe("--socket", str(path)) as remote:
+        remote.requests.write(LOOKUP)
+        await is_asked.wait()
+        remote.process.kill()
+        assert (await remote.end())[0] == -9
 
 
 async def test_it_starts_with_the_standard_library_alone() -> None:
@@ -223,14 +284,3 @@ async def test_help_is_given() -> None:
     async with pipe("--help") as process:
         assert b"--socket PATH" in await process.answers.read()
         assert await process.end() == (0, "")
-
-
-def test_a_socket_that_does_not_answer_is_no_reason_to_hang(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(coprocess, "PATIENCE", 0.05)
-    with socket.socket(socket.AF_UNIX) as deaf:
-        deaf.bind(str(path))
-        deaf.listen()
-        with pytest.raises(coprocess.DaemonGoneError, match="no answer"):
-            coprocess.Daemon(str(path)).ask(INITIALIZE)

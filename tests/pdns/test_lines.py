@@ -19,7 +19,6 @@ from dnslb_backend.core.records import Policy
 from dnslb_backend.core.snapshot import Snapshot
 from dnslb_backend.errors import RequestError
 from dnslb_backend.pdns import lines as lines_module
-from dnslb_backend.pdns import unix as unix_module
 from dnslb_backend.pdns.askers import Askers
 from dnslb_backend.pdns.lines import LINE_LIMIT, UNREAD_LIMIT, parse_lookup
 from dnslb_backend.pdns.requests import parse_request
@@ -292,24 +291,6 @@ async def test_who_does_not_end_a_line_is_hung_up_on(
         assert await silent.hear()
         await passes(0.2)
         assert await silent.say(V4)
-
-
-async def test_connections_have_a_limit(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unix_module, "CONNECTION_LIMIT", 2)
-    async with peer(path) as first, peer(path) as second:
-        assert await first.say(V4)
-        assert await second.say(V4)
-        async with peer(path) as third:
-            assert await third.is_left()
-        second.writer.close()
-        await second.writer.wait_closed()
-
-        async def is_served() -> bool:
-            async with peer(path) as fourth:
-                fourth.writer.write(V4)
-                return not await fourth.is_left()
-
-        await until(is_served)
 
 
 async def test_a_peer_that_does_not_read_is_waited_for_and_costs_little(world: World) -> None:

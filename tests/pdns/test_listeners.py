@@ -1,4 +1,5 @@
 import asyncio
+import fcntl
 import os
 import socket
 import stat
@@ -152,3 +153,46 @@ async def test_of_several_that_start_at_once_one_listens(tmp_path: Path) -> None
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(path)
         listener.close()
+
+
+def test_a_lock_on_the_folder_holds_up_nothing(tmp_path: Path) -> None:
+    """Any local user may lock a folder that they can read."""
+    path = tmp_path / "socket"
+    folder = os.open(tmp_path, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        listen_unix(str(path), 0o600).close()
+        remove_unix(str(path))
+    finally:
+        os.close(folder)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_who_is_not_alone_is_told_so_at_once(tmp_path: Path) -> None:
+    path = str(tmp_path / "socket")
+    with Path(f"{path}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(BlockingIOError):
+            listen_unix(path, 0o600)
+        remove_unix(path)
+    # A lock file that a killed process left is none.
+    listen_unix(path, 0o600).close()
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "socket"]
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo", "folder", "another user's"])
+def test_no_lock_is_taken_from_others(tmp_path: Path, kind: str) -> None:
+    lock, victim = tmp_path / "socket.lock", tmp_path / "victim"
+    if kind == "link":
+        lock.symlink_to(victim)
+    elif kind == "fifo":
+        os.mkfifo(lock)
+    elif kind == "folder":
+        lock.mkdir()
+    else:
+        lock.touch(0o666)
+        os.chown(lock, 65534, 65534)
+    with pytest.raises(OSError, match=r"cannot lock .*socket\.lock"):
+        listen_unix(str(tmp_path / "socket"), 0o600)
+    assert os.path.lexists(lock)
+    assert not victim.exists()

@@ -2,13 +2,17 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, cast
 
 import pytest
+from aiohttp import web
+from dns.rdatatype import NS
 
 from dnslb_backend.core.dependents import Stale, find_dependents, stale_after_reload
 from dnslb_backend.core.plan import Plan
@@ -40,7 +44,7 @@ class Stand(NamedTuple):
     async def warm(self, *names: str) -> None:
         """Let PowerDNS remember its answers; asked twice, they come from the packet cache."""
         for name in names:
-            for qtype in ("A", "MX", "SRV", "SOA"):
+            for qtype in ("A", "NS", "MX", "SRV", "SOA"):
                 await self.pdns.ask(name, qtype)
                 await self.pdns.ask(name, qtype)
 
@@ -154,16 +158,45 @@ async def test_a_wildcard_that_changes_is_seen_below_it(stand: Stand) -> None:
 async def test_names_that_come_and_go_with_a_reload(stand: Stand) -> None:
     await stand.warm("new.lb.example", "x.new.lb.example", "x.wild.lb.example", "v4.lb.example")
 
-    def replace(world: World) -> None:
+    def exchange(world: World) -> None:
         world.serve("new", "A", "10.4.0.1")
         world.forget("V4", "A")
 
-    stand.reload(replace)
+    stand.reload(exchange)
     await until(lambda: _serves(stand, "new.lb.example", "10.4.0.1"), within=1)
     assert (await stand.pdns.ask("v4.lb.example")).rcode == "NXDOMAIN"
     # A name that exists now stands between these and the wildcard.
     stand.reload(lambda world: world.serve("in.x.wild", "A", "10.4.0.2"))
     await until(lambda: _is_nodata(stand, "x.wild.lb.example"), within=1)
+
+
+async def test_a_delegation_that_comes_and_goes_with_a_reload(stand: Stand) -> None:
+    """That a name has no NS is in PowerDNS's caches as well."""
+    names = ("x.y.child.lb.example", "child.lb.example", "v4.lb.example")
+    delegations = tuple(
+        Row(f"{name}.{LB}", "NS", "ns.elsewhere.example.", 60) for name in ("child", "v4")
+    )
+    before = stand.world.zones[LB]
+
+    async def is_referred(name: str) -> bool:
+        return any(rrset.rdtype == NS for rrset in (await stand.pdns.ask(name)).message.authority)
+
+    def delegate(world: World) -> None:
+        world.forget("V4", "A")
+        world.zones[LB] = replace(before, static=(*before.static, *delegations))
+
+    def take_back(world: World) -> None:
+        world.serve("V4", "A", "10.0.0.4")
+        world.zones[LB] = before
+
+    await stand.warm(*names)
+    stand.reload(delegate)
+    for name in names:
+        await until(lambda name=name: is_referred(name), within=1, what=name)  # type: ignore[misc]
+    await stand.warm(*names)
+    stand.reload(take_back)
+    await until(lambda: _serves(stand, "v4.lb.example", "10.0.0.4"), within=1)
+    assert (await stand.pdns.ask("child.lb.example")).rcode == "NXDOMAIN"
 
 
 async def test_zones_that_come_and_go_with_a_reload(stand: Stand) -> None:
@@ -286,6 +319,48 @@ async def test_a_wrong_key_is_told_and_a_new_one_is_read(tmp_path: Path) -> None
         await channel.close()
 
 
+async def test_what_a_change_shows_in_is_purged_in_one_turn(tmp_path: Path) -> None:
+    """The next change waits for it."""
+    waiting, go = 0, asyncio.Event()
+
+    async def answer(_: web.Request) -> web.Response:
+        nonlocal waiting
+        waiting += 1
+        if waiting == 8:
+            go.set()
+        await go.wait()
+        return web.json_response({})
+
+    app = web.Application()
+    app.router.add_put("/api/v1/servers/localhost/cache/flush", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    key_file = tmp_path / "key"
+    key_file.write_text(KEY)
+    channel = ApiChannel(f"http://127.0.0.1:{port}", str(key_file))
+    async with asyncio.timeout(5):
+        await channel.purge([Stale(f"n{number}.lb.example") for number in range(8)])
+    await channel.close()
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"x" * 5000, b"two\nlines", None])
+async def test_a_key_that_cannot_be_used_is_told_and_not_shown(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    key_file = tmp_path / "key"
+    if content is None:
+        os.mkfifo(key_file)
+    else:
+        key_file.write_bytes(content)
+    channel = ApiChannel("http://127.0.0.1:1", str(key_file))
+    with pytest.raises(ChannelError, match=str(key_file)) as caught:
+        await channel.purge([Stale("www.lb.example")])
+    assert "lines" not in str(caught.value)
+
+
 async def test_a_server_that_does_not_answer_is_given_up_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -318,7 +393,7 @@ async def test_an_answer_from_before_the_change_that_comes_late_does_not_stay() 
     loop = asyncio.get_running_loop()
     async with (
         serve_http(Responder(world.current)) as port,
-        slow_proxy(port, delay=0.03) as (slow_port, answered),
+        slow_proxy(port, delay=0.01) as (slow_port, answered),
         PowerDNS({**http_settings(slow_port), **CACHES_ON}) as pdns,
         purging(PdnsSettings(control_socket=(str(pdns.control_socket),))) as purger,
     ):

@@ -8,8 +8,9 @@ from dnslb_backend.core.decision import Decision, Kind
 from dnslb_backend.core.records import RecordKey
 from dnslb_backend.core.zones import Row
 from dnslb_backend.errors import NotReadyError, RequestError
-from dnslb_backend.pdns.responder import Responder
+from dnslb_backend.pdns.responder import UNKNOWN_LIMIT, Responder
 from dnslb_backend.pdns.rows import render_rows
+from dnslb_backend.pdns.signing import FALSE
 from tests.pdns.world import LB, OTHER, WALL, World
 
 
@@ -211,3 +212,13 @@ def test_metadata_says_whom_to_tell_and_who_may_transfer(
     for kind, values in told.items():
         assert ask(responder, "getDomainMetadata", name="lb.example.", kind=kind) == values
     assert ask(responder, "getDomainMetadata", name="other.example.", kind="ALSO-NOTIFY") == []
+
+
+def test_methods_that_are_not_supported_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    responder = Responder(World().current)
+    for method in ("getAllDomains.json", "x" * 1000, *map(str, range(1000))) * 2:
+        assert responder.answer(method, {}) == FALSE
+    assert "url-suffix" in caplog.text
+    assert caplog.text.count("'getAllDomains.json'") == 1
+    assert len(caplog.records) == UNKNOWN_LIMIT
+    assert max(len(record.getMessage()) for record in caplog.records) < 250

@@ -172,6 +172,19 @@ def test_what_cannot_be_read_is_refused(target: str, body: bytes) -> None:
         parse_http("POST", target, body)
 
 
+@pytest.mark.parametrize("slashes", ["/", "//", "///"])
+def test_a_slash_too_many_at_the_end_of_the_url_does_no_harm(slashes: str) -> None:
+    method, parameters = parse_http("GET", f"/dns{slashes}lookup/www%2elb%2e/A", b"")
+    assert (method, parameters) == ("lookup", {"qname": "www.lb.", "qtype": "A"})
+    assert parse_http("GET", f"/dns{slashes}getAllDomains", b"")[0] == "getAllDomains"
+
+
+def test_a_suffix_that_is_added_to_the_url_is_named() -> None:
+    assert parse_lookup("/dns/lookup/www%2elb%2e/A.json") is None
+    with pytest.raises(RequestError, match="url-suffix"):
+        parse_http("GET", "/dns/lookup/www%2elb%2e/A.json", b"")
+
+
 @pytest.mark.parametrize("target", ["/", "/dnsx", "/dnsx/lookup/a/A", "*", "", "/DNS"])
 def test_only_one_prefix_is_served(target: str) -> None:
     with pytest.raises(NoSuchPathError):

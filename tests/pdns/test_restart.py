@@ -121,6 +121,13 @@ async def test_connections_are_kept_with_their_dialects_and_given_back() -> None
         assert await remote.is_left()
 
 
+async def test_a_socket_of_the_service_manager_can_be_reached_after_a_restart() -> None:
+    async with ServiceManager() as manager:
+        assert await manager.restart() == 0
+        async with peer(manager.path) as client:
+            assert await client.say(V4)
+
+
 async def test_a_daemon_that_is_killed_comes_back_to_its_sockets() -> None:
     async with ServiceManager() as manager:
         async with peer(manager.path) as client:

@@ -117,11 +117,13 @@ def test_a_channel_is_one_or_several() -> None:
         ({"api": "127.0.0.1:8081", "api_key_file": "/key"}, "must be the URL"),
         ({"api": "http://h:99999", "api_key_file": "/key"}, "must be the URL"),
         ({"api": "http://h/?a=b", "api_key_file": "/key"}, "must be the URL"),
-        ({"api": "http://u:p@h/", "api_key_file": "/key"}, "must be the URL"),
+        ({"api": "http://u:p@h/", "api_key_file": "/key"}, "without a user"),
+        ({"api": "ftp://hush:hush@h:x/", "api_key_file": "/key"}, "without a user"),
         ({"api": "ftp://h/", "api_key_file": "/key"}, "must be the URL"),
         ({"apikey": ""}, "Extra inputs"),
     ],
 )
 def test_a_channel_that_cannot_work_is_refused(table: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValidationError, match=message):
+    with pytest.raises(ValidationError, match=message) as caught:
         PdnsSettings.model_validate(table)
+    assert "hush" not in caught.value.errors()[0]["msg"]

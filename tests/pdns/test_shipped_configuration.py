@@ -2,10 +2,13 @@
 
 import asyncio
 import re
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
+from dnslb_backend import demo
+from dnslb_backend.core.decision import Decision, Kind
 from dnslb_backend.pdns.responder import Responder
 from tests.pdns.served import Connectors, put_load, queries_seen
 from tests.pdns.shipped import BY_SOCKET, SHIPPED, settings, text
@@ -25,6 +28,7 @@ async def test_a_whole_configuration_serves(name: str) -> None:
             assert (await pdns.ask("www.lb.example")).addresses == {"10.0.0.1", "10.0.0.2"}
             world.change("www", "A", "10.0.0.3")
             assert (await pdns.ask("www.lb.example")).addresses == {"10.0.0.3"}
+            await check_unknown_apex(world, pdns)
             # What equals the default is printed as a comment.
             in_force = (await pdns.control("current-config")).replace("\n# ", "\n").splitlines()
             assert set(re.findall("^[a-z-]+=.+$", conf, re.MULTILINE)) <= set(in_force)
@@ -41,13 +45,50 @@ async def test_it_can_be_added_to_a_server_that_runs_already(tmp_path: Path) -> 
     zone = tmp_path / "zone"
     zone.write_text("@ 5 IN SOA ns. h. 1 2 3 4 5\n@ 5 IN NS ns.\nhere 5 IN A 192.0.2.200\n")
     zones.write_text(f'zone "bind.example" {{ type master; file "{zone}"; }};\n')
-    async with serve_http(Responder(World().current)) as port:
+    async with AsyncExitStack() as daemon:
+        port = await daemon.enter_async_context(serve_http(Responder(World().current)))
         conf = f"launch=bind\nbind-config={zones}\n{text('include.conf', port=port)}"
         async with PowerDNS(settings(conf), conf=conf) as pdns:
             assert (await pdns.ask("here.bind.example")).addresses == {"192.0.2.200"}
             assert (await pdns.ask("v4.lb.example")).addresses == {"10.0.0.4"}
             assert (await pdns.ask("v4.lb.example", "AAAA")).is_nodata
             assert (await pdns.ask("nope.lb.example")).rcode == "NXDOMAIN"
+            # What exists in other zones does not depend on the daemon.
+            await daemon.aclose()
+            assert (await pdns.ask("v4.lb.example")).rcode == "SERVFAIL"
+            assert (await pdns.ask("here.bind.example")).addresses == {"192.0.2.200"}
+            assert (await pdns.ask("here.bind.example", "AAAA")).is_nodata
+
+
+async def check_unknown_apex(world: World, pdns: PowerDNS) -> None:
+    """What is not known at the name of a zone costs that name's answers, and no others."""
+    world.add("", "A", Decision(Kind.PENDING))
+    world.rebuild()
+    for name in ("", "pending."):
+        assert (await pdns.ask(f"{name}lb.example")).rcode == "SERVFAIL"
+    assert (await pdns.ask("lb.example", "SOA")).contents
+    assert (await pdns.ask("v4.lb.example")).addresses == {"10.0.0.4"}
+    assert (await pdns.ask("v4.lb.example", "AAAA")).is_nodata
+    assert (await pdns.ask("far-alias.lb.example")).addresses == (
+        await pdns.ask("www.lb.example")
+    ).addresses
+    assert (await pdns.ask("x.wild.lb.example")).addresses == {"192.0.2.77"}
+    assert (await pdns.ask("nope.lb.example")).rcode == "NXDOMAIN"
+    referral = (await pdns.ask("x.sub.lb.example")).message
+    assert [rrset.to_text().split()[-1] for rrset in referral.authority] == ["ns.sub.lb.example."]
+
+
+def test_powerdns_asks_for_a_zone_by_type_in_all_that_is_shipped() -> None:
+    root = SHIPPED.parent
+    texts = {
+        path: path.read_text() for path in [*SHIPPED.glob("*.conf"), *root.glob("configs/*/*")]
+    }
+    texts[root / "demo"] = demo.POWERDNS
+    asking = {
+        path: text for path, text in texts.items() if re.search(r"launch=(remote|pipe)", text)
+    }
+    assert len(asking) >= 8
+    assert [path for path, text in asking.items() if "consistent-backends=no\n" not in text] == []
 
 
 async def test_powerdns_survives_a_daemon_that_does_not_move_under_load() -> None:

@@ -315,7 +315,7 @@ async def test_a_connection_is_handed_on_after_its_order(
 async def test_a_page_in_a_browser_gives_no_orders(responder: Responder, drawer: Drawer) -> None:
     """Another site's page may send a form to any port of the machine it is read on."""
     form = {"parameters": json.dumps(SET["parameters"])}
-    async with serve_http(responder) as port, aiohttp.ClientSession() as session:
+    async with serve_http(responder, serves_keys=True) as port, aiohttp.ClientSession() as session:
         url = f"http://127.0.0.1:{port}/dns/setDomainMetadata"
         async with session.post(
             url, data=form, headers={"Origin": "http://elsewhere.example"}

@@ -10,7 +10,7 @@ import pytest
 
 from dnslb_backend.pdns.coprocess import DEFAULT_SOCKET
 from dnslb_backend.pdns.settings import ServerSettings
-from dnslb_backend.pdns.unix import CONNECTION_LIMIT
+from dnslb_backend.sockets import CONNECTION_LIMIT
 
 UNITS = Path(__file__).parents[2] / "configs" / "systemd"
 ANALYZE = shutil.which("systemd-analyze")

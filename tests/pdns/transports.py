@@ -7,8 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from ipaddress import ip_network
 from pathlib import Path
 
-from dnslb_backend.pdns.gate import PATIENCE
-from dnslb_backend.pdns.http import HttpConnector
+from dnslb_backend.pdns.http import PATIENCE, HttpConnector
 from dnslb_backend.pdns.listeners import listen_tcp, listen_unix
 from dnslb_backend.pdns.responder import Responder
 from dnslb_backend.pdns.settings import Endpoint
@@ -23,11 +22,13 @@ Serve = Callable[[Responder], AbstractAsyncContextManager[Settings]]
 
 
 @asynccontextmanager
-async def serve_http(responder: Responder, *, patience: float = PATIENCE) -> AsyncIterator[int]:
+async def serve_http(
+    responder: Responder, *, patience: float = PATIENCE, serves_keys: bool = False
+) -> AsyncIterator[int]:
     """An HTTP connector for this host; yields its port."""
     listener = listen_tcp(Endpoint("127.0.0.1", 0))
     port = listener.getsockname()[1]
-    connector = HttpConnector(responder, LOOPBACK, patience=patience)
+    connector = HttpConnector(responder, LOOPBACK, patience=patience, serves_keys=serves_keys)
     await connector.start([listener])
     try:
         yield port
@@ -45,7 +46,7 @@ def http_settings(port: int, options: str = "") -> Settings:
 def http(options: str) -> Serve:
     @asynccontextmanager
     async def serve(responder: Responder) -> AsyncIterator[Settings]:
-        async with serve_http(responder) as port:
+        async with serve_http(responder, serves_keys=True) as port:
             yield http_settings(port, options)
 
     return serve

@@ -65,7 +65,7 @@ class World:
         return self.add(name, qtype, Decision(kind, contents), zone)
 
     def add(self, name: str, qtype: str, decision: Decision, zone: str = LB) -> RecordKey:
-        spelling = f"{name}.{zone}"
+        spelling = f"{name}.{zone}" if name else zone
         key = RecordKey(zone, canonical_name(f"{spelling}."), qtype)
         self.records[key] = Record(key, spelling, 5, (Dest("192.0.2.1"),), (), TIMING)
         self.decisions[key] = decision

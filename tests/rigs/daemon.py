@@ -156,7 +156,7 @@ async def follows(
     return answer
 
 
-def with_setting(config: str, table: str, key: str, value: str) -> str:
+def with_setting(config: str, table: str, key: str, value: str | bool) -> str:
     """The text with `key` set in `[table]`, unless it is set there already."""
     if key in tomllib.loads(config).get(table, {}):
         return config

@@ -45,7 +45,7 @@ class PowerDNS(Server):
             "write-pid": "no",
             "disable-syslog": "yes",
             "security-poll-suffix": "",  # it would ask the Internet
-            "consistent-backends": "yes",
+            "consistent-backends": "no",
         }
 
     @property

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from dnslb_backend.clock import now
+from dnslb_backend.core.changes import Changes
 from dnslb_backend.core.decision import Decision
-from dnslb_backend.core.healthmap import Changes, HealthMap
+from dnslb_backend.core.healthmap import HealthMap
 from dnslb_backend.core.layout import lay_out
 from dnslb_backend.core.memory import remember
 from dnslb_backend.core.plan import Plan

@@ -1,9 +1,10 @@
 """Everything that can become of a database: the mirror ends in the truth, and nobody waits."""
 
 import asyncio
+import itertools
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from time import monotonic, thread_time
 
 import aiomysql
@@ -21,8 +22,9 @@ from dnslb_backend.store.mirror import BATCH_TRANSITIONS
 from dnslb_backend.store.schema import show, split
 from dnslb_backend.store.settings import MysqlSettings
 from dnslb_backend.store.store import Select
-from dnslb_backend.store.tables import TRANSITION
+from dnslb_backend.store.tables import STATE, TRANSITION
 from tests.rigs.mariadb import MariaDB
+from tests.rigs.mariadb_impostor import END, Answer, Impostor, error, packet, serving, table
 from tests.rigs.ports import free_port
 from tests.rigs.waiting import passes, until
 from tests.store.farm import FAIL, PASS, Farm, farm_record, many_records, stored_state
@@ -162,14 +164,14 @@ async def test_a_database_that_comes_later(caplog: pytest.LogCaptureFixture) -> 
         await rig.stop()
         async with mirrored(settings, busy_farm()) as (scene, looking):
             flips = Flips(scene)
-            await fails(scene, "Can't connect")
+            await fails(scene, "Connection refused")
             await flips.storm(1800)
             await until(lambda: scene.mirror.figures.errors > 2)
             assert scene.mirror.figures.transitions > BATCH_TRANSITIONS
             await rig.start()
             await converges(looking, scene)
             await until(lambda: is_told(looking, scene))
-    assert caplog.text.count("Can't connect") == 1
+    assert caplog.text.count("Connection refused") == 1
 
 
 async def is_told(looking: MariaStore, scene: Scene) -> bool:
@@ -200,6 +202,70 @@ async def test_a_listener_that_never_answers() -> None:
     settings = MysqlSettings(host="127.0.0.1", port=port, user="dnslb", connect_timeout=0.3)
     async with listener, mirrored(settings, busy_farm()) as (scene, _):
         await fails(scene, "did not answer in time")
+
+
+LIMIT_KNOWN: dict[str, Answer] = {"SELECT @@": table("x", rows=((b"16777216",),))}
+SCHEMA_KNOWN: dict[str, Answer] = {
+    **LIMIT_KNOWN,
+    "SELECT MAX(version)": table("x", rows=((b"2",),), type=8),
+}
+OTHERS: dict[str, Answer] = {
+    "nothing": [b""],
+    "an error without text": [error(1064)],
+    "a wish for a file": [b"\xfb/etc/passwd"],
+    "no rows": table("x"),
+    "too many rows": table("x", rows=((b"2",), (b"3",))),
+    "rows without columns": [*table("x")[:3], END],
+    "other columns": table("x", "y", "z", rows=((b"1", b"2", b"3"),)),
+    "text for numbers": table("x", rows=((b"two",),)),
+    "no numbers": table("x", rows=((b"two",),), type=8),
+    "no text": [*table("x")[:3], b"\4\xff\xfe\xfd\xfc", END],
+    "a connection that ends": None,
+}
+
+
+@pytest.mark.parametrize("garbage", OTHERS)
+async def test_a_server_that_answers_with_nonsense_is_told_once(
+    garbage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At every step: nothing is restored from it, and it is asked less and less often."""
+    steps: list[tuple[str, dict[str, Answer]]] = [
+        ("SET NAMES", {}),
+        ("SELECT @@", {}),
+        ("SELECT MAX(version)", LIMIT_KNOWN),
+        ("SELECT `instance`", SCHEMA_KNOWN),
+        ("START", SCHEMA_KNOWN),
+    ]
+    for step, before in steps:
+        caplog.clear()
+        answers = {**before, step: OTHERS[garbage]}
+        async with serving(Impostor(answers=answers)) as impostor:
+            settings = MysqlSettings(host="127.0.0.1", port=impostor.port, user="dnslb")
+            async with mirrored(settings, busy_farm()) as (scene, looking):
+                await until(lambda: scene.mirror.figures.errors > 1 or scene.mirror.figures.rows)
+                with suppress(StoreError):
+                    assert await looking.read(Select(STATE, STATE.columns)) == []
+                assert impostor.connections < 20
+        assert not [record for record in caplog.records if record.exc_info]
+        told = [record for record in caplog.records if record.levelname == "ERROR"]
+        assert len(told) <= 2, caplog.text
+
+
+async def test_an_answer_without_end_is_not_kept() -> None:
+    async def play(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"".join(packet(n, c) for n, c in enumerate(table("x")[:3], 1)))
+        for number in itertools.count(4):
+            writer.write(packet(number, b"\xfd\xfc\xff\xf0" + b"x" * 0xF0FFFC))
+            await writer.drain()
+
+    answers: dict[str, Answer] = {**LIMIT_KNOWN, "SELECT x": play}
+    async with serving(Impostor(answers=answers)) as impostor:
+        settings = MysqlSettings(host="127.0.0.1", port=impostor.port, user="dnslb")
+        connection = await MariaConnection.open(settings)
+        with pytest.raises(StoreError, match="longer than 134217728 bytes"):
+            async for _ in connection.rows("SELECT x"):
+                pass
+        connection.abort()
 
 
 async def test_a_wrong_password() -> None:

@@ -1,5 +1,6 @@
 """Ways to reach and to enter a MariaDB server."""
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from dnslb_backend.store.settings import MysqlSettings
 from dnslb_backend.store.store import Select, Upsert
 from dnslb_backend.store.tables import STATIC
 from tests.rigs.mariadb import MariaDB
+from tests.rigs.mariadb_impostor import OK, WHOLE_LOGIN, Impostor, hello, serving, switch, table
 
 PASSWORD = "pass 'word\" \u00fc\\"
 
@@ -149,7 +151,7 @@ async def test_a_server_that_does_not_encrypt_is_not_used(files: Path) -> None:
         await rig.query("CREATE USER plain")
         await rig.query("GRANT ALL ON dnslb.* TO plain")
         tls = placed({"ssl": {"ca": "ca.pem"}}, files)
-        with pytest.raises(StoreError, match="does not encrypt"):
+        with pytest.raises(StoreError, match="does not offer TLS"):
             await cipher(login(rig, "plain", password=None, **tls))
 
 
@@ -197,3 +199,102 @@ async def test_a_server_that_falls_silent_in_an_answer_is_told(rig: MariaDB) -> 
             await connection.run("DO 1")
     finally:
         connection.abort()
+
+
+# -- who gets the password ----------------------------------------------------------------
+
+CLEAR, SHA, CACHED = "mysql_clear_password", "sha256_password", "caching_sha2_password"
+
+
+@pytest.mark.parametrize(
+    ("greeting", "login_"),
+    [
+        (hello(CLEAR), [OK]),
+        (hello(), [switch(CLEAR), OK]),
+        (hello(), [switch("mysql_old_password"), OK]),
+        (hello(), [switch(SHA), b"\1-----BEGIN PUBLIC KEY-----", OK]),
+        (hello(), [switch(CACHED), WHOLE_LOGIN, b"\1-----BEGIN PUBLIC KEY-----", OK]),
+    ],
+)
+async def test_a_password_is_not_sent_in_a_form_that_others_can_read(
+    greeting: bytes, login_: list[bytes]
+) -> None:
+    async with serving(Impostor(greeting=greeting, login=login_)) as impostor:
+        settings = MysqlSettings(
+            host="127.0.0.1", port=impostor.port, user="dnslb", password=SecretStr("hush hush")
+        )
+        for attempt in (MariaStore(settings).open(), apply(settings)):
+            with pytest.raises(StoreError, match="not sent without TLS; see `ssl`"):
+                await attempt
+        assert b"hush hush" not in impostor.heard
+        assert impostor.connections == 2
+        assert not impostor.statements
+
+
+async def test_what_is_configured_to_be_sent_in_clear_needs_tls() -> None:
+    async with serving(Impostor()) as impostor:
+        settings = MysqlSettings(host="127.0.0.1", port=impostor.port, auth_plugin=CLEAR)
+        with pytest.raises(StoreError, match="not sent without TLS"):
+            await MariaStore(settings).open()
+        assert impostor.heard == b""
+
+
+@pytest.mark.parametrize("tls", [True, {"verify_mode": True}, {"verify_mode": False}])
+async def test_without_the_tls_that_is_configured_there_is_no_login(tls: Any) -> None:
+    async with serving(Impostor()) as impostor:
+        settings = MysqlSettings.model_validate(
+            {"host": "127.0.0.1", "port": impostor.port, "user": "dnslb", "ssl": tls}
+        )
+        for attempt in (MariaStore(settings).open(), apply(settings)):
+            with pytest.raises(StoreError, match="does not offer TLS"):
+                await attempt
+        assert impostor.heard == b""
+
+
+@pytest.mark.parametrize("method", [SHA, CACHED])
+async def test_a_unix_socket_is_private_enough_for_some_methods(
+    method: str, tmp_path: Path
+) -> None:
+    login_ = [switch(method), WHOLE_LOGIN, OK] if method == CACHED else [switch(method), OK]
+    answers: Any = {"SELECT @@": table("x", rows=((b"16777216",),))}
+    path = str(tmp_path / "socket")
+    async with serving(Impostor(login=login_, answers=answers), path) as impostor:
+        settings = MysqlSettings(unix_socket=path, user="dnslb", password=SecretStr("hush hush"))
+        await (await MariaConnection.open(settings)).close()
+        assert b"hush hush" in impostor.heard
+    async with serving(Impostor(login=[switch(CLEAR), OK]), f"{path}2") as impostor:
+        settings = settings.model_copy(update={"unix_socket": f"{path}2"})
+        with pytest.raises(StoreError, match="not sent without TLS"):
+            await MariaConnection.open(settings)
+        assert b"hush hush" not in impostor.heard
+
+
+# -- files --------------------------------------------------------------------------------
+
+
+async def test_marks_of_byte_order_are_no_part_of_a_password(rig: MariaDB, tmp_path: Path) -> None:
+    password, options = tmp_path / "password", tmp_path / "my.cnf"
+    write(password, f"\ufeff{PASSWORD}\r\na second line\n")
+    write(options, f"\ufeff[client]\npassword = '{PASSWORD}'\n")
+    assert await cipher(login(rig, "plain", password=None, password_file=str(password))) == ""
+    assert await cipher(login(rig, "plain", password=None, read_default_file=str(options))) == ""
+
+
+@pytest.mark.parametrize("key", ["password_file", "read_default_file", "ssl_ca", "ssl_cert"])
+async def test_files_that_cannot_be_read_are_named(key: str, tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    for path, why in ((fifo, "is not a regular file"), (Path("/dev/zero"), "is not a regular file"),
+                      (tmp_path / "none", "No such file")):  # fmt: skip
+        settings = MysqlSettings.model_validate({"host": "127.0.0.1", key: str(path)})
+        with pytest.raises(StoreError, match=f"cannot be used: {path}: {why}"):
+            await MariaConnection.open(settings)
+
+
+async def test_what_is_in_a_file_of_passwords_is_not_told(tmp_path: Path) -> None:
+    path = tmp_path / "my.cnf"
+    for text in ("hush hush\n[client]\n", "[client]\nport = hush hush\n"):
+        write(path, text)
+        with pytest.raises(StoreError, match="cannot be used") as caught:
+            await MariaConnection.open(MysqlSettings(read_default_file=path))
+        assert "hush" not in str(caught.value)

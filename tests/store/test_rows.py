@@ -101,6 +101,20 @@ def test_what_flapping_left_behind_comes_back() -> None:
     held, _ = memory.records[KEY].members
     assert held.states[0].held_until
     assert held.states[0].flips
+    assert held.states[0].undamped is Health.UP
+    rows = rows_of(memory)
+    assert recollect(rows[RECORD], rows[HOST], rows[STATE])[KEY] == _rounded(memory, KEY)
+
+
+def test_a_member_that_waits_to_return_goes_on_waiting() -> None:
+    driver = Driver(replace(record(A, B, checks=("one", "two"), require=2), failback=60.0))
+    for answer in (PASS, FAIL, PASS):
+        for check in (0, 1):
+            driver.hear(A, answer, check=check)
+            driver.hear(B, PASS, check=check)
+        driver.close()
+    memory = remember(driver.map, {}, at(driver.clock))
+    assert [member.waiting_since is None for member in memory.records[KEY].members] == [False, True]
     rows = rows_of(memory)
     assert recollect(rows[RECORD], rows[HOST], rows[STATE])[KEY] == _rounded(memory, KEY)
 
@@ -138,6 +152,7 @@ def _rounded(memory: Memory, key: RecordKey) -> object:
                 member,
                 shown=_plain(member.shown),
                 states=tuple(map(_plain, member.states)),
+                waiting_since=_ms(member.waiting_since),
             )
             for member in item.members
         ),
@@ -156,7 +171,6 @@ def _plain(state: TargetState) -> TargetState:
         result=result,
         flips=tuple(round(flip, 3) for flip in state.flips),
         held_until=_ms(state.held_until),
-        back_since=_ms(state.back_since),
     )
 
 

@@ -22,7 +22,17 @@ from dnslb_backend.store.schema import (
 )
 from dnslb_backend.store.settings import MysqlSettings
 from dnslb_backend.store.store import Delete, Select, Upsert
-from dnslb_backend.store.tables import KEY, NODE, OVERRIDE, STATE, TABLES, TRANSITION, TSIG
+from dnslb_backend.store.tables import (
+    KEY,
+    NODE,
+    OVERRIDE,
+    SCHEMA_VERSION,
+    STATE,
+    STATIC,
+    TABLES,
+    TRANSITION,
+    TSIG,
+)
 from tests.rigs.mariadb import MariaDB
 
 POWERDNS_VIEWS = {
@@ -51,6 +61,7 @@ ORIGINAL = [
 
 SCRIPTS = load_scripts()
 LOCAL_SCRIPTS = load_scripts(sql_directory() / "sqlite")
+ALL_BUT_VERSION = [table.name for table in TABLES if table is not SCHEMA_VERSION]
 USERS = split(show(users=True))
 
 
@@ -169,6 +180,83 @@ async def test_the_views_can_go_to_another_database(mariadb: MariaDB, empty: Mys
     assert await mariadb.query("SELECT id, name FROM domains", database=elsewhere) == [
         {"id": 7, "name": "lb.example"}
     ]
+
+
+@pytest.mark.parametrize(
+    ("loss", "found"),
+    [
+        ("DROP TABLE lb_state", "made the table lb_state, which was lost"),
+        (f"DROP TABLE {', '.join(ALL_BUT_VERSION)}", "made the table lb_tsig, which was lost"),
+        ("DROP TABLE lb_schema_version", "applied 0001_schema.sql"),
+        ("DROP VIEW lb_status", "made the views lb_status"),
+        ("DROP VIEW records", "made the views domains, records"),
+        ("ALTER TABLE lb_state DROP COLUMN `override`, DROP KEY by_health, DROP COLUMN health",
+         "made health, override, by_health of the table lb_state, which was lost"),
+        ("ALTER TABLE lb_zone DROP PRIMARY KEY", "made PRIMARY of the table lb_zone"),
+        ("ALTER TABLE lb_transition DROP KEY event", "made event of the table lb_transition"),
+        ("ALTER TABLE lb_node DROP KEY heartbeat", "made heartbeat of the table lb_node"),
+    ],
+)  # fmt: skip
+async def test_what_is_lost_is_made_again_and_nothing_else_is_touched(
+    mariadb: MariaDB, settings: MysqlSettings, loss: str, found: str
+) -> None:
+    async def tables() -> dict[str, set[str]]:
+        """The lines of what would make each table."""
+        found = {}
+        for name, kind in (await objects(mariadb, settings.name)).items():
+            if kind == "BASE TABLE":
+                (row,) = await mariadb.query(f"SHOW CREATE TABLE {name}", database=settings.name)
+                found[name] = {line.strip(" ,") for line in row["Create Table"].splitlines()}
+        return found
+
+    added = "ALTER TABLE lb_host ADD COLUMN mine INT, ADD KEY mine (mine), DROP COLUMN last_text"
+    await mariadb.query(added, database=settings.name)
+    await mariadb.query("ALTER TABLE lb_host ADD COLUMN last_text INT", database=settings.name)
+    before = await tables()
+    await mariadb.query(loss, database=settings.name)
+    assert await tables() != before or "VIEW" in loss
+    report = await apply(settings)
+    assert any(found in line for line in report), report
+    if "lb_host" not in loss:
+        assert await tables() == before
+    again = await apply(settings)
+    assert again == [line for line in report if "lost" not in line and "applied" not in line]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--innodb-default-row-format=compact"],
+        ["--character-set-server=latin1", "--skip-character-set-client-handshake"],
+    ],
+)
+async def test_servers_with_other_defaults_are_no_matter(options: list[str]) -> None:
+    async with MariaDB(options=options) as server:
+        await server.query("CREATE DATABASE mirror")
+        settings = MysqlSettings(unix_socket=str(server.socket), user="root", database="mirror")
+        await apply(settings)
+        store = MariaStore(settings)
+        row = ("n", "k", "s", "lb.example", "www.lb.example", "TXT", "\u00e4 \u20ac", 5, 1)
+        await store.write([Upsert(STATIC, [row])])
+        assert await store.read(Select(STATIC, STATIC.columns)) == [row]
+        await store.close()
+        await server.query(
+            "INSERT INTO lb_zone VALUES ('n', 'k', 's', 'lb.example', 7, 'soa', 60, 1)",
+            database="mirror",
+        )
+        await server.query(
+            "INSERT INTO lb_node VALUES ('n', 'i', '1', NOW(), NOW(), '', '', NOW(), 0, '')",
+            database="mirror",
+        )
+        for query, found in (
+            ("SELECT name AS x FROM records WHERE type = 'SOA'", "lb.example"),
+            (
+                "SELECT HEX(CONVERT(content USING utf8mb4)) AS x FROM records WHERE type = 'TXT'",
+                "C3A420E282AC",
+            ),
+            ("SELECT name AS x FROM domains WHERE type = 'NATIVE'", "lb.example"),
+        ):
+            assert await server.query(query, database="mirror") == [{"x": found}]
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ async def signed(
 
     The zone has one key, unless `is_secured` is false.
     """
-    daemon = Daemon(config)
+    daemon = Daemon(config := with_setting(config, "server", "http_keys", True))
     kept = KEPT if caches == "on" else {}
     pdns = daemon.powerdns(**{"remote_dnssec": "yes", "8bit_dns": "yes", **kept, **settings})
     daemon.configure(with_setting(config, "pdns", "control_socket", str(pdns.control_socket)))

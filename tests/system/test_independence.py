@@ -82,3 +82,19 @@ async def test_a_check_that_floods_its_output_costs_only_itself(tmp_path: Path) 
         scripts.say(well, "ill", code=7)
         await follows(pdns, "www.lb.example", set())
         assert peak_memory(daemon.pid) < 300
+
+
+async def test_a_target_that_hangs_hides_no_failure_of_its_siblings() -> None:
+    timing = {"interval": 0.5, "timeout": 0.4, "dns_timeout": 0.05, "down_interval": 0.1}
+    async with farm(3) as (first, second, third):
+        hosts = [first.host, second.host, third.host]
+        www = record("www", dest=hosts, check=http(first.port), **timing)
+        async with Daemon(config(www)) as daemon, daemon.powerdns() as pdns:
+            await follows(pdns, "www.lb.example", set(hosts))
+            first.hang()
+            await follows(pdns, "www.lb.example", {second.host, third.host})
+            await first.probed(2)
+            second.fail()
+            await follows(pdns, "www.lb.example", {third.host})
+            second.heal()
+            await follows(pdns, "www.lb.example", {second.host, third.host})

@@ -1,11 +1,15 @@
 """Reload: all of the new configuration or nothing of it, and those who ask notice nothing."""
 
+import asyncio
+import fcntl
+import os
 import signal
 import stat
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from tests.cli.command import run
@@ -13,7 +17,7 @@ from tests.rigs.daemon import Daemon, follows
 from tests.rigs.hung_storage import hung
 from tests.rigs.ports import free_port
 from tests.rigs.targets import HttpTarget, farm
-from tests.rigs.waiting import until
+from tests.rigs.waiting import passes, until
 from tests.system.stream import Stream
 from tests.system.writing import BROKEN, FINE, config, http, record, table
 
@@ -253,6 +257,48 @@ async def test_who_may_connect_follows_a_reload_and_the_node_does_not(tmp_path: 
         daemon.reload()
         await daemon.logged("reload refused: ")
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+async def test_locks_of_others_hold_up_neither_start_nor_reload_nor_stop(tmp_path: Path) -> None:
+    """The folder's may be taken by any local user; that beside the socket by another daemon."""
+    www = record("www", dest=["192.0.2.1"], check=FINE)
+    folder = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    before = config(table("server", unix=str(tmp_path / "old.sock")), www)
+    after = config(table("server", unix=str(tmp_path / "new.sock")), www)
+    async with Daemon(before) as daemon:
+        with (tmp_path / "new.sock.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            daemon.configure(after)
+            daemon.reload()
+            refused = asyncio.create_task(daemon.logged("reload refused: "))
+            while not refused.done():
+                assert await daemon.health("/livez")
+                await passes(0.1)
+            assert "another process is opening its socket" in await refused
+        await reloaded(daemon, after)
+        assert await daemon.stop() == 0
+    assert [entry.name for entry in os.scandir(folder)] == []
+    os.close(folder)
+
+
+async def test_what_http_serves_and_by_which_name_follows_a_reload() -> None:
+    www = record("www", dest=["192.0.2.1"], check=FINE)
+    write = {"method": "setDomainMetadata", "parameters": {"name": "lb.example.", "kind": "X-A"}}
+    async with Daemon(config(www)) as daemon, aiohttp.ClientSession() as session:
+
+        async def ask(host: str) -> int:
+            url = f"http://{daemon.http}/dns"
+            async with session.post(url, json=write, headers={"Host": host}) as reply:
+                return reply.status
+
+        assert (await ask("localhost"), await ask("dnslb.example.com")) == (500, 403)
+        server = table("server", http_keys=True, hosts=["dnslb.example.com"])
+        await reloaded(daemon, config(server, www))
+        assert (await ask("localhost"), await ask("dnslb.example.com")) == (200, 200)
+        await daemon.logged("PowerDNS wrote: setDomainMetadata")
+        await reloaded(daemon, config(www))
+        assert (await ask("localhost"), await ask("dnslb.example.com")) == (500, 403)
 
 
 async def test_the_listener_for_powerdns_moves() -> None:

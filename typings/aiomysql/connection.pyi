@@ -37,8 +37,36 @@ def connect(
 ) -> _ContextManager[Connection]: ...
 
 class Connection:
+    # What a subclass must know to look before a password is sent, and to count what is read.
+    _ssl_context: SSLContext | None
+    _client_auth_plugin: str
+    _server_auth_plugin: str
+    # The query that was sent last.
+    _result: Any
+    server_capabilities: int
+    async def _connect(self) -> None: ...
+    async def _request_authentication(self) -> None: ...
+    async def _execute_command(self, command: int, sql: str | bytes) -> None: ...
+    async def _read_packet(self, packet_type: type[Any] = ...) -> Any: ...
+    async def _read_bytes(self, num_bytes: int) -> bytes: ...
     # None once it is closed. There is no other way to drop what has not been sent yet.
     _writer: StreamWriter | None
+    def __init__(
+        self,
+        host: str = "localhost",
+        user: str | None = None,
+        password: str = "",
+        db: str | None = None,
+        port: int = 3306,
+        unix_socket: str | None = None,
+        charset: str = "",
+        *,
+        conv: Mapping[int, Any] = ...,
+        autocommit: bool | None = False,
+        ssl: SSLContext | None = None,
+        auth_plugin: str = "",
+        program_name: str = "",
+    ) -> None: ...
     @property
     def closed(self) -> bool: ...
     @property

@@ -100,7 +100,7 @@ function recordPart(record) {
   const steps = [
     `${POLICIES[record.policy] || record.policy}, at most ${record.max_answers}`,
     record.threshold === null
-      ? "nobody outside of views may serve"
+      ? "nobody may serve"
       : `priority ${record.threshold} and above serves`,
     record.views.length ? `views of this client: ${record.views.join(", ")}` : null,
     record.view ? `the view ${record.view} serves it` : null,

@@ -1,12 +1,9 @@
-"""`mariadb`: log in, look at the server's state, ask a query. The one check that uses aiomysql."""
+"""`mariadb`: log in, look at the server's state, ask a query."""
 
-import asyncio
-import contextlib
-import ssl
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-import aiomysql
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from dnslb_backend.checkers.check import Endpoint
@@ -21,6 +18,16 @@ from dnslb_backend.checkers.texts import one_line
 from dnslb_backend.checkers.tls_contexts import TlsSettings
 from dnslb_backend.checkers.tools import Tools
 from dnslb_backend.core.results import Code, Result
+from dnslb_backend.mariadb_protocol import (
+    SET_NAMES,
+    Connection,
+    Limits,
+    Login,
+    MariadbError,
+    ServerError,
+    TlsMissingError,
+    UnsafeLoginError,
+)
 
 Row = Mapping[str, Any]
 Preset = Literal["read_write", "replica", "galera"]
@@ -29,11 +36,41 @@ OFF = ("0", "OFF")
 SYNCED = "4"
 """wsrep_local_state of a Galera node that takes part: 2 is a donor, 1 and 3 are joining."""
 
-WRONG_ACCOUNT = frozenset({1044, 1045, 1142, 1143, 1227, 1698, 4151})
-"""Access or a privilege denied: what we log in with is our own configuration."""
+OUR_ACCOUNT = frozenset(
+    {
+        *(1044, 1045, 1698, 1873),  # wrong account or password
+        *(1130, 1129),  # our address has no account, or is blocked after failed connections
+        *(1142, 1143, 1227, 1345, 1370, 1959),  # the account lacks a privilege, or has a wrong role
+        *(1203, 1226),  # it has used up its connections, or another quota
+        *(1820, 1862),  # its password has expired
+        *(4150, 4151, 3118, 3955),  # it is blocked or locked, in MariaDB's numbers and in MySQL's
+        *(1251, 1275, 1524, 2059),  # it is to log in by a method that one of the two lacks
+        3159,  # it must use TLS, and the check does not
+    }
+)
+"""Errors of the account that the check logs in with, from this address: configured by us, and the
+same on every server at once. They say nothing about the target's health."""
 
-TURNED_AWAY = frozenset({1040, 1129, 1130, 1203, 1226, 2006, 2013})
-"""Too many connections, this client is blocked, or the connection was lost."""
+CANNOT_SERVE = frozenset(
+    {
+        *(1037, 1038, 1041, 1135),  # out of memory or threads
+        1040,  # all connections are taken: for clients as well
+        *(1053, 1077, 1079, 1080),  # it shuts down
+        *(1042, 1043, 1081, 1152, 1184),  # it broke off the login
+        *(1153, 1154, 1155, 1156, 1157, 1158, 1159, 1160, 1161),  # it lost the connection
+        1927,  # it ended the connection
+    }
+)
+"""Errors by which the server turns everybody away, or lost the connection itself."""
+
+TOO_SLOW = frozenset({1969, 3024})
+"""The server ended a statement for the time it took."""
+
+WORD = 3
+"""A literal of so few characters is no secret, and may stand anywhere."""
+
+LIMITS = Limits(bytes=1 << 20, packets=5000)
+"""Of one answer. A result has at most 4096 columns, and of its rows only the first is read."""
 
 TEXT_LIMIT = 64 * 1024
 
@@ -96,63 +133,52 @@ class MariadbCheck(ReadableCheck, SecureCheck):
             self.verify, self.ca_file, self.client_cert, self.client_key, self.sni, self.tls_min
         )
         tls = await tools.tls.context(settings) if self.tls else None
-        connection = self._connection(endpoint, password, tls)
+        login = Login(
+            host=endpoint.address,
+            port=endpoint.port or self.port,
+            user=self.user,
+            password=password,
+            database=self.database or None,
+            tls=tls,
+        )
+        connection = Connection(login, LIMITS)
         try:
             async with within(limit):
                 text = await self._answer(connection, limit)
-        except aiomysql.MySQLError as error:
-            raise _translated(error) from error
+        except MariadbError as error:
+            raise _verdict(error, self.query) from error
         finally:
-            connection.close()
+            connection.abort()
         output = Output(text[:TEXT_LIMIT], cut=len(text) > TEXT_LIMIT)
         return await self.judge(output, tools, expect=self.expect, text=one_line(text))
 
     def describe(self, endpoint: Endpoint) -> str:
         address = f"{bracketed(endpoint.address)}:{endpoint.port or self.port}"
         states = f"{', '.join(self.states)}; " if self.states else ""
-        return one_line(f"MariaDB {self.user}@{address}: {states}{self.query}")
+        query = _LITERALS.sub("'..'", self.query)
+        return one_line(f"MariaDB {self.user}@{address}: {states}{query}")
 
-    def _connection(
-        self, endpoint: Endpoint, password: str, tls: ssl.SSLContext | None
-    ) -> aiomysql.Connection:
-        """Not connected yet. What connect() returns could not be closed when it is cancelled."""
-        make: Callable[..., aiomysql.Connection] = aiomysql.Connection
-        return make(
-            host=endpoint.address,
-            port=endpoint.port or self.port,
-            user=self.user,
-            password=password,
-            db=self.database or None,
-            charset="utf8mb4",
-            autocommit=True,
-            program_name="dnslb-backend",
-            ssl=tls,
-        )
-
-    async def _answer(self, connection: aiomysql.Connection, limit: float) -> str:
+    async def _answer(self, connection: Connection, limit: float) -> str:
         """The first value of the query, as text; raises TargetError if a state does not hold."""
-        await _connect(connection)
+        await connection.open()
         try:
             text = await self._question(connection, limit)
-        except (TargetError, aiomysql.MySQLError):
-            await _say_goodbye(connection)
+        except (TargetError, ServerError):
+            await connection.close()
             raise
-        await _say_goodbye(connection)
+        await connection.close()
         return text
 
-    async def _question(self, connection: aiomysql.Connection, limit: float) -> str:
-        # Unbuffered, and never closed itself: that would read all rows that the query gives.
-        cursor = await connection.cursor(aiomysql.SSDictCursor)
-        if "MariaDB" in connection.get_server_info():
-            # We hang up at our timeout; without this the server would go on working.
-            await cursor.execute(f"SET SESSION max_statement_time = {limit:.3f}")
+    async def _question(self, connection: Connection, limit: float) -> str:
+        # We hang up at our timeout; without this the server would go on working.
+        is_bounded = "MariaDB" in connection.version
+        bound = f", SESSION max_statement_time = {limit:.3f}" if is_bounded else ""
+        await connection.run(f"{SET_NAMES}{bound}")
         for state in self.states:
-            await cursor.execute(_STATEMENTS[state])
-            self._check_state(state, list(await cursor.fetchall()))
-        await cursor.execute(self.query)
-        return _first_value(await cursor.fetchone())
+            self._check_state(state, await connection.named_rows(_STATEMENTS[state]))
+        return _text(await connection.first_value(self.query))
 
-    def _check_state(self, state: Preset, rows: list[Row]) -> None:
+    def _check_state(self, state: Preset, rows: Sequence[Row]) -> None:
         problem = {
             "read_write": _why_not_writable,
             "replica": lambda rows: _why_no_replica(rows, self.max_lag),
@@ -170,28 +196,41 @@ _STATEMENTS: dict[Preset, str] = {
 }
 
 
-def _why_not_writable(rows: list[Row]) -> str:
-    value = str(rows[0]["read_only"]) if rows else "unknown"
-    return "" if value.upper() in OFF else "the server is read-only"
+_LITERALS = re.compile(r"""'(?:[^'\\]|\\.|'')*(?:'|$)|"(?:[^"\\]|\\.|"")*(?:"|$)""", re.DOTALL)
+"""What a statement has between quotes may be secret."""
 
 
-def _why_no_replica(rows: list[Row], max_lag: float | None) -> str:
+def _why_not_writable(rows: Sequence[Row]) -> str:
+    if not rows or "read_only" not in rows[0]:
+        return "the server does not say whether it is read-only"
+    return "" if str(rows[0]["read_only"]).upper() in OFF else "the server is read-only"
+
+
+def _why_no_replica(rows: Sequence[Row], max_lag: float | None) -> str:
     if not rows:
         return "the server replicates from nobody"
     for row in rows:
         for thread in ("Slave_IO_Running", "Slave_SQL_Running"):
-            if row[thread] != "Yes":
-                return f"{thread} is {row[thread]}"
-        lag = row["Seconds_Behind_Master"]
+            if row.get(thread) != "Yes":
+                return f"{thread} is {row.get(thread, 'not there')}"
+        lag = _seconds(row.get("Seconds_Behind_Master"))
         if lag is None:
             return "the replica does not know how far it is behind"
-        if max_lag is not None and float(lag) > max_lag:
-            return f"{lag} s behind, more than {max_lag:g}"
+        if max_lag is not None and lag > max_lag:
+            return f"{lag:.0f} s behind, more than {max_lag:g}"
     return ""
 
 
-def _why_not_synced(rows: list[Row]) -> str:
-    values = {row["Variable_name"]: str(row["Value"]) for row in rows}
+def _seconds(value: object) -> float | None:
+    try:
+        seconds = float(str(value))
+    except ValueError:
+        return None
+    return seconds if seconds >= 0 else None
+
+
+def _why_not_synced(rows: Sequence[Row]) -> str:
+    values = {str(row.get("Variable_name")): str(row.get("Value")) for row in rows}
     wanted = {"wsrep_ready": "ON", "wsrep_cluster_status": "Primary", "wsrep_local_state": SYNCED}
     for name, value in wanted.items():
         if values.get(name, "not there").lower() != value.lower():
@@ -199,36 +238,32 @@ def _why_not_synced(rows: list[Row]) -> str:
     return ""
 
 
-def _first_value(row: Row | None) -> str:
-    value = next(iter(row.values()), None) if row else None
+def _text(value: object) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8", "ignore")
     return "" if value is None else str(value)
 
 
-async def _say_goodbye(connection: aiomysql.Connection) -> None:
-    """A server that is merely hung up on writes a warning into its log each time."""
-    with contextlib.suppress(OSError):
-        await connection.ensure_closed()
+def _verdict(error: MariadbError, query: str) -> Exception:
+    """Whose fault it is that the server could not be asked."""
+    if isinstance(error, UnsafeLoginError):
+        return ProbeError(f"{error}: set tls = true")
+    if isinstance(error, TlsMissingError):
+        return TargetError(Code.TLS, str(error))
+    if not isinstance(error, ServerError):
+        return TargetError(Code.STATUS, str(error))
+    text = f"error {error.number}: {one_line(_without_literals(str(error), query))}"
+    if error.number in OUR_ACCOUNT:
+        return ProbeError(text)
+    if error.number in CANNOT_SERVE:
+        return TargetError(Code.REFUSED, text)
+    return TargetError(Code.TIMEOUT if error.number in TOO_SLOW else Code.STATUS, text)
 
 
-async def _connect(connection: aiomysql.Connection) -> None:
-    """Raises TargetError where something else than a database answers."""
-    try:
-        await connection.ping(reconnect=True)
-    except (OSError, aiomysql.MySQLError, asyncio.CancelledError):
-        raise
-    except Exception as error:  # the library stumbles over foreign greetings in many ways
-        raise TargetError(Code.STATUS, f"no database server: {type(error).__name__}") from error
-
-
-def _translated(error: aiomysql.MySQLError) -> Exception:
-    """Whose fault an error of the library is; the OSError behind it where there is one."""
-    if isinstance(error.__cause__, OSError):
-        return error.__cause__
-    number = error.args[0] if error.args else 0
-    text = one_line(str(error.args[1] if len(error.args) > 1 else error))
-    if number in WRONG_ACCOUNT:
-        return ProbeError(f"error {number}: {text}")
-    code = Code.REFUSED if number in TURNED_AWAY else Code.STATUS
-    return TargetError(code, f"error {number}: {text}")
+def _without_literals(text: str, query: str) -> str:
+    """Servers quote the statement that they cannot read."""
+    text = text.partition(" near ")[0]
+    for literal in _LITERALS.findall(query):
+        content = literal.strip("'\"")
+        text = text.replace(content, "..") if len(content) > WORD else text
+    return text

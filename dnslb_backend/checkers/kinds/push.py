@@ -1,5 +1,6 @@
 """`push`: the target reports itself; this looks at what it said last, and how long ago."""
 
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
@@ -14,7 +15,7 @@ from dnslb_backend.core.results import Code, Result, failed, fault
 
 
 class PushCheck(ReadableCheck):
-    """Judges the last report of the target with this token.
+    """Judges the last report of the target with this token; its silence, every time it is asked.
 
     | what is known | result |
     |---|---|
@@ -24,6 +25,7 @@ class PushCheck(ReadableCheck):
     | it said that it is up | pass |
     """
 
+    asks_nobody: ClassVar[bool] = True
     keeps_time: ClassVar[bool] = True
 
     type: Literal["push"] = "push"
@@ -45,11 +47,13 @@ class PushCheck(ReadableCheck):
         if age > self.max_silence:
             return failed(Code.TIMEOUT, f"silent for {age:.0f} s")
         if report.at is None:
-            return fault("has not reported yet")
-        text = one_line(report.text)
+            return replace(fault("has not reported yet"), report=0)
+        number, text = report.number, one_line(report.text)
         if not report.up:
-            return failed(Code.STATUS, f"reported down: {text}" if text else "reported down")
-        return await self.judge(Output(report.text), tools, expect="", text=text)
+            result = failed(Code.STATUS, f"reported down: {text}" if text else "reported down")
+        else:
+            result = await self.judge(Output(report.text), tools, expect="", text=text)
+        return replace(result, report=number)
 
     def describe(self, endpoint: Endpoint) -> str:
         return f"report of {endpoint.address} at least every {self.max_silence:g} s"

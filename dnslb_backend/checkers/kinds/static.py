@@ -1,6 +1,6 @@
 """`static`: always the same result, for targets that need no check and for trying things out."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from dnslb_backend.checkers.check import Check, Endpoint
 from dnslb_backend.checkers.tools import Tools
@@ -9,6 +9,8 @@ from dnslb_backend.core.results import Code, Result, failed, passed
 
 class StaticCheck(Check):
     """Asks nobody."""
+
+    asks_nobody: ClassVar[bool] = True
 
     type: Literal["static"] = "static"
     result: Literal["pass", "fail"] = "pass"
