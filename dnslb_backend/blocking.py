@@ -14,6 +14,8 @@ T = TypeVar("T")
 MAX_THREADS = 32
 """Calls under way at once, those included that were given up and have not returned."""
 
+THREAD_NAME = "blocking call"
+
 _slots = threading.BoundedSemaphore(MAX_THREADS)
 
 
@@ -52,9 +54,18 @@ async def run_blocking(function: Callable[[], T], deadline: float | None) -> T:
             return  # the loop has ended: nobody waits for the outcome
 
     try:
-        threading.Thread(target=call, name="blocking", daemon=True).start()
+        threading.Thread(target=call, name=THREAD_NAME, daemon=True).start()
     except RuntimeError:
         _slots.release()
         raise
     async with asyncio.timeout(deadline):
         return await outcome
+
+
+def is_under_way() -> bool:
+    """Whether a call has not returned yet.
+
+    The interpreter cannot be ended then as usual: it ends the thread in the middle, and libraries
+    in Rust or C++ abort the process (pthread_exit(3) unwinds their frames).
+    """
+    return any(thread.name == THREAD_NAME for thread in threading.enumerate())

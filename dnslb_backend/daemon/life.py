@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import signal
 import sys
 import time
@@ -21,7 +22,7 @@ from typing import Any
 
 import uvloop
 
-from dnslb_backend import __version__, logs, metrics
+from dnslb_backend import __version__, blocking, logs, metrics
 from dnslb_backend.admin.control import Detail, ReloadReport
 from dnslb_backend.admin.events import Notice
 from dnslb_backend.admin.server import AdminServer
@@ -101,9 +102,12 @@ def serve(sources: Sources, loglevel: str | None = None) -> int:
     # What comes from now on waits until there is somebody to heed it.
     signal.pthread_sigmask(signal.SIG_BLOCK, HEEDED)
     try:
-        return uvloop.run(_serve(sources, loglevel))
+        code = uvloop.run(_serve(sources, loglevel))
     finally:
         logs.close()
+    if blocking.is_under_way():
+        os._exit(code)
+    return code
 
 
 async def _serve(sources: Sources, loglevel: str | None) -> int:

@@ -7,6 +7,7 @@ Every step waits for as long as caches may hold what was before it, as an operat
 import asyncio
 from itertools import count
 
+from tests.rigs.daemon import with_setting
 from tests.rigs.validators import Unbound, delegation_signers
 from tests.rigs.waiting import passes, until
 from tests.system.signed import Signed, shows, signed
@@ -71,7 +72,8 @@ async def add(made: Signed, *words: str) -> str:
 async def entrust(parent: Signed, signer: str) -> None:
     """The parent has just this DS record from now on."""
     row = f'  {{ name = "lb", type = "DS", content = "{signer}", ttl = 1 }},'
-    parent.daemon.configure(PARENT_CONFIG.replace("#DS", row))
+    config = PARENT_CONFIG.replace("#DS", row)
+    parent.daemon.configure(with_setting(config, "server", "http_keys", True))
     parent.daemon.reload()
 
     async def entrusted() -> bool:

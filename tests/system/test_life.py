@@ -163,8 +163,7 @@ async def test_transitions_are_told_at_every_level(level: str) -> None:
         async with Daemon(config(www), arguments=["-l", level]) as daemon:
             await daemon.logged(f"info dnslb_backend.health: www.lb.example/A {target.host}: ")
             await target.stop()
-            await daemon.logged(f"{target.host}: UP -> DOWN")
-            await daemon.logged(f"{target.host}: no longer served")
+            await daemon.logged(f"{target.host}: UP -> DOWN, no longer served")
             assert "ready: every first round has ended" not in daemon.log
 
 
