@@ -193,12 +193,16 @@ class SqliteStore:
         aside = aside_of(self._path)
         make_folder(beside(self._path)[0].parent)
         is_replaced = make_way(self._path, aside, self._files)
-        create(self._path)
+        # At no moment is there half a file at the path, not even after a crash.
+        draft = self._path.with_name(f"{self._path.name}.new")
+        draft.unlink(missing_ok=True)
+        create(draft)
         try:
-            with contextlib.closing(sqlite3.connect(self._path, timeout=LOCK_WAIT)) as copy:
+            with contextlib.closing(sqlite3.connect(draft, timeout=LOCK_WAIT)) as copy:
                 database.backup(copy)
+            draft.replace(beside(self._path)[0])
         except sqlite3.Error as error:
-            beside(self._path)[0].unlink(missing_ok=True)
+            draft.unlink(missing_ok=True)
             if not _is_damage(error):
                 raise
             self._losses += 1
