@@ -40,7 +40,8 @@ WITHIN = 20.0
 HOST = "web.targets.example"
 STATIC = {"type": "static"}
 FLOCK = [f"127.0.1.{number}" for number in range(1, 61)]
-WIDE = [f"192.0.2.{number}" for number in range(1, 255)]
+WIDE = [f"10.1.{number >> 8}.{number & 255}" for number in range(2000)]
+"""So many members that a lookup takes long: whoever stops the daemon meets it in one."""
 
 
 @dataclass
