@@ -1,10 +1,12 @@
 """A name server whose answers a test changes at will; silent when it is told to be."""
 
 import asyncio
+import contextlib
 import time
 from types import TracebackType
 from typing import Self, cast
 
+import dns.exception
 import dns.flags
 import dns.message
 import dns.rcode
@@ -13,7 +15,7 @@ import dns.rrset
 
 
 class NameServer:
-    """Answers A and AAAA over UDP at `host`, port 53 unless another is named.
+    """Answers A and AAAA over UDP and TCP at `host`, port 53 unless another is named.
 
     `addresses` holds what each name has: the addresses of both families, in a list that may be
     empty. A name that is not there is NXDOMAIN. While `is_silent` nobody gets an answer.
@@ -28,6 +30,7 @@ class NameServer:
         self.last_found = 0.0
         """Monotonic time of the last answer with an address in it."""
         self._transport: asyncio.DatagramTransport | None = None
+        self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
@@ -35,6 +38,7 @@ class NameServer:
         self._transport, _ = await loop.create_datagram_endpoint(
             lambda: _Questions(self), local_addr=address
         )
+        self._server = await asyncio.start_server(self._converse, self.host, self.port)
         return self
 
     async def __aexit__(
@@ -45,6 +49,20 @@ class NameServer:
     ) -> None:
         if self._transport is not None:
             self._transport.close()
+        if self._server is not None:
+            self._server.close()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One question a connection (RFC 1035, 4.2.2)."""
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            size = int.from_bytes(await reader.readexactly(2), "big")
+            wire = await reader.readexactly(size)
+            self.queries += 1
+            if not self.is_silent:
+                reply = self.answer(dns.message.from_wire(wire)).to_wire(max_size=65535)
+                writer.write(len(reply).to_bytes(2, "big") + reply)
+                await writer.drain()
+        writer.close()
 
     def answer(self, query: dns.message.Message) -> dns.message.Message:
         question = query.question[0]
@@ -75,4 +93,14 @@ class _Questions(asyncio.DatagramProtocol):
         self._server.queries += 1
         if not self._server.is_silent and self._transport is not None:
             response = self._server.answer(dns.message.from_wire(data))
-            self._transport.sendto(response.to_wire(), addr)
+            self._transport.sendto(_datagram(response), addr)
+
+
+def _datagram(response: dns.message.Message) -> bytes:
+    """What a datagram carries; where the answer is larger, it is to be asked for over TCP (TC)."""
+    try:
+        return response.to_wire()
+    except dns.exception.TooBig:
+        response.answer.clear()
+        response.flags |= dns.flags.TC
+        return response.to_wire()

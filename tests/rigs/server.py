@@ -148,10 +148,13 @@ class Server(ABC):
         self._started().send_signal(number)
 
     def pause(self) -> None:
-        """It goes on existing, and does nothing (SIGSTOP); each of its threads has stopped."""
+        """It goes on existing, and does nothing (SIGSTOP).
+
+        Each of its threads has stopped, or waits in the kernel for what cannot be interrupted.
+        """
         self.signal(signal.SIGSTOP)
         threads = Path(f"/proc/{self.pid}/task")
-        while any(_state(thread) not in "TtZX" for thread in threads.iterdir()):
+        while any(_state(thread) not in "TtZXD" for thread in threads.iterdir()):
             os.sched_yield()
 
     def resume(self) -> None:

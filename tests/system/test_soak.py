@@ -33,6 +33,7 @@ TOLERATED = 8.0
 """Megabytes that memory may move by: what the allocator keeps differs from look to look."""
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
+HELPERS = ("spawner.py", "worker.py")
 EXPLOSIVE = {"expect": "^(a+)+$"}
 """What it costs doubles with every letter."""
 
@@ -68,7 +69,11 @@ SCRIPTS = {
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What is held at one moment: processes by all, files and memory by the daemon and helpers."""
+    """What is held at one moment: processes by all, files and memory by the daemon and helpers.
+
+    Memory is that of the daemon and of the largest helper of each kind: how many search texts
+    differs from moment to moment, as one is killed with every pattern that takes too long.
+    """
 
     processes: int
     files: int
@@ -80,8 +85,9 @@ def look(pid: int) -> Look:
         lasting = [pid, *children(of=pid)]
         # A helper may end while it is looked at: then all are looked at once more.
         with suppress(FileNotFoundError):
-            files, memory = sum(map(open_files, lasting)), sum(map(resident, lasting))
-            return Look(len(family(pid)), files, memory)
+            files = sum(map(open_files, lasting))
+            helpers = [max(map(resident, children(kind, of=pid)), default=0) for kind in HELPERS]
+            return Look(len(family(pid)), files, resident(pid) + sum(helpers))
 
 
 @asynccontextmanager
