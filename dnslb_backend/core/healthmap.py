@@ -122,7 +122,8 @@ class HealthMap:
         """Make `plan` the one that runs; return the records that are new or were changed.
 
         Health, addresses and counters follow the member, also when its check changed. A
-        changed record is held in its old answer until its next round has ended.
+        changed record is held in its old answer until its next round has ended. A target that
+        moves from one record to another keeps its state.
         """
         self.settle()
         before = self.records
@@ -136,15 +137,19 @@ class HealthMap:
                 continue
             changed.append(key)
             self.records[key] = succeed(record, old)
+        # In the order of their names: where checks become one target, the first state counts.
+        for key in sorted(changed):
+            self._rebuild_members(key, previous.get(key, {}))
+        # A target is forgotten with its last user, so every new user comes before any leaves.
         for key in before.keys() - self.records.keys():
             self._targets.disuse(before[key].places, key)
             self._coverage.put(key, ())
             self._answers.add(key)
             self._touched.add(key)
         for key in changed:
-            old = before.get(key)
-            self._targets.disuse(old.places if old else (), key)
-            self._rebuild_members(key, previous.get(key, {}))
+            if (old := before.get(key)) is not None:
+                self._targets.disuse(old.places.keys() - self.records[key].places.keys(), key)
+        for key in changed:
             self._answers.add(key)
             self._decide(key, at, whole=True)
         self._count_pending()
@@ -159,9 +164,10 @@ class HealthMap:
         serving waits for the first round to end.
         """
         self._rulings = Rulings(overrides)
+        # Records share targets: all are restored before any is decided.
+        for key in sorted(self.records.keys() & pasts.keys()):
+            self._restore(key, pasts[key])
         for key in self.records:
-            if key in pasts:
-                self._restore(key, pasts[key])
             self._touched.add(key)
             self._decide(key, at, whole=True)
             state = self.records[key]

@@ -27,6 +27,9 @@ VERSIONS = range(1, 6)
 MEMORY = 4096
 """Answers that are remembered in this dialect."""
 
+MEMORABLE = 16 * 1024
+"""Bytes of the longest one that is: a transfer of a zone may have megabytes."""
+
 _CONTROLS = {code: f"\\{code:03d}" for code in range(32)}
 
 
@@ -69,7 +72,8 @@ class AbiSession:
         return self._data(answer)
 
     def _data(self, answer: bytes) -> bytes:
-        return as_lines(answer, has_scope=self.version > 2)
+        render = as_lines if len(answer) <= MEMORABLE else as_lines.__wrapped__
+        return render(answer, has_scope=self.version > 2)
 
 
 def hello_version(line: bytes) -> int:

@@ -7,13 +7,15 @@ HTTP API         one name a request, and all below it is always forgotten with i
 """
 
 import asyncio
+import re
+import socket
+import ssl
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
-import aiohttp
 from yarl import URL
 
 from dnslb_backend import logs
@@ -29,12 +31,16 @@ COMMAND_NAMES = 500
 ANSWER_LIMIT = 4096
 
 API_CONNECTIONS = 8
-"""Requests to one API at a time. PowerDNS closes a connection after its answer, and a change that
+"""Requests of one purge at a time. PowerDNS closes a connection after its answer, and a change that
 shows in some other names should be purged in one turn: the next change waits for it."""
 
 KEY_LIMIT = 4096
-KEY_DEADLINE = 1.0
-"""Bytes of a key file, and seconds that reading it may take."""
+OPEN_DEADLINE = 1.0
+"""Bytes of a key file; seconds that reading it, and finding the API's address, may take each."""
+
+_STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})[ \r]")
+
+T = TypeVar("T")
 
 
 class ChannelError(DnslbError):
@@ -69,10 +75,6 @@ class Channel(ABC):
         Raises NoticeError, and ChannelError where it cannot be asked.
         """
 
-    @abstractmethod
-    async def close(self) -> None:
-        """Let go of what was kept open."""
-
 
 class ControlChannel(Channel):
     """The control socket at a path, PowerDNS's `socket-dir`."""
@@ -93,9 +95,6 @@ class ControlChannel(Channel):
         if not answer.startswith(b"Added"):
             raise NoticeError(f"{self.name}: {answer[:200].decode(errors='replace').strip()}")
 
-    async def close(self) -> None:
-        """Nothing is kept open."""
-
     async def _purge(self, command: str) -> None:
         answer = await self._command(command)
         if not answer.strip().isdigit():
@@ -114,7 +113,11 @@ class ControlChannel(Channel):
 
 
 class ApiChannel(Channel):
-    """The HTTP API below a URL, with the key in a file, which is read again after a failure."""
+    """The HTTP API below a URL, with the key in a file, which is read again after a failure.
+
+    A connection serves one request, in HTTP/1.0: that leaves a peer that is no PowerDNS no
+    interim answers, and nothing to send but a head and a body, of ANSWER_LIMIT bytes each.
+    """
 
     limit = 200
     # The apex goes with all that is below it: for a serial that moved on, not too often.
@@ -122,77 +125,125 @@ class ApiChannel(Channel):
 
     def __init__(self, name: str, key_file: str) -> None:
         super().__init__(name)
-        self._url = f"{name.rstrip('/')}/api/v1/servers/localhost"
+        self._url = URL(f"{name.rstrip('/')}/api/v1/servers/localhost")
+        self._tls = ssl.create_default_context() if self._url.scheme == "https" else None
         self._key_file = key_file
-        self._session: aiohttp.ClientSession | None = None
-        self._reading = threading.Lock()
+        self._opened: tuple[str, str] | None = None
+        self._opening = asyncio.Lock()
+        self._blocking = threading.Lock()
 
     async def purge(self, batch: Sequence[Stale]) -> None:
-        session = await self._opened()
-        names = {stale.name for stale in batch}
-        troubles = await asyncio.gather(*(self._flush(session, name) for name in names))
+        await self._open()
+        slots = asyncio.Semaphore(API_CONNECTIONS)
+
+        async def flush(name: str) -> str:
+            async with slots:
+                return await self._put((self._url / "cache/flush").with_query(domain=f"{name}."))
+
+        troubles = await asyncio.gather(*(flush(name) for name in {item.name for item in batch}))
         if trouble := next(filter(None, troubles), ""):
-            await self.close()
             raise ChannelError(f"{self.name}: {trouble}")
 
     async def notify(self, zone: str) -> None:
-        session = await self._opened()
+        await self._open()
         url = URL(f"{self._url}/zones/{_zone_id(zone)}/notify", encoded=True)
-        if trouble := await self._put(session, url, {}):
-            await self.close()
+        if trouble := await self._put(url):
             raise NoticeError(f"{self.name}: {trouble}")
 
-    async def _opened(self) -> aiohttp.ClientSession:
+    async def _put(self, url: URL) -> str:
+        """What went wrong with a request, empty if nothing did."""
         try:
-            self._session = self._session or await self._open()
+            trouble = await self._request(url)
+        except OSError as error:
+            trouble = error.strerror or str(error) or type(error).__name__
+        except asyncio.IncompleteReadError:
+            trouble = "the connection ended before the answer"
+        except asyncio.LimitOverrunError:
+            trouble = f"the head of the answer is longer than {ANSWER_LIMIT} bytes"
+        if trouble:
+            self._opened = None
+        return trouble
+
+    async def _request(self, url: URL) -> str:
+        key, address = await self._open()
+        reader, writer = await asyncio.open_connection(
+            address,
+            url.port,
+            limit=ANSWER_LIMIT,
+            ssl=self._tls,
+            server_hostname=url.raw_host if self._tls else None,
+        )
+        try:
+            writer.write(
+                f"PUT {url.raw_path_qs} HTTP/1.0\r\nHost: {url.raw_authority}\r\n"
+                f"X-API-Key: {key}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
+            )
+            head = await reader.readuntil(b"\r\n\r\n")
+            status = _STATUS.match(head)
+            if status is None:
+                return f"an answer that is no HTTP: {head[:100]!r}"
+            if status[1] == b"200":
+                return ""
+            why = (await reader.read(ANSWER_LIMIT))[:200].decode(errors="replace")
+            return f"HTTP {status[1].decode()} {why}".strip()
+        finally:
+            writer.transport.abort()
+
+    async def _open(self) -> tuple[str, str]:
+        """The key, and the address that accepts connections, kept until a request fails.
+
+        Raises ChannelError.
+        """
+        async with self._opening:
+            if self._opened is None:
+                key = await self._read_key()
+                logs.hide(key)
+                self._opened = key, await self._find_address()
+            return self._opened
+
+    async def _read_key(self) -> str:
+        path = Path(self._key_file)
+        try:
+            content = await self._alone(lambda: read_file(path, KEY_LIMIT))
+            key = content.decode("utf-8-sig").strip()
+            if not key.isascii() or not key.isprintable():
+                raise ValueError
         except TimeoutError:
-            raise ChannelError(f"{self.name}: {self._key_file} cannot be read in time") from None
+            raise ChannelError(f"{self.name}: {path} cannot be read in time") from None
         except OSError as error:
             why = error.strerror or error
-            raise ChannelError(
-                f"{self.name}: cannot read its key: {self._key_file}: {why}"
-            ) from error
+            raise ChannelError(f"{self.name}: cannot read its key: {path}: {why}") from error
         except ValueError:
-            raise ChannelError(f"{self.name}: {self._key_file} holds no key of ASCII") from None
-        return self._session
-
-    async def _open(self) -> aiohttp.ClientSession:
-        key = await run_blocking(self._read_key, KEY_DEADLINE)
-        logs.hide(key)
-        return aiohttp.ClientSession(
-            headers={"X-API-Key": key},
-            connector=aiohttp.TCPConnector(limit=API_CONNECTIONS, force_close=True),
-        )
-
-    def _read_key(self) -> str:
-        # On storage that hangs, one thread waits for it, however often it is tried again.
-        if not self._reading.acquire(blocking=False):
-            raise TimeoutError
-        try:
-            key = read_file(Path(self._key_file), KEY_LIMIT).decode("utf-8-sig").strip()
-        finally:
-            self._reading.release()
-        if not key.isascii() or not key.isprintable():
-            raise ValueError
+            raise ChannelError(f"{self.name}: {path} holds no key of ASCII") from None
         return key
 
-    async def _flush(self, session: aiohttp.ClientSession, name: str) -> str:
-        """Forget one name; returns what went wrong, empty if nothing did."""
-        return await self._put(session, URL(f"{self._url}/cache/flush"), {"domain": f"{name}."})
+    async def _find_address(self) -> str:
+        def connect() -> str:
+            assert self._url.raw_host is not None
+            where = self._url.raw_host, self._url.port or 0
+            with socket.create_connection(where, OPEN_DEADLINE) as sock:
+                return str(sock.getpeername()[0])
 
-    @staticmethod
-    async def _put(session: aiohttp.ClientSession, url: URL, params: dict[str, str]) -> str:
         try:
-            async with session.put(url, params=params) as response:
-                told = (await response.content.read(ANSWER_LIMIT)).decode(errors="replace")
-        except (aiohttp.ClientError, OSError) as error:
-            return str(error) or type(error).__name__
-        return "" if response.status == 200 else f"HTTP {response.status} {told[:200]}".strip()
+            return await self._alone(connect)
+        except TimeoutError:
+            raise ChannelError(f"{self.name}: no connection within {OPEN_DEADLINE:g} s") from None
+        except (OSError, UnicodeError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise ChannelError(f"{self.name}: {why}") from error
 
-    async def close(self) -> None:
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+    async def _alone(self, function: Callable[[], T]) -> T:
+        """Run what may hang: one thread waits for it, however often it is tried again."""
+
+        def run() -> T:
+            if not self._blocking.acquire(blocking=False):
+                raise TimeoutError
+            try:
+                return function()
+            finally:
+                self._blocking.release()
+
+        return await run_blocking(run, OPEN_DEADLINE)
 
 
 def _zone_id(zone: str) -> str:

@@ -29,9 +29,6 @@ LINE_LIMIT = 64 * 1024
 SHORT = 2048
 """Bytes that a lookup of PowerDNS never has; what is longer is not worth remembering."""
 
-UNREAD_LIMIT = 256 * 1024
-"""Bytes of answers that may wait for a peer before no more of its requests are read."""
-
 MEMORY = 4096
 """Requests that are remembered: resolvers that are busy ask the same again."""
 
@@ -49,7 +46,8 @@ FAREWELL = 5.0
 """Seconds that a peer has to read its last answers."""
 
 PATIENCE = 10.0
-"""Seconds that a peer has for the rest of a line; PowerDNS sends each in one piece."""
+"""Seconds that a peer has for the rest of a line, which PowerDNS sends in one piece, and to read
+an answer that the system's buffers do not hold. No more of its requests are read meanwhile."""
 
 JSON = "json"
 """The dialect of the remote backend; that of the pipe backend is `abi1` to `abi5`."""
@@ -83,7 +81,8 @@ class LinePeer(asyncio.Protocol):
     It is in `peers` until it is over, or no longer ours.
 
     `dialect` is known of one that somebody else accepted. Raises RequestError for an unknown one.
-    Who does not end a line within PATIENCE seconds is hung up on; between lines is no limit.
+    Who does not end a line, or read an answer, within PATIENCE seconds is hung up on; between
+    lines is no limit.
     """
 
     def __init__(
@@ -118,8 +117,6 @@ class LinePeer(asyncio.Protocol):
         if self._transport is None:
             self._left(None)
             return
-        # From now on, we hear of it when the last answer has been taken.
-        self._transport.set_write_buffer_limits(0)
         self._leave_if_possible()
 
     def cut_off(self) -> None:
@@ -131,7 +128,7 @@ class LinePeer(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._transport.set_write_buffer_limits(UNREAD_LIMIT)
+        self._transport.set_write_buffer_limits(0)
         self._peers.admit(self)
 
     def data_received(self, data: bytes) -> None:
@@ -157,14 +154,19 @@ class LinePeer(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._is_paused = True
+        self._forget_limit()
+        self._start_limit()
         if self._transport is not None:
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
         self._is_paused = False
+        self._forget_limit()
         self._work()
         if not self._is_paused and self._transport is not None:
             self._transport.resume_reading()
+            if self._partial:
+                self._start_limit()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
@@ -183,23 +185,27 @@ class LinePeer(asyncio.Protocol):
             self._waiting.extend(map(bytes, lines))
             self._forget_limit()
         if self._partial and self._limit is None:
-            self._limit_line(again=True)
+            self._start_limit()
         if len(self._partial) > LINE_LIMIT:
             self._faults.refused("long line", f"a line is longer than {LINE_LIMIT} bytes")
             self._hang_up()
 
-    def _lose_patience(self, again: bool) -> None:
-        # Looked at twice, so that a standstill of ours is nobody's fault; and while we have
-        # stopped reading, the rest may be there for long.
-        if again or self._is_paused:
-            self._limit_line(again=False)
-            return
-        self._faults.refused("half a line", "the rest of a line did not arrive")
-        self._hang_up()
-
-    def _limit_line(self, *, again: bool) -> None:
+    def _start_limit(self) -> None:
+        # Looked at twice, so that a standstill of this process costs no peer its connection.
         loop = asyncio.get_running_loop()
-        self._limit = loop.call_later(PATIENCE / 2, self._lose_patience, again)
+        self._limit = loop.call_later(PATIENCE / 2, self._renew_limit)
+
+    def _renew_limit(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._limit = loop.call_later(PATIENCE / 2, self._exceed_limit)
+
+    def _exceed_limit(self) -> None:
+        if self._is_paused:
+            self._faults.refused("unread", f"answers were not read within {PATIENCE:g} s")
+            self.cut_off()
+        else:
+            self._faults.refused("half a line", "the rest of a line did not arrive")
+            self._hang_up()
 
     def _forget_limit(self) -> None:
         if self._limit is not None:

@@ -16,7 +16,7 @@ SPACING = 0.2
 AGAIN = 3.0
 """Seconds after a change when it is told once more: no lookup lasts so long."""
 
-_NEVER = float("-inf")
+_NEVER, _EVER = float("-inf"), float("inf")
 
 
 @dataclass(slots=True)
@@ -40,9 +40,12 @@ class Notices:
                 entry.due = max(now, entry.told + SPACING)
             entry.is_news = True
 
-    def take(self, now: float) -> list[str]:
-        """The zones whose secondaries are to be told now; `done` must follow."""
-        return [zone for zone, entry in self._entries.items() if entry.due <= now]
+    def take(self, now: float, before: float = _EVER) -> list[str]:
+        """The zones whose secondaries are to be told now; `done` must follow.
+
+        Changes since `before` are not purged yet, and no secondary is told of them.
+        """
+        return [zone for zone, e in self._entries.items() if e.due <= now and e.due < before]
 
     def done(self, zone: str, now: float) -> None:
         """PowerDNS was asked to tell of this zone, or will not do so."""
@@ -52,7 +55,7 @@ class Notices:
         else:
             del self._entries[zone]
 
-    @property
-    def due(self) -> float | None:
+    def due(self, before: float = _EVER) -> float | None:
         """When there is something to take, None while there is nothing."""
-        return min((entry.due for entry in self._entries.values()), default=None)
+        dues = (entry.due for entry in self._entries.values())
+        return min((due for due in dues if due < before), default=None)

@@ -7,9 +7,13 @@ change comes the sooner, as an old answer may stand until then; while a name goe
 nothing follows but the next change, which waits for nothing that follows another.
 Nothing is struck off before it is known to be done.
 
-This is asked and told; it waits for nobody and looks at no clock.
+There are two lanes, each of which has one batch under way at a time: URGENT is the first purge
+after a change, CALM all that follows it, and what is not urgent at all.
+
+Sans-IO: callers pass the time in.
 """
 
+import enum
 import heapq
 import itertools
 from collections.abc import Iterable, Sequence
@@ -28,6 +32,13 @@ EVERYTHING = Stale("", below=True)
 """All names there are, in place of more than are worth listing."""
 
 _NEVER = float("-inf")
+
+
+class Lane(enum.Enum):
+    """Which of the purges, so that those that matter most wait for no others."""
+
+    URGENT = enum.auto()
+    CALM = enum.auto()
 
 
 @dataclass(slots=True)
@@ -54,7 +65,7 @@ class PurgeQueue:
         self._limit = limit
         self._calm = calm
         self._entries: dict[Stale, _Entry] = {}
-        self._heap: list[tuple[float, int, Stale]] = []
+        self._heaps: dict[Lane, list[tuple[float, int, Stale]]] = {lane: [] for lane in Lane}
         self._order = itertools.count()
 
     def add(self, stale: Iterable[Stale], now: float) -> None:
@@ -74,13 +85,14 @@ class PurgeQueue:
                 entry.changed = now  # it is on its way already, or waits to be
         return None
 
-    def take(self, now: float) -> list[Stale]:
+    def take(self, now: float, lane: Lane) -> list[Stale]:
         """What is to be purged now; `done` or `failed` must follow."""
         taken: dict[Stale, None] = {}
-        while self._heap and self._heap[0][0] <= now:
-            due, _, item = heapq.heappop(self._heap)
+        heap = self._heaps[lane]
+        while heap and heap[0][0] <= now:
+            due, _, item = heapq.heappop(heap)
             entry = self._entries.get(item)
-            if entry is None or entry.due != due:
+            if entry is None or entry.due != due or _lane(item, entry) is not lane:
                 continue  # it was put off, or brought forward
             if self._next(entry) is None:
                 del self._entries[item]
@@ -88,32 +100,33 @@ class PurgeQueue:
                 taken[item] = None
         return list(taken)
 
-    def done(self, batch: Sequence[Stale], began: float) -> None:
+    def done(self, batch: Sequence[Stale], began: float, lane: Lane) -> None:
         """PowerDNS has purged these; `began` is when it was asked to."""
         for item in batch:
             entry = self._entries.get(item)
-            if entry is None:
+            if entry is None or _overtaken(item, entry, lane):
                 continue
             if entry.told < entry.changed <= began:
                 entry.news = began
-            entry.told = began
+            entry.told = max(entry.told, began)
             due = self._next(entry)
             # Even when nothing is left, the name is remembered until it may be purged again.
             follows = due is not None and entry.is_told and item.is_urgent
             apart = FOLLOW_UPS[0] if follows else self._spacing(item)
-            entry.due = max(began if due is None else due, began + apart)
+            entry.due = max(entry.told if due is None else due, entry.told + apart)
             self._push(entry.due, item)
 
-    def failed(self, batch: Sequence[Stale]) -> None:
+    def failed(self, batch: Sequence[Stale], lane: Lane) -> None:
         """These could not be purged; they stay due."""
         for item in batch:
-            if (entry := self._entries.get(item)) is not None:
+            entry = self._entries.get(item)
+            if entry is not None and not _overtaken(item, entry, lane):
                 self._push(entry.due, item)
 
-    @property
-    def due(self) -> float | None:
+    def due(self, lane: Lane) -> float | None:
         """When there is something to take, None while there is nothing."""
-        return self._heap[0][0] if self._heap else None
+        heap = self._heaps[lane]
+        return heap[0][0] if heap else None
 
     @property
     def unpurged(self) -> list[float]:
@@ -132,10 +145,21 @@ class PurgeQueue:
         return SPACING if item.is_urgent else self._calm
 
     def _push(self, due: float, item: Stale) -> None:
-        heapq.heappush(self._heap, (due, next(self._order), item))
+        heap = self._heaps[_lane(item, self._entries[item])]
+        heapq.heappush(heap, (due, next(self._order), item))
 
     def _give_up_listing(self, now: float) -> None:
         told = max((e.told for e in self._entries.values()), default=_NEVER)
         self._entries = {EVERYTHING: _Entry(now, max(now, told + SPACING), told)}
-        self._heap.clear()
+        for heap in self._heaps.values():
+            heap.clear()
         self._push(self._entries[EVERYTHING].due, EVERYTHING)
+
+
+def _lane(item: Stale, entry: _Entry) -> Lane:
+    return Lane.URGENT if item.is_urgent and not entry.is_told else Lane.CALM
+
+
+def _overtaken(item: Stale, entry: _Entry, lane: Lane) -> bool:
+    """Whether it changed while a purge that follows another was under way: URGENT has it now."""
+    return lane is Lane.CALM and _lane(item, entry) is Lane.URGENT

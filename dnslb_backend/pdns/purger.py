@@ -2,7 +2,8 @@
 
 Then PowerDNS is asked to notify the secondaries of the zones that changed.
 
-Each PowerDNS has a worker of its own, so that one that is away delays no other.
+Each PowerDNS has a worker of its own, so that one that is away delays no other, and that has a
+task for each lane of its queue: the first purge after a change waits for none that follows another.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from dnslb_backend.pdns.channels import (
     NoticeError,
 )
 from dnslb_backend.pdns.notices import Notices
-from dnslb_backend.pdns.purge_queue import PurgeQueue
+from dnslb_backend.pdns.purge_queue import Lane, PurgeQueue
 from dnslb_backend.pdns.settings import PdnsSettings
 
 log = logging.getLogger(__name__)
@@ -104,7 +105,7 @@ class Purger:
 
 
 class _Worker:
-    """One PowerDNS: its queue, and the task that empties it."""
+    """One PowerDNS: its queue, and the tasks that empty it, one a lane."""
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
@@ -114,14 +115,20 @@ class _Worker:
         self._purges = 0
         self._failures = 0
         self._last_done: float | None = None
-        self._error = ""
+        self._errors = dict.fromkeys(Lane, "")
         self._is_mute = False
 
     def add(self, stale: Sequence[Stale], zones: Sequence[str]) -> None:
         if stale or zones:
-            self._queue.add(stale, _now())
-            self._notices.add(zones, _now())
+            now = _now()
+            self._queue.add(stale, now)
+            self._notices.add(zones, now)
             self._news.set()
+
+    @property
+    def error(self) -> str:
+        """Why PowerDNS cannot be purged, empty if it can be."""
+        return next(filter(None, self._errors.values()), "")
 
     def figures(self) -> ChannelFigures:
         unpurged = self._queue.unpurged
@@ -132,25 +139,27 @@ class _Worker:
             len(unpurged),
             min(unpurged, default=None),
             self._last_done,
-            self._error,
+            self.error,
         )
 
     async def run(self) -> None:
-        pause = FIRST_PAUSE
-        try:
-            while True:
-                await self._wait()
-                if await self._work():
-                    pause = FIRST_PAUSE
-                else:
-                    await asyncio.sleep(pause)
-                    pause = min(2 * pause, LONGEST_PAUSE)
-        finally:
-            await self.channel.close()
+        async with asyncio.TaskGroup() as group:
+            for lane in Lane:
+                group.create_task(self._run(lane), name=f"{lane.name} of {self.channel.name}")
 
-    async def _wait(self) -> None:
+    async def _run(self, lane: Lane) -> None:
+        pause = FIRST_PAUSE
+        while True:
+            await self._wait(lane)
+            if await self._work(lane):
+                pause = FIRST_PAUSE
+            else:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _wait(self, lane: Lane) -> None:
         """Until something is due."""
-        while (due := self._due()) is None or due > _now():
+        while (due := self._due(lane)) is None or due > _now():
             self._news.clear()
             try:
                 async with asyncio.timeout_at(due):
@@ -158,16 +167,21 @@ class _Worker:
             except TimeoutError:
                 return
 
-    def _due(self) -> float | None:
-        dues = [due for due in (self._queue.due, self._notices.due) if due is not None]
-        return min(dues, default=None)
+    def _due(self, lane: Lane) -> float | None:
+        dues = [self._queue.due(lane)]
+        if lane is Lane.CALM:
+            dues.append(self._notices.due(self._oldest_unpurged()))
+        return min((due for due in dues if due is not None), default=None)
 
-    async def _work(self) -> bool:
+    def _oldest_unpurged(self) -> float:
+        return min(self._queue.unpurged, default=float("inf"))
+
+    async def _work(self, lane: Lane) -> bool:
         """Purge what is due, then tell secondaries; whether that went well."""
-        return await self._purge() and await self._notify()
+        return await self._purge(lane) and (lane is Lane.URGENT or await self._notify())
 
     async def _notify(self) -> bool:
-        for zone in self._notices.take(_now()):
+        for zone in self._notices.take(_now(), self._oldest_unpurged()):
             try:
                 async with asyncio.timeout(PATIENCE):
                     await self.channel.notify(zone)
@@ -182,45 +196,48 @@ class _Worker:
             self._notices.done(zone, _now())
         return True
 
-    async def _purge(self) -> bool:
+    async def _purge(self, lane: Lane) -> bool:
         began = _now()
-        batch = self._queue.take(began)
+        batch = self._queue.take(began, lane)
         if not batch:
             return True
         try:
             async with asyncio.timeout(PATIENCE):
                 await self.channel.purge(batch)
         except TimeoutError:
-            self._fail(batch, f"{self.channel.name}: no answer within {PATIENCE:g} s")
+            why = f"{self.channel.name}: no answer within {PATIENCE:g} s"
         except ChannelError as error:
-            self._fail(batch, str(error))
+            why = str(error)
         except Exception as error:
             log.exception("a bug in purging")
-            self._fail(batch, f"{self.channel.name}: {error!r}")
+            why = f"{self.channel.name}: {error!r}"
         else:
-            self._succeed(batch, began)
+            self._succeed(lane, batch, began)
             return True
+        self._fail(lane, batch, why)
         return False
 
-    def _succeed(self, batch: Sequence[Stale], began: float) -> None:
-        self._queue.done(batch, began)
+    def _succeed(self, lane: Lane, batch: Sequence[Stale], began: float) -> None:
+        self._queue.done(batch, began, lane)
+        self._news.set()  # what follows is the other lane's
         self._purges += len(batch)
         metrics.PURGES.inc(len(batch))
         metrics.PURGE_DURATION.observe(_now() - began)
         self._last_done = began
-        if self._error:
-            self._error = ""
-            log.warning("PowerDNS at %s can be purged again", self.channel.name)
+        if self.error:
+            self._errors[lane] = ""
+            if not self.error:
+                log.warning("PowerDNS at %s can be purged again", self.channel.name)
 
-    def _fail(self, batch: Sequence[Stale], why: str) -> None:
-        self._queue.failed(batch)
+    def _fail(self, lane: Lane, batch: Sequence[Stale], why: str) -> None:
+        self._queue.failed(batch, lane)
         self._failures += 1
         metrics.PURGE_FAILURES.inc()
-        if not self._error:
+        if not self.error:
             log.error(
                 "PowerDNS cannot be told that answers changed, trying on: %s (%s)", why, ADVICE
             )
-        self._error = why
+        self._errors[lane] = why
 
 
 def _now() -> float:

@@ -9,6 +9,7 @@ import logging
 
 from dnslb_backend.errors import StoreError
 from dnslb_backend.store.backlog import BOUND
+from dnslb_backend.store.recollect import row_id
 from dnslb_backend.store.sqlite import SqliteStore
 from dnslb_backend.store.store import Select, Where
 from dnslb_backend.store.tables import TRANSITION, Row
@@ -51,13 +52,14 @@ class Arrears:
         try:
             self._mark = self._reached = await self._file.mark()
             ((last,),) = await self._file.read(Select(TRANSITION, ("MAX(id)",)))
+            last = row_id(last)
         except StoreError as error:
             self._lose(error)
             return
         # Another file may come back: one whose mark is not for what this run has written.
         self._is_lost = self._file.is_in_memory
         self._has_mark = self._mark > 0
-        self._first, self._last = self._mark + 1, int(last or 0)
+        self._first, self._last = self._mark + 1, last
         if len(self) > self._bound:
             self._skip_to(self._last - self._bound + 1)
         if len(self):
@@ -69,14 +71,15 @@ class Arrears:
         columns = ("id", *TRANSITION.columns)
         try:
             rows = await self._file.read(Select(TRANSITION, columns, where, "id", limit=count))
+            ids = [row_id(row[0]) for row in rows]
         except StoreError as error:
             self._lose(error)
             return []
         if not rows:
             self._skip_to(self._last + 1)
             return []
-        self._skip_to(int(rows[0][0] or 0))
-        self._read = int(rows[-1][0] or 0)
+        self._skip_to(ids[0])
+        self._read = ids[-1]
         return [row[1:] for row in rows]
 
     def done(self) -> None:
@@ -95,7 +98,7 @@ class Arrears:
         if event := self._event:
             mine = (Where("event", "=", event),)
             for (number,) in await self._file.read(Select(TRANSITION, ("id",), mine)):
-                self._reached = max(self._reached, int(number or 0))
+                self._reached = max(self._reached, row_id(number))
                 if self._event == event:
                     self._event = ""
         if self._reached > self._mark:

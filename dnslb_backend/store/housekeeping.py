@@ -6,6 +6,7 @@ Rows go in small batches, each a transaction of its own, so that nobody waits fo
 import asyncio
 import logging
 
+from dnslb_backend.store.recollect import row_id
 from dnslb_backend.store.store import Delete, Select, Store, Where
 from dnslb_backend.store.tables import NODE, NODE_TABLES, TRANSITION, Row, Table
 
@@ -51,13 +52,13 @@ class Housekeeper:
 
     async def _forget_surplus(self) -> None:
         ends = await self._store.read(Select(TRANSITION, ("MIN(id)", "MAX(id)")))
-        first, last = (int(end or 0) for end in ends[0])
+        first, last = map(row_id, ends[0])
         if last - first < self._max_rows:
             return
         # Numbers may be left out, so that the rows themselves have to be counted.
         surplus = Select(TRANSITION, ("id",), (), "id", True, limit=1, offset=self._max_rows)
         for (boundary,) in await self._store.read(surplus):
-            await self._forget(Where("id", "<=", boundary), "id")
+            await self._forget(Where("id", "<=", row_id(boundary)), "id")
 
     async def _forget(self, where: Where, order: str) -> None:
         query = Select(TRANSITION, ("event",), (where,), order, limit=BATCH)

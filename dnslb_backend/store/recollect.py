@@ -20,8 +20,9 @@ from dnslb_backend.core.records import RecordKey
 from dnslb_backend.core.resolutions import Resolution, Status
 from dnslb_backend.core.results import TEXT_LIMIT, Code, Outcome, Result
 from dnslb_backend.core.zones import MAX_TTL
+from dnslb_backend.errors import StoreError
 from dnslb_backend.store.rows import LONGEST_MOMENT, parse_moment, text_of
-from dnslb_backend.store.tables import HOST, RECORD, STATE, ZONE, Row, Table
+from dnslb_backend.store.tables import HOST, RECORD, STATE, TRANSITION, ZONE, Row, Table
 from dnslb_backend.throttle import Throttle
 
 log = logging.getLogger(__name__)
@@ -98,6 +99,14 @@ def _gather(
 
 def _key(columns: Mapping[str, Any]) -> RecordKey:
     return RecordKey(_text(columns["zone"]), _text(columns["name"]), _text(columns["type"]))
+
+
+def row_id(value: Any) -> int:
+    """The `id` of a row of the history, 0 where there is none. Raises StoreError."""
+    try:
+        return _integer(0 if value is None else value)
+    except ValueError as error:
+        raise StoreError(f"{TRANSITION.name} has an id that is {error}") from None
 
 
 # -- values: all of these raise ValueError ------------------------------------------------

@@ -7,17 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dnslb_backend.core.decision import Kind
-from dnslb_backend.core.health import Damping, Health, Rules
+from dnslb_backend.core.decision import PENDING, Kind
+from dnslb_backend.core.health import Damping, Health, Rules, TargetState
+from dnslb_backend.core.members import TargetKey
 from dnslb_backend.core.overrides import Action, Override, Rulings
 from dnslb_backend.core.records import AllDown, Dest, Record, RecordKey
+from dnslb_backend.core.recordstate import Past
 from dnslb_backend.core.resolutions import Resolution, Status
 from dnslb_backend.core.results import Result, failed, fault, passed
 from dnslb_backend.core.transitions import reason
 from tests.core.building import KEY, TIMING, ZONE, Driver, at, record, timed
 from tests.core.restatement import enabled
 
-A, B, C = "192.0.2.1", "192.0.2.2", "192.0.2.3"
+A, B, C, D = "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"
 PASS, FAIL, ERROR = passed(), failed(1, "exit code 1"), fault("no such program")
 
 
@@ -658,6 +660,49 @@ def test_health_follows_the_member_over_a_reload(changed: Record) -> None:
     assert driver.served() == {A}
     health = {row.member.content: row.measured for row in driver.map.records[KEY].rows}
     assert health == {A: Health.UP, B: Health.DOWN}
+
+
+ONE, TWO = (RecordKey(ZONE, f"{name}.{ZONE}", "A") for name in ("one", "two"))
+
+
+@pytest.mark.parametrize(("giver", "taker"), [(ONE, TWO), (TWO, ONE)])
+@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize("left", [(C,), ()], ids=["changed", "removed"])
+@pytest.mark.parametrize("had", [(D,), ()], ids=["changed", "added"])
+def test_health_follows_a_target_that_moves_to_another_record(
+    giver: RecordKey, taker: RecordKey, is_first: bool, left: tuple[str, ...], had: tuple[str, ...]
+) -> None:
+    before = [record(A, B, C, key=giver)] + [record(*had, key=taker)] * bool(had)
+    driver = Driver(*before)
+    driver.round({A: PASS, B: FAIL, C: PASS}, giver)
+    after = [record(A, B, *had, key=taker)] + [record(*left, key=giver)] * bool(left)
+    driver.adopt(*(after if is_first else after[::-1]))
+    health = {row.member.content: row.measured for row in driver.map.records[taker].rows}
+    assert health == {A: Health.UP, B: Health.DOWN, **dict.fromkeys(had, Health.UNKNOWN)}
+    gone = TargetKey(C, None, "check")
+    assert driver.map.is_used(gone) == bool(left)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_checks_that_become_one_target_leave_the_same_health_in_every_order(order: int) -> None:
+    driver = Driver(record(A, key=ONE, checks=("a",)), record(A, key=TWO, checks=("b",)))
+    driver.round({A: PASS}, ONE)
+    driver.round({A: FAIL}, TWO)
+    driver.adopt(*(record(A, key=key, checks=("c",)) for key in (ONE, TWO)[::order]))
+    for key in (ONE, TWO):
+        (row,) = driver.map.records[key].rows
+        assert row.measured is Health.UP
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_what_an_earlier_run_knew_of_a_shared_target_counts_in_every_order(order: int) -> None:
+    driver = Driver(*(record(A, key=key) for key in (ONE, TWO)[::order]))
+    known = TargetState(standing=Health.UP, result=PASS)
+    past = Past({}, {A: (known,)}, (), PENDING, ())
+    driver.map.restore({TWO: past}, (), at(0))
+    for key in (ONE, TWO):
+        (row,) = driver.map.records[key].rows
+        assert row.measured is Health.UP
 
 
 def test_a_changed_record_keeps_its_answer_until_its_round_has_ended() -> None:

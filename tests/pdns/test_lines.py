@@ -1,12 +1,14 @@
 """The line connector on a socket: what only that transport can get wrong."""
 
 import asyncio
+import contextlib
 import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -19,8 +21,9 @@ from dnslb_backend.core.records import Policy
 from dnslb_backend.core.snapshot import Snapshot
 from dnslb_backend.errors import RequestError
 from dnslb_backend.pdns import lines as lines_module
+from dnslb_backend.pdns.abi import MEMORABLE, as_lines
 from dnslb_backend.pdns.askers import Askers
-from dnslb_backend.pdns.lines import LINE_LIMIT, UNREAD_LIMIT, parse_lookup
+from dnslb_backend.pdns.lines import LINE_LIMIT, parse_lookup
 from dnslb_backend.pdns.requests import parse_request
 from dnslb_backend.pdns.responder import Responder
 from dnslb_backend.pdns.unix import UnixConnector
@@ -306,7 +309,7 @@ async def test_a_peer_that_does_not_read_is_waited_for_and_costs_little(world: W
     await until(lambda: one._is_paused)
     transport = one._transport
     assert transport is not None
-    assert transport.get_write_buffer_size() < 2 * UNREAD_LIMIT
+    assert transport.get_write_buffer_size() < 4096
     assert not sending.done()
     received = 0
     while received < count:
@@ -315,6 +318,49 @@ async def test_a_peer_that_does_not_read_is_waited_for_and_costs_little(world: W
     theirs.close()
     await until(lambda: not connector._peers)
     assert received == count
+
+
+async def some_bytes_a_turn(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
+    """As one a second would be for the real PATIENCE."""
+    with contextlib.suppress(OSError):
+        while await loop.sock_recv(sock, 1):
+            await passes(0.01)
+
+
+@pytest.mark.parametrize("reads", [False, True])
+async def test_who_does_not_read_its_answers_is_cut_off_and_no_other(
+    path: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, reads: bool
+) -> None:
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(lines_module, "PATIENCE", 0.2)
+    with socket.socket(socket.AF_UNIX) as deaf:
+        deaf.setblocking(False)
+        await loop.sock_connect(deaf, path)
+        async with peer(path) as calm:
+            assert await calm.say(V4)
+            reading = asyncio.create_task(some_bytes_a_turn(loop, deaf) if reads else passes(0))
+            # A few more than the system's buffers hold, and then nothing more.
+            with contextlib.suppress(OSError):
+                async with asyncio.timeout(10):
+                    await loop.sock_sendall(deaf, V4 * 5000)
+            await until(lambda: "not read within" in caplog.text)
+            assert await calm.say(V4)
+            reading.cancel()
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_connections_that_come_and_go_leave_no_descriptor(path: str) -> None:
+    before = descriptors()
+    for number in range(1000):
+        async with peer(path) as client:
+            if number % 3 == 1:
+                client.writer.write(V4[:10])
+            elif number % 3 == 2:
+                assert await client.say(V4)
+    await until(lambda: descriptors() <= before)
 
 
 # -- the tabbed dialect -----------------------------------------------------------------
@@ -355,6 +401,21 @@ async def test_the_tabbed_dialect(world: World, path: str, version: int) -> None
         for transfer in (f"AXFR\t{zone_id}\n", f"AXFR\t{zone_id}\tLB.example\n"):
             client.writer.write(transfer.encode())
             assert len(await client.lines()) == len(world.snapshot.rows("lb.example")) + 1
+
+
+async def test_a_transfer_is_not_remembered_in_this_dialect(world: World, path: str) -> None:
+    big = " ".join(['"' + "x" * 250 + '"'] * (MEMORABLE // 250))
+    world.serve("big", "TXT", big)
+    world.snapshot = world.build()
+    world.change("pending", "A")
+    zone_id = world.zones["lb.example"].id
+    async with peer(path) as client:
+        client.writer.write(b"HELO\t3\n")
+        await client.line()
+        known = as_lines.cache_info().currsize
+        client.writer.write(b"AXFR\t%d\n" % zone_id)
+        assert any(big.encode() in line for line in await client.lines())
+        assert as_lines.cache_info().currsize == known
 
 
 @pytest.mark.parametrize("hello", [b"HELO\t0\n", b"HELO\t6\n", b"HELO\t\n", b"HELO\tx\n"])

@@ -4,27 +4,35 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnslb_backend.core.dependents import Stale
-from dnslb_backend.pdns.purge_queue import EVERYTHING, FOLLOW_UPS, SPACING, PurgeQueue
+from dnslb_backend.pdns.purge_queue import EVERYTHING, FOLLOW_UPS, SPACING, Lane, PurgeQueue
 
 WWW = Stale("www.lb.example")
 APEX = Stale("lb.example", is_urgent=False)
 
 
+URGENT, CALM = Lane.URGENT, Lane.CALM
+
+
 def drain(queue: PurgeQueue, until: float) -> list[tuple[float, Stale]]:
     """What is purged, and when, by somebody who is always there and needs no time."""
     told = []
-    while (due := queue.due) is not None and due <= until:
-        batch = queue.take(due)
-        told += [(due, item) for item in batch]
-        queue.done(batch, due)
+    while (due := next_due(queue)) is not None and due <= until:
+        for lane in Lane:
+            batch = queue.take(due, lane)
+            told += [(due, item) for item in batch]
+            queue.done(batch, due, lane)
     return told
+
+
+def next_due(queue: PurgeQueue) -> float | None:
+    return min((due for lane in Lane if (due := queue.due(lane)) is not None), default=None)
 
 
 def test_a_change_is_told_at_once_and_after_every_lookup_under_way_has_ended() -> None:
     queue = PurgeQueue()
     queue.add([WWW], 100.0)
     assert drain(queue, 200.0) == [(100.0 + gap, WWW) for gap in (0.0, *FOLLOW_UPS)]
-    assert queue.due is None
+    assert next_due(queue) is None
     assert FOLLOW_UPS[-1] > 2.0
 
 
@@ -64,21 +72,21 @@ def test_waiting_for_a_powerdns_that_is_away_takes_no_room() -> None:
     queue = PurgeQueue()
     for second in range(1000):
         queue.add([WWW], second)
-        queue.failed(queue.take(second))
-    assert len(queue._heap) <= 2
+        queue.failed(queue.take(second, URGENT), URGENT)
+    assert sum(map(len, queue._heaps.values())) <= 2
 
 
 def test_what_failed_stays_due_and_what_changed_meanwhile_is_told_once_more() -> None:
     queue = PurgeQueue()
     queue.add([WWW], 0.0)
     for now in (0.0, 0.1, 5.0):
-        batch = queue.take(now)
+        batch = queue.take(now, URGENT)
         assert batch == [WWW]
-        queue.failed(batch)
+        queue.failed(batch, URGENT)
         assert queue.unpurged == [0.0]
-    batch = queue.take(6.0)
+    batch = queue.take(6.0, URGENT)
     queue.add([WWW], 6.5)
-    queue.done(batch, 6.0)
+    queue.done(batch, 6.0, URGENT)
     assert queue.unpurged == [6.5]
     assert [at for at, _ in drain(queue, 60.0)] == [6.5 + gap for gap in (0.0, *FOLLOW_UPS)]
 
@@ -86,7 +94,7 @@ def test_what_failed_stays_due_and_what_changed_meanwhile_is_told_once_more() ->
 def test_a_late_purge_is_as_good_as_those_that_were_due_before_it() -> None:
     queue = PurgeQueue()
     queue.add([WWW], 0.0)
-    queue.done(queue.take(0.2), 0.2)
+    queue.done(queue.take(0.2, URGENT), 0.2, URGENT)
     assert [at for at, _ in drain(queue, 60.0)] == [0.5, 2.5]
 
 
@@ -113,9 +121,26 @@ def test_nothing_is_kept_of_what_is_done() -> None:
         queue.add([Stale(str(number % 7)), WWW], number / 10)
         drain(queue, number / 10)
     drain(queue, 1000.0)
-    assert queue.due is None
+    assert next_due(queue) is None
     assert not queue._entries
-    assert not queue._heap
+    assert not any(queue._heaps.values())
+
+
+def test_what_changes_while_a_purge_follows_is_taken_at_once_and_once() -> None:
+    queue = PurgeQueue()
+    queue.add([WWW], 0.0)
+    assert [at for at, _ in drain(queue, 0.05)] == [0.0, 0.02, 0.05]
+    following = queue.take(0.1, CALM)
+    assert following == [WWW]
+    queue.add([WWW], 0.2)
+    assert queue.take(0.2, CALM) == []
+    assert queue.take(0.2, URGENT) == [WWW]
+    queue.done(following, 0.1, CALM)
+    assert queue.take(0.3, URGENT) == queue.take(0.3, CALM) == []
+    assert queue.unpurged == [0.2]
+    queue.done([WWW], 0.2, URGENT)
+    assert queue.unpurged == []
+    assert [at for at, _ in drain(queue, 60.0)] == [0.2 + gap for gap in FOLLOW_UPS]
 
 
 names = st.sampled_from([WWW, APEX, Stale("a", below=True), EVERYTHING])
@@ -123,7 +148,8 @@ steps = st.lists(
     st.one_of(
         st.tuples(st.just("add"), names),
         st.tuples(st.just("pass"), st.floats(0, 1)),
-        st.tuples(st.just("work"), st.booleans()),
+        st.tuples(st.just("take"), st.sampled_from(Lane)),
+        st.tuples(st.just("end"), st.tuples(st.sampled_from(Lane), st.booleans())),
     ),
     max_size=60,
 )
@@ -131,26 +157,38 @@ steps = st.lists(
 
 @given(steps)
 def test_whatever_happens_every_change_is_purged_in_the_end(
-    history: list[tuple[str, Stale | float | bool]],
+    history: list[tuple[str, Stale | float | Lane | tuple[Lane, bool]]],
 ) -> None:
     queue = PurgeQueue(limit=3)
     now, changed, told = 0.0, dict[Stale, float](), list[tuple[float, Stale]]()
-    for kind, what in history:
+    under_way: dict[Lane, tuple[float, list[Stale]]] = {}
+
+    def end(lane: Lane, is_done: bool) -> None:
+        began, batch = under_way.pop(lane, (now, []))
+        if is_done:
+            told.extend((began, item) for item in batch)
+            queue.done(batch, began, lane)
+        else:
+            queue.failed(batch, lane)
+
+    for _, what in history:
         if isinstance(what, Stale):
+            now += 0.001
             queue.add([what], now)
             changed[what] = now
-        elif kind == "pass":
-            now += float(what)
+        elif isinstance(what, Lane):
+            if what not in under_way:
+                now += 0.001
+                under_way[what] = now, queue.take(now, what)
+        elif isinstance(what, tuple):
+            end(*what)
         else:
-            batch = queue.take(now)
-            if what:
-                told += [(now, item) for item in batch]
-                queue.done(batch, now)
-            else:
-                queue.failed(batch)
+            now += what
+    for lane in Lane:
+        end(lane, is_done=False)
     told += drain(queue, now + 100)
     for item, at in changed.items():
         purges = [when for when, name in told if name in (item, EVERYTHING) and when >= at]
         assert purges, (item, at)
         assert max(purges) >= at + FOLLOW_UPS[-1], (item, at)
-    assert queue.due is None
+    assert next_due(queue) is None

@@ -3,14 +3,17 @@
 import asyncio
 import contextlib
 import os
+import re
 import socket
-from collections.abc import AsyncIterator, Callable
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, cast
 
 import pytest
+import trustme
 from aiohttp import web
 from dns.rdatatype import NS
 
@@ -18,7 +21,7 @@ from dnslb_backend.core.dependents import Stale, find_dependents, stale_after_re
 from dnslb_backend.core.plan import Plan
 from dnslb_backend.core.zones import Row, Soa, Zone
 from dnslb_backend.pdns import purger as purger_module
-from dnslb_backend.pdns.channels import ApiChannel, ChannelError, ControlChannel
+from dnslb_backend.pdns.channels import API_CONNECTIONS, ApiChannel, ChannelError, ControlChannel
 from dnslb_backend.pdns.purge_queue import EVERYTHING
 from dnslb_backend.pdns.purger import Purger
 from dnslb_backend.pdns.responder import Responder
@@ -316,7 +319,6 @@ async def test_a_wrong_key_is_told_and_a_new_one_is_read(tmp_path: Path) -> None
             await channel.purge([Stale("www.lb.example")])
         key_file.write_text(KEY)
         await channel.purge([Stale("www.lb.example"), EVERYTHING])
-        await channel.close()
 
 
 async def test_what_a_change_shows_in_is_purged_in_one_turn(tmp_path: Path) -> None:
@@ -342,7 +344,6 @@ async def test_what_a_change_shows_in_is_purged_in_one_turn(tmp_path: Path) -> N
     channel = ApiChannel(f"http://127.0.0.1:{port}", str(key_file))
     async with asyncio.timeout(5):
         await channel.purge([Stale(f"n{number}.lb.example") for number in range(8)])
-    await channel.close()
     await runner.cleanup()
 
 
@@ -410,3 +411,119 @@ async def test_an_answer_from_before_the_change_that_comes_late_does_not_stay() 
             assert loop.time() - changed < 0.25
             await until(lambda since=changed: loop.time() > since + 0.1)  # type: ignore[misc]
             assert await _serves(stand, "v4.lb.example", f"10.7.0.{last}")
+
+
+# -- what stands for a PowerDNS ---------------------------------------------------------
+
+Answer = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def impostor(
+    channel: str, directory: Path, answer: Answer, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[PdnsSettings]:
+    """Listens where PowerDNS would, and has `answer` see the first line of each request."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            await answer(await reader.readline(), writer)
+        writer.transport.abort()
+
+    (directory / "key").write_text(KEY)
+    if channel == "control":
+        path = str(directory / "socket")
+        server = await asyncio.start_unix_server(serve, path)
+        settings = {"control_socket": path}
+    else:
+        server = await asyncio.start_server(serve, "127.0.0.1", ssl=tls)
+        where = f"{'https' if tls else 'http'}://localhost:{server.sockets[0].getsockname()[1]}"
+        settings = {"api": where, "api_key_file": str(directory / "key")}
+    async with server:
+        yield PdnsSettings.model_validate(settings)
+
+
+DONE = {"control": b"1\n", "api": b"HTTP/1.1 200 OK\r\n\r\n"}
+
+
+@pytest.mark.parametrize("channel", DONE)
+async def test_a_first_purge_waits_for_none_that_follows_another(
+    tmp_path: Path, channel: str
+) -> None:
+    known, held, go = set[bytes](), set[bytes](), asyncio.Event()
+
+    async def answer(line: bytes, writer: asyncio.StreamWriter) -> None:
+        names = set(re.findall(rb"n\d+", line))
+        if names & known:
+            held.update(names)
+            await go.wait()
+        known.update(names)
+        writer.write(DONE[channel])
+        await writer.drain()
+
+    async with (
+        impostor(channel, tmp_path, answer) as settings,
+        purging(settings) as purger,
+    ):
+        purger.purge([Stale(f"n{number}.lb.example") for number in range(20)])
+        await until(lambda: len(held) >= API_CONNECTIONS)
+        purger.purge([Stale("n99.lb.example")])
+        await until(lambda: b"n99" in known)
+        (figures,) = purger.figures()
+        assert (figures.purges, figures.backlog, figures.error) == (21, 0, "")
+        go.set()
+
+
+@pytest.mark.parametrize(
+    ("first", "endless", "why"),
+    [
+        (b"", b"HTTP/1.1 103 Early Hints\r\n\r\n", "HTTP 103"),
+        (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n", "longer than 4096 bytes"),
+        (b"", b"x", "longer than 4096 bytes"),
+        (b"HTTP/1.1 500 Internal Server Error\r\n\r\n", b"no" * 1000, "HTTP 500 nono"),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\n\r\n", b"", "HTTP 302"),
+        (b"HTTP/1.1 200 OK\r\n", b"", "ended before the answer"),
+        (b"", b"", "ended before the answer"),
+        (b"220 ready\r\n\r\n", b"", "no HTTP"),
+    ],
+)
+async def test_what_is_no_powerdns_cannot_hold_us(
+    tmp_path: Path, first: bytes, endless: bytes, why: str
+) -> None:
+    sent = 0
+
+    async def answer(_: bytes, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        writer.write(first)
+        await writer.drain()
+        while endless:
+            writer.write(endless * 1000)
+            await writer.drain()
+            sent += 1000 * len(endless)
+
+    async with impostor("api", tmp_path, answer) as settings, asyncio.timeout(10):
+        channel = ApiChannel(settings.api[0], str(tmp_path / "key"))
+        with pytest.raises(ChannelError, match=why):
+            await channel.purge([Stale("www.lb.example")])
+        assert sent < 64 << 20  # what the system's buffers hold, and not all that it has
+
+
+async def test_an_api_behind_tls_is_purged_if_its_certificate_is_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = trustme.CA()
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(tls)
+    lines: list[bytes] = []
+
+    async def answer(line: bytes, writer: asyncio.StreamWriter) -> None:
+        lines.append(line)
+        writer.write(DONE["api"])
+        await writer.drain()
+
+    async with impostor("api", tmp_path, answer, tls) as settings:
+        with pytest.raises(ChannelError, match="CERTIFICATE_VERIFY_FAILED"):
+            await ApiChannel(settings.api[0], str(tmp_path / "key")).purge([EVERYTHING])
+        authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        await ApiChannel(settings.api[0], str(tmp_path / "key")).purge([EVERYTHING])
+    assert lines == [b"PUT /api/v1/servers/localhost/cache/flush?domain=. HTTP/1.0\r\n"]

@@ -1,6 +1,9 @@
 """Asking for what happened, and forgetting it in time."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -8,11 +11,14 @@ from dnslb_backend.core.events import MAX_LIMIT, HistoryQuery
 from dnslb_backend.core.health import Health
 from dnslb_backend.core.records import RecordKey
 from dnslb_backend.core.transitions import Transition
+from dnslb_backend.errors import StoreError
+from dnslb_backend.store.arrears import Arrears
 from dnslb_backend.store.history import events_of, read_history
 from dnslb_backend.store.housekeeping import BATCH, Housekeeper
 from dnslb_backend.store.mariadb_store import MariaStore
 from dnslb_backend.store.rows import moment, transition_row
 from dnslb_backend.store.settings import MysqlSettings
+from dnslb_backend.store.sqlite import SqliteStore
 from dnslb_backend.store.store import Select, Store, Upsert
 from dnslb_backend.store.tables import NODE, NODE_TABLES, STATIC, TRANSITION, ZONE, Row, Table
 from tests.core.building import KEY
@@ -97,6 +103,55 @@ async def test_history_ends_at_a_count(store: Store) -> None:
     assert [event.transition.at - 4e9 for event in left] == list(range(BATCH + 49, BATCH + 19, -1))
     await keeper.tidy()
     assert len(await read_history(store, HistoryQuery(limit=1000))) == 30
+
+
+SPOIL_IDS = {
+    "local": (
+        "CREATE TABLE spoilt AS SELECT * FROM lb_transition",
+        "DROP TABLE lb_transition",
+        "ALTER TABLE spoilt RENAME TO lb_transition",
+        "UPDATE lb_transition SET id = 'x' || id",
+    ),
+    "mariadb": (
+        "ALTER TABLE lb_transition MODIFY id VARCHAR(20) NOT NULL",
+        "UPDATE lb_transition SET id = CONCAT('x', id)",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SPOIL_IDS)
+async def test_ids_that_are_no_numbers_are_reported_and_nothing_is_forgotten_by_them(
+    kind: str, tmp_path: Path, mariadb: MariaDB, settings: MysqlSettings
+) -> None:
+    path = tmp_path / "state.sqlite"
+    store: Store = SqliteStore(path) if kind == "local" else MariaStore(settings)
+    await tell(store, *(moved(4e9 + n) for n in range(50)))
+    for statement in SPOIL_IDS[kind]:
+        if kind == "local":
+            with closing(sqlite3.connect(path, isolation_level=None)) as database:
+                database.execute(statement)
+        else:
+            await mariadb.query(statement, database=settings.name)
+    with pytest.raises(StoreError, match="id that is no number"):
+        await Housekeeper(store, "ns1", 86400, 30).tidy()
+    assert len(await store.read(Select(TRANSITION, ("event",)))) == 50
+    await store.close()
+
+
+async def test_what_waits_for_the_database_is_lost_and_reported_when_its_ids_are_no_numbers(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "state.sqlite"
+    store = SqliteStore(path)
+    await tell(store, moved(4e9))
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        for statement in SPOIL_IDS["local"]:
+            database.execute(statement)
+    arrears = Arrears(store)
+    await arrears.open(0.0)
+    assert len(arrears) == 0
+    assert "id that is no number" in caplog.text
+    await store.close()
 
 
 def rows_of(node: str) -> list[tuple[Table, Row]]:
