@@ -30,9 +30,9 @@ COMMAND_NAMES = 500
 
 ANSWER_LIMIT = 4096
 
-API_CONNECTIONS = 8
-"""Requests of one purge at a time. PowerDNS closes a connection after its answer, and a change that
-shows in some other names should be purged in one turn: the next change waits for it."""
+API_CONNECTIONS = 4
+"""Requests of one purge at a time; two purges may be under way. PowerDNS accepts connections one
+after another, and where more than ten wait, a further one is only tried again after a second."""
 
 KEY_LIMIT = 4096
 OPEN_DEADLINE = 1.0

@@ -328,7 +328,7 @@ async def test_what_a_change_shows_in_is_purged_in_one_turn(tmp_path: Path) -> N
     async def answer(_: web.Request) -> web.Response:
         nonlocal waiting
         waiting += 1
-        if waiting == 8:
+        if waiting == API_CONNECTIONS:
             go.set()
         await go.wait()
         return web.json_response({})
@@ -343,7 +343,7 @@ async def test_what_a_change_shows_in_is_purged_in_one_turn(tmp_path: Path) -> N
     key_file.write_text(KEY)
     channel = ApiChannel(f"http://127.0.0.1:{port}", str(key_file))
     async with asyncio.timeout(5):
-        await channel.purge([Stale(f"n{number}.lb.example") for number in range(8)])
+        await channel.purge([Stale(f"n{number}.lb.example") for number in range(API_CONNECTIONS)])
     await runner.cleanup()
 
 
