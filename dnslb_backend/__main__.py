@@ -19,7 +19,7 @@ def main() -> None:
     """
     _open_standard_streams()
     if sys.argv[1:2] == ["pipe"]:
-        from dnslb_backend.pdns.coprocess import main as run_pipe  # noqa: PLC0415 -- see above
+        from dnslb_backend.pdns.connectors.coprocess import main as run_pipe  # noqa: PLC0415 -- see above
 
         sys.exit(run_pipe(sys.argv[2:]))
     if sys.argv[1:2] == ["serve"]:

@@ -2,7 +2,7 @@
 
 import time
 
-from dnslb_backend.core.instants import Instant
+from dnslb_backend.core.health.clock import Instant
 
 
 def now() -> Instant:

@@ -5,13 +5,13 @@ DnslbError
 ├── NameFormatError    a text is no domain name
 ├── NotReadyError      the answer to a lookup is not known yet: a fault of ours
 ├── RequestError       a request of PowerDNS could not be understood
-├── RefusedError       an operator's order was understood and is refused
-│   └── NoOrderError   nothing was ordered that could be taken back
+├── ConflictError       an operator's order was understood and is refused
+│   └── OverrideNotFoundError   nothing was ordered that could be taken back
 ├── UnavailableError   what this daemon needs did not answer in time; nothing was changed
-├── ControlError       the command line could not reach or use the daemon
+├── AdminClientError       the command line could not reach or use the daemon
 └── StoreError         the database or the local file cannot be used
     ├── SchemaError    its tables are missing, newer than this program, or somebody else's
-    ├── BusyError      others were in the way; the same may well succeed if it is tried again
+    ├── RetryableError      others were in the way; the same may well succeed if it is tried again
     └── BadRowError    one of these rows will never be accepted
 """
 
@@ -23,7 +23,7 @@ class DnslbError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class ConfigProblem:
     """One thing wrong with a configuration: where it stands and what is allowed there."""
 
     file: str
@@ -37,7 +37,7 @@ class Problem:
 class ConfigError(DnslbError):
     """The configuration cannot be used; `problems` names every place."""
 
-    def __init__(self, problems: list[Problem]) -> None:
+    def __init__(self, problems: list[ConfigProblem]) -> None:
         super().__init__("\n".join(map(str, problems)))
         self.problems = problems
 
@@ -54,7 +54,7 @@ class RequestError(DnslbError):
     """A request of PowerDNS could not be understood."""
 
 
-class RefusedError(DnslbError):
+class ConflictError(DnslbError):
     """An operator's order was understood and is refused; the text says why.
 
     `field` is the part of the order that cannot be, "" where it is the order as a whole.
@@ -65,7 +65,7 @@ class RefusedError(DnslbError):
         self.field = field
 
 
-class NoOrderError(RefusedError):
+class OverrideNotFoundError(ConflictError):
     """Nothing was ordered that could be taken back; the text says for what."""
 
 
@@ -73,7 +73,7 @@ class UnavailableError(DnslbError):
     """What this daemon needs did not answer in time: nothing was changed; retry later."""
 
 
-class ControlError(DnslbError):
+class AdminClientError(DnslbError):
     """The command line could not reach or use the daemon."""
 
 
@@ -85,7 +85,7 @@ class SchemaError(StoreError):
     """The tables are missing, newer than this program, or somebody else's."""
 
 
-class BusyError(StoreError):
+class RetryableError(StoreError):
     """Others were in the way: the same may well succeed if it is tried again at once."""
 
 

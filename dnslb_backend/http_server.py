@@ -39,7 +39,7 @@ class HttpConnection(web.RequestHandler):
         self._received: StreamReader | None = None
 
     @property
-    def is_owed(self) -> bool:
+    def is_incomplete(self) -> bool:
         """Whether it has sent nothing yet, or something that is not a whole request."""
         return not self.progress or self._pieces != self._pieces_read
 
@@ -63,7 +63,7 @@ class HttpConnection(web.RequestHandler):
             # The bad piece was within a body, whose reader the parser forgets to tell.
             before.set_exception(web.RequestPayloadError("malformed body"))
 
-    def has_read(self) -> None:
+    def mark_read(self) -> None:
         """All that came until now has been of use: the head of a request, or its body."""
         self.progress += 1
         self._pieces_read = self._pieces
@@ -137,17 +137,17 @@ class HttpServer(web.Server):
         finally:
             self._limit.idle(connection)
 
-    async def watch(self, patience: float) -> None:
-        """Close what owes a request for `patience` seconds, or twice that; lives until cancelled.
+    async def watch(self, limit: float) -> None:
+        """Close what owes a request for `limit` seconds, or twice that; lives until cancelled.
 
         A connection is looked at twice, so that a standstill of this process costs no peer.
         """
         owing: dict[web.RequestHandler, int] = {}
         while True:
-            await asyncio.sleep(patience)
+            await asyncio.sleep(limit)
             before, owing = owing, {}
             for connection in self.connections:
-                if not isinstance(connection, HttpConnection) or not connection.is_owed:
+                if not isinstance(connection, HttpConnection) or not connection.is_incomplete:
                     continue
                 if before.get(connection) == connection.progress:
                     connection.force_close()

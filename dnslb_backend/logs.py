@@ -8,7 +8,7 @@ zone=lb.example name=www.lb.example address=192.0.2.1
 
 Whatever a message holds, it stays on its line: control characters are escaped, a traceback is
 folded. Under systemd every line begins with its priority (sd-daemon(3)), and text lines leave
-the time to the journal. What was given to `hide` never leaves.
+the time to the journal. What was given to `redact` never leaves.
 
 Lines are formatted where the event happens and written by a thread of their own, so that a
 stuck reader of stderr stops no lookup. When too many wait, they are dropped and counted.
@@ -78,7 +78,7 @@ def fields(**values: object) -> dict[str, object]:
     return {_FIELDS: values}
 
 
-def hide(secret: str) -> None:
+def redact(secret: str) -> None:
     """See to it that `secret` never appears in a line, wherever it may have slipped in."""
     if len(secret) >= SHORTEST_SECRET:
         spellings = {secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}

@@ -102,7 +102,7 @@ class Limits:
     packets: int
 
 
-class Connection:
+class MariadbSession:
     """Used by one task at a time. `decoders` make values of texts, by type of column."""
 
     def __init__(

@@ -1,7 +1,7 @@
 """The instruments: every figure that some part of the daemon counts or measures.
 
 Prometheus reads them at /metrics, together with what is looked up there and then (health,
-members, overrides; `admin/exposition.py`). All names begin with `dnslb_`.
+members, overrides; `admin/api/metrics.py`). All names begin with `dnslb_`.
 
 No label has a value that a client of ours, a target or an operator could invent: the values
 of each are listed in its type here. Instruments may be used from any thread, unless they say
@@ -32,13 +32,15 @@ from prometheus_client.utils import floatToGoString
 from dnslb_backend import __version__
 
 Transport = Literal["http", "unix", "pipe"]
-LookupOutcome = Literal["found", "empty", "no_name", "fault", "refused"]
+LookupOutcome = Literal["found", "nodata", "nxdomain", "servfail", "bad_request"]
 """`empty` is a name without rows of that type; `refused` a request that made no sense."""
 
 ProbeOutcome = Literal["pass", "fail", "error"]
 ResolutionStatus = Literal["found", "empty", "nxdomain", "failed"]
 HealthWord = Literal["UP", "DOWN", "UNKNOWN"]
-Part = Literal["check", "resolver", "scheduler", "lookup", "mirror", "purge", "admin", "reload"]
+Component = Literal[
+    "check", "resolver", "scheduler", "lookup", "mirror", "purge", "admin", "reload"
+]
 
 # A timestamp for every series doubles them, and nobody has ever asked for one.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -64,8 +66,8 @@ EVENT_LOOP_DELAY = Histogram(
 )
 ERRORS = Counter(
     "dnslb_errors",
-    "Faults of ours, by the part that had them",
-    ["part"],
+    "Errors of the daemon itself, by component",
+    ["component"],
     registry=REGISTRY,
 )
 RELOADS = Counter(
@@ -111,8 +113,8 @@ SCHEDULER_LAG = Histogram(
     buckets=MILLISECONDS,
     registry=REGISTRY,
 )
-ROUNDS_SKIPPED = Counter(
-    "dnslb_rounds_skipped",
+CHECK_CYCLES_SKIPPED = Counter(
+    "dnslb_check_cycles_skipped",
     "Check cycles that were due while the one before of the same record was still under way",
     registry=REGISTRY,
 )
@@ -178,8 +180,8 @@ EVENT_CLIENTS_DROPPED = Counter(
     "dnslb_event_clients_dropped", "Clients cut off because they did not read", registry=REGISTRY
 )
 
-for _part in get_args(Part):
-    ERRORS.labels(_part)
+for _component in get_args(Component):
+    ERRORS.labels(_component)
 for _word in get_args(HealthWord):
     TRANSITIONS.labels(_word)
 for _status in get_args(ResolutionStatus):
@@ -258,9 +260,9 @@ def count_probe(kind: str, outcome: ProbeOutcome, seconds: float) -> None:
         ERRORS.labels("check").inc()
 
 
-def count_error(part: Part) -> None:
+def count_error(component: Component) -> None:
     """One more fault of ours."""
-    ERRORS.labels(part).inc()
+    ERRORS.labels(component).inc()
 
 
 def count_reload(is_ok: bool) -> None:

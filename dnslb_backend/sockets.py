@@ -14,7 +14,7 @@ from time import monotonic
 from typing import Generic, Protocol, TypeVar
 
 from dnslb_backend.logs import fields
-from dnslb_backend.throttle import Throttle
+from dnslb_backend.throttle import LogRateLimiter
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class ConnectionLimit(Generic[C]):
         self._untried = OrderedDict[C, None]()
         self._idle = OrderedDict[C, None]()
         self._busy = OrderedDict[C, None]()
-        self._throttle = Throttle(monotonic)
+        self._throttle = LogRateLimiter(monotonic)
 
     def __len__(self) -> int:
         return len(self._untried) + len(self._idle) + len(self._busy)

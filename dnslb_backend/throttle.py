@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 
 
-class Throttle:
+class LogRateLimiter:
     """Lets each key through once per `interval` seconds of `clock`, and counts the rest.
 
     `limit` bounds the keys that are remembered: those who ask choose some of them.
@@ -14,7 +14,7 @@ class Throttle:
         self._clock = clock
         self._interval = interval
         self._limit = limit
-        self._heard: dict[object, tuple[float, int]] = {}
+        self._last: dict[object, tuple[float, int]] = {}
 
     def admit(self, key: object) -> int | None:
         """How many of this kind were kept back since the last one let through.
@@ -22,11 +22,11 @@ class Throttle:
         None: keep this one back as well.
         """
         now = self._clock()
-        since, kept_back = self._heard.get(key, (-math.inf, 0))
+        since, kept_back = self._last.get(key, (-math.inf, 0))
         if now - since < self._interval:
-            self._heard[key] = (since, kept_back + 1)
+            self._last[key] = (since, kept_back + 1)
             return None
-        if key not in self._heard and len(self._heard) >= self._limit:
-            self._heard.clear()
-        self._heard[key] = (now, 0)
+        if key not in self._last and len(self._last) >= self._limit:
+            self._last.clear()
+        self._last[key] = (now, 0)
         return kept_back

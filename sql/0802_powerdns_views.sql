@@ -91,7 +91,7 @@ SELECT CAST(CONV(LEFT(r.row_key, 15), 16, 10) AS UNSIGNED),
   FROM lb_record r
   JOIN lb_zone z ON z.node = r.node AND z.zone = r.zone
  WHERE r.node = (SELECT n.node FROM lb_node n ORDER BY n.heartbeat DESC, n.node LIMIT 1)
-   AND r.decision NOT IN ('fault', 'pending')
+   AND r.decision NOT IN ('servfail', 'fault', 'pending')
    AND NOT EXISTS (SELECT 1 FROM lb_state s
                     WHERE s.node = r.node AND s.name = r.name AND s.served = 1
                       AND s.views = '')
@@ -112,7 +112,7 @@ SELECT CAST(CONV(LEFT(r.row_key, 15), 16, 10) AS UNSIGNED),
   FROM lb_record r
   JOIN lb_zone z ON z.node = r.node AND z.zone = r.zone
  WHERE r.node = (SELECT n.node FROM lb_node n ORDER BY n.heartbeat DESC, n.node LIMIT 1)
-   AND r.decision IN ('fault', 'pending');
+   AND r.decision IN ('servfail', 'fault', 'pending');
 
 -- The rest is empty: there is nothing of it in a balanced zone, but PowerDNS asks.
 

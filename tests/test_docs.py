@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from dnslb_backend.config import Sources, load
+from dnslb_backend.config import ConfigPaths, load
 from dnslb_backend.config.load import SECTIONS
 
 ROOT = Path(__file__).parent.parent
@@ -82,7 +82,7 @@ def test_what_is_shown_of_a_configuration_can_be_read(document: str, text: str) 
 @pytest.mark.parametrize(("document", "text"), WHOLE)
 def test_a_whole_configuration_loads(document: str, text: str, tmp_path: Path) -> None:
     (tmp_path / "dnslb.toml").write_text(text)
-    assert load(Sources(tmp_path / "dnslb.toml")).plan.records, document
+    assert load(ConfigPaths(tmp_path / "dnslb.toml")).plan.records, document
 
 
 def test_every_page_is_in_the_index() -> None:

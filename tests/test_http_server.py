@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from dnslb_backend.admin.settings import AdminSettings
-from dnslb_backend.pdns.responder import Responder
+from dnslb_backend.pdns.methods.responder import Responder
 from tests.admin.node import Node, serving
 from tests.pdns.transports import serve_http
 from tests.pdns.world import World

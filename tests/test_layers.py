@@ -4,7 +4,7 @@
         -> { core, logs, metrics } -> errors
 
 A module may import its own layer and every layer below it. Layers of one row do not know each
-other, and the core knows nothing but errors.
+other, and the core knows nothing but errors. Inside a folder the same holds for its rooms (ROOMS).
 """
 
 import ast
@@ -32,7 +32,7 @@ HOMES = {
     "cli": "cli",
     "demo": "cli",
     "daemon": "daemon",
-    "notify": "daemon",
+    "systemd": "daemon",
     "clock": "daemon",
     "config": "config",
     "pdns": "pdns",
@@ -50,6 +50,16 @@ HOMES = {
     "mariadb_protocol": "logs",
     "metrics": "metrics",
     "errors": "errors",
+}
+
+# Directions inside the folders: a module may import those that stand before it, and its own room.
+# Names are folders or modules; a module of a folder that is in no row fails.
+ROOMS = {
+    "core": ({"model"}, {"health"}, {"answers"}),
+    "checkers": ({"resources"}, {"checks"}, {"schedule"}),
+    "store": ({"settings"}, {"database"}, {"mirror", "shared"}, {"replica"}, {"persistence"}),
+    "pdns": ({"peers"}, {"settings"}, {"wire"}, {"methods"}, {"connectors", "cache"}),
+    "admin": ({"settings", "control"}, {"http"}, {"api"}, {"app"}, {"server"}),
 }
 
 # What the core may use of the world: nothing here waits, looks at a clock, or depends on chance.
@@ -89,7 +99,7 @@ IMPURE_CALLS = {"breakpoint", "exec", "eval", "hash", "input", "open", "print", 
 ONE_IMPORTER = {"aiomysql": {"mariadb_protocol"}, "pymysql": set[str]()}
 
 # PowerDNS starts one of these per thread, and again whenever it breaks: it must start at once.
-STDLIB_ONLY = {f"{PACKAGE}.pdns.coprocess"}
+STDLIB_ONLY = {f"{PACKAGE}.pdns.connectors.coprocess"}
 
 
 def modules() -> dict[str, str]:
@@ -160,14 +170,16 @@ def objection(module: str, layer: str, name: str) -> str:
         return f"{top} is for {' and '.join(sorted(ONE_IMPORTER[top])) or 'nobody'}"
     if top != PACKAGE:
         return "" if layer != "core" or name in PURE else "the core is pure (PURE has what it may)"
-    return direction(layer, name)
+    return direction(module, layer, name)
 
 
-def direction(layer: str, name: str) -> str:
+def direction(module: str, layer: str, name: str) -> str:
     """Why a module of `layer` may not import our module `name`; empty where it may."""
     target = layer_of(name)
-    if name == f"{PACKAGE}.__version__" or target == layer:
+    if name == f"{PACKAGE}.__version__":
         return ""
+    if target == layer:
+        return inner_direction(module, name)
     if target is None:
         return "it belongs to no layer"
     if layer == "":
@@ -176,6 +188,24 @@ def direction(layer: str, name: str) -> str:
     return (
         "" if target in allowed else f"{layer} may import {', '.join(sorted(allowed)) or 'nothing'}"
     )
+
+
+def room_of(module: str) -> tuple[str, str]:
+    """The folder and the room of a module; the room is "" for the folder itself."""
+    parts = module.split(".")
+    return (parts[1] if len(parts) > 1 else "", parts[2] if len(parts) > 2 else "")
+
+
+def inner_direction(module: str, name: str) -> str:
+    """Why a module may not import another one of its own folder; empty where it may."""
+    folder, room = room_of(module)
+    other_folder, other = room_of(name)
+    if folder not in ROOMS or folder != other_folder or room == other:
+        return ""
+    rows = {each: number for number, row in enumerate(ROOMS[folder]) for each in row}
+    if room not in rows or other not in rows:
+        return f"{room if room not in rows else other} is no room of {folder}: give it one in ROOMS"
+    return "" if rows[other] < rows[room] else f"in {folder}, {room} does not import {other}"
 
 
 def impurities(tree: ast.Module) -> Iterator[tuple[int, str]]:
@@ -198,40 +228,65 @@ def test_every_module_keeps_to_its_layer() -> None:
 def test_the_packages_around_the_coprocess_import_nothing_that_costs_time() -> None:
     sources = modules()
     for name in STDLIB_ONLY & sources.keys():
-        package = name.rpartition(".")[0]
+        parts = name.split(".")
+        packages = [".".join(parts[:number]) for number in range(1, len(parts))]
         costly = [
             imported
+            for package in packages
             for _, imported in imports(ast.parse(sources[package]))
             if imported.split(".")[0] not in sys.stdlib_module_names
         ]
-        assert not costly, f"{package} is imported before {name}"
+        assert not costly, f"{costly} is imported before {name}"
 
 
 @pytest.mark.parametrize(
     ("module", "source", "complaint"),
     [
-        ("pdns.http", "from dnslb_backend.store.rows import Row", "pdns may import"),
-        ("pdns.http", "import dnslb_backend.store.rows", "pdns may import"),
-        ("pdns.http", "from dnslb_backend import admin", "pdns may import"),
-        ("pdns.http", "def f():\n    from dnslb_backend.admin import page", "pdns may import"),
-        ("store.sqlite", "from dnslb_backend.config.models import X", "store may import"),
-        ("core.names", "from dnslb_backend.metrics import X", "core may import errors"),
-        ("core.names", "import asyncio", "core is pure"),
-        ("core.names", "from time import monotonic", "core is pure"),
-        ("core.names", "import dns.resolver", "core is pure"),
-        ("core.names", "from dns import asyncquery", "core is pure"),
-        ("core.names", "async def f(): ...", "waits"),
-        ("core.names", "hash('x')", "hash()"),
-        ("core.names", "from . import records", "absolute"),
-        ("logs", "from dnslb_backend.core.names import Name", "logs may import errors"),
-        ("errors", "from dnslb_backend.core import names", "errors may import nothing"),
+        (
+            "pdns.connectors.http",
+            "from dnslb_backend.store.mirror.rows import Row",
+            "pdns may import",
+        ),
+        ("pdns.connectors.http", "import dnslb_backend.store.mirror.rows", "pdns may import"),
+        ("pdns.connectors.http", "from dnslb_backend import admin", "pdns may import"),
+        (
+            "pdns.connectors.http",
+            "def f():\n    from dnslb_backend.admin import page",
+            "pdns may import",
+        ),
+        ("store.database.sqlite", "from dnslb_backend.config.models import X", "store may import"),
+        ("core.model.names", "from dnslb_backend.metrics import X", "core may import errors"),
+        ("core.model.names", "import asyncio", "core is pure"),
+        ("core.model.names", "from time import monotonic", "core is pure"),
+        ("core.model.names", "import dns.resolver", "core is pure"),
+        ("core.model.names", "from dns import asyncquery", "core is pure"),
+        ("core.model.names", "async def f(): ...", "waits"),
+        ("core.model.names", "hash('x')", "hash()"),
+        ("core.model.names", "from . import records", "absolute"),
+        ("logs", "from dnslb_backend.core.model.names import Name", "logs may import errors"),
+        ("errors", "from dnslb_backend.core.model import names", "errors may import nothing"),
         ("daemon", "from dnslb_backend.cli import app", "daemon may import"),
-        ("admin.api", "import aiomysql", "aiomysql is for mariadb_protocol"),
-        ("store.mariadb", "import pymysql", "pymysql is for nobody"),
-        ("pdns.coprocess", "from dnslb_backend.errors import DnslbError", "standard library"),
-        ("pdns.coprocess", "import aiohttp", "standard library"),
+        ("admin.api.rows", "import aiomysql", "aiomysql is for mariadb_protocol"),
+        ("store.database.mariadb", "import pymysql", "pymysql is for nobody"),
+        (
+            "pdns.connectors.coprocess",
+            "from dnslb_backend.errors import DnslbError",
+            "standard library",
+        ),
+        ("pdns.connectors.coprocess", "import aiohttp", "standard library"),
+        (
+            "core.model.names",
+            "from dnslb_backend.core.health.ttl import X",
+            "in core, model does not",
+        ),
+        ("core.health.ttl", "from dnslb_backend.core.answers.nsec import X", "health does not"),
+        ("checkers.checks.base", "from dnslb_backend.checkers.schedule.brake import X", "checks"),
+        ("store.shared.keys", "from dnslb_backend.store.mirror.rows import X", "shared does not"),
+        ("pdns.cache.purger", "from dnslb_backend.pdns.connectors.http import X", "cache does not"),
+        ("admin.http.auth", "from dnslb_backend.admin.api.rows import X", "http does not"),
+        ("store.odd", "from dnslb_backend.store.mirror.rows import X", "no room of store"),
         ("surprise", "", "belongs to no layer"),
-        ("pdns.http", "from dnslb_backend.surprise import X", "belongs to no layer"),
+        ("pdns.connectors.http", "from dnslb_backend.surprise import X", "belongs to no layer"),
     ],
 )
 def test_a_breach_is_found(module: str, source: str, complaint: str) -> None:
@@ -244,11 +299,11 @@ def test_a_breach_is_found(module: str, source: str, complaint: str) -> None:
     [
         ("cli.main", "from dnslb_backend.daemon import Daemon\nimport typer"),
         ("config.load", "from dnslb_backend.pdns.settings import ServerSettings"),
-        ("pdns.http", "import asyncio\nfrom dnslb_backend.core.names import Name"),
-        ("core.names", "import dns.name\nfrom dnslb_backend.errors import NameFormatError"),
-        ("admin.api", "from dnslb_backend import __version__"),
+        ("pdns.connectors.http", "import asyncio\nfrom dnslb_backend.core.model.names import Name"),
+        ("core.model.names", "import dns.name\nfrom dnslb_backend.errors import NameFormatError"),
+        ("admin.api.rows", "from dnslb_backend import __version__"),
         ("mariadb_protocol", "import aiomysql"),
-        ("pdns.coprocess", "import socket\nimport sys"),
+        ("pdns.connectors.coprocess", "import socket\nimport sys"),
     ],
 )
 def test_what_goes_down_is_allowed(module: str, source: str) -> None:

@@ -111,7 +111,7 @@ def test_a_traceback_stays_on_its_line(reader: Reader, form: logs.Format) -> Non
 def test_a_secret_never_leaves(reader: Reader, form: logs.Format) -> None:
     logs.configure("info", form, fd=reader.fd)
     for secret in ('pa"ss\\wörd', "bearer-token-1"):
-        logs.hide(secret)
+        logs.redact(secret)
         log.info("said %s", secret, extra=logs.fields(value=secret, url=f"http://u:{secret}@h"))
         try:
             raise ValueError(secret)

@@ -26,14 +26,14 @@ def test_a_lookup_is_counted_once_under_its_transport_and_outcome() -> None:
     def shown() -> tuple[float, float, float]:
         bucket = "dnslb_lookup_duration_seconds_bucket"
         return (
-            value("dnslb_lookups_total", transport="unix", outcome="empty"),
+            value("dnslb_lookups_total", transport="unix", outcome="nodata"),
             value(bucket, transport="unix", le="1e-05"),
             value(bucket, transport="unix", le="2.5e-05"),
         )
 
     # The registry is the process's own: other tests have counted in it before.
     count, quick, slower = shown()
-    meter.count("empty", 2e-5)
+    meter.count("nodata", 2e-5)
     assert shown() == (count + 1, quick, slower + 1)
 
 
@@ -47,13 +47,13 @@ def test_counting_a_lookup_costs_next_to_nothing() -> None:
 
 
 def test_a_probe_that_was_our_fault_is_an_error_as_well() -> None:
-    errors = value("dnslb_errors_total", part="check")
+    errors = value("dnslb_errors_total", component="check")
     metrics.count_probe("http", "fail", 0.2)
-    assert value("dnslb_errors_total", part="check") == errors
+    assert value("dnslb_errors_total", component="check") == errors
     before = value("dnslb_checks_total", kind="http", outcome="error")
     metrics.count_probe("http", "error", 0.2)
     assert value("dnslb_checks_total", kind="http", outcome="error") == before + 1
-    assert value("dnslb_errors_total", part="check") == errors + 1
+    assert value("dnslb_errors_total", component="check") == errors + 1
 
 
 def test_a_refused_reload_shows_until_one_succeeds() -> None:
@@ -90,8 +90,8 @@ async def test_a_loop_that_stood_still_is_measured() -> None:
 
 
 def test_series_that_alerts_ask_for_exist_before_anything_happens() -> None:
-    for part in ("check", "scheduler", "mirror"):
-        assert REGISTRY.get_sample_value("dnslb_errors_total", {"part": part}) is not None
+    for component in ("check", "scheduler", "mirror"):
+        assert REGISTRY.get_sample_value("dnslb_errors_total", {"component": component}) is not None
     assert REGISTRY.get_sample_value("dnslb_reloads_total", {"result": "refused"}) is not None
 
 

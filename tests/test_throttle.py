@@ -1,4 +1,4 @@
-from dnslb_backend.throttle import Throttle
+from dnslb_backend.throttle import LogRateLimiter
 
 
 class Clock:
@@ -10,7 +10,7 @@ class Clock:
 
 def test_each_key_passes_once_an_interval_with_the_number_of_those_kept_back() -> None:
     clock = Clock()
-    throttle = Throttle(clock, interval=10)
+    throttle = LogRateLimiter(clock, interval=10)
     assert [throttle.admit("a"), throttle.admit("a"), throttle.admit("a")] == [0, None, None]
     assert throttle.admit("b") == 0
     clock.now = 9.9
@@ -20,8 +20,8 @@ def test_each_key_passes_once_an_interval_with_the_number_of_those_kept_back() -
 
 
 def test_keys_that_clients_choose_do_not_pile_up() -> None:
-    throttle = Throttle(Clock(), limit=10)
+    throttle = LogRateLimiter(Clock(), limit=10)
     for number in range(1000):
         throttle.admit(number)
         assert throttle.admit(number) is None
-    assert len(throttle._heard) <= 10
+    assert len(throttle._last) <= 10

@@ -6,13 +6,13 @@ from functools import partial
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from dnslb_backend.admin.auth import authorize
-from dnslb_backend.admin.endpoint import STATE, STREAMS, AdminState, Endpoint
-from dnslb_backend.admin.endpoints import ENDPOINTS
-from dnslb_backend.admin.events import Streams
-from dnslb_backend.admin.intake import BODY_LIMIT
-from dnslb_backend.admin.page_files import show_page_file
-from dnslb_backend.admin.problems import speak_problem_json
+from dnslb_backend.admin.api.endpoints import ENDPOINTS
+from dnslb_backend.admin.http.auth import authorize
+from dnslb_backend.admin.http.endpoint import STATE, STREAMS, AdminState, Endpoint
+from dnslb_backend.admin.http.event_stream import EventStreams
+from dnslb_backend.admin.http.problems import problem_middleware
+from dnslb_backend.admin.http.requests import BODY_LIMIT
+from dnslb_backend.admin.http.static import show_page_file
 from dnslb_backend.metrics import ADMIN_REQUESTS
 
 HEADERS = {
@@ -27,10 +27,10 @@ HEADERS = {
 
 
 def build_app(
-    state: AdminState, streams: Streams, endpoints: Sequence[Endpoint] = ENDPOINTS
+    state: AdminState, streams: EventStreams, endpoints: Sequence[Endpoint] = ENDPOINTS
 ) -> web.Application:
     """The application that serves `endpoints`; each is guarded by the role of its row."""
-    app = web.Application(middlewares=[speak_problem_json], client_max_size=BODY_LIMIT)
+    app = web.Application(middlewares=[problem_middleware], client_max_size=BODY_LIMIT)
     app[STATE] = state
     app[STREAMS] = streams
     for endpoint in endpoints:

@@ -4,15 +4,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from dnslb_backend.core.events import Event, HistoryQuery
-from dnslb_backend.core.explain import Explanation
-from dnslb_backend.core.healthmap import HealthMap
-from dnslb_backend.core.instants import Instant
-from dnslb_backend.core.orders import Order
-from dnslb_backend.core.overrides import Override
-from dnslb_backend.core.records import RecordKey
-from dnslb_backend.core.snapshot import Snapshot
-from dnslb_backend.core.trials import Trial
+from dnslb_backend.core.answers.explain import Explanation
+from dnslb_backend.core.answers.snapshot import Snapshot
+from dnslb_backend.core.health.clock import Instant
+from dnslb_backend.core.health.healthmap import HealthMap
+from dnslb_backend.core.health.history import HistoryQuery, StoredTransition
+from dnslb_backend.core.health.override_requests import OverrideRequest
+from dnslb_backend.core.health.overrides import Override
+from dnslb_backend.core.health.probe_report import ProbeReport
+from dnslb_backend.core.model.records import RecordKey
 
 Detail = Callable[[], object]
 """Says how one part of the daemon is doing, as JSON values; None when there is nothing to say."""
@@ -29,7 +29,7 @@ class ReloadReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Forgiven:
+class Readmitted:
     """A member that was let in: it was held for flapping, or waited to return (failback)."""
 
     key: RecordKey
@@ -39,11 +39,11 @@ class Forgiven:
 
 
 @dataclass(frozen=True, slots=True)
-class Cleared:
+class ClearResult:
     """What was taken back: orders, and what members had been held for."""
 
-    orders: tuple[Override, ...]
-    forgiven: tuple[Forgiven, ...] = ()
+    overrides: tuple[Override, ...]
+    readmitted: tuple[Readmitted, ...] = ()
 
 
 class Control(Protocol):
@@ -64,7 +64,7 @@ class Control(Protocol):
         ...
 
     @property
-    def map(self) -> HealthMap: ...
+    def health_map(self) -> HealthMap: ...
 
     @property
     def details(self) -> Mapping[str, Detail]:
@@ -93,26 +93,26 @@ class Control(Protocol):
         """The orders that hold now on any node, oldest first."""
         ...
 
-    async def order(self, order: Order) -> Override:
-        """Give an order; it holds at once. Raises RefusedError, in words for the operator."""
+    async def override(self, override: OverrideRequest) -> Override:
+        """Give an order; it holds at once. Raises ConflictError, in words for the operator."""
         ...
 
-    async def clear(self, target: str, *, name: str, author: str, force: bool) -> Cleared:
+    async def clear(self, target: str, *, name: str, author: str, force: bool) -> ClearResult:
         """Take back the orders for a target or of an id, and forgive the members that flapped or
-        wait to return; `name` "" is every record. Raises RefusedError."""
+        wait to return; `name` "" is every record. Raises ConflictError."""
         ...
 
-    async def history(self, query: HistoryQuery) -> tuple[list[Event], str]:
+    async def history(self, query: HistoryQuery) -> tuple[list[StoredTransition], str]:
         """Transitions, newest first, and the store they came from. Raises StoreError."""
         ...
 
-    def take_report(self, token: str, address: str, *, up: bool, text: str) -> None:
-        """A target says how it is. Raises RefusedError where no push check waits for that."""
+    def push_report(self, token: str, address: str, *, up: bool, text: str) -> None:
+        """A target says how it is. Raises ConflictError where no push check waits for that."""
         ...
 
-    async def probe(self, name: str, qtype: str) -> list[Trial]:
+    async def probe(self, name: str, qtype: str) -> list[ProbeReport]:
         """Run the checks of the balanced records of a name now; nothing counts.
 
-        Raises RefusedError where there is no such record.
+        Raises ConflictError where there is no such record.
         """
         ...

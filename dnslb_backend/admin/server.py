@@ -10,15 +10,15 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from dnslb_backend.admin.app import build_app
-from dnslb_backend.admin.auth import Access
 from dnslb_backend.admin.control import Control
-from dnslb_backend.admin.endpoint import AdminState
-from dnslb_backend.admin.events import EventRing, News, Streams
+from dnslb_backend.admin.http.auth import Access
+from dnslb_backend.admin.http.endpoint import AdminState
+from dnslb_backend.admin.http.event_stream import EventRing, EventStreams, StreamEvent
 from dnslb_backend.admin.settings import AdminSettings, Listen
 from dnslb_backend.http_server import HttpServer
 from dnslb_backend.logs import fields
 from dnslb_backend.sockets import bind_tcp
-from dnslb_backend.throttle import Throttle
+from dnslb_backend.throttle import LogRateLimiter
 
 IDLE_TIMEOUT = 30.0
 """Seconds that a connection may take until its next request has been read."""
@@ -39,7 +39,7 @@ class _Site:
     runner: web.AppRunner
     server: HttpServer
     accepting: asyncio.Server
-    streams: Streams
+    streams: EventStreams
     listen: Listen
     port: int
 
@@ -58,7 +58,7 @@ class AdminServer:
     """Serves operators by `settings` and `access`; what it shows and does is `control`'s.
 
     Not running until `start`; `stop` may be called at any time. A connection that is silent, or
-    in the middle of the head of a request, is closed after `patience` seconds.
+    in the middle of the head of a request, is closed after `send_timeout` seconds.
     """
 
     def __init__(
@@ -67,10 +67,10 @@ class AdminServer:
         access: Access,
         control: Control,
         *,
-        patience: float = IDLE_TIMEOUT,
+        send_timeout: float = IDLE_TIMEOUT,
     ) -> None:
         self._settings = settings
-        self._patience = patience
+        self._send_timeout = send_timeout
         self._state = AdminState(control, access, EventRing(int(control.started)))
         self._site: _Site | None = None
         self._leaving: set[asyncio.Task[None]] = set()
@@ -103,7 +103,7 @@ class AdminServer:
         self._settings = settings
         self._state.access = access
 
-    def publish(self, happened: Iterable[News]) -> None:
+    def publish(self, happened: Iterable[StreamEvent]) -> None:
         """Tell everybody who listens what happened; never waits."""
         self._state.ring.publish(happened)
 
@@ -118,7 +118,7 @@ class AdminServer:
     async def _open(self, listen: Listen | None) -> _Site | None:
         if listen is None:
             return None
-        streams = Streams()
+        streams = EventStreams()
         runner = web.AppRunner(build_app(self._state, streams))
         await runner.setup()
         assert runner.server is not None
@@ -127,7 +127,7 @@ class AdminServer:
             runner.server.request_handler,
             request_factory=runner.server.request_factory,
             access_log=None,
-            keepalive_timeout=self._patience,
+            keepalive_timeout=self._send_timeout,
             max_line_size=LINE_LIMIT,
             logger=_WireLog(self._state.refusals),
         )
@@ -145,7 +145,7 @@ class AdminServer:
 class _WireLog(logging.LoggerAdapter[logging.Logger]):
     """Where aiohttp complains: of what is no HTTP in one line, of faults with their traceback."""
 
-    def __init__(self, refusals: Throttle) -> None:
+    def __init__(self, refusals: LogRateLimiter) -> None:
         super().__init__(log)
         self._refusals = refusals
 

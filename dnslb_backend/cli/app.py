@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from dnslb_backend import __version__
-from dnslb_backend.cli.exits import Exit
-from dnslb_backend.cli.screen import complain
+from dnslb_backend.cli.exit_codes import ExitCode
+from dnslb_backend.cli.terminal import print_error
 from dnslb_backend.errors import ConfigError, DnslbError
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
@@ -17,10 +17,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "check-config": ("serve", "check_config"),
     "status": ("status", "status"),
     "explain": ("explain", "explain"),
-    "drain": ("orders", "drain"),
-    "down": ("orders", "down"),
-    "up": ("orders", "up"),
-    "clear": ("orders", "clear"),
+    "drain": ("overrides", "drain"),
+    "down": ("overrides", "down"),
+    "up": ("overrides", "up"),
+    "clear": ("overrides", "clear"),
     "history": ("history", "history"),
     "probe": ("probe", "probe"),
     "reload": ("status", "reload"),
@@ -86,8 +86,8 @@ def run() -> None:
     try:
         commands(sys.argv[1] if len(sys.argv) > 1 else None)(prog_name="dnslb-backend")
     except ConfigError as error:
-        complain(*map(str, error.problems))
-        sys.exit(Exit.BAD_CONFIG)
+        print_error(*map(str, error.problems))
+        sys.exit(ExitCode.BAD_CONFIG)
     except DnslbError as error:
-        complain(*str(error).splitlines())
-        sys.exit(Exit.FAILED)
+        print_error(*str(error).splitlines())
+        sys.exit(ExitCode.FAILED)

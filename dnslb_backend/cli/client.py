@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from dnslb_backend.cli.whereabouts import Whereabouts
-from dnslb_backend.errors import ControlError
+from dnslb_backend.cli.daemon_address import DaemonAddress
+from dnslb_backend.errors import AdminClientError
 
 TIMEOUT = 30.0
 """Seconds; a reload reads every file and looks at every record."""
@@ -17,24 +17,24 @@ LARGEST_ANSWER = 256 * 1024 * 1024
 """Bytes; more than any daemon of ours has to say."""
 
 
-class AnswerError(ControlError):
-    """The daemon understood, and refused. `faults` are fields and what is wrong with each."""
+class AnswerError(AdminClientError):
+    """The daemon understood, and refused. `errors` are fields and what is wrong with each."""
 
-    def __init__(self, message: str, status: int, faults: list[tuple[str, str]]) -> None:
+    def __init__(self, message: str, status: int, errors: list[tuple[str, str]]) -> None:
         super().__init__(message)
         self.status = status
-        self.faults = faults
+        self.errors = errors
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class AdminClient:
     """Speaks to the daemon at `where`; `timeout` is in seconds."""
 
-    where: Whereabouts
+    where: DaemonAddress
     timeout: float = TIMEOUT
 
     def get(self, path: str, **query: str) -> Any:
-        """The JSON at `path`. Raises ControlError."""
+        """The JSON at `path`. Raises AdminClientError."""
         return json.loads(self.get_text(path, **query))
 
     def get_text(self, path: str, **query: str) -> str:
@@ -42,11 +42,11 @@ class Client:
         return self._ask("GET", _target(path, query))
 
     def status_of(self, path: str) -> int:
-        """The status of an answer, whichever it is. Raises ControlError where there is none."""
+        """The status of an answer, whichever it is. Raises AdminClientError where there is none."""
         return self._exchange("GET", path, None)[0]
 
     def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        """Order something. Raises ControlError, and AnswerError where it was refused."""
+        """Order something. Raises AdminClientError, and AnswerError where it was refused."""
         return json.loads(self._ask("POST", path, json.dumps(body or {})))
 
     def delete(self, path: str, **query: str) -> Any:
@@ -73,7 +73,7 @@ class Client:
             if response.length:
                 raise http.client.IncompleteRead(data, response.length)
         except (OSError, http.client.HTTPException, UnicodeError) as error:
-            raise ControlError(self._unreachable(error)) from error
+            raise AdminClientError(self._unreachable(error)) from error
         finally:
             connection.close()
         return response.status, response.headers.get_content_type(), data.decode(errors="replace")
@@ -83,9 +83,9 @@ class Client:
             url = urlsplit(self.where.url)
             host, port = url.hostname, url.port
         except ValueError as error:
-            raise ControlError(f"{self.where.url!r} is no URL: {error}") from error
+            raise AdminClientError(f"{self.where.url!r} is no URL: {error}") from error
         if url.scheme not in ("http", "https") or not host:
-            raise ControlError(f"{self.where.url!r} is no URL such as http://127.0.0.1:8054")
+            raise AdminClientError(f"{self.where.url!r} is no URL such as http://127.0.0.1:8054")
         if url.scheme == "http":
             return http.client.HTTPConnection(host, port, timeout=self.timeout)
         context = ssl.create_default_context()
@@ -99,18 +99,18 @@ class Client:
         words = str(error) or type(error).__name__
         return f"the daemon at {self.where.url} cannot be reached: {words}"
 
-    def _refusal(self, status: int, media: str, text: str) -> ControlError:
+    def _refusal(self, status: int, media: str, text: str) -> AdminClientError:
         if media != "application/problem+json" or not isinstance(problem := _loaded(text), dict):
-            return ControlError(
+            return AdminClientError(
                 f"{self.where.url} is no dnslb-backend: it answered {status} {media}"
             )
-        faults = _faults(problem)
+        errors = _errors(problem)
         said = str(problem.get("detail") or problem.get("title"))
         words = [f"the daemon refused: {said}"]
-        if status in (http.client.UNAUTHORIZED, http.client.FORBIDDEN) and self.where.no_token:
-            words.append(f"no token was sent: {self.where.no_token}")
-        words += [f"{field}: {message}" for field, message in faults if message not in said]
-        return AnswerError("\n".join(words), status, faults)
+        if status in (http.client.UNAUTHORIZED, http.client.FORBIDDEN) and self.where.why_no_token:
+            words.append(f"no token was sent: {self.where.why_no_token}")
+        words += [f"{field}: {message}" for field, message in errors if message not in said]
+        return AnswerError("\n".join(words), status, errors)
 
 
 def _target(path: str, query: dict[str, str]) -> str:
@@ -130,7 +130,7 @@ def _loaded(text: str) -> Any:
         return None
 
 
-def _faults(problem: dict[str, Any]) -> list[tuple[str, str]]:
+def _errors(problem: dict[str, Any]) -> list[tuple[str, str]]:
     """Field and message of each fault that a problem names."""
     errors = problem.get("errors")
     found = errors if isinstance(errors, list) else []

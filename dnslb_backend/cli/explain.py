@@ -17,12 +17,12 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from dnslb_backend.cli.client import Client
+from dnslb_backend.cli.client import AdminClient
+from dnslb_backend.cli.daemon_address import find_daemon
 from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile, TokenFile
-from dnslb_backend.cli.pages import fact, print_page, wrapped
-from dnslb_backend.cli.screen import print_json_text, visible
+from dnslb_backend.cli.pages import field, print_page, wrapped
 from dnslb_backend.cli.styles import HEALTH_STYLES
-from dnslb_backend.cli.whereabouts import find_daemon
+from dnslb_backend.cli.terminal import escape, print_json_text
 
 PATH = "/api/v1/explain"
 WIDEST_CONTENT = 39
@@ -37,7 +37,7 @@ VERDICTS = {
     "REFUSED": "yellow",
 }
 
-Row = dict[str, Any]
+ExplainRow = dict[str, Any]
 
 
 def explain(
@@ -56,7 +56,7 @@ def explain(
     token_file: TokenFile = None,
 ) -> None:
     """Show how the answer to a question comes about, and why each member is in or out."""
-    daemon = Client(find_daemon(config, admin, token_file))
+    daemon = AdminClient(find_daemon(config, admin, token_file))
     asked = {"name": name, "type": qtype, "client": client, "down": down}
     if as_json:
         print_json_text(daemon.get_text(PATH, **asked))
@@ -64,27 +64,27 @@ def explain(
     print_page(daemon.get(PATH, **asked), _lines)
 
 
-def _lines(report: Row, width: int) -> Iterator[Text]:
+def _lines(report: ExplainRow, width: int) -> Iterator[Text]:
     for_whom = f" for {report['client']}" if report["client"] else ""
     supposed = f" if {report['down']} were down" if report["down"] else ""
     verdict = report["verdict"]
     head = f"{report['name']} {report['type']}{for_whom}{supposed}: {verdict}"
     yield from wrapped(head, width, style=f"bold {VERDICTS.get(verdict, 'yellow')}")
-    yield from fact("zone", report["zone"] or "none of ours", width)
+    yield from field("zone", report["zone"] or "none of ours", width)
     if report["looked_in"]:
-        yield from fact("looked", _looked(report), width)
+        yield from field("looked", _looked(report), width)
     if report["via"]:
-        yield from fact("via", " -> ".join(report["via"]), width)
+        yield from field("via", " -> ".join(report["via"]), width)
     for number, row in enumerate(report["answer"]):
         scope = f", scope /{row['scope']}" if row["scope"] else ""
         text = f"{row['type']} {row['content']} (ttl {row['ttl']} s{scope})"
-        yield from fact("" if number else "answer", text, width)
+        yield from field("" if number else "answer", text, width)
     for record in report["records"]:
         yield Text()
         yield from _record_lines(record, width)
 
 
-def _looked(report: Row) -> str:
+def _looked(report: ExplainRow) -> str:
     """Where a name was looked for that was written short."""
     zones = report["looked_in"]
     more = f" and {len(zones) - MANY} more" if len(zones) > MANY else ""
@@ -92,30 +92,30 @@ def _looked(report: Row) -> str:
     return f"{where}, and not found in just one: taken as it stands; write it out"
 
 
-def _record_lines(record: Row, width: int) -> Iterator[Text]:
+def _record_lines(record: ExplainRow, width: int) -> Iterator[Text]:
     head = f"{record['name']} {record['type']}: {record['decision']}"
     yield from wrapped(head, width, style="bold")
-    yield from fact("views", _views(record), width)
-    yield from fact("policy", _policy(record), width)
-    yield from fact("tiers", _tiers(record), width)
+    yield from field("views", _views(record), width)
+    yield from field("policy", _policy(record), width)
+    yield from field("tiers", _tiers(record), width)
     if record["decision"] != "serve":
-        yield from fact("all_down", record["all_down"], width)
+        yield from field("all_down", record["all_down"], width)
     scope = f", holds for /{record['scope']}" if record["scope"] else ""
-    yield from fact("ttl", f"{record['ttl']} s{scope}", width)
-    widest = max((len(visible(row["content"])) for row in record["members"]), default=0)
+    yield from field("ttl", f"{record['ttl']} s{scope}", width)
+    widest = max((len(escape(row["content"])) for row in record["members"]), default=0)
     for row in record["members"]:
         yield from _member_lines(row, min(widest, WIDEST_CONTENT), width)
     for warning in record["warnings"]:
         yield from wrapped(f"warning: {warning}", width, "  ", "yellow")
 
 
-def _member_lines(row: Row, widest: int, width: int) -> Iterator[Text]:
+def _member_lines(row: ExplainRow, widest: int, width: int) -> Iterator[Text]:
     priority = "-" if row["priority"] is None else str(row["priority"])
     health = "stale" if row["stale"] else row["health"]
     if row["override"] is not None:
         health = f"{health}>{row['override']['action']}"
     state = "picked" if row["picked"] else "served" if row["served"] else "-"
-    head = Text.assemble("  ", (f"{visible(row['content']):<{widest}} ", ""))
+    head = Text.assemble("  ", (f"{escape(row['content']):<{widest}} ", ""))
     head.append(f"{health:<13} ", HEALTH_STYLES[row["effective"]])
     head.append(f"p{priority:<3} w{row['weight']:<3} ")
     head.append(f"{state:<6} ", "green" if row["picked"] else "dim")
@@ -129,19 +129,19 @@ def _member_lines(row: Row, widest: int, width: int) -> Iterator[Text]:
     yield from (Text(" " * (width - room)) + line for line in rest)
 
 
-def _views(record: Row) -> str:
+def _views(record: ExplainRow) -> str:
     if not record["views"]:
         return "the client is in none"
     tried = ", ".join(record["views"])
     return f"{tried}; {record['view'] or 'none of them'} serves"
 
 
-def _policy(record: Row) -> str:
+def _policy(record: ExplainRow) -> str:
     chance = ", by chance: the next answer may differ" if record["by_chance"] else ""
     return f"{record['policy']}, at most {record['max_answers']}{chance}"
 
 
-def _tiers(record: Row) -> str:
+def _tiers(record: ExplainRow) -> str:
     lowest = record["threshold"]
     opened = "none serves" if lowest is None else f"open down to priority {lowest}"
     return f"{opened}, prio_min_cnt {record['prio_min_cnt']}"

@@ -10,13 +10,13 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from dnslb_backend.cli.client import Client
+from dnslb_backend.cli.client import AdminClient
+from dnslb_backend.cli.daemon_address import find_daemon
 from dnslb_backend.cli.durations import parse_duration
 from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile, TokenFile
 from dnslb_backend.cli.pages import moment, print_page, wrapped
-from dnslb_backend.cli.screen import complain, print_json_text
 from dnslb_backend.cli.styles import HEALTH_STYLES
-from dnslb_backend.cli.whereabouts import find_daemon
+from dnslb_backend.cli.terminal import print_error, print_json_text
 
 PATH = "/api/v1/history"
 MOST = 10_000
@@ -45,7 +45,7 @@ def history(
     token_file: TokenFile = None,
 ) -> None:
     """Show what happened to members, newest first."""
-    client = Client(find_daemon(config, admin, token_file))
+    client = AdminClient(find_daemon(config, admin, token_file))
     within = "" if since is None else f"{since:.3f}"
     asked = {"name": name, "within": within, "node": node, "limit": str(limit)}
     if as_json:
@@ -54,9 +54,9 @@ def history(
     report = client.get(PATH, **asked)
     print_page(report, _lines)
     if not report["events"]:
-        complain("nothing happened, as far as is remembered")
+        print_error("nothing happened, as far as is remembered")
     elif report["before"] is not None:
-        complain(f"there may be more before; --limit N shows up to {MOST}")
+        print_error(f"there may be more before; --limit N shows up to {MOST}")
 
 
 def _lines(report: dict[str, Any], width: int) -> Iterator[Text]:

@@ -6,8 +6,8 @@ from typing import Any
 
 from rich.text import Text
 
-from dnslb_backend.cli.screen import out, print_text, visible
-from dnslb_backend.errors import ControlError
+from dnslb_backend.cli.terminal import escape, out, print_text
+from dnslb_backend.errors import AdminClientError
 
 NARROWEST = 10
 LABEL_WIDTH = 8
@@ -17,26 +17,26 @@ Lines = Callable[[dict[str, Any], int], Iterable[Text]]
 
 
 def print_page(report: Any, lines: Lines) -> None:
-    """Print an answer. Raises ControlError where it is not what a daemon of ours says."""
+    """Print an answer. Raises AdminClientError where it is not what a daemon of ours says."""
     try:
         page = list(lines(report, out().width))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         message = f"the answer cannot be read, is it a daemon of another version? ({error!r})"
-        raise ControlError(message) from error
+        raise AdminClientError(message) from error
     if page:
         print_text(Text("\n").join(page))
 
 
 def wrapped(text: str, width: int, indent: str = "", style: str = "") -> Iterator[Text]:
     """`text` in as many lines as it takes, made safe for a terminal."""
-    shown = visible(text)
+    shown = escape(text)
     room = max(width - len(indent), NARROWEST)
     parts = [shown] if len(shown) <= room else textwrap.wrap(shown, room) or [""]
     for part in parts:
         yield Text(indent + part, style=style)
 
 
-def fact(label: str, text: str, width: int) -> Iterator[Text]:
+def field(label: str, text: str, width: int) -> Iterator[Text]:
     """A labelled line, indented, and as many more as it takes."""
     head = f"  {label:<{LABEL_WIDTH}} "
     first, *rest = wrapped(text, width - len(head))

@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from dnslb_backend.cli.client import Client
-from dnslb_backend.cli.exits import Exit
+from dnslb_backend.cli.client import AdminClient
+from dnslb_backend.cli.daemon_address import find_daemon
+from dnslb_backend.cli.exit_codes import ExitCode
 from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile
-from dnslb_backend.cli.screen import out, print_json
-from dnslb_backend.cli.whereabouts import find_daemon
-from dnslb_backend.errors import ControlError
+from dnslb_backend.cli.terminal import out, print_json
+from dnslb_backend.errors import AdminClientError
 
 TIMEOUT = 4.0
 """Seconds: less than what asks us waits for us, so that it hears why."""
@@ -25,16 +25,16 @@ def ping(
     admin: AdminUrl = None,
 ) -> None:
     """Say whether the daemon is alive, by words and exit code."""
-    client = Client(find_daemon(config, admin, None), TIMEOUT)
+    client = AdminClient(find_daemon(config, admin, None), TIMEOUT)
     status = client.status_of("/readyz" if is_ready else "/livez")
     word = "ready" if is_ready else "alive"
     is_so = status == http.client.OK
     if as_json and (is_so or (is_ready and status == http.client.SERVICE_UNAVAILABLE)):
         print_json({word: is_so})
-        raise typer.Exit(Exit.FINE if is_so else Exit.FAILED)
+        raise typer.Exit(ExitCode.FINE if is_so else ExitCode.FAILED)
     if is_so:
         out().print(word)
     elif is_ready and status == http.client.SERVICE_UNAVAILABLE:
-        raise ControlError("not ready: there are records without an answer yet")
+        raise AdminClientError("not ready: there are records without an answer yet")
     else:
-        raise ControlError(f"{client.where.url} is no dnslb-backend: it answered {status}")
+        raise AdminClientError(f"{client.where.url} is no dnslb-backend: it answered {status}")

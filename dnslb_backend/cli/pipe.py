@@ -5,7 +5,7 @@
 
 import typer
 
-from dnslb_backend.pdns import coprocess
+from dnslb_backend.pdns.connectors import coprocess
 
 
 def pipe(context: typer.Context) -> None:

@@ -12,12 +12,12 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from dnslb_backend.cli.client import Client
+from dnslb_backend.cli.client import AdminClient
+from dnslb_backend.cli.daemon_address import find_daemon
 from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile, TokenFile
-from dnslb_backend.cli.pages import fact, print_page, wrapped
-from dnslb_backend.cli.screen import print_json
+from dnslb_backend.cli.pages import field, print_page, wrapped
 from dnslb_backend.cli.styles import OUTCOME_STYLES
-from dnslb_backend.cli.whereabouts import find_daemon
+from dnslb_backend.cli.terminal import print_json
 
 PATH = "/api/v1/probe"
 PATIENCE = 600.0
@@ -35,7 +35,7 @@ def probe(
     token_file: TokenFile = None,
 ) -> None:
     """Run the checks of a name now, and show what came back. Nothing counts."""
-    client = Client(find_daemon(config, admin, token_file), timeout=PATIENCE)
+    client = AdminClient(find_daemon(config, admin, token_file), timeout=PATIENCE)
     report = client.post(PATH, {"name": name, "type": qtype})
     if as_json:
         print_json(report)
@@ -50,22 +50,22 @@ def _lines(report: dict[str, Any], width: int) -> Iterator[Text]:
     for index, row in enumerate(probes):
         if index:
             yield Text()
-        yield from _trial(row, width)
+        yield from _probe_line(row, width)
 
 
-def _trial(row: dict[str, Any], width: int) -> Iterator[Text]:
+def _probe_line(row: dict[str, Any], width: int) -> Iterator[Text]:
     result = f"{row['outcome']} ({row['code']}) in {row['duration_ms']:.0f} ms"
     head = f"{row['name']} {row['type']} {row['address']}: {result}"
     yield from wrapped(head, width, style=OUTCOME_STYLES[row["outcome"]])
     served = ", ".join(row["contents"])
     if served != row["address"]:
-        yield from fact("member", served, width)
-    yield from fact("asked", row["asked"], width)
-    yield from fact("answer", row["text"] or "nothing", width)
+        yield from field("member", served, width)
+    yield from field("asked", row["asked"], width)
+    yield from field("answer", row["text"] or "nothing", width)
     said = [f"{what} {row[what]}" for what in ("priority", "weight") if row[what] is not None]
     if said:
-        yield from fact("said", ", ".join(said), width)
-    yield from fact("target", _consequence(row), width)
+        yield from field("said", ", ".join(said), width)
+    yield from field("target", _consequence(row), width)
 
 
 def _consequence(row: dict[str, Any]) -> str:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from dnslb_backend.cli.options import DEFAULT_FILE, AsJson, ConfigFile
-from dnslb_backend.cli.screen import out, print_json
-from dnslb_backend.errors import ConfigError, Problem
+from dnslb_backend.cli.terminal import out, print_json
+from dnslb_backend.errors import ConfigError, ConfigProblem
 
 if TYPE_CHECKING:
     from dnslb_backend.store.settings import MysqlSettings
@@ -32,7 +32,7 @@ def show(
     ] = "tables",
 ) -> None:
     """Print what apply would run, or the statements for users, which it never runs."""
-    from dnslb_backend.store.schema import show as render  # noqa: PLC0415 -- see the module
+    from dnslb_backend.store.database.schema import show as render  # noqa: PLC0415 -- see the module
 
     out().file.write(render(users=what == "users"))
 
@@ -70,7 +70,7 @@ def apply(
     settings = _settings(config or DEFAULT_FILE)
     if user is not None:
         settings = _as_user(settings, user, password_file)
-    from dnslb_backend.store.apply import apply as run  # noqa: PLC0415 -- see the module
+    from dnslb_backend.store.database.migrate import apply as run  # noqa: PLC0415 -- see the module
 
     report = asyncio.run(run(settings, views_database=views_database))
     if as_json:
@@ -82,14 +82,14 @@ def apply(
 
 def _settings(path: Path) -> "MysqlSettings":
     """[mysql] of a configuration file. Raises ConfigError."""
-    from dnslb_backend.config.diagnosis import Diagnosis  # noqa: PLC0415 -- see the module
     from dnslb_backend.config.files import read_toml  # noqa: PLC0415 -- see the module
+    from dnslb_backend.config.problems import Problems  # noqa: PLC0415 -- see the module
     from dnslb_backend.store.settings import MysqlSettings  # noqa: PLC0415 -- see the module
 
     tables = read_toml(path)
     if "mysql" not in tables:
-        raise ConfigError([Problem(str(path), "mysql", "is missing: there is no database")])
-    diagnosis = Diagnosis()
+        raise ConfigError([ConfigProblem(str(path), "mysql", "is missing: there is no database")])
+    diagnosis = Problems()
     found = diagnosis.parse(MysqlSettings, tables["mysql"], str(path), ("mysql",))
     diagnosis.raise_if_refused()
     assert found is not None

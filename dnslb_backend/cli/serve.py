@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dnslb_backend.cli.exits import Exit
+from dnslb_backend.cli.exit_codes import ExitCode
 from dnslb_backend.cli.options import (
     DEFAULT_FILE,
     AsJson,
@@ -19,12 +19,12 @@ from dnslb_backend.cli.options import (
     MaskedFiles,
     RecordFiles,
 )
-from dnslb_backend.cli.screen import complain, print_json, visible
+from dnslb_backend.cli.terminal import escape, print_error, print_json
 from dnslb_backend.errors import ConfigError
 from dnslb_backend.logs import LEVELS
 
 if TYPE_CHECKING:
-    from dnslb_backend.config.files import Sources
+    from dnslb_backend.config.files import ConfigPaths
 
 LogLevel = Annotated[
     str | None,
@@ -73,7 +73,7 @@ def check_config(
     _check(_sources(config, base, records, masks), as_json=as_json)
 
 
-def _check(sources: "Sources", *, as_json: bool) -> None:
+def _check(sources: "ConfigPaths", *, as_json: bool) -> None:
     """Say what is wrong or doubtful. Raises ConfigError unless it was said as JSON."""
     from dnslb_backend.config import load  # noqa: PLC0415 -- see the module
 
@@ -84,15 +84,15 @@ def _check(sources: "Sources", *, as_json: bool) -> None:
             raise
         found = [{"file": p.file, "path": p.path, "message": p.message} for p in error.problems]
         print_json({"ok": False, "problems": found, "warnings": []})
-        raise typer.Exit(Exit.BAD_CONFIG) from error
+        raise typer.Exit(ExitCode.BAD_CONFIG) from error
     warnings = list(map(str, loaded.warnings))
     if as_json:
         print_json({"ok": True, "problems": [], "warnings": warnings})
         return
-    complain(*(f"warning: {warning}" for warning in warnings))
+    print_error(*(f"warning: {warning}" for warning in warnings))
     plan = loaded.plan
     what = f"{_count(plan.records, 'record')} in {_count(plan.zones, 'zone')}"
-    typer.echo(visible(f"{sources.main}: {what}, fine."))
+    typer.echo(escape(f"{sources.main}: {what}, fine."))
 
 
 def _count(found: Sized, noun: str) -> str:
@@ -104,8 +104,8 @@ def _sources(
     base: Path | None,
     records: list[Path] | None,
     masks: list[Path] | None,
-) -> "Sources":
-    from dnslb_backend.config.files import Sources  # noqa: PLC0415 -- see the module
+) -> "ConfigPaths":
+    from dnslb_backend.config.files import ConfigPaths  # noqa: PLC0415 -- see the module
 
     main = config or DEFAULT_FILE
-    return Sources(main, base, tuple(records or ()), tuple(masks or ()))
+    return ConfigPaths(main, base, tuple(records or ()), tuple(masks or ()))

@@ -10,13 +10,13 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from dnslb_backend.cli.client import AnswerError, Client
-from dnslb_backend.cli.exits import Exit
+from dnslb_backend.cli.client import AdminClient, AnswerError
+from dnslb_backend.cli.daemon_address import find_daemon
+from dnslb_backend.cli.exit_codes import ExitCode
 from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile, TokenFile
-from dnslb_backend.cli.screen import complain, out, print_json, print_json_text, print_text
 from dnslb_backend.cli.status_table import status_lines
-from dnslb_backend.cli.whereabouts import find_daemon
-from dnslb_backend.errors import ConfigError, ControlError, Problem
+from dnslb_backend.cli.terminal import out, print_error, print_json, print_json_text, print_text
+from dnslb_backend.errors import AdminClientError, ConfigError, ConfigProblem
 
 PATH = "/api/v1/status"
 WATCH_INTERVAL = 2.0
@@ -34,7 +34,7 @@ def status(
     token_file: TokenFile = None,
 ) -> None:
     """Show every member: its health, and whether it is served."""
-    client = Client(find_daemon(config, admin, token_file))
+    client = AdminClient(find_daemon(config, admin, token_file))
     if watch:
         _watch(client, name, as_json=as_json)
     _show(client, name, as_json=as_json)
@@ -47,35 +47,35 @@ def reload(
     token_file: TokenFile = None,
 ) -> None:
     """Have the daemon read its configuration again, all or nothing."""
-    client = Client(find_daemon(config, admin, token_file))
+    client = AdminClient(find_daemon(config, admin, token_file))
     try:
         report = client.post("/api/v1/reload")
     except AnswerError as error:
-        if error.status != http.client.CONFLICT or not error.faults:
+        if error.status != http.client.CONFLICT or not error.errors:
             raise
         # As the daemon would say it at its start.
-        found = [Problem(field, "", message) for field, message in error.faults]
+        found = [ConfigProblem(field, "", message) for field, message in error.errors]
         raise ConfigError(found) from error
     if as_json:
         print_json(report)
         return
     told = f"{report['changed']} new or changed, {report['removed']} gone"
     print_text(Text(f"Reloaded: {report['records']} records, {told}."))
-    complain(*(f"warning: {warning}" for warning in report["warnings"]))
+    print_error(*(f"warning: {warning}" for warning in report["warnings"]))
 
 
-def _show(client: Client, name: str, *, as_json: bool) -> None:
+def _show(client: AdminClient, name: str, *, as_json: bool) -> None:
     if as_json:
         print_json_text(client.get_text(PATH, name=name))
         return
     report = client.get(PATH, name=name)
     print_text(_page(report, out().width))
     if name and not report["records"]:
-        complain(f"there is no balanced record {name!r}")
-        raise typer.Exit(Exit.FAILED)
+        print_error(f"there is no balanced record {name!r}")
+        raise typer.Exit(ExitCode.FAILED)
 
 
-def _watch(client: Client, name: str, *, as_json: bool) -> Never:
+def _watch(client: AdminClient, name: str, *, as_json: bool) -> Never:
     """Show the status anew until Ctrl-C; a daemon that goes away is waited for."""
     console = out()
     report = client.get(PATH, name=name)
@@ -89,14 +89,14 @@ def _watch(client: Client, name: str, *, as_json: bool) -> Never:
             report = _look_again(client, name)
 
 
-def _look_again(client: Client, name: str) -> dict[str, Any]:
+def _look_again(client: AdminClient, name: str) -> dict[str, Any]:
     """The status after a pause, however many it takes until there is one."""
     while True:
         threading.Event().wait(WATCH_INTERVAL)
         try:
             report: dict[str, Any] = client.get(PATH, name=name)
-        except ControlError as error:
-            complain(str(error))
+        except AdminClientError as error:
+            print_error(str(error))
         else:
             return report
 
@@ -115,4 +115,4 @@ def _page(report: dict[str, Any], width: int) -> Text:
         return Text("\n").join(status_lines(report, width))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         message = f"the answer cannot be read, is it a daemon of another version? ({error!r})"
-        raise ControlError(message) from error
+        raise AdminClientError(message) from error

@@ -16,8 +16,8 @@ from typing import Any
 
 from rich.text import Text
 
-from dnslb_backend.cli.screen import visible
 from dnslb_backend.cli.styles import HEALTH_STYLES
+from dnslb_backend.cli.terminal import escape
 
 DECISION_WORDS = {
     "pending": "not decided yet",
@@ -25,7 +25,7 @@ DECISION_WORDS = {
     "all": "ALL ARE DOWN, all are served",
     "last": "ALL ARE DOWN, the last good ones are served",
     "nodata": "NOBODY SERVES, answers are empty",
-    "fault": "NOBODY SERVES, lookups fail",
+    "servfail": "NOBODY SERVES, lookups fail",
 }
 OTHERS = {
     "pending": "not decided yet",
@@ -40,7 +40,7 @@ OTHERS = {
 NARROWEST_REASON = 16
 HEALTH_WIDTH = 15
 
-Row = dict[str, Any]
+StatusRow = dict[str, Any]
 
 
 def status_lines(status: dict[str, Any], width: int) -> Iterator[Text]:
@@ -48,7 +48,7 @@ def status_lines(status: dict[str, Any], width: int) -> Iterator[Text]:
     now = datetime.fromisoformat(status["time"])
     yield _node_line(status, now)
     yield from _brake_lines(status["details"].get("brake"))
-    members: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
+    members: dict[tuple[str, str, str], list[StatusRow]] = defaultdict(list)
     for member in status["members"]:
         members[_key(member)].append(member)
     widest = max((len(member["content"]) for member in status["members"]), default=0)
@@ -72,7 +72,7 @@ def age(since: datetime, now: datetime) -> str:
     return f"{minutes}m" if minutes else f"{seconds}s"
 
 
-def _key(row: Row) -> tuple[str, str, str]:
+def _key(row: StatusRow) -> tuple[str, str, str]:
     return (row["zone"], row["name"], row["type"])
 
 
@@ -93,7 +93,7 @@ def _brake_lines(brake: dict[str, Any] | None) -> Iterator[Text]:
     yield Text(f"BRAKE: {silent}, {held}", style="bold yellow")
 
 
-def _record_lines(record: Row, rows: list[Row], width: int) -> Iterator[Text]:
+def _record_lines(record: StatusRow, rows: list[StatusRow], width: int) -> Iterator[Text]:
     served = sum(row["served"] for row in rows)
     facts = [f"{served} of {len(rows)} served"]
     style = ""
@@ -106,7 +106,7 @@ def _record_lines(record: Row, rows: list[Row], width: int) -> Iterator[Text]:
         facts.append("a change waits for the round to end")
     facts.append(f"ttl {record['ttl']} s")
     head = f"{record['name']} {record['type']}: "
-    for index, line in enumerate(_wrap(visible(head + ", ".join(facts)), width)):
+    for index, line in enumerate(_wrap(escape(head + ", ".join(facts)), width)):
         text = Text(line, style=style)
         if index == 0:
             text.stylize("bold", 0, len(head))
@@ -120,10 +120,10 @@ def _record_lines(record: Row, rows: list[Row], width: int) -> Iterator[Text]:
             yield from _wrapped(said, "  ", width, "yellow")
 
 
-def _member_lines(row: Row, now: datetime, widest: int, width: int) -> Iterator[Text]:
+def _member_lines(row: StatusRow, now: datetime, widest: int, width: int) -> Iterator[Text]:
     priority = "-" if row["priority"] is None else str(row["priority"])
     since = age(datetime.fromisoformat(row["since"]), now) if row["since"] else "-"
-    content, reason = visible(row["content"]), visible(_why(row))
+    content, reason = escape(row["content"]), escape(_why(row))
     head = Text.assemble("  ", (f"{content:<{widest}} ", "" if row["served"] else "dim"))
     head.append(f"{_health(row):<{HEALTH_WIDTH}} ", HEALTH_STYLES[row["effective"]])
     head.append(f"{'served' if row['served'] else '-':<6} ", "green" if row["served"] else "dim")
@@ -140,7 +140,7 @@ def _member_lines(row: Row, now: datetime, widest: int, width: int) -> Iterator[
     yield from (Text(" " * (width - room) + line) for line in rest)
 
 
-def _health(row: Row) -> str:
+def _health(row: StatusRow) -> str:
     """What was measured, in the word that says most, and an override behind an arrow."""
     measured: str = row["health"]
     if row["stale"]:
@@ -155,14 +155,14 @@ def _health(row: Row) -> str:
     return f"{measured}>{action}"
 
 
-def _why(row: Row) -> str:
+def _why(row: StatusRow) -> str:
     """The reason; in front of it the views, if the member is for those alone."""
     reason: str = row["reason"]
     return f"for {', '.join(row['views'])}: {reason}" if row["views"] else reason
 
 
 def _wrapped(text: str, indent: str, width: int, style: str) -> Iterator[Text]:
-    for line in _wrap(visible(text), width - len(indent)):
+    for line in _wrap(escape(text), width - len(indent)):
         yield Text(indent + line, style=style)
 
 

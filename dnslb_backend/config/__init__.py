@@ -1,6 +1,6 @@
 """From TOML to validated models to what the core runs on."""
 
-from dnslb_backend.config.files import DEFAULT_FILE, Sources
+from dnslb_backend.config.files import DEFAULT_FILE, ConfigPaths
 from dnslb_backend.config.load import Config, load
 
-__all__ = ["DEFAULT_FILE", "Config", "Sources", "load"]
+__all__ = ["DEFAULT_FILE", "Config", "ConfigPaths", "load"]

@@ -4,16 +4,16 @@ import re
 import socket
 from dataclasses import replace
 
-from dnslb_backend.config.diagnosis import Diagnosis, Path
 from dnslb_backend.config.models import DestSettings
+from dnslb_backend.config.problems import Path, Problems
 from dnslb_backend.config.rdata import RecordDataError, canonical_content
-from dnslb_backend.core.names import (
+from dnslb_backend.core.model.names import (
     address_type,
     canonical_address,
     canonical_name,
     is_sinkhole,
 )
-from dnslb_backend.core.records import Dest, joined_views
+from dnslb_backend.core.model.records import Dest, joined_views
 from dnslb_backend.errors import NameFormatError
 
 _NUMERIC = re.compile(r"[0-9][0-9a-fA-FxX.]*")
@@ -27,7 +27,7 @@ def build_dests(
     written: list[str | DestSettings],
     record_type: str,
     zone: str,
-    diagnosis: Diagnosis,
+    diagnosis: Problems,
     file: str,
     path: Path,
 ) -> tuple[Dest, ...]:
@@ -58,7 +58,7 @@ def build_fallback(
     written: str | list[str],
     record_type: str,
     zone: str,
-    diagnosis: Diagnosis,
+    diagnosis: Problems,
     file: str,
     path: Path,
 ) -> tuple[Dest, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import tomli
 
-from dnslb_backend.errors import ConfigError, Problem
+from dnslb_backend.errors import ConfigError, ConfigProblem
 from dnslb_backend.files import read_file
 
 DEFAULT_FILE = Path("/etc/dnslb/dnslb.toml")
@@ -24,18 +24,18 @@ TOO_DEEP = f"has tables or arrays on more than {DEEPEST} levels"
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
+class ConfigPaths:
     """Where the configuration is read from; the switches -c, -C, -r and -m.
 
     `base` is the directory that load_records patterns and masks start from, None for that of
-    the main file. `records` are extra record files, relative to the current directory; `masks`
+    the main file. `records` are extra record files, relative to the current directory; `exclude`
     are files that load_records must pass over.
     """
 
     main: Path = DEFAULT_FILE
     base: Path | None = None
     records: tuple[Path, ...] = ()
-    masks: tuple[Path, ...] = ()
+    exclude: tuple[Path, ...] = ()
 
     @property
     def directory(self) -> Path:
@@ -49,18 +49,22 @@ def read_toml(path: Path) -> dict[str, Any]:
         text = read_file(path, LARGEST).removeprefix(codecs.BOM_UTF8).decode()
         tables = tomli.loads(text)
     except OSError as error:
-        raise ConfigError([Problem(str(path), "", f"cannot be read: {error.strerror}")]) from error
+        raise ConfigError(
+            [ConfigProblem(str(path), "", f"cannot be read: {error.strerror}")]
+        ) from error
     except tomli.TOMLDecodeError as error:
-        raise ConfigError([Problem(str(path), "", f"is no TOML: {error}")]) from error
+        raise ConfigError([ConfigProblem(str(path), "", f"is no TOML: {error}")]) from error
     except UnicodeDecodeError as error:
-        raise ConfigError([Problem(str(path), "", f"is no UTF-8: {error.reason}")]) from error
+        raise ConfigError([ConfigProblem(str(path), "", f"is no UTF-8: {error.reason}")]) from error
     except ValueError as error:
         # Python refuses to read whole numbers of thousands of digits.
-        raise ConfigError([Problem(str(path), "", f"holds no valid number: {error}")]) from error
+        raise ConfigError(
+            [ConfigProblem(str(path), "", f"holds no valid number: {error}")]
+        ) from error
     except RecursionError as error:
-        raise ConfigError([Problem(str(path), "", TOO_DEEP)]) from error
+        raise ConfigError([ConfigProblem(str(path), "", TOO_DEEP)]) from error
     if _is_deeper(tables, DEEPEST):
-        raise ConfigError([Problem(str(path), "", TOO_DEEP)])
+        raise ConfigError([ConfigProblem(str(path), "", TOO_DEEP)])
     return tables
 
 
@@ -73,12 +77,12 @@ def _is_deeper(value: object, levels: int) -> bool:
     )
 
 
-def record_files(sources: Sources, patterns: list[str]) -> list[Path]:
+def record_files(sources: ConfigPaths, patterns: list[str]) -> list[Path]:
     """The drop-in files, in order: those the patterns match, sorted, then those of -r.
 
     A pattern may be absolute and may match nothing; a file of -r or -m must exist.
     """
-    masked = {_real(_existing(sources.directory / mask, "-m")) for mask in sources.masks}
+    masked = {_real(_existing(sources.directory / mask, "-m")) for mask in sources.exclude}
     found: list[Path] = []
     for pattern in patterns:
         # Path.glob refuses absolute patterns, which the original allowed.
@@ -95,5 +99,5 @@ def _real(path: Path) -> str:
 
 def _existing(path: Path, switch: str) -> Path:
     if not path.exists():
-        raise ConfigError([Problem(str(path), "", f"no such file (named by {switch})")])
+        raise ConfigError([ConfigProblem(str(path), "", f"no such file (named by {switch})")])
     return path

@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from dnslb_backend.admin.auth import Access, load_access
+from dnslb_backend.admin.http.auth import Access, load_access
 from dnslb_backend.admin.settings import AdminSettings
-from dnslb_backend.checkers.check import Check
-from dnslb_backend.config.diagnosis import Diagnosis
-from dnslb_backend.config.files import Sources, read_toml, record_files
+from dnslb_backend.checkers.checks.base import Check
+from dnslb_backend.config.coexistence import check_coexistence
+from dnslb_backend.config.files import ConfigPaths, read_toml, record_files
 from dnslb_backend.config.models import (
     BrakeSettings,
     GeoSettings,
@@ -22,19 +22,19 @@ from dnslb_backend.config.models import (
     ViewSettings,
     ZoneSettings,
 )
-from dnslb_backend.config.neighbours import check_neighbours
+from dnslb_backend.config.problems import Problems
 from dnslb_backend.config.records import TYPES, RecordTables
 from dnslb_backend.config.zones import (
     advise_secondaries,
     build_zone,
     keep_no_data_uncached,
 )
-from dnslb_backend.core.names import canonical_name
-from dnslb_backend.core.plan import Plan
-from dnslb_backend.core.views import View
-from dnslb_backend.core.zones import Zone, assign_ids
-from dnslb_backend.errors import ConfigError, NameFormatError, Problem
-from dnslb_backend.pdns.places import Places, PlacesError
+from dnslb_backend.core.model.names import canonical_name
+from dnslb_backend.core.model.plan import Plan
+from dnslb_backend.core.model.views import View
+from dnslb_backend.core.model.zones import Zone, assign_ids
+from dnslb_backend.errors import ConfigError, ConfigProblem, NameFormatError
+from dnslb_backend.pdns.methods.geoip import GeoDatabase, GeoDatabaseError
 from dnslb_backend.pdns.settings import PdnsSettings, ServerSettings
 from dnslb_backend.store.settings import MysqlSettings, StateSettings
 
@@ -70,13 +70,13 @@ class Config:
     pdns: PdnsSettings
     state: StateSettings
     brake: BrakeSettings
-    places: Places | None
+    geo_database: GeoDatabase | None
     mysql: MysqlSettings | None
-    warnings: tuple[Problem, ...]
+    warnings: tuple[ConfigProblem, ...]
     fingerprint: str
 
 
-def load(sources: Sources) -> Config:
+def load(sources: ConfigPaths) -> Config:
     """Read, validate and build everything. Raises ConfigError that names every problem found.
 
     Works offline: it needs no database, no name server and no PowerDNS.
@@ -85,13 +85,13 @@ def load(sources: Sources) -> Config:
 
 
 class _Loader:
-    """One reading of all files; what is wrong with them gathers in `diagnosis`."""
+    """One reading of all files; what is wrong with them gathers in `problems`."""
 
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: ConfigPaths) -> None:
         self.sources = sources
         self.file = str(sources.main)
         self.raw = read_toml(sources.main)
-        self.diagnosis = Diagnosis()
+        self.problems = Problems()
 
     def load(self) -> Config:
         self._refuse_unknown_sections()
@@ -106,27 +106,27 @@ class _Loader:
         brake = self._section("brake", BrakeSettings)
         mysql = self._section("mysql", MysqlSettings) if "mysql" in self.raw else None
         for warning in mysql.warnings if mysql else ():
-            self.diagnosis.warn(self.file, ("mysql",), warning)
+            self.problems.warn(self.file, ("mysql",), warning)
         views = self._views()
-        places = self._places()
+        geo_database = self._places()
         written = self._zone_settings(settings)
         tables = self._records(settings, default, views, written)
-        if not written and not self.diagnosis.problems:
-            self.diagnosis.refuse(
+        if not written and not self.problems.problems:
+            self.problems.refuse(
                 self.file,
                 ("global", "domain_name"),
                 'is missing: there is no zone to serve; it, or a [zones."NAME"], is required',
             )
         zones = self._zones(written, node)
-        zones = keep_no_data_uncached(zones, tables.records.values(), self.diagnosis, self.file)
-        check_neighbours(zones, tables.origins, self.diagnosis, dict.fromkeys(zones, self.file))
+        zones = keep_no_data_uncached(zones, tables.records.values(), self.problems, self.file)
+        check_coexistence(zones, tables.origins, self.problems, dict.fromkeys(zones, self.file))
         advise_secondaries(
             zones,
             has_channel=pdns.has_channel,
-            diagnosis=self.diagnosis,
+            diagnosis=self.problems,
             file=self.file,
         )
-        self.diagnosis.raise_if_refused()
+        self.problems.raise_if_refused()
         return Config(
             plan=Plan(zones, tables.records, views),
             checks=tables.checks,
@@ -138,16 +138,16 @@ class _Loader:
             pdns=pdns,
             state=state,
             brake=brake,
-            places=places,
+            geo_database=geo_database,
             mysql=mysql,
-            warnings=tuple(self.diagnosis.warnings),
+            warnings=tuple(self.problems.warnings),
             fingerprint=_fingerprint(self.raw, tables),
         )
 
     def _refuse_unknown_sections(self) -> None:
         for name in sorted(self.raw.keys() - set(SECTIONS)):
             message = f"unknown section; allowed here: {', '.join(SECTIONS)}"
-            self.diagnosis.refuse(self.file, (name,), message)
+            self.problems.refuse(self.file, (name,), message)
 
     def _section(self, name: str, model: type[Model]) -> Model:
         """The section as written; as if it were empty once its problems are noted."""
@@ -156,26 +156,26 @@ class _Loader:
 
     def _parse(self, name: str, model: type[Model]) -> Model | None:
         """The section as written; None once its problems are noted."""
-        return self.diagnosis.parse(model, self.raw.get(name, {}), self.file, (name,))
+        return self.problems.parse(model, self.raw.get(name, {}), self.file, (name,))
 
     def _access(self, admin: AdminSettings) -> Access:
         try:
             access = load_access(admin)
         except ConfigError as error:
-            self.diagnosis.problems += error.problems
+            self.problems.problems += error.problems
             return Access()
         for warning in access.warnings:
-            self.diagnosis.warn("", (), warning)
+            self.problems.warn("", (), warning)
         return access
 
     def _views(self) -> dict[str, View]:
         tables = self.raw.get("views", {})
         if not isinstance(tables, dict):
-            self.diagnosis.refuse(self.file, ("views",), "must be a table of views")
+            self.problems.refuse(self.file, ("views",), "must be a table of views")
             return {}
         found: dict[str, View] = {}
         for name, table in tables.items():
-            parsed = self.diagnosis.parse(ViewSettings, table, self.file, ("views", name))
+            parsed = self.problems.parse(ViewSettings, table, self.file, ("views", name))
             # One that was refused is known all the same: members may name it.
             view = parsed or ViewSettings()
             found[name] = View(
@@ -185,22 +185,22 @@ class _Loader:
                 frozenset(view.continents),
                 frozenset(view.asns),
             )
-        placed = [view.name for view in found.values() if view.needs_place]
+        placed = [view.name for view in found.values() if view.needs_location]
         if placed and "geo" not in self.raw:
             message = "asks for places, which needs [geo] database"
-            self.diagnosis.refuse(self.file, ("views", placed[0]), message)
+            self.problems.refuse(self.file, ("views", placed[0]), message)
         return found
 
-    def _places(self) -> Places | None:
+    def _places(self) -> GeoDatabase | None:
         if "geo" not in self.raw:
             return None
-        settings = self.diagnosis.parse(GeoSettings, self.raw["geo"], self.file, ("geo",))
+        settings = self.problems.parse(GeoSettings, self.raw["geo"], self.file, ("geo",))
         if settings is None:
             return None
         try:
-            return Places(self.sources.directory / settings.database)
-        except PlacesError as error:
-            self.diagnosis.refuse(self.file, ("geo", "database"), str(error))
+            return GeoDatabase(self.sources.directory / settings.database)
+        except GeoDatabaseError as error:
+            self.problems.refuse(self.file, ("geo", "database"), str(error))
             return None
 
     def _zone_settings(self, settings: GlobalSettings) -> dict[str, tuple[str, ZoneSettings]]:
@@ -212,10 +212,10 @@ class _Loader:
         own = set(found)
         tables = self.raw.get("zones", {})
         if not isinstance(tables, dict):
-            self.diagnosis.refuse(self.file, ("zones",), "must be a table of zones")
+            self.problems.refuse(self.file, ("zones",), "must be a table of zones")
             tables = {}
         for name, table in tables.items():
-            parsed = self.diagnosis.parse(ZoneSettings, table, self.file, ("zones", name))
+            parsed = self.problems.parse(ZoneSettings, table, self.file, ("zones", name))
             spelling = name.removesuffix(".")
             if parsed is None:
                 continue
@@ -234,7 +234,7 @@ class _Loader:
     ) -> None:
         name = self._zone_name(spelling, path)
         if name in found:
-            self.diagnosis.refuse(self.file, path, f"the zone {name} is defined already")
+            self.problems.refuse(self.file, path, f"the zone {name} is defined already")
         elif name:
             found[name] = (spelling, zone)
 
@@ -242,10 +242,10 @@ class _Loader:
         try:
             name = canonical_name(f"{spelling}.")
         except NameFormatError as error:
-            self.diagnosis.refuse(self.file, path, str(error))
+            self.problems.refuse(self.file, path, str(error))
             return ""
         if not name:
-            self.diagnosis.refuse(self.file, path, "must name a zone below the root")
+            self.problems.refuse(self.file, path, "must name a zone below the root")
         return name
 
     def _records(
@@ -255,7 +255,7 @@ class _Loader:
         views: Mapping[str, View],
         zones: Mapping[str, tuple[str, ZoneSettings]],
     ) -> RecordTables:
-        tables = RecordTables(self.diagnosis, self.file, default, views)
+        tables = RecordTables(self.problems, self.file, default, views)
         for name, (spelling, zone) in zones.items():
             tables.read(name, spelling, zone.records, self.file, ("zones", spelling, "records"))
         for file, path, found in self._record_tables(settings):
@@ -263,7 +263,7 @@ class _Loader:
                 continue
             if settings.domain_name is None:
                 message = "needs global.domain_name, the zone that these records are in"
-                self.diagnosis.refuse(file, path or ("records",), message)
+                self.problems.refuse(file, path or ("records",), message)
                 break
             spelling = settings.domain_name.lstrip(".").removesuffix(".")
             zone_name = self._zone_name(spelling, ("global", "domain_name"))
@@ -278,16 +278,16 @@ class _Loader:
         if isinstance(own, dict):
             yield self.file, ("records",), own
         else:
-            self.diagnosis.refuse(self.file, ("records",), "must be a table of records")
+            self.problems.refuse(self.file, ("records",), "must be a table of records")
         for path in record_files(self.sources, settings.load_records):
             try:
                 tables = read_toml(path)
             except ConfigError as error:
-                self.diagnosis.problems += error.problems
+                self.problems.problems += error.problems
                 continue
             if self._is_main_form(tables):
                 message = 'has no place in a drop-in: write ["NAME".TYPE], without "records."'
-                self.diagnosis.refuse(str(path), ("records",), message)
+                self.problems.refuse(str(path), ("records",), message)
                 continue
             yield str(path), (), tables
 
@@ -305,7 +305,7 @@ class _Loader:
         zones: dict[str, Zone] = {}
         for name, (spelling, settings) in written.items():
             path = ("zones", spelling)
-            zone = build_zone(spelling, ids[name], settings, node, self.diagnosis, self.file, path)
+            zone = build_zone(spelling, ids[name], settings, node, self.problems, self.file, path)
             if zone is not None:
                 zones[name] = zone
         return zones

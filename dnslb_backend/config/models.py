@@ -18,9 +18,9 @@ from pydantic import (
     Tag,
 )
 
-from dnslb_backend.checkers.brake import parse_canary
-from dnslb_backend.checkers.parameters import Regexp
-from dnslb_backend.core.zones import MAX_TTL
+from dnslb_backend.checkers.checks.parameters import Regexp
+from dnslb_backend.checkers.schedule.brake import parse_canary
+from dnslb_backend.core.model.zones import MAX_TTL
 from dnslb_backend.pdns.settings import parse_endpoint
 
 
@@ -106,13 +106,13 @@ Integer = BeforeValidator(_integer)
 """For the keys that the original has, which load as they loaded there."""
 
 
-class Table(BaseModel):
+class ConfigTable(BaseModel):
     """A table that refuses what it does not know."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class GlobalSettings(Table):
+class GlobalSettings(ConfigTable):
     """[global]"""
 
     domain_name: str | None = None
@@ -137,7 +137,7 @@ class GlobalSettings(Table):
     Example: `"ns1"`"""
 
 
-class BrakeSettings(Table):
+class BrakeSettings(ConfigTable):
     """[brake]: hold DOWNs while our own network may be at fault."""
 
     canaries: list[Annotated[str, AfterValidator(_canary)]] = []
@@ -148,7 +148,7 @@ class BrakeSettings(Table):
     """Seconds that DOWNs are held at most."""
 
 
-class ViewSettings(Table):
+class ViewSettings(ConfigTable):
     """[views.NAME]: the clients that a view is for."""
 
     networks: list[Network] = []
@@ -163,7 +163,7 @@ class ViewSettings(Table):
     Example: `[64500]`"""
 
 
-class GeoSettings(Table):
+class GeoSettings(ConfigTable):
     """[geo]: where the location database lies."""
 
     database: str
@@ -171,7 +171,7 @@ class GeoSettings(Table):
     Example: `"/var/lib/GeoIP/GeoLite2-City.mmdb"`"""
 
 
-class SoaSettings(Table):
+class SoaSettings(ConfigTable):
     """The SOA of a zone; what is left out is synthesised."""
 
     mname: str | None = None
@@ -193,7 +193,7 @@ class SoaSettings(Table):
     """TTL of the SOA itself, and of static rows and NS that name none."""
 
 
-class StaticSettings(Table):
+class StaticSettings(ConfigTable):
     """One row that does not depend on health; names are relative unless they end in a dot."""
 
     name: str
@@ -209,7 +209,7 @@ class StaticSettings(Table):
     """TTL of this row. Default: `ttl` of the SOA. Example: `300`"""
 
 
-class ZoneSettings(Table):
+class ZoneSettings(ConfigTable):
     """[zones."NAME"]"""
 
     soa: SoaSettings = SoaSettings()
@@ -233,7 +233,7 @@ class ZoneSettings(Table):
     Example: `{ www = { A = { dest = ["192.0.2.1"] } } }`"""
 
 
-class DestSettings(Table):
+class DestSettings(ConfigTable):
     """A destination written as a table."""
 
     host: str
@@ -266,7 +266,7 @@ Destination = Annotated[
 """Told apart by its form, so that of a wrong table nobody hears that it is no text."""
 
 
-class StickySettings(Table):
+class StickySettings(ConfigTable):
     """How much of the client's address chooses its member, in bits."""
 
     ipv4: Annotated[int, Field(ge=0, le=32)] = 24
@@ -275,7 +275,7 @@ class StickySettings(Table):
     """Leading bits of an IPv6 client that choose its member."""
 
 
-class DampingSettings(Table):
+class DampingSettings(ConfigTable):
     """When a member counts as flapping, and for how long it is then held down."""
 
     flips: Count = 6
@@ -289,7 +289,7 @@ class DampingSettings(Table):
     """Seconds that it is held down at most."""
 
 
-class RecordSettings(Table):
+class RecordSettings(ConfigTable):
     """A balanced record, or [default], from which records inherit what they leave out.
 
     What a record needs (dest, ttl, interval, timeout, dns_timeout, a check) is looked for

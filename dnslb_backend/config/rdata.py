@@ -36,7 +36,7 @@ from dns.rdtypes.IN.APL import APL
 from dns.rdtypes.IN.IPSECKEY import IPSECKEY
 from dns.rdtypes.svcbbase import ParamKey, SVCBBase
 
-from dnslb_backend.core.names import IDNA
+from dnslb_backend.core.model.names import IDNA
 from dnslb_backend.errors import DnslbError
 
 PARSED_BY_PDNS = frozenset(

@@ -11,18 +11,18 @@ from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
-from dnslb_backend.checkers.check import Check
-from dnslb_backend.checkers.kinds.exec import ExecCheck
-from dnslb_backend.checkers.registry import kind, parse_check
+from dnslb_backend.checkers.checks.base import Check
+from dnslb_backend.checkers.checks.kinds.exec import ExecCheck
+from dnslb_backend.checkers.checks.registry import check_class, parse_check
 from dnslb_backend.config.dests import build_dests, build_fallback
-from dnslb_backend.config.diagnosis import Diagnosis, Path
 from dnslb_backend.config.models import RecordSettings
-from dnslb_backend.config.problems import dotted, problems_of
-from dnslb_backend.core.closeness import common_prefix, overlaps
-from dnslb_backend.core.health import Damping, Rules
-from dnslb_backend.core.names import canonical_name, is_within, spelled_name
-from dnslb_backend.core.records import AllDown, Dest, Policy, Record, RecordKey, Timing
-from dnslb_backend.core.views import View
+from dnslb_backend.config.problems import Path, Problems
+from dnslb_backend.config.validation import dotted, problems_of
+from dnslb_backend.core.model.address_selection import common_prefix, overlaps
+from dnslb_backend.core.model.names import canonical_name, is_within, spelled_name
+from dnslb_backend.core.model.records import AllDown, Dest, Policy, Record, RecordKey, Timing
+from dnslb_backend.core.model.rules import Damping, Thresholds
+from dnslb_backend.core.model.views import View
 from dnslb_backend.errors import NameFormatError
 
 TYPES = ("A", "AAAA", "CNAME", "MX", "SRV")
@@ -39,7 +39,7 @@ class RecordTables:
     nothing is said of what they lack.
     """
 
-    diagnosis: Diagnosis
+    problems: Problems
     file: str
     default: RecordSettings | None
     views: Mapping[str, View] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class RecordTables:
         """Take every record of `tables` (NAME, then TYPE) into `zone`, a canonical name."""
         for name, types in tables.items():
             if not isinstance(types, dict):
-                self.diagnosis.refuse(file, (*path, name), "must be a table of record types")
+                self.problems.refuse(file, (*path, name), "must be a table of record types")
                 continue
             for record_type, table in types.items():
                 self._read_one(zone, spelling, name, record_type, table, file, path)
@@ -69,26 +69,26 @@ class RecordTables:
         path = (*top, name, record_type)
         if record_type not in TYPES:
             allowed = " or ".join(TYPES)
-            self.diagnosis.refuse(file, path, f"unknown record type; allowed: {allowed}")
+            self.problems.refuse(file, path, f"unknown record type; allowed: {allowed}")
             return
         try:
             text = spelling + "." if name == "@" else name
             key = RecordKey(zone, canonical_name(text, zone), record_type)
             shown = spelled_name(text, spelling)
         except NameFormatError as error:
-            self.diagnosis.refuse(file, path, str(error))
+            self.problems.refuse(file, path, str(error))
             return
         if not is_within(key.name, zone):
-            self.diagnosis.refuse(file, path, f"{key.name} is not in the zone {zone}")
+            self.problems.refuse(file, path, f"{key.name} is not in the zone {zone}")
             return
         where = f"{file}, {'.'.join(map(str, path))}"
         if key in self.origins:
-            self.diagnosis.refuse(file, path, f"is defined already, in {self.origins[key]}")
+            self.problems.refuse(file, path, f"is defined already, in {self.origins[key]}")
             return
         self.origins[key] = where
-        settings = self.diagnosis.parse(RecordSettings, table, file, path)
+        settings = self.problems.parse(RecordSettings, table, file, path)
         if settings is not None:
-            before = len(self.diagnosis.problems)
+            before = len(self.problems.problems)
             self._build(key, shown, settings, file, path)
             self._blame_default(before, settings, path)
 
@@ -103,20 +103,20 @@ class RecordTables:
             missing.append("check")
         if missing:
             listed = ", ".join(missing)
-            self.diagnosis.refuse(file, path, f"needs {listed}, here or in [default]")
+            self.problems.refuse(file, path, f"needs {listed}, here or in [default]")
             return
-        before = len(self.diagnosis.problems)
+        before = len(self.problems.problems)
         checks = self._checks(settings, own, file, path)
         dests = build_dests(
-            settings.dest or [], key.type, key.zone, self.diagnosis, file, (*path, "dest")
+            settings.dest or [], key.type, key.zone, self.problems, file, (*path, "dest")
         )
         fallback = build_fallback(
-            settings.fallback, key.type, key.zone, self.diagnosis, file, (*path, "fallback")
+            settings.fallback, key.type, key.zone, self.problems, file, (*path, "fallback")
         )
         self._check_answers(settings, dests, file, path)
         self._check_ports(checks, dests, file, path)
         require = self._require(settings, len(checks), file, path)
-        if len(self.diagnosis.problems) > before:
+        if len(self.problems.problems) > before:
             return
         timing = build_timing(settings)
         self._advise(settings, dests, timing, file, path)
@@ -129,7 +129,7 @@ class RecordTables:
             checks=tuple(self._enter(check, settings, timing) for check in checks),
             timing=timing,
             require=require,
-            rules=build_rules(settings),
+            thresholds=build_thresholds(settings),
             failback=build_failback(settings.failback),
             prio_min_cnt=settings.prio_min_cnt,
             fallback=fallback,
@@ -143,8 +143,8 @@ class RecordTables:
 
     def _blame_default(self, before: int, own: RecordSettings, path: Path) -> None:
         """Name [default], once, for what is wrong with a check that a record has from there."""
-        found = self.diagnosis.problems[before:]
-        del self.diagnosis.problems[before:]
+        found = self.problems.problems[before:]
+        del self.problems.problems[before:]
         record = dotted(*path)
         inherited = tuple(
             f"{record}.{key}{end}"
@@ -153,18 +153,18 @@ class RecordTables:
         )
         for problem in found:
             if not f"{problem.path}.".startswith(inherited):
-                self.diagnosis.problems.append(problem)
+                self.problems.problems.append(problem)
                 continue
             place = f"default{problem.path.removeprefix(record)}"
             blamed = replace(problem, file=self.file, path=place)
-            if blamed not in self.diagnosis.problems:
-                self.diagnosis.problems.append(blamed)
+            if blamed not in self.problems.problems:
+                self.problems.problems.append(blamed)
 
     def _checks(
         self, settings: RecordSettings, own: RecordSettings, file: str, path: Path
     ) -> list[Check]:
         if settings.check is not None and settings.checks is not None:
-            self.diagnosis.refuse(file, path, "has both check and checks; write one of them")
+            self.problems.refuse(file, path, "has both check and checks; write one of them")
             return []
         written: list[tuple[Path, Any]] = [((*path, "check"), settings.check)]
         if settings.checks is not None:
@@ -174,7 +174,7 @@ class RecordTables:
         if found and not any(isinstance(check, ExecCheck) for check in found):
             for name in {"expect", "prio_regex"} & own.model_fields_set:
                 message = "belongs to a command check; write it inside the check's own table"
-                self.diagnosis.refuse(file, (*path, name), message)
+                self.problems.refuse(file, (*path, name), message)
         return found
 
     def _check(self, value: Any, settings: RecordSettings, file: str, path: Path) -> Check | None:
@@ -183,16 +183,16 @@ class RecordTables:
         try:
             return parse_check(value)
         except ValidationError as error:
-            self.diagnosis.problems += problems_of(error, file, path, kind(value["type"]))
+            self.problems.problems += problems_of(error, file, path, check_class(value["type"]))
         except ValueError as error:
-            self.diagnosis.refuse(file, path, str(error))
+            self.problems.refuse(file, path, str(error))
         return None
 
     def _argv_check(
         self, argv: list[str], settings: RecordSettings, file: str, path: Path
     ) -> Check | None:
         if settings.expect is None:
-            self.diagnosis.refuse(file, path[:-1], "needs expect, here or in [default]")
+            self.problems.refuse(file, path[:-1], "needs expect, here or in [default]")
             return None
         try:
             return ExecCheck(
@@ -203,7 +203,7 @@ class RecordTables:
             table, listed = dotted(*path, "argv"), dotted(*path)
             for problem in problems_of(error, file, path, ExecCheck):
                 place = problem.path.replace(table, listed, 1)
-                self.diagnosis.problems.append(replace(problem, path=place))
+                self.problems.problems.append(replace(problem, path=place))
         return None
 
     def _check_ports(
@@ -214,7 +214,7 @@ class RecordTables:
             for dest in dests:
                 if dest.check_port is None:
                     message = f"needs a port, here or as check_port of {dest.host}"
-                    self.diagnosis.refuse(file, (*path, "check"), message)
+                    self.problems.refuse(file, (*path, "check"), message)
                     return
 
     def _check_answers(
@@ -222,16 +222,16 @@ class RecordTables:
     ) -> None:
         """Refuse what leaves nothing to answer with."""
         if settings.policy != "all" and dests and not any(dest.weight for dest in dests):
-            self.diagnosis.refuse(file, (*path, "dest"), "every weight is 0: nobody would serve")
+            self.problems.refuse(file, (*path, "dest"), "every weight is 0: nobody would serve")
         if settings.ttl == "auto" and settings.ttl_min > settings.ttl_max:
             message = f"is above ttl_max, {settings.ttl_max}"
-            self.diagnosis.refuse(file, (*path, "ttl_min"), message)
+            self.problems.refuse(file, (*path, "ttl_min"), message)
         for index, dest in enumerate(dests):
             for view in dest.views:
                 if view not in self.views:
                     known = ", ".join(sorted(self.views)) or "none is defined"
                     where = (*path, "dest", index, "views")
-                    self.diagnosis.refuse(file, where, f"no view {view!r}; known: {known}")
+                    self.problems.refuse(file, where, f"no view {view!r}; known: {known}")
 
     def _require(self, settings: RecordSettings, count: int, file: str, path: Path) -> int:
         if settings.require == "all":
@@ -240,11 +240,11 @@ class RecordTables:
             return 1
         if settings.require > count:
             message = f"is {settings.require}, but there are only {count} checks"
-            self.diagnosis.refuse(file, (*path, "require"), message)
+            self.problems.refuse(file, (*path, "require"), message)
         return settings.require
 
     def _enter(self, check: Check, settings: RecordSettings, timing: Timing) -> str:
-        fingerprint = fingerprint_of(check, build_rules(settings), timing)
+        fingerprint = fingerprint_of(check, build_thresholds(settings), timing)
         self.checks.setdefault(fingerprint, check)
         return fingerprint
 
@@ -252,7 +252,7 @@ class RecordTables:
         self, settings: RecordSettings, dests: Sequence[Dest], timing: Timing, file: str, path: Path
     ) -> None:
         if timing.dns_timeout + timing.timeout >= timing.interval:
-            self.diagnosis.warn(
+            self.problems.warn(
                 file,
                 path,
                 f"dns_timeout + timeout ({timing.dns_timeout:g} + {timing.timeout:g} s) should be "
@@ -261,23 +261,23 @@ class RecordTables:
             )
         if settings.stale_after and settings.stale_after < timing.interval:
             message = f"is below interval ({timing.interval:g} s): members are stale between rounds"
-            self.diagnosis.warn(file, (*path, "stale_after"), message)
+            self.problems.warn(file, (*path, "stale_after"), message)
         if settings.all_down == "fallback" and not settings.fallback:
             message = "is fallback, but there is none: answers are empty"
-            self.diagnosis.warn(file, (*path, "all_down"), message)
+            self.problems.warn(file, (*path, "all_down"), message)
         if settings.prio_regex and not re.compile(settings.prio_regex).groups:
             message = "has no group, so it gives no priority and is not used"
-            self.diagnosis.warn(file, (*path, "prio_regex"), message)
+            self.problems.warn(file, (*path, "prio_regex"), message)
         for name in ("proto", "socktype"):
             if getattr(settings, name) is not None:
-                self.diagnosis.warn(file, (*path, name), "has no effect on resolving")
+                self.problems.warn(file, (*path, name), "has no effect on resolving")
         for network in settings.client_networks:
             self._advise_rule_9(dests, network, file, path)
 
     def _advise_rule_9(self, dests: Sequence[Dest], network: str, file: str, path: Path) -> None:
         block = common_prefix([dest.host for dest in dests if dest.is_literal])
         if block is not None and overlaps(block, network):
-            self.diagnosis.warn(
+            self.problems.warn(
                 file,
                 (*path, "client_networks"),
                 f"{network} lies with {block}, the smallest prefix that holds all servers: its "
@@ -310,10 +310,10 @@ def build_timing(settings: RecordSettings) -> Timing:
     )
 
 
-def build_rules(settings: RecordSettings) -> Rules:
+def build_thresholds(settings: RecordSettings) -> Thresholds:
     """What it takes to turn a target of this record."""
     damping = settings.damping
-    return Rules(
+    return Thresholds(
         rise=settings.rise,
         fall=settings.fall,
         damping=Damping(**damping.model_dump()) if damping else None,
@@ -327,7 +327,7 @@ def build_failback(written: float | str) -> float:
     return written
 
 
-def fingerprint_of(check: Check, rules: Rules, timing: Timing) -> str:
+def fingerprint_of(check: Check, rules: Thresholds, timing: Timing) -> str:
     """A short text that is equal for checks that ask the same, as often, and judge the same.
 
     What only matters to resolving is left out, so that records may share the probes.
@@ -338,7 +338,7 @@ def fingerprint_of(check: Check, rules: Rules, timing: Timing) -> str:
 
 
 @lru_cache
-def _judged(rules: Rules, timing: Timing) -> str:
+def _judged(rules: Thresholds, timing: Timing) -> str:
     """The same for most records of a configuration, and dear to write down."""
     rhythm = {k: v for k, v in asdict(timing).items() if k not in ("dns_timeout", "dns_ttl")}
     return json.dumps([asdict(rules), rhythm], sort_keys=True)

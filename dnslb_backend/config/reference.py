@@ -26,8 +26,8 @@ from dnslb_backend.pdns.settings import PdnsSettings, ServerSettings
 from dnslb_backend.store.settings import (
     IGNORED_KEYS,
     MysqlSettings,
+    MysqlTlsSettings,
     StateSettings,
-    TlsSettings,
 )
 
 HEAD = """\
@@ -102,7 +102,7 @@ SECTIONS = (
         "Present: the health map is mirrored into MariaDB, see [SQL](sql.md). Keys of other "
         f"drivers have no effect: {', '.join(f'`{key}`' for key in sorted(IGNORED_KEYS))}.",
     ),
-    Section("ssl = { .. }", TlsSettings, "How the connection to MariaDB is encrypted."),
+    Section("ssl = { .. }", MysqlTlsSettings, "How the connection to MariaDB is encrypted."),
 )
 """In the order of the page. A table of tables (`check`) has a page of its own."""
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 import dns.exception
 import dns.rdatatype
 
-from dnslb_backend.config.diagnosis import Diagnosis, Path
 from dnslb_backend.config.models import StaticSettings, ZoneSettings, host_of
+from dnslb_backend.config.problems import Path, Problems
 from dnslb_backend.config.rdata import PARSED_BY_PDNS_ALONE, RecordDataError, canonical_data
-from dnslb_backend.core.names import canonical_name, is_within, spelled_name
-from dnslb_backend.core.records import Record
-from dnslb_backend.core.zones import Row, Soa, Zone
+from dnslb_backend.core.model.names import canonical_name, is_within, spelled_name
+from dnslb_backend.core.model.records import Record
+from dnslb_backend.core.model.zones import ResourceRecord, Soa, Zone
 from dnslb_backend.errors import NameFormatError
 
 UNSTORABLE = frozenset({"ANY", "AXFR", "IXFR", "OPT", "TSIG", "TKEY", "MAILA", "MAILB", "NXNAME"})
@@ -26,7 +26,7 @@ def build_zone(
     zone_id: int,
     settings: ZoneSettings,
     node: str,
-    diagnosis: Diagnosis,
+    diagnosis: Problems,
     file: str,
     path: Path,
 ) -> Zone | None:
@@ -63,7 +63,7 @@ def build_zone(
 
 
 def keep_no_data_uncached(
-    zones: Mapping[str, Zone], records: Iterable[Record], diagnosis: Diagnosis, file: str
+    zones: Mapping[str, Zone], records: Iterable[Record], diagnosis: Problems, file: str
 ) -> dict[str, Zone]:
     """The zones, those without a negative TTL that hold a name with data for some clients only.
 
@@ -85,7 +85,7 @@ def keep_no_data_uncached(
 
 
 def advise_secondaries(
-    zones: Mapping[str, Zone], *, has_channel: bool, diagnosis: Diagnosis, file: str
+    zones: Mapping[str, Zone], *, has_channel: bool, diagnosis: Problems, file: str
 ) -> None:
     """Warn of secondaries that nobody would tell of changes."""
     for zone in zones.values():
@@ -95,7 +95,7 @@ def advise_secondaries(
 
 
 def _soa(
-    settings: ZoneSettings, apex: str, node: str, diagnosis: Diagnosis, file: str, path: Path
+    settings: ZoneSettings, apex: str, node: str, diagnosis: Problems, file: str, path: Path
 ) -> Soa:
     written = settings.soa
     mname = node if "." in node else f"{node}.{apex}"
@@ -126,7 +126,7 @@ def _transfers(settings: ZoneSettings) -> tuple[str, ...]:
 
 
 def _servers(
-    texts: Sequence[str], apex: str, diagnosis: Diagnosis, file: str, path: Path
+    texts: Sequence[str], apex: str, diagnosis: Problems, file: str, path: Path
 ) -> tuple[str, ...]:
     """The canonical names of the zone's name servers, each once."""
     found: list[str] = []
@@ -140,7 +140,7 @@ def _servers(
     return tuple(found)
 
 
-def _name(text: str, apex: str, diagnosis: Diagnosis, file: str, path: Path) -> str | None:
+def _name(text: str, apex: str, diagnosis: Problems, file: str, path: Path) -> str | None:
     try:
         return canonical_name(text, apex)
     except NameFormatError as error:
@@ -149,8 +149,8 @@ def _name(text: str, apex: str, diagnosis: Diagnosis, file: str, path: Path) -> 
 
 
 def _static(
-    item: StaticSettings, spelling: str, ttl: int, diagnosis: Diagnosis, file: str, path: Path
-) -> Row | None:
+    item: StaticSettings, spelling: str, ttl: int, diagnosis: Problems, file: str, path: Path
+) -> ResourceRecord | None:
     apex = canonical_name(f"{spelling}.")
     try:
         qname = spelling if item.name == "@" else spelled_name(item.name, spelling)
@@ -169,7 +169,7 @@ def _static(
     except RecordDataError as error:
         diagnosis.refuse(file, (*path, "content"), str(error))
         return None
-    return Row(qname, *data, ttl if item.ttl is None else item.ttl)
+    return ResourceRecord(qname, *data, ttl if item.ttl is None else item.ttl)
 
 
 def _type_refusal(qtype: str) -> str:

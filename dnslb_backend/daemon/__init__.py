@@ -1,9 +1,10 @@
 """The daemon: the one place that wires core and edges together, and its life from start to end.
 
-life.py       load -> restore -> listen -> rounds -> ready -> ... reloads ... -> stop -> end
-answers.py    every change of health: new snapshot -> live -> purged from PowerDNS's caches
-listeners.py  where PowerDNS and operators are served, also after a reload moved it
-told.py       transitions in the log
+life.py                load -> restore -> listen -> check -> ready -> ... reloads ... -> stop -> end
+snapshot_publisher.py  every change of health: new snapshot -> live -> purged from PowerDNS's caches
+admin_control.py       what operators ask for and order
+listeners.py           where PowerDNS and operators are served, also after a reload moved it
+transition_log.py      transitions in the log
 """
 
 from dnslb_backend.daemon.life import Daemon, serve

@@ -2,7 +2,8 @@
 
     load -> open listeners -> rounds -> ready -> ... reloads ... -> stop accepting -> drain -> end
 
-Every change of health passes through `_settle`: changed answers become a new snapshot, which
+Every change of health passes through `_publish_changes`: changed answers become a new snapshot,
+which
 is live from that moment; then it is purged from PowerDNS's caches, kept, and told.
 """
 
@@ -24,38 +25,38 @@ import uvloop
 
 from dnslb_backend import __version__, blocking, logs, metrics
 from dnslb_backend.admin.control import Detail, ReloadReport
-from dnslb_backend.admin.events import Notice
+from dnslb_backend.admin.http.event_stream import Hint
 from dnslb_backend.admin.server import AdminServer
 from dnslb_backend.blocking import run_blocking
-from dnslb_backend.checkers.brake import parse_canary
-from dnslb_backend.checkers.resolver import Resolver
-from dnslb_backend.checkers.rounds import Rounds
-from dnslb_backend.checkers.tools import Tools
+from dnslb_backend.checkers.resources.resources import CheckResources
+from dnslb_backend.checkers.schedule.brake import parse_canary
+from dnslb_backend.checkers.schedule.resolver import Resolver
+from dnslb_backend.checkers.schedule.scheduler import Scheduler
 from dnslb_backend.clock import now
-from dnslb_backend.config import Config, Sources, load
-from dnslb_backend.core.changes import Changes
-from dnslb_backend.core.healthmap import HealthMap
-from dnslb_backend.core.memory import Memory, recall
-from dnslb_backend.core.overrides import Override
-from dnslb_backend.core.snapshot import Snapshot
-from dnslb_backend.daemon.answers import Answers
-from dnslb_backend.daemon.desk import Desk
+from dnslb_backend.config import Config, ConfigPaths, load
+from dnslb_backend.core.answers.snapshot import Snapshot
+from dnslb_backend.core.health.changes import Changes
+from dnslb_backend.core.health.healthmap import HealthMap
+from dnslb_backend.core.health.overrides import Override
+from dnslb_backend.core.health.saved_state import SavedState, restore
+from dnslb_backend.daemon.admin_control import AdminControl
 from dnslb_backend.daemon.listeners import Listeners
-from dnslb_backend.daemon.told import tell, tell_overflow
+from dnslb_backend.daemon.snapshot_publisher import SnapshotPublisher
+from dnslb_backend.daemon.transition_log import log_overflow, log_transition
 from dnslb_backend.daemon.watchdog import feed_watchdog
 from dnslb_backend.errors import (
     ConfigError,
+    ConfigProblem,
+    ConflictError,
     DnslbError,
-    Problem,
-    RefusedError,
     UnavailableError,
 )
-from dnslb_backend.notify import Notifier
-from dnslb_backend.pdns.askers import Askers
-from dnslb_backend.pdns.places import Places
-from dnslb_backend.pdns.purger import Purger
-from dnslb_backend.pdns.responder import Responder
-from dnslb_backend.store.keeper import Keeper
+from dnslb_backend.pdns.cache.purger import Purger
+from dnslb_backend.pdns.methods.client_cache import ClientCache
+from dnslb_backend.pdns.methods.geoip import GeoDatabase
+from dnslb_backend.pdns.methods.responder import Responder
+from dnslb_backend.store.persistence import Persistence
+from dnslb_backend.systemd import Notifier
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +95,7 @@ START_EXTENSION = 30.0
 """Seconds of start-up that systemd is asked for while first rounds make progress."""
 
 
-def serve(sources: Sources, loglevel: str | None = None) -> int:
+def serve(sources: ConfigPaths, loglevel: str | None = None) -> int:
     """Run until SIGTERM or SIGINT; returns the exit code.
 
     Raises ConfigError before anything was started, StartError where a listener cannot open.
@@ -110,7 +111,7 @@ def serve(sources: Sources, loglevel: str | None = None) -> int:
     return code
 
 
-async def _serve(sources: Sources, loglevel: str | None) -> int:
+async def _serve(sources: ConfigPaths, loglevel: str | None) -> int:
     stop = asyncio.Event()
     for number in STOPS:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -120,13 +121,13 @@ async def _serve(sources: Sources, loglevel: str | None) -> int:
         return 0
     logs.configure(loglevel or config.settings.loglevel)
     sys.setswitchinterval(SWITCH_INTERVAL)
-    async with Tools() as tools, Resolver() as resolver:
-        daemon = Daemon(sources, config, tools, resolver, stop, loglevel)
+    async with CheckResources() as resources, Resolver() as resolver:
+        daemon = Daemon(sources, config, resources, resolver, stop, loglevel)
         await daemon.run()
     return 0
 
 
-async def _load_or_stop(sources: Sources, stop: asyncio.Event) -> Config | None:
+async def _load_or_stop(sources: ConfigPaths, stop: asyncio.Event) -> Config | None:
     """The configuration, or None where `stop` was set while it was loaded.
 
     Files on storage that hangs must not make a process that only SIGKILL ends.
@@ -146,9 +147,9 @@ class Daemon:
 
     def __init__(
         self,
-        sources: Sources,
+        sources: ConfigPaths,
         config: Config,
-        tools: Tools,
+        resources: CheckResources,
         resolver: Resolver,
         stop: asyncio.Event,
         loglevel: str | None = None,
@@ -157,44 +158,44 @@ class Daemon:
         self._config = config
         self._loglevel = loglevel
         self._map = HealthMap()
-        self._map.adopt(config.plan, now())
-        self._keeper = Keeper(
+        self._map.apply_plan(config.plan, now())
+        self._persistence = Persistence(
             config.state,
             config.mysql,
             self._map,
             node=config.node,
             version=__version__,
             now=now,
-            obey=self._obey,
-            resigned=self._resigned,
+            on_overrides=self._apply_overrides,
+            resigned=self._on_keys_changed,
             delete_unknowns=config.settings.delete_unknowns,
             config_hash=config.fingerprint,
         )
-        self._answers: Answers
-        self._rounds = Rounds(
+        self._publisher: SnapshotPublisher
+        self._scheduler = Scheduler(
             self._map,
             resolver,
-            tools,
+            resources,
             slots=config.settings.max_record_checks,
             now=now,
             changed=self._changed,
         )
-        self._rounds.adopt(config.checks, (), config.settings.max_record_checks)
+        self._scheduler.apply_plan(config.checks, (), config.settings.max_record_checks)
         self._set_brake(config)
-        self._askers = Askers(time.monotonic, partial(getrandbits, 64))
-        self._locate_with(config.places)
+        self._client_cache = ClientCache(time.monotonic, partial(getrandbits, 64))
+        self._use_locator(config.geo_database)
         self._responder = Responder(
             self._snapshot,
-            askers=self._askers,
-            vault=self._keeper.vault,
+            client_cache=self._client_cache,
+            key_store=self._persistence.stored_keys,
             notifies=lambda: self._config.pdns.has_channel,
         )
-        desk = Desk(
+        control = AdminControl(
             self._map,
-            self._rounds,
-            self._keeper,
-            self._askers,
-            tools.board,
+            self._scheduler,
+            self._persistence,
+            self._client_cache,
+            resources.push_reports,
             node=config.node,
             now=now,
             snapshot=self._snapshot,
@@ -202,9 +203,11 @@ class Daemon:
             changed=self._changed,
             details=self._details(),
         )
-        self._listeners = Listeners(self._responder, AdminServer(config.admin, config.access, desk))
+        self._listeners = Listeners(
+            self._responder, AdminServer(config.admin, config.access, control)
+        )
         self._notifier = Notifier.from_environment()
-        self._is_settling = False
+        self._is_publishing = False
         self._settle_at = 0.0
         self._is_serving = False
         self._is_announced = False
@@ -215,13 +218,13 @@ class Daemon:
         self._purging: asyncio.Task[None]
 
     def _snapshot(self) -> Snapshot:
-        return self._answers.snapshot
+        return self._publisher.snapshot
 
     def _details(self) -> Mapping[str, Detail]:
         return {
             "brake": self._brake_detail,
             "purge": self._purge_detail,
-            "mirror": self._keeper.detail,
+            "mirror": self._persistence.detail,
         }
 
     async def reload(self) -> ReloadReport:
@@ -272,16 +275,16 @@ class Daemon:
         gc.freeze()
         gc.set_threshold(*COLLECT)
         await self._listeners.open(self._config)
-        self._purging = self._purge_with(self._answers.purger)
-        self._answers.announce()
+        self._purging = self._purge_with(self._publisher.purger)
+        self._publisher.purge_all()
         parts = [
-            asyncio.create_task(_kept_alive(name, part), name=name)
+            asyncio.create_task(_supervise(name, part), name=name)
             for name, part in (
-                ("rounds", self._rounds.run),
-                ("keeper", self._keeper.run),
+                ("scheduler", self._scheduler.run),
+                ("persistence", self._persistence.run),
                 ("announce", self._announce),
                 ("reloads", self._obey_reloads),
-                ("places", self._follow_places),
+                ("places", self._follow_geo_database),
                 ("loop delay", metrics.measure_loop_delay),
                 ("watchdog", lambda: feed_watchdog(self._notifier, self._idle)),
             )
@@ -291,42 +294,42 @@ class Daemon:
             self._notifier.stopping()
             log.info("stopping")
             await self._listeners.close()
-            if not await self._keeper.flush(FLUSH_TIMEOUT):
+            if not await self._persistence.flush(FLUSH_TIMEOUT):
                 log.warning("not all that changed could be kept within %g s", FLUSH_TIMEOUT)
         finally:
             await self._listeners.close()
             for task in (*parts, self._purging):
                 task.cancel()
             await asyncio.gather(*parts, self._purging, return_exceptions=True)
-            await self._keeper.close()
+            await self._persistence.close()
         log.info("stopped")
 
     async def _restore(self) -> None:
         """Take up what an earlier run knew, and make the first answers of it."""
-        await self._keeper.open()
-        found = await self._keeper.recall()
-        self._take_up(found.memory)
+        await self._persistence.open()
+        found = await self._persistence.restore()
+        self._take_up(found.state)
         # Taken before: all that has changed so far is in the first answers already.
         changes = self._map.take_changes()
-        self._answers = Answers(
+        self._publisher = SnapshotPublisher(
             self._map,
             self._config.plan,
             Purger(self._config.pdns),
             now().wall,
-            found.memory.serials,
+            found.state.serials,
         )
         self._is_serving = True
-        self._keep(changes)
+        self._persist(changes)
 
-    def _take_up(self, memory: Memory) -> None:
+    def _take_up(self, memory: SavedState) -> None:
         """Nothing that was kept is a reason not to start."""
         try:
-            recall(self._map, memory, now(), self._config.state.max_age)
+            restore(self._map, memory, now(), self._config.state.max_age)
         except Exception:
             log.exception("cannot restore the state of an earlier run; starting without it")
             plan = self._config.plan
-            self._map.adopt(replace(plan, records={}), now())
-            self._map.adopt(plan, now())
+            self._map.apply_plan(replace(plan, records={}), now())
+            self._map.apply_plan(plan, now())
             self._map.set_overrides(memory.overrides, now())
 
     def _listen_to_signals(self) -> None:
@@ -354,7 +357,7 @@ class Daemon:
 
     def _idle(self) -> float:
         """Seconds since the rounds made their last progress."""
-        return now().mono - self._rounds.swept
+        return now().mono - self._scheduler.last_sweep
 
     def _go_on(self, status: str) -> None:
         """The reload is over. A node that was not ready before is not ready by it."""
@@ -378,14 +381,14 @@ class Daemon:
 
     def _changed(self) -> None:
         """The map was told something: publish what follows, once for all that came with it."""
-        if not self._is_settling:
-            self._is_settling = True
+        if not self._is_publishing:
+            self._is_publishing = True
             loop = asyncio.get_running_loop()
             loop.call_at(max(self._settle_at, loop.time()), self._settle)
 
     def _settle(self) -> None:
         began = time.monotonic()
-        self._is_settling = False
+        self._is_publishing = False
         try:
             self._publish_changes()
         finally:
@@ -395,35 +398,35 @@ class Daemon:
     def _publish_changes(self) -> None:
         changes = self._map.take_changes()
         if changes.answers:
-            self._answers.renew(changes.answers, now().wall)
+            self._publisher.update(changes.answers, now().wall)
             if not self._ready.is_set() and not self._map.pending():
                 self._ready.set()
-        self._keep(changes)
+        self._persist(changes)
 
-    def _keep(self, changes: Changes) -> None:
+    def _persist(self, changes: Changes) -> None:
         """Keep and tell what has changed, which is answered by now.
 
         Also when no record was touched: a reload may have changed zones and static rows alone.
         """
-        self._keeper.offer(changes, self._answers.snapshot)
+        self._persistence.record_changes(changes, self._publisher.snapshot)
         for transition in changes.transitions:
             metrics.TRANSITIONS.labels(transition.to_health).inc()
-            tell(transition)
+            log_transition(transition)
         for overflow in changes.overflows:
-            tell_overflow(overflow)
+            log_overflow(overflow)
         if changes.transitions:
             self._listeners.publish(changes.transitions)
 
-    def _obey(self, orders: tuple[Override, ...]) -> None:
+    def _apply_overrides(self, overrides: tuple[Override, ...]) -> None:
         """The orders that hold have changed."""
-        self._map.set_overrides(orders, now())
+        self._map.set_overrides(overrides, now())
         self._changed()
-        self._listeners.publish([Notice.ORDERS])
+        self._listeners.publish([Hint.OVERRIDES])
 
-    def _resigned(self, zones: frozenset[str]) -> None:
+    def _on_keys_changed(self, zones: frozenset[str]) -> None:
         """Keys or metadata have changed, here or on another node; at the start nobody asked yet."""
         if self._is_serving:
-            self._answers.resigned(zones)
+            self._publisher.purge_zones(zones)
 
     async def _reload(self) -> ReloadReport:
         try:
@@ -432,15 +435,15 @@ class Daemon:
             message = f"the configuration could not be read within {LOAD_TIMEOUT:g} s"
             raise UnavailableError(message) from error
         if self._stop.is_set():
-            raise RefusedError("the daemon is stopping")
+            raise ConflictError("the daemon is stopping")
         retired = await self._listeners.move(config, str(self._sources.main))
         removed = len(self._map.records.keys() - config.plan.records.keys())
-        changed = self._map.adopt(config.plan, now())
-        self._answers.adopt(config.plan, self._purge_by(config), now().wall)
-        self._rounds.adopt(config.checks, changed, config.settings.max_record_checks)
+        changed = self._map.apply_plan(config.plan, now())
+        self._publisher.apply_plan(config.plan, self._purge_by(config), now().wall)
+        self._scheduler.apply_plan(config.checks, changed, config.settings.max_record_checks)
         self._set_brake(config)
-        self._locate_with(config.places)
-        self._keeper.reconfigure(
+        self._use_locator(config.geo_database)
+        self._persistence.reconfigure(
             config.mysql,
             delete_unknowns=config.settings.delete_unknowns,
             config_hash=config.fingerprint,
@@ -451,21 +454,21 @@ class Daemon:
         self._config = config
         self._warn(warnings)
         self._changed()
-        self._listeners.publish([Notice.RELOAD])
+        self._listeners.publish([Hint.RELOAD])
         for retire in retired:
             await retire()
         return ReloadReport(
             len(config.plan.records), len(changed), removed, tuple(map(str, warnings))
         )
 
-    def _left_for_a_start(self, config: Config) -> list[Problem]:
+    def _left_for_a_start(self, config: Config) -> list[ConfigProblem]:
         """The keys that have changed and that no reload can follow."""
         now_and_then = {
             "global.node": (self._config.node, config.node),
             "state.path": (self._config.state.path, config.state.path),
         }
         return [
-            Problem(str(self._sources.main), key, f"is {old} until the next start")
+            ConfigProblem(str(self._sources.main), key, f"is {old} until the next start")
             for key, (old, new) in now_and_then.items()
             if old != new
         ]
@@ -473,59 +476,59 @@ class Daemon:
     def _purge_by(self, config: Config) -> Purger:
         """The purger for a configuration: the one at work, unless [pdns] has changed."""
         if config.pdns == self._config.pdns:
-            return self._answers.purger
+            return self._publisher.purger
         purger = Purger(config.pdns)
         self._purging.cancel()
         self._purging = self._purge_with(purger)
         return purger
 
     def _purge_with(self, purger: Purger) -> asyncio.Task[None]:
-        return asyncio.create_task(_kept_alive("purging", purger.run), name="purging")
+        return asyncio.create_task(_supervise("purging", purger.run), name="purging")
 
-    def _locate_with(self, places: Places | None) -> None:
-        self._askers.locate_with(places.locate if places else None)
+    def _use_locator(self, geo_database: GeoDatabase | None) -> None:
+        self._client_cache.use_locator(geo_database.locate if geo_database else None)
 
-    async def _follow_places(self) -> None:
+    async def _follow_geo_database(self) -> None:
         """Read the location database again when its file changes."""
         while True:
             await asyncio.sleep(PLACES_INTERVAL)
-            places = self._config.places
-            if places is None:
+            geo_database = self._config.geo_database
+            if geo_database is None:
                 continue
             try:
-                is_new = await run_blocking(places.refresh, PLACES_TIMEOUT)
+                is_new = await run_blocking(geo_database.refresh, PLACES_TIMEOUT)
             except TimeoutError:
-                log.warning("%s could not be read within %g s", places.path, PLACES_TIMEOUT)
+                log.warning("%s could not be read within %g s", geo_database.path, PLACES_TIMEOUT)
                 continue
             if is_new:
-                self._locate_with(places)
+                self._use_locator(geo_database)
 
     def _set_brake(self, config: Config) -> None:
-        brake = self._rounds.brake
-        metrics.BRAKE_ENGAGED.set_function(lambda: brake.figures().since is not None)
-        metrics.BRAKE_HELD.set_function(lambda: brake.figures().held)
+        brake = self._scheduler.brake
+        metrics.BRAKE_ENGAGED.set_function(lambda: brake.status().since is not None)
+        metrics.BRAKE_HELD.set_function(lambda: brake.status().held)
         canaries = [parse_canary(text) for text in config.brake.canaries]
-        self._rounds.brake.configure(canaries, config.brake.hold)
+        self._scheduler.brake.configure(canaries, config.brake.hold)
 
     def _purge_detail(self) -> object:
-        return self._answers.purger.detail()
+        return self._publisher.purger.detail()
 
     def _brake_detail(self) -> object:
-        figures = self._rounds.brake.figures()
-        if figures.since is None:
+        status = self._scheduler.brake.status()
+        if status.since is None:
             return None
         return {
-            "held": figures.held,
-            "silent_for": round(now().mono - figures.since, 1),
-            "spent": figures.is_spent,
+            "held": status.held,
+            "silent_for": round(now().mono - status.since, 1),
+            "spent": status.is_spent,
         }
 
-    def _warn(self, warnings: Iterable[Problem]) -> None:
+    def _warn(self, warnings: Iterable[ConfigProblem]) -> None:
         for warning in warnings:
             log.warning("%s", warning)
 
 
-async def _kept_alive(name: str, part: Callable[[], Coroutine[Any, Any, None]]) -> None:
+async def _supervise(name: str, part: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run a part of the daemon; a bug in it is told, and it begins again."""
     while True:
         try:

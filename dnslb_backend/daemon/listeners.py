@@ -12,25 +12,25 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from dnslb_backend.admin.events import News
+from dnslb_backend.admin.http.event_stream import StreamEvent
 from dnslb_backend.admin.server import AdminServer
 from dnslb_backend.blocking import run_blocking
-from dnslb_backend.checkers.gate import probe_limit
+from dnslb_backend.checkers.schedule.limiter import probe_limit
 from dnslb_backend.config import Config
-from dnslb_backend.errors import ConfigError, DnslbError, Problem
+from dnslb_backend.errors import ConfigError, ConfigProblem, DnslbError
 from dnslb_backend.logs import fields
-from dnslb_backend.pdns.activation import Inherited, take_inherited
-from dnslb_backend.pdns.activation import Keeper as ServiceManager
-from dnslb_backend.pdns.http import HttpConnector
-from dnslb_backend.pdns.listeners import (
+from dnslb_backend.pdns.connectors.activation import ActivatedSockets, take_activated
+from dnslb_backend.pdns.connectors.activation import FdStore as ServiceManager
+from dnslb_backend.pdns.connectors.http import HttpConnector
+from dnslb_backend.pdns.connectors.sockets import (
     listen_tcp,
     listen_unix,
     remove_unix,
     set_permissions,
 )
-from dnslb_backend.pdns.responder import Responder
+from dnslb_backend.pdns.connectors.unix import UnixConnector
+from dnslb_backend.pdns.methods.responder import Responder
 from dnslb_backend.pdns.settings import ServerSettings
-from dnslb_backend.pdns.unix import UnixConnector
 from dnslb_backend.sockets import connection_limit, file_limit
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class Listeners:
         self._http: HttpConnector | None = None
         self._unix: UnixConnector | None = None
         self._server: ServerSettings | None = None
-        self._inherited = Inherited()
+        self._inherited = ActivatedSockets()
         self._manager = ServiceManager.from_environment()
 
     async def open(self, config: Config) -> None:
@@ -90,7 +90,7 @@ class Listeners:
                 ENOUGH_FILES,
                 extra=fields(connections=connection_limit(), probes=probe_limit()),
             )
-        self._inherited = take_inherited(os.environ)
+        self._inherited = take_activated(os.environ)
         try:
             await self._admin.start()
             async with _opening(config.server, None, self._inherited) as sockets:
@@ -118,10 +118,10 @@ class Listeners:
                 await self._admin.reconfigure(config.admin, config.access)
             except OSError as error:
                 why = f"cannot listen there: {error.strerror or error}"
-                raise ConfigError([Problem(file, "admin.listen", why)]) from error
+                raise ConfigError([ConfigProblem(file, "admin.listen", why)]) from error
             return await self._serve(sockets, config.server)
 
-    def publish(self, happened: Iterable[News]) -> None:
+    def publish(self, happened: Iterable[StreamEvent]) -> None:
         """Tell operators who watch what happened."""
         self._admin.publish(happened)
 
@@ -202,7 +202,7 @@ class _CannotListenError(Exception):
 
 @asynccontextmanager
 async def _opening(
-    server: ServerSettings, before: ServerSettings | None, inherited: Inherited | None = None
+    server: ServerSettings, before: ServerSettings | None, inherited: ActivatedSockets | None = None
 ) -> AsyncIterator[NewSockets]:
     """Open what `server` needs and `before` had not; closed again unless it came to serve."""
     sockets = NewSockets()
@@ -267,7 +267,7 @@ async def _opening_for_reload(
             if is_ours:
                 await _follow_permissions(server, before, sockets.opened)
         except _CannotListenError as error:
-            raise ConfigError([Problem(file, error.key, error.why)]) from error
+            raise ConfigError([ConfigProblem(file, error.key, error.why)]) from error
         yield sockets
 
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from dnslb_backend.notify import Notifier
+from dnslb_backend.systemd import Notifier
 
 log = logging.getLogger(__name__)
 

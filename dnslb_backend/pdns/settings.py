@@ -24,7 +24,7 @@ UNIX_PATH_LIMIT = 107
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 
-class Endpoint(NamedTuple):
+class ListenAddress(NamedTuple):
     """An IP address literal, without brackets, and a port; port 0 lets the kernel choose."""
 
     host: str
@@ -35,7 +35,7 @@ class Endpoint(NamedTuple):
         return ipaddress.ip_address(self.host).is_loopback
 
 
-def parse_endpoint(text: str) -> Endpoint:
+def parse_endpoint(text: str) -> ListenAddress:
     """Read `127.0.0.1:8053` or `[::1]:8053`; raises ValueError that says what is allowed."""
     host, colon, port = text.rpartition(":")
     allowed = 'must be "ADDRESS:PORT", an IPv6 address in brackets'
@@ -48,7 +48,7 @@ def parse_endpoint(text: str) -> Endpoint:
         raise ValueError(f"{text!r} {allowed}; names are not looked up") from None
     if is_bracketed != (address.version == 6):
         raise ValueError(f"{text!r} {allowed}")
-    return Endpoint(str(address), int(port))
+    return ListenAddress(str(address), int(port))
 
 
 def _check_endpoint(text: str) -> str:
@@ -112,11 +112,11 @@ ApiUrl = Annotated[str, AfterValidator(_check_url)]
 NetworkText = Annotated[str, AfterValidator(_check_network)]
 
 
-class _Settings(BaseModel):
+class _PdnsSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class ServerSettings(_Settings):
+class ServerSettings(_PdnsSettings):
     """The table [server]: where PowerDNS reaches us. An empty `http` or `unix` turns it off."""
 
     http: Annotated[str, AfterValidator(_check_endpoint)] = "127.0.0.1:8053"
@@ -156,7 +156,7 @@ class ServerSettings(_Settings):
         return self
 
     @property
-    def endpoint(self) -> Endpoint | None:
+    def endpoint(self) -> ListenAddress | None:
         """Where the HTTP connector listens; None when it is off."""
         return parse_endpoint(self.http) if self.http else None
 
@@ -171,7 +171,7 @@ class ServerSettings(_Settings):
         return tuple(map(ipaddress.ip_network, LOOPBACK if self.allow is None else self.allow))
 
 
-class PdnsSettings(_Settings):
+class PdnsSettings(_PdnsSettings):
     """The table [pdns]: the channels through which PowerDNS's caches are kept coherent."""
 
     control_socket: Annotated[

@@ -28,11 +28,11 @@ Text = Annotated[str, Field(min_length=1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class _Settings(BaseModel):
+class _StoreSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class StateSettings(_Settings):
+class StateSettings(_StoreSettings):
     """`[state]`: the local copy. `max_age` is in seconds; 0 restores no health at all."""
 
     path: FilePath = Field(default_factory=_default_state)
@@ -42,7 +42,7 @@ class StateSettings(_Settings):
     """Seconds after which restored health counts as UNKNOWN; 0 restores none at all."""
 
 
-class TlsSettings(_Settings):
+class MysqlTlsSettings(_StoreSettings):
     """`ssl` as a table, with the keys of PyMySQL. Without a CA nothing is verified, as there."""
 
     ca: FilePath | None = None
@@ -65,7 +65,7 @@ class TlsSettings(_Settings):
     """Ciphers, as OpenSSL writes them. Default: those of OpenSSL. Example: `"ECDHE+AESGCM"`"""
 
 
-class _DriverKeys(_Settings):
+class _DriverKeys(_StoreSettings):
     """What PyMySQL, MySQLdb or aiomysql take as well, and what has no effect here.
 
     A configuration of the original may hold any of them: they are named in a warning.
@@ -142,7 +142,7 @@ class MysqlSettings(_DriverKeys):
     Example: `"mysql_native_password"`"""
     program_name: Text = "dnslb-backend"
     """What the server is told of us."""
-    ssl: bool | TlsSettings | None = None
+    ssl: bool | MysqlTlsSettings | None = None
     """`true`: encrypt, and verify by the authorities of the system; or a table, below. There is no
     login on a connection that is not encrypted then. Default: plain.
     Example: `{ ca = "/etc/dnslb/mariadb-ca.pem" }`"""
@@ -190,15 +190,15 @@ class MysqlSettings(_DriverKeys):
         return self.password or self.passwd
 
     @property
-    def tls(self) -> TlsSettings | None:
+    def tls(self) -> MysqlTlsSettings | None:
         """How to encrypt; None where the connection is plain."""
         if self.ssl_disabled or self.ssl is False:
             return None
-        if isinstance(self.ssl, TlsSettings):
+        if isinstance(self.ssl, MysqlTlsSettings):
             return self.ssl
         if self.ssl is None and not self._tls_keys:
             return None
-        return TlsSettings(
+        return MysqlTlsSettings(
             ca=self.ssl_ca,
             cert=self.ssl_cert,
             key=self.ssl_key,
@@ -229,7 +229,7 @@ class MysqlSettings(_DriverKeys):
         return self.ssl is True if said is None else said
 
 
-def verifies(tls: TlsSettings) -> bool:
+def verifies(tls: MysqlTlsSettings) -> bool:
     """Whether the certificate must be signed by a CA that we trust (PyMySQL's rules)."""
     if isinstance(tls.verify_mode, bool):
         return tls.verify_mode

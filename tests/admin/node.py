@@ -8,25 +8,25 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from dnslb_backend.admin.auth import load_access
-from dnslb_backend.admin.control import Cleared, Detail, Forgiven, ReloadReport
+from dnslb_backend.admin.control import ClearResult, Detail, Readmitted, ReloadReport
+from dnslb_backend.admin.http.auth import load_access
 from dnslb_backend.admin.server import AdminServer
 from dnslb_backend.admin.settings import AdminSettings
-from dnslb_backend.core.decision import Decision
-from dnslb_backend.core.events import Event, HistoryQuery
-from dnslb_backend.core.explain import Explanation, Question, explain, suppose_down
-from dnslb_backend.core.finding import meant_name
-from dnslb_backend.core.healthmap import HealthMap
-from dnslb_backend.core.instants import Instant
-from dnslb_backend.core.layout import lay_out
-from dnslb_backend.core.orders import Order
-from dnslb_backend.core.overrides import Override
-from dnslb_backend.core.records import Record, RecordKey
-from dnslb_backend.core.results import Result, failed, passed
-from dnslb_backend.core.snapshot import Snapshot, build_snapshot
-from dnslb_backend.core.trials import Trial
-from dnslb_backend.core.zones import Row
-from dnslb_backend.errors import RefusedError
+from dnslb_backend.core.answers.explain import Explanation, Question, explain, mark_down
+from dnslb_backend.core.answers.name_index import build_name_index
+from dnslb_backend.core.answers.name_lookup import resolve_name
+from dnslb_backend.core.answers.snapshot import Snapshot, build_snapshot
+from dnslb_backend.core.health.clock import Instant
+from dnslb_backend.core.health.decision import Decision
+from dnslb_backend.core.health.healthmap import HealthMap
+from dnslb_backend.core.health.history import HistoryQuery, StoredTransition
+from dnslb_backend.core.health.override_requests import OverrideRequest
+from dnslb_backend.core.health.overrides import Override
+from dnslb_backend.core.health.probe_report import ProbeReport
+from dnslb_backend.core.health.results import Result, failed, passed
+from dnslb_backend.core.model.records import Record, RecordKey
+from dnslb_backend.core.model.zones import ResourceRecord
+from dnslb_backend.errors import ConflictError
 from tests.core.building import Driver, at, plan, record
 
 READ_TOKEN = "read-0123456789abcdef"
@@ -54,8 +54,8 @@ class Node(Driver):
         self._frozen: Snapshot | None = None
         self.since = at(0).wall
         self.parts: dict[str, Detail] = {}
-        self.forgiven: list[Forgiven] = []
-        self.remembered: list[Event] = []
+        self.forgiven: list[Readmitted] = []
+        self.remembered: list[StoredTransition] = []
         self.reports: list[tuple[str, bool, str]] = []
         self._numbers = itertools.count(1)
 
@@ -86,8 +86,10 @@ class Node(Driver):
         self._frozen = self._build()
 
     def _build(self) -> Snapshot:
-        records = [state.record for state in self.map.records.values()]
-        built, _ = build_snapshot(lay_out(plan(*records)), self._decision, render, at(0).wall)
+        records = [state.record for state in self.health_map.records.values()]
+        built, _ = build_snapshot(
+            build_name_index(plan(*records)), self._decision, render, at(0).wall
+        )
         return built
 
     async def reload(self) -> ReloadReport:
@@ -99,15 +101,15 @@ class Node(Driver):
         return does
 
     def explain(self, name: str, qtype: str, client: str, down: str) -> Explanation:
-        meant = meant_name(self.snapshot(), name)
-        question = Question(meant.name, qtype, down=suppose_down(down) if down else ())
-        told = explain(self.map, self.snapshot(), question)
+        meant = resolve_name(self.snapshot(), name)
+        question = Question(meant.name, qtype, down=mark_down(down) if down else ())
+        told = explain(self.health_map, self.snapshot(), question)
         return replace(told, looked_in=meant.looked_in)
 
     def overrides(self) -> list[Override]:
-        return list(self.map.overrides)
+        return list(self.health_map.overrides)
 
-    async def order(self, order: Order) -> Override:
+    async def override(self, order: OverrideRequest) -> Override:
         """Refuses what names no member; the last serving one may be taken."""
         given = Override(
             id=str(next(self._numbers)),
@@ -120,23 +122,29 @@ class Node(Driver):
             created=self.now().wall,
             expires=order.expires,
         )
-        members = ((k, m) for k, state in self.map.records.items() for m in state.members)
-        if not any(given.covers(key.name, *m.aliases) for key, m in members):
-            raise RefusedError(f"{order.target} is no target of a record")
-        self.map.set_overrides([*self.map.overrides, given], self.now())
+        members = ((k, m) for k, state in self.health_map.records.items() for m in state.members)
+        if not any(given.matches(key.name, *m.aliases) for key, m in members):
+            raise ConflictError(f"{order.target} is no target of a record")
+        self.health_map.set_overrides([*self.health_map.overrides, given], self.now())
         return given
 
-    async def clear(self, target: str, *, name: str, author: str, force: bool) -> Cleared:
-        taken = [o for o in self.map.overrides if target in (o.target, o.id) and o.name == name]
+    async def clear(self, target: str, *, name: str, author: str, force: bool) -> ClearResult:
+        taken = [
+            o for o in self.health_map.overrides if target in (o.target, o.id) and o.name == name
+        ]
         forgiven = [one for one in self.forgiven if one.address == target]
         if not taken and not forgiven:
-            raise RefusedError(f"there is no order for {target}")
-        self.map.set_overrides([o for o in self.map.overrides if o not in taken], self.now())
-        return Cleared(tuple(taken), tuple(forgiven))
+            raise ConflictError(f"there is no order for {target}")
+        self.health_map.set_overrides(
+            [o for o in self.health_map.overrides if o not in taken], self.now()
+        )
+        return ClearResult(tuple(taken), tuple(forgiven))
 
-    async def history(self, query: HistoryQuery) -> tuple[list[Event], str]:
-        happened = list(self.map.take_changes().transitions)
-        self.remembered += [Event(next(self._numbers), self.node, one) for one in happened]
+    async def history(self, query: HistoryQuery) -> tuple[list[StoredTransition], str]:
+        happened = list(self.health_map.take_changes().transitions)
+        self.remembered += [
+            StoredTransition(next(self._numbers), self.node, one) for one in happened
+        ]
         found = [
             event
             for event in reversed(self.remembered)
@@ -146,43 +154,43 @@ class Node(Driver):
         ]
         return found[: query.limit], "sqlite"
 
-    def take_report(self, token: str, address: str, *, up: bool, text: str) -> None:
+    def push_report(self, token: str, address: str, *, up: bool, text: str) -> None:
         """One target shares a secret with its check."""
         if (token, address) != (PUSH_TOKEN, "10.0.0.1"):
-            raise RefusedError("no push check of this token is waiting")
+            raise ConflictError("no push check of this token is waiting")
         self.reports.append((address, up, text))
 
-    async def probe(self, name: str, qtype: str) -> list[Trial]:
+    async def probe(self, name: str, qtype: str) -> list[ProbeReport]:
         """Every target is said to answer as it did the last time."""
-        keys = [key for key in self.map.records if key.name == name]
+        keys = [key for key in self.health_map.records if key.name == name]
         if not keys:
-            raise RefusedError(f"there is no balanced record {name} {qtype}")
+            raise ConflictError(f"there is no balanced record {name} {qtype}")
         return [
-            Trial(key, (target.address,), target.address, target.check, result, was, was, 0)
+            ProbeReport(key, (target.address,), target.address, target.check, result, was, was, 0)
             for key in keys
-            for target in self.map.targets_of(key)
-            for was in [self.map.target(target).health]
-            for result in [self.map.target(target).result or OK]
+            for target in self.health_map.targets_of(key)
+            for was in [self.health_map.target(target).health]
+            for result in [self.health_map.target(target).result or OK]
         ]
 
     def settle(self, results: dict[str, Result] | None = None) -> None:
         """A first round of the first record, with everybody well unless said otherwise."""
-        key, state = next(iter(self.map.records.items()))
+        key, state = next(iter(self.health_map.records.items()))
         addresses = [member.address for member in state.members]
         self.round(results or dict.fromkeys(addresses, OK), key)
 
     def _decision(self, key: RecordKey) -> Decision:
-        return self.map.records[key].decision
+        return self.health_map.records[key].decision
 
 
 def is_control(node: Node) -> HealthMap:
     """For mypy: a Node is what the admin edge asks for."""
     server = AdminServer(AdminSettings(listen=""), load_access(AdminSettings()), node)
     assert server.port is None
-    return node.map
+    return node.health_map
 
 
-def render(rows: Sequence[Row], zone_id: int) -> bytes:
+def render(rows: Sequence[ResourceRecord], zone_id: int) -> bytes:
     return json.dumps([zone_id, *rows]).encode()
 
 

@@ -18,12 +18,12 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from dnslb_backend.store.apply import apply
+from dnslb_backend.store.database.migrate import apply
 from dnslb_backend.store.settings import MysqlSettings
 from tests.admin.node import OPERATE_TOKEN, TOKENS
 from tests.admin.prometheus import Prometheus
 from tests.admin.test_monitoring import RULES
-from tests.checkers.test_brake import silent
+from tests.checkers.schedule.test_brake import silent
 from tests.rigs import namespaces
 from tests.rigs.daemon import Daemon
 from tests.rigs.mariadb import MariaDB
@@ -348,7 +348,7 @@ def let_go() -> Iterator[None]:
 
 FAULTS: dict[str, Fault] = {
     "DnslbNotReady": add_a_check_that_hangs,
-    "DnslbNobodyServes": lose_all_targets,
+    "DnslbNoAnswer": lose_all_targets,
     "DnslbLookupFaults": ask_what_nobody_knows,
     "DnslbLookupsSlow": run_short_of_cpu,
     "DnslbMembersDown": lose_all_targets,

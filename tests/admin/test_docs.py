@@ -9,13 +9,13 @@ from prometheus_client.metrics import MetricWrapperBase
 from pydantic import BaseModel
 
 from dnslb_backend import metrics
-from dnslb_backend.admin.endpoint import Endpoint
-from dnslb_backend.admin.endpoints import ENDPOINTS
-from dnslb_backend.admin.events import BATCH, KEPT
-from dnslb_backend.admin.exposition import count_health
-from dnslb_backend.admin.rows import MemberRow, RecordRow
-from dnslb_backend.core.decision import Kind
-from dnslb_backend.core.overrides import Action
+from dnslb_backend.admin.api.endpoints import ENDPOINTS
+from dnslb_backend.admin.api.metrics import count_health
+from dnslb_backend.admin.api.rows import MemberRow, RecordRow
+from dnslb_backend.admin.http.endpoint import Endpoint
+from dnslb_backend.admin.http.event_stream import EVENTS_KEPT, EVENTS_PER_WRITE
+from dnslb_backend.core.health.decision import DecisionKind
+from dnslb_backend.core.health.overrides import Action
 from tests.admin.node import Node
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
@@ -55,13 +55,13 @@ def test_every_field_of_a_row_is_described(api: str, model: type[BaseModel]) -> 
 def test_every_status_is_described(api: str) -> None:
     section = api.partition("## Errors")[2]
     documented = set(map(int, re.findall(r"\b([45]\d\d)\b", section)))
-    answered = {status for endpoint in ENDPOINTS for status in endpoint.answers if status >= 400}
+    answered = {status for endpoint in ENDPOINTS for status in endpoint.responses if status >= 400}
     assert answered | {400, 401, 403, 404, 405, 408, 413, 415, 422, 500} <= documented
 
 
 def test_the_numbers_of_the_stream_are_true(api: str) -> None:
-    assert f"the last {KEPT} events" in api
-    assert BATCH < KEPT
+    assert f"the last {EVENTS_KEPT} events" in api
+    assert EVENTS_PER_WRITE < EVENTS_KEPT
 
 
 async def test_every_metric_is_described_with_its_labels(figures: str) -> None:
@@ -102,9 +102,9 @@ def declared(family: str) -> set[str]:
         get_args(metrics.ProbeOutcome),
         get_args(metrics.Transport),
         get_args(metrics.ResolutionStatus),
-        get_args(metrics.Part),
+        get_args(metrics.Component),
         get_args(metrics.HealthWord),
-        tuple(Kind),
+        tuple(DecisionKind),
         tuple(Action),
     ],
 )

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dnslb_backend.admin.exposition import count_health
+from dnslb_backend.admin.api.metrics import count_health
 from dnslb_backend.metrics import REGISTRY
 from tests.admin.node import Node
 from tests.rigs.server import executable
@@ -152,8 +152,8 @@ tests:
             exp_annotations:
               summary: ns1 does not answer
               description: PowerDNS behind it says SERVFAIL for every balanced name.
-      - {{alertname: DnslbNobodyServes, eval_time: 2m30s, exp_alerts: []}}
-      - alertname: DnslbNobodyServes
+      - {{alertname: DnslbNoAnswer, eval_time: 2m30s, exp_alerts: []}}
+      - alertname: DnslbNoAnswer
         eval_time: 3m
         exp_alerts:
           - exp_labels: {{name: www.lb.example, type: A, instance: ns1, severity: critical}}

@@ -7,7 +7,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from dnslb_backend.admin.auth import load_access
+from dnslb_backend.admin.http.auth import load_access
 from dnslb_backend.admin.server import AdminServer
 from dnslb_backend.admin.settings import AdminSettings
 from tests.admin.node import READ_TOKEN, Node
@@ -98,7 +98,7 @@ async def test_a_move_that_fails_changes_nothing(node: Node) -> None:
 )
 async def test_a_client_that_asks_nothing_is_left(node: Node, sent: bytes) -> None:
     settings = AdminSettings(listen="127.0.0.1:0")
-    server = AdminServer(settings, load_access(settings), node, patience=0.2)
+    server = AdminServer(settings, load_access(settings), node, send_timeout=0.2)
     await server.start()
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(sent)

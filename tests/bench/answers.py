@@ -17,14 +17,14 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from statistics import median
 
-from dnslb_backend.core.decision import Decision, Kind, Pool
-from dnslb_backend.core.layout import lay_out
-from dnslb_backend.core.records import Policy
-from dnslb_backend.core.snapshot import build_snapshot
-from dnslb_backend.core.views import View
-from dnslb_backend.pdns.lines import parse_lookup
-from dnslb_backend.pdns.responder import Responder
-from dnslb_backend.pdns.rows import render_rows
+from dnslb_backend.core.answers.name_index import build_name_index
+from dnslb_backend.core.answers.snapshot import build_snapshot
+from dnslb_backend.core.health.decision import Decision, DecisionKind, Pool
+from dnslb_backend.core.model.records import Policy
+from dnslb_backend.core.model.views import View
+from dnslb_backend.pdns.connectors.line_protocol import parse_lookup
+from dnslb_backend.pdns.methods.responder import Responder
+from dnslb_backend.pdns.wire.rows import render_rows
 from tests.core.building import KEY, plan, record
 
 ROUNDS = 40
@@ -62,9 +62,9 @@ def responder(way: Way) -> Responder:
     balanced = replace(base, policy=way.policy, dests=dests)
     weights = (1, 2, 3, 4)
     pools = tuple(Pool(view, MEMBERS, weights) for view in seen_by)
-    decision = Decision(Kind.SERVE, MEMBERS, 1, weights, pools)
+    decision = Decision(DecisionKind.SERVE, MEMBERS, 1, weights, pools)
     built = replace(plan(balanced), views=views(way.networks))
-    snapshot, _ = build_snapshot(lay_out(built), lambda _: decision, render_rows, 1.0)
+    snapshot, _ = build_snapshot(build_name_index(built), lambda _: decision, render_rows, 1.0)
     return Responder(lambda: snapshot)
 
 

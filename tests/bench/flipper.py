@@ -15,14 +15,14 @@ import time
 
 import uvloop
 
-from dnslb_backend.core.dependents import find_dependents
-from dnslb_backend.core.plan import Plan
-from dnslb_backend.pdns.http import HttpConnector
-from dnslb_backend.pdns.listeners import listen_tcp, listen_unix
-from dnslb_backend.pdns.purger import Purger
-from dnslb_backend.pdns.responder import Responder
-from dnslb_backend.pdns.settings import Endpoint, PdnsSettings
-from dnslb_backend.pdns.unix import UnixConnector
+from dnslb_backend.core.answers.invalidation import find_references
+from dnslb_backend.core.model.plan import Plan
+from dnslb_backend.pdns.cache.purger import Purger
+from dnslb_backend.pdns.connectors.http import HttpConnector
+from dnslb_backend.pdns.connectors.sockets import listen_tcp, listen_unix
+from dnslb_backend.pdns.connectors.unix import UnixConnector
+from dnslb_backend.pdns.methods.responder import Responder
+from dnslb_backend.pdns.settings import ListenAddress, PdnsSettings
 from tests.pdns.serving import NAMES, crowded_world
 from tests.pdns.slow_proxy import slow_proxy
 from tests.pdns.transports import LOOPBACK
@@ -40,7 +40,7 @@ def name(number: int) -> str:
 
 
 async def main(path: str, slow: int, delay: float, control_socket: str) -> None:
-    listener = listen_tcp(Endpoint("127.0.0.1", 0))
+    listener = listen_tcp(ListenAddress("127.0.0.1", 0))
     async with slow_proxy(listener.getsockname()[1], delay, slow):
         await serve(path, listener, control_socket)
 
@@ -54,14 +54,14 @@ async def serve(path: str, listener: socket.socket, control_socket: str) -> None
     purger = Purger(PdnsSettings(control_socket=(control_socket,)))
     purging = loop.create_task(purger.run())
     plan = Plan(world.zones, world.records)
-    dependents = find_dependents(plan, world.snapshot.layout)
+    dependents = find_references(plan, world.snapshot.name_index)
     orders = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
     sys.stderr.write("serving\n")
     while line := await orders.readline():
         changed = world.change(name(int(line)), "A", address(int(line)))
         live = time.monotonic_ns()
-        purger.purge(dependents.stale(changed))
+        purger.purge(dependents.names_to_purge(changed))
         sys.stdout.write(f"{live}\n")
         sys.stdout.flush()
     purging.cancel()

@@ -3,9 +3,9 @@
 import time
 from typing import NamedTuple
 
-from dnslb_backend.core.dependents import find_dependents
-from dnslb_backend.core.plan import Plan
-from dnslb_backend.pdns.purge_queue import PurgeQueue
+from dnslb_backend.core.answers.invalidation import find_references
+from dnslb_backend.core.model.plan import Plan
+from dnslb_backend.pdns.cache.purge_queue import PurgeQueue
 from tests.bench.contestants import configuration
 from tests.pdns.world import World
 from tests.rigs.daemon import Daemon
@@ -52,12 +52,12 @@ def change_cost(records: int) -> float:
         world.serve(f"n{number}", "A", f"10.1.{number >> 8}.{number & 255}")
     world.snapshot = world.build()
     plan = Plan(world.zones, world.records)
-    dependents = find_dependents(plan, world.snapshot.layout)
+    dependents = find_references(plan, world.snapshot.name_index)
     queue = PurgeQueue()
     keys = [key for key in world.records if key.name.startswith("n1")][:CHANGES]
     decisions = [world.decisions[key] for key in keys]
     began = time.process_time()
     for key, decision in zip(keys, decisions, strict=True):
         changed = world.decide(key, type(decision)(decision.kind, ("192.0.2.250",)))
-        queue.add(dependents.stale(changed), time.monotonic())
+        queue.add(dependents.names_to_purge(changed), time.monotonic())
     return (time.process_time() - began) / len(keys)

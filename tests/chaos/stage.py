@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, supp
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dnslb_backend.store.apply import apply
+from dnslb_backend.store.database.migrate import apply
 from dnslb_backend.store.settings import MysqlSettings
 from tests.chaos.victims import Victim
 from tests.rigs.daemon import ROOT, Daemon

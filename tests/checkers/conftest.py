@@ -12,12 +12,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from dnslb_backend.checkers.tools import Tools
+from dnslb_backend.checkers.resources.resources import CheckResources
 
 
 @pytest.fixture
-async def tools() -> AsyncIterator[Tools]:
-    async with Tools() as tools:
+async def tools() -> AsyncIterator[CheckResources]:
+    async with CheckResources() as tools:
         yield tools
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dnslb_backend.checkers.check import Endpoint
-from dnslb_backend.checkers.push import PushBoard
+from dnslb_backend.checkers.checks.base import ProbeEndpoint
+from dnslb_backend.checkers.resources.push_reports import PushReports
 from tests.checkers.conftest import Authority
 from tests.checkers.nameserver import NanoNameServer
 from tests.checkers.probing import HERE
@@ -31,11 +31,11 @@ class Stage:
 
     directory: Path
     authority: Authority
-    board: PushBoard
+    board: PushReports
     database: MariaDB
 
 
-Scene = Callable[[Stage], AbstractAsyncContextManager[tuple[dict[str, Any], Endpoint]]]
+Scene = Callable[[Stage], AbstractAsyncContextManager[tuple[dict[str, Any], ProbeEndpoint]]]
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,11 @@ def served(table: dict[str, Any], play: Play, *, tls: bool = False) -> Scene:
     """A check of a TCP server that plays this."""
 
     @asynccontextmanager
-    async def scene(stage: Stage) -> AsyncIterator[tuple[dict[str, Any], Endpoint]]:
+    async def scene(stage: Stage) -> AsyncIterator[tuple[dict[str, Any], ProbeEndpoint]]:
         context = stage.authority.server(NAME) if tls else None
         async with ScriptedServer(play, tls=context) as server:
             trusted = {"ca_file": stage.authority.ca_file} if table["type"] in SECURE else {}
-            yield {**table, **trusted}, Endpoint(HERE, server.port)
+            yield {**table, **trusted}, ProbeEndpoint(HERE, server.port)
 
     return scene
 
@@ -66,8 +66,8 @@ def alone(table: dict[str, Any]) -> Scene:
     """A check of a port where nobody listens, or that needs no target at all."""
 
     @asynccontextmanager
-    async def scene(stage: Stage) -> AsyncIterator[tuple[dict[str, Any], Endpoint]]:
-        yield table, Endpoint(HERE, free_port())
+    async def scene(stage: Stage) -> AsyncIterator[tuple[dict[str, Any], ProbeEndpoint]]:
+        yield table, ProbeEndpoint(HERE, free_port())
 
     return scene
 
@@ -76,27 +76,27 @@ def named(**keys: Any) -> Scene:
     """A check of a name server that knows NAME; it does not answer for silent.example."""
 
     @asynccontextmanager
-    async def scene(stage: Stage) -> AsyncIterator[tuple[dict[str, Any], Endpoint]]:
+    async def scene(stage: Stage) -> AsyncIterator[tuple[dict[str, Any], ProbeEndpoint]]:
         async with NanoNameServer() as server:
             server.put(NAME, "A", "192.0.2.1")
             server.silent.add("silent.example")
-            yield {"type": "dns", "name": NAME, **keys}, Endpoint(HERE, server.port)
+            yield {"type": "dns", "name": NAME, **keys}, ProbeEndpoint(HERE, server.port)
 
     return scene
 
 
 def queried(query: str) -> Scene:
     @asynccontextmanager
-    async def scene(stage: Stage) -> AsyncIterator[tuple[dict[str, Any], Endpoint]]:
+    async def scene(stage: Stage) -> AsyncIterator[tuple[dict[str, Any], ProbeEndpoint]]:
         table = {"type": "mariadb", "user": "probe", "password": "s3cret", "query": query}
-        yield {**table, "expect": "^up$"}, Endpoint(HERE, stage.database.port)
+        yield {**table, "expect": "^up$"}, ProbeEndpoint(HERE, stage.database.port)
 
     return scene
 
 
 def written(text: str) -> Scene:
     @asynccontextmanager
-    async def scene(stage: Stage) -> AsyncIterator[tuple[dict[str, Any], Endpoint]]:
+    async def scene(stage: Stage) -> AsyncIterator[tuple[dict[str, Any], ProbeEndpoint]]:
         (stage.directory / HERE).write_text(text)
         yield {"type": "file", "path": f"{stage.directory}/%(address)s", "up": ["up"]}, HOST
 
@@ -105,7 +105,7 @@ def written(text: str) -> Scene:
 
 def reported(up: bool) -> Scene:
     @asynccontextmanager
-    async def scene(stage: Stage) -> AsyncIterator[tuple[dict[str, Any], Endpoint]]:
+    async def scene(stage: Stage) -> AsyncIterator[tuple[dict[str, Any], ProbeEndpoint]]:
         stage.board.last("t0ken", HERE)
         stage.board.report("t0ken", HERE, up)
         yield {"type": "push", "token": "t0ken", "max_silence": 60}, HOST
@@ -113,7 +113,7 @@ def reported(up: bool) -> Scene:
     return scene
 
 
-HOST = Endpoint(HERE)
+HOST = ProbeEndpoint(HERE)
 SECURE = ("https", "tls")
 HTTP = {"type": "http", "url": "http://%(address)s/"}
 HTTPS = {"type": "https", "url": f"https://{NAME}/"}

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from dnslb_backend.checkers.reading import Reading
-from dnslb_backend.checkers.registry import KINDS, kind, parse_check
-from dnslb_backend.core.results import Code
+from dnslb_backend.checkers.checks.extraction import Extractor
+from dnslb_backend.checkers.checks.registry import KINDS, check_class, parse_check
+from dnslb_backend.core.health.results import Code
 
 PAGE = (Path(__file__).parents[2] / "docs" / "checks.md").read_text()
 
@@ -30,7 +30,7 @@ def examples(text: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("name", KINDS)
 def test_every_parameter_of_every_kind_is_explained(name: str) -> None:
     rows = "\n".join(line for line in section(name).splitlines() if line.startswith("| `"))
-    missing = [key for key in kind(name).model_fields if f"`{key}`" not in rows]
+    missing = [key for key in check_class(name).model_fields if f"`{key}`" not in rows]
     assert not missing
 
 
@@ -38,7 +38,7 @@ def test_every_parameter_of_every_kind_is_explained(name: str) -> None:
 def test_every_default_is_true(name: str) -> None:
     """Where the page shows a plain value as the default of one key, the key has that default."""
     rows = re.findall(r"^\| `(\w+)` \| `([^`]+)` \|", section(name), re.MULTILINE)
-    fields = kind(name).model_fields
+    fields = check_class(name).model_fields
     for key, shown in rows:
         default = fields[key].default
         value = tomllib.loads(f"value = {shown}")["value"]
@@ -60,7 +60,7 @@ def test_every_kind_has_an_example_that_works(name: str) -> None:
             expect=example.get("expect", ""),
             prio_regex=example.get("prio_regex", ""),
         )
-        assert isinstance(check, kind(name))
+        assert isinstance(check, check_class(name))
 
 
 def test_all_examples_work() -> None:
@@ -70,7 +70,7 @@ def test_all_examples_work() -> None:
 
 
 def test_every_source_of_a_number_is_explained() -> None:
-    for name in Reading.model_fields:
+    for name in Extractor.model_fields:
         assert f"| `{name}` |" in PAGE
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dnslb_backend.cli.exits import Exit
+from dnslb_backend.cli.exit_codes import ExitCode
 from tests.rigs.child import Child
 from tests.rigs.waiting import until
 
@@ -100,5 +100,5 @@ async def run_on_terminal(
         code = await process.wait()
         ended()
         os.close(ours)
-    assert not interrupt or code == Exit.INTERRUPTED
+    assert not interrupt or code == ExitCode.INTERRUPTED
     return written.decode()

@@ -10,8 +10,8 @@ import pytest
 from aiohttp import web
 
 from dnslb_backend.admin.control import ReloadReport
-from dnslb_backend.cli.whereabouts import find_daemon
-from dnslb_backend.errors import ConfigError, ControlError, Problem
+from dnslb_backend.cli.daemon_address import find_daemon
+from dnslb_backend.errors import AdminClientError, ConfigError, ConfigProblem
 from tests.admin.node import OPERATE_TOKEN, READ_TOKEN, Node
 from tests.cli.command import run
 from tests.rigs.ports import free_port
@@ -62,7 +62,7 @@ def test_a_missing_file_matters_only_where_it_was_named(tmp_path: Path) -> None:
 
 
 def test_an_api_that_is_turned_off(write: Write) -> None:
-    with pytest.raises(ControlError, match=r"admin\.listen is empty"):
+    with pytest.raises(AdminClientError, match=r"admin\.listen is empty"):
         find_daemon(write("dnslb.toml", "[admin]\nlisten = ''"), None, None)
 
 
@@ -108,7 +108,10 @@ async def test_a_reload(config: Path, node: Node) -> None:
 async def test_a_bad_configuration_is_told_as_the_daemon_would_at_its_start(
     config: Path, node: Node
 ) -> None:
-    found = [Problem("/etc/a.toml", "records.x.A.ttl", "is required"), Problem("b.toml", "", "no")]
+    found = [
+        ConfigProblem("/etc/a.toml", "records.x.A.ttl", "is required"),
+        ConfigProblem("b.toml", "", "no"),
+    ]
     node.reloads = [ConfigError(found)]
     ended = await run("reload", "-c", str(config))
     assert ended.code == 126

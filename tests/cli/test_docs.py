@@ -10,8 +10,8 @@ import typer.main
 from typer.core import TyperGroup
 
 from dnslb_backend.cli.app import commands
-from dnslb_backend.cli.exits import Exit
-from dnslb_backend.pdns.coprocess import USAGE
+from dnslb_backend.cli.exit_codes import ExitCode
+from dnslb_backend.pdns.connectors.coprocess import USAGE
 
 TEXT = (Path(__file__).parent.parent.parent / "docs/commands.md").read_text()
 
@@ -54,5 +54,5 @@ def test_every_switch_is_described(name: str) -> None:
 
 def test_every_exit_code_is_described() -> None:
     head = TEXT.partition("## ")[0]
-    for code in Exit:
+    for code in ExitCode:
         assert re.search(rf"\b{code.value}\b", head), code

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from dnslb_backend.admin.explanations import ExplainReport
-from dnslb_backend.core.overrides import Action, Override
-from dnslb_backend.core.records import RecordKey
-from dnslb_backend.core.results import failed
+from dnslb_backend.admin.api.explain import ExplainReport
+from dnslb_backend.core.health.overrides import Action, Override
+from dnslb_backend.core.health.results import failed
+from dnslb_backend.core.model.records import RecordKey
 from tests.admin.node import BROKEN, OK, Node
 from tests.cli.command import run, run_on_terminal
 from tests.core.building import KEY, ZONE, at, record
@@ -45,7 +45,7 @@ async def test_what_if(config: Path, node: Node) -> None:
 
 async def test_an_override_and_who_gave_it(config: Path, node: Node) -> None:
     order = Override("1", "10.0.0.1", Action.DRAIN, author="ann", reason="new disk")
-    node.map.set_overrides([order], at(5))
+    node.health_map.set_overrides([order], at(5))
     out = (await run("explain", KEY.name, "-c", str(config))).out
     assert "  10.0.0.1 UP>drain      p2   w1   -      override drain by ann: new disk" in out
 

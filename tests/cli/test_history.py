@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dnslb_backend.admin.history import HistoryReport
-from dnslb_backend.core.results import failed
+from dnslb_backend.admin.api.history import HistoryReport
+from dnslb_backend.core.health.results import failed
 from tests.admin.node import BROKEN, OK, Node
 from tests.cli.command import run, run_on_terminal
 

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from dnslb_backend.core.records import RecordKey
+from dnslb_backend.core.model.records import RecordKey
 from tests.admin.node import Node
 from tests.cli.command import run
 from tests.core.building import ZONE, record

@@ -4,33 +4,33 @@ from pathlib import Path
 
 import pytest
 
-from dnslb_backend.admin.trials import ProbeReport
-from dnslb_backend.core.health import Health
-from dnslb_backend.core.results import Outcome, Result, fault
-from dnslb_backend.core.trials import Trial
-from dnslb_backend.errors import RefusedError
+from dnslb_backend.admin.api.probe import ProbeResponse
+from dnslb_backend.core.health.probe_report import ProbeReport
+from dnslb_backend.core.health.results import Outcome, Result, check_error
+from dnslb_backend.core.health.target import Health
+from dnslb_backend.errors import ConflictError
 from tests.admin.node import BROKEN, OK, Node
 from tests.cli.command import run
 from tests.core.building import KEY
 
 SLOW = Result(Outcome.FAIL, -2, "timed out after 2 s", duration=2.001)
 LOUD = Result(Outcome.PASS, 0, "", priority=3, weight=7, duration=0.0123)
-NO_SPAWN = fault("no such program: " + "x" * 60)
+NO_SPAWN = check_error("no such program: " + "x" * 60)
 
 
 class TryingNode(Node):
     """Finds what it was told to find."""
 
-    trials: tuple[Trial, ...] = ()
+    trials: tuple[ProbeReport, ...] = ()
 
-    async def probe(self, name: str, qtype: str) -> list[Trial]:
+    async def probe(self, name: str, qtype: str) -> list[ProbeReport]:
         if name != "www":
-            raise RefusedError(f"there is no balanced record {name} {qtype}", "name")
+            raise ConflictError(f"there is no balanced record {name} {qtype}", "name")
         return list(self.trials)
 
 
-def trial(result: Result, before: Health, after: Health, streak: int = 0) -> Trial:
-    return Trial(KEY, ("10.0.0.1",), "10.0.0.1", "GET /health", result, before, after, streak)
+def trial(result: Result, before: Health, after: Health, streak: int = 0) -> ProbeReport:
+    return ProbeReport(KEY, ("10.0.0.1",), "10.0.0.1", "GET /health", result, before, after, streak)
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def node() -> TryingNode:
 
 
 async def test_a_paragraph_for_each_target(config: Path, node: TryingNode) -> None:
-    member = Trial(KEY, ("a.example.",), "10.0.0.2", "GET /", LOUD, Health.UP, Health.UP, 0)
+    member = ProbeReport(KEY, ("a.example.",), "10.0.0.2", "GET /", LOUD, Health.UP, Health.UP, 0)
     node.trials = (trial(SLOW, Health.UP, Health.UP, 1), member)
     ended = await run("probe", "www", "-c", str(config))
     assert (ended.code, ended.err) == (0, "")
@@ -94,7 +94,7 @@ async def test_an_unknown_name_is_a_failure(config: Path) -> None:
 async def test_json_is_what_the_daemon_said(config: Path, node: TryingNode) -> None:
     node.trials = (trial(SLOW, Health.UP, Health.UP, 1),)
     ended = await run("probe", "www", "--json", "-c", str(config))
-    (row,) = ProbeReport.model_validate_json(ended.out).probes
+    (row,) = ProbeResponse.model_validate_json(ended.out).probes
     assert (row.outcome, row.code, row.duration_ms) == (Outcome.FAIL, -2, 2001.0)
 
 

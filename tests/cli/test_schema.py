@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dnslb_backend.store.schema import VERSION, show
+from dnslb_backend.store.database.schema import VERSION, show
 from tests.cli.command import Ended, run
 from tests.rigs.mariadb import MariaDB
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from dnslb_backend.admin.status import StatusReport
-from dnslb_backend.core.health import Damping, Rules
-from dnslb_backend.core.overrides import Action, Override
-from dnslb_backend.core.records import RecordKey
-from dnslb_backend.core.resolutions import Resolution, Status
-from dnslb_backend.core.results import failed
+from dnslb_backend.admin.api.status import StatusReport
+from dnslb_backend.core.health.overrides import Action, Override
+from dnslb_backend.core.health.resolutions import Resolution, Status
+from dnslb_backend.core.health.results import failed
+from dnslb_backend.core.model.records import RecordKey
+from dnslb_backend.core.model.rules import Damping, Thresholds
 from tests.admin.node import BROKEN, OK, Node
 from tests.cli.command import line, run, run_afresh, run_on_terminal
 from tests.core.building import KEY, ZONE, at, record
@@ -68,7 +68,7 @@ async def test_nothing_is_wider_than_80_columns_and_nothing_is_cut(
     node.adopt(record(SIX, "10.0.0.1@-100000", key=LONG))
     node.round({SIX: failed(7, "word " * 40 + "last-word"), "10.0.0.1": OK}, LONG)
     order = Override("1", SIX, Action.DRAIN, reason="a reason " * 20 + "the-end", created=1.0)
-    node.map.set_overrides([order], at(5))
+    node.health_map.set_overrides([order], at(5))
     if terminal:
         out = await run_on_terminal("status", "-c", str(config), NO_COLOR="1")
     else:
@@ -102,7 +102,7 @@ async def test_trouble_is_said(config: Path, node: Node, change: str, words: lis
     down = dict.fromkeys(["10.0.0.1", "10.0.0.2", "10.0.0.3"], BROKEN)
     match change:
         case "pending":
-            node.adopt(record("10.0.0.1", key=RecordKey(ZONE, f"new.{ZONE}", "A")))
+            node.adopt(record("10.0.0.9", key=RecordKey(ZONE, f"new.{ZONE}", "A")))
         case "down":
             node.round(down)
         case "view":
@@ -112,7 +112,7 @@ async def test_trouble_is_said(config: Path, node: Node, change: str, words: lis
         case "many":
             node.adopt(replace(record("web.dc2.example"), max_addresses=1))
             answer = Resolution(Status.FOUND, ("10.0.0.1", "10.0.0.2"))
-            node.map.resolved(KEY, "web.dc2.example", answer, at(5))
+            node.health_map.record_resolution(KEY, "web.dc2.example", answer, at(5))
         case "fallback":
             node.adopt(record("10.0.0.1", fallback=("192.0.2.9",)))
             node.round({"10.0.0.1": BROKEN})
@@ -121,7 +121,7 @@ async def test_trouble_is_said(config: Path, node: Node, change: str, words: lis
         case _:
             node.adopt(record("10.0.0.1", "web.dc2.example"))
             answer = Resolution(Status.FAILED, text="timed out")
-            node.map.resolved(KEY, "web.dc2.example", answer, at(5))
+            node.health_map.record_resolution(KEY, "web.dc2.example", answer, at(5))
     ended = await run("status", "-c", str(config))
     assert ended.code == 0
     for word in words:
@@ -132,13 +132,15 @@ async def test_who_flaps_who_waits_and_whom_they_are_for(config: Path, node: Nod
     plain = record("10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4")
     office = replace(plain.dests[2], views=("office", "dc2"))
     dests = (*plain.dests[:2], office, plain.dests[3])
-    node.adopt(replace(plain, dests=dests, rules=Rules(damping=Damping(flips=3)), failback=60))
+    node.adopt(
+        replace(plain, dests=dests, thresholds=Thresholds(damping=Damping(flips=3)), failback=60)
+    )
     node.settle()
     for result in (BROKEN, OK, BROKEN, OK):
         node.hear("10.0.0.1", result)
     for result in (BROKEN, OK):
         node.hear("10.0.0.2", result)
-    node.map.settle()
+    node.health_map.decide_marked()
     lines = (await run("status", "-c", str(config))).out.splitlines()
     first, second, third, _ = (line for line in lines if line.startswith("  10.0.0."))
     assert first.split()[1] == "flapping"
@@ -159,7 +161,7 @@ async def test_watching_what_is_not_there_fails_at_once() -> None:
 
 async def test_hostile_text_does_not_reach_the_terminal(config: Path, node: Node) -> None:
     node.round({"10.0.0.1": failed(1, "\x1b]0;owned\x07[red]x[/red] \x9b31m"), "10.0.0.2": OK})
-    assert node.map.records[KEY].rows
+    assert node.health_map.records[KEY].rows
     out = await run_on_terminal("status", "-c", str(config), NO_COLOR="1")
     assert "\x1b" not in out
     assert "\x07" not in out

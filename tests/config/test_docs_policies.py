@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from dnslb_backend.config import Config, Sources, load
+from dnslb_backend.config import Config, ConfigPaths, load
 from dnslb_backend.config.models import RecordSettings, ViewSettings
-from dnslb_backend.core.records import AllDown, Policy
-from tests.pdns.places import place, write_places
+from dnslb_backend.core.model.records import AllDown, Policy
+from tests.pdns.geo_databases import place, write_places
 
 PAGE = (Path(__file__).parents[2] / "docs" / "policies.md").read_text()
 EXAMPLES = re.findall(r"^```toml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
@@ -33,7 +33,7 @@ def loaded(folder: Path, example: str) -> Config:
     database = write_places(folder / "places.mmdb", {"192.0.2.0/24": place("NZ")})
     path = folder / "dnslb.toml"
     path.write_text(HEAD + example.replace(DATABASE, str(database)))
-    return load(Sources(path))
+    return load(ConfigPaths(path))
 
 
 @pytest.mark.parametrize("example", EXAMPLES)

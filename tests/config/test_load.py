@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from dnslb_backend.config import Config, Sources, load
-from dnslb_backend.core.health import Rules
-from dnslb_backend.core.records import AllDown, RecordKey
+from dnslb_backend.config import Config, ConfigPaths, load
+from dnslb_backend.core.model.records import AllDown, RecordKey
+from dnslb_backend.core.model.rules import Thresholds
 from dnslb_backend.errors import ConfigError
 
 EXAMPLES = Path(__file__).parents[2] / "configs"
@@ -43,17 +43,17 @@ def write(tmp_path: Path) -> Write:
 def problems(path: Path, **switches: object) -> list[str]:
     """Every line an operator reads when this configuration is refused."""
     with pytest.raises(ConfigError) as refused:
-        load(Sources(path, **switches))  # type: ignore[arg-type]
+        load(ConfigPaths(path, **switches))  # type: ignore[arg-type]
     return [str(problem).removeprefix(f"{path}: ") for problem in refused.value.problems]
 
 
 def loaded(path: Path, **switches: object) -> Config:
-    return load(Sources(path, **switches))  # type: ignore[arg-type]
+    return load(ConfigPaths(path, **switches))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["minimal.toml", "original.toml", "dnslb.toml"])
 def test_every_example_loads(name: str) -> None:
-    assert load(Sources(EXAMPLES / name)).plan.records
+    assert load(ConfigPaths(EXAMPLES / name)).plan.records
 
 
 def test_there_is_no_example_without_a_test() -> None:
@@ -76,7 +76,7 @@ def test_the_original_means_the_same(write: Write) -> None:
     db = config.plan.records[RecordKey("lb.example", "db.lb.example", "A")]
     assert [(dest.host, dest.prio) for dest in db.dests] == [("db1.example", 2), ("db2.example", 1)]
     assert [dest.host for dest in db.fallback] == ["db1.example"]
-    assert (db.all_down, db.rules, db.timing.shift) == (AllDown.FALLBACK, Rules(1, 1), 0)
+    assert (db.all_down, db.thresholds, db.timing.shift) == (AllDown.FALLBACK, Thresholds(1, 1), 0)
     assert db.timing.dns_ttl == 300 + 0.05 * 10
     worker = config.plan.records[RecordKey("lb.example", "worker.lb.example", "A")]
     assert worker.prio_min_cnt == 2
@@ -310,7 +310,7 @@ def test_a_record_in_two_files_names_both(write: Write) -> None:
     main = write(HEAD.replace("node", 'load_records = ["d/*.toml"]\nnode') + RECORD)
     write('["www".A]\ndest = ["192.0.2.7"]\n', "d/x.toml")
     with pytest.raises(ConfigError) as refused:
-        load(Sources(main))
+        load(ConfigPaths(main))
     (line,) = map(str, refused.value.problems)
     assert "d/x.toml: www.A: is defined already" in line
     assert str(main) in line
@@ -323,7 +323,7 @@ def test_all_problems_are_told_in_one_run(write: Write) -> None:
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no\.toml: cannot be read: No such file"):
-        load(Sources(tmp_path / "no.toml"))
+        load(ConfigPaths(tmp_path / "no.toml"))
 
 
 DROP_IN = '["www".A]\ndest = ["192.0.2.7"]\n'
@@ -399,11 +399,11 @@ def test_a_changed_drop_in_is_tried_in_place_of_the_old(write: Write) -> None:
     write(DROP_IN, "r.d/www.toml")
     new = write(DROP_IN.replace("7", "8"), "new.toml")
     assert any("is defined already" in line for line in problems(main, records=(new,)))
-    tried = loaded(main, records=(new,), masks=(Path("r.d/www.toml"),))
+    tried = loaded(main, records=(new,), exclude=(Path("r.d/www.toml"),))
     assert tried.plan.records[WWW].dests[0].host == "192.0.2.8"
 
 
-@pytest.mark.parametrize("switch", ["records", "masks"])
+@pytest.mark.parametrize("switch", ["records", "exclude"])
 def test_named_files_must_exist(write: Write, switch: str) -> None:
     lines = problems(write(HEAD), **{switch: (Path("/nowhere/x.toml"),)})
     assert any("/nowhere/x.toml: no such file" in line for line in lines)

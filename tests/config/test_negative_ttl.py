@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dnslb_backend.config import Config, Sources, load
+from dnslb_backend.config import Config, ConfigPaths, load
 
 HEAD = """
 [global]
@@ -31,7 +31,7 @@ OFFICE = '{ host = "192.0.2.1", views = ["office"] }'
 def loaded(folder: Path, record: str) -> Config:
     path = folder / "dnslb.toml"
     path.write_text(HEAD + record)
-    return load(Sources(path))
+    return load(ConfigPaths(path))
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from dnslb_backend.config import Config, Sources, load
-from dnslb_backend.core.zones import MAX_TTL, Row
+from dnslb_backend.config import Config, ConfigPaths, load
+from dnslb_backend.core.model.zones import MAX_TTL, ResourceRecord
 from dnslb_backend.errors import ConfigError
 from tests.system.writing import FINE, config, record, table
 
@@ -23,7 +23,7 @@ def loaded(tmp_path: Path, *static: Item, parts: tuple[str, ...] = (), **zone: o
     path = tmp_path / "dnslb.toml"
     text = config(table(ZONE, static=static, **zone), *parts, default={"check": FINE})
     path.write_text(text)
-    return load(Sources(path))
+    return load(ConfigPaths(path))
 
 
 def refusals(
@@ -144,14 +144,14 @@ def test_names_in_unicode_become_idna_2008(tmp_path: Path) -> None:
         domain_name="B\u00dcCHER.example",
     )
     path.write_text(text)
-    plan = load(Sources(path)).plan
+    plan = load(ConfigPaths(path)).plan
     apex = "xn--bcher-kva.example"
     (found,) = plan.zones.values()
     assert (found.name, found.spelling, found.ns) == (apex, apex, (f"xn--nme-qla.{apex}",))
     assert found.soa.rname == f"xn--4ca.{apex}"
     assert found.static == (
-        Row(f"xn--fa-hia.{apex}", "A", "192.0.2.1", 60),
-        Row(f"m.{apex}", "MX", f"10 xn--mil-qla.{apex}.", 60),
+        ResourceRecord(f"xn--fa-hia.{apex}", "A", "192.0.2.1", 60),
+        ResourceRecord(f"m.{apex}", "MX", f"10 xn--mil-qla.{apex}.", 60),
     )
     (key,) = plan.records
     assert (key.zone, key.name) == (apex, f"xn--wrfel-kva.{apex}")

@@ -3,16 +3,16 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from dnslb_backend.core.health import Rules
-from dnslb_backend.core.healthmap import HealthMap
-from dnslb_backend.core.instants import Instant
-from dnslb_backend.core.members import TargetKey
-from dnslb_backend.core.plan import Plan
-from dnslb_backend.core.records import AllDown, Dest, Record, RecordKey, Timing
-from dnslb_backend.core.resolutions import Resolution, Status
-from dnslb_backend.core.results import Result
-from dnslb_backend.core.views import View
-from dnslb_backend.core.zones import Row, Soa, Zone, assign_ids
+from dnslb_backend.core.health.clock import Instant
+from dnslb_backend.core.health.healthmap import HealthMap
+from dnslb_backend.core.health.members import TargetKey
+from dnslb_backend.core.health.resolutions import Resolution, Status
+from dnslb_backend.core.health.results import Result
+from dnslb_backend.core.model.plan import Plan
+from dnslb_backend.core.model.records import AllDown, Dest, Record, RecordKey, Timing
+from dnslb_backend.core.model.rules import Thresholds
+from dnslb_backend.core.model.views import View
+from dnslb_backend.core.model.zones import ResourceRecord, Soa, Zone, assign_ids
 
 ZONE = "lb.example"
 KEY = RecordKey(ZONE, f"www.{ZONE}", "A")
@@ -23,7 +23,7 @@ def at(seconds: float) -> Instant:
     return Instant(1_700_000_000 + seconds, seconds)
 
 
-def zone(name: str = ZONE, static: Iterable[Row] = ()) -> Zone:
+def zone(name: str = ZONE, static: Iterable[ResourceRecord] = ()) -> Zone:
     soa = Soa(f"ns1.{name}", f"hostmaster.{name}")
     return Zone(name, name, soa, (f"ns1.{name}",), tuple(static), assign_ids([name])[name])
 
@@ -54,14 +54,14 @@ def record(
         checks=checks,
         timing=timing,
         require=len(checks) if require is None else require,
-        rules=Rules(rise, fall),
+        thresholds=Thresholds(rise, fall),
         prio_min_cnt=prio_min_cnt,
         fallback=spare,
         all_down=all_down or (AllDown.FALLBACK if spare else AllDown.NODATA),
     )
 
 
-def plan(*records: Record, static: Iterable[Row] = ()) -> Plan:
+def plan(*records: Record, static: Iterable[ResourceRecord] = ()) -> Plan:
     zones = {item.key.zone for item in records} | {ZONE}
     built = {name: zone(name, static if name == ZONE else ()) for name in sorted(zones)}
     views = {name: View(name) for item in records for each in item.dests for name in each.views}
@@ -72,50 +72,50 @@ class Driver:
     """A health map told of whole rounds, the way the scheduler tells it."""
 
     def __init__(self, *records: Record) -> None:
-        self.map = HealthMap()
+        self.health_map = HealthMap()
         self.clock = 0.0
         self.adopt(*records)
 
     def adopt(self, *records: Record) -> list[RecordKey]:
-        return self.map.adopt(plan(*records), at(self.clock))
+        return self.health_map.apply_plan(plan(*records), at(self.clock))
 
     def hear(self, address: str, result: Result, key: RecordKey = KEY, check: int = 0) -> None:
         self.clock += 0.1
-        self.map.observed(self.target(address, key, check), result, at(self.clock))
-        self.map.settle()
+        self.health_map.record_result(self.target(address, key, check), result, at(self.clock))
+        self.health_map.decide_marked()
 
     def target(self, address: str, key: RecordKey = KEY, check: int = 0) -> TargetKey:
-        return TargetKey(address, None, self.map.records[key].record.checks[check])
+        return TargetKey(address, None, self.health_map.records[key].record.checks[check])
 
     def resolve(self, host: str, *addresses: str, status: Status | None = None) -> None:
         kind = status or (Status.FOUND if addresses else Status.EMPTY)
         self.clock += 0.1
-        self.map.resolved(KEY, host, Resolution(kind, addresses), at(self.clock))
-        self.map.settle()
+        self.health_map.record_resolution(KEY, host, Resolution(kind, addresses), at(self.clock))
+        self.health_map.decide_marked()
 
     def round(self, results: dict[str, Result], key: RecordKey = KEY) -> set[str]:
         """One round in which every named address answers; the set that is served after it."""
-        self.map.open_round(key)
+        self.health_map.open_cycle(key)
         for address, result in results.items():
-            self.map.begin_probe(self.target(address, key))
+            self.health_map.begin_probe(self.target(address, key))
             self.hear(address, result, key)
         self.close(key)
         return self.served(key)
 
     def close(self, key: RecordKey = KEY) -> None:
         self.clock += 0.1
-        self.map.close_round(key, at(self.clock))
+        self.health_map.close_cycle(key, at(self.clock))
 
     def served(self, key: RecordKey = KEY) -> set[str]:
-        self.map.settle()
-        return set(self.map.records[key].decision.contents)
+        self.health_map.decide_marked()
+        return set(self.health_map.records[key].decision.contents)
 
     def wait(self, seconds: float) -> None:
         """Let time pass and the map look for targets that fell silent."""
         self.clock += seconds
-        self.map.sweep(list(self.map.target_keys()), at(self.clock))
-        self.map.admit_waiting(at(self.clock))
-        self.map.settle()
+        self.health_map.expire_stale(list(self.health_map.target_keys()), at(self.clock))
+        self.health_map.readmit(at(self.clock))
+        self.health_map.decide_marked()
 
 
 def timed(base: Record, **changes: float) -> Record:

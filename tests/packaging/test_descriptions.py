@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from dnslb_backend import __version__
-from dnslb_backend.config import Config, Sources, load
+from dnslb_backend.config import Config, ConfigPaths, load
 from dnslb_backend.pdns.settings import UNIX_PATH_LIMIT
 from tests.packaging.dockerfile import Stage, is_sent, read
 from tests.packaging.services import HTTP_VARIANT, ROOT, read_compose, target_of
@@ -81,7 +81,7 @@ def test_of_our_tree_the_image_has_what_was_installed_only() -> None:
     ignore = ROOT / ".dockerignore"
     assert not is_sent("secrets/admin_tokens", ignore)
     assert not is_sent("dnslb_backend/core/__pycache__/x.pyc", ignore)
-    assert is_sent("dnslb_backend/core/names.py", ignore)
+    assert is_sent("dnslb_backend/core/model/names.py", ignore)
 
 
 def test_what_is_read_of_the_distribution_is_the_same_python() -> None:
@@ -164,7 +164,7 @@ def loaded(text: str, folder: Path) -> Config:
         secret.chmod(0o600)
         text = text.replace(name, str(secret))
     (folder / "dnslb.toml").write_text(text)
-    return load(Sources(folder / "dnslb.toml"))
+    return load(ConfigPaths(folder / "dnslb.toml"))
 
 
 def conf(text: str) -> dict[str, str]:

@@ -19,7 +19,7 @@ from tests.packaging.environments import (
     public_folder,
     run_unprivileged,
 )
-from tests.pdns.places import place, write_places
+from tests.pdns.geo_databases import place, write_places
 
 pytestmark = pytest.mark.timeout(180)  # pip fetches and unpacks twenty packages
 

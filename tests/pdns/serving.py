@@ -14,13 +14,13 @@ import sys
 
 import uvloop
 
-from dnslb_backend.notify import Notifier
-from dnslb_backend.pdns.activation import Keeper, take_inherited
-from dnslb_backend.pdns.http import HttpConnector
-from dnslb_backend.pdns.listeners import listen_tcp, listen_unix
-from dnslb_backend.pdns.responder import Responder
-from dnslb_backend.pdns.settings import Endpoint
-from dnslb_backend.pdns.unix import UnixConnector
+from dnslb_backend.pdns.connectors.activation import FdStore, take_activated
+from dnslb_backend.pdns.connectors.http import HttpConnector
+from dnslb_backend.pdns.connectors.sockets import listen_tcp, listen_unix
+from dnslb_backend.pdns.connectors.unix import UnixConnector
+from dnslb_backend.pdns.methods.responder import Responder
+from dnslb_backend.pdns.settings import ListenAddress
+from dnslb_backend.systemd import Notifier
 from tests.pdns.transports import LOOPBACK
 from tests.pdns.world import World
 
@@ -40,9 +40,9 @@ async def main(http_port: int | None, unix_path: str | None) -> None:
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     responder = Responder(crowded_world().current)
-    inherited, keeper = take_inherited(os.environ), Keeper.from_environment()
+    inherited, keeper = take_activated(os.environ), FdStore.from_environment()
     if http_port is not None:
-        inherited.http.append(listen_tcp(Endpoint("127.0.0.1", http_port)))
+        inherited.http.append(listen_tcp(ListenAddress("127.0.0.1", http_port)))
     if unix_path is not None:
         inherited.unix.append(listen_unix(unix_path, 0o600))
     http = HttpConnector(responder, LOOPBACK)

@@ -10,9 +10,9 @@ import dns.xfr
 import dns.zone
 import pytest
 
-from dnslb_backend.core.decision import PENDING
-from dnslb_backend.core.records import RecordKey
-from dnslb_backend.pdns.responder import Responder
+from dnslb_backend.core.health.decision import PENDING
+from dnslb_backend.core.model.records import RecordKey
+from dnslb_backend.pdns.methods.responder import Responder
 from tests.pdns.transports import TRANSPORTS
 from tests.pdns.world import LB, World
 from tests.rigs.powerdns import PowerDNS

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from dnslb_backend.pdns.activation import FIRST, Keeper, take_inherited
-from dnslb_backend.pdns.lines import Connection
+from dnslb_backend.pdns.connectors.activation import FIRST, FdStore, take_activated
+from dnslb_backend.pdns.connectors.line_protocol import StoredConnection
+from tests.pdns.connectors.test_line_protocol import V4, peer, question
 from tests.pdns.manager import ServiceManager
 from tests.pdns.served import put_load, queries_seen
-from tests.pdns.test_lines import V4, peer, question
 from tests.pdns.transports import (
     COPROCESS,
     Settings,
@@ -144,7 +144,7 @@ async def test_a_daemon_that_is_killed_comes_back_to_its_sockets() -> None:
 def test_what_is_meant_for_another_process_is_not_taken() -> None:
     for pid in ("1", "", "x"):
         environment = {"LISTEN_FDS": "2", "LISTEN_PID": pid, "LISTEN_FDNAMES": "a:b", "X": "y"}
-        inherited = take_inherited(environment)
+        inherited = take_activated(environment)
         assert [*inherited.http, *inherited.unix, *inherited.connections] == []
         assert environment == {"X": "y"}
 
@@ -154,17 +154,17 @@ def test_descriptors_that_are_of_no_use_are_told_of(caplog: pytest.LogCaptureFix
     count = 10_000
     environment = {"LISTEN_FDS": str(count), "LISTEN_PID": str(os.getpid())}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dnslb_backend.pdns.activation.FIRST", 1_000_000 + FIRST)
-        assert not take_inherited({**environment, "LISTEN_FDS": "2"}).http
+        patch.setattr("dnslb_backend.pdns.connectors.activation.FIRST", 1_000_000 + FIRST)
+        assert not take_activated({**environment, "LISTEN_FDS": "2"}).http
     assert len(caplog.records) == 2
 
 
 async def test_without_a_keeper_connections_end(tmp_path: Path) -> None:
     for address in (None, "", str(tmp_path / "nobody")):
         ours, theirs = socket.socketpair()
-        keeper = Keeper(address)
-        keeper.release([Connection(ours)])
-        await keeper.keep([Connection(ours)])
+        keeper = FdStore(address)
+        keeper.release([StoredConnection(ours)])
+        await keeper.keep([StoredConnection(ours)])
         assert ours.fileno() == -1
         assert theirs.recv(1) == b""
         theirs.close()

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from dnslb_backend.pdns.settings import Endpoint, PdnsSettings, ServerSettings
+from dnslb_backend.pdns.settings import ListenAddress, PdnsSettings, ServerSettings
 
 
 @pytest.fixture(autouse=True)
@@ -14,7 +14,7 @@ def no_runtime_directory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_a_word_only_this_host_is_served() -> None:
     settings = ServerSettings.model_validate({})
-    assert settings.endpoint == Endpoint("127.0.0.1", 8053)
+    assert settings.endpoint == ListenAddress("127.0.0.1", 8053)
     assert settings.unix == ""
     assert settings.mode == 0o660
     assert settings.unix_group is None
@@ -40,12 +40,12 @@ def test_both_connectors_can_be_turned_off() -> None:
 @pytest.mark.parametrize(
     ("text", "endpoint"),
     [
-        ("127.0.0.2:1", Endpoint("127.0.0.2", 1)),
-        ("[::1]:8053", Endpoint("::1", 8053)),
-        ("127.0.0.1:0", Endpoint("127.0.0.1", 0)),
+        ("127.0.0.2:1", ListenAddress("127.0.0.2", 1)),
+        ("[::1]:8053", ListenAddress("::1", 8053)),
+        ("127.0.0.1:0", ListenAddress("127.0.0.1", 0)),
     ],
 )
-def test_where_http_listens(text: str, endpoint: Endpoint) -> None:
+def test_where_http_listens(text: str, endpoint: ListenAddress) -> None:
     assert ServerSettings.model_validate({"http": text}).endpoint == endpoint
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from dnslb_backend import demo
-from dnslb_backend.core.decision import Decision, Kind
-from dnslb_backend.pdns.responder import Responder
+from dnslb_backend.core.health.decision import Decision, DecisionKind
+from dnslb_backend.pdns.methods.responder import Responder
 from tests.pdns.served import Connectors, put_load, queries_seen
 from tests.pdns.shipped import BY_SOCKET, SHIPPED, settings, text
 from tests.pdns.transports import serve_http, serve_unix
@@ -62,7 +62,7 @@ async def test_it_can_be_added_to_a_server_that_runs_already(tmp_path: Path) -> 
 
 async def check_unknown_apex(world: World, pdns: PowerDNS) -> None:
     """What is not known at the name of a zone costs that name's answers, and no others."""
-    world.add("", "A", Decision(Kind.PENDING))
+    world.add("", "A", Decision(DecisionKind.PENDING))
     world.rebuild()
     for name in ("", "pending."):
         assert (await pdns.ask(f"{name}lb.example")).rcode == "SERVFAIL"

@@ -6,11 +6,11 @@ import socket
 
 import pytest
 
-from dnslb_backend.pdns.lines import Connection
-from dnslb_backend.pdns.responder import Responder
-from dnslb_backend.pdns.unix import UnixConnector
+from dnslb_backend.pdns.connectors.line_protocol import StoredConnection
+from dnslb_backend.pdns.connectors.unix import UnixConnector
+from dnslb_backend.pdns.methods.responder import Responder
+from tests.pdns.connectors.test_line_protocol import lookup
 from tests.pdns.serving import NAMES, crowded_world
-from tests.pdns.test_lines import lookup
 from tests.rigs.processes import resident
 
 LOOKUPS = 20_000_000
@@ -22,7 +22,7 @@ async def test_twenty_million_lookups_leave_memory_flat() -> None:
     world = crowded_world()
     connector = UnixConnector(Responder(world.current))
     ours, theirs = socket.socketpair()
-    await connector.adopt([Connection(ours)])
+    await connector.adopt([StoredConnection(ours)])
     theirs.setblocking(False)
     loop = asyncio.get_running_loop()
     names = [f"n{number}.lb.example." for number in range(NAMES)] + [

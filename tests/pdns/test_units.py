@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dnslb_backend.pdns.coprocess import DEFAULT_SOCKET
+from dnslb_backend.pdns.connectors.coprocess import DEFAULT_SOCKET
 from dnslb_backend.pdns.settings import ServerSettings
 from dnslb_backend.sockets import CONNECTION_LIMIT
 

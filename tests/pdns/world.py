@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 
-from dnslb_backend.core.decision import Decision, Kind
-from dnslb_backend.core.layout import lay_out
-from dnslb_backend.core.names import canonical_name
-from dnslb_backend.core.plan import Plan
-from dnslb_backend.core.records import Dest, Record, RecordKey, Timing
-from dnslb_backend.core.snapshot import Snapshot, build_snapshot
-from dnslb_backend.core.zones import Row, Soa, Zone, assign_ids
-from dnslb_backend.pdns.rows import render_rows
+from dnslb_backend.core.answers.name_index import build_name_index
+from dnslb_backend.core.answers.snapshot import Snapshot, build_snapshot
+from dnslb_backend.core.health.decision import Decision, DecisionKind
+from dnslb_backend.core.model.names import canonical_name
+from dnslb_backend.core.model.plan import Plan
+from dnslb_backend.core.model.records import Dest, Record, RecordKey, Timing
+from dnslb_backend.core.model.zones import ResourceRecord, Soa, Zone, assign_ids
+from dnslb_backend.pdns.wire.rows import render_rows
 
 TIMING = Timing(interval=5, timeout=2, dns_timeout=1)
 
@@ -56,12 +56,12 @@ class World:
         self.serve("V4", "A", "10.0.0.4")
         self.serve("empty", "A")
         self.serve("api", "A", "10.0.0.9", zone=OTHER)
-        self.add("pending", "A", Decision(Kind.PENDING))
+        self.add("pending", "A", Decision(DecisionKind.PENDING))
         self.snapshot = self.build()
 
     def serve(self, name: str, qtype: str, *contents: str, zone: str = LB) -> RecordKey:
         """Add a record that serves these; nothing served is NODATA."""
-        kind = Kind.SERVE if contents else Kind.NODATA
+        kind = DecisionKind.SERVE if contents else DecisionKind.NODATA
         return self.add(name, qtype, Decision(kind, contents), zone)
 
     def add(self, name: str, qtype: str, decision: Decision, zone: str = LB) -> RecordKey:
@@ -72,13 +72,13 @@ class World:
         return key
 
     def build(self) -> Snapshot:
-        layout = lay_out(Plan(self.zones, self.records))
+        layout = build_name_index(Plan(self.zones, self.records))
         snapshot, _ = build_snapshot(layout, self.decisions.__getitem__, render_rows, WALL)
         return snapshot
 
     def rebuild(self) -> frozenset[str]:
         """What a reload does; the names that read differently since."""
-        layout = lay_out(Plan(self.zones, self.records))
+        layout = build_name_index(Plan(self.zones, self.records))
         self.snapshot, changed = build_snapshot(
             layout, self.decisions.__getitem__, render_rows, WALL, self.snapshot
         )
@@ -116,6 +116,8 @@ class World:
 def _zone(
     name: str, spelling: str, ids: dict[str, int], static: tuple[tuple[str, str, str], ...]
 ) -> Zone:
-    rows = tuple(Row(f"{owner}.{name}", qtype, content, 300) for owner, qtype, content in static)
+    rows = tuple(
+        ResourceRecord(f"{owner}.{name}", qtype, content, 300) for owner, qtype, content in static
+    )
     soa = Soa(f"ns1.{name}", f"hostmaster.{name}")
     return Zone(name, spelling, soa, (f"ns1.{LB}", f"ns2.{LB}"), rows, ids[name])

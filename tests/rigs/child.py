@@ -1,4 +1,4 @@
-"""`dnslb-backend` as forked by the nursery, an interpreter that has imported the package."""
+"""`dnslb-backend` as forked by the fork server, an interpreter that has imported the package."""
 
 import asyncio
 import atexit
@@ -38,7 +38,9 @@ class Child:
         news, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         news.setblocking(False)
         with theirs:
-            socket.send_fds(_nursery(), [json.dumps(request).encode()], [out, err, theirs.fileno()])
+            socket.send_fds(
+                _fork_server(), [json.dumps(request).encode()], [out, err, theirs.fileno()]
+            )
         return cls(await _number(news), news)
 
     async def wait(self) -> int:
@@ -56,20 +58,20 @@ class Child:
 
 
 async def _number(news: socket.socket) -> int:
-    """What the nursery says next: first the process id, at last the exit code."""
+    """What the fork server says next: first the process id, at last the exit code."""
     said = await asyncio.get_running_loop().sock_recv(news, 32)
     if not said:
-        raise RuntimeError("the nursery is gone; what it said stands above")
+        raise RuntimeError("the fork server is gone; what it said stands above")
     return int(said)
 
 
 @functools.cache
-def _nursery() -> socket.socket:
+def _fork_server() -> socket.socket:
     """Where requests go; its process ends with this one."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "tests.rigs.nursery"],
+            ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "tests.rigs.fork_server"],
             stdin=theirs.fileno(),
             cwd=ROOT,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},

@@ -26,11 +26,13 @@ def living(pids: Iterable[str]) -> list[str]:
 
 def children(script: str = "", *, of: int | None = None) -> list[int]:
     """The children of a process (our own), of any thread; with `script`, those that run it."""
+    pids: list[int] = []
     with suppress(FileNotFoundError, ProcessLookupError):
-        tasks = list(Path(f"/proc/{of or os.getpid()}/task").iterdir())
-        found = [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
-        return [pid for pid in found if script.encode() in _read(pid, "cmdline")]
-    return []
+        for task in list(Path(f"/proc/{of or os.getpid()}/task").iterdir()):
+            # A thread may end while it is looked at: those of the others count all the same.
+            with suppress(FileNotFoundError, ProcessLookupError):
+                pids += map(int, (task / "children").read_text().split())
+    return [pid for pid in pids if script.encode() in _read(pid, "cmdline")]
 
 
 def family(pid: int) -> list[int]:

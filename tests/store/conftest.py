@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from dnslb_backend.store.apply import apply
-from dnslb_backend.store.mariadb_store import MariaStore
+from dnslb_backend.store.database.interface import Store
+from dnslb_backend.store.database.mariadb import MariaStore
+from dnslb_backend.store.database.migrate import apply
+from dnslb_backend.store.database.sqlite import SqliteStore
 from dnslb_backend.store.settings import MysqlSettings
-from dnslb_backend.store.sqlite import SqliteStore
-from dnslb_backend.store.store import Store
 from tests.rigs.mariadb import MariaDB
 
 _numbers = count(1)

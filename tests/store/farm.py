@@ -4,21 +4,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from dnslb_backend.clock import now
-from dnslb_backend.core.changes import Changes
-from dnslb_backend.core.decision import Decision
-from dnslb_backend.core.healthmap import HealthMap
-from dnslb_backend.core.layout import lay_out
-from dnslb_backend.core.memory import remember
-from dnslb_backend.core.plan import Plan
-from dnslb_backend.core.records import Dest, Record, RecordKey
-from dnslb_backend.core.results import Result, failed, passed
-from dnslb_backend.core.snapshot import Snapshot, build_snapshot
-from dnslb_backend.core.views import View
-from dnslb_backend.core.zones import Row as ZoneRow
-from dnslb_backend.pdns.rows import render_rows
-from dnslb_backend.store.rows import Stamp, record_rows
-from dnslb_backend.store.store import Select, Store, Where
-from dnslb_backend.store.tables import STATE, Row
+from dnslb_backend.core.answers.name_index import build_name_index
+from dnslb_backend.core.answers.snapshot import Snapshot, build_snapshot
+from dnslb_backend.core.health.changes import Changes
+from dnslb_backend.core.health.decision import Decision
+from dnslb_backend.core.health.healthmap import HealthMap
+from dnslb_backend.core.health.results import Result, failed, passed
+from dnslb_backend.core.health.saved_state import capture
+from dnslb_backend.core.model.plan import Plan
+from dnslb_backend.core.model.records import Dest, Record, RecordKey
+from dnslb_backend.core.model.views import View
+from dnslb_backend.core.model.zones import ResourceRecord as ZoneRow
+from dnslb_backend.pdns.wire.rows import render_rows
+from dnslb_backend.store.database.interface import Select, Store, Where
+from dnslb_backend.store.database.tables import STATE, TableRow
+from dnslb_backend.store.mirror.rows import Stamp, record_rows
 from tests.core.building import TIMING, ZONE, plan
 
 COMPARED = tuple(
@@ -62,12 +62,12 @@ class Farm:
         self.static = list(static)
         self.map = HealthMap()
         self.plan = self._plan(records)
-        self.map.adopt(self.plan, now())
+        self.map.apply_plan(self.plan, now())
         self.snapshot = self._build(None, {})
 
     def reload(self, *records: Record) -> None:
         self.plan = self._plan(records)
-        self.map.adopt(self.plan, now())
+        self.map.apply_plan(self.plan, now())
         self.snapshot = self._build(self.snapshot, {})
 
     def restore_serials(self, serials: Mapping[str, int]) -> None:
@@ -76,11 +76,11 @@ class Farm:
     def check(self, name: str, result: Result, *addresses: str) -> None:
         """A round of one record in which these members, or all, answer with `result`."""
         key = RecordKey(ZONE, f"{name}.{ZONE}", "A")
-        self.map.open_round(key)
+        self.map.open_cycle(key)
         for target in self.map.targets_of(key):
             if not addresses or target.address in addresses:
-                self.map.observed(target, result, now())
-        self.map.close_round(key, now())
+                self.map.record_result(target, result, now())
+        self.map.close_cycle(key, now())
 
     def check_all(self, result: Result = PASS) -> None:
         for key in self.map.records:
@@ -99,9 +99,9 @@ class Farm:
     def served(self, name: str) -> set[str]:
         return set(self.decide(RecordKey(ZONE, f"{name}.{ZONE}", "A")).contents)
 
-    def state_rows(self) -> set[Row]:
+    def state_rows(self) -> set[TableRow]:
         """lb_state as it ought to be, in the columns that COMPARED names."""
-        memory = remember(self.map, {}, now())
+        memory = capture(self.map, {}, now())
         rows = (
             row
             for item in memory.records.values()
@@ -117,12 +117,12 @@ class Farm:
         return replace(plan(*found, static=self.static), views=views)
 
     def _build(self, before: Snapshot | None, serials: Mapping[str, int]) -> Snapshot:
-        layout = lay_out(self.plan)
+        layout = build_name_index(self.plan)
         built, _ = build_snapshot(layout, self.decide, render_rows, now().wall, before, serials)
         return built
 
 
-async def stored_state(store: Store, node: str = "ns1") -> set[Row]:
+async def stored_state(store: Store, node: str = "ns1") -> set[TableRow]:
     """lb_state of one node as it is, in the columns that COMPARED names."""
     query = Select(STATE, COMPARED, (Where("node", "=", node),))
     rows = await store.read(query)

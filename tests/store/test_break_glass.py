@@ -12,20 +12,20 @@ import dns.rrset
 import pytest
 
 from dnslb_backend.config.rdata import canonical_data
-from dnslb_backend.core.records import AllDown, Dest, Policy, Record
-from dnslb_backend.core.zones import Row as ZoneRow
-from dnslb_backend.pdns.responder import Responder
-from dnslb_backend.store.apply import apply
-from dnslb_backend.store.mariadb_store import MariaStore
+from dnslb_backend.core.model.records import AllDown, Dest, Policy, Record
+from dnslb_backend.core.model.zones import ResourceRecord as ZoneRow
+from dnslb_backend.pdns.methods.responder import Responder
+from dnslb_backend.store.database.mariadb import MariaStore
+from dnslb_backend.store.database.migrate import apply
 from dnslb_backend.store.settings import MysqlSettings
 from tests.config.contents import CONTENTS
 from tests.pdns.transports import http_settings, serve_http
 from tests.rigs.dig import Answer
 from tests.rigs.mariadb import MariaDB
 from tests.rigs.powerdns import PowerDNS
+from tests.store.database.test_schema import ORIGINAL
 from tests.store.farm import FAIL, PASS, Farm, farm_record
-from tests.store.test_mirror import Scene, running
-from tests.store.test_schema import ORIGINAL
+from tests.store.mirror.test_mirror import Scene, running
 
 A, B, C, D = "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"
 

@@ -11,25 +11,25 @@ import aiomysql
 import pytest
 from pydantic import SecretStr
 
-from dnslb_backend.core.results import failed
-from dnslb_backend.core.zones import Row as ZoneRow
-from dnslb_backend.errors import BusyError, StoreError
-from dnslb_backend.store.apply import apply
-from dnslb_backend.store.backlog import Backlog
-from dnslb_backend.store.mariadb import MariaConnection
-from dnslb_backend.store.mariadb_store import MariaStore
-from dnslb_backend.store.mirror import BATCH_TRANSITIONS
-from dnslb_backend.store.schema import show, split
+from dnslb_backend.core.health.results import failed
+from dnslb_backend.core.model.zones import ResourceRecord as ZoneRow
+from dnslb_backend.errors import RetryableError, StoreError
+from dnslb_backend.store.database.interface import Select
+from dnslb_backend.store.database.mariadb import MariaStore
+from dnslb_backend.store.database.mariadb_connection import MariaConnection
+from dnslb_backend.store.database.migrate import apply
+from dnslb_backend.store.database.schema import show, split
+from dnslb_backend.store.database.tables import STATE, TRANSITION
+from dnslb_backend.store.mirror.mirror import BATCH_TRANSITIONS
+from dnslb_backend.store.mirror.transition_queue import TransitionQueue
 from dnslb_backend.store.settings import MysqlSettings
-from dnslb_backend.store.store import Select
-from dnslb_backend.store.tables import STATE, TRANSITION
 from tests.rigs.mariadb import MariaDB
 from tests.rigs.mariadb_impostor import END, Answer, Impostor, error, packet, serving, table
 from tests.rigs.ports import free_port
 from tests.rigs.waiting import passes, until
+from tests.store.database.test_schema import ORIGINAL
 from tests.store.farm import FAIL, PASS, Farm, farm_record, many_records, stored_state
-from tests.store.test_mirror import Scene, running
-from tests.store.test_schema import ORIGINAL
+from tests.store.mirror.test_mirror import Scene, running
 
 REFRESH = 1.0
 
@@ -151,8 +151,8 @@ async def converges(looking: MariaStore, scene: Scene, within: float = 5.0) -> N
 
 async def fails(scene: Scene, text: str) -> None:
     """Wait until the mirror has met the fault."""
-    await until(lambda: text in scene.mirror.figures.last_error, what=text)
-    assert scene.mirror.figures.errors
+    await until(lambda: text in scene.mirror.status.last_error, what=text)
+    assert scene.mirror.status.errors
 
 
 # -- at the start -------------------------------------------------------------------------
@@ -166,8 +166,8 @@ async def test_a_database_that_comes_later(caplog: pytest.LogCaptureFixture) -> 
             flips = Flips(scene)
             await fails(scene, "Connection refused")
             await flips.storm(1800)
-            await until(lambda: scene.mirror.figures.errors > 2)
-            assert scene.mirror.figures.transitions > BATCH_TRANSITIONS
+            await until(lambda: scene.mirror.status.errors > 2)
+            assert scene.mirror.status.transitions > BATCH_TRANSITIONS
             await rig.start()
             await converges(looking, scene)
             await until(lambda: is_told(looking, scene))
@@ -175,7 +175,7 @@ async def test_a_database_that_comes_later(caplog: pytest.LogCaptureFixture) -> 
 
 
 async def is_told(looking: MariaStore, scene: Scene) -> bool:
-    figures = scene.mirror.figures
+    figures = scene.mirror.status
     return not figures.transitions and await told(looking) == scene.mirror.backlog.count
 
 
@@ -189,7 +189,7 @@ async def test_a_port_that_speaks_something_else() -> None:
     listener = await asyncio.start_server(babble, "127.0.0.1", port)
     settings = MysqlSettings(host="127.0.0.1", port=port, user="dnslb", connect_timeout=1)
     async with listener, mirrored(settings, busy_farm()) as (scene, _):
-        await until(lambda: scene.mirror.figures.errors > 2)
+        await until(lambda: scene.mirror.status.errors > 2)
 
 
 async def test_a_listener_that_never_answers() -> None:
@@ -242,7 +242,7 @@ async def test_a_server_that_answers_with_nonsense_is_told_once(
         async with serving(Impostor(answers=answers)) as impostor:
             settings = MysqlSettings(host="127.0.0.1", port=impostor.port, user="dnslb")
             async with mirrored(settings, busy_farm()) as (scene, looking):
-                await until(lambda: scene.mirror.figures.errors > 1 or scene.mirror.figures.rows)
+                await until(lambda: scene.mirror.status.errors > 1 or scene.mirror.status.rows)
                 with suppress(StoreError):
                     assert await looking.read(Select(STATE, STATE.columns)) == []
                 assert impostor.connections < 20
@@ -273,7 +273,7 @@ async def test_a_wrong_password() -> None:
         await prepared(rig)
         async with mirrored(login(rig, "wrong"), busy_farm()) as (scene, _):
             await fails(scene, "Access denied")
-            assert "wrong" not in scene.mirror.figures.last_error
+            assert "wrong" not in scene.mirror.status.last_error
             await rig.query("ALTER USER 'dnslb'@'%' IDENTIFIED BY 'wrong'")
             async with looking_at(login(rig, "wrong")) as looking:
                 await converges(looking, scene)
@@ -340,7 +340,7 @@ async def test_a_server_that_is_killed_under_load() -> None:
                 for number in range(40):
                     flips.flip(number)
                     if number == 20:
-                        await until(lambda: not scene.mirror.figures.transitions)
+                        await until(lambda: not scene.mirror.status.transitions)
                 await rig.kill()
                 for number in range(40):
                     flips.flip(number)
@@ -381,7 +381,7 @@ async def test_a_disk_that_is_full() -> None:
                 with pytest.raises(aiomysql.OperationalError, match="full"):
                     await fill(rig, size)
             flips = Flips(scene)
-            while "is full" not in scene.mirror.figures.last_error:
+            while "is full" not in scene.mirror.status.last_error:
                 flips.flip(flips.count % 40)
                 await asyncio.sleep(0.001)  # noqa: TID251 - load until it is too much
             # Dropping a table takes a little room as well, so the disk is made larger instead.
@@ -409,7 +409,7 @@ async def test_a_row_that_somebody_holds() -> None:
                 Flips(scene).flip(3)
                 await fails(scene, "Lock wait timeout")
             await converges(looking, scene)
-            assert scene.mirror.figures.is_connected
+            assert scene.mirror.status.is_connected
 
 
 async def test_a_deadlock_is_told_from_other_errors(settings: MysqlSettings) -> None:
@@ -427,7 +427,7 @@ async def test_a_deadlock_is_told_from_other_errors(settings: MysqlSettings) -> 
     outcomes = await asyncio.gather(
         both(first, 1, 2, barrier), both(second, 2, 1, barrier), return_exceptions=True
     )
-    assert [type(outcome) for outcome in outcomes if outcome] == [BusyError]
+    assert [type(outcome) for outcome in outcomes if outcome] == [RetryableError]
     for connection in (first, second):
         assert [row async for row in connection.rows("SELECT x FROM t")] == [(1,), (1,)]
         await connection.close()
@@ -442,7 +442,7 @@ async def test_a_connection_that_was_closed_for_idleness() -> None:
         scene = Scene(MariaStore(settings), farm, refresh=3)
         async with running(scene), looking_at(settings) as looking:
             await converges(looking, scene)
-            await until(lambda: scene.mirror.figures.errors, within=8)
+            await until(lambda: scene.mirror.status.errors, within=8)
             farm.check("www", FAIL, "192.0.2.1")
             scene.offer()
             await converges(looking, scene)
@@ -458,7 +458,7 @@ async def test_the_connection_is_ended_by_an_administrator() -> None:
                 if row["User"] == "dnslb":
                     await rig.query(f"KILL {row['Id']}")
             Flips(scene).flip(2)
-            await until(lambda: scene.mirror.figures.errors)
+            await until(lambda: scene.mirror.status.errors)
             await converges(looking, scene)
 
 
@@ -471,7 +471,7 @@ async def test_rows_that_are_gone_after_an_outage_are_written_anew() -> None:
         scene = Scene(MariaStore(settings), farm, refresh=1000)
         async with running(scene), looking_at(settings) as looking:
             await converges(looking, scene)
-            await until(lambda: not scene.mirror.figures.backlog)
+            await until(lambda: not scene.mirror.status.backlog)
             await rig.query("DELETE FROM lb_state", database="mirror")
             await rig.kill()
             await rig.start()
@@ -507,7 +507,7 @@ async def test_names_and_reasons_of_every_kind(settings: MysqlSettings) -> None:
     async with mirrored(settings, farm) as (scene, looking):
         await converges(looking, scene)
         await until(lambda: not scene.mirror.backlog)
-        assert not scene.mirror.figures.refused
+        assert not scene.mirror.status.refused
 
 
 # -- how much is too much -----------------------------------------------------------------
@@ -515,10 +515,10 @@ async def test_names_and_reasons_of_every_kind(settings: MysqlSettings) -> None:
 
 async def test_an_outage_without_end_costs_a_bounded_memory() -> None:
     settings = MysqlSettings(unix_socket="/nonexistent/socket", user="root")
-    async with mirrored(settings, busy_farm(), backlog=Backlog(bound=500)) as (scene, _):
+    async with mirrored(settings, busy_farm(), backlog=TransitionQueue(bound=500)) as (scene, _):
         flips = Flips(scene)
         await flips.storm(2000)
-        figures = scene.mirror.figures
+        figures = scene.mirror.status
         assert figures.transitions == 500
         assert figures.dropped > 1000
         assert figures.backlog <= 40 + 3
@@ -528,14 +528,17 @@ async def test_what_was_given_up_is_counted_and_the_rest_arrives() -> None:
     async with server() as rig:
         settings = await prepared(rig)
         await rig.stop()
-        async with mirrored(settings, busy_farm(), backlog=Backlog(bound=100)) as (scene, looking):
+        async with mirrored(settings, busy_farm(), backlog=TransitionQueue(bound=100)) as (
+            scene,
+            looking,
+        ):
             flips = Flips(scene)
             await flips.storm(400)
             await rig.start()
             await converges(looking, scene)
             await until(lambda: not scene.mirror.backlog)
             assert await told(looking) == 100
-            assert scene.mirror.figures.dropped == scene.mirror.backlog.count - 100
+            assert scene.mirror.status.dropped == scene.mirror.backlog.count - 100
 
 
 async def test_an_end_by_signal_leaves_no_half_transaction() -> None:

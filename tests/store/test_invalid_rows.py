@@ -12,28 +12,30 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dnslb_backend.clock import now
-from dnslb_backend.core.events import HistoryQuery
-from dnslb_backend.core.health import Damping, Rules
-from dnslb_backend.core.orders import Order
-from dnslb_backend.core.overrides import Action
-from dnslb_backend.core.records import AllDown, Record
-from dnslb_backend.core.results import passed
-from dnslb_backend.core.signing import Metadata, TransferKey, ZoneKey
-from dnslb_backend.store.recollect import serials
-from dnslb_backend.store.tables import NODE, SCHEMA_VERSION, TABLES, Table
+from dnslb_backend.core.answers.dnssec import Metadata, TsigKey, ZoneKey
+from dnslb_backend.core.health.history import HistoryQuery
+from dnslb_backend.core.health.override_requests import OverrideRequest
+from dnslb_backend.core.health.overrides import Action
+from dnslb_backend.core.health.results import passed
+from dnslb_backend.core.model.records import AllDown, Record
+from dnslb_backend.core.model.rules import Damping, Thresholds
+from dnslb_backend.store.database.tables import NODE, SCHEMA_VERSION, TABLES, Table
+from dnslb_backend.store.mirror.saved_rows import serials
 from tests.core.building import ZONE
 from tests.store.farm import FAIL, farm_record
-from tests.store.test_keeper import Node, alive
+from tests.store.test_persistence import Node, alive
 
 FARM = {f"n{number}": {f"192.0.2.{number}{last}" for last in "01"} for number in range(4)}
 POISONED = "n1"
 NOW = now().wall
-DAMPED = Rules(damping=Damping(flips=1, window=300, hold=60))
+DAMPED = Thresholds(damping=Damping(flips=1, window=300, hold=60))
 
 
 def records() -> list[Record]:
     """Some rest on what flapping left behind, and on what served last."""
-    found = [farm_record(name, *sorted(members), rules=DAMPED) for name, members in FARM.items()]
+    found = [
+        farm_record(name, *sorted(members), thresholds=DAMPED) for name, members in FARM.items()
+    ]
     last = farm_record("last", "192.0.2.99", all_down=AllDown.LAST)
     return [*found, last]
 
@@ -55,10 +57,10 @@ async def leave_state(path: Path) -> None:
         node.farm.check_all()
         node.farm.check("last", FAIL)
         node.offer()
-        await node.keeper.order(Order(Action.DRAIN, "192.0.2.30", author="ann"))
-        await node.keeper.vault.keep(ZoneKey(ZONE, 1, 257, True, True, "secret"))
-        await node.keeper.vault.keep(Metadata(ZONE, "SOA-EDIT", ("EPOCH",)))
-        await node.keeper.vault.keep(TransferKey("key", "hmac-sha256", "secret"))
+        await node.keeper.override(OverrideRequest(Action.DRAIN, "192.0.2.30", author="ann"))
+        await node.keeper.stored_keys.put(ZoneKey(ZONE, 1, 257, True, True, "secret"))
+        await node.keeper.stored_keys.put(Metadata(ZONE, "SOA-EDIT", ("EPOCH",)))
+        await node.keeper.stored_keys.put(TsigKey("key", "hmac-sha256", "secret"))
 
 
 def poison(path: Path, table: str, column: str, value: object, where: str = "1") -> None:
@@ -91,7 +93,7 @@ def check(path: Path, *, is_dated: bool = True) -> None:
     assert node.farm.served("last") <= {"192.0.2.99"}
     # What waits for a moment of another clock must not wait for ever.
     assert all(
-        (node.farm.map.target(target).held_until or 0.0) <= now().mono + 3600
+        (node.farm.map.target(target).suppressed_until or 0.0) <= now().mono + 3600
         for target in node.farm.map.target_keys()
     )
 

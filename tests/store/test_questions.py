@@ -7,19 +7,19 @@ from typing import Any
 
 import pytest
 
-from dnslb_backend.config import Sources, load
-from dnslb_backend.store.apply import apply
-from dnslb_backend.store.mariadb_store import MariaStore
-from dnslb_backend.store.overrides import Entry
-from dnslb_backend.store.schema import split, sql_directory
+from dnslb_backend.config import ConfigPaths, load
+from dnslb_backend.store.database.interface import Upsert
+from dnslb_backend.store.database.mariadb import MariaStore
+from dnslb_backend.store.database.migrate import apply
+from dnslb_backend.store.database.schema import split, sql_directory
+from dnslb_backend.store.database.tables import OVERRIDE
 from dnslb_backend.store.settings import MysqlSettings
-from dnslb_backend.store.store import Upsert
-from dnslb_backend.store.tables import OVERRIDE
+from dnslb_backend.store.shared.overrides import OverrideEntry
 from tests.rigs.mariadb import MariaDB
+from tests.store.database.test_schema import ORIGINAL
 from tests.store.farm import FAIL, PASS, Farm, farm_record
+from tests.store.shared.test_overrides import order
 from tests.store.test_break_glass import mirrored
-from tests.store.test_overrides import order
-from tests.store.test_schema import ORIGINAL
 
 ROOT = Path(__file__).parents[2]
 
@@ -61,7 +61,7 @@ async def told(mariadb: MariaDB, settings: MysqlSettings) -> str:
     for result in (FAIL, PASS, FAIL):
         farm.check("www", result, A)
     store = MariaStore(settings)
-    await store.write([Upsert(OVERRIDE, [Entry(order(expires=4e9)).row()])])
+    await store.write([Upsert(OVERRIDE, [OverrideEntry(order(expires=4e9)).row()])])
     await store.close()
     async with mirrored(settings, farm):
         pass
@@ -171,7 +171,7 @@ async def test_rows_that_were_edited_become_a_configuration(
     kept = [line for line in static if '"www.' not in line]
     path = tmp_path / "dnslb.toml"
     path.write_text(WHERE_IT_GOES.format(static="\n".join(kept), records="\n".join(records)))
-    plan = (await asyncio.to_thread(load, Sources(path))).plan
+    plan = (await asyncio.to_thread(load, ConfigPaths(path))).plan
     (record,) = plan.records.values()
     assert [dest.host for dest in record.dests] == [A, B]
     assert {(row.qtype, row.content) for row in plan.zones["lb.example"].static} == {

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from dnslb_backend.store.apply import apply
+from dnslb_backend.store.database.migrate import apply
 from dnslb_backend.store.settings import MysqlSettings
 from tests.rigs.daemon import Daemon
 from tests.rigs.mariadb import MariaDB

@@ -10,17 +10,17 @@ from time import monotonic
 import pytest
 
 from dnslb_backend.clock import now
-from dnslb_backend.core.records import RecordKey
-from dnslb_backend.store.mariadb_store import MariaStore
-from dnslb_backend.store.mirror import MirrorFigures
+from dnslb_backend.core.model.records import RecordKey
+from dnslb_backend.store.database.interface import Select
+from dnslb_backend.store.database.mariadb import MariaStore
+from dnslb_backend.store.database.tables import TRANSITION
+from dnslb_backend.store.mirror.mirror import MirrorStatus
 from dnslb_backend.store.settings import MysqlSettings
-from dnslb_backend.store.store import Select
-from dnslb_backend.store.tables import TRANSITION
 from tests.rigs.mariadb import MariaDB
 from tests.rigs.waiting import until
 from tests.store.farm import FAIL, PASS, many_records, stored_state
 from tests.store.test_faults import prepared, server
-from tests.store.test_keeper import Node, alive
+from tests.store.test_persistence import Node, alive
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(600)]
 
@@ -61,7 +61,7 @@ class Weather:
     def observe(self, key: RecordKey) -> None:
         health = self.node.farm.map
         for target in health.targets_of(key):
-            health.observed(target, FAIL if target.address in self.down else PASS, now())
+            health.record_result(target, FAIL if target.address in self.down else PASS, now())
 
     @contextmanager
     def all_day(self) -> Iterator[None]:
@@ -72,8 +72,8 @@ class Weather:
             task.cancel()
 
 
-def mirror(node: Node) -> MirrorFigures:
-    return node.keeper.figures.mirrors[1]
+def mirror(node: Node) -> MirrorStatus:
+    return node.keeper.stats.mirrors[1]
 
 
 async def statements(rig: MariaDB) -> int:

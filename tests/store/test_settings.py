@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from dnslb_backend.store.settings import MysqlSettings, StateSettings, TlsSettings, verifies
+from dnslb_backend.store.settings import MysqlSettings, MysqlTlsSettings, StateSettings, verifies
 
 
 def mysql(**written: Any) -> MysqlSettings:
@@ -92,7 +92,7 @@ def test_tls_verifies_as_the_originals_driver_does(
 
 def test_single_keys_name_the_same_files() -> None:
     tls = mysql(ssl_ca="/ca", ssl_cert="/cert", ssl_key="/key", ssl_verify_identity=True).tls
-    assert tls == TlsSettings(
+    assert tls == MysqlTlsSettings(
         ca=Path("/ca"), cert=Path("/cert"), key=Path("/key"), verify_mode=False
     )
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dnslb_backend.config import Sources, load
+from dnslb_backend.config import ConfigPaths, load
 from dnslb_backend.errors import ConfigError
 from tests.cli.command import run
 from tests.rigs.daemon import Daemon
@@ -112,7 +112,7 @@ def is_named(case: str, file: Path, line: str) -> bool:
 def test_it_is_refused_with_file_and_path(case: str, tmp_path: Path) -> None:
     file = written(case, tmp_path)
     with pytest.raises(ConfigError) as refused:
-        load(Sources(file))
+        load(ConfigPaths(file))
     [problem] = refused.value.problems
     assert is_named(case, file, str(problem))
 

@@ -6,7 +6,7 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from dnslb_backend.store.apply import apply
+from dnslb_backend.store.database.migrate import apply
 from dnslb_backend.store.settings import MysqlSettings
 from tests.rigs.daemon import Daemon
 from tests.rigs.mariadb import MariaDB

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dnslb_backend.daemon.watchdog import LONGEST_SWEEP, feed_watchdog
-from dnslb_backend.notify import Notifier
+from dnslb_backend.systemd import Notifier
 from tests.rigs.daemon import Daemon, follows
 from tests.rigs.hung_storage import hung
 from tests.rigs.powerdns import PowerDNS

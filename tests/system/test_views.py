@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from tests.cli.command import run
-from tests.pdns.places import place, write_places
+from tests.pdns.geo_databases import place, write_places
 from tests.rigs.targets import HttpTarget
 from tests.system.serving import CACHES, Serving, serving
 from tests.system.writing import config, http, record, table

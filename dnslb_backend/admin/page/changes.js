@@ -1,6 +1,6 @@
 // What happened lately, on one page.
 
-import { memberKey, recordKey } from "./book.js";
+import { memberKey, recordKey } from "./model.js";
 import { el, visible } from "./dom.js";
 import { eventRow } from "./detail.js";
 
@@ -21,7 +21,7 @@ export function changesView(past, shared) {
 function named(event, shared) {
   const row = eventRow(event);
   const open = () => {
-    const entry = shared.book.entries.get(recordKey(event));
+    const entry = shared.model.entries.get(recordKey(event));
     const member = entry && entry.members.find((each) => each.key === memberKey(event));
     if (member) shared.openMember(entry.key, member);
   };

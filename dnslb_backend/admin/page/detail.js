@@ -1,12 +1,12 @@
 // One member, or one record, in full: what is known of it, its history, and what can be ordered.
 
 import { get } from "./api.js";
-import { memberKey } from "./book.js";
+import { memberKey } from "./model.js";
 import { el, say, visible } from "./dom.js";
-import { stateOf, badge, shape } from "./marks.js";
-import { orderForm } from "./orders.js";
+import { stateOf, badge, shape } from "./icons.js";
+import { overrideForm } from "./overrides.js";
 import { answer, DECISIONS } from "./rows.js";
-import { strip } from "./strip.js";
+import { timeline } from "./timeline.js";
 import { age, duration, left, local, now } from "./times.js";
 
 const WINDOWS = [
@@ -16,14 +16,14 @@ const WINDOWS = [
 ];
 const EVENTS = 500;
 
-/** Everything about one member. `shared` is what the page is made of: book, explain, ordered, ... */
+/** Everything about one member. `shared` is what the page is made of: model, explain, ordered, ... */
 export function memberView(key, member, shared) {
   const facts = el("dl", { class: "facts" });
   const head = el("div", { class: "state" });
   const why = el("p", { class: "reason" });
-  const form = orderForm(member, shared);
+  const form = overrideForm(member, shared);
   const past = pastOf(member);
-  const entry = () => shared.book.entries.get(key);
+  const entry = () => shared.model.entries.get(key);
   const current = () => {
     const found = entry();
     return found && found.members.find((row) => row.key === member.key);
@@ -123,7 +123,7 @@ function pastOf(member) {
     const known = told.before === null ? 0 : Date.parse(told.events[told.events.length - 1].at);
     const own = mine.filter((event) => event.node === mine[0].node);
     drawn.replaceChildren(
-      strip([...own].reverse(), member, { end: now(), window: seconds * 1000, known }),
+      timeline([...own].reverse(), member, { end: now(), window: seconds * 1000, known }),
     );
     list.replaceChildren(...mine.slice(0, 100).map(eventRow));
     say(said, mine.length ? `${mine.length} changes, newest first` : "No change in this time.");
@@ -158,14 +158,14 @@ function change(event) {
 
 /** Everything about one record. */
 export function recordView(key, shared) {
-  const entry = shared.book.entries.get(key);
+  const entry = shared.model.entries.get(key);
   const { name, type } = entry.record;
   const facts = el("dl", { class: "facts" });
   const hosts = el("ul", { class: "hosts" });
   const members = el("ul", { class: "members" });
   let seen = null;
   const refresh = () => {
-    const found = shared.book.entries.get(key);
+    const found = shared.model.entries.get(key);
     if (!found || seen === found.version) return;
     seen = found.version;
     const { record } = found;

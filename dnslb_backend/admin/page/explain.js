@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { el, say, visible } from "./dom.js";
-import { stateOf, shape } from "./marks.js";
+import { stateOf, shape } from "./icons.js";
 
 const TYPES = ["ANY", "A", "AAAA", "CNAME", "MX", "SRV", "TXT", "NS", "SOA", "CAA", "PTR"];
 

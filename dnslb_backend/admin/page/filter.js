@@ -15,8 +15,8 @@ const STATES = {
 const DECISIONS = {
   fallback: (record) => record.decision === "fallback",
   empty: (record) => record.decision === "nodata",
-  failing: (record) => record.decision === "fault" || record.decision === "pending",
-  desperate: (record) => record.decision === "all" || record.decision === "last",
+  failing: (record) => record.decision === "servfail" || record.decision === "pending",
+  "all-down": (record) => record.decision === "all" || record.decision === "last",
   unresolved: (record) => record.hosts.some(isUnresolved),
 };
 
@@ -31,7 +31,7 @@ export const WORDS = {
   fallback: "on fallback",
   empty: "with empty answers",
   failing: "failing",
-  desperate: "all down",
+  "all-down": "all down",
   unresolved: "not resolving",
 };
 

@@ -14,10 +14,10 @@ const SPARE = 300;
 export class List {
   /** `grid` has the focus, `box` holds the rows; `top` says how many pixels of the window others
    *  cover above them, and `opened` is told of the item that somebody wants to see. */
-  constructor(grid, box, { book, past, top, opened }) {
+  constructor(grid, box, { model, past, top, opened }) {
     this.grid = grid;
     this.box = box;
-    this.book = book;
+    this.model = model;
     this.past = past;
     this.covered = top;
     this.opened = opened;
@@ -40,7 +40,7 @@ export class List {
     const items = [];
     const found = { records: 0, members: 0 };
     let zone = null;
-    for (const entry of this.book.order) {
+    for (const entry of this.model.order) {
       const members = chosen(entry, choice, words);
       if (!members) continue;
       if (!zone || zone.zone !== entry.record.zone) {

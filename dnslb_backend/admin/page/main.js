@@ -1,7 +1,7 @@
 // The page: its parts, put together.
 
 import { Refusal } from "./api.js";
-import { Book } from "./book.js";
+import { Model } from "./model.js";
 import { changesView } from "./changes.js";
 import { memberView, recordView } from "./detail.js";
 import { byId, el, say, visible } from "./dom.js";
@@ -10,7 +10,7 @@ import { isNothing, NOTHING, parse, render, WORDS } from "./filter.js";
 import { followKeys } from "./keys.js";
 import { List } from "./list.js";
 import { Panel } from "./panel.js";
-import { Past } from "./past.js";
+import { History } from "./history.js";
 import { COLUMNS, count } from "./rows.js";
 import { Summary } from "./summary.js";
 import { Sync } from "./sync.js";
@@ -18,8 +18,8 @@ import { followTheme } from "./theme.js";
 import { age, clock } from "./times.js";
 import { TokenDialog } from "./token.js";
 
-const book = new Book();
-const past = new Past();
+const model = new Model();
+const past = new History();
 const panel = new Panel();
 let choice = parse(location.hash);
 
@@ -28,7 +28,7 @@ byId("columns").append(
 );
 
 const list = new List(byId("list"), byId("rows"), {
-  book,
+  model,
   past,
   top: () => byId("pinned").getBoundingClientRect().bottom + byId("columns").offsetHeight,
   opened: (item) => (item.member ? openMember(item.entry.key, item.member) : openRecord(item.entry.key)),
@@ -38,7 +38,7 @@ const list = new List(byId("list"), byId("rows"), {
 
 let isDue = false;
 
-/** Show the book as it is, once for all that came in with it. */
+/** Show the model as it is, once for all that came in with it. */
 function changed() {
   if (isDue) return;
   isDue = true;
@@ -49,7 +49,7 @@ function changed() {
 
 function draw() {
   isDue = false;
-  const counts = book.tally();
+  const counts = model.tally();
   const found = list.compose(choice);
   summary.count(counts);
   summary.press(choice.state);
@@ -62,9 +62,9 @@ function draw() {
 function tellFound(found, counts) {
   const isAll = isNothing(choice);
   const words = `${count(found.members, "member")} in ${count(found.records, "record")}`;
-  say(byId("found"), book.node ? (isAll ? words : `${words}, of ${counts.members.toLocaleString("en")}`) : "");
+  say(byId("found"), model.node ? (isAll ? words : `${words}, of ${counts.members.toLocaleString("en")}`) : "");
   byId("clear").disabled = isAll;
-  const isEmpty = book.isWhole && !found.records;
+  const isEmpty = model.isWhole && !found.records;
   byId("nothing").hidden = !isEmpty;
   if (isEmpty) say(byId("nothing"), isAll ? "No balanced record is configured." : nothingWords());
 }
@@ -78,7 +78,7 @@ function nothingWords() {
 let zonesShown = "";
 
 function showZones() {
-  const zones = book.zones();
+  const zones = model.zones();
   const told = zones.join(" ");
   const select = byId("zone");
   if (told !== zonesShown) {
@@ -92,8 +92,8 @@ function showZones() {
 }
 
 function showNode(counts) {
-  if (!book.node) return;
-  const { node, version, started } = book.node;
+  if (!model.node) return;
+  const { node, version, started } = model.node;
   say(byId("node"), visible(node));
   say(byId("about"), `dnslb-backend ${version}, up ${age(started)}`);
   const bad = counts.down ? `(${counts.down} down) ` : "";
@@ -104,7 +104,7 @@ setInterval(() => {
   if (document.hidden) return;
   list.tick();
   panel.refresh();
-  if (book.node) say(byId("about"), `dnslb-backend ${book.node.version}, up ${age(book.node.started)}`);
+  if (model.node) say(byId("about"), `dnslb-backend ${model.node.version}, up ${age(model.node.started)}`);
 }, 1000);
 
 // -- the connection --------------------------------------------------------------------------
@@ -139,10 +139,10 @@ function connection(state, error = null) {
   } else {
     link.dataset.state = "lost";
     say(byId("link-text"), "Not connected");
-    const shown = book.isWhole ? ` What you see is as of ${clock(lostAt)}.` : "";
+    const shown = model.isWhole ? ` What you see is as of ${clock(lostAt)}.` : "";
     showFault(`${visible(error.message)}${shown} Trying again by itself.`, "Try now", () => sync.again());
   }
-  if (book.isWhole) document.documentElement.classList.add("is-old");
+  if (model.isWhole) document.documentElement.classList.add("is-old");
 }
 
 function showFault(words, action, act) {
@@ -195,7 +195,7 @@ function tell(words) {
 // -- panels ------------------------------------------------------------------------------------
 
 const shared = {
-  book,
+  model,
   explain: (name, type) => panel.show(explainView(name, type)),
   openMember,
   ordered: (member) => sync.ask([member.name]),
@@ -275,7 +275,7 @@ followKeys([
 
 // -- go ----------------------------------------------------------------------------------------
 
-const sync = new Sync(book, past, {
+const sync = new Sync(model, past, {
   changed,
   happened,
   state: connection,

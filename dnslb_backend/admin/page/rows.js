@@ -2,9 +2,9 @@
 
 import { el, say, visible } from "./dom.js";
 import { isUnresolved } from "./filter.js";
-import { badge, stateOf } from "./marks.js";
-import { strip } from "./strip.js";
-import { WINDOW } from "./past.js";
+import { badge, stateOf } from "./icons.js";
+import { timeline } from "./timeline.js";
+import { WINDOW } from "./history.js";
 import { age, duration, left, local, now } from "./times.js";
 
 export const COLUMNS = [
@@ -25,7 +25,7 @@ export const DECISIONS = {
   all: ["All down, all served", "bad"],
   last: ["All down, last good served", "bad"],
   nodata: ["Nobody serves", "bad"],
-  fault: ["Failing", "bad"],
+  servfail: ["Failing", "bad"],
   pending: ["Not decided yet", "warn"],
 };
 
@@ -132,7 +132,7 @@ export function fillMember(row, item, past) {
       checked,
       el("span", { class: "quiet took" }, duration(member.duration_ms)),
     ),
-    cell("history", strip(past.of(member), member, { end: now(), window: WINDOW, known: past.from })),
+    cell("history", timeline(past.of(member), member, { end: now(), window: WINDOW, known: past.from })),
   );
   return tick;
 }

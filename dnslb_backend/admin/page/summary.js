@@ -1,7 +1,7 @@
 // The summary: counts, and how the parts of the node are doing.
 
 import { byId, el, say, svg } from "./dom.js";
-import { shape } from "./marks.js";
+import { shape } from "./icons.js";
 import { span } from "./times.js";
 
 const COUNTS = {
@@ -10,8 +10,8 @@ const COUNTS = {
   unknown: (found) => found.unknown,
   fallback: (found) => found.fallback,
   empty: (found) => found.nodata,
-  failing: (found) => found.fault + found.pending,
-  desperate: (found) => found.all + found.last,
+  failing: (found) => found.servfail + found.pending,
+  "all-down": (found) => found.all + found.last,
   override: (found) => found.override,
   flapping: (found) => found.flapping,
   waiting: (found) => found.waiting,

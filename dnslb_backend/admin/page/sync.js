@@ -1,4 +1,4 @@
-// Keeping the book true: the stream says what happens, and what it means is asked for.
+// Keeping the model true: the stream says what happens, and what it means is asked for.
 //
 // Whenever the stream stood anew, everything is asked for again: what was missed is in it. While
 // nothing can be reached, what is shown stays, and is said to be old.
@@ -30,8 +30,8 @@ function frame() {
 export class Sync {
   /** `view` is told: `changed()`, `happened(event)`, `state(state, error, pause)`,
    *  `node(readiness)`, `inSight()` gives the entries that people see. */
-  constructor(book, past, view) {
-    this.book = book;
+  constructor(model, past, view) {
+    this.model = model;
     this.past = past;
     this.view = view;
     this.dirty = new Set();
@@ -96,7 +96,7 @@ export class Sync {
     this.isLive = true;
     this.view.state("live");
     this.lookAtNode();
-    await this.past.load(this.book.node.node).catch(() => {});
+    await this.past.load(this.model.node.node).catch(() => {});
     this.view.changed();
     this.flush();
   }
@@ -114,11 +114,11 @@ export class Sync {
   heard(kind, data) {
     if (kind === "transition") {
       this.past.add(data);
-      this.book.apply(data);
+      this.model.apply(data);
       this.view.happened(data);
       this.view.changed();
       this.ask([data.name]);
-    } else if (kind === "orders") {
+    } else if (kind === "overrides") {
       this.followOrders();
     } else if (kind === "reload" || kind === "lost") {
       this.load().catch(() => {});
@@ -144,10 +144,10 @@ export class Sync {
       if (isFirst) {
         const head = batch.shift();
         setClock(head.time);
-        this.book.begin(head);
+        this.model.begin(head);
       }
-      for (const line of batch) this.book.add(line);
-      if (this.book.isWhole || !batch.length || performance.now() - drawn < REDRAW) return null;
+      for (const line of batch) this.model.add(line);
+      if (this.model.isWhole || !batch.length || performance.now() - drawn < REDRAW) return null;
       // The first rows are painted before anything else is read, and then it is drawn only now
       // and again: each holds up the other.
       const isBegin = drawn < 0;
@@ -156,7 +156,7 @@ export class Sync {
       return isBegin ? frame() : null;
     })
       .then(() => {
-        this.book.finish();
+        this.model.finish();
         this.view.changed();
       })
       .finally(() => {
@@ -224,7 +224,7 @@ export class Sync {
       if (isFirst) {
         const head = batch.shift();
         setClock(head.time);
-        Object.assign(this.book.node, { ready: head.ready, time: head.time });
+        Object.assign(this.model.node, { ready: head.ready, time: head.time });
       }
       found.push(...batch);
     });
@@ -233,7 +233,7 @@ export class Sync {
       for (const name of names) this.missed.add(name);
       return;
     }
-    this.book.patch(names, found);
+    this.model.patch(names, found);
     this.view.changed();
   }
 
@@ -259,8 +259,8 @@ export class Sync {
     try {
       const { overrides } = await get("api/v1/overrides");
       const fresh = new Map(overrides.map((order) => [order.id, order]));
-      const before = this.orders || new Map();
-      this.orders = fresh;
+      const before = this.overrides || new Map();
+      this.overrides = fresh;
       const moved = [
         ...overrides.filter((order) => !before.has(order.id)),
         ...[...before.values()].filter((order) => !fresh.has(order.id)),
@@ -275,10 +275,10 @@ export class Sync {
     }
   }
 
-  namesOf(orders) {
-    const targets = new Set(orders.map((order) => order.target));
+  namesOf(overrides) {
+    const targets = new Set(overrides.map((override) => override.target));
     const names = new Set();
-    for (const { record, members } of this.book.order) {
+    for (const { record, members } of this.model.order) {
       const isMeant = members.some(
         (row) => targets.has(row.address) || targets.has(row.dest.toLowerCase().replace(/\.$/, "")),
       );

@@ -1,0 +1,285 @@
+"""Every endpoint: its handler, and its row in the table."""
+
+from http import HTTPStatus
+
+from aiohttp import web
+from pydantic import ConfigDict
+
+from dnslb_backend.admin.api.explain import (
+    ExplainQuery,
+    ExplainReport,
+    show_explanation,
+)
+from dnslb_backend.admin.api.history import HistoryQueryText, HistoryReport, show_history
+from dnslb_backend.admin.api.metrics import render_metrics
+from dnslb_backend.admin.api.openapi import build_openapi
+from dnslb_backend.admin.api.overrides import (
+    ClearedReport,
+    ClearQuery,
+    OverrideBody,
+    OverridesReport,
+    clear_overrides,
+    create_override,
+    show_overrides,
+)
+from dnslb_backend.admin.api.probe import ProbeRequest, ProbeResponse, run_probes
+from dnslb_backend.admin.api.push import PushRequest, PushResponse, push_report
+from dnslb_backend.admin.api.readiness import ReadyReport, readiness
+from dnslb_backend.admin.api.rows import OverrideRow
+from dnslb_backend.admin.api.status import StatusQuery, StatusReport, render_status
+from dnslb_backend.admin.api.status_lines import MEDIA_LINES, RecordLine, show_status_lines
+from dnslb_backend.admin.http.auth import may_read
+from dnslb_backend.admin.http.document import ApiModel
+from dnslb_backend.admin.http.endpoint import STATE, STREAMS, Endpoint, ResponseSpec
+from dnslb_backend.admin.http.event_stream import TransitionRow
+from dnslb_backend.admin.http.problems import MEDIA_TYPE, ProblemReport, config_problem
+from dnslb_backend.admin.http.requests import read_body, read_query
+from dnslb_backend.admin.http.responses import json_bytes, json_response
+from dnslb_backend.admin.http.static import show_page
+from dnslb_backend.admin.http.tokens import Role
+from dnslb_backend.errors import ConfigError
+
+TEXT = "text/plain"
+EVENT_STREAM = "text/event-stream"
+REFUSED = "it is refused; the detail says why"
+
+
+class Nothing(ApiModel):
+    """A body that says nothing: absent, or an empty object."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class LiveReport(ApiModel):
+    """This process runs and its event loop turns."""
+
+    live: bool = True
+
+
+class ReloadedReport(ApiModel):
+    """What a reload did."""
+
+    records: int
+    changed: int
+    removed: int
+    warnings: tuple[str, ...]
+
+
+async def show_live(_: web.Request) -> web.Response:
+    return json_response(LiveReport())
+
+
+async def show_ready(request: web.Request) -> web.Response:
+    state = request.app[STATE]
+    report = readiness(state.control, with_detail=may_read(request, state.access))
+    status = HTTPStatus.OK if report.ready else HTTPStatus.SERVICE_UNAVAILABLE
+    return json_response(report, status=status, with_null=False)
+
+
+async def show_status(request: web.Request) -> web.Response:
+    query = read_query(request, StatusQuery)
+    body = await render_status(request.app[STATE].control, query)
+    return json_bytes(body)
+
+
+async def reload(request: web.Request) -> web.Response:
+    await read_body(request, Nothing)
+    try:
+        report = await request.app[STATE].control.reload()
+    except ConfigError as error:
+        raise config_problem(error) from error
+    return json_response(
+        ReloadedReport(
+            records=report.records,
+            changed=report.changed,
+            removed=report.removed,
+            warnings=report.warnings,
+        )
+    )
+
+
+async def show_metrics(request: web.Request) -> web.Response:
+    accept = request.headers.get("Accept", "")
+    return await render_metrics(request.app[STATE].control, accept)
+
+
+async def stream_events(request: web.Request) -> web.StreamResponse:
+    return await request.app[STREAMS].serve(request, request.app[STATE].ring)
+
+
+async def show_openapi(request: web.Request) -> web.Response:
+    return web.json_response(build_openapi(ENDPOINTS, request.app[STATE].control.version))
+
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint(
+        "GET",
+        "/",
+        "The web page",
+        show_page,
+        {200: ResponseSpec("it asks this API for all that it shows", media="text/html")},
+        role=None,
+        tags=("page",),
+    ),
+    Endpoint(
+        "GET",
+        "/livez",
+        "Whether the process is alive",
+        show_live,
+        {200: ResponseSpec("it is", LiveReport)},
+        role=None,
+        tags=("health",),
+    ),
+    Endpoint(
+        "GET",
+        "/readyz",
+        "Whether every balanced record has an answer; detail for those who may read",
+        show_ready,
+        {
+            200: ResponseSpec("ready", ReadyReport),
+            503: ResponseSpec("not yet", ReadyReport),
+        },
+        role=None,
+        tags=("health",),
+    ),
+    Endpoint(
+        "GET",
+        "/metrics",
+        "Figures for Prometheus",
+        show_metrics,
+        {
+            200: ResponseSpec(
+                "Prometheus's text format, or OpenMetrics where it is asked for", media=TEXT
+            )
+        },
+        tags=("metrics",),
+        is_long=True,
+    ),
+    Endpoint(
+        "GET",
+        "/api/v1/status",
+        "Every member and every balanced record",
+        show_status,
+        {200: ResponseSpec("the status of this node", StatusReport)},
+        query=StatusQuery,
+        is_long=True,
+    ),
+    Endpoint(
+        "GET",
+        "/api/v1/status/lines",
+        "The status a line a record, each as soon as it is known",
+        show_status_lines,
+        {200: ResponseSpec("a StatusHead, then a RecordLine a line", RecordLine, MEDIA_LINES)},
+        query=StatusQuery,
+    ),
+    Endpoint(
+        "GET",
+        "/api/v1/explain",
+        "How the answer to a question comes about",
+        show_explanation,
+        {200: ResponseSpec("every step to the answer", ExplainReport)},
+        query=ExplainQuery,
+        is_long=True,
+    ),
+    Endpoint(
+        "GET",
+        "/api/v1/history",
+        "What happened, newest first",
+        show_history,
+        {
+            200: ResponseSpec("transitions", HistoryReport),
+            503: ResponseSpec("no store can be asked", ProblemReport, MEDIA_TYPE),
+        },
+        query=HistoryQueryText,
+        is_long=True,
+    ),
+    Endpoint(
+        "GET",
+        "/api/v1/overrides",
+        "The orders that hold now",
+        show_overrides,
+        {200: ResponseSpec("oldest first", OverridesReport)},
+    ),
+    Endpoint(
+        "POST",
+        "/api/v1/overrides",
+        "Drain targets, or have them down or up whatever their checks say",
+        create_override,
+        {
+            201: ResponseSpec("it holds", OverrideRow),
+            409: ResponseSpec(REFUSED, ProblemReport, MEDIA_TYPE),
+        },
+        role=Role.OPERATE,
+        body=OverrideBody,
+    ),
+    Endpoint(
+        "DELETE",
+        "/api/v1/overrides",
+        "Take orders back",
+        clear_overrides,
+        {
+            200: ResponseSpec("they hold no more", ClearedReport),
+            409: ResponseSpec(REFUSED, ProblemReport, MEDIA_TYPE),
+        },
+        role=Role.OPERATE,
+        query=ClearQuery,
+    ),
+    Endpoint(
+        "POST",
+        "/api/v1/probe",
+        "Run the checks of a name now; nothing counts",
+        run_probes,
+        {
+            200: ResponseSpec("what was asked and what came back", ProbeResponse),
+            409: ResponseSpec("there is no such record", ProblemReport, MEDIA_TYPE),
+        },
+        role=Role.OPERATE,
+        body=ProbeRequest,
+    ),
+    Endpoint(
+        "POST",
+        "/api/v1/push",
+        "A target says how it is, with the token of its push check",
+        push_report,
+        {
+            200: ResponseSpec("it was taken", PushResponse),
+            401: ResponseSpec("no token", ProblemReport, MEDIA_TYPE),
+            403: ResponseSpec("no push check waits for this", ProblemReport, MEDIA_TYPE),
+        },
+        role=None,
+        body=PushRequest,
+    ),
+    Endpoint(
+        "POST",
+        "/api/v1/reload",
+        "Read the configuration again, all or nothing",
+        reload,
+        {
+            200: ResponseSpec("the new configuration runs", ReloadedReport),
+            409: ResponseSpec("it is bad; the old one runs on", ProblemReport, MEDIA_TYPE),
+        },
+        role=Role.OPERATE,
+        body=Nothing,
+    ),
+    Endpoint(
+        "GET",
+        "/api/v1/events",
+        "What happens, as it happens: server-sent events",
+        stream_events,
+        {
+            200: ResponseSpec(
+                "`transition` events, each a TransitionRow; `orders` and `reload`, which say "
+                "that there is something to ask for; `lost` with a count",
+                TransitionRow,
+                EVENT_STREAM,
+            ),
+        },
+    ),
+    Endpoint(
+        "GET",
+        "/api/v1/openapi.json",
+        "This document",
+        show_openapi,
+        {200: ResponseSpec("an OpenAPI document")},
+    ),
+)

@@ -1,0 +1,205 @@
+"""Explanations: how the answer to a question comes about, step by step."""
+
+from aiohttp import web
+from pydantic import ConfigDict, Field
+
+from dnslb_backend.admin.api.rows import OverrideRow, override_row
+from dnslb_backend.admin.http.document import ApiModel
+from dnslb_backend.admin.http.endpoint import STATE
+from dnslb_backend.admin.http.names import NAME_LIMIT, QueryType
+from dnslb_backend.admin.http.problems import field_problem
+from dnslb_backend.admin.http.requests import read_query
+from dnslb_backend.admin.http.responses import json_bytes, render_rows
+from dnslb_backend.core.answers.explain import Explanation, MemberExplanation, RecordExplanation
+from dnslb_backend.core.health.decision import DecisionKind
+from dnslb_backend.core.health.target import Health
+from dnslb_backend.core.model.records import AllDown, Policy
+from dnslb_backend.core.model.zones import ResourceRecord
+from dnslb_backend.errors import NameFormatError, RequestError
+
+
+class ExplainQuery(ApiModel):
+    """The question to explain."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(
+        min_length=1, max_length=NAME_LIMIT, description="absolute, or relative to its zone"
+    )
+    type: QueryType = Field(default="ANY", description="what is asked for")
+    client: str = Field(default="", max_length=64, description="its address or network, if any")
+    down: str = Field(
+        default="",
+        max_length=1024,
+        description="what if this target were down: an address, a destination host, or a glob",
+    )
+
+
+class AnswerRow(ApiModel):
+    """One row of the answer; `scope` above 0: for clients that share so many bits of prefix."""
+
+    name: str
+    type: str
+    content: str
+    ttl: int
+    scope: int
+
+
+class MemberExplanationRow(ApiModel):
+    """One candidate: where it stands, whether this client is given it, and why."""
+
+    content: str
+    address: str
+    dest: str
+    views: tuple[str, ...] = Field(description="the clients that it is for; empty: everybody else")
+    health: Health = Field(description="what was measured")
+    effective: Health = Field(description="the override applied over it")
+    stale: bool
+    override: OverrideRow | None
+    priority: int | None
+    weight: int
+    served: bool = Field(description="whether some client is given it")
+    picked: bool = Field(description="whether this client is given it")
+    fallback: bool
+    reason: str
+
+
+class ExplainedRecord(ApiModel):
+    """One balanced record of the name."""
+
+    zone: str
+    name: str
+    type: str
+    policy: Policy
+    max_answers: int = Field(description="as configured, or what a UDP answer carries")
+    prio_min_cnt: int
+    all_down: AllDown
+    decision: DecisionKind = Field(description="for clients of the view that serves")
+    threshold: int | None = Field(description="the lowest priority that serves there")
+    views: tuple[str, ...] = Field(description="the client's views, in the order they are tried")
+    view: str = Field(description="the one that serves; empty: none of them")
+    scope: int = Field(description="bits of the client's prefix that the answer holds for")
+    ttl: int
+    by_chance: bool = Field(description="the next answer may be another one")
+    answer: tuple[str, ...]
+    warnings: tuple[str, ...]
+    members: tuple[MemberExplanationRow, ...]
+
+
+class ExplainReport(ApiModel):
+    """What a client is answered, and how that comes about."""
+
+    name: str = Field(description="the name that was asked for, or that it led to")
+    type: str
+    client: str = Field(description="its network; empty: nobody in particular")
+    down: str = Field(description="what is supposed to be down")
+    zone: str = Field(description="empty: none of ours")
+    looked_in: tuple[str, ...] = Field(
+        description="the zones in which a name without a final dot was looked for, where it is in "
+        "none of them or in several; it was taken as it stands then"
+    )
+    via: tuple[str, ...] = Field(description="aliases and wildcards on the way")
+    verdict: str = Field(description="NOERROR, NODATA, NXDOMAIN, SERVFAIL, REFUSED, referral to ..")
+    answer: tuple[AnswerRow, ...]
+    records: tuple[ExplainedRecord, ...]
+
+
+async def show_explanation(request: web.Request) -> web.Response:
+    asked = read_query(request, ExplainQuery)
+    control = request.app[STATE].control
+    try:
+        explanation = control.explain(asked.name, asked.type.upper(), asked.client, asked.down)
+    except NameFormatError as error:
+        raise field_problem("name", str(error)) from error
+    except RequestError as error:
+        raise field_problem("client", str(error)) from error
+    if explanation.question.down and not _is_about(explanation):
+        raise field_problem(
+            "down", f"{asked.down} is no address or destination of {explanation.name}"
+        )
+    return json_bytes(await render_explanation(explanation, asked))
+
+
+async def render_explanation(explanation: Explanation, asked: ExplainQuery) -> bytes:
+    """The ExplainReport as JSON."""
+    head = ExplainReport(
+        name=explanation.name,
+        type=explanation.question.qtype,
+        client=str(explanation.question.client)
+        if explanation.question.client.prefix_length
+        else "",
+        down=asked.down,
+        zone=explanation.zone,
+        looked_in=explanation.looked_in,
+        via=explanation.via,
+        verdict=explanation.verdict,
+        answer=tuple(map(_answer_row, explanation.rows)),
+        records=(),
+    )
+    records = [await _render_record(record) for record in explanation.records]
+    return head.model_dump_json().encode().removesuffix(b"]}") + b",".join(records) + b"]}"
+
+
+async def _render_record(record: RecordExplanation) -> bytes:
+    members = await render_rows(map(_member_row, record.members))
+    head = _record_row(record).model_dump_json().encode()
+    return head.removesuffix(b"]}") + members + b"]}"
+
+
+def _is_about(explanation: Explanation) -> bool:
+    supposed = {override.id for override in explanation.question.down}
+    return any(
+        row.status.override is not None and row.status.override.id in supposed
+        for record in explanation.records
+        for row in record.members
+    )
+
+
+def _answer_row(row: ResourceRecord) -> AnswerRow:
+    return AnswerRow(
+        name=row.qname, type=row.qtype, content=row.content, ttl=row.ttl, scope=row.scope
+    )
+
+
+def _record_row(explanation: RecordExplanation) -> ExplainedRecord:
+    """The record without its members."""
+    record = explanation.record
+    return ExplainedRecord(
+        zone=record.key.zone,
+        name=record.key.name,
+        type=record.key.type,
+        policy=record.policy,
+        max_answers=explanation.limit,
+        prio_min_cnt=record.prio_min_cnt,
+        all_down=record.all_down,
+        decision=explanation.kind,
+        threshold=explanation.threshold,
+        views=explanation.views,
+        view=explanation.view,
+        scope=explanation.scope,
+        ttl=explanation.ttl,
+        by_chance=explanation.is_random,
+        answer=tuple(row.content for row in explanation.rows),
+        warnings=explanation.warnings,
+        members=(),
+    )
+
+
+def _member_row(contender: MemberExplanation) -> MemberExplanationRow:
+    status = contender.status
+    return MemberExplanationRow(
+        content=status.member.content,
+        address=status.member.address,
+        dest=status.member.host,
+        views=status.member.views,
+        health=status.measured,
+        effective=status.effective,
+        stale=status.state.stale,
+        override=override_row(status.override) if status.override else None,
+        priority=status.priority,
+        weight=status.weight,
+        served=status.is_served,
+        picked=contender.is_picked,
+        fallback=status.is_fallback,
+        reason=contender.why,
+    )

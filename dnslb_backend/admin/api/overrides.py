@@ -1,0 +1,197 @@
+"""Overrides: what operators said of targets, as they say it and take it back."""
+
+import logging
+from http import HTTPStatus
+from typing import Annotated, Literal
+
+from aiohttp import web
+from pydantic import ConfigDict, Field
+
+from dnslb_backend.admin.api.rows import OverrideRow, override_row
+from dnslb_backend.admin.control import Readmitted
+from dnslb_backend.admin.http.auth import authorize
+from dnslb_backend.admin.http.document import ApiModel
+from dnslb_backend.admin.http.endpoint import STATE
+from dnslb_backend.admin.http.names import Name, balanced_name
+from dnslb_backend.admin.http.problems import field_problem
+from dnslb_backend.admin.http.requests import read_body, read_query
+from dnslb_backend.admin.http.responses import json_response
+from dnslb_backend.admin.http.timestamps import GivenTimestamp
+from dnslb_backend.admin.http.tokens import Role
+from dnslb_backend.core.health.override_requests import OverrideRequest
+from dnslb_backend.core.health.overrides import Action, Override
+from dnslb_backend.logs import fields
+
+LONGEST = 10 * 366 * 86400.0
+"""Seconds that an order may hold if its end is given at all."""
+
+log = logging.getLogger(__name__)
+
+Target = Annotated[
+    str,
+    Field(min_length=1, max_length=1024, description="an address, a destination host, or a glob"),
+]
+
+
+class OverrideBody(ApiModel):
+    """What an operator orders; without an end it holds until it is cleared."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    target: Target
+    action: Action
+    name: Name = Field(default="", description="only this balanced record; empty: every one")
+    node: str = Field(default="", max_length=255, description="only this node; empty: every one")
+    reason: str = Field(default="", max_length=1024)
+    expires_in: float | None = Field(
+        default=None, gt=0, le=LONGEST, allow_inf_nan=False, description="seconds from now"
+    )
+    expires: GivenTimestamp | None = Field(default=None, description="instead of expires_in")
+    force: bool = Field(
+        default=False, description="even if it takes the last serving member of a record"
+    )
+
+
+class ClearQuery(ApiModel):
+    """Which orders to take back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    target: str = Field(
+        min_length=1, max_length=1024, description="as it was ordered, a glob over that, or an id"
+    )
+    name: Name = Field(default="", description="only what was ordered for this record alone")
+    force: Literal["true", "false"] = Field(
+        default="false", description="even if it takes the last serving member of a record"
+    )
+
+
+class OverridesReport(ApiModel):
+    """The orders that hold now on any node, oldest first."""
+
+    overrides: tuple[OverrideRow, ...]
+
+
+class ReadmittedRow(ApiModel):
+    """A member that was let in without having been ordered away."""
+
+    zone: str
+    name: str
+    type: str
+    content: str
+    address: str
+    was: Literal["flapping", "waiting"] = Field(
+        description="held for having turned too often, or waiting to return (failback)"
+    )
+
+
+class ClearedReport(ApiModel):
+    """What was taken back; one of the two may be empty."""
+
+    cleared: tuple[OverrideRow, ...] = Field(description="orders")
+    forgiven: tuple[ReadmittedRow, ...] = Field(description="what members were held for")
+
+
+async def show_overrides(request: web.Request) -> web.Response:
+    overrides = request.app[STATE].control.overrides()
+    return json_response(OverridesReport(overrides=tuple(map(override_row, overrides))))
+
+
+async def create_override(request: web.Request) -> web.Response:
+    asked = await read_body(request, OverrideBody)
+    control = request.app[STATE].control
+    author = _author(request)
+    override = OverrideRequest(
+        action=asked.action,
+        target=asked.target,
+        name=balanced_name(control.health_map, asked.name, "name"),
+        node=asked.node,
+        reason=asked.reason,
+        author=author,
+        expires=_end_of(asked, control.now().wall),
+        force=asked.force,
+    )
+    created = await control.override(override)
+    _log_override(created.action, created, author)
+    return json_response(override_row(created), status=HTTPStatus.CREATED)
+
+
+async def clear_overrides(request: web.Request) -> web.Response:
+    asked = read_query(request, ClearQuery)
+    control = request.app[STATE].control
+    author = _author(request)
+    name = balanced_name(control.health_map, asked.name, "name")
+    force = asked.force == "true"
+    cleared = await control.clear(asked.target, name=name, author=author, force=force)
+    for override in cleared.overrides:
+        _log_override("clear", override, author)
+    for member in cleared.readmitted:
+        _log_readmitted(member, author)
+    return json_response(
+        ClearedReport(
+            cleared=tuple(map(override_row, cleared.overrides)),
+            forgiven=tuple(map(_readmitted_row, cleared.readmitted)),
+        )
+    )
+
+
+def _author(request: web.Request) -> str:
+    """Under which name an order is filed: that of the token, which may have been called back."""
+    state = request.app[STATE]
+    return authorize(request, state.access, Role.OPERATE, state.refusals).name
+
+
+def _end_of(asked: OverrideBody, wall: float) -> float | None:
+    """When the order ends, Unix time; None where no end was given. Raises ProblemError."""
+    if asked.expires_in is not None and asked.expires is not None:
+        raise field_problem("expires", "says the same thing as expires_in: keep one of them")
+    if asked.expires_in is not None:
+        return wall + asked.expires_in
+    if asked.expires is None:
+        return None
+    end = asked.expires.timestamp()
+    if end <= wall:
+        raise field_problem("expires", "is in the past")
+    if end > wall + LONGEST:
+        raise field_problem(
+            "expires", "is more than ten years from now; without it the order has no end"
+        )
+    return end
+
+
+def _log_override(what: str, override: Override, author: str) -> None:
+    """Every order is in the log, also one that changes no answer."""
+    facts = {
+        "id": override.id,
+        "target": override.target,
+        "name": override.name,
+        "node": override.node,
+    }
+    log.info(
+        "%s: %s %s%s%s",
+        author,
+        what,
+        override.target,
+        f" for {override.name}" if override.name else "",
+        f" ({override.reason})" if override.reason else "",
+        extra=fields(**{key: value for key, value in facts.items() if value}),
+    )
+
+
+def _log_readmitted(member: Readmitted, author: str) -> None:
+    log.info(
+        "%s: forgive %s in %s, which was %s",
+        *(author, member.content, member.key, member.was),
+        extra=fields(zone=member.key.zone, name=member.key.name, address=member.address),
+    )
+
+
+def _readmitted_row(member: Readmitted) -> ReadmittedRow:
+    return ReadmittedRow(
+        zone=member.key.zone,
+        name=member.key.name,
+        type=member.key.type,
+        content=member.content,
+        address=member.address,
+        was=member.was,
+    )

@@ -1,0 +1,217 @@
+"""One member and one balanced record as operators' programs read them."""
+
+from dataclasses import replace
+
+from pydantic import Field
+
+from dnslb_backend.admin.http.document import ApiModel
+from dnslb_backend.admin.http.timestamps import Timestamp, render_age, render_timestamp
+from dnslb_backend.core.answers.snapshot import Snapshot
+from dnslb_backend.core.health.decision import Decision, DecisionKind
+from dnslb_backend.core.health.healthmap import HealthMap
+from dnslb_backend.core.health.hosts import HostState
+from dnslb_backend.core.health.members import MemberStatus
+from dnslb_backend.core.health.overrides import Action, Override
+from dnslb_backend.core.health.record_state import RecordState
+from dnslb_backend.core.health.resolutions import Status
+from dnslb_backend.core.health.target import NEVER_PROBED, Health, TargetState, combine
+from dnslb_backend.core.health.transitions import reason
+from dnslb_backend.core.model.records import Record, RecordKey
+
+
+class OverrideRow(ApiModel):
+    """What an operator said, and until when it holds."""
+
+    id: str
+    target: str
+    action: Action
+    zone: str
+    name: str
+    node: str = Field(description="empty: every node")
+    reason: str
+    author: str
+    created: Timestamp
+    expires: Timestamp | None = Field(description="null: until it is cleared")
+
+
+class MemberRow(ApiModel):
+    """One member: what was measured, what an operator said, what follows from it."""
+
+    zone: str
+    name: str
+    type: str
+    content: str = Field(description="what is served")
+    address: str = Field(description="what is probed")
+    dest: str = Field(description="the destination as configured")
+    views: tuple[str, ...] = Field(description="the clients that it is for; empty: everybody else")
+    health: Health = Field(description="what was measured")
+    effective: Health = Field(description="the override applied over it; answers use this")
+    stale: bool = Field(description="nothing was heard for stale_after; the member keeps its place")
+    flapping: bool = Field(description="turned too often, and is held DOWN for a while")
+    waiting: bool = Field(description="came back, and waits before it serves again (failback)")
+    served: bool
+    fallback: bool = Field(description="served unchecked, in place of the members")
+    priority: int | None = Field(description="null: the last check failed")
+    weight: int
+    reason: str = Field(description="why it stands where it stands")
+    override: OverrideRow | None
+    since: Timestamp | None = Field(description="since when its effective health holds")
+    last_check: Timestamp | None
+    last_change: Timestamp | None
+    last_up: Timestamp | None
+    duration_ms: float | None = Field(description="how long the last probe took")
+    result_code: int | None
+    result_text: str
+    ttl: int
+
+
+class HostRow(ApiModel):
+    """What is known of one host name among the destinations and fallbacks."""
+
+    host: str
+    addresses: tuple[str, ...]
+    resolution: Status | None = Field(description="the last answer; null before the first")
+    text: str
+    overdue: bool = Field(description="the resolver has been failing for longer than dns_ttl")
+    ignored: int = Field(description="addresses beyond max_addresses, which are not used")
+
+
+class RecordRow(ApiModel):
+    """One balanced record: what was decided, and what DNS answers now."""
+
+    zone: str
+    name: str
+    type: str
+    ttl: int
+    decision: DecisionKind = Field(description="for clients in no view that serves")
+    threshold: int | None = Field(description="the lowest priority that serves those")
+    served_views: tuple[str, ...] = Field(description="the views whose own members serve")
+    answer: tuple[str, ...] | None = Field(
+        description="what DNS answers now; empty: NODATA; null: SERVFAIL"
+    )
+    varies: bool = Field(
+        description="the answer depends on who asks, or on chance: each is given some of it"
+    )
+    ready: bool = Field(description="its first round has ended, or its answer was restored")
+    held: bool = Field(description="a change that would leave nobody serving waits for the round")
+    hosts: tuple[HostRow, ...]
+
+
+def override_row(override: Override) -> OverrideRow:
+    return OverrideRow(
+        id=override.id,
+        target=override.target,
+        action=override.action,
+        zone=override.zone,
+        name=override.name,
+        node=override.node,
+        reason=override.reason,
+        author=override.author,
+        created=render_timestamp(override.created),
+        expires=render_age(override.expires),
+    )
+
+
+def member_row(
+    status: MemberStatus, record: Record, decision: Decision, health: HealthMap
+) -> MemberRow:
+    """`record` and `decision` are those that the member belongs to."""
+    member, state = status.member, _latest(status, record, health)
+    status = replace(status, state=state)
+    result = state.result
+    return MemberRow(
+        zone=record.key.zone,
+        name=record.key.name,
+        type=record.key.type,
+        content=member.content,
+        address=member.address,
+        dest=member.host,
+        views=member.views,
+        health=status.measured,
+        effective=status.effective,
+        stale=state.stale,
+        flapping=state.suppressed_until is not None,
+        waiting=status.is_waiting,
+        served=status.is_served,
+        fallback=status.is_fallback,
+        priority=status.priority,
+        weight=status.weight,
+        reason=reason(status, decision),
+        override=override_row(status.override) if status.override else None,
+        since=render_age(_since(status)),
+        last_check=render_age(state.last_check),
+        last_change=render_age(state.last_change),
+        last_up=render_age(state.last_up),
+        duration_ms=round(result.duration * 1000, 3) if result else None,
+        result_code=result.code if result else None,
+        result_text=result.text if result else "",
+        ttl=record.ttl,
+    )
+
+
+def record_row(state: RecordState, snapshot: Snapshot, mono: float) -> RecordRow:
+    """`mono` is the monotonic time by which an overdue resolution is judged."""
+    record = state.record
+    return RecordRow(
+        zone=record.key.zone,
+        name=record.key.name,
+        type=record.key.type,
+        ttl=record.ttl,
+        decision=state.decision.kind,
+        threshold=state.decision.threshold,
+        served_views=tuple(pool.view for pool in state.decision.serving_pools()),
+        answer=_answer(state, snapshot),
+        varies=_varies(record.key, snapshot),
+        ready=state.is_ready,
+        held=state.is_held,
+        hosts=tuple(
+            _host_row(host, known, mono, record.timing.dns_ttl)
+            for host, known in state.hosts.items()
+        ),
+    )
+
+
+def _latest(status: MemberStatus, record: Record, health: HealthMap) -> TargetState:
+    """What was measured last: a status is not made anew for results that changed nothing.
+
+    Where health has moved on since the status was read, its own measure is kept: the row shows
+    one moment.
+    """
+    states = [health.target(target) for target in status.member.targets]
+    if not states or all(state is NEVER_PROBED for state in states):
+        return status.state
+    latest = combine(states, record.require)
+    return latest if latest.health is status.measured else status.state
+
+
+def _since(status: MemberStatus) -> float | None:
+    """When the effective health began: with the order that differs from what was measured."""
+    if status.override is not None and status.effective is not status.measured:
+        return status.override.created
+    return status.state.last_change
+
+
+def _answer(state: RecordState, snapshot: Snapshot) -> tuple[str, ...] | None:
+    """All that some client is given now; None where even that is not known."""
+    key = state.record.key
+    node = snapshot.names.get(key.name)
+    if node is None or key.type in node.unknown_types:
+        return None
+    found = dict.fromkeys(row.content for row in node.all_rows() if row.qtype == key.type)
+    return tuple(found) if found or not state.decision.is_servfail else None
+
+
+def _varies(key: RecordKey, snapshot: Snapshot) -> bool:
+    node = snapshot.names.get(key.name)
+    return node is not None and any(selector.type == key.type for selector in node.selectors)
+
+
+def _host_row(host: str, known: HostState, mono: float, dns_ttl: float) -> HostRow:
+    return HostRow(
+        host=host,
+        addresses=known.addresses,
+        resolution=known.last.status if known.last else None,
+        text=known.last.text if known.last else "",
+        overdue=known.is_overdue(mono, dns_ttl),
+        ignored=known.ignored,
+    )

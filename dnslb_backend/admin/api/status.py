@@ -1,0 +1,126 @@
+"""The status of this node: a row a member, a row a balanced record.
+
+It is put together in slices, so that a status of ten thousand members delays no lookup; all
+slices show the moment at which the records that are wanted had been found.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from fnmatch import translate
+
+from pydantic import ConfigDict, Field, JsonValue
+
+from dnslb_backend.admin.api.readiness import with_details
+from dnslb_backend.admin.api.rows import MemberRow, RecordRow, member_row, record_row
+from dnslb_backend.admin.control import Control
+from dnslb_backend.admin.http.document import ApiModel
+from dnslb_backend.admin.http.responses import in_slices, render_rows
+from dnslb_backend.admin.http.timestamps import Timestamp, render_timestamp
+from dnslb_backend.core.health.healthmap import HealthMap
+from dnslb_backend.core.health.record_state import RecordState
+from dnslb_backend.core.model.names import key_of
+from dnslb_backend.core.model.records import RecordKey
+
+
+class NodeStatus(ApiModel):
+    """The facts of one running daemon."""
+
+    node: str
+    version: str
+    started: Timestamp
+    time: Timestamp = Field(description="when this was put together")
+    ready: bool = Field(description="every balanced record has an answer of its own")
+    details: dict[str, JsonValue] = Field(
+        description="what other parts of the daemon have to say, as in /readyz"
+    )
+
+
+class StatusReport(NodeStatus):
+    """The status of one node."""
+
+    members: tuple[MemberRow, ...]
+    records: tuple[RecordRow, ...]
+
+
+class StatusQuery(ApiModel):
+    """Which records to show."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(
+        default="",
+        max_length=1024,
+        description="only these names, with spaces between them: absolute, relative to their "
+        "zone, or globs; empty: all",
+    )
+
+
+def node_status(control: Control) -> NodeStatus:
+    return NodeStatus(
+        node=control.node,
+        version=control.version,
+        started=render_timestamp(control.started),
+        time=render_timestamp(control.now().wall),
+        ready=not control.health_map.pending(),
+        details=with_details(control),
+    )
+
+
+async def render_status(control: Control, query: StatusQuery) -> bytes:
+    """The StatusReport as JSON."""
+    states = await states_of(control, query)
+    head = node_status(control).model_dump_json().encode()
+    snapshot, mono = control.snapshot(), control.now().mono
+    members = await render_rows(member_rows(states, control.health_map))
+    records = await render_rows(record_row(state, snapshot, mono) for state in states)
+    return b'%s,"members":[%s],"records":[%s]}' % (head[:-1], members, records)
+
+
+async def states_of(control: Control, query: StatusQuery) -> list[RecordState]:
+    """What is known of the records that are asked for, at the moment when this returns.
+
+    The states change while an answer is put together; these copies do not.
+    """
+    wanted = list(control.health_map.records)
+    if query.name.split():
+        is_meant = _matcher(query.name)
+        wanted = [key async for key in in_slices(wanted) if is_meant(key)]
+    # One moment, and so one piece. A reload may have taken some away while names were compared.
+    records = control.health_map.records
+    return [_copied(records[key]) for key in wanted if key in records]
+
+
+def _copied(state: RecordState) -> RecordState:
+    return RecordState(
+        state.record,
+        dict(state.hosts),
+        rows=state.rows,
+        decision=state.decision,
+        is_ready=state.is_ready,
+        is_held=state.is_held,
+    )
+
+
+def member_rows(states: Iterable[RecordState], health: HealthMap) -> Iterator[MemberRow]:
+    """The rows of these records, one record after the other."""
+    for state in states:
+        for status in state.rows:
+            yield member_row(status, state.record, state.decision, health)
+
+
+def _matcher(names: str) -> Callable[[RecordKey], bool]:
+    """Whether a record is meant by one of `names`, in any letter case.
+
+    A space is no part of a name: where one is meant, it is written as an escape.
+    """
+    wanted = [key_of(name) for name in names.split()]
+    globs = [translate(name) for name in wanted if any(sign in name for sign in "*?[")]
+    matches = re.compile("|".join(globs)).match if globs else None
+    plain = frozenset(wanted)
+
+    def is_meant(key: RecordKey) -> bool:
+        if key.name in plain or key.name.removesuffix(f".{key.zone}") in plain:
+            return True
+        return matches is not None and matches(key.name) is not None
+
+    return is_meant

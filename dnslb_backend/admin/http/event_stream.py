@@ -1,0 +1,237 @@
+"""The stream of events: what happens on this node, as it happens (server-sent events).
+
+There is one ring of the latest events, and every client has only its place in it, and at most
+100 KB that are on their way to it. A client that is too slow loses the oldest events and is told
+how many; one whose connection takes nothing at all is cut off.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from aiohttp import web
+
+from dnslb_backend.admin.http.document import ApiModel
+from dnslb_backend.admin.http.timestamps import Timestamp, render_timestamp
+from dnslb_backend.core.health.target import Health
+from dnslb_backend.core.health.transitions import Transition
+from dnslb_backend.metrics import EVENT_CLIENTS, EVENT_CLIENTS_DROPPED
+
+EVENTS_KEPT = 1024
+"""Events that a client may lag behind, or find again after a short absence."""
+
+EVENTS_PER_WRITE = 64
+"""Events that are written at once."""
+
+CLIENTS = 1000
+"""Clients that may listen; a further one takes the place of the one that has listened longest."""
+
+HEARTBEAT = 15.0
+"""Seconds of silence after which a client is shown that the stream is alive."""
+
+SEND_BUFFER = 64 * 1024
+"""Bytes that the kernel may keep for one client."""
+
+SEND_TIMEOUT = 30.0
+"""Seconds that a connection may take nothing at all."""
+
+
+class TransitionRow(ApiModel):
+    """A change of a member's effective health, priority or served state."""
+
+    at: Timestamp
+    zone: str
+    name: str
+    type: str
+    content: str
+    address: str
+    from_health: Health
+    to_health: Health
+    from_served: bool
+    to_served: bool
+    from_priority: int | None
+    to_priority: int | None
+    reason: str
+
+
+class Hint(StrEnum):
+    """What clients are told that is no transition: it is for them to ask what it means now."""
+
+    OVERRIDES = "overrides"
+    """The overrides in force have changed."""
+    RELOAD = "reload"
+    """The configuration was read again."""
+
+
+StreamEvent = Transition | Hint
+
+
+@dataclass(slots=True)
+class _Event:
+    """One event, rendered when the first client wants it and for all of them."""
+
+    number: int
+    source: StreamEvent
+    rendered: bytes = b""
+
+    def render(self, epoch: int) -> bytes:
+        if not self.rendered:
+            kind, body = _text_of(self.source)
+            self.rendered = f"id: {epoch}-{self.number}\nevent: {kind}\ndata: {body}\n\n".encode()
+        return self.rendered
+
+
+class EventRing:
+    """The latest events. `epoch` tells this run of the daemon from others."""
+
+    def __init__(self, epoch: int, kept: int = EVENTS_KEPT) -> None:
+        self._epoch = epoch
+        self._events: deque[_Event] = deque(maxlen=kept)
+        self._next = 1
+        self._changed = asyncio.Event()
+
+    def publish(self, happened: Iterable[StreamEvent]) -> None:
+        """Tell every client; never waits for one."""
+        before = self._next
+        for events in happened:
+            self._events.append(_Event(self._next, events))
+            self._next += 1
+        if self._next != before:
+            self._changed.set()
+            self._changed = asyncio.Event()
+
+    def cursor(self, last_seen: str) -> int:
+        """The number of the first event for a client that says what it has seen last."""
+        epoch, _, number = last_seen.partition("-")
+        is_ours = epoch == str(self._epoch) and number.isascii() and number.isdigit()
+        if not is_ours or len(number) > len(str(self._next)):
+            return self._next
+        return min(int(number) + 1, self._next)
+
+    def since(self, cursor: int) -> tuple[bytes, int]:
+        """At most BATCH events from `cursor` on as bytes, and the place after them."""
+        oldest = self._events[0].number if self._events else self._next
+        lost = max(oldest - cursor, 0)
+        cursor += lost
+        parts = [_lost(lost)] if lost else []
+        chosen = [
+            self._events[i - oldest]
+            for i in range(cursor, min(cursor + EVENTS_PER_WRITE, self._next))
+        ]
+        parts += (event.render(self._epoch) for event in chosen)
+        return b"".join(parts), cursor + len(chosen)
+
+    async def after(self, cursor: int) -> None:
+        """Return as soon as there is an event at `cursor`."""
+        while cursor >= self._next:
+            await self._changed.wait()
+
+
+class EventStreams:
+    """The streams of one listener, so that it can end them."""
+
+    def __init__(self, *, send_timeout: float = SEND_TIMEOUT, heartbeat: float = HEARTBEAT) -> None:
+        self._send_timeout = send_timeout
+        self._heartbeat = heartbeat
+        self._tasks: dict[asyncio.Task[object], None] = {}
+
+    async def serve(self, request: web.Request, ring: EventRing) -> web.StreamResponse:
+        """Stream events until the client goes, or takes nothing any more."""
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
+        if request.method == "HEAD":
+            return response
+        with self._listed():
+            cursor = ring.cursor(request.headers.get("Last-Event-ID", ""))
+            _limit_buffer(request)
+            await response.prepare(request)
+            try:
+                await self._stream(response, ring, cursor)
+            except TimeoutError:
+                EVENT_CLIENTS_DROPPED.inc()
+                if request.transport is not None:
+                    request.transport.abort()
+            except ConnectionError:
+                # Gone, as every client goes that has no end to wait for.
+                pass
+        return response
+
+    def end(self) -> None:
+        """End all streams; their clients come back and are looked at anew."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def _stream(self, response: web.StreamResponse, ring: EventRing, cursor: int) -> None:
+        await self._write(response, b"retry: 2000\n\n")
+        while True:
+            try:
+                async with asyncio.timeout(self._heartbeat):
+                    await ring.after(cursor)
+            except TimeoutError:
+                await self._write(response, b":\n\n")
+                continue
+            data, cursor = ring.since(cursor)
+            await self._write(response, data)
+
+    async def _write(self, response: web.StreamResponse, data: bytes) -> None:
+        """Raises TimeoutError when the client has taken nothing for too long."""
+        async with asyncio.timeout(self._send_timeout):
+            await response.write(data)
+
+    @contextlib.contextmanager
+    def _listed(self) -> Iterator[None]:
+        if len(self._tasks) >= CLIENTS:
+            # It comes back and misses nothing: it says what it has seen last.
+            oldest = next(iter(self._tasks))
+            del self._tasks[oldest]
+            oldest.cancel()
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks[task] = None
+        EVENT_CLIENTS.inc()
+        try:
+            yield
+        finally:
+            self._tasks.pop(task, None)
+            EVENT_CLIENTS.dec()
+
+
+def transition_row(happened: Transition) -> TransitionRow:
+    return TransitionRow(
+        at=render_timestamp(happened.at),
+        zone=happened.key.zone,
+        name=happened.key.name,
+        type=happened.key.type,
+        content=happened.content,
+        address=happened.address,
+        from_health=happened.from_health,
+        to_health=happened.to_health,
+        from_served=happened.from_served,
+        to_served=happened.to_served,
+        from_priority=happened.from_priority,
+        to_priority=happened.to_priority,
+        reason=happened.reason,
+    )
+
+
+def _text_of(events: StreamEvent) -> tuple[str, str]:
+    """The kind and the data of an event."""
+    if isinstance(events, Hint):
+        return events, "{}"
+    return "transition", transition_row(events).model_dump_json()
+
+
+def _limit_buffer(request: web.Request) -> None:
+    """Keep the kernel from storing megabytes for a client that does not read, and us as well."""
+    if request.transport is not None:
+        request.transport.set_write_buffer_limits(0)
+    sock = request.transport.get_extra_info("socket") if request.transport else None
+    if sock is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+
+
+def _lost(count: int) -> bytes:
+    return f'event: lost\ndata: {{"count":{count}}}\n\n'.encode()

@@ -1,0 +1,85 @@
+// What happened lately: one question at the start, and then every event as it comes in.
+
+import { get } from "./api.js";
+import { memberKey } from "./model.js";
+import { now } from "./times.js";
+
+/** Milliseconds that a strip in the list shows. */
+export const WINDOW = 3600 * 1000;
+
+const ASKED = 2000;
+const KEPT = 300;
+
+export class History {
+  constructor() {
+    this.latest = [];
+    this.byMember = new Map();
+    this.from = Infinity;
+    this.version = 0;
+  }
+
+  /** Ask for what happened on this node within the window. */
+  async load(node) {
+    const told = await get("api/v1/history", { within: WINDOW / 1000, node, limit: ASKED });
+    const events = told.events;
+    this.byMember = new Map();
+    for (let index = events.length - 1; index >= 0; index -= 1) this.keep(events[index]);
+    this.latest = events.slice(0, KEPT);
+    // Where the answer was full, what was before its oldest event is not known.
+    this.from = told.before === null ? 0 : Date.parse(events[events.length - 1].at);
+    this.version += 1;
+  }
+
+  add(event) {
+    this.keep(event);
+    this.latest.unshift(event);
+    this.latest.length = Math.min(this.latest.length, KEPT);
+    this.version += 1;
+  }
+
+  keep(event) {
+    const key = memberKey(event);
+    const known = this.byMember.get(key);
+    if (!known) {
+      this.byMember.set(key, [event]);
+      return;
+    }
+    const newest = known[known.length - 1];
+    if (newest.at === event.at && newest.to_health === event.to_health) return;
+    known.push(event);
+    const oldest = now() - WINDOW;
+    while (known.length > 1 && Date.parse(known[1].at) < oldest) known.shift();
+  }
+
+  of(member) {
+    return this.byMember.get(member.key) || [];
+  }
+}
+
+/** Stretches of health within [begin, end): `events` are of one member, oldest first.
+ *
+ *  Before the first event its member was what it changed from, if that is known, but nothing is
+ *  known from before `known`. Without any event it is what it is now, since `since`.
+ */
+export function stretches(events, member, begin, end, known = 0) {
+  const found = [];
+  const add = (from, to, health) => {
+    const start = Math.max(from, begin);
+    const stop = Math.min(to, end);
+    if (stop > start) found.push({ start, stop, health });
+  };
+  if (member.fallback) return found;
+  if (!events.length) {
+    const since = member.since ? Date.parse(member.since) : Infinity;
+    add(Math.max(since, known), end, member.effective);
+    return found;
+  }
+  if (events[0].from_health !== "UNKNOWN" || events[0].from_served) {
+    add(known, Date.parse(events[0].at), events[0].from_health);
+  }
+  events.forEach((event, index) => {
+    const until = index + 1 < events.length ? Date.parse(events[index + 1].at) : end;
+    add(Date.parse(event.at), until, event.to_health);
+  });
+  return found;
+}

@@ -1,0 +1,138 @@
+// The model: every record and member of the node, as last reported.
+
+/** What identifies a record, and a member within it. */
+export function recordKey(row) {
+  return `${row.zone} ${row.name} ${row.type}`;
+}
+
+export function memberKey(row) {
+  return `${recordKey(row)} ${row.content}`;
+}
+
+const KINDS = { UP: "up", DOWN: "down", UNKNOWN: "unknown" };
+
+const COUNTED = ["override", "flapping", "waiting", "stale"];
+
+export class Model {
+  constructor() {
+    this.node = null;
+    this.entries = new Map();
+    this.order = [];
+    this.version = 0;
+    this.isWhole = false;
+  }
+
+  /** A whole status begins. What was there stays until it has ended, unless there was nothing. */
+  begin(head) {
+    this.node = head;
+    this.next = this.entries.size ? new Map() : this.entries;
+    if (!this.entries.size) this.order = [];
+  }
+
+  add(line) {
+    const key = recordKey(line.record);
+    const entry = this.entry(key, line);
+    if (this.next === this.entries && !this.entries.has(key)) this.order.push(entry);
+    this.next.set(key, entry);
+    this.version += 1;
+  }
+
+  finish() {
+    this.entries = this.next;
+    this.order = [...this.entries.values()];
+    this.isWhole = true;
+    this.version += 1;
+  }
+
+  /** Some records anew; those of `names` that did not come are gone. */
+  patch(names, fresh) {
+    const found = new Set();
+    let isMoved = false;
+    for (const line of fresh) {
+      const key = recordKey(line.record);
+      found.add(key);
+      if (!this.entries.has(key)) isMoved = true;
+      this.entries.set(key, this.entry(key, line));
+    }
+    const asked = new Set(names);
+    for (const [key, entry] of this.entries) {
+      if (asked.has(entry.record.name) && !found.has(key)) {
+        this.entries.delete(key);
+        isMoved = true;
+      }
+    }
+    this.order = [...this.entries.values()];
+    if (isMoved) this.order.sort(byPlace);
+    this.version += 1;
+  }
+
+  /** A transition, as far as it says something of what is shown. The member, or null. */
+  apply(told) {
+    const entry = this.entries.get(recordKey(told));
+    const member = entry && entry.members.find((row) => row.content === told.content);
+    if (!member) return null;
+    member.effective = told.to_health;
+    if (!member.override) member.health = told.to_health;
+    member.served = told.to_served;
+    member.priority = told.to_priority;
+    member.reason = told.reason;
+    if (told.from_health !== told.to_health) member.since = told.at;
+    entry.version += 1;
+    this.version += 1;
+    return member;
+  }
+
+  entry(key, line) {
+    const before = this.entries.get(key);
+    for (const member of line.members) member.key = `${key} ${member.content}`;
+    return {
+      key,
+      record: line.record,
+      members: line.members,
+      at: performance.now(),
+      version: before ? before.version + 1 : 0,
+      words: null,
+    };
+  }
+
+  /** How many there are of each kind; while the first status comes in, what its head promised. */
+  tally() {
+    const found = { records: 0, members: 0, up: 0, down: 0, unknown: 0 };
+    for (const kind of COUNTED) found[kind] = 0;
+    for (const kind of ["serve", "fallback", "nodata", "servfail", "pending", "all", "last"]) {
+      found[kind] = 0;
+    }
+    found.overdue = 0;
+    for (const { record, members } of this.order) {
+      found.records += 1;
+      found[record.decision] += 1;
+      if (record.hosts.some((host) => host.overdue)) found.overdue += 1;
+      for (const member of members) {
+        // Fallback addresses are no members.
+        if (member.fallback) continue;
+        found.members += 1;
+        found[KINDS[member.effective]] += 1;
+        for (const kind of COUNTED) if (member[kind]) found[kind] += 1;
+      }
+    }
+    if (!this.isWhole && this.node) {
+      for (const kind of ["records", "members", "up", "down", "unknown"]) {
+        found[kind] = this.node[kind];
+      }
+    }
+    return found;
+  }
+
+  zones() {
+    return [...new Set(this.order.map((entry) => entry.record.zone))];
+  }
+}
+
+function byPlace(one, other) {
+  for (const field of ["zone", "name", "type"]) {
+    if (one.record[field] !== other.record[field]) {
+      return one.record[field] < other.record[field] ? -1 : 1;
+    }
+  }
+  return 0;
+}

@@ -1,0 +1,101 @@
+"""What a check is, and how one execution of it is kept from harming anything but its own result."""
+
+import asyncio
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from dnslb_backend.checkers.resources.classify import ProbeError, classify_exception
+from dnslb_backend.checkers.resources.deadlines import within
+from dnslb_backend.checkers.resources.resources import CheckResources
+from dnslb_backend.core.health.results import Result
+
+OVERTIME = 30.0
+"""A check that keeps the time itself is given up so much (s) after its timeout: more than the
+limits of all that it does for us, starting commands on a busy machine and searching answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeEndpoint:
+    """Where a check is asked: an IP literal, and a port that overrides the check's own."""
+
+    address: str
+    port: int | None = None
+
+
+class Check(BaseModel):
+    """What is asked of an address. Hashable; two equal checks ask the same thing.
+
+    A kind fixes `type` to its name(s) and stands in the registry.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, hide_input_in_errors=True, allow_inf_nan=False
+    )
+
+    manages_timeout: ClassVar[bool] = False
+    """True where `probe` bounds the target by the timeout itself, because what it does after that
+    (ending a command, searching an answer) must not count as the target's silence."""
+
+    asks_nobody: ClassVar[bool] = False
+    """True where `probe` sends nothing: such probes need no slot, and may all begin at once."""
+
+    type: str
+
+    @property
+    def port_needed(self) -> bool:
+        """True when the check names no port, so that the endpoint must."""
+        return False
+
+    @abstractmethod
+    async def probe(
+        self, endpoint: ProbeEndpoint, limit: float, resources: CheckResources
+    ) -> Result:
+        """Ask once, from scratch, giving the target `limit` seconds.
+
+        Exceptions are translated by `failures.verdict`; a kind returns itself what only it knows.
+        """
+
+    @abstractmethod
+    def describe(self, endpoint: ProbeEndpoint) -> str:
+        """What is asked, in one line and without secrets: `GET http://192.0.2.1/health`."""
+
+
+async def run_probe(
+    check: Check,
+    endpoint: ProbeEndpoint,
+    limit: float,
+    resources: CheckResources,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Result:
+    """One execution of the check: a value whatever happens; only CancelledError leaves it.
+
+    The target has `limit` seconds, the record's timeout. A check that keeps the time itself may
+    take longer where this machine is slow to begin it, or to judge the answer.
+    """
+    started = clock()
+    try:
+        if check.manages_timeout:
+            result = await _trusted(check.probe(endpoint, limit, resources), limit)
+        else:
+            async with within(limit):
+                result = await check.probe(endpoint, limit, resources)
+    except Exception as error:  # noqa: BLE001 - the verdict logs what nobody expected
+        result = classify_exception(error, limit, endpoint.address)
+    return replace(result, duration=clock() - started)
+
+
+async def _trusted(answer: Coroutine[None, None, Result], limit: float) -> Result:
+    """The last resort for a check that forgot to keep the time: our fault, not the target's."""
+    scope = asyncio.timeout(limit + OVERTIME)
+    try:
+        async with scope:
+            return await answer
+    except TimeoutError:
+        if scope.expired():
+            raise ProbeError(f"not ended {OVERTIME:g} s after its timeout") from None
+        raise

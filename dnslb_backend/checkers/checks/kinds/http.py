@@ -1,0 +1,207 @@
+"""`http` and `https`: one request, judged by its status and, if wanted, by what it brings."""
+
+import base64
+import ssl
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+from yarl import URL
+
+from dnslb_backend.checkers.checks.base import ProbeEndpoint
+from dnslb_backend.checkers.checks.extraction import Output, OutputCheck, Scalar, json_at
+from dnslb_backend.checkers.checks.http_parameters import (
+    Headers,
+    HostHeader,
+    Statuses,
+    Url,
+    authority,
+    parsed_url,
+    redirected,
+)
+from dnslb_backend.checkers.checks.parameters import Path, Regexp
+from dnslb_backend.checkers.checks.secrets import resolve_secret
+from dnslb_backend.checkers.checks.tls_parameters import TlsCheckParameters
+from dnslb_backend.checkers.resources.classify import TargetError, conversation
+from dnslb_backend.checkers.resources.deadlines import within
+from dnslb_backend.checkers.resources.http_client import HttpRequest
+from dnslb_backend.checkers.resources.http_reply import HttpReply
+from dnslb_backend.checkers.resources.resources import CheckResources
+from dnslb_backend.checkers.resources.texts import one_line
+from dnslb_backend.core.health.results import Code, Result, failed
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
+
+
+class HttpCheck(OutputCheck, TlsCheckParameters):
+    """Asks the endpoint's address, whatever host the URL names; that name goes into Host and SNI.
+
+    | what happens | result |
+    |---|---|
+    | no complete answer in time | fail -2 |
+    | refused, reset, closed without an answer | fail -4 |
+    | TLS: handshake, chain, name | fail -5 |
+    | a status that is not in `status`, too many redirects | fail -6 |
+    | no HTTP, or a wanted body that breaks off | fail -6 |
+    | `body` or `json_value` not found | fail -1 |
+    """
+
+    manages_timeout: ClassVar[bool] = True
+    has_headers: ClassVar[bool] = True
+
+    type: Literal["http", "https"] = "http"
+    url: Url
+    method: Literal["GET", "HEAD", "OPTIONS"] = "GET"
+    headers: Headers = ()
+    host: HostHeader = ""
+    status: Statuses = ((200, 399),)
+    body: Regexp = ""
+    json_path: str = ""
+    json_value: Scalar | None = None
+    redirects: Annotated[int, Field(ge=0, le=20)] = 0
+    user: str = ""
+    password: SecretStr | None = None
+    password_file: Path = ""
+    token: SecretStr | None = None
+    token_file: Path = ""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        for problem in self._problems():
+            raise ValueError(problem)
+        return self
+
+    def _problems(self) -> Iterator[str]:
+        secure = self.url.startswith("https:")
+        if self.type == "https" and not secure:
+            yield "type https needs a URL that begins with https:"
+        yield from self.problems_of_tls(used=self._may_need_tls)
+        if bool(self.json_path) != (self.json_value is not None):
+            yield "json_path and json_value need each other"
+        if self.method == "HEAD" and self._wants_body:
+            yield "an answer to HEAD has no body to look at"
+        yield from self._problems_of_secrets()
+
+    def _problems_of_secrets(self) -> Iterator[str]:
+        passwords = (self.password is not None) + bool(self.password_file)
+        tokens = (self.token is not None) + bool(self.token_file)
+        if passwords > 1 or tokens > 1:
+            yield "a secret stands in place or in a file, not both"
+        if bool(self.user) != bool(passwords):
+            yield "user needs password or password_file, and these need user"
+        if self.user and tokens:
+            yield "give a user or a token, not both"
+        if self.token is not None and not self.token.get_secret_value().isprintable():
+            yield "token: must not contain line breaks or control characters"
+        if ":" in self.user:
+            yield "user: must not contain a colon"
+
+    @property
+    def _may_need_tls(self) -> bool:
+        return self.url.startswith("https:") or self.redirects > 0
+
+    @property
+    def _wants_body(self) -> bool:
+        readings = (reading for reading in (self.priority, self.weight) if reading is not None)
+        return bool(self.body or self.json_path) or any(not each.header for each in readings)
+
+    async def probe(
+        self, endpoint: ProbeEndpoint, limit: float, resources: CheckResources
+    ) -> Result:
+        secrets = await self._secrets(resources)
+        tls = await resources.tls.context(self.tls_settings) if self._may_need_tls else None
+        async with within(limit):
+            reply = await self._follow(endpoint, secrets, tls, resources)
+        with conversation():
+            return await self._judge_reply(reply, resources)
+
+    def describe(self, endpoint: ProbeEndpoint) -> str:
+        url = parsed_url(self.url, endpoint.address)
+        request = self._request(url, endpoint, True, {}, None)
+        # A query may carry a secret.
+        shown = (
+            f"{self.method} {request.url.with_query(None)}{'?..' if url.raw_query_string else ''}"
+        )
+        host = request.headers["Host"]
+        implied = authority(endpoint.address, request.url.port, url.scheme)
+        return shown if host == implied else f"{shown} (Host: {host})"
+
+    async def _secrets(self, resources: CheckResources) -> dict[str, str]:
+        """The headers that only the origin of `url` may see."""
+        headers = {name: value for name, value in self.headers if name.lower() in SECRET_HEADERS}
+        if self.user:
+            password = await resolve_secret(self.password, self.password_file, resources.text)
+            pair = base64.b64encode(f"{self.user}:{password}".encode()).decode()
+            headers["Authorization"] = f"Basic {pair}"
+        elif token := await resolve_secret(self.token, self.token_file, resources.text):
+            headers["Authorization"] = f"Bearer {token}"
+        return headers
+
+    async def _follow(
+        self,
+        endpoint: ProbeEndpoint,
+        secrets: dict[str, str],
+        tls: ssl.SSLContext | None,
+        resources: CheckResources,
+    ) -> HttpReply:
+        """The reply to the request, or to the last redirect; all are asked at the endpoint."""
+        home = url = parsed_url(self.url, endpoint.address)
+        for _ in range(self.redirects + 1):
+            at_home = url.origin() == home.origin()
+            reply = await resources.http.request(
+                self._request(url, endpoint, at_home, secrets, tls)
+            )
+            location = reply.headers.get("location")
+            if not self.redirects or reply.code not in REDIRECTS or location is None:
+                return reply
+            url = redirected(url, location)
+        raise TargetError(Code.STATUS, f"more than {self.redirects} redirects")
+
+    def _request(
+        self,
+        url: URL,
+        endpoint: ProbeEndpoint,
+        at_home: bool,
+        secrets: dict[str, str],
+        tls: ssl.SSLContext | None,
+    ) -> HttpRequest:
+        name = url.host or endpoint.address
+        port = endpoint.port if at_home and endpoint.port else url.port
+        host = authority(name, port, url.scheme)
+        if at_home and self.host:
+            host = self.host
+            name = URL.build(scheme=url.scheme, authority=host).host or name
+        headers = {key: value for key, value in self.headers if key.lower() not in SECRET_HEADERS}
+        headers["Host"] = host
+        if at_home:
+            headers |= secrets
+        secure = url.scheme == "https"
+        return HttpRequest(
+            self.method,
+            url.with_host(endpoint.address).with_port(port),
+            headers,
+            server_name=self.sni if at_home and self.sni else name.rstrip("."),
+            tls=tls if secure else None,
+            body_wanted=self._wants_body,
+        )
+
+    async def _judge_reply(self, reply: HttpReply, resources: CheckResources) -> Result:
+        text = one_line(f"{reply.code} {reply.reason}")
+        if not any(first <= reply.code <= last for first, last in self.status):
+            return failed(Code.STATUS, f"status {text}")
+        output = Output(reply.body.decode("utf-8", "ignore"), reply.cut, reply.headers)
+        if self.json_path:
+            try:
+                value = json_at(output.text, self.json_path)
+            except LookupError as error:
+                return failed(Code.NO_MATCH, str(error))
+            if not _same(value, self.json_value):
+                got = one_line(repr(value))
+                return failed(Code.NO_MATCH, f"{self.json_path} is {got}, not {self.json_value!r}")
+        return await self.evaluate(output, resources, expect=self.body, text=text)
+
+
+def _same(value: Scalar, expected: Scalar | None) -> bool:
+    """Equal, and true is not 1."""
+    return isinstance(value, bool) == isinstance(expected, bool) and value == expected

@@ -1,0 +1,271 @@
+"""`mariadb`: log in, look at the server's state, ask a query."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+
+from dnslb_backend.checkers.checks.base import ProbeEndpoint
+from dnslb_backend.checkers.checks.extraction import Output, OutputCheck
+from dnslb_backend.checkers.checks.parameters import Path, Port, Regexp
+from dnslb_backend.checkers.checks.secrets import resolve_secret
+from dnslb_backend.checkers.checks.template import bracketed
+from dnslb_backend.checkers.checks.tls_parameters import TlsCheckParameters
+from dnslb_backend.checkers.resources.classify import ProbeError, TargetError
+from dnslb_backend.checkers.resources.deadlines import within
+from dnslb_backend.checkers.resources.resources import CheckResources
+from dnslb_backend.checkers.resources.texts import one_line
+from dnslb_backend.checkers.resources.tls_contexts import TlsClientSettings
+from dnslb_backend.core.health.results import Code, Result
+from dnslb_backend.mariadb_protocol import (
+    SET_NAMES,
+    Limits,
+    Login,
+    MariadbError,
+    MariadbSession,
+    ServerError,
+    TlsMissingError,
+    UnsafeLoginError,
+)
+
+ResultRow = Mapping[str, Any]
+Preset = Literal["read_write", "replica", "galera"]
+
+OFF = ("0", "OFF")
+SYNCED = "4"
+"""wsrep_local_state of a Galera node that takes part: 2 is a donor, 1 and 3 are joining."""
+
+OUR_ACCOUNT = frozenset(
+    {
+        *(1044, 1045, 1698, 1873),  # wrong account or password
+        *(1130, 1129),  # our address has no account, or is blocked after failed connections
+        *(1142, 1143, 1227, 1345, 1370, 1959),  # the account lacks a privilege, or has a wrong role
+        *(1203, 1226),  # it has used up its connections, or another quota
+        *(1820, 1862),  # its password has expired
+        *(4150, 4151, 3118, 3955),  # it is blocked or locked, in MariaDB's numbers and in MySQL's
+        *(1251, 1275, 1524, 2059),  # it is to log in by a method that one of the two lacks
+        3159,  # it must use TLS, and the check does not
+    }
+)
+"""Errors of the account that the check logs in with, from this address: configured by us, and the
+same on every server at once. They say nothing about the target's health."""
+
+CANNOT_SERVE = frozenset(
+    {
+        *(1037, 1038, 1041, 1135),  # out of memory or threads
+        1040,  # all connections are taken: for clients as well
+        *(1053, 1077, 1079, 1080),  # it shuts down
+        *(1042, 1043, 1081, 1152, 1184),  # it broke off the login
+        *(1153, 1154, 1155, 1156, 1157, 1158, 1159, 1160, 1161),  # it lost the connection
+        1927,  # it ended the connection
+    }
+)
+"""Errors by which the server turns everybody away, or lost the connection itself."""
+
+TOO_SLOW = frozenset({1969, 3024})
+"""The server ended a statement for the time it took."""
+
+WORD = 3
+"""A literal of so few characters is no secret, and may stand anywhere."""
+
+LIMITS = Limits(bytes=1 << 20, packets=5000)
+"""Of one answer. A result has at most 4096 columns, and of its rows only the first is read."""
+
+TEXT_LIMIT = 64 * 1024
+
+
+def _presets(value: object) -> object:
+    if not isinstance(value, list | tuple):
+        raise ValueError('must be a list, such as ["read_write"]')
+    return tuple(value)
+
+
+def _not_empty(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be empty")
+    return text
+
+
+class MariadbCheck(OutputCheck, TlsCheckParameters):
+    """Passes when every state holds, and the first value of the query matches.
+
+    | what is found | result |
+    |---|---|
+    | `read_write`: the server is read-only | fail -6 |
+    | `replica`: it is none, a thread is stopped, or it lags more than `max_lag` seconds | fail -6 |
+    | `galera`: not ready, not in the primary component, not synced | fail -6 |
+    | the server answers a statement with an error | fail -6 |
+    | `expect` not found in the first column of the first row | fail -1 |
+    | the account or password is refused, or lacks a privilege | error -3 |
+    """
+
+    manages_timeout: ClassVar[bool] = True
+
+    type: Literal["mariadb"] = "mariadb"
+    port: Port = 3306
+    user: str
+    password: SecretStr | None = None
+    password_file: Path = ""
+    database: str = ""
+    query: Annotated[str, AfterValidator(_not_empty)] = "SELECT 1"
+    expect: Regexp = ""
+    states: Annotated[tuple[Preset, ...], BeforeValidator(_presets)] = ()
+    max_lag: Annotated[float, Field(ge=0)] | None = None
+    tls: bool = False
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        for problem in self._problems():
+            raise ValueError(problem)
+        return self
+
+    def _problems(self) -> Iterator[str]:
+        yield from self.problems_of_tls(used=self.tls)
+        if self.password is not None and self.password_file:
+            yield "a secret stands in place or in a file, not both"
+        if self.max_lag is not None and "replica" not in self.states:
+            yield 'max_lag needs states = ["replica"]'
+
+    async def probe(
+        self, endpoint: ProbeEndpoint, limit: float, resources: CheckResources
+    ) -> Result:
+        password = await resolve_secret(self.password, self.password_file, resources.text)
+        settings = TlsClientSettings(
+            self.verify, self.ca_file, self.client_cert, self.client_key, self.sni, self.tls_min
+        )
+        tls = await resources.tls.context(settings) if self.tls else None
+        login = Login(
+            host=endpoint.address,
+            port=endpoint.port or self.port,
+            user=self.user,
+            password=password,
+            database=self.database or None,
+            tls=tls,
+        )
+        connection = MariadbSession(login, LIMITS)
+        try:
+            async with within(limit):
+                text = await self._answer(connection, limit)
+        except MariadbError as error:
+            raise _verdict(error, self.query) from error
+        finally:
+            connection.abort()
+        output = Output(text[:TEXT_LIMIT], cut=len(text) > TEXT_LIMIT)
+        return await self.evaluate(output, resources, expect=self.expect, text=one_line(text))
+
+    def describe(self, endpoint: ProbeEndpoint) -> str:
+        address = f"{bracketed(endpoint.address)}:{endpoint.port or self.port}"
+        states = f"{', '.join(self.states)}; " if self.states else ""
+        query = _LITERALS.sub("'..'", self.query)
+        return one_line(f"MariaDB {self.user}@{address}: {states}{query}")
+
+    async def _answer(self, connection: MariadbSession, limit: float) -> str:
+        """The first value of the query, as text; raises TargetError if a state does not hold."""
+        await connection.open()
+        try:
+            text = await self._question(connection, limit)
+        except (TargetError, ServerError):
+            await connection.close()
+            raise
+        await connection.close()
+        return text
+
+    async def _question(self, connection: MariadbSession, limit: float) -> str:
+        # We hang up at our timeout; without this the server would go on working.
+        is_bounded = "MariaDB" in connection.version
+        bound = f", SESSION max_statement_time = {limit:.3f}" if is_bounded else ""
+        await connection.run(f"{SET_NAMES}{bound}")
+        for state in self.states:
+            self._check_state(state, await connection.named_rows(_STATEMENTS[state]))
+        return _text(await connection.first_value(self.query))
+
+    def _check_state(self, state: Preset, rows: Sequence[ResultRow]) -> None:
+        problem = {
+            "read_write": _why_not_writable,
+            "replica": lambda rows: _why_no_replica(rows, self.max_lag),
+            "galera": _why_not_synced,
+        }[state](rows)
+        if problem:
+            raise TargetError(Code.STATUS, problem)
+
+
+_STATEMENTS: dict[Preset, str] = {
+    "read_write": "SELECT @@global.read_only AS read_only",
+    "replica": "SHOW ALL SLAVES STATUS",
+    "galera": "SHOW GLOBAL STATUS WHERE Variable_name IN"
+    " ('wsrep_ready', 'wsrep_cluster_status', 'wsrep_local_state')",
+}
+
+
+_LITERALS = re.compile(r"""'(?:[^'\\]|\\.|'')*(?:'|$)|"(?:[^"\\]|\\.|"")*(?:"|$)""", re.DOTALL)
+"""What a statement has between quotes may be secret."""
+
+
+def _why_not_writable(rows: Sequence[ResultRow]) -> str:
+    if not rows or "read_only" not in rows[0]:
+        return "the server does not say whether it is read-only"
+    return "" if str(rows[0]["read_only"]).upper() in OFF else "the server is read-only"
+
+
+def _why_no_replica(rows: Sequence[ResultRow], max_lag: float | None) -> str:
+    if not rows:
+        return "the server replicates from nobody"
+    for row in rows:
+        for thread in ("Slave_IO_Running", "Slave_SQL_Running"):
+            if row.get(thread) != "Yes":
+                return f"{thread} is {row.get(thread, 'not there')}"
+        lag = _seconds(row.get("Seconds_Behind_Master"))
+        if lag is None:
+            return "the replica does not know how far it is behind"
+        if max_lag is not None and lag > max_lag:
+            return f"{lag:.0f} s behind, more than {max_lag:g}"
+    return ""
+
+
+def _seconds(value: object) -> float | None:
+    try:
+        seconds = float(str(value))
+    except ValueError:
+        return None
+    return seconds if seconds >= 0 else None
+
+
+def _why_not_synced(rows: Sequence[ResultRow]) -> str:
+    values = {str(row.get("Variable_name")): str(row.get("Value")) for row in rows}
+    wanted = {"wsrep_ready": "ON", "wsrep_cluster_status": "Primary", "wsrep_local_state": SYNCED}
+    for name, value in wanted.items():
+        if values.get(name, "not there").lower() != value.lower():
+            return f"{name} is {values.get(name, 'not there')}, not {value}"
+    return ""
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "ignore")
+    return "" if value is None else str(value)
+
+
+def _verdict(error: MariadbError, query: str) -> Exception:
+    """Whose fault it is that the server could not be asked."""
+    if isinstance(error, UnsafeLoginError):
+        return ProbeError(f"{error}: set tls = true")
+    if isinstance(error, TlsMissingError):
+        return TargetError(Code.TLS, str(error))
+    if not isinstance(error, ServerError):
+        return TargetError(Code.STATUS, str(error))
+    text = f"error {error.number}: {one_line(_without_literals(str(error), query))}"
+    if error.number in OUR_ACCOUNT:
+        return ProbeError(text)
+    if error.number in CANNOT_SERVE:
+        return TargetError(Code.REFUSED, text)
+    return TargetError(Code.TIMEOUT if error.number in TOO_SLOW else Code.STATUS, text)
+
+
+def _without_literals(text: str, query: str) -> str:
+    """Servers quote the statement that they cannot read."""
+    text = text.partition(" near ")[0]
+    for literal in _LITERALS.findall(query):
+        content = literal.strip("'\"")
+        text = text.replace(content, "..") if len(content) > WORD else text
+    return text

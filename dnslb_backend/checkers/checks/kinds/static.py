@@ -1,0 +1,25 @@
+"""`static`: always the same result, for targets that need no check and for trying things out."""
+
+from typing import ClassVar, Literal
+
+from dnslb_backend.checkers.checks.base import Check, ProbeEndpoint
+from dnslb_backend.checkers.resources.resources import CheckResources
+from dnslb_backend.core.health.results import Code, Result, failed, passed
+
+
+class StaticCheck(Check):
+    """Asks nobody."""
+
+    asks_nobody: ClassVar[bool] = True
+
+    type: Literal["static"] = "static"
+    result: Literal["pass", "fail"] = "pass"
+
+    async def probe(
+        self, endpoint: ProbeEndpoint, limit: float, resources: CheckResources
+    ) -> Result:
+        text = f"configured to {self.result}"
+        return passed(text) if self.result == "pass" else failed(Code.STATUS, text)
+
+    def describe(self, endpoint: ProbeEndpoint) -> str:
+        return f"nothing: always {self.result}"

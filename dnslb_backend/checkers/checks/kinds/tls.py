@@ -1,0 +1,113 @@
+"""`tls`: a TLS handshake, the certificate's chain and name, and how long all of it is valid."""
+
+import asyncio
+import contextlib
+import ssl
+import time
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
+
+from pydantic import Field, model_validator
+
+from dnslb_backend.checkers.checks.base import ProbeEndpoint
+from dnslb_backend.checkers.checks.kinds.tcp import port_of
+from dnslb_backend.checkers.checks.parameters import Port
+from dnslb_backend.checkers.checks.template import bracketed
+from dnslb_backend.checkers.checks.tls_parameters import TlsCheckParameters
+from dnslb_backend.checkers.resources.classify import conversation
+from dnslb_backend.checkers.resources.connection import TargetConnection, connected
+from dnslb_backend.checkers.resources.deadlines import until
+from dnslb_backend.checkers.resources.resources import CheckResources
+from dnslb_backend.checkers.resources.texts import one_line
+from dnslb_backend.core.health.results import Code, Result, failed, passed
+
+DAY = 86400
+
+OBJECTION_TIME = 1.0
+"""Seconds for a server to answer our goodbye; most do so at once."""
+
+
+class TlsCheck(TlsCheckParameters):
+    """Shakes hands; without `sni` the certificate must be made out to the address."""
+
+    manages_timeout: ClassVar[bool] = True
+
+    type: Literal["tls"] = "tls"
+    port: Port | None = None
+    min_days: Annotated[float, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        for problem in self._problems():
+            raise ValueError(problem)
+        return self
+
+    def _problems(self) -> Iterator[str]:
+        yield from self.problems_of_tls(used=True)
+        if self.min_days and not self.verify:
+            yield "min_days needs verify: a certificate that is not verified is not read"
+
+    @property
+    def port_needed(self) -> bool:
+        return self.port is None
+
+    async def probe(
+        self, endpoint: ProbeEndpoint, limit: float, resources: CheckResources
+    ) -> Result:
+        port = port_of(self.port, endpoint)
+        context = await resources.tls.context(self.tls_settings)
+        deadline = asyncio.get_running_loop().time() + limit
+        async with contextlib.AsyncExitStack() as stack:
+            async with until(deadline):
+                connection = await stack.enter_async_context(
+                    connected(endpoint.address, port, context, self.sni or endpoint.address)
+                )
+            session = connection.session
+            assert session is not None
+            with conversation():
+                result = self._judged(session)
+            if session.version() == "TLSv1.3":
+                await _let_object(connection, deadline)
+            return result
+
+    def describe(self, endpoint: ProbeEndpoint) -> str:
+        address = f"{bracketed(endpoint.address)}:{endpoint.port or self.port or '?'}"
+        return f"TLS {address} as {self.sni}" if self.sni else f"TLS {address}"
+
+    def _judged(self, session: ssl.SSLObject) -> Result:
+        version = session.version() or "TLS"
+        if not self.verify:
+            return passed(f"{version}, certificate not verified")
+        end, name = _first_to_expire(session)
+        days = (end - time.time()) / DAY
+        text = f"{version}, {name} valid for {days:.1f} days"
+        if days < self.min_days:
+            return failed(Code.TLS, f"{text}, less than {self.min_days:g}")
+        return passed(text)
+
+
+def _first_to_expire(session: ssl.SSLObject) -> tuple[float, str]:
+    """When the verified chain ends to be valid (Unix time), and which certificate of it does.
+
+    The public method of Python 3.13 gives only bytes, and nothing in the library reads those.
+    """
+    chain = cast(Any, session)._sslobj.get_verified_chain()
+    facts = [certificate.get_info() for certificate in chain]
+    ends = [ssl.cert_time_to_seconds(each["notAfter"]) for each in facts]
+    first = ends.index(min(ends))
+    if first == 0:
+        return ends[0], "certificate"
+    subject = {key: value for part in facts[first]["subject"] for key, value in part}
+    name = subject.get("commonName") or ", ".join(subject.values())
+    return ends[first], f"CA certificate {one_line(name)!r}"
+
+
+async def _let_object(connection: TargetConnection, deadline: float) -> None:
+    """Raises ssl.SSLError if the server turns our certificate down, or the lack of one.
+
+    In TLS 1.3 it does so after the handshake, when ours is done already. Silence is consent.
+    """
+    end = min(asyncio.get_running_loop().time() + OBJECTION_TIME, deadline)
+    with contextlib.suppress(TimeoutError):
+        async with until(end):
+            await connection.say_goodbye()

@@ -1,0 +1,35 @@
+"""The parameters of checks that speak TLS."""
+
+from collections.abc import Iterator
+
+from dnslb_backend.checkers.checks.base import Check
+from dnslb_backend.checkers.checks.parameters import Path, ServerName
+from dnslb_backend.checkers.resources.tls_contexts import TlsClientSettings, TlsVersion
+
+TLS_KEYS = ("sni", "verify", "ca_file", "client_cert", "client_key", "tls_min")
+
+
+class TlsCheckParameters(Check):
+    """A check that may speak TLS; `sni` is the name asked for, and verified in the certificate."""
+
+    sni: ServerName = ""
+    verify: bool = True
+    ca_file: Path = ""
+    client_cert: Path = ""
+    client_key: Path = ""
+    tls_min: TlsVersion = "1.2"
+
+    @property
+    def tls_settings(self) -> TlsClientSettings:
+        """For the context; a server name is given with each connection."""
+        return TlsClientSettings(
+            self.verify, self.ca_file, self.client_cert, self.client_key, tls_min=self.tls_min
+        )
+
+    def problems_of_tls(self, *, used: bool) -> Iterator[str]:
+        """What does not fit together; `used` is false when this check speaks no TLS."""
+        given = [key for key in TLS_KEYS if key in self.model_fields_set]
+        if given and not used:
+            yield f"{', '.join(given)}: this check speaks no TLS"
+        if self.client_key and not self.client_cert:
+            yield "client_key needs client_cert"

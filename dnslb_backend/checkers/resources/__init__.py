@@ -1,0 +1,1 @@
+"""What checks share: helper processes, clients, TLS contexts, deadlines."""

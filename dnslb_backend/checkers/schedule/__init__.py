@@ -1,0 +1,1 @@
+"""When to resolve and probe, and when to hold results."""

@@ -1,0 +1,57 @@
+"""Check cycles: for which host names and targets each record waits, from a tick on."""
+
+from collections.abc import Callable, Iterable
+
+from dnslb_backend.core.health.members import TargetKey
+from dnslb_backend.core.model.records import RecordKey
+
+
+class Cycles:
+    """The cycles under way. `ended` is called once nothing is left that a cycle waits for."""
+
+    def __init__(self, ended: Callable[[RecordKey], None]) -> None:
+        self._ended = ended
+        self._open: dict[RecordKey, set[str | TargetKey]] = {}
+        self._waiting: dict[TargetKey, set[RecordKey]] = {}
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._open
+
+    def begin(self, key: RecordKey, hosts: Iterable[str], targets: Iterable[TargetKey]) -> None:
+        """A cycle of a record that has none under way; `end_if_done` must follow."""
+        self._open[key] = set(hosts)
+        self.join(key, targets)
+
+    def join(self, key: RecordKey, targets: Iterable[TargetKey]) -> None:
+        """The cycle of this record, if one is under way, waits for these targets as well."""
+        if (left := self._open.get(key)) is not None:
+            for target in targets:
+                left.add(target)
+                self._waiting.setdefault(target, set()).add(key)
+
+    def host_done(self, key: RecordKey, host: str) -> None:
+        if (left := self._open.get(key)) is not None:
+            left.discard(host)
+            self.end_if_done(key)
+
+    def target_done(self, target: TargetKey) -> None:
+        """It answered, timed out, or is probed no more: for every record that waits for it."""
+        for key in self._waiting.pop(target, ()):
+            if (left := self._open.get(key)) is not None:
+                left.discard(target)
+                self.end_if_done(key)
+
+    def end_if_done(self, key: RecordKey) -> None:
+        if self._open.get(key) == set():
+            del self._open[key]
+            self._ended(key)
+
+    def drop(self, key: RecordKey) -> None:
+        """Forget the cycle of a record that is gone or was changed."""
+        for item in self._open.pop(key, ()):
+            if isinstance(item, TargetKey) and (waiting := self._waiting.get(item)) is not None:
+                waiting.discard(key)
+
+    def clear(self) -> None:
+        self._open.clear()
+        self._waiting.clear()

@@ -1,0 +1,141 @@
+"""The gate: how many probes may begin at once, and how many may be under way.
+
+Beginning thousands of probes in one moment, as the first rounds of a large configuration would,
+would stop the event loop, and with it the lookups. So a few begin in every slice of time, and
+the others wait in line. A probe that nobody answers costs nothing while it waits, so that many
+more may be under way; only the file descriptors limit those.
+"""
+
+import asyncio
+from collections import Counter, deque
+
+from dnslb_backend.sockets import LISTENERS, connection_limit, file_limit
+
+STARTS_PER_SLICE = 16
+START_SLICE = 0.002
+"""At most BATCH probes begin every SLICE seconds, and what begins takes its time as well."""
+
+CATCH_UP = 128
+"""At most so many begin at once to make up for slices that a busy event loop has missed."""
+
+PER_ADDRESS = 16
+"""Probes of one address that may be under way."""
+
+RESERVED_FILES = 128
+"""File descriptors of this process that are neither connections of listeners nor probes."""
+
+FEWEST = 16
+
+
+class ProbeLimiter:
+    """Lets probes begin. Not thread-safe; made on the event loop that it is used on."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._by_address: Counter[str] = Counter()
+        self._freed: dict[str, deque[asyncio.Future[None]]] = {}
+        self._under_way = 0
+        self._begun = 0
+        self._slice_began = 0.0
+        self._pump: asyncio.TimerHandle | None = None
+
+    def permit(self, address: str) -> "Permit":
+        """`async with` it: waits for a turn; leaving the block makes room for others."""
+        return Permit(self, address)
+
+    async def acquire(self, address: str) -> None:
+        """Wait for a turn, which `release` must end."""
+        await self._wait_for_address(address)
+        try:
+            await self._wait_for_batch()
+        except BaseException:
+            self._leave_address(address)
+            raise
+        self._under_way += 1
+
+    def release(self, address: str) -> None:
+        self._under_way -= 1
+        self._leave_address(address)
+
+    async def _wait_for_address(self, address: str) -> None:
+        while self._by_address[address] >= PER_ADDRESS:
+            turn: asyncio.Future[None] = self._loop.create_future()
+            self._freed.setdefault(address, deque()).append(turn)
+            try:
+                await turn
+            except asyncio.CancelledError:
+                # Woken and called off in one moment: the room is for the next.
+                if not turn.cancelled():
+                    self._wake(address)
+                raise
+        self._by_address[address] += 1
+
+    def _leave_address(self, address: str) -> None:
+        self._by_address[address] -= 1
+        if not self._by_address[address]:
+            del self._by_address[address]
+        self._wake(address)
+
+    def _wake(self, address: str) -> None:
+        waiting = self._freed.get(address)
+        while waiting:
+            turn = waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                break
+        if waiting is not None and not waiting:
+            del self._freed[address]
+
+    async def _wait_for_batch(self) -> None:
+        if self._pump is None:
+            self._begun = 0
+            self._next_slice()
+        if self._begun < STARTS_PER_SLICE and not self._waiting and self._under_way < self._limit:
+            self._begun += 1
+            return
+        turn: asyncio.Future[None] = self._loop.create_future()
+        self._waiting.append(turn)
+        await turn
+
+    def _release(self) -> None:
+        """A slice has ended: let in those who have waited longest, for all slices that passed."""
+        passed = (self._loop.time() - self._slice_began) / START_SLICE
+        turns = max(STARTS_PER_SLICE, min(int(STARTS_PER_SLICE * passed), CATCH_UP))
+        self._begun = 0
+        room = self._limit - self._under_way
+        while self._waiting and self._begun < min(turns, room):
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                self._begun += 1
+        self._pump = None
+        if self._waiting:
+            self._next_slice()
+
+    def _next_slice(self) -> None:
+        self._slice_began = self._loop.time()
+        self._pump = self._loop.call_later(START_SLICE, self._release)
+
+
+class Permit:
+    """A probe under way, as an asynchronous context manager."""
+
+    # No generator: thousands of probes a second pass through here.
+    __slots__ = ("_address", "_limiter")
+
+    def __init__(self, limiter: ProbeLimiter, address: str) -> None:
+        self._limiter = limiter
+        self._address = address
+
+    async def __aenter__(self) -> None:
+        await self._limiter.acquire(self._address)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._limiter.release(self._address)
+
+
+def probe_limit() -> int:
+    """How many probes may be under way: what the process may open, with some left for others."""
+    return max(file_limit() - LISTENERS * connection_limit() - RESERVED_FILES, FEWEST)

@@ -1,0 +1,60 @@
+"""Trials: probes because somebody asked for them, never more often than a target can bear."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from dnslb_backend.core.health.members import TargetKey
+from dnslb_backend.core.health.results import Result
+
+SPACING = 1.0
+"""Seconds between the begins of two trials of one target, however many ask."""
+
+
+@dataclass(slots=True)
+class _Probe:
+    """The latest of a target: `begin` is when it began, or will."""
+
+    begin: float
+    result: asyncio.Task[Result]
+
+
+class OnDemandProbes:
+    """Tries targets: who asks while one is being tried, or soon will be, is told that result."""
+
+    def __init__(self, spacing: float = SPACING) -> None:
+        self._spacing = spacing
+        self._latest: dict[TargetKey, _Probe] = {}
+
+    async def result(self, target: TargetKey, probe: Callable[[], Awaitable[Result]]) -> Result:
+        """What `probe` brings home, or somebody else's probe of the target at the same time."""
+        latest = self._latest.get(target)
+        if latest is None or latest.result.done():
+            latest = self._schedule(target, probe, latest)
+        # The others still want it when one of those who asked has gone.
+        return await asyncio.shield(latest.result)
+
+    def _schedule(
+        self, target: TargetKey, probe: Callable[[], Awaitable[Result]], before: _Probe | None
+    ) -> _Probe:
+        now = asyncio.get_running_loop().time()
+        begin = now if before is None else max(now, before.begin + self._spacing)
+        planned = _Probe(begin, asyncio.create_task(_after(begin - now, probe)))
+        # The oldest come first: they are the first to be forgotten.
+        self._latest.pop(target, None)
+        self._latest[target] = planned
+        self._expire(now)
+        return planned
+
+    def _expire(self, now: float) -> None:
+        while self._latest:
+            target, oldest = next(iter(self._latest.items()))
+            if not oldest.result.done() or oldest.begin + self._spacing > now:
+                return
+            del self._latest[target]
+
+
+async def _after(seconds: float, probe: Callable[[], Awaitable[Result]]) -> Result:
+    if seconds > 0:
+        await asyncio.sleep(seconds)
+    return await probe()

@@ -1,0 +1,370 @@
+"""The check scheduler: begins probes and lookups of host names when the timetable says so.
+
+At the ticks of a record its host names are resolved and, at the same time, its targets probed; an
+address that the resolver names for the first time is probed at once. No target waits for another
+one, nor for the resolver. At most `slots` records have probes under way at once, and as many are
+being resolved. A target that several records share is probed once for all.
+
+A check cycle is what began at one tick of a record. It has ended when all of it has answered or
+timed out; a tick before that begins probes and lookups as ever, but no further cycle.
+
+A bug in one check is logged with its traceback, its target becomes UNKNOWN, and is probed again
+after a pause that grows. Others go on.
+"""
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from dnslb_backend import metrics
+from dnslb_backend.checkers.checks.base import Check, ProbeEndpoint
+from dnslb_backend.checkers.resources.push_reports import CountedReports
+from dnslb_backend.checkers.resources.resources import CheckResources
+from dnslb_backend.checkers.schedule.brake import Brake
+from dnslb_backend.checkers.schedule.cycles import Cycles
+from dnslb_backend.checkers.schedule.lookups import Lookups
+from dnslb_backend.checkers.schedule.on_demand import OnDemandProbes
+from dnslb_backend.checkers.schedule.prober import Prober
+from dnslb_backend.checkers.schedule.resolver import Resolver
+from dnslb_backend.checkers.schedule.slots import Slots
+from dnslb_backend.core.health.clock import Instant
+from dnslb_backend.core.health.healthmap import HealthMap
+from dnslb_backend.core.health.members import TargetKey
+from dnslb_backend.core.health.probe_report import ProbeReport
+from dnslb_backend.core.health.resolutions import Resolution
+from dnslb_backend.core.health.results import Outcome, Result
+from dnslb_backend.core.health.timetable import Due, Timetable
+from dnslb_backend.core.model.records import RecordKey
+
+log = logging.getLogger(__name__)
+
+SWEEP_INTERVAL = 1.0
+SWEEP_SLICE = 500
+BATCH = 64
+"""At most so many ticks begin in one turn of the event loop: lookups come in between."""
+
+
+@dataclass(eq=False, slots=True)
+class _Probe:
+    """A probe under way. `slot` is the record whose slot it takes, None where it needs none.
+
+    `is_outdated`: the target has reported since it began.
+    """
+
+    task: asyncio.Task[Result]
+    slot: RecordKey | None
+    is_outdated: bool = False
+
+
+class Scheduler:
+    """Keeps the health map current. `changed` is called after anything was told to the map."""
+
+    def __init__(
+        self,
+        health: HealthMap,
+        resolver: Resolver,
+        resources: CheckResources,
+        *,
+        slots: int,
+        now: Callable[[], Instant],
+        changed: Callable[[], None],
+    ) -> None:
+        self._health = health
+        self._now = now
+        self._changed = changed
+        self._checks: Mapping[str, Check] = {}
+        self._timetable = Timetable(health)
+        self._cycles = Cycles(self._end_cycle)
+        self._probing: Slots[TargetKey] = Slots(slots, self._probe_in_slot)
+        self._lookups = Lookups(health, resolver, self._answered, slots)
+        self._probes: dict[TargetKey, _Probe] = {}
+        self._tasks: set[asyncio.Task[Result]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0
+        self._is_running = False
+        self.last_sweep = now().mono
+        self._prober = Prober(resources, lambda: now().mono)
+        self._on_demand = OnDemandProbes()
+        self._reports = CountedReports()
+        resources.push_reports.follow(self._reported)
+        self._brake = Brake((), 0.0, lambda: now().mono, self._apply, self._retry)
+
+    @property
+    def brake(self) -> Brake:
+        return self._brake
+
+    async def run(self) -> None:
+        """Live until cancelled; every probe and lookup ends with it."""
+        self._is_running = True
+        work = [
+            asyncio.create_task(self._prober.run(), name="stalls"),
+            asyncio.create_task(self._brake.run(), name="brake"),
+        ]
+        for key in self._health.records:
+            self._timetable.add(key, self._now())
+        self._arm()
+        try:
+            while True:
+                await asyncio.sleep(SWEEP_INTERVAL)
+                await self._sweep()
+        finally:
+            self._is_running = False
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            self._probing.clear()
+            self._cycles.clear()
+            ending = [*work, *self._tasks]
+            for task in ending:
+                task.cancel()
+            await asyncio.gather(self._lookups.stop(), *ending, return_exceptions=True)
+
+    def apply_plan(
+        self, checks: Mapping[str, Check], changed: Iterable[RecordKey], slots: int
+    ) -> None:
+        """Follow a health map that has adopted a new plan: `changed` records are probed at once.
+
+        Probes of other records go on undisturbed; what no record uses any more stops now.
+        """
+        self._checks = checks
+        self._probing.limit = self._lookups.slots.limit = slots
+        changed = set(changed)
+        for key in self._timetable.records():
+            if key in changed or key not in self._health.records:
+                self._drop_record(key)
+        for key in changed:
+            if self._is_running:
+                self._timetable.add(key, self._now())
+        for target in self._timetable.unused():
+            self._drop_target(target)
+        self._arm()
+
+    async def probe_now(self, key: RecordKey) -> list[ProbeReport]:
+        """Probe every target of a record now, off the schedule; the results count for nothing.
+
+        Concurrent requests for the same target share one probe.
+        """
+        targets = self._health.targets_of(key)
+        return list(await asyncio.gather(*(self._probe_now(key, target) for target in targets)))
+
+    async def _probe_now(self, key: RecordKey, target: TargetKey) -> ProbeReport:
+        state = self._health.records[key]
+        check = self._checks[target.check]
+        endpoint = ProbeEndpoint(target.address, target.port)
+        limit = state.record.timing.timeout
+
+        result = await self._on_demand.result(
+            target, lambda: self._prober.probe(check, endpoint, limit)
+        )
+        after = self._health.preview(target, result, self._now())
+        return ProbeReport(
+            key=key,
+            contents=tuple(m.content for m in state.members if target in m.targets),
+            address=target.address,
+            is_probed=check.describe(endpoint),
+            result=result,
+            before=self._health.target(target).health,
+            after=after.health,
+            streak=after.streak,
+        )
+
+    # -- what is due --------------------------------------------------------------------
+
+    def _arm(self) -> None:
+        """Wake up when the next entry of the timetable is due."""
+        due = self._timetable.next_due()
+        if not self._is_running or due == math.inf:
+            return
+        if self._timer is not None:
+            if self._timer_due <= due:
+                return
+            self._timer.cancel()
+        self._timer_due = due
+        wait = max(due - self._now().mono, 0.0)
+        self._timer = asyncio.get_running_loop().call_later(wait, self._turn)
+
+    def _turn(self) -> None:
+        self._timer = None
+        try:
+            for due in self._timetable.take(self._now().mono, BATCH):
+                self._start_record(due)
+        except Exception:
+            metrics.count_error("scheduler")
+            log.exception("unhandled exception in the check scheduler; going on")
+        finally:
+            self._arm()
+
+    def _start_record(self, due: Due) -> None:
+        if not due.is_tick:
+            self._want(due.key, due.targets, due.at)
+            return
+        hosts = self._lookups.want(due.key, due.at)
+        if due.key in self._cycles:
+            metrics.CHECK_CYCLES_SKIPPED.inc()
+        else:
+            self._health.open_cycle(due.key)
+            under_way = [t for t in self._health.targets_of(due.key) if t in self._probes]
+            self._cycles.begin(due.key, hosts, [*under_way, *due.targets])
+        self._want(due.key, due.targets, due.at)
+        self._cycles.end_if_done(due.key)
+
+    def _end_cycle(self, key: RecordKey) -> None:
+        self._health.close_cycle(key, self._now())
+        self._changed()
+
+    def _answered(self, key: RecordKey, host: str, answer: Resolution | None) -> None:
+        """The resolver has answered, or given up; addresses that are new are probed at once."""
+        state = self._health.records[key]
+        members = state.members
+        if answer is not None:
+            self._health.record_resolution(key, host, answer, self._now())
+            self._changed()
+        if state.members is not members:
+            for target in {target for member in members for target in member.targets}:
+                if not self._health.is_used(target):
+                    self._drop_target(target)
+            new = self._timetable.new_targets(key)
+            self._cycles.join(key, new)
+            self._want(key, new, self._now().mono)
+        self._cycles.host_done(key, host)
+        self._arm()
+
+    # -- probes -------------------------------------------------------------------------
+
+    def _want(self, key: RecordKey, targets: Iterable[TargetKey], due: float) -> None:
+        """Probe these targets now, or as soon as the record has a slot."""
+        for target in targets:
+            if self._checks[target.check].asks_nobody:
+                self._probe(target, due, None)
+            else:
+                self._probing.want(key, target, due)
+
+    def _probe_in_slot(self, key: RecordKey, target: TargetKey, due: float) -> bool:
+        return self._probe(target, due, key)
+
+    def _probe(self, target: TargetKey, due: float, slot: RecordKey | None) -> bool:
+        """Begin a probe, unless one has begun since it was due, or nobody wants it any more."""
+        users = self._health.records_using(target)
+        if not users or not self._timetable.begin(target, due, self._now().mono):
+            if target not in self._probes:
+                self._cycles.target_done(target)
+            return False
+        self._health.begin_probe(target)
+        limit = self._health.records[next(iter(users))].record.timing.timeout
+        check = self._checks[target.check]
+        endpoint = ProbeEndpoint(target.address, target.port)
+        task = asyncio.create_task(self._prober.probe(check, endpoint, limit, due))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        probe = self._probes[target] = _Probe(task, slot)
+        task.add_done_callback(partial(self._probed, target, probe))
+        return True
+
+    def _probed(self, target: TargetKey, probe: _Probe, task: asyncio.Task[Result]) -> None:
+        """A probe has ended, by itself or because the daemon stops."""
+        if self._probes.get(target) is not probe:
+            return
+        is_broken = False
+        try:
+            if task.cancelled():
+                self._health.cancel_probe(target, self._now())
+            else:
+                self._record_result(target, task.result())
+        except Exception:
+            is_broken = True
+            metrics.count_error("check")
+            log.exception("%s: unhandled exception in its check; UNKNOWN", target.address)
+            self._health.cancel_probe(target, self._now())
+            self._health.mark_unknown(target, self._now())
+            self._changed()
+        finally:
+            self._finish(target, is_broken=is_broken)
+
+    def _finish(self, target: TargetKey, *, is_broken: bool = False) -> None:
+        probe = self._probes.pop(target)
+        self._timetable.end(target, self._now().mono, is_broken=is_broken)
+        self._cycles.target_done(target)
+        if probe.slot is not None:
+            self._probing.done(probe.slot)
+        if probe.is_outdated:
+            self._retry(target)
+        self._arm()
+
+    def _record_result(self, target: TargetKey, result: Result) -> None:
+        kind = self._checks[target.check].type
+        metrics.count_probe(kind, result.outcome.value, result.duration)
+        state = self._health.target(target)
+        if self._reports.is_repeated(target, result) and not state.stale:
+            self._health.defer_result(target, self._now())
+            return
+        if result.outcome is Outcome.ERROR and (
+            state.result is None or state.result.text != result.text
+        ):
+            # A target that is yet to report is no fault of anybody.
+            level = logging.INFO if result.report == 0 else logging.ERROR
+            log.log(level, "%s: check error, health unchanged: %s", target.address, result.text)
+        if self._health.would_go_down(target, result, self._now()):
+            if not self._brake.admits(target, result):
+                self._health.defer_result(target, self._now())
+                return
+        elif result.outcome is not Outcome.ERROR:
+            self._brake.drop(target)
+        self._count(target, result)
+
+    def _count(self, target: TargetKey, result: Result) -> None:
+        self._reports.count(target, result)
+        self._health.record_result(target, result, self._now())
+        self._changed()
+
+    def _apply(self, target: TargetKey, result: Result) -> None:
+        """The brake lets a result through, some time after its probe has ended."""
+        self._count(target, result)
+        self._timetable.follow(target, self._now().mono)
+        self._arm()
+
+    def _retry(self, target: TargetKey) -> None:
+        """Probe a target off its schedule, as its last failure counted for nothing."""
+        users = self._health.records_using(target)
+        if self._is_running and users:
+            self._want(min(users), [target], self._now().mono)
+
+    def _reported(self, address: str) -> None:
+        """A target has reported itself: that counts now."""
+        for target in self._reports.targets(address):
+            if (probe := self._probes.get(target)) is not None:
+                probe.is_outdated = True
+            else:
+                self._retry(target)
+
+    # -- what is over -------------------------------------------------------------------
+
+    def _drop_record(self, key: RecordKey) -> None:
+        """Forget what is under way of a record that is gone or was changed, but for its probes."""
+        self._timetable.remove(key)
+        self._cycles.drop(key)
+        self._probing.drop(key)
+        self._lookups.drop(key)
+
+    def _drop_target(self, target: TargetKey) -> None:
+        """Call off the probe of a target that no record uses, and forget it."""
+        if (probe := self._probes.get(target)) is not None:
+            probe.task.cancel()
+            self._health.cancel_probe(target, self._now())
+            self._finish(target)
+        else:
+            self._cycles.target_done(target)
+        self._timetable.forget([target])
+        self._reports.forget(target)
+
+    async def _sweep(self) -> None:
+        """Look for silent targets, a few at a time: with many, lookups come in between."""
+        targets = list(self._health.target_keys())
+        for start in range(0, len(targets), SWEEP_SLICE):
+            self._health.expire_stale(targets[start : start + SWEEP_SLICE], self._now())
+            await asyncio.sleep(0)
+        self._health.readmit(self._now())
+        self.last_sweep = self._now().mono
+        self._changed()

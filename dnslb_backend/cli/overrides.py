@@ -1,0 +1,153 @@
+"""`drain`, `down`, `up` and `clear`: what operators order, whatever checks say."""
+
+from typing import Annotated, Any
+
+import typer
+
+from dnslb_backend.cli.client import AdminClient
+from dnslb_backend.cli.daemon_address import find_daemon
+from dnslb_backend.cli.durations import parse_duration
+from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile, TokenFile
+from dnslb_backend.cli.pages import moment, print_page, wrapped
+from dnslb_backend.cli.terminal import print_json
+
+PATH = "/api/v1/overrides"
+WAS = {"flapping": "which was held for flapping", "waiting": "which waited to return"}
+
+Target = Annotated[
+    str,
+    typer.Argument(
+        metavar="TARGET", help="An address, a destination host, or a glob over them, quoted"
+    ),
+]
+RecordName = Annotated[
+    str, typer.Option("--record", metavar="NAME", help="Only this balanced record; default: every")
+]
+Duration = Annotated[
+    float | None,
+    typer.Option(
+        "--for",
+        metavar="TIME",
+        parser=parse_duration,
+        help="How long, such as 90s, 15m, 2h, 1d; default: until it is cleared",
+    ),
+]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="For others to read")]
+Node = Annotated[str, typer.Option("--node", metavar="NODE", help="Only on it; default: on all")]
+Force = Annotated[
+    bool, typer.Option("--force", help="Even if a record loses its last serving member")
+]
+
+
+def drain(
+    target: Target,
+    record: RecordName = "",
+    duration: Duration = None,
+    reason: Reason = "",
+    node: Node = "",
+    force: Force = False,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+    admin: AdminUrl = None,
+    token_file: TokenFile = None,
+) -> None:
+    """Give out a target no more; its checks go on."""
+    override = _request("drain", target, record, duration, reason, node, force=force)
+    _create(AdminClient(find_daemon(config, admin, token_file)), override, as_json=as_json)
+
+
+def down(
+    target: Target,
+    record: RecordName = "",
+    duration: Duration = None,
+    reason: Reason = "",
+    node: Node = "",
+    force: Force = False,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+    admin: AdminUrl = None,
+    token_file: TokenFile = None,
+) -> None:
+    """Treat a target as if its checks failed."""
+    override = _request("down", target, record, duration, reason, node, force=force)
+    _create(AdminClient(find_daemon(config, admin, token_file)), override, as_json=as_json)
+
+
+def up(
+    target: Target,
+    record: RecordName = "",
+    duration: Duration = None,
+    reason: Reason = "",
+    node: Node = "",
+    force: Force = False,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+    admin: AdminUrl = None,
+    token_file: TokenFile = None,
+) -> None:
+    """Treat a target as if its checks passed."""
+    override = _request("up", target, record, duration, reason, node, force=force)
+    _create(AdminClient(find_daemon(config, admin, token_file)), override, as_json=as_json)
+
+
+def clear(
+    target: Target,
+    record: RecordName = "",
+    force: Force = False,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+    admin: AdminUrl = None,
+    token_file: TokenFile = None,
+) -> None:
+    """Take back what was ordered, and let in what is held or waits.
+
+    TARGET is as it was ordered, a glob over that, or the id of one order.
+    """
+    client = AdminClient(find_daemon(config, admin, token_file))
+    report = client.delete(PATH, target=target, name=record, force="true" if force else "")
+    if as_json:
+        print_json(report)
+        return
+    print_page(report, _cleared_lines)
+
+
+def _request(
+    action: str,
+    target: str,
+    record: str,
+    duration: float | None,
+    reason: str,
+    node: str,
+    *,
+    force: bool,
+) -> dict[str, Any]:
+    override: dict[str, Any] = {"target": target, "action": action, "name": record, "node": node}
+    override |= {"reason": reason, "force": force}
+    return override if duration is None else override | {"expires_in": duration}
+
+
+def _create(client: AdminClient, override: dict[str, Any], *, as_json: bool) -> None:
+    created = client.post(PATH, override)
+    if as_json:
+        print_json(created)
+        return
+    print_page(created, lambda report, width: wrapped(_sentence(report), width))
+
+
+def _cleared_lines(report: dict[str, Any], width: int) -> Any:
+    for override in report["cleared"]:
+        yield from wrapped(f"Cleared: {_sentence(override)}", width)
+    for row in report["forgiven"]:
+        which = f"{row['content']} in {row['name']} {row['type']}"
+        yield from wrapped(f"Let in: {which}, {WAS[row['was']]}", width)
+
+
+def _sentence(override: dict[str, Any]) -> str:
+    """`drain 192.0.2.1 in www.lb.example on ns1 until 2026-01-31 12:00:00Z (new disk)`."""
+    words = [override["action"], override["target"]]
+    if override["name"]:
+        words += ["in", override["name"]]
+    if override["node"]:
+        words += ["on", override["node"]]
+    words += ["until", moment(override["expires"]) if override["expires"] else "it is cleared"]
+    return " ".join(words) + (f" ({override['reason']})" if override["reason"] else "")

@@ -1,0 +1,132 @@
+"""What may not stand together: looked for when every zone and record has been read."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from dnslb_backend.config.problems import Path, Problems
+from dnslb_backend.core.model.names import canonical_name, is_within, parents
+from dnslb_backend.core.model.records import RecordKey
+from dnslb_backend.core.model.zones import ResourceRecord, Zone
+
+GLUE = frozenset({"A", "AAAA"})
+"""What may stand below a delegation: the addresses of the servers that it names."""
+
+AT_A_CUT = frozenset({"NS", "DS", *GLUE})
+
+ALONE = frozenset({"CNAME", "DNAME"})
+"""The types that a name has one record of (RFC 2181, section 10.1; RFC 6672, section 2.4)."""
+
+
+def check_coexistence(
+    zones: Mapping[str, Zone],
+    origins: Mapping[RecordKey, str],
+    diagnosis: Problems,
+    files: Mapping[str, str],
+) -> None:
+    """Refuse what may not stand together, with the place where it was written.
+
+    `origins` tells where each balanced record was defined, `files` the file of each zone.
+    """
+    balanced: dict[str, dict[RecordKey, str]] = {name: {} for name in zones}
+    for key, origin in origins.items():
+        balanced.setdefault(key.zone, {})[key] = origin
+    for zone in zones.values():
+        path = ("zones", zone.spelling)
+        hood = _Coexistence(zone, path, diagnosis, files[zone.name])
+        for index, row in enumerate(zone.static):
+            hood.take_row(row, index)
+        for key, origin in balanced[zone.name].items():
+            hood.take_record(key, origin)
+        hood.check_delegations(balanced[zone.name])
+        inner = [name for name in zones if name != zone.name and is_within(name, zone.name)]
+        for name, found in hood.types.items():
+            for message in _misfits(name, found, zone.name, inner, hood.types):
+                diagnosis.refuse(files[zone.name], path, message)
+
+
+@dataclass(slots=True)
+class _Coexistence:
+    """The names of one zone while they are gathered."""
+
+    zone: Zone
+    path: Path
+    diagnosis: Problems
+    file: str
+    types: dict[str, list[str]] = field(default_factory=dict)
+    _seen: set[tuple[str, str, str]] = field(default_factory=set)
+    _ttls: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.types[self.zone.name] = ["SOA", *(["NS"] if self.zone.ns else [])]
+
+    def take_row(self, row: ResourceRecord, index: int) -> None:
+        name = _name(row)
+        where = (*self.path, "static", index)
+        if (name, row.qtype, row.content) in self._seen:
+            self.diagnosis.refuse(self.file, where, f"{name} {row.qtype} stands here twice")
+        self._seen.add((name, row.qtype, row.content))
+        ttl = self._ttls.setdefault((name, row.qtype), row.ttl)
+        if ttl != row.ttl:
+            message = f"{name} {row.qtype} has a ttl of {ttl} and of {row.ttl} (RFC 2181, 5.2)"
+            self.diagnosis.refuse(self.file, where, message)
+        if row.qtype == "DS" and name == self.zone.name:
+            message = "belongs into the zone above, beside the delegation (RFC 4034, 5)"
+            self.diagnosis.refuse(self.file, (*where, "type"), message)
+        self.types.setdefault(name, []).append(row.qtype)
+
+    def take_record(self, key: RecordKey, origin: str) -> None:
+        if key.type in self.types.get(key.name, ()):
+            self.diagnosis.refuse(origin, (), f"{key.name} has static {key.type} rows too")
+        self.types.setdefault(key.name, []).append(key.type)
+
+    def check_delegations(self, origins: Mapping[RecordKey, str]) -> None:
+        """Refuse what nobody would be given, because it is behind a referral."""
+        cuts = {name for name, types in self.types.items() if "NS" in types} - {self.zone.name}
+        if not cuts:
+            return
+        for index, row in enumerate(self.zone.static):
+            name = _name(row)
+            cut = self._cut(name, cuts)
+            allowed = AT_A_CUT if name == cut else GLUE
+            if cut and row.qtype not in allowed:
+                where = (*self.path, "static", index, "type")
+                message = f"{name} is delegated by the NS of {cut}; allowed: {_listed(allowed)}"
+                self.diagnosis.refuse(self.file, where, message)
+        for key, origin in origins.items():
+            if cut := self._cut(key.name, cuts):
+                message = f"{key.name} is delegated by the NS of {cut}, others answer for it"
+                self.diagnosis.refuse(origin, (), message)
+
+    def _cut(self, name: str, cuts: set[str]) -> str:
+        """The highest delegation that `name` is at or below; empty where it is ours."""
+        above = (name, *parents(name, self.zone.name))
+        return next((each for each in reversed(above) if each in cuts), "")
+
+
+def _misfits(
+    name: str,
+    types: Sequence[str],
+    zone: str,
+    inner: Sequence[str],
+    all_types: Mapping[str, Sequence[str]],
+) -> Iterator[str]:
+    others = sorted({qtype for qtype in types if qtype != "CNAME"})
+    if "CNAME" in types and others:
+        yield f"{name} has a CNAME, so it may not have {', '.join(others)} (RFC 2181, 10.1)"
+    for qtype in sorted(ALONE):
+        if types.count(qtype) > 1:
+            yield f"{name} has more than one {qtype}"
+    for above in (*parents(name, zone), zone):
+        if above != name and "DNAME" in all_types.get(above, ()):
+            yield f"{name} is below the DNAME of {above}, which answers for it (RFC 6672, 2.4)"
+    for other in inner:
+        if is_within(name, other):
+            yield f"{name} is in another zone of ours, {other}; write it there"
+
+
+def _listed(types: frozenset[str]) -> str:
+    return ", ".join(sorted(types))
+
+
+def _name(row: ResourceRecord) -> str:
+    return canonical_name(f"{row.qname}.")

@@ -1,0 +1,1 @@
+"""What is answered: the snapshot, and what follows from it."""

@@ -1,0 +1,238 @@
+"""Explaining an answer: every step from the name to the rows, and why each member is in or out.
+
+Nothing is decided here: health map, selectors and snapshot are asked the same questions as for a
+real lookup, and what they say is written down.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from dnslb_backend.core.answers.name_index import NameEntry
+from dnslb_backend.core.answers.name_lookup import delegation_of, entry_of, zone_of
+from dnslb_backend.core.answers.selectors import Selector, answer_limit
+from dnslb_backend.core.answers.snapshot import Snapshot
+from dnslb_backend.core.health.decision import Decision, DecisionKind
+from dnslb_backend.core.health.healthmap import HealthMap
+from dnslb_backend.core.health.members import MemberStatus
+from dnslb_backend.core.health.overrides import Action, ActiveOverrides, Override
+from dnslb_backend.core.health.target import Health
+from dnslb_backend.core.health.transitions import reason
+from dnslb_backend.core.model.address_selection import common_prefix, overlaps
+from dnslb_backend.core.model.clients import NO_CLIENT, ClientSubnet
+from dnslb_backend.core.model.names import canonical_name
+from dnslb_backend.core.model.records import Record
+from dnslb_backend.core.model.views import ViewTable
+from dnslb_backend.core.model.zones import ResourceRecord
+from dnslb_backend.errors import NotReadyError
+
+LONGEST_CHAIN = 8
+"""CNAMEs that are followed, as PowerDNS does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is to be explained.
+
+    `down` are orders that are not given, but supposed: what if these members were down.
+    """
+
+    name: str
+    qtype: str = "ANY"
+    client: ClientSubnet = NO_CLIENT
+    draw: int = 0
+    down: tuple[Override, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MemberExplanation:
+    """One member of a balanced record; `is_picked` is whether this client is given it."""
+
+    status: MemberStatus
+    is_picked: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordExplanation:
+    """One balanced record. `views` is the client's chain, `view` the one that serves it.
+
+    `kind` and `threshold` are of what is decided for that view.
+    """
+
+    record: Record
+    decision: Decision
+    kind: DecisionKind
+    threshold: int | None
+    views: tuple[str, ...]
+    view: str
+    scope: int
+    ttl: int
+    limit: int
+    is_random: bool
+    rows: tuple[ResourceRecord, ...]
+    members: tuple[MemberExplanation, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One name: `verdict` is what DNS says, in its own words; `via` the names it came through.
+
+    `looked_in` are the zones in which a name was looked for that was written short, and is in
+    none of them, or in several; it was taken as it stands then.
+    """
+
+    question: Question
+    zone: str
+    name: str
+    via: tuple[str, ...]
+    verdict: str
+    rows: tuple[ResourceRecord, ...]
+    records: tuple[RecordExplanation, ...]
+    looked_in: tuple[str, ...] = ()
+
+
+def mark_down(target: str) -> tuple[Override, ...]:
+    """The question "what if TARGET were down": an address, a destination host or a glob."""
+    return (Override("what-if", target.lower(), Action.DOWN, reason="supposed by --down"),)
+
+
+def explain(health: HealthMap, snapshot: Snapshot, question: Question) -> Explanation:
+    """Say what a client is answered, and how that came about."""
+    name = canonical_name(f"{question.name.removesuffix('.')}.")
+    via: list[str] = []
+    while True:
+        zone = zone_of(snapshot, name)
+        if zone is None:
+            return Explanation(question, "", name, tuple(via), "REFUSED", (), ())
+        if (cut := delegation_of(snapshot, name, zone)) is not None:
+            return Explanation(question, zone, name, tuple(via), f"referral to {cut}", (), ())
+        entry = entry_of(snapshot, name, zone)
+        if entry is None:
+            return Explanation(question, zone, name, tuple(via), "NXDOMAIN", (), ())
+        if entry.name != name:
+            via.append(entry.name)
+        alias = _alias(entry, question.qtype)
+        if alias is None or len(via) >= LONGEST_CHAIN:
+            return _explain_name(health, entry, question, name, tuple(via))
+        via.append(name)
+        name = alias
+
+
+def _explain_name(
+    health: HealthMap,
+    entry: NameEntry,
+    question: Question,
+    name: str,
+    via: tuple[str, ...],
+) -> Explanation:
+    wanted = question.qtype
+    rows = [row for row in entry.static if wanted in ("ANY", row.qtype)]
+    explanations = [
+        explain_record(health, record, table, question)
+        for record, table in entry.records
+        if wanted in ("ANY", record.key.type)
+    ]
+    rows += [row for found in explanations for row in found.rows]
+    if any(record.decision.is_servfail and not record.rows for record in explanations):
+        verdict = "SERVFAIL"
+    else:
+        verdict = "NOERROR" if rows or (entry.is_apex and wanted in ("ANY", "SOA")) else "NODATA"
+    return Explanation(
+        question, entry.zone.name, name, via, verdict, tuple(rows), tuple(explanations)
+    )
+
+
+def explain_record(
+    health: HealthMap, record: Record, table: ViewTable | None, question: Question
+) -> RecordExplanation:
+    """Say what a client is given of one balanced record, and why."""
+    if question.down:
+        statuses, decision = health.evaluate_with(
+            record.key, ActiveOverrides((*health.overrides, *question.down))
+        )
+    else:
+        state = health.records[record.key]
+        statuses, decision = state.rows, state.decision
+    selector = Selector(record, decision, table)
+    view, scope, rows, ttl = "", 0, [], record.ttl if decision.ttl is None else decision.ttl
+    if not (selector.is_static and decision.is_servfail):
+        try:
+            pick = selector.select(question.client, question.draw)
+            view, scope, rows = pick.pool, pick.scope, selector.rows(pick)
+        except NotReadyError:
+            rows = []
+    kind, threshold = _decided_for(view, record, decision)
+    chain = table.match(question.client).views if table is not None else ()
+    picked = {row.content for row in rows}
+    return RecordExplanation(
+        record=record,
+        decision=decision,
+        kind=kind,
+        threshold=threshold,
+        views=chain,
+        view=view,
+        scope=scope,
+        ttl=ttl,
+        limit=answer_limit(record),
+        is_random=selector.is_random(view),
+        rows=tuple(rows),
+        members=tuple(
+            MemberExplanation(
+                status,
+                status.member.content in picked,
+                _why(status, decision, view, is_picked=status.member.content in picked),
+            )
+            for status in statuses
+        ),
+        warnings=tuple(_warnings(record, decision, picked, question)),
+    )
+
+
+def _decided_for(view: str, record: Record, decision: Decision) -> tuple[DecisionKind, int | None]:
+    """What was decided for the clients of a view, "" for none, and its lowest open priority."""
+    pool = decision.pool(view)
+    if pool is None:
+        return decision.kind, decision.threshold
+    return (
+        DecisionKind(record.all_down) if pool.is_last_resort else DecisionKind.SERVE
+    ), pool.threshold
+
+
+def _why(status: MemberStatus, decision: Decision, view: str, *, is_picked: bool) -> str:
+    """Why a member is in this client's answer, or is not."""
+    views = status.member.views
+    if view and view not in views:
+        return f"is not for view {view}"
+    if not view and views:
+        return f"is for {', '.join(views)} only"
+    if status.is_served and not is_picked:
+        return "may serve, but the policy picked others"
+    if status.is_served:
+        return reason(status, decision) or "serves"
+    if status.effective is Health.UP and status.override is None:
+        return reason(status, decision) or "works, but a higher priority serves"
+    return reason(status, decision) or f"is {status.effective}"
+
+
+def _warnings(
+    record: Record, decision: Decision, picked: set[str], question: Question
+) -> Iterable[str]:
+    if record.key.type in ("A", "AAAA") and len(picked) > 1 and question.client.prefix_length:
+        block = common_prefix(sorted(picked))
+        if block is not None and overlaps(block, str(question.client)):
+            yield (
+                f"the client is in {block}, the smallest prefix that holds all of these servers: "
+                "it may always pick the same one (RFC 6724, rule 9)"
+            )
+    if decision.is_servfail:
+        yield "nothing is known of any member: PowerDNS is told of a fault, resolvers ask elsewhere"
+
+
+def _alias(entry: NameEntry, qtype: str) -> str | None:
+    """Where a static CNAME leads, unless it was asked for itself."""
+    rows: Sequence[ResourceRecord] = entry.static
+    found = next((row.content for row in rows if row.qtype == "CNAME"), None)
+    if found is None or qtype in ("CNAME", "ANY"):
+        return None
+    return canonical_name(found)

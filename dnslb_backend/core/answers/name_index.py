@@ -1,0 +1,89 @@
+"""Where every name of the configuration stands: what it holds before health is looked at."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dnslb_backend.core.model.names import canonical_name, is_within, parents
+from dnslb_backend.core.model.plan import Plan
+from dnslb_backend.core.model.records import Record
+from dnslb_backend.core.model.views import ViewTable, build_table
+from dnslb_backend.core.model.zones import ResourceRecord, Zone
+
+
+@dataclass(frozen=True, slots=True)
+class NameEntry:
+    """One name of a zone: its static rows and its balanced records; both empty for an ENT.
+
+    A record whose members are for views comes with the table that finds them.
+    """
+
+    name: str
+    zone: Zone
+    static: tuple[ResourceRecord, ...] = ()
+    records: tuple[tuple[Record, ViewTable | None], ...] = ()
+
+    @property
+    def is_apex(self) -> bool:
+        return self.name == self.zone.name
+
+
+@dataclass(frozen=True, slots=True)
+class NameIndex:
+    """Every name by its canonical form, and the sorted names of every zone."""
+
+    zones: dict[str, Zone]
+    entries: dict[str, NameEntry]
+    names: dict[str, tuple[str, ...]]
+
+
+def build_name_index(plan: Plan) -> NameIndex:
+    """Give every name its place, empty non-terminals (RFC 8020) included."""
+    rows: dict[str, list[ResourceRecord]] = {}
+    records: dict[str, list[tuple[Record, ViewTable | None]]] = {}
+    tables: dict[frozenset[str], ViewTable] = {}
+    zone_of: dict[str, Zone] = {}
+    for zone in plan.zones.values():
+        zone_of[zone.name] = zone
+        for row in _static_rows(zone):
+            name = canonical_name(f"{row.qname}.")
+            rows.setdefault(name, []).append(row)
+            zone_of[name] = zone
+    for record in plan.records.values():
+        records.setdefault(record.key.name, []).append((record, _table(record, plan, tables)))
+        zone_of[record.key.name] = plan.zones[record.key.zone]
+    for name, zone in list(zone_of.items()):
+        for parent in parents(name, zone.name):
+            zone_of.setdefault(parent, zone)
+    entries = {
+        name: NameEntry(name, zone, tuple(rows.get(name, ())), tuple(records.get(name, ())))
+        for name, zone in zone_of.items()
+    }
+    names: dict[str, list[str]] = {zone: [] for zone in plan.zones}
+    for name in sorted(entries):
+        names[entries[name].zone.name].append(name)
+    return NameIndex(plan.zones, entries, {zone: tuple(found) for zone, found in names.items()})
+
+
+def _table(record: Record, plan: Plan, tables: dict[frozenset[str], ViewTable]) -> ViewTable | None:
+    """The table of just the views that a record knows: fewer views, shorter scopes."""
+    names = frozenset(view for dest in record.dests for view in dest.views)
+    if not names:
+        return None
+    if names not in tables:
+        tables[names] = build_table(plan.views[name] for name in sorted(names))
+    return tables[names]
+
+
+def _static_rows(zone: Zone) -> Iterable[ResourceRecord]:
+    """The rows of a zone without its SOA, those at or below a delegation marked so."""
+    yield from (ResourceRecord(zone.spelling, "NS", f"{name}.", zone.soa.ttl) for name in zone.ns)
+    cuts = {
+        name
+        for row in zone.static
+        if row.qtype == "NS" and (name := canonical_name(f"{row.qname}.")) != zone.name
+    }
+    for row in zone.static:
+        name = canonical_name(f"{row.qname}.")
+        below = any(is_within(name, cut) and name != cut for cut in cuts)
+        is_cut = name in cuts and row.qtype != "DS"
+        yield row._replace(auth=not (below or is_cut))

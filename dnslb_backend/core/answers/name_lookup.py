@@ -1,0 +1,81 @@
+"""Finding a name: its zone, its place there, and which one is meant when it is written short."""
+
+from dataclasses import dataclass
+
+from dnslb_backend.core.answers.name_index import NameEntry
+from dnslb_backend.core.answers.snapshot import Snapshot
+from dnslb_backend.core.model.names import canonical_name, parents
+from dnslb_backend.errors import NameFormatError
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedName:
+    """The canonical name that is meant.
+
+    `looked_in` are the zones in which a short one was looked for, where that decided nothing.
+    """
+
+    name: str
+    looked_in: tuple[str, ...] = ()
+
+
+def resolve_name(snapshot: Snapshot, written: str) -> ResolvedName:
+    """A name as operators write it: absolute, or below the only zone in which it exists.
+
+    Raises NameFormatError for what is no name.
+    """
+    name = canonical_name(f"{written.removesuffix('.')}.")
+    if written.endswith(".") or zone_of(snapshot, name) is not None:
+        return ResolvedName(name)
+    zones = tuple(snapshot.name_index.zones)
+    found = [full for zone in zones if (full := _below(written, zone)) and exists(snapshot, full)]
+    return ResolvedName(found[0]) if len(found) == 1 else ResolvedName(name, zones)
+
+
+def exists(snapshot: Snapshot, name: str) -> bool:
+    """Whether a zone of ours says anything of this name but that there is none."""
+    zone = zone_of(snapshot, name)
+    if zone is None:
+        return False
+    return (
+        delegation_of(snapshot, name, zone) is not None
+        or entry_of(snapshot, name, zone) is not None
+    )
+
+
+def zone_of(snapshot: Snapshot, name: str) -> str | None:
+    """The apex of the zone that a name is in; None: it is in none of ours."""
+    labels = [name, *parents(name, "")]
+    return next((label for label in labels if label in snapshot.name_index.zones), None)
+
+
+def entry_of(snapshot: Snapshot, name: str, zone: str) -> NameEntry | None:
+    """The place that answers for a name: its own, or the wildcard beside its closest encloser."""
+    entries = snapshot.name_index.entries
+    if name in entries:
+        return entries[name]
+    for parent in (*parents(name, zone), zone):
+        if parent in entries:
+            return entries.get(f"*.{parent}")
+    return None
+
+
+def delegation_of(snapshot: Snapshot, name: str, zone: str) -> str | None:
+    """The name at which a part of the zone was handed to others, if `name` is in that part."""
+    entries = snapshot.name_index.entries
+    for label in reversed([name, *parents(name, zone)]):
+        if label != zone and label in entries and _has_ns(entries[label]):
+            return label
+    return None
+
+
+def _below(written: str, zone: str) -> str:
+    """The name below a zone; "" where that is too long."""
+    try:
+        return canonical_name(written, zone)
+    except NameFormatError:
+        return ""
+
+
+def _has_ns(entry: NameEntry) -> bool:
+    return any(row.qtype == "NS" for row in entry.static)

@@ -1,0 +1,317 @@
+"""The snapshot: the immutable view that every lookup reads, replaced whole on change.
+
+What PowerDNS is told about one name is rendered to bytes once, when the name is built; a
+lookup is a dictionary access. Only the names that a change touched are built again.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from fnmatch import translate
+
+from dnslb_backend.core.answers.dynamic import DynamicAnswer, Render
+from dnslb_backend.core.answers.name_index import NameEntry, NameIndex
+from dnslb_backend.core.answers.selectors import Selector
+from dnslb_backend.core.health.decision import Decision
+from dnslb_backend.core.model.records import RecordKey
+from dnslb_backend.core.model.zones import ResourceRecord, Zone, next_serial
+from dnslb_backend.errors import NotReadyError
+
+RENDERED_AHEAD = 64
+"""Rows of one name that are rendered for transfers whenever it changes: no lookup needs them."""
+
+Decide = Callable[[RecordKey], Decision]
+
+ENT = "ENT"
+"""The row type that tells PowerDNS: the name exists, but has no record of any type."""
+
+
+NAME_EXISTS = ("TYPE65280", "\\# 0")
+"""Type and content of a row that says so where ENT cannot be said: in a transfer.
+
+The type is one for private use (RFC 6895), written as RFC 3597 says, that nobody asks for.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class NameAnswer:
+    """One name: what it may answer, and the answer to ANY.
+
+    `rows` are those that everybody is given, `selectors` what depends on who asks.
+    `unknown_types` are
+    the types whose answer is not known; `answer` is None then, since ANY has no truthful one.
+    `transfer_rows` are the rows that a transfer shows, None where that was never known.
+    `transfer_bytes` is
+    their rendering; None where they are so many that it is left to the transfer.
+    """
+
+    zone: Zone
+    rows: tuple[ResourceRecord, ...]
+    selectors: tuple[Selector, ...]
+    unknown_types: frozenset[str]
+    answer: bytes | DynamicAnswer | None
+    transfer_rows: tuple[ResourceRecord, ...] | None
+    transfer_bytes: bytes | None
+
+    def all_rows(self) -> list[ResourceRecord]:
+        """Every row that some client may be given."""
+        return [*self.rows, *(row for selector in self.selectors for row in selector.all_rows())]
+
+    def same_answers_as(self, other: "NameAnswer | None") -> bool:
+        """Whether nobody could tell the two apart."""
+        return other is not None and (self.rows, self.selectors, self.unknown_types) == (
+            other.rows,
+            other.selectors,
+            other.unknown_types,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Every zone and name as PowerDNS may be told at one moment."""
+
+    name_index: NameIndex
+    render: Render
+    serials: Mapping[str, int]
+    names: Mapping[str, NameAnswer]
+    no_answer: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "no_answer", self.render((), 0))
+
+    def lookup(self, name: str, qtype: str) -> bytes | DynamicAnswer:
+        """The answer for a canonical name and a type or ANY.
+
+        It is bytes for PowerDNS, or a DynamicAnswer where it depends on who asks. Raises
+        NotReadyError
+        where the truth is not known yet.
+        """
+        node = self.names.get(name)
+        if node is None:
+            return self.no_answer
+        if qtype == "ANY":
+            if node.answer is None:
+                raise NotReadyError(f"{name}: health is not known yet{_consequence(name, node)}")
+            return node.answer
+        return self._lookup_type(name, node, qtype)
+
+    def rows(self, zone: str) -> list[ResourceRecord]:
+        """The rows that a transfer of a zone shows, its SOA first. Raises NotReadyError."""
+        self.transfer(zone)
+        return [row for node in self._names_of(zone) for row in node.transfer_rows or ()]
+
+    def transfer(self, zone: str) -> list[bytes]:
+        """As `rows`, rendered name by name. Raises NotReadyError.
+
+        A secondary cannot tell clients apart and cannot say that it does not know. So it is
+        given what clients in no view are, all that policies choose from, and of what is not
+        known now, what was known last.
+        """
+        found = []
+        for node in self._names_of(zone):
+            if node.transfer_rows is None:
+                raise NotReadyError(f"{zone}: health is not known yet, it cannot be transferred")
+            if node.transfer_rows:
+                found.append(node.transfer_bytes or self.render(node.transfer_rows, node.zone.id))
+        return found
+
+    def _names_of(self, zone: str) -> Iterator[NameAnswer]:
+        yield self.names[zone]
+        yield from (self.names[name] for name in self.name_index.names[zone] if name != zone)
+
+    def search(self, pattern: str, limit: int) -> list[tuple[int, ResourceRecord]]:
+        """At most `limit` rows whose name or content matches a glob of `*` and `?`, with zone."""
+        matches = re.compile(translate(pattern.replace("[", "[[]")), re.IGNORECASE).match
+        found: list[tuple[int, ResourceRecord]] = []
+        for node in self.names.values():
+            for row in node.all_rows():
+                if len(found) >= limit:
+                    return found
+                if matches(row.qname) or matches(row.content):
+                    found.append((node.zone.id, row))
+        return found
+
+    def with_answers(
+        self, names: Iterable[str], decide: Decide, wall: float
+    ) -> tuple["Snapshot", frozenset[str]]:
+        """The snapshot after `names` were decided anew, and the names that read differently.
+
+        The serial of a zone rises when any of its names changed, and so its apex changes too.
+        """
+        nodes = dict(self.names)
+        changed: set[str] = set()
+        for name in names:
+            entry = self.name_index.entries.get(name)
+            if entry is None:
+                continue
+            node = build_name_answer(
+                entry, self.serials[entry.zone.name], decide, self.render, nodes[name].transfer_rows
+            )
+            if not node.same_answers_as(nodes[name]):
+                nodes[name] = node
+                changed.add(name)
+        serials = dict(self.serials)
+        for zone in {nodes[name].zone.name for name in changed}:
+            serials[zone] = next_serial(serials[zone], wall)
+            nodes[zone] = build_name_answer(
+                self.name_index.entries[zone],
+                serials[zone],
+                decide,
+                self.render,
+                nodes[zone].transfer_rows,
+            )
+            changed.add(zone)
+        return Snapshot(self.name_index, self.render, serials, nodes), frozenset(changed)
+
+    def _lookup_type(self, name: str, node: NameAnswer, qtype: str) -> bytes | DynamicAnswer:
+        if qtype in node.unknown_types:
+            raise NotReadyError(f"{name} {qtype}: health is not known yet")
+        rows = [row for row in node.rows if row.qtype == qtype]
+        selectors = [selector for selector in node.selectors if selector.type == qtype]
+        if selectors:
+            return DynamicAnswer(rows, selectors, no_data(name), node.zone.id, self.render)
+        if rows:
+            return self.render(rows, node.zone.id)
+        if qtype == "SOA":
+            # PowerDNS asks for SOA to find where a zone begins, and takes any row for one.
+            return self.no_answer
+        return self.render((no_data(name),), node.zone.id)
+
+
+def _consequence(name: str, node: NameAnswer) -> str:
+    if name != node.zone.name:
+        return ""
+    return "; with consistent-backends=yes in pdns.conf its whole zone is SERVFAIL meanwhile"
+
+
+def build_snapshot(
+    name_index: NameIndex,
+    decide: Decide,
+    render: Render,
+    wall: float,
+    before: Snapshot | None = None,
+    serials: Mapping[str, int] | None = None,
+) -> tuple[Snapshot, frozenset[str]]:
+    """A snapshot from nothing, and every name that reads differently than in `before`.
+
+    A zone keeps its serial over a reload that changed nothing in it; `serials` are the last
+    ones that an earlier run of this program handed out.
+    """
+    known = {**(serials or {}), **(before.serials if before else {})}
+    draft = {
+        name: build_name_answer(
+            entry, known.get(entry.zone.name, 0), decide, render, _last_transfer_rows(before, entry)
+        )
+        for name, entry in name_index.entries.items()
+    }
+    old: Mapping[str, NameAnswer] = before.names if before else {}
+    changed = {
+        name
+        for name in draft.keys() | old.keys()
+        if name not in draft or not draft[name].same_answers_as(old.get(name))
+    }
+    moved = {(draft.get(name) or old[name]).zone.name for name in changed} | {
+        zone for zone in name_index.zones if before is None or zone not in before.serials
+    }
+    # Those of zones that are gone stay known: they may come back.
+    fresh = known | {
+        zone: next_serial(known.get(zone, 0), wall) for zone in moved & name_index.zones.keys()
+    }
+    for zone in moved & name_index.zones.keys():
+        entry = name_index.entries[zone]
+        draft[zone] = build_name_answer(
+            entry, fresh[zone], decide, render, _last_transfer_rows(before, entry)
+        )
+    return Snapshot(name_index, render, fresh, draft), frozenset(changed | moved)
+
+
+def build_name_answer(
+    entry: NameEntry,
+    serial: int,
+    decide: Decide,
+    render: Render,
+    last_listed: tuple[ResourceRecord, ...] | None = None,
+) -> NameAnswer:
+    """Everything at one name, as it is to be told now.
+
+    `last_listed` are the rows of this name that transfers have shown so far, None: never any.
+    """
+    zone = entry.zone
+    rows: list[ResourceRecord] = []
+    selectors: list[Selector] = []
+    faults: set[str] = set()
+    unknown: set[str] = set()
+    if entry.is_apex:
+        rows.append(ResourceRecord(zone.spelling, "SOA", zone.soa.content(serial), zone.soa.ttl))
+    rows += entry.static
+    for record, table in entry.records:
+        decision = decide(record.key)
+        selector = Selector(record, decision, table)
+        if decision.is_servfail:
+            unknown.add(record.key.type)
+        if not selector.is_static:
+            selectors.append(selector)
+        elif decision.is_servfail:
+            faults.add(record.key.type)
+        else:
+            rows += selector.all_rows()
+    # PowerDNS lists the types that are ours in its proofs, and would take this for one.
+    empty = no_data(entry.name)._replace(auth=not (entry.records or entry.static))
+    answer: bytes | DynamicAnswer | None = None
+    if not faults:
+        answer = (
+            DynamicAnswer(rows, selectors, empty, zone.id, render)
+            if selectors
+            else render(rows or [empty], zone.id)
+        )
+    listed = _transfer_rows(entry, rows, selectors, unknown, last_listed)
+    listing = answer if isinstance(answer, bytes) and rows else None
+    if listing is None and listed is not None and len(listed) <= RENDERED_AHEAD:
+        listing = render(listed, zone.id)
+    return NameAnswer(
+        zone, tuple(rows), tuple(selectors), frozenset(faults), answer, listed, listing
+    )
+
+
+def _transfer_rows(
+    entry: NameEntry,
+    rows: Sequence[ResourceRecord],
+    selectors: Sequence[Selector],
+    unknown: Set[str],
+    last_listed: tuple[ResourceRecord, ...] | None,
+) -> tuple[ResourceRecord, ...] | None:
+    """The rows of a name that a transfer shows; of types that are unknown, the last ones.
+
+    A name where nobody may serve exists: where it has nothing else, a row says so.
+    """
+    if unknown and last_listed is None:
+        return None
+    found = (
+        *rows,
+        *(
+            row
+            for selector in selectors
+            if selector.type not in unknown
+            for row in selector.common_rows()
+        ),
+        *(row for row in last_listed or () if row.qtype in unknown),
+    )
+    sign = ResourceRecord(entry.name, *NAME_EXISTS, entry.zone.soa.minimum)
+    if found or not entry.records or (unknown and sign not in (last_listed or ())):
+        return found
+    return (sign,)
+
+
+def _last_transfer_rows(
+    before: Snapshot | None, entry: NameEntry
+) -> tuple[ResourceRecord, ...] | None:
+    """The rows of a name that transfers of its zone have shown; None if there never were any."""
+    if before is None or entry.zone.name not in before.name_index.zones:
+        return None
+    node = before.names.get(entry.name)
+    return () if node is None or node.zone.name != entry.zone.name else node.transfer_rows
+
+
+def no_data(name: str) -> ResourceRecord:
+    """The row that says: this name exists, what was asked for does not."""
+    return ResourceRecord(name, ENT, "", 0)

@@ -1,0 +1,1 @@
+"""What is known: targets, members, decisions, overrides."""

@@ -1,0 +1,36 @@
+"""Which records an override may move, found without a look at every member."""
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+
+from dnslb_backend.core.health.overrides import Override
+from dnslb_backend.core.model.records import RecordKey
+
+
+class Coverage:
+    """The records by every alias of their members and destinations."""
+
+    def __init__(self) -> None:
+        self._records: dict[str, set[RecordKey]] = {}
+        self._aliases: dict[RecordKey, frozenset[str]] = {}
+
+    def put(self, key: RecordKey, aliases: Iterable[str]) -> None:
+        """A record is known by these aliases from now on; by none, it is forgotten."""
+        before, after = self._aliases.pop(key, frozenset()), frozenset(aliases)
+        for alias in before - after:
+            self._records[alias].discard(key)
+            if not self._records[alias]:
+                del self._records[alias]
+        for alias in after - before:
+            self._records.setdefault(alias, set()).add(key)
+        if after:
+            self._aliases[key] = after
+
+    def covered(self, override: Override) -> set[RecordKey]:
+        """The records of which `override` names a member or a destination."""
+        found = set(self._records.get(override.target, ()))
+        if override.is_glob:
+            for alias, keys in self._records.items():
+                if fnmatchcase(alias, override.target):
+                    found |= keys
+        return {key for key in found if override.name in ("", key.name)}

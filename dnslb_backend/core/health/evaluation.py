@@ -1,0 +1,134 @@
+"""From what is known of a record's targets to its table and its decision.
+
+A member that came back waits (failback) in every view that it is for, until it serves there.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from itertools import zip_longest
+
+from dnslb_backend.core.health.decision import PENDING, Candidate, Decision, DecisionKind, decide
+from dnslb_backend.core.health.members import (
+    Member,
+    MemberStatus,
+    apply_override,
+    fallback_contents,
+)
+from dnslb_backend.core.health.overrides import Action, ActiveOverrides
+from dnslb_backend.core.health.record_state import PendingReturn, RecordState, is_resolved
+from dnslb_backend.core.health.target import Health, TargetState, combine
+from dnslb_backend.core.health.targets import Targets
+from dnslb_backend.core.health.ttl import answer_ttl
+
+NOWHERE: frozenset[str] = frozenset()
+
+
+def evaluate(
+    state: RecordState, rows: Sequence[MemberStatus], candidates: Sequence[Candidate]
+) -> Decision:
+    """The decision that follows from these rows; PENDING before the first round has ended."""
+    if not state.is_ready:
+        return PENDING
+    decision = decide(
+        state.record,
+        candidates,
+        fallback=fallback_contents(state.record, state.hosts),
+        last_good=state.last_good,
+        last_pools=state.last_pools,
+        is_resolved=is_resolved(state),
+    )
+    return replace(decision, ttl=answer_ttl(state.record, rows))
+
+
+def evaluate_members(
+    state: RecordState, targets: Targets, active_overrides: ActiveOverrides
+) -> list[MemberStatus]:
+    """Every member as it stands."""
+    known = state.rows[: len(state.members)]
+    return [
+        evaluate_member(state, member, row, targets, active_overrides)
+        for member, row in zip_longest(state.members, known)
+    ]
+
+
+def evaluate_member(
+    state: RecordState,
+    member: Member,
+    row: MemberStatus | None,
+    targets: Targets,
+    active_overrides: ActiveOverrides,
+) -> MemberStatus:
+    """A member as it stands: `row` itself, its last one, where nothing has moved."""
+    probed = _probed(state, member, targets)
+    override = active_overrides.effective(state.record.key.name, *member.aliases)
+    waits_in = NOWHERE
+    if member.content in state.waiting and (override is None or override.action is Action.DRAIN):
+        waits_in = state.waiting[member.content].views
+    if row is not None and row.is_unchanged(member, probed, override, waits_in):
+        return row
+    return apply_override(member, probed, override, waits_in)
+
+
+def track_returns(
+    state: RecordState, targets: Targets, positions: Collection[int] | None, mono: float
+) -> None:
+    """Follow which members came back since the last decision, and which wait no more.
+
+    Only those at `positions` can have moved; None: any can.
+    """
+    failback = state.record.failback
+    if not failback:
+        state.waiting.clear()
+        return
+    if positions is None:
+        members, rows = state.members, state.rows
+        here = {member.content for member in members}
+        state.waiting = {c: back for c, back in state.waiting.items() if c in here}
+    else:
+        members = tuple(state.members[place] for place in positions)
+        rows = tuple(state.rows[place] for place in positions)
+    before = {row.member.content: row.state.last_known for row in rows}
+    for member in members:
+        standing = _probed(state, member, targets).last_known
+        if standing is not Health.UP:
+            state.waiting.pop(member.content, None)
+        elif before.get(member.content) is Health.DOWN:
+            state.waiting[member.content] = PendingReturn(mono, frozenset(member.views or ("",)))
+    for content, back in list(state.waiting.items()):
+        if mono - back.since >= failback:
+            del state.waiting[content]
+
+
+def clear_returned(state: RecordState, rows: list[MemberStatus], decision: Decision) -> None:
+    """A member that serves waits no more: it has come back."""
+    served = {
+        (view, content) for view, contents in decision.served_in().items() for content in contents
+    }
+    for place, row in enumerate(rows):
+        back = state.waiting.get(row.member.content)
+        if back is None:
+            continue
+        views = frozenset(view for view in back.views if (view, row.member.content) not in served)
+        if views:
+            state.waiting[row.member.content] = back._replace(views=views)
+        else:
+            del state.waiting[row.member.content]
+        if row.waits_in and row.waits_in != views:
+            rows[place] = replace(row, waits_in=views)
+            state.candidates[place] = rows[place].candidate()
+
+
+def keep_last_good(state: RecordState) -> None:
+    """Keep for `all_down = "last"` who serves at the end of a round: what stands for a moment in
+    between may be but the last survivor of something that fails all."""
+    decision = state.decision
+    if decision.kind is DecisionKind.SERVE:
+        state.last_good = decision.contents
+    if serving := decision.serving_pools():
+        views = {pool.view for pool in serving}
+        kept = (pool for pool in state.last_pools if pool.view not in views)
+        state.last_pools = (*kept, *serving)
+
+
+def _probed(state: RecordState, member: Member, targets: Targets) -> TargetState:
+    return combine([targets[target] for target in member.targets], state.record.require)

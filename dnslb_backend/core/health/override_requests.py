@@ -1,0 +1,23 @@
+"""What operators ask for, before it is checked and becomes an override."""
+
+from dataclasses import dataclass
+
+from dnslb_backend.core.health.overrides import Action
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideRequest:
+    """What an operator asks for. `target` is an address, a destination host, or a glob.
+
+    `name` is a canonical name, empty for every record; `node` is empty for every node. `expires`
+    is Unix time, None until cleared. `force` also takes the last serving member of a record.
+    """
+
+    action: Action
+    target: str
+    name: str = ""
+    node: str = ""
+    reason: str = ""
+    author: str = ""
+    expires: float | None = None
+    force: bool = False

@@ -1,0 +1,91 @@
+"""What operators said, kept apart from what was measured."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from fnmatch import fnmatchcase
+
+
+class Action(StrEnum):
+    DRAIN = "drain"
+    """No new answers, checks go on, and it is no failure."""
+    DOWN = "down"
+    """As if the checks failed."""
+    UP = "up"
+    """As if the checks passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """One order: `action` for every member that `target` names.
+
+    `target` is an address, a destination host, or a glob over both, in lower case. `zone` and
+    `name` are canonical and narrow it to one name; empty means every record. `node` empty
+    means every node. Times are Unix time; `expires` None is until cleared.
+    """
+
+    id: str
+    target: str
+    action: Action
+    zone: str = ""
+    name: str = ""
+    node: str = ""
+    reason: str = ""
+    author: str = ""
+    created: float = 0.0
+    expires: float | None = None
+
+    @property
+    def is_glob(self) -> bool:
+        return any(sign in self.target for sign in "*?[")
+
+    def matches(self, name: str, *aliases: str) -> bool:
+        """Whether this order speaks of a member under `name` that is known by these aliases."""
+        if self.name and self.name != name:
+            return False
+        return self.target in aliases or any(fnmatchcase(alias, self.target) for alias in aliases)
+
+    def is_live(self, wall: float) -> bool:
+        return self.expires is None or wall < self.expires
+
+
+class ActiveOverrides:
+    """Overrides that hold together, indexed: those for other targets cost a member nothing."""
+
+    def __init__(self, overrides: Iterable[Override]) -> None:
+        self.overrides = tuple(overrides)
+        self._literal: dict[str, list[Override]] = {}
+        self._globs = [override for override in self.overrides if override.is_glob]
+        for override in self.overrides:
+            if not override.is_glob:
+                self._literal.setdefault(override.target, []).append(override)
+
+    def effective(self, name: str, *aliases: str) -> Override | None:
+        """The order that holds for a member: the more specific one, then the newer one.
+
+        An order for one name beats one for all names, and a literal target beats a glob.
+        """
+        found = [
+            override
+            for alias in aliases
+            for override in self._literal.get(alias, ())
+            if override.name in ("", name)
+        ]
+        found += [override for override in self._globs if override.matches(name, *aliases)]
+        if not found:
+            return None
+        return max(
+            found,
+            key=lambda override: (
+                bool(override.name),
+                override.target in aliases,
+                override.created,
+                override.id,
+            ),
+        )
+
+
+def next_expiry(overrides: Iterable[Override], wall: float) -> float | None:
+    """The Unix time at which the next order that still lives will end; None where none will."""
+    ends = (override.expires for override in overrides if override.is_live(wall))
+    return min((end for end in ends if end is not None), default=None)

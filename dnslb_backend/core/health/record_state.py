@@ -1,0 +1,103 @@
+"""What is known of one balanced record: while it is at work, and of an earlier run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from dnslb_backend.core.health.decision import PENDING, Candidate, Decision, Pool
+from dnslb_backend.core.health.hosts import UNRESOLVED, HostState, limited
+from dnslb_backend.core.health.members import Member, MemberStatus, TargetKey
+from dnslb_backend.core.health.target import Health, TargetState
+from dnslb_backend.core.model.records import Record
+
+
+class PendingReturn(NamedTuple):
+    """A member came back at monotonic `since`, and has not served in `views` since.
+
+    The view "" is clients in none.
+    """
+
+    since: float
+    views: frozenset[str]
+
+
+@dataclass(slots=True)
+class RecordState:
+    """One balanced record at work. `rows` show its members, then unchecked fallbacks."""
+
+    record: Record
+    hosts: dict[str, HostState] = field(default_factory=dict)
+    members: tuple[Member, ...] = ()
+    positions: dict[TargetKey, list[int]] = field(default_factory=dict)
+    """Which members, by their positions, a target counts for."""
+    rows: tuple[MemberStatus, ...] = ()
+    candidates: list[Candidate] = field(default_factory=list)
+    """What the decision sees of `members`: with a thousand of them, one moves at a time."""
+    decision: Decision = PENDING
+    last_good: tuple[str, ...] = ()
+    last_pools: tuple[Pool, ...] = ()
+    is_cycle_open: bool = False
+    is_ready: bool = False
+    is_held: bool = False
+    """A change that would leave nobody serving waits for the round to end."""
+    is_reshaped: bool = False
+    """A host name was resolved to something else, and `members` do not follow that yet."""
+    is_partial: bool = False
+    """The next decision may look at those members alone whose targets `moved`."""
+    moved: dict[TargetKey, float] = field(default_factory=dict)
+    """Targets whose health changed since the last decision, and when (Unix time)."""
+    waiting: dict[str, PendingReturn] = field(default_factory=dict)
+    """Members, by content, that came back and have not served since."""
+    awaited: set[TargetKey] = field(default_factory=set)
+    """Targets whose probes were under way when it was held first: it waits for these as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestoredRecord:
+    """What an earlier run knew of one record. `targets` are by content, in order of the checks.
+
+    `waiting` are the members that came back and have not served since, with the monotonic time
+    of that. `decision` is PENDING where it is too old to be given as an answer.
+    """
+
+    hosts: Mapping[str, HostState]
+    targets: Mapping[str, tuple[TargetState, ...]]
+    rows: tuple[MemberStatus, ...]
+    decision: Decision
+    last_good: tuple[str, ...]
+    last_pools: tuple[Pool, ...] = ()
+    waiting: Mapping[str, float] = field(default_factory=dict)
+
+
+def is_resolved(state: RecordState) -> bool:
+    """Whether the resolver has answered for every destination at least once."""
+    return all(
+        dest.is_literal or state.hosts.get(dest.host, UNRESOLVED).is_answered
+        for dest in state.record.dests
+    )
+
+
+def is_known(state: RecordState) -> bool:
+    """Whether the health of any member is known, so that a fault is what `all_down` asks for."""
+    return any(c.health is not Health.UNKNOWN for c in state.candidates)
+
+
+def carry_over(record: Record, old: RecordState | None) -> RecordState:
+    """The state of a record that was changed: what is known stays, until its next round."""
+    if old is None:
+        return RecordState(record)
+    return RecordState(
+        record,
+        hosts={
+            host: limited(old.hosts[host], record.max_addresses)
+            for host in record.host_names()
+            if host in old.hosts
+        },
+        rows=old.rows,
+        decision=old.decision,
+        last_good=old.last_good,
+        last_pools=old.last_pools,
+        waiting=dict(old.waiting),
+        is_cycle_open=True,
+        is_ready=old.is_ready,
+    )

@@ -1,0 +1,57 @@
+"""What one probe brings home: always a value, never an exception."""
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+TEXT_LIMIT = 200
+"""A result's text is for one line of a table; longer ones are cut to this many characters."""
+
+
+class Outcome(StrEnum):
+    PASS = "pass"
+    FAIL = "fail"
+    ERROR = "error"
+    """A fault of ours: it says nothing about the target, whose last health is kept."""
+
+
+class Code(IntEnum):
+    """Result codes below 1; an exit code of a command is stored as it is."""
+
+    PASS = 0
+    NO_MATCH = -1
+    TIMEOUT = -2
+    INTERNAL_ERROR = -3
+    REFUSED = -4
+    TLS = -5
+    STATUS = -6
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Outcome of one probe.
+
+    `priority` and `weight` are None where the destination's own apply.
+    `duration` is in seconds, start of the probe to its end. `report` is given where the target
+    reports itself: the number of its report that this repeats, 0 before the first.
+    """
+
+    outcome: Outcome
+    code: int
+    text: str = ""
+    priority: int | None = None
+    weight: int | None = None
+    duration: float = 0.0
+    report: int | None = None
+
+
+def passed(text: str = "", *, priority: int | None = None, weight: int | None = None) -> Result:
+    return Result(Outcome.PASS, Code.PASS, text[:TEXT_LIMIT], priority, weight)
+
+
+def failed(code: int, text: str) -> Result:
+    return Result(Outcome.FAIL, code, text[:TEXT_LIMIT])
+
+
+def check_error(text: str) -> Result:
+    """A fault of ours: cannot spawn, no file descriptors, a missing binary, a bad regexp."""
+    return Result(Outcome.ERROR, Code.INTERNAL_ERROR, text[:TEXT_LIMIT])

@@ -1,0 +1,298 @@
+"""What is remembered of the health map, so that a later run goes on where this one ended.
+
+Two clocks are in play. Wall times are remembered, since a monotonic clock means nothing to
+another run; but the wall clock may have been set meanwhile. ``SavedState.elapsed`` is how much time
+has really passed, where somebody knows. Where nobody does, the wall clock is believed, and what
+lies further than max_age in its past or in its future counts as unknown.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from dnslb_backend.core.health.clock import Instant
+from dnslb_backend.core.health.decision import PENDING, Decision, Pool
+from dnslb_backend.core.health.healthmap import HealthMap
+from dnslb_backend.core.health.hosts import HostState
+from dnslb_backend.core.health.members import Member, MemberStatus
+from dnslb_backend.core.health.overrides import Action, Override
+from dnslb_backend.core.health.record_state import RecordState, RestoredRecord
+from dnslb_backend.core.health.resolutions import Resolution
+from dnslb_backend.core.health.target import NEVER_PROBED, Health, TargetState, combine
+from dnslb_backend.core.health.transitions import reason
+from dnslb_backend.core.model.names import address_type, canonical_address
+from dnslb_backend.core.model.records import Record, RecordKey
+from dnslb_backend.core.model.rules import Damping
+
+
+@dataclass(frozen=True, slots=True)
+class SavedHost:
+    """What the resolver had said of one host name; `resolved` is Unix time."""
+
+    host: str
+    addresses: tuple[str, ...]
+    resolved: float | None
+    is_answered: bool
+    last: Resolution | None
+
+
+@dataclass(frozen=True, slots=True)
+class SavedMember:
+    """One row of a record's table.
+
+    `views` are those whose clients alone are given it, none where it is for everybody. `shown`
+    is what all checks together said, `states` what each said, in the order of the record's
+    checks; empty for an address that is served unchecked. Where it came back and has not served
+    since, `waiting_since` is when it came back. All their times are Unix times, also
+    those that are monotonic in a state at work.
+    """
+
+    content: str
+    address: str
+    host: str
+    effective: Health
+    priority: int | None
+    weight: int
+    is_served: bool
+    views: tuple[str, ...]
+    is_fallback: bool
+    action: Action | None
+    reason: str
+    shown: TargetState
+    states: tuple[TargetState, ...]
+    waiting_since: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SavedRecord:
+    """One balanced record: its answer with its TTL, and what led to it."""
+
+    key: RecordKey
+    ttl: int
+    decision: Decision
+    last_good: tuple[str, ...]
+    hosts: tuple[SavedHost, ...]
+    members: tuple[SavedMember, ...]
+    last_pools: tuple[Pool, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SavedState:
+    """Everything that is remembered. `taken` is the Unix time of the last sign of life.
+
+    `elapsed` is how many seconds have passed since, by a clock that never jumps; None where no
+    such clock spans the time between.
+    """
+
+    records: Mapping[RecordKey, SavedRecord] = field(default_factory=dict)
+    serials: Mapping[str, int] = field(default_factory=dict)
+    overrides: tuple[Override, ...] = ()
+    taken: float | None = None
+    elapsed: float | None = None
+
+    def wall(self, at: Instant) -> float:
+        """What the wall clock of the memory's own time would show now."""
+        if self.taken is None or self.elapsed is None:
+            return at.wall
+        return self.taken + self.elapsed
+
+
+EMPTY = SavedState()
+
+
+def capture(health: HealthMap, serials: Mapping[str, int], at: Instant) -> SavedState:
+    """All that a later run needs. The wall clock and the truth agree at this moment."""
+    records = {key: capture_record(state, health, at) for key, state in health.records.items()}
+    return SavedState(records, dict(serials), health.overrides, taken=at.wall, elapsed=0.0)
+
+
+def capture_record(state: RecordState, health: HealthMap, at: Instant) -> SavedRecord:
+    """The part of one record."""
+    return SavedRecord(
+        key=state.record.key,
+        ttl=state.record.ttl if state.decision.ttl is None else state.decision.ttl,
+        decision=state.decision,
+        last_good=state.last_good,
+        hosts=tuple(_capture_host(name, host, at) for name, host in state.hosts.items()),
+        members=tuple(_capture_member(row, state, health, at) for row in state.rows),
+        last_pools=state.last_pools,
+    )
+
+
+def _capture_host(name: str, host: HostState, at: Instant) -> SavedHost:
+    resolved = None if host.resolved is None else at.wall - (at.mono - host.resolved)
+    return SavedHost(name, host.addresses, resolved, host.is_answered, host.last)
+
+
+def _capture_member(
+    row: MemberStatus, state: RecordState, health: HealthMap, at: Instant
+) -> SavedMember:
+    """A row as it reads now: its own copy of the state is as old as the last decision."""
+    member, decision = row.member, state.decision
+    offset = at.wall - at.mono
+    known = [health.target(target) for target in member.targets]
+    shown = combine(known, state.record.require) if known else row.state
+    # By hand, because `replace` takes several times as long, and this is done all the time.
+    now = MemberStatus(
+        member,
+        shown,
+        row.effective,
+        row.priority,
+        row.weight,
+        row.is_served,
+        row.override,
+        row.waits_in,
+        row.is_fallback,
+    )
+    is_common = member.content in decision.contents or not decision.pools
+    told = _shifted(shown, offset)
+    back = state.waiting.get(member.content)
+    return SavedMember(
+        content=member.content,
+        address=member.address,
+        host=member.host,
+        effective=row.effective,
+        priority=row.priority,
+        weight=row.weight,
+        is_served=row.is_served,
+        views=() if is_common else _views(decision, member.content),
+        is_fallback=row.is_fallback,
+        action=row.override.action if row.override else None,
+        reason=reason(now, decision),
+        shown=told,
+        states=(told,) if len(known) == 1 else tuple(_shifted(each, offset) for each in known),
+        waiting_since=None if back is None else back.since + offset,
+    )
+
+
+def _views(decision: Decision, content: str) -> tuple[str, ...]:
+    return tuple(pool.view for pool in decision.pools if content in pool.contents)
+
+
+def _shifted(state: TargetState, offset: float) -> TargetState:
+    """The state with its monotonic times moved to another clock, all but `heard`."""
+    if not state.flips and state.suppressed_until is None:
+        return state
+    return replace(
+        state,
+        flips=tuple(flip + offset for flip in state.flips),
+        suppressed_until=None
+        if state.suppressed_until is None
+        else state.suppressed_until + offset,
+    )
+
+
+def restore(
+    health: HealthMap, memory: SavedState, at: Instant, max_age: float
+) -> frozenset[RecordKey]:
+    """Put back what is remembered of the records that `health` has adopted and not yet checked.
+
+    Returns those whose answer is restored; they are ready. Health older than `max_age` seconds
+    counts as UNKNOWN; addresses, the last good answer and overrides have no age.
+    """
+    recollection = _Restoration(memory, at, max_age)
+    pasts = {
+        key: recollection.restored(record, health.records[key].record)
+        for key, record in memory.records.items()
+        if key in health.records
+    }
+    overrides = [override for override in memory.overrides if override.is_live(at.wall)]
+    return health.restore(pasts, overrides, at)
+
+
+def _is_content(text: str, record: Record) -> bool:
+    """Whether a row of this type can have this content; of other types the core knows nothing."""
+    if record.key.type not in ("A", "AAAA"):
+        return True
+    return canonical_address(text) == text and address_type(text) == record.key.type
+
+
+class _Restoration:
+    """Translates one memory to the clocks of today."""
+
+    def __init__(self, memory: SavedState, at: Instant, max_age: float) -> None:
+        self.at = at
+        self.max_age = max_age
+        self.then = memory.wall(at)
+        self.is_current = self._is_young(memory.taken)
+
+    def restored(self, record: SavedRecord, configured: Record) -> RestoredRecord:
+        """What `configured` can have said. A content that no member had is never served."""
+        members = [m for m in record.members if _is_content(m.content, configured)]
+        hosts = [
+            host
+            for host in record.hosts
+            if all(_is_content(address, configured) for address in host.addresses)
+        ]
+        known = {dest.content or dest.host for dest in (*configured.dests, *configured.fallback)}
+        known.update(member.content for member in members)
+        known.update(address for host in hosts for address in host.addresses)
+        is_current = self.is_current and record.decision.served() <= known
+        max_hold = (configured.thresholds.damping or Damping()).max_hold
+
+        def states_of(member: SavedMember) -> tuple[TargetState, ...]:
+            return tuple(self._state(state, max_hold) for state in member.states)
+
+        return RestoredRecord(
+            hosts={host.host: self._host(host) for host in hosts},
+            targets={
+                member.content: states
+                for member in members
+                if (states := states_of(member)) != (NEVER_PROBED,) * len(states)
+            },
+            rows=tuple(map(self._row, members)),
+            decision=record.decision if is_current else PENDING,
+            last_good=tuple(content for content in record.last_good if content in known),
+            last_pools=tuple(pool for pool in record.last_pools if known.issuperset(pool.contents)),
+            waiting={
+                member.content: min(member.waiting_since + self.at.mono - self.then, self.at.mono)
+                for member in members
+                if member.waiting_since is not None and self.is_current
+            },
+        )
+
+    def _is_young(self, wall: float | None) -> bool:
+        return wall is not None and abs(self.then - wall) < self.max_age
+
+    def _host(self, host: SavedHost) -> HostState:
+        age = 0.0 if host.resolved is None else max(0.0, self.then - host.resolved)
+        resolved = None if host.resolved is None else self.at.mono - age
+        return HostState(host.addresses, resolved, host.is_answered, host.last)
+
+    def _state(self, state: TargetState, max_hold: float) -> TargetState:
+        """As it was, and heard of right now: the checks get their time before it grows stale."""
+        if not self.is_current or not self._is_young(state.last_check):
+            return NEVER_PROBED
+        dated = self._dated(state)
+        if dated.suppressed_until is None:
+            return dated
+        # None is held for longer than it can be, whatever was read.
+        held_until = min(dated.suppressed_until, self.at.mono + max_hold)
+        return replace(
+            dated, suppress_for=min(dated.suppress_for, max_hold), suppressed_until=held_until
+        )
+
+    def _dated(self, state: TargetState) -> TargetState:
+        shifted = _shifted(state, self.at.mono - self.then)
+        return replace(
+            shifted,
+            last_seen=self.at.mono,
+            last_check=self._shifted_time(state.last_check),
+            last_change=self._shifted_time(state.last_change),
+            last_up=self._shifted_time(state.last_up),
+        )
+
+    def _shifted_time(self, wall: float | None) -> float | None:
+        """A remembered wall time by the clock of today; never in the future."""
+        return None if wall is None else self.at.wall - max(0.0, self.then - wall)
+
+    def _row(self, member: SavedMember) -> MemberStatus:
+        priority = 0 if member.priority is None else member.priority
+        return MemberStatus(
+            Member(member.content, member.address, member.host, priority, member.weight, ()),
+            self._dated(member.shown),
+            member.effective,
+            member.priority,
+            member.weight,
+            member.is_served,
+            is_fallback=member.is_fallback,
+        )

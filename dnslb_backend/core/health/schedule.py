@@ -1,0 +1,39 @@
+"""When rounds happen: a fixed phase of the interval, on a clock that never jumps."""
+
+import math
+import zlib
+
+from dnslb_backend.core.health.clock import Instant
+from dnslb_backend.core.health.target import Health, TargetState
+from dnslb_backend.core.model.records import Timing
+
+
+def phase_start(seed: str, interval: float, shift: float | None, now: Instant) -> float:
+    """A monotonic time at which a round of this phase falls; add intervals for the others.
+
+    With `shift`, rounds fall on wall-clock times congruent to it modulo `interval`, as the wall
+    clock stood at `now`; later steps of that clock move nothing. Without, `seed` chooses the
+    phase, the same one on every node and after every restart.
+    """
+    phase = _spread(seed) * interval if shift is None else shift
+    return now.mono + (phase - now.wall) % interval
+
+
+def next_tick(anchored: float, interval: float, now: float) -> float:
+    """The first tick strictly after monotonic `now`; rounds that were overrun are skipped."""
+    tick = anchored + (math.floor((now - anchored) / interval) + 1) * interval
+    return tick if tick > now else tick + interval
+
+
+def probe_interval(timing: Timing, state: TargetState) -> float:
+    """Seconds from one probe of a target to the next: faster while a change is being confirmed,
+    slower while it is down, where the record says so (as HAProxy's fastinter and downinter)."""
+    if state.streak and timing.fast_interval is not None:
+        return timing.fast_interval
+    if state.last_known is Health.DOWN and timing.down_interval is not None:
+        return timing.down_interval
+    return timing.interval
+
+
+def _spread(seed: str) -> float:
+    return zlib.crc32(seed.encode()) / 2**32

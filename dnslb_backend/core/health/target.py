@@ -1,0 +1,172 @@
+"""Rise and fall: how results become the health of a target.
+
+result   health before      health after
+error    any                unchanged: it says nothing about the target
+pass     UNKNOWN or stale   UP, at once
+fail     UNKNOWN or stale   DOWN, at once
+pass     UP                 UP
+fail     DOWN               DOWN
+pass     DOWN               UP after `rise` in a row, else DOWN
+fail     UP                 DOWN after `fall` in a row, else UP
+
+With damping, a target whose health changed `flips` times within `window` is held DOWN for
+`suppress_for`
+seconds, twice as long every time, until it has been calm for a window. The end of a hold is the
+first of the next changes. Results go on counting meanwhile: `undamped` is what they say.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from dnslb_backend.core.health.clock import Instant
+from dnslb_backend.core.health.results import Outcome, Result
+from dnslb_backend.core.model.rules import Damping, Thresholds
+
+
+class Health(StrEnum):
+    UP = "UP"
+    DOWN = "DOWN"
+    UNKNOWN = "UNKNOWN"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetState:
+    """What is known of one target.
+
+    `last_known` is the health that results have established; it outlives staleness, because a
+    target we stopped hearing of keeps its place. `health` is what is shown: UNKNOWN when
+    stale. `streak` counts results in a row that speak against `last_known`. `last_seen` is the
+    monotonic time of the last pass or fail. The wall times are None before the first.
+
+    `flips` are the monotonic times of its recent turns. Until `suppressed_until` a flapping target
+    stays DOWN; `suppress_for` is how long that was, and `undamped` the health that it would have
+    if it were
+    not held (None: it is not).
+    """
+
+    last_known: Health = Health.UNKNOWN
+    stale: bool = False
+    streak: int = 0
+    priority: int | None = None
+    weight: int | None = None
+    result: Result | None = None
+    last_seen: float = 0.0
+    last_check: float | None = None
+    last_change: float | None = None
+    last_up: float | None = None
+    flips: tuple[float, ...] = ()
+    suppress_for: float = 0.0
+    suppressed_until: float | None = None
+    undamped: Health | None = None
+
+    @property
+    def health(self) -> Health:
+        return Health.UNKNOWN if self.stale else self.last_known
+
+
+NEVER_PROBED = TargetState()
+
+
+def observe(state: TargetState, result: Result, at: Instant, rules: Thresholds) -> TargetState:
+    """The state after one more result; the table above is the rule."""
+    if result.outcome is Outcome.ERROR:
+        return replace(state, result=result, last_check=at.wall)
+    is_pass = result.outcome is Outcome.PASS
+    says = Health.UP if is_pass else Health.DOWN
+    before = state.undamped or state.last_known
+    streak = 0 if says is before else state.streak + 1
+    needed = 1 if state.health is Health.UNKNOWN else (rules.rise if is_pass else rules.fall)
+    is_held = state.suppressed_until is not None and at.mono < state.suppressed_until
+    decided = says if streak >= needed else before
+    standing = Health.DOWN if is_held else decided
+    seen = TargetState(
+        last_known=standing,
+        streak=0 if decided is says else streak,
+        priority=result.priority if is_pass else state.priority,
+        weight=result.weight if is_pass else state.weight,
+        result=result,
+        last_seen=at.mono,
+        last_check=at.wall,
+        last_change=at.wall if standing is not state.health else state.last_change,
+        last_up=at.wall if standing is Health.UP else state.last_up,
+        flips=state.flips,
+        suppress_for=state.suppress_for,
+        suppressed_until=state.suppressed_until if is_held else None,
+        undamped=decided if is_held else None,
+    )
+    if standing is state.last_known or state.last_known is Health.UNKNOWN:
+        return seen
+    if state.undamped is Health.UP:
+        # It has been UP all along, and its hold is over.
+        return seen
+    return _turned(seen, at, rules.damping)
+
+
+def _turned(state: TargetState, at: Instant, damping: Damping | None) -> TargetState:
+    """The state of a target that has just gone from UP to DOWN or back."""
+    if damping is None:
+        return state
+    recent = (*(flip for flip in state.flips if at.mono - flip < damping.window), at.mono)
+    hold = state.suppress_for if len(recent) > 1 else 0.0
+    if len(recent) < damping.flips:
+        return replace(state, flips=recent, suppress_for=hold)
+    hold = min(max(2 * hold, damping.hold), damping.max_hold)
+    return replace(
+        state,
+        last_known=Health.DOWN,
+        last_change=at.wall,
+        # Calm is counted from its end.
+        flips=(at.mono + hold,),
+        suppress_for=hold,
+        suppressed_until=at.mono + hold,
+        undamped=state.last_known,
+    )
+
+
+def reset_damping(state: TargetState) -> TargetState:
+    """The state after an operator forgave it: not held for flapping any more."""
+    return replace(state, flips=(), suppress_for=0.0, suppressed_until=None, undamped=None)
+
+
+def mark_stale(state: TargetState, at: Instant) -> TargetState:
+    """The state once nothing has been heard for too long: UNKNOWN, but in its old place."""
+    return replace(state, stale=True, last_change=at.wall)
+
+
+def combine(states: list[TargetState], require: int) -> TargetState:
+    """The state of a member that is probed by several checks, `require` of which must pass.
+
+    UP when enough are up, DOWN when the rest can no longer suffice, else UNKNOWN. Result and
+    times are those of the check that matters most: the newest that speaks for the verdict.
+    """
+    if len(states) == 1:
+        return states[0]
+    up = sum(state.last_known is Health.UP for state in states)
+    down = sum(state.last_known is Health.DOWN for state in states)
+    if up >= require:
+        standing = Health.UP
+    elif len(states) - down < require:
+        standing = Health.DOWN
+    else:
+        standing = Health.UNKNOWN
+    speaking = [state for state in states if state.last_known is standing] or states
+    voice = max(speaking, key=lambda state: state.last_check or 0.0)
+    return replace(
+        voice,
+        last_known=standing,
+        stale=all(state.stale for state in speaking),
+        priority=next((s.priority for s in speaking if s.priority is not None), None),
+        weight=next((s.weight for s in speaking if s.weight is not None), None),
+        suppressed_until=max(
+            (s.suppressed_until for s in speaking if s.suppressed_until), default=None
+        ),
+        undamped=_undamped(states, require) if standing is Health.DOWN else None,
+    )
+
+
+def _undamped(states: list[TargetState], require: int) -> Health | None:
+    """The health of a member that is DOWN if none of its checks were held; None: none is."""
+    if all(state.undamped is None for state in states):
+        return None
+    up = sum((state.undamped or state.last_known) is Health.UP for state in states)
+    return Health.UP if up >= require else Health.DOWN

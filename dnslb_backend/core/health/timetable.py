@@ -1,0 +1,195 @@
+"""The timetable: when which record is due for a check cycle, and which target for a probe.
+
+Sans-IO: callers pass the time in, and say when probes begin and end. No target waits for another
+one, nor for a resolver:
+
+first           at once, when its record is new or was changed, or when the resolver names it
+at the ticks    of the first record that uses it, every `interval`
+at its own pace so long after its last probe began as `fast_interval` or `down_interval` says
+
+A target that is still being probed when it is due again skips that tick; at a pace of its own it
+is due as soon as that probe has ended. All times are monotonic, in seconds.
+"""
+
+import heapq
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import NamedTuple
+
+from dnslb_backend.core.health.clock import Instant
+from dnslb_backend.core.health.healthmap import HealthMap
+from dnslb_backend.core.health.members import TargetKey
+from dnslb_backend.core.health.schedule import next_tick, phase_start, probe_interval
+from dnslb_backend.core.model.records import RecordKey
+
+EARLY = 0.001
+"""What is due within this many seconds is due: timers are not exact."""
+
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 60.0
+
+
+class Due(NamedTuple):
+    """Targets of a record that are to be probed, due since `at`; at a tick a cycle begins."""
+
+    key: RecordKey
+    at: float
+    targets: list[TargetKey]
+    is_tick: bool
+
+
+@dataclass(slots=True)
+class _Ticks:
+    """The ticks of one record: `phase` is one of them, `next` the one to come."""
+
+    added: float
+    phase: float
+    next: float
+
+
+@dataclass(slots=True)
+class _Probing:
+    """The last probe of a target; `pause` (s) grows while its check cannot be run at all."""
+
+    begun: float
+    is_under_way: bool = True
+    pause: float = 0.0
+    paused_until: float = -math.inf
+
+
+class Timetable:
+    """What is due when, for the records that were added."""
+
+    def __init__(self, health: HealthMap) -> None:
+        self._health = health
+        self._ticks: dict[RecordKey, _Ticks] = {}
+        self._probing: dict[TargetKey, _Probing] = {}
+        self._heap: list[tuple[float, int, RecordKey | TargetKey]] = []
+        self._numbers = count()
+
+    # -- records ------------------------------------------------------------------------
+
+    def add(self, key: RecordKey, at: Instant) -> None:
+        """A record is new or was changed: its first cycle is due at once."""
+        timing = self._health.records[key].record.timing
+        phase = phase_start(str(key), timing.interval, timing.shift, at)
+        self._ticks[key] = _Ticks(at.mono, phase, at.mono)
+        self._push(at.mono, key)
+
+    def remove(self, key: RecordKey) -> None:
+        self._ticks.pop(key, None)
+
+    def records(self) -> list[RecordKey]:
+        return list(self._ticks)
+
+    # -- what is due --------------------------------------------------------------------
+
+    def next_due(self) -> float:
+        """When `take` may have something to give again; infinity is never."""
+        return self._heap[0][0] if self._heap else math.inf
+
+    def take(self, now: float, limit: int) -> Iterator[Due]:
+        """What is due by now, oldest first, from at most `limit` entries; each is given once."""
+        for _ in range(limit):
+            if self.next_due() > now + EARLY:
+                return
+            at, _, item = heapq.heappop(self._heap)
+            due = self._tick(item, at, now) if isinstance(item, RecordKey) else self._own(item, now)
+            if due is not None:
+                yield due
+
+    def new_targets(self, key: RecordKey) -> list[TargetKey]:
+        """The targets of a record that have never been probed."""
+        return [t for t in self._health.targets_of(key) if t not in self._probing]
+
+    def _tick(self, key: RecordKey, at: float, now: float) -> Due | None:
+        ticks = self._ticks.get(key)
+        if ticks is None or ticks.next != at:
+            return None
+        interval = self._health.records[key].record.timing.interval
+        # A tick right after the first cycle would double the load of a start.
+        earliest = ticks.added + interval / 2
+        ticks.next = next_tick(ticks.phase, interval, max(at, now, earliest))
+        self._push(ticks.next, key)
+        is_first = at == ticks.added
+        targets = [
+            target
+            for target in self._health.targets_of(key)
+            if self._is_due_at_tick(target, key, ticks.added if is_first else None, now)
+        ]
+        return Due(key, at, targets, is_tick=True)
+
+    def _is_due_at_tick(
+        self, target: TargetKey, key: RecordKey, added: float | None, now: float
+    ) -> bool:
+        """Whether a tick of this record, its first where `added` is given, is one of the target."""
+        probing = self._probing.get(target)
+        if probing is None:
+            return True
+        if probing.is_under_way or probing.paused_until > now:
+            return False
+        if added is not None:
+            return probing.begun < added
+        return self._own_due(target) is None and min(self._health.records_using(target)) == key
+
+    def _own(self, target: TargetKey, now: float) -> Due | None:
+        probing = self._probing.get(target)
+        if probing is None or probing.is_under_way or not self._health.is_used(target):
+            return None
+        due = self._own_due(target)
+        if due is None or max(due, probing.paused_until) > now + EARLY:
+            return None
+        return Due(min(self._health.records_using(target)), due, [target], is_tick=False)
+
+    def _own_due(self, target: TargetKey) -> float | None:
+        """When a target is due at a pace of its own, None where it follows the ticks."""
+        timing = self._health.records[next(iter(self._health.records_using(target)))].record.timing
+        own = probe_interval(timing, self._health.target(target))
+        return None if own == timing.interval else self._probing[target].begun + own
+
+    def _push(self, due: float, item: RecordKey | TargetKey) -> None:
+        heapq.heappush(self._heap, (due, next(self._numbers), item))
+
+    # -- probes -------------------------------------------------------------------------
+
+    def begin(self, target: TargetKey, due: float, now: float) -> bool:
+        """A probe that was due begins; False where one began since then, or is under way."""
+        probing = self._probing.get(target)
+        begun = max(due, now)
+        if probing is None:
+            self._probing[target] = _Probing(begun)
+            return True
+        if probing.is_under_way or probing.begun >= due:
+            return False
+        probing.begun, probing.is_under_way = begun, True
+        return True
+
+    def end(self, target: TargetKey, now: float, *, is_broken: bool = False) -> None:
+        """Its probe has ended, and counts already; a broken check pauses longer every time."""
+        probing = self._probing[target]
+        probing.is_under_way = False
+        if is_broken:
+            probing.pause = min(max(2 * probing.pause, FIRST_PAUSE), LONGEST_PAUSE)
+            probing.paused_until = now + probing.pause
+        else:
+            probing.pause, probing.paused_until = 0.0, -math.inf
+        self.follow(target, now)
+
+    def follow(self, target: TargetKey, now: float) -> None:
+        """The health of a target has changed, and with it perhaps its pace."""
+        probing = self._probing.get(target)
+        if probing is None or probing.is_under_way or not self._health.is_used(target):
+            return
+        due = self._own_due(target)
+        if due is not None:
+            self._push(max(due, now, probing.paused_until), target)
+
+    def forget(self, targets: Iterable[TargetKey]) -> None:
+        for target in targets:
+            self._probing.pop(target, None)
+
+    def unused(self) -> list[TargetKey]:
+        """Targets that were probed and that no record uses any more."""
+        return [target for target in self._probing if not self._health.is_used(target)]

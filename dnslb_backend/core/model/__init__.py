@@ -1,0 +1,1 @@
+"""What is configured: zones, records, views, clients."""

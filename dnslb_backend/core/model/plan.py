@@ -1,0 +1,17 @@
+"""The configuration as the core sees it: zones and balanced records, ready to run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dnslb_backend.core.model.records import Record, RecordKey
+from dnslb_backend.core.model.views import View
+from dnslb_backend.core.model.zones import Zone
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that is to be answered. `records` keep the order of the configuration."""
+
+    zones: dict[str, Zone]
+    records: dict[RecordKey, Record]
+    views: Mapping[str, View] = field(default_factory=dict)

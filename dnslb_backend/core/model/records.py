@@ -1,0 +1,125 @@
+"""Balanced records as they were configured: names whose answers depend on health."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from dnslb_backend.core.model.rules import DEFAULT_THRESHOLDS, Thresholds
+
+
+class RecordKey(NamedTuple):
+    """Identifies one balanced record; `zone` and `name` are canonical and absolute."""
+
+    zone: str
+    name: str
+    type: str
+
+    def __str__(self) -> str:
+        return f"{self.name}/{self.type}"
+
+
+class Policy(StrEnum):
+    ALL = "all"
+    WEIGHTED = "weighted"
+    STICKY = "sticky"
+
+
+class AllDown(StrEnum):
+    """What is served when no member may serve."""
+
+    FALLBACK = "fallback"
+    ALL = "all"
+    LAST = "last"
+    NODATA = "nodata"
+    SERVFAIL = "servfail"
+
+
+@dataclass(frozen=True, slots=True)
+class Dest:
+    """A configured destination: a host name or an IP literal, and how much it is wanted.
+
+    A higher `prio` is preferred; at 0 and below a destination is checked but never served.
+    """
+
+    host: str
+    prio: int = 1
+    weight: int = 1
+    is_literal: bool = False
+    check_address: str | None = None
+    check_port: int | None = None
+    content: str | None = None
+    views: tuple[str, ...] = ()
+
+
+def joined_views(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+    """The views of what two destinations stand for; no view means everybody."""
+    return tuple(dict.fromkeys((*one, *other))) if one and other else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """When a record is resolved and probed; seconds throughout.
+
+    `shift` None spreads the rounds deterministically over the interval.
+    """
+
+    interval: float
+    timeout: float
+    dns_timeout: float
+    shift: float | None = None
+    dns_ttl: float = 300.0
+    fast_interval: float | None = None
+    down_interval: float | None = None
+    stale_after: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One balanced record.
+
+    `spelling` is the absolute name as configured. `checks` are fingerprints: two records that
+    ask the same thing in the same way share them, and so share probes. `require` is how many
+    of them must pass. `failback` is how long (s) a member that came back stays out while others
+    serve; infinity is until an operator lets it in. `sticky_bits` are how much of an IPv4 and
+    an IPv6 address chooses the members. `ttl_range` is given where the TTL follows the checks.
+    `max_addresses` is how many addresses of one host name are used.
+    """
+
+    key: RecordKey
+    spelling: str
+    ttl: int
+    dests: tuple[Dest, ...]
+    checks: tuple[str, ...]
+    timing: Timing
+    require: int = 1
+    thresholds: Thresholds = DEFAULT_THRESHOLDS
+    failback: float = 0.0
+    prio_min_cnt: int = 1
+    fallback: tuple[Dest, ...] = ()
+    all_down: AllDown = AllDown.NODATA
+    policy: Policy = Policy.ALL
+    max_answers: int | None = None
+    sticky_bits: tuple[int, int] = (24, 56)
+    ttl_range: tuple[int, int] | None = None
+    client_networks: tuple[str, ...] = ()
+    max_addresses: int = 64
+
+    def host_names(self) -> list[str]:
+        """The names to resolve, once each: destinations first, then fallbacks."""
+        names = (dest.host for dest in (*self.dests, *self.fallback) if not dest.is_literal)
+        return list(dict.fromkeys(names))
+
+    @property
+    def may_miss_some(self) -> bool:
+        """Whether it may have no data for some clients while others are given some."""
+        if not any(dest.views for dest in self.dests):
+            return False
+        match self.all_down:
+            case AllDown.FALLBACK:
+                return not any(dest.is_literal for dest in self.fallback)
+            case AllDown.ALL:
+                return not any(dest.is_literal and not dest.views for dest in self.dests)
+            case AllDown.SERVFAIL:
+                return False
+            case _:
+                return True

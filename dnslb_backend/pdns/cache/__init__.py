@@ -1,0 +1,1 @@
+"""Purging the caches of PowerDNS, and notifying secondaries."""

@@ -1,0 +1,244 @@
+"""Keeps PowerDNS's caches coherent: what has become wrong is purged, until it is known to be.
+
+Then PowerDNS is asked to notify the secondaries of the zones that changed.
+
+Each PowerDNS has a worker of its own, so that one that is away delays no other, and that has a
+task for each lane of its queue: the first purge after a change waits for none that follows another.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from dnslb_backend import metrics
+from dnslb_backend.core.answers.invalidation import PurgeItem
+from dnslb_backend.pdns.cache.channels import (
+    ApiChannel,
+    Channel,
+    ChannelError,
+    ControlChannel,
+    NotifyError,
+)
+from dnslb_backend.pdns.cache.notify_queue import NotifyQueue
+from dnslb_backend.pdns.cache.purge_queue import Lane, PurgeQueue
+from dnslb_backend.pdns.settings import PdnsSettings
+
+log = logging.getLogger(__name__)
+
+PURGE_TIMEOUT = 2.0
+"""Seconds that one batch may take."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+"""Seconds between two attempts at a PowerDNS that cannot be told."""
+
+ADVICE = (
+    "PowerDNS's cache-ttl, query-cache-ttl and negquery-cache-ttl must be 0, "
+    "or what it answers does not follow health"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelStatus:
+    """How one PowerDNS is doing; `last_done` and `waiting_since` on the clock of the event loop.
+
+    `backlog` changes are not purged yet, the oldest since `waiting_since`. `error` is why,
+    empty while all is well.
+    """
+
+    name: str
+    purges: int
+    failures: int
+    backlog: int
+    waiting_since: float | None
+    last_done: float | None
+    error: str
+
+
+class Purger:
+    """Tells every PowerDNS of `settings` what to forget; tells nobody where there is none."""
+
+    def __init__(self, settings: PdnsSettings) -> None:
+        channels: list[Channel] = [ControlChannel(path) for path in settings.control_socket]
+        if settings.api_key_file is not None:
+            channels += [ApiChannel(url, settings.api_key_file) for url in settings.api]
+        self._workers = [_Worker(channel) for channel in channels]
+
+    def purge(self, stale: Iterable[PurgeItem], notify: Iterable[str] = ()) -> None:
+        """These answers are wrong from now on: the snapshot without them is live already.
+
+        The secondaries of the zones `notify` are told once that is purged.
+        """
+        items, zones = tuple(stale), tuple(notify)
+        for worker in self._workers:
+            worker.add(items, zones)
+
+    def status(self) -> list[ChannelStatus]:
+        return [worker.figures() for worker in self._workers]
+
+    def detail(self) -> object:
+        """What /readyz has to say of it; None while there is nothing to worry about."""
+        if not self._workers:
+            return {"channels": 0, "advice": ADVICE}
+        failing = [status for status in self.status() if status.error]
+        if not failing:
+            return None
+        now = asyncio.get_running_loop().time()
+        return [
+            {
+                "channel": status.name,
+                "error": status.error,
+                "unpurged": status.backlog,
+                "oldest": round(now - (status.waiting_since or now), 1),
+                "advice": ADVICE,
+            }
+            for status in failing
+        ]
+
+    async def run(self) -> None:
+        """Works until it is cancelled."""
+        if not self._workers:
+            log.info("no [pdns] channel is configured: %s", ADVICE)
+        async with asyncio.TaskGroup() as group:
+            for worker in self._workers:
+                group.create_task(worker.run(), name=f"purges of {worker.channel.name}")
+
+
+class _Worker:
+    """One PowerDNS: its queue, and the tasks that empty it, one a lane."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self._queue = PurgeQueue(channel.limit, channel.calm)
+        self._notify_queue = NotifyQueue()
+        self._wake = asyncio.Event()
+        self._purges = 0
+        self._failures = 0
+        self._last_done: float | None = None
+        self._errors = dict.fromkeys(Lane, "")
+        self._is_mute = False
+
+    def add(self, stale: Sequence[PurgeItem], zones: Sequence[str]) -> None:
+        if stale or zones:
+            now = _now()
+            self._queue.add(stale, now)
+            self._notify_queue.add(zones, now)
+            self._wake.set()
+
+    @property
+    def error(self) -> str:
+        """Why PowerDNS cannot be purged, empty if it can be."""
+        return next(filter(None, self._errors.values()), "")
+
+    def figures(self) -> ChannelStatus:
+        unpurged = self._queue.unpurged
+        return ChannelStatus(
+            self.channel.name,
+            self._purges,
+            self._failures,
+            len(unpurged),
+            min(unpurged, default=None),
+            self._last_done,
+            self.error,
+        )
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for lane in Lane:
+                group.create_task(self._run(lane), name=f"{lane.name} of {self.channel.name}")
+
+    async def _run(self, lane: Lane) -> None:
+        pause = FIRST_PAUSE
+        while True:
+            await self._wait(lane)
+            if await self._work(lane):
+                pause = FIRST_PAUSE
+            else:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _wait(self, lane: Lane) -> None:
+        """Until something is due."""
+        while (due := self._due(lane)) is None or due > _now():
+            self._wake.clear()
+            try:
+                async with asyncio.timeout_at(due):
+                    await self._wake.wait()
+            except TimeoutError:
+                return
+
+    def _due(self, lane: Lane) -> float | None:
+        dues = [self._queue.due(lane)]
+        if lane is Lane.CALM:
+            dues.append(self._notify_queue.due(self._oldest_unpurged()))
+        return min((due for due in dues if due is not None), default=None)
+
+    def _oldest_unpurged(self) -> float:
+        return min(self._queue.unpurged, default=float("inf"))
+
+    async def _work(self, lane: Lane) -> bool:
+        """Purge what is due, then tell secondaries; whether that went well."""
+        return await self._purge(lane) and (lane is Lane.URGENT or await self._notify())
+
+    async def _notify(self) -> bool:
+        for zone in self._notify_queue.take(_now(), self._oldest_unpurged()):
+            try:
+                async with asyncio.timeout(PURGE_TIMEOUT):
+                    await self.channel.notify(zone)
+            except (TimeoutError, ChannelError):
+                return False
+            except NotifyError as error:
+                if not self._is_mute:
+                    self._is_mute = True
+                    log.error("the secondaries of %s are not told of changes: %s", zone, error)
+            else:
+                self._is_mute = False
+            self._notify_queue.done(zone, _now())
+        return True
+
+    async def _purge(self, lane: Lane) -> bool:
+        began = _now()
+        batch = self._queue.take(began, lane)
+        if not batch:
+            return True
+        try:
+            async with asyncio.timeout(PURGE_TIMEOUT):
+                await self.channel.purge(batch)
+        except TimeoutError:
+            why = f"{self.channel.name}: no answer within {PURGE_TIMEOUT:g} s"
+        except ChannelError as error:
+            why = str(error)
+        except Exception as error:
+            log.exception("a bug in purging")
+            why = f"{self.channel.name}: {error!r}"
+        else:
+            self._succeed(lane, batch, began)
+            return True
+        self._fail(lane, batch, why)
+        return False
+
+    def _succeed(self, lane: Lane, batch: Sequence[PurgeItem], began: float) -> None:
+        self._queue.done(batch, began, lane)
+        self._wake.set()  # what follows is the other lane's
+        self._purges += len(batch)
+        metrics.PURGES.inc(len(batch))
+        metrics.PURGE_DURATION.observe(_now() - began)
+        self._last_done = began
+        if self.error:
+            self._errors[lane] = ""
+            if not self.error:
+                log.warning("PowerDNS at %s can be purged again", self.channel.name)
+
+    def _fail(self, lane: Lane, batch: Sequence[PurgeItem], why: str) -> None:
+        self._queue.failed(batch, lane)
+        self._failures += 1
+        metrics.PURGE_FAILURES.inc()
+        if not self.error:
+            log.error(
+                "PowerDNS cannot be told that answers changed, trying on: %s (%s)", why, ADVICE
+            )
+        self._errors[lane] = why
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,1 @@
+"""The ways in: HTTP, unix socket, pipe."""

@@ -1,0 +1,294 @@
+"""`dnslb-backend pipe`: what PowerDNS starts for `remote-connection-string=pipe:` or `launch=pipe`.
+
+It passes requests to the daemon's unix socket, and answers back; the daemon speaks both dialects.
+PowerDNS starts one for every thread, and another whenever it has killed one: so only the
+standard library is imported.
+
+PowerDNS replaces a coprocess that fails while a question is being answered. Of one that ends, or
+is late, while it is being launched, the remote backend reads every answer one question later from
+then on, or none any more; the pipe backend ends PowerDNS. So this lives as long as PowerDNS
+wants, needs no daemon for the introduction, and answers in time or never:
+
+    HELO, initialize                     done, unless PowerDNS has given up on it by now
+    the connection broke since the last  connect again, introduce PowerDNS again, repeat the
+    request                              request
+    the daemon cannot be reached         FAIL to the pipe backend; else keep trying until
+                                         PowerDNS's own time-out, when it says SERVFAIL
+    the daemon breaks off, as it does    FAIL to the pipe backend; else an answer without a
+    where it has no answer               result: PowerDNS says SERVFAIL at once
+    PowerDNS sends the next request      it has given up on the last one: no answer to that
+"""
+
+import contextlib
+import os
+import select
+import socket
+import sys
+import time
+from collections.abc import Sequence
+
+DEFAULT_SOCKET = "/run/dnslb/pdns.sock"
+DEFAULT_CONFIG = "/etc/dnslb/dnslb.toml"
+
+USAGE = """\
+usage: dnslb-backend pipe [--socket PATH] [-c FILE]
+
+Started by PowerDNS: answers on its standard output what comes on its standard input.
+
+  --socket PATH  the daemon's unix socket (default: [server] unix of FILE,
+                 else /run/dnslb/pdns.sock)
+  -c FILE        the daemon's configuration (default: /etc/dnslb/dnslb.toml)
+"""
+
+RETRY = 0.1
+"""Seconds between two attempts to reach the daemon."""
+
+LAST_WAIT = 10.0
+"""Seconds that the daemon has for an answer once nothing more can be requested."""
+
+POWERDNS_TIMEOUT = 2000
+"""Milliseconds that PowerDNS waits for an answer where `timeout=` does not say."""
+
+IN_TIME = 0.9
+"""The part of that after which an answer could come too late."""
+
+READ_SIZE = 65536
+
+FINE, MISUSED = 0, 2
+
+HELLO = b"HELO\t"
+KNOWN_HELLOS = tuple(HELLO + version + b"\n" for version in (b"1", b"2", b"3", b"4", b"5"))
+BANNER = b"OK\tdnslb-backend\n"
+FAIL = b"FAIL\n"
+INITIALIZE = b'{"method":"initialize"'
+INITIALIZED = b'{"result":true}\n'
+NO_RESULT = b'{"result":null}\n'
+
+
+class DaemonGoneError(Exception):
+    """The daemon cannot be reached, or broke off."""
+
+
+class GivenUpError(Exception):
+    """PowerDNS no longer waits for the answer to this request."""
+
+
+class UsageError(Exception):
+    """The command line is invalid; the text says why."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run until PowerDNS closes our standard input; returns the exit code."""
+    if "-h" in arguments or "--help" in arguments:
+        sys.stdout.write(USAGE)
+        return FINE
+    try:
+        path = find_socket(arguments)
+    except UsageError as error:
+        sys.stderr.write(f"dnslb-backend pipe: {error}\n{USAGE}")
+        return MISUSED
+    with contextlib.suppress(BrokenPipeError):  # PowerDNS is gone
+        pump(Requests(0), path, 1)
+    return FINE
+
+
+def find_socket(arguments: Sequence[str]) -> str:
+    """The path of the daemon's socket, as the command line says it. Raises UsageError."""
+    options = {"--socket": "", "-c": ""}
+    words = iter(arguments)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if name not in options:
+            raise UsageError(f"there is no {word}")
+        options[name] = value if equals else next(words, "")
+        if not options[name]:
+            raise UsageError(f"{name} needs a value")
+    return options["--socket"] or _configured(options["-c"]) or DEFAULT_SOCKET
+
+
+def _configured(path: str) -> str:
+    """[server] unix of a configuration; the default one need not exist."""
+    import tomllib  # noqa: PLC0415 - with --socket it would cost its time for nothing
+
+    try:
+        with open(path or DEFAULT_CONFIG, "rb") as file:  # noqa: PTH123 - pathlib costs time too
+            found = tomllib.load(file).get("server", {}).get("unix", "")
+    except (OSError, tomllib.TOMLDecodeError, AttributeError) as error:
+        if path:
+            raise UsageError(f"{path}: {error}") from error
+        return ""
+    return found if isinstance(found, str) else ""
+
+
+def pump(requests: "Requests", path: str, answers: int) -> None:
+    """Write the daemon's answers to the descriptor `answers`, until the end of `requests`."""
+    daemon = DaemonConnection(path, requests)
+    while line := requests.next():
+        _write(answers, daemon.ask(line))
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+class Requests:
+    """What PowerDNS requests on one descriptor, a line each; it waits for each answer."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._unread = b""
+        self.first = b""
+        """The first line: how PowerDNS introduces itself."""
+        self.has_ended = False
+
+    def next(self) -> bytes:
+        """The request that PowerDNS waits for now, the last one; b"" at the end of all."""
+        while b"\n" not in self._unread and not self.has_ended:
+            self._read()
+        end = self._unread.rfind(b"\n") + 1
+        lines, self._unread = self._unread[:end], self._unread[end:]
+        self.first = self.first or lines[: lines.find(b"\n") + 1]
+        return lines[lines.rfind(b"\n", 0, -1) + 1 :]
+
+    def wait(self, seconds: float, answer: socket.socket | None = None) -> bool:
+        """Whether `answer` can be read within `seconds`, or less. Raises GivenUpError."""
+        poll = select.poll()
+        if not self.has_ended:
+            poll.register(self._descriptor, select.POLLIN)
+        if answer is not None:
+            poll.register(answer, select.POLLIN)
+        ready = [descriptor for descriptor, _ in poll.poll(seconds * 1000)]
+        if self._descriptor in ready:
+            self._read()
+        if b"\n" in self._unread:
+            raise GivenUpError
+        return answer is not None and answer.fileno() in ready
+
+    def _read(self) -> None:
+        piece = os.read(self._descriptor, READ_SIZE)
+        self._unread += piece
+        self.has_ended = not piece
+
+
+class DaemonConnection:
+    """The daemon behind its socket; `ask` connects when it has to."""
+
+    def __init__(self, path: str, requests: Requests) -> None:
+        self._path = path
+        self._requests = requests
+        self._sock: socket.socket | None = None
+        self._has_printed = False
+
+    @property
+    def _is_tabbed(self) -> bool:
+        return self._requests.first.startswith(HELLO)
+
+    def ask(self, line: bytes) -> bytes:
+        """What to answer to one request; b"" where PowerDNS must not get an answer."""
+        if line in KNOWN_HELLOS:
+            return BANNER
+        if line.replace(b" ", b"").startswith(INITIALIZE):
+            return INITIALIZED if is_in_time(line, age()) else b""
+        try:
+            return self._ask(line)
+        except GivenUpError:
+            self._close()  # its answer may still come there
+            return b""
+        except DaemonGoneError:
+            self._close()
+            return FAIL if self._is_tabbed else NO_RESULT
+
+    def _ask(self, line: bytes) -> bytes:
+        if self._sock is not None:
+            # A connection that broke since the last request is none that failed in this one.
+            answer = self._exchange(self._sock, line)
+            if answer is not None:
+                return answer
+            self._close()
+        self._sock = sock = self._connect()
+        if line != self._requests.first:
+            self._exchange(sock, self._requests.first)
+        answer = self._exchange(sock, line)
+        if answer is None:
+            raise DaemonGoneError
+        return answer
+
+    def _connect(self) -> socket.socket:
+        while True:
+            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            sock.settimeout(LAST_WAIT)
+            try:
+                sock.connect(self._path)
+            except OSError as error:
+                sock.close()
+                self._print_error(error)
+            else:
+                self._has_printed = False
+                return sock
+            if self._is_tabbed or self._requests.has_ended:
+                raise DaemonGoneError
+            self._requests.wait(RETRY)
+
+    def _exchange(self, sock: socket.socket, line: bytes) -> bytes | None:
+        """Send `line` and return the answer to it; None if the connection was gone before it."""
+        answer = bytearray()
+        try:
+            sock.sendall(line)
+            while not self._is_whole(answer, line):
+                is_last = self._requests.has_ended
+                if self._requests.wait(LAST_WAIT, sock):
+                    piece = sock.recv(READ_SIZE)
+                    if not piece:
+                        break
+                    answer += piece
+                elif is_last:
+                    raise DaemonGoneError
+            else:
+                return bytes(answer)
+        except OSError:
+            pass
+        if answer:
+            raise DaemonGoneError
+        return None
+
+    def _is_whole(self, answer: bytearray, line: bytes) -> bool:
+        if not answer.endswith(b"\n"):
+            return False
+        if not self._is_tabbed or line.startswith(HELLO):
+            return True
+        last = answer[answer.rfind(b"\n", 0, -1) + 1 :]
+        return last in (b"END\n", FAIL)
+
+    def _print_error(self, error: OSError) -> None:
+        """On standard error, which is PowerDNS's log; once until the daemon is reached."""
+        if not self._has_printed:
+            self._has_printed = True
+            sys.stderr.write(f"dnslb-backend pipe: {self._path}: {error.strerror}\n")
+
+    def _close(self) -> None:
+        if self._sock is not None:
+            self._sock.close()
+            self._sock = None
+
+
+def is_in_time(initialize: bytes, age: float) -> bool:
+    """Whether PowerDNS still waits for the answer to `initialize` after `age` milliseconds.
+
+    It is sent as soon as this process exists. Silence is right in any case: it costs a SERVFAIL,
+    and PowerDNS goes on with its next question.
+    """
+    option = initialize.replace(b" ", b"").partition(b'"timeout":"')[2].partition(b'"')[0]
+    timeout = int(option) if option.isdigit() else POWERDNS_TIMEOUT
+    return timeout == 0 or age < timeout * IN_TIME
+
+
+def age() -> float:
+    """Milliseconds since PowerDNS made this process (proc_pid_stat(5), starttime), 0: unknown."""
+    try:
+        with open("/proc/self/stat", "rb") as file:  # noqa: PTH123 - pathlib costs time
+            ticks = int(file.read().rpartition(b")")[2].split()[19])
+    except OSError:  # chroot= of PowerDNS
+        return 0.0
+    born = ticks / os.sysconf("SC_CLK_TCK")
+    return (time.clock_gettime(time.CLOCK_BOOTTIME) - born) * 1000

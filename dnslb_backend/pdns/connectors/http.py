@@ -1,0 +1,238 @@
+"""The HTTP connector: `remote-connection-string=http:url=http://127.0.0.1:8053/dns`."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Iterable
+from functools import partial
+from typing import cast
+
+from aiohttp import web
+
+from dnslb_backend.core.model.names import key_of
+from dnslb_backend.errors import DnslbError, RequestError
+from dnslb_backend.http_hosts import is_expected_host
+from dnslb_backend.http_server import HttpConnection, HttpServer
+from dnslb_backend.pdns.connectors.admission import (
+    REFUSAL_LIMIT,
+    AdmissionProtocol,
+    is_peer_allowed,
+)
+from dnslb_backend.pdns.connectors.fault_log import ThrottledLog
+from dnslb_backend.pdns.connectors.http_response import LookupResponse
+from dnslb_backend.pdns.connectors.sockets import BACKLOG
+from dnslb_backend.pdns.methods.metered import MeteredResponder
+from dnslb_backend.pdns.methods.responder import Responder
+from dnslb_backend.pdns.peers import Network, peer_name
+from dnslb_backend.pdns.wire.parameters import Parameters
+from dnslb_backend.pdns.wire.rest import NoSuchPathError, WrongVerbError, parse_http, parse_lookup
+from dnslb_backend.sockets import ConnectionLimit
+from dnslb_backend.throttle import LogRateLimiter
+
+log = logging.getLogger(__name__)
+
+KEEP_ALIVE = 86400.0
+"""Seconds that an idle connection lives. Closing one early races with PowerDNS's next query."""
+
+PATIENCE = 10.0
+"""Seconds that a peer surely has for the head of a request, and for its body. PowerDNS sends
+either in one piece, as soon as it is connected; and waits itself for 2 s."""
+
+CLOSE_TIMEOUT = 1.0
+"""Seconds that a half-read request may still take when its connection must end."""
+
+
+class _ForbiddenError(DnslbError):
+    """It is not PowerDNS that asks; the text says how that shows."""
+
+
+class _KeysError(DnslbError):
+    """A request is not for everyone who can connect; `what` it would do."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what}, which is refused over HTTP: connect PowerDNS over [server] unix,"
+            " or set [server] http_keys = true"
+        )
+
+
+class HttpConnector:
+    """Serves one responder over HTTP to the hosts of `networks`.
+
+    A peer that does not send the whole of a request within `read_timeout` seconds, or twice that,
+    loses its connection; one that has asked before may be silent between two requests. Without
+    `serves_keys`, what would show a private key or write is refused: anyone on an allowed host
+    can connect. A Host that is neither local nor in `hosts` is a web page's, and refused.
+    """
+
+    def __init__(
+        self,
+        responder: Responder,
+        networks: Iterable[Network],
+        *,
+        serves_keys: bool = False,
+        hosts: Iterable[str] = (),
+        read_timeout: float = PATIENCE,
+    ) -> None:
+        self._responder = MeteredResponder(responder, "http")
+        self._networks = tuple(networks)
+        self._serves_keys = serves_keys
+        self._hosts = frozenset(hosts)
+        self._listeners: list[asyncio.Server] = []
+        self._server: HttpServer | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._read_timeout = read_timeout
+        self._is_draining = False
+        self._fault_log = ThrottledLog(log, asyncio.get_running_loop().time)
+
+    async def start(self, listeners: Iterable[socket.socket]) -> None:
+        """Accept on `listeners`, which are bound, and closed by `stop`."""
+        loop = asyncio.get_running_loop()
+        self._server = server = HttpServer(
+            "the HTTP connector",
+            self._handle,
+            access_log=None,
+            logger=_WireLog(self._fault_log.throttle),
+            auto_decompress=False,
+            keepalive_timeout=KEEP_ALIVE,
+            lingering_time=0,
+        )
+        refused = ConnectionLimit[AdmissionProtocol](
+            "the HTTP connector, for peers that are not allowed,", REFUSAL_LIMIT
+        )
+        self._watching = asyncio.create_task(server.watch(self._read_timeout), name="http peers")
+        self._listeners = [
+            # It listens once more, and would shorten the queue.
+            await loop.create_server(
+                lambda: AdmissionProtocol(self._networks, server, refused, self._fault_log),
+                sock=listener,
+                backlog=BACKLOG,
+            )
+            for listener in listeners
+        ]
+
+    def allow(
+        self, networks: Iterable[Network], *, serves_keys: bool = False, hosts: Iterable[str] = ()
+    ) -> None:
+        """From now on only hosts of `networks` may ask; others lose their connections."""
+        self._serves_keys = serves_keys
+        self._hosts = frozenset(hosts)
+        self._networks = tuple(networks)
+        for handler in self._server.connections if self._server else ():
+            transport = handler.transport
+            if transport is not None and not is_peer_allowed(transport, self._networks):
+                handler.close()
+
+    async def stop(self, grace: float) -> None:
+        """Accept no more, close each connection with its next answer, the rest after `grace` s."""
+        if self._server is None:
+            return
+        for listener in self._listeners:
+            listener.close()
+        self._is_draining = True
+        # Those that were accepted a moment ago have not reached us yet.
+        for _ in range(2):
+            await asyncio.sleep(0)
+        try:
+            async with asyncio.timeout(grace):
+                await self._server.is_idle.wait()
+        except TimeoutError:
+            log.debug("closing %d idle connections", self._server.count)
+        if self._watching is not None:
+            self._watching.cancel()
+        self._server.pre_shutdown()
+        await self._server.shutdown(timeout=CLOSE_TIMEOUT)
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        cast(HttpConnection, request.protocol).mark_read()
+        try:
+            self._check_host(request.headers.get("Host", ""))
+            asked = parse_lookup(request.raw_path) if request.method == "GET" else None
+            if asked is not None:
+                body = self._responder.lookup(*asked, partial(_real_remote, request))
+            else:
+                data = await _body_of(request)
+                method, parameters = parse_http(request.method, request.raw_path, data)
+                if self._responder.is_write(method):
+                    body = await self._write(request, method, parameters)
+                else:
+                    body = self._read(method, parameters)
+        except _ForbiddenError as error:
+            return self._bad_request(403, str(error))
+        except _KeysError as error:
+            self._fault_log.failed(error)
+            return web.Response(status=500, text=f"{error}\n")
+        except RequestError as error:
+            return self._bad_request(400, str(error))
+        except NoSuchPathError as error:
+            return self._bad_request(404, f"PowerDNS's requests are served under {error}")
+        except WrongVerbError as error:
+            response = self._bad_request(405, f"this is asked for with {error}")
+            response.headers["Allow"] = str(error)
+            return response
+        except web.HTTPException:
+            raise
+        except Exception as error:  # noqa: BLE001 - the outermost frame of a request
+            return self._servfail(error)
+        return LookupResponse(request, body, keep_alive=not self._is_draining)
+
+    def _check_host(self, host: str) -> None:
+        if not is_expected_host(host, self._hosts):
+            raise _ForbiddenError(f"[server] hosts does not name {host[:255]}")
+
+    def _read(self, method: str, parameters: Parameters) -> bytes:
+        body = self._responder.answer(method, parameters)
+        if not self._serves_keys and self._responder.shows_keys(method, body):
+            # An empty answer would have a signed zone served unsigned.
+            name = key_of(str(parameters.get("name", "all")))
+            raise _KeysError(f"{method} of {name[:255]} shows keys")
+        return body
+
+    async def _write(self, request: web.BaseRequest, method: str, parameters: Parameters) -> bytes:
+        if "Origin" in request.headers:
+            # A page in a browser sent it, which is not PowerDNS.
+            raise _ForbiddenError("only PowerDNS may write")
+        if not self._serves_keys:
+            raise _KeysError(f"{method} writes")
+        return await self._responder.execute_write(method, parameters, peer_name(request.transport))
+
+    def _bad_request(self, status: int, text: str) -> web.Response:
+        self._responder.refused()
+        self._fault_log.refused(status, text)
+        return web.Response(status=status, text=f"{text}\n")
+
+    def _servfail(self, error: Exception) -> web.Response:
+        """HTTP 500: PowerDNS says SERVFAIL, and resolvers ask elsewhere."""
+        self._fault_log.failed(error)
+        return web.Response(status=500, text="a fault of dnslb-backend, see its log\n")
+
+
+async def _body_of(request: web.BaseRequest) -> bytes:
+    """All of it; one that says itself that it is too long is not waited for."""
+    size, limit = request.content_length or 0, request.client_max_size
+    if size > limit:
+        raise web.HTTPRequestEntityTooLarge(max_size=limit, actual_size=size)
+    try:
+        body = await request.read()
+    except ConnectionError:
+        raise RequestError("the peer went away in the middle of it") from None
+    except web.RequestPayloadError as error:
+        raise RequestError(f"cannot read the body: {error}") from None
+    cast(HttpConnection, request.protocol).mark_read()
+    return body
+
+
+def _real_remote(request: web.BaseRequest) -> str:
+    return request.headers.get("X-RemoteBackend-Real-Remote", "")
+
+
+class _WireLog(logging.LoggerAdapter[logging.Logger]):
+    """Where aiohttp complains of what is no HTTP: without tracebacks, and not every time."""
+
+    def __init__(self, throttle: LogRateLimiter) -> None:
+        super().__init__(log)
+        self._throttle = throttle
+
+    def exception(self, msg: object, *args: object, **_: object) -> None:
+        if self._throttle.admit(msg) is not None:
+            self.warning(msg, *args)

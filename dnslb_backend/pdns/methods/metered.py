@@ -1,0 +1,112 @@
+"""The responder as one transport sees it: what PowerDNS asks through that is counted."""
+
+import logging
+from collections.abc import Callable
+from time import perf_counter
+
+from dnslb_backend import metrics
+from dnslb_backend.core.answers.snapshot import ENT, Snapshot
+from dnslb_backend.logs import fields
+from dnslb_backend.pdns.methods.dnssec import FALSE, KEY_METHODS, NO_KEYS
+from dnslb_backend.pdns.methods.responder import Responder
+from dnslb_backend.pdns.wire.parameters import Parameters, string
+from dnslb_backend.pdns.wire.rows import render_result
+
+log = logging.getLogger(__name__)
+
+NXDOMAIN = render_result([])
+NODATA = f'{{"result":[{{"qtype":"{ENT}"'.encode()
+"""What an answer begins with that has no rows but the one that says the name exists."""
+
+LOOKUPS = ("lookup", "apilookup")
+
+CACHE_SIZE = 4096
+"""Questions whose answers are at hand, as resolvers that are busy ask the same again; more start
+the memory afresh."""
+
+
+class MeteredResponder:
+    """Answers as `responder` does, and counts lookups under `transport`."""
+
+    def __init__(self, responder: Responder, transport: metrics.Transport) -> None:
+        self.responder = responder
+        self._transport = transport
+        self._meter = metrics.LookupMeter(transport)
+        self._snapshot: Snapshot | None = None
+        self._known: dict[bytes, tuple[bytes, metrics.LookupOutcome]] = {}
+
+    def known(self, question: bytes) -> bytes | None:
+        """What was answered to `question`, if everybody is answered that, now as then; counted."""
+        began = perf_counter()
+        snapshot = self.responder.snapshot()
+        if snapshot is not self._snapshot:
+            self._snapshot, self._known = snapshot, {}
+            return None
+        known = self._known.get(question)
+        if known is None:
+            return None
+        self._meter.count(known[1], perf_counter() - began)
+        return known[0]
+
+    def lookup(
+        self, qname: str, qtype: str, remote: Callable[[], str], question: bytes = b""
+    ) -> bytes:
+        """As Responder.lookup. What `known` is asked for next is the answer to `question`."""
+        began = perf_counter()
+        is_for_all = False
+        try:
+            found = self.responder.find(qname, qtype)
+            if is_for_all := isinstance(found, bytes):
+                answer = found
+            else:
+                answer = self.responder.choose(found, qname, remote)
+        except Exception:
+            self._meter.count("servfail", perf_counter() - began)
+            metrics.count_error("lookup")
+            raise
+        outcome: metrics.LookupOutcome = "found"
+        if answer == NXDOMAIN:
+            outcome = "nxdomain"
+        elif answer.startswith(NODATA):
+            outcome = "nodata"
+        if question and is_for_all:
+            if len(self._known) >= CACHE_SIZE:
+                self._known.clear()
+            self._known[question] = answer, outcome
+        self._meter.count(outcome, perf_counter() - began)
+        return answer
+
+    def answer(self, method: str, parameters: Parameters) -> bytes:
+        """As Responder.answer."""
+        if method.lower() not in LOOKUPS:
+            return self.responder.answer(method, parameters)
+        qname, qtype = string(parameters, "qname"), string(parameters, "qtype").upper()
+        return self.lookup(qname, qtype, lambda: str(parameters.get("real-remote", "")))
+
+    def is_write(self, method: str) -> bool:
+        """As Responder.is_write."""
+        return self.responder.is_write(method)
+
+    async def execute_write(self, method: str, parameters: Parameters, peer: str) -> bytes:
+        """As Responder.execute_write; logged with the name of the peer that wrote, never with a
+        key.
+        """
+        answer = await self.responder.execute_write(method, parameters)
+        about = {
+            key: str(parameters[key])[:255] for key in ("name", "kind", "id") if key in parameters
+        }
+        done = "nothing to change" if answer == FALSE else "done"
+        log.info(
+            "PowerDNS wrote: %s",
+            method,
+            extra=fields(**about, result=done, transport=self._transport, peer=peer),
+        )
+        return answer
+
+    def shows_keys(self, method: str, answer: bytes) -> bool:
+        """Whether an answer to `method` holds private keys."""
+        return method.lower() in KEY_METHODS and answer not in NO_KEYS
+
+    def refused(self) -> None:
+        """A request made no sense."""
+        self._meter.count("bad_request", 0.0)

@@ -1,0 +1,1 @@
+"""SQLite and MariaDB behind one interface, and their schema."""

@@ -1,0 +1,90 @@
+"""What a store is to everybody else: rows go in by whole transactions, and come out by queries."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from dnslb_backend.store.database.tables import Table, TableRow, Value
+
+Operator = Literal["=", "<>", "<", "<=", ">", ">=", "is", "is not", "older"]
+
+
+@dataclass(frozen=True, slots=True)
+class Upsert:
+    """Put these rows, whether they are there already or not."""
+
+    table: Table
+    rows: Sequence[TableRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Remove the rows with these keys; those that are not there are no matter."""
+
+    table: Table
+    keys: Sequence[TableRow]
+
+
+WriteOp = Upsert | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A condition on one column; "older" is by more than `value` seconds, by the store's clock."""
+
+    column: str
+    operator: Operator
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """Rows of one table for which every condition holds.
+
+    `columns` are names, or expressions that mean the same everywhere, like COUNT(*).
+    """
+
+    table: Table
+    columns: tuple[str, ...]
+    where: tuple[Where, ...] = ()
+    order: str = ""
+    is_descending: bool = False
+    limit: int | None = None
+    offset: int = 0
+
+
+class Store(Protocol):
+    """One place that rows are kept in. Every method but `name` raises StoreError."""
+
+    @property
+    def name(self) -> str:
+        """For logs and figures."""
+        ...
+
+    @property
+    def losses(self) -> int:
+        """How often, so far, rows that had been written may have been lost."""
+        ...
+
+    async def open(self) -> None:
+        """Connect and see that the tables are right; nothing happens where that was done.
+
+        Raises SchemaError where they are not.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of it; it can be opened again."""
+        ...
+
+    async def write(self, works: Sequence[WriteOp]) -> None:
+        """Do all of this in one transaction, or nothing.
+
+        Raises RetryableError or BadRowError where that is what went wrong; after anything else the
+        store is closed.
+        """
+        ...
+
+    async def read(self, query: Select) -> list[TableRow]:
+        """Times come as text in UTC. After an error the store is closed."""
+        ...

@@ -1,0 +1,289 @@
+"""One connection to MariaDB, as the mirror uses it.
+
+Whatever goes wrong leaves here as a StoreError, and the connection is of no more use then,
+unless the server refused one statement and is ready for the next (RetryableError, BadRowError).
+"""
+
+import asyncio
+import configparser
+import os
+import re
+import ssl
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+from dnslb_backend import logs
+from dnslb_backend.blocking import run_blocking
+from dnslb_backend.errors import BadRowError, RetryableError, SchemaError, StoreError
+from dnslb_backend.files import read_file
+from dnslb_backend.mariadb_protocol import (
+    SET_NAMES,
+    Limits,
+    Login,
+    MariadbSession,
+    ServerError,
+    TlsMissingError,
+    UnsafeLoginError,
+)
+from dnslb_backend.store.database.tables import TableRow, Value
+from dnslb_backend.store.settings import MysqlSettings, MysqlTlsSettings, verifies
+
+LIMITS = Limits(bytes=128 << 20, packets=500_000)
+"""Of one answer: a node of 100,000 members has less."""
+
+FILE_LIMIT = 1 << 20
+"""Bytes of each file that [mysql] names."""
+
+ANSWER_LIMIT = 10.0
+"""Seconds without an answer to one statement after which the server counts as gone."""
+
+LOCK_WAIT = 3
+"""Seconds that the server lets us wait for a row somebody else has locked."""
+
+# Numbers become numbers, everything else stays the text that the server sent.
+_DECODERS: Mapping[int, Callable[[str], Value]] = {
+    **dict.fromkeys((1, 2, 3, 8, 9, 13), int),
+    **dict.fromkeys((0, 4, 5, 246), float),
+}
+
+_ESCAPES = str.maketrans(
+    {
+        "\0": "\\0",
+        "\n": "\\n",
+        "\r": "\\r",
+        "\x1a": "\\Z",
+        "'": "\\'",
+        '"': '\\"',
+        "\\": "\\\\",
+    }
+)
+
+_SPECIAL = re.compile("[\0\n\r\x1a'\"\\\\]")
+
+_BUSY = {1020, 1205, 1213}  # the row moved on, lock wait, deadlock
+_BAD_ROW = {
+    *(1048, 1062, 1118, 1171, 1216, 1217, 1230, 1263, 1264, 1265, 1292, 1366, 1367, 1406),
+    *(1441, 1451, 1452, 1644, 1690, 4025),
+}
+_NO_TABLE = {1054, 1146}
+_DENIED = {1142, 1143}
+
+
+def literal(value: Value) -> str:
+    """A value as SQL writes it, in the mode that our connections have."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, str):
+        # Most texts need no escaping, and looking is much cheaper than doing it.
+        return f"'{value.translate(_ESCAPES) if _SPECIAL.search(value) else value}'"
+    return int.__repr__(value) if isinstance(value, int) else float.__repr__(value)
+
+
+class MariaConnection:
+    """An open connection, used by one task at a time; every statement commits by itself."""
+
+    def __init__(self, wire: MariadbSession, server: str) -> None:
+        self._wire = wire
+        self.server = server
+        self.packet_limit = 1024
+        self.answer_limit = ANSWER_LIMIT
+
+    @classmethod
+    async def open(cls, settings: MysqlSettings) -> Self:
+        """Connect and log in, within `connect_timeout`. Raises StoreError."""
+        login = await _read_login(settings)
+        wire = MariadbSession(login, LIMITS, _DECODERS)
+        connection = cls(wire, _named(login))
+        try:
+            async with asyncio.timeout(settings.connect_timeout):
+                await wire.open()
+                await connection._prepare(settings)
+        except BaseException as error:
+            wire.abort()
+            if isinstance(error, Exception):
+                raise _translated(error, connection.server) from error
+            raise
+        return connection
+
+    async def run(self, statement: str) -> None:
+        """Execute one statement that gives no rows."""
+        try:
+            async with asyncio.timeout(self.answer_limit):
+                await self._wire.run(statement)
+        except Exception as error:
+            raise _translated(error, self.server) from error
+
+    async def rows(self, statement: str) -> AsyncIterator[TableRow]:
+        """The rows of one query, as they come; others get their turn in between."""
+        batches = self._wire.batches(statement)
+        try:
+            while True:
+                async with asyncio.timeout(self.answer_limit):
+                    batch = await anext(batches, None)
+                if batch is None:
+                    break
+                for row in batch:
+                    yield row
+        except Exception as error:
+            raise _translated(error, self.server) from error
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        """All of it or nothing. What was refused is rolled back, and the connection lives on."""
+        await self.run("START TRANSACTION")
+        try:
+            yield
+            await self.run("COMMIT")
+        except (RetryableError, BadRowError):
+            await self.run("ROLLBACK")
+            raise
+
+    async def close(self) -> None:
+        """Say goodbye, and do not wait for an answer."""
+        await self._wire.close()
+
+    def abort(self) -> None:
+        """Drop it at once, with all that has not been sent."""
+        self._wire.abort()
+
+    async def _prepare(self, settings: MysqlSettings) -> None:
+        if settings.init_command:
+            await self.run(settings.init_command)
+        await self.run(
+            f"{SET_NAMES}, SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION',"
+            f" time_zone = '+00:00', innodb_lock_wait_timeout = {LOCK_WAIT}, sql_notes = 0"
+        )
+        async for (limit,) in self.rows("SELECT @@max_allowed_packet"):
+            self.packet_limit = int(limit or 0)
+
+
+# -- how to log in ------------------------------------------------------------------------
+
+_readers = threading.BoundedSemaphore(4)
+"""Files on storage that hangs hold so many threads at most, however often it is tried again."""
+
+
+async def _read_login(settings: MysqlSettings) -> Login:
+    """Everything that has to be read from files, within `connect_timeout`. Raises StoreError."""
+    try:
+        login = await run_blocking(partial(_login, settings), settings.connect_timeout)
+    except TimeoutError:
+        raise StoreError("[mysql] cannot be used: its files cannot be read in time") from None
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise StoreError(f"[mysql] cannot be used: {where}{_reason(error)}") from error
+    except (ValueError, configparser.Error) as error:
+        # Not its words, nor where it came from: they may repeat what is in a file of passwords.
+        raise StoreError(f"[mysql] cannot be used: {type(error).__name__}") from None
+    logs.redact(login.password)
+    return login
+
+
+def _login(settings: MysqlSettings) -> Login:
+    if not _readers.acquire(timeout=settings.connect_timeout):
+        raise TimeoutError
+    try:
+        written = _default_file(settings)
+        return Login(
+            host=settings.host or written.get("host") or "localhost",
+            port=int(written.get("port", settings.port)),
+            unix_socket=settings.unix_socket or written.get("socket"),
+            user=settings.user or written.get("user"),
+            password=_password(settings) or written.get("password", ""),
+            database=settings.name,
+            tls=_tls_context(settings.tls) if settings.tls else None,
+            auth_plugin=settings.auth_plugin or "",
+            program_name=settings.program_name,
+        )
+    finally:
+        _readers.release()
+
+
+def _named(login: Login) -> str:
+    return f"MariaDB at {login.unix_socket or f'{login.host}:{login.port}'}"
+
+
+def _text(path: Path) -> str:
+    """Without the mark of byte order that some editors put before the text."""
+    return read_file(path.expanduser(), FILE_LIMIT).decode("utf-8-sig")
+
+
+def _password(settings: MysqlSettings) -> str:
+    if settings.password_file is not None:
+        return _text(settings.password_file).partition("\n")[0].rstrip("\r")
+    return settings.secret.get_secret_value() if settings.secret else ""
+
+
+def _default_file(settings: MysqlSettings) -> Mapping[str, str]:
+    """The group of a my.cnf that `read_default_file` names; empty without one."""
+    if settings.read_default_file is None:
+        return {}
+    lines = _text(settings.read_default_file).splitlines()
+    lines = [line for line in lines if not line.lstrip().startswith("!")]
+    parser = configparser.RawConfigParser(allow_no_value=True, strict=False)
+    parser.read_string("\n".join(lines))
+    group = settings.read_default_group
+    if not parser.has_section(group):
+        return {}
+    found: Mapping[str, str | None] = dict(parser.items(group))
+    return {key: value.strip("'\"") for key, value in found.items() if value is not None}
+
+
+def _tls_context(tls: MysqlTlsSettings) -> ssl.SSLContext:
+    for path in filter(None, (tls.ca, tls.cert, tls.key)):
+        read_file(path, FILE_LIMIT)  # OpenSSL itself would wait for a FIFO, and not name the file
+    context = ssl.create_default_context(
+        cafile=tls.ca and str(tls.ca), capath=tls.capath and str(tls.capath)
+    )
+    is_verified = verifies(tls)
+    context.check_hostname = is_verified and tls.check_hostname
+    if not is_verified:
+        context.verify_mode = ssl.CERT_NONE
+    if tls.cert is not None:
+        # Without a password an encrypted key is an error: OpenSSL would ask the terminal.
+        password = tls.password.get_secret_value() if tls.password else ""
+        context.load_cert_chain(tls.cert, tls.key, password)
+    if tls.cipher is not None:
+        context.set_ciphers(tls.cipher)
+    return context
+
+
+# -- what goes wrong ----------------------------------------------------------------------
+
+
+def _translated(error: Exception, server: str) -> StoreError:
+    if isinstance(error, StoreError):
+        return error
+    if isinstance(error, TimeoutError):
+        return StoreError(f"{server} did not answer in time")
+    if isinstance(error, OSError):
+        return StoreError(f"{server}: {_reason(error)}")
+    if isinstance(error, TlsMissingError | UnsafeLoginError):
+        return StoreError(f"{server}: {error}; see `ssl` in [mysql]")
+    if not isinstance(error, ServerError):
+        return StoreError(f"{server}: {str(error) or type(error).__name__}")
+    return _refusal(error.number, f"{server}: {error} ({error.number})")
+
+
+def _refusal(number: int, text: str) -> StoreError:
+    """What the server's own error means for us."""
+    if number in _BUSY:
+        return RetryableError(text)
+    if number in _BAD_ROW:
+        return BadRowError(text)
+    if number in _NO_TABLE:
+        return SchemaError(f"{text}; run: dnslb-backend schema apply")
+    if number in _DENIED:
+        return StoreError(f"{text}; see: dnslb-backend schema show users")
+    return StoreError(text)
+
+
+def _reason(error: OSError) -> str:
+    """The system's own words: those of asyncio carry addresses, and differ by event loop."""
+    if isinstance(error, ssl.SSLError) or not error.errno or error.errno < 0:
+        return error.strerror or str(error)
+    return (error.filename and error.strerror) or os.strerror(error.errno)

@@ -1,0 +1,128 @@
+"""The tables of the mirror, the same in every store: names, columns, and what tells rows apart."""
+
+from dataclasses import dataclass, field
+
+Value = str | int | float | None
+TableRow = tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """`key` leads to one row; its last column differs within the rows of one node.
+
+    `stamped` columns are filled in by the store, with its own clock. Rows of a `is_log` table are
+    only ever added: one whose `key` is there already is left as it is.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    key: tuple[str, ...] = ("node", "row_key")
+    stamped: tuple[str, ...] = ()
+    is_log: bool = False
+    key_indexes: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        indexes = tuple(self.columns.index(name) for name in self.key)
+        object.__setattr__(self, "key_indexes", indexes)
+
+    def key_of(self, row: TableRow) -> TableRow:
+        return tuple(row[index] for index in self.key_indexes)
+
+
+STATE = Table(
+    "lb_state",
+    (
+        *("node", "row_key", "session", "zone", "name", "type", "content", "address", "dest"),
+        *("served", "health", "effective", "priority", "weight", "result_code", "result_text"),
+        *("override", "reason", "last_check", "last_change", "last_up", "duration_ms", "ttl"),
+        *("views", "fallback", "standing", "streak", "check_priority", "check_weight", "checks"),
+    ),
+)
+
+RECORD = Table(
+    "lb_record",
+    (
+        *("node", "row_key", "session", "zone", "name", "type"),
+        *("ttl", "decision", "threshold", "answer", "last_good"),
+    ),
+)
+
+HOST = Table(
+    "lb_host",
+    (
+        *("node", "row_key", "session", "zone", "name", "type", "host"),
+        *("addresses", "resolved", "answered", "last_answer", "last_text"),
+    ),
+)
+
+ZONE = Table(
+    "lb_zone",
+    ("node", "row_key", "session", "zone", "id", "soa", "soa_ttl", "serial"),
+)
+
+STATIC = Table(
+    "lb_static",
+    ("node", "row_key", "session", "zone", "name", "type", "content", "ttl", "auth"),
+)
+
+NODE_TABLES = (STATE, RECORD, HOST, ZONE, STATIC)
+"""What every node writes of its own, refreshes, and deletes when it is gone."""
+
+TRANSITION = Table(
+    "lb_transition",
+    (
+        *("event", "at", "node", "zone", "name", "type", "content", "address"),
+        *("from_health", "to_health", "from_served", "to_served"),
+        *("from_priority", "to_priority", "reason"),
+    ),
+    key=("event",),
+    is_log=True,
+)
+"""Its `id` is given out by the store, in the order of arrival."""
+
+OVERRIDE = Table(
+    "lb_override",
+    (
+        *("id", "node", "target", "zone", "name", "action", "reason", "author"),
+        *("created", "expires", "cleared", "cleared_by"),
+    ),
+    key=("id",),
+)
+
+NODE = Table(
+    "lb_node",
+    (
+        *("node", "instance", "version", "started", "config_hash", "restored"),
+        *("seen", "uptime", "boot"),
+    ),
+    key=("node",),
+    stamped=("heartbeat",),
+)
+
+KEY = Table(
+    "lb_key",
+    (
+        *("row_key", "zone", "id", "flags", "active", "published"),
+        *("content", "version", "gone"),
+    ),
+    key=("row_key",),
+)
+
+METADATA = Table(
+    "lb_metadata",
+    ("row_key", "zone", "kind", "content", "version", "gone"),
+    key=("row_key",),
+)
+
+TSIG = Table(
+    "lb_tsig",
+    ("row_key", "name", "algorithm", "content", "version", "gone"),
+    key=("row_key",),
+)
+
+SIGNING_TABLES = (KEY, METADATA, TSIG)
+"""What all nodes share of signed zones: of two copies of a row the higher version holds."""
+
+SCHEMA_VERSION = Table("lb_schema_version", ("version", "applied"), key=("version",))
+
+TABLES = (*NODE_TABLES, TRANSITION, OVERRIDE, NODE, *SIGNING_TABLES, SCHEMA_VERSION)

@@ -1,0 +1,73 @@
+"""A thread for calls that wait: a local database's, which knows no other way."""
+
+import asyncio
+import contextlib
+import queue
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_ThreadJob = tuple[Callable[[], Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
+
+
+class DatabaseThread:
+    """Runs functions one after the other in a thread of its own.
+
+    The thread holds up nobody: a disk that hangs does not keep the process from ending.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._jobs: queue.SimpleQueue[_ThreadJob | None] | None = None
+        self._thread: threading.Thread | None = None
+
+    async def run(self, function: Callable[[], T]) -> T:
+        """What `function` returns or raises. It runs to its end even if nobody waits for it."""
+        if self._jobs is None:
+            self._jobs = queue.SimpleQueue()
+            work = partial(_work, self._jobs, self._thread)
+            self._thread = threading.Thread(target=work, name=self._name, daemon=True)
+            self._thread.start()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._jobs.put((function, loop, future))
+        return await future
+
+    def stop(self) -> None:
+        """Let the thread end after what it was given; the next `run` starts another one."""
+        if self._jobs is not None:
+            jobs, self._jobs = self._jobs, None
+            jobs.put(None)
+
+
+def _work(jobs: "queue.SimpleQueue[_ThreadJob | None]", before: threading.Thread | None) -> None:
+    """Take jobs until there is a None, but never beside the thread that did so before."""
+    if before is not None:
+        before.join()
+    while (job := jobs.get()) is not None:
+        function, loop, future = job
+        try:
+            result = function()
+        except BaseException as error:  # noqa: BLE001 - it belongs to whoever asked
+            _answer(loop, _fail, future, error)
+        else:
+            _answer(loop, _succeed, future, result)
+
+
+def _answer(loop: asyncio.AbstractEventLoop, *call: Any) -> None:
+    # A loop that has ended has nobody who waits.
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(*call)
+
+
+def _succeed(future: "asyncio.Future[T]", result: T) -> None:
+    if not future.done():
+        future.set_result(result)
+
+
+def _fail(future: "asyncio.Future[T]", error: BaseException) -> None:
+    if not future.done():
+        future.set_exception(error)

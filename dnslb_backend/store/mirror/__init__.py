@@ -1,0 +1,1 @@
+"""The health map, written behind; transitions, retention, restore."""

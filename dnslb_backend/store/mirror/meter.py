@@ -1,0 +1,33 @@
+"""The figures of the mirrors, as Prometheus reads them."""
+
+from dnslb_backend import metrics
+from dnslb_backend.store.mirror.mirror import Mirror, MirrorStatus
+
+
+class Meter:
+    """Carries what has grown since the last time from the mirrors to the counters.
+
+    The gauges and counters without a label are of the database where there is one, else of the
+    local file.
+    """
+
+    def __init__(self) -> None:
+        self._before: MirrorStatus | None = None
+
+    def read(self, main: Mirror, others: list[Mirror]) -> None:
+        """To be called every few seconds."""
+        for mirror in (main, *others):
+            status = mirror.status
+            metrics.MIRROR_UP.labels(status.store).set(status.is_connected)
+        now, before = main.status, self._before
+        metrics.MIRROR_LAG.set(now.lag)
+        metrics.MIRROR_BACKLOG.set(now.backlog + now.transitions)
+        metrics.MIRROR_ROWS.inc(_growth(now.rows, before.rows if before else 0))
+        metrics.MIRROR_ERRORS.inc(_growth(now.errors, before.errors if before else 0))
+        metrics.MIRROR_DROPPED.inc(_growth(now.dropped, before.dropped if before else 0))
+        self._before = now
+
+
+def _growth(now: int, before: int) -> int:
+    """A mirror that took another's place counts from zero."""
+    return now - before if now >= before else now

@@ -1,0 +1,95 @@
+"""What a store may forget: old history, and the rows of nodes that have long been silent.
+
+Rows go in small batches, each a transaction of its own, so that nobody waits for long.
+"""
+
+import asyncio
+import logging
+
+from dnslb_backend.store.database.interface import Delete, Select, Store, Where
+from dnslb_backend.store.database.tables import NODE, NODE_TABLES, TRANSITION, Table, TableRow
+from dnslb_backend.store.mirror.saved_rows import row_id
+
+log = logging.getLogger(__name__)
+
+SILENT_NODE_AGE = 7 * 86400.0
+
+DELETE_BATCH = 500
+DELETE_PAUSE = 0.05
+"""Seconds between two batches."""
+
+MAX_BATCHES = 2000
+"""More are left for the next time."""
+
+
+class Retention:
+    """Tidies one store up. `max_age` is in seconds, of transitions; `max_rows` is how many stay.
+
+    A node is gone after `silence` seconds without a sign of life.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        node: str,
+        max_age: float,
+        max_rows: int,
+        *,
+        silence: float = SILENT_NODE_AGE,
+    ) -> None:
+        self._store = store
+        self._node = node
+        self._max_age = max_age
+        self._max_rows = max_rows
+        self._silence = silence
+        self._silent: dict[str, str] = {}
+
+    async def delete_expired(self) -> None:
+        """Delete what is too old, too much, or of nobody any more. Raises StoreError."""
+        await self._delete_transitions(Where("at", "older", self._max_age), "at")
+        await self._delete_surplus()
+        await self._delete_silent_nodes()
+
+    async def _delete_surplus(self) -> None:
+        ends = await self._store.read(Select(TRANSITION, ("MIN(id)", "MAX(id)")))
+        first, last = map(row_id, ends[0])
+        if last - first < self._max_rows:
+            return
+        # Numbers may be left out, so that the rows themselves have to be counted.
+        surplus = Select(TRANSITION, ("id",), (), "id", True, limit=1, offset=self._max_rows)
+        for (boundary,) in await self._store.read(surplus):
+            await self._delete_transitions(Where("id", "<=", row_id(boundary)), "id")
+
+    async def _delete_transitions(self, where: Where, order: str) -> None:
+        query = Select(TRANSITION, ("event",), (where,), order, limit=DELETE_BATCH)
+        if count := await self._delete(TRANSITION, query):
+            log.info("%s: %d transitions are past their time", self._store.name, count)
+
+    async def _delete_silent_nodes(self) -> None:
+        """Two looks at the same old heartbeat, so that one wrong clock does not suffice."""
+        where = (Where("heartbeat", "older", self._silence), Where("node", "<>", self._node))
+        rows = await self._store.read(Select(NODE, ("node", "heartbeat"), where))
+        silent = {str(node): str(heartbeat) for node, heartbeat in rows}
+        for node, heartbeat in silent.items():
+            if self._silent.get(node) == heartbeat:
+                await self._remove(node)
+        self._silent = silent
+
+    async def _remove(self, node: str) -> None:
+        log.warning("%s: node %s has long been silent: forgotten", self._store.name, node)
+        mine = (Where("node", "=", node),)
+        for table in NODE_TABLES:
+            await self._delete(table, Select(table, table.key, mine, limit=DELETE_BATCH))
+        await self._delete(NODE, Select(NODE, NODE.key, mine, limit=DELETE_BATCH))
+
+    async def _delete(self, table: Table, query: Select) -> int:
+        count = 0
+        for _ in range(MAX_BATCHES):
+            keys: list[TableRow] = await self._store.read(query)
+            if keys:
+                await self._store.write([Delete(table, keys)])
+                count += len(keys)
+            if len(keys) < DELETE_BATCH:
+                break
+            await asyncio.sleep(DELETE_PAUSE)
+        return count

@@ -1,0 +1,137 @@
+"""What there is to mirror: the map and the snapshot, cut into units that are written together."""
+
+from collections.abc import Iterable, Iterator
+from typing import Literal, NamedTuple
+
+from dnslb_backend.core.answers.name_index import NameEntry
+from dnslb_backend.core.answers.snapshot import Snapshot
+from dnslb_backend.core.health.clock import Instant
+from dnslb_backend.core.health.healthmap import HealthMap
+from dnslb_backend.core.health.record_state import RecordState
+from dnslb_backend.core.health.saved_state import capture_record
+from dnslb_backend.core.model.records import RecordKey
+from dnslb_backend.core.model.zones import ResourceRecord as ZoneRow
+from dnslb_backend.store.database.tables import STATIC, ZONE, Table, TableRow
+from dnslb_backend.store.mirror.rows import ENT, Stamp, record_rows, static_row, zone_row
+
+STATIC_RATE = 1000.0
+"""So many names of static rows are refreshed in a second at most: they seldom change."""
+
+
+class RowGroup(NamedTuple):
+    """A balanced record, a zone, or what is static at one name (`type` is empty then)."""
+
+    kind: Literal["record", "zone", "name"]
+    zone: str
+    name: str = ""
+    type: str = ""
+
+
+def group_of(key: RecordKey) -> RowGroup:
+    return RowGroup("record", *key)
+
+
+class MirrorSource:
+    """Reads the map and the latest snapshot. Costs nothing but when it is asked."""
+
+    def __init__(self, health: HealthMap) -> None:
+        self._health = health
+        self._snapshot: Snapshot | None = None
+        self._last_rows: dict[RecordKey, int] = {}
+        self._names: dict[str, NameEntry] = {}
+
+    @property
+    def health(self) -> HealthMap:
+        return self._health
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all that there is can be told by now."""
+        return self._snapshot is not None
+
+    def groups(self) -> Iterator[RowGroup]:
+        """Everything, zones first."""
+        if self._snapshot is not None:
+            yield from (RowGroup("zone", zone) for zone in self._snapshot.name_index.zones)
+        yield from (RowGroup("name", entry.zone.name, name) for name, entry in self._names.items())
+        yield from map(group_of, self._health.records)
+
+    def interval(self, group: RowGroup) -> float:
+        """The seconds in which a unit has news at most once, even if nothing changes."""
+        if group.kind != "record":
+            return len(self._names) / STATIC_RATE
+        state = self._health.records.get(RecordKey(*group[1:]))
+        return state.record.timing.interval if state else 0.0
+
+    def apply_snapshot(self, snapshot: Snapshot) -> tuple[set[RowGroup], bool]:
+        """Take up a snapshot: what it changed besides records, and whether units came or went."""
+        before, self._snapshot = self._snapshot, snapshot
+        if before is None or before.name_index is not snapshot.name_index:
+            self._names = {
+                name: entry
+                for name, entry in snapshot.name_index.entries.items()
+                if _is_static(entry)
+            }
+            self._last_rows = {
+                k: v for k, v in self._last_rows.items() if k in self._health.records
+            }
+            return {group for group in self.groups() if group.kind != "record"}, True
+        if before is snapshot:
+            return set(), False
+        serials = before.serials
+        return {
+            RowGroup("zone", zone) for zone, now in snapshot.serials.items() if serials[zone] != now
+        }, False
+
+    def changed_groups(self, touched: Iterable[RecordKey]) -> set[RowGroup]:
+        """Those of the touched records in which more has changed than times and wordings."""
+        found = set()
+        for key in touched:
+            state = self._health.records.get(key)
+            mark = None if state is None else hash(self._summary(state))
+            if mark != self._last_rows.get(key):
+                found.add(group_of(key))
+            if mark is None:
+                self._last_rows.pop(key, None)
+            else:
+                self._last_rows[key] = mark
+        return found
+
+    def rows(self, group: RowGroup, stamp: Stamp, at: Instant) -> list[tuple[Table, TableRow]]:
+        """The rows of a unit as they read now; none where it is gone."""
+        if group.kind == "record":
+            state = self._health.records.get(RecordKey(*group[1:]))
+            if state is None:
+                return []
+            return record_rows(capture_record(state, self._health, at), stamp)
+        snapshot = self._snapshot
+        if snapshot is None or group.zone not in snapshot.name_index.zones:
+            return []
+        zone = snapshot.name_index.zones[group.zone]
+        if group.kind == "zone":
+            return [(ZONE, zone_row(zone, snapshot.serials[group.zone], stamp))]
+        entry = self._names.get(group.name)
+        if entry is None or entry.zone.name != group.zone:
+            return []
+        rows = entry.static or (ZoneRow(group.name, ENT, "", 0),)
+        return [(STATIC, static_row(zone, group.name, row, stamp)) for row in rows]
+
+    def _summary(self, state: RecordState) -> tuple[object, ...]:
+        hosts = tuple((host.addresses, host.is_answered) for host in state.hosts.values())
+        members: list[tuple[object, ...]] = []
+        for row in state.rows:
+            members.append(
+                (row.effective, row.is_served, row.priority, row.weight, row.override, row.waits_in)
+            )
+            for target in row.member.targets:
+                known = self._health.target(target)
+                code = known.result.code if known.result else None
+                members.append((known.last_known, known.stale, known.streak, code, known.weight))
+                # A `clear` can let in a member that serves nobody either way.
+                members.append((known.suppressed_until,))
+        return (state.decision, hosts, *members)
+
+
+def _is_static(entry: NameEntry) -> bool:
+    """Whether lb_static tells of this name: by its rows, or because it has nothing itself."""
+    return bool(entry.static) or not (entry.records or entry.is_apex)

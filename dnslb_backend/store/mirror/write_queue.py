@@ -1,0 +1,103 @@
+"""What is to be written next: what changed comes first, then what has stood long enough.
+
+Every unit is written again once in its period, at a moment of its own in it, so that writing is
+spread evenly. Pure but for the numbers it is given: seconds of a monotonic clock.
+"""
+
+import heapq
+import math
+import zlib
+from collections.abc import Callable, Iterable
+
+from dnslb_backend.store.mirror.source import RowGroup
+
+
+class WriteQueue:
+    """`period` says after how many seconds an unchanged unit is due again."""
+
+    def __init__(self, period: Callable[[RowGroup], float]) -> None:
+        self._period = period
+        self._dirty: dict[RowGroup, float] = {}
+        self._taken: dict[RowGroup, float] = {}
+        self._due: dict[RowGroup, float] = {}
+        self._heap: list[tuple[float, RowGroup]] = []
+
+    @property
+    def has_dirty(self) -> bool:
+        """Whether anything waits because it changed."""
+        return bool(self._dirty)
+
+    @property
+    def backlog(self) -> int:
+        """How many units wait because they changed, or are on their way."""
+        return len(self._dirty) + len(self._taken)
+
+    @property
+    def oldest(self) -> float | None:
+        """Since when the first of those waits."""
+        firsts = (next(iter(waiting.values()), None) for waiting in (self._taken, self._dirty))
+        return min((first for first in firsts if first is not None), default=None)
+
+    @property
+    def next_due(self) -> float:
+        """When an unchanged unit is to be written again; infinity where there is none."""
+        while self._heap and self._due.get(self._heap[0][1]) != self._heap[0][0]:
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else math.inf
+
+    def units(self) -> set[RowGroup]:
+        """All there are."""
+        return set(self._due)
+
+    def apply_snapshot(self, groups: Iterable[RowGroup], now: float) -> None:
+        """These are all there are. What is new presses, and what is gone, so that its rows go."""
+        wanted = dict.fromkeys(groups)
+        gone = [group for group in self._due if group not in wanted]
+        for group in gone:
+            del self._due[group]
+        self.mark_dirty(gone, now)
+        self.mark_dirty((group for group in wanted if group not in self._due), now)
+        for group in wanted:
+            # What is overdue and waits for its turn must not wait for another period.
+            if self._due.get(group, math.inf) > now:
+                self._schedule(group, now)
+
+    def mark_dirty(self, groups: Iterable[RowGroup], now: float) -> None:
+        """These changed; one that waits already keeps its place."""
+        for group in groups:
+            self._dirty.setdefault(group, now)
+
+    def mark_all_dirty(self, now: float) -> None:
+        self.mark_dirty(self._due, now)
+
+    def take(self, now: float) -> RowGroup | None:
+        """The next unit to write, None when nothing is to be written now."""
+        group = next(iter(self._dirty), None)
+        if group is not None:
+            self._taken[group] = self._dirty.pop(group)
+            return group
+        if self.next_due > now:
+            return None
+        _, group = heapq.heappop(self._heap)
+        self._schedule(group, now)
+        self._taken[group] = now
+        return group
+
+    def done(self) -> None:
+        """What was taken is written."""
+        self._taken.clear()
+
+    def requeue(self) -> None:
+        """What was taken is not written: it waits again, in its old place."""
+        self._dirty = self._taken | self._dirty
+        self._taken = {}
+
+    def _schedule(self, group: RowGroup, now: float) -> None:
+        """At the first moment after `now` that is the unit's own in its period."""
+        period = self._period(group)
+        phase = zlib.crc32(" ".join(group).encode("utf-8", "replace")) / 2**32 * period
+        due = (math.floor((now - phase) / period) + 1) * period + phase
+        due = due if due > now else due + period
+        if self._due.get(group) != due:
+            self._due[group] = due
+            heapq.heappush(self._heap, (due, group))

@@ -1,0 +1,1 @@
+"""Overrides and DNSSEC items, which all nodes share."""

@@ -1,0 +1,141 @@
+"""/metrics: the health map as figures, beside the instruments."""
+
+import time
+
+import aiohttp
+import pytest
+from prometheus_client.openmetrics.parser import (
+    text_string_to_metric_families as parse_openmetrics,
+)
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from dnslb_backend.core.health.overrides import Action, Override
+from dnslb_backend.core.health.resolutions import Resolution, Status
+from dnslb_backend.core.model.records import RecordKey
+from tests.admin.api.test_status import big
+from tests.admin.node import BROKEN, OK, Node
+from tests.core.building import KEY, ZONE, at, record
+
+
+async def scrape(session: aiohttp.ClientSession, accept: str = "") -> tuple[str, str]:
+    async with session.get("/metrics", headers={"Accept": accept} if accept else {}) as response:
+        assert response.status == 200
+        return await response.text(), response.headers["Content-Type"]
+
+
+async def figures(session: aiohttp.ClientSession) -> dict[str, float]:
+    """Every sample as `name{label=value,...}`."""
+    text, _ = await scrape(session)
+    found = {}
+    for family in parse_text(text):
+        for sample in family.samples:
+            labels = ",".join(f"{key}={value}" for key, value in sorted(sample.labels.items()))
+            key = f"{sample.name}{{{labels}}}" if labels else sample.name
+            assert key not in found, "a series stands here once"
+            found[key] = sample.value
+    return found
+
+
+async def test_health_is_counted(client: aiohttp.ClientSession, node: Node) -> None:
+    before = await figures(client)
+    assert before["dnslb_records_pending"] == 1
+    assert before["dnslb_records{decision=pending}"] == 1
+    assert before["dnslb_targets{health=UNKNOWN}"] == 3
+    node.settle({"10.0.0.1": OK, "10.0.0.2": BROKEN, "10.0.0.3": OK})
+    found = await figures(client)
+    assert found["dnslb_records_pending"] == 0
+    assert found["dnslb_records{decision=serve}"] == 1
+    assert found["dnslb_targets{health=UP}"] == found["dnslb_members{health=UP}"] == 2
+    assert found["dnslb_targets{health=DOWN}"] == 1
+    assert found["dnslb_members_served"] == 1
+    label = f"{{name={KEY.name},type=A,zone={ZONE}}}"
+    assert found[f"dnslb_record_members{label}"] == 3
+    assert found[f"dnslb_record_members_served{label}"] == 1
+    assert found["dnslb_start_time_seconds"] == node.started
+
+
+async def test_a_fallback_is_no_member(client: aiohttp.ClientSession, node: Node) -> None:
+    node.adopt(record("10.0.0.1", fallback=("192.0.2.9",)))
+    node.settle({"10.0.0.1": BROKEN})
+    found = await figures(client)
+    assert found["dnslb_records{decision=fallback}"] == 1
+    assert found[f"dnslb_record_members{{name={KEY.name},type=A,zone={ZONE}}}"] == 1
+    assert found["dnslb_members_served"] == 0
+
+
+async def test_staleness_overrides_and_resolving(client: aiohttp.ClientSession, node: Node) -> None:
+    node.adopt(record("10.0.0.1", "web.dc2.example"))
+    node.resolve("web.dc2.example", "10.0.0.7")
+    node.settle({"10.0.0.1": OK, "10.0.0.7": OK})
+    node.health_map.record_resolution(
+        KEY, "web.dc2.example", Resolution(Status.FAILED), at(node.clock)
+    )
+    order = Override("1", "10.0.0.7", Action.DRAIN, created=at(1).wall)
+    node.health_map.set_overrides([order], at(node.clock))
+    found = await figures(client)
+    assert (found["dnslb_targets_stale"], found["dnslb_hosts_overdue"]) == (0, 0)
+    assert found["dnslb_overrides{action=drain}"] == 1
+    assert found["dnslb_overrides{action=down}"] == 0
+    node.wait(1000)
+    found = await figures(client)
+    assert (found["dnslb_targets_stale"], found["dnslb_hosts_overdue"]) == (2, 1)
+    assert found["dnslb_members_served"] == 1, "it keeps its place"
+
+
+@pytest.mark.parametrize(
+    ("accept", "is_openmetrics"),
+    [
+        ("", False),
+        ("text/plain;version=0.0.4;q=0.5,*/*;q=0.1", False),
+        ("text/plain;version=1.0.0;escaping=allow-utf-8", False),
+        ("application/openmetrics-text;version=1.0.0;q=0.8,text/plain;q=0.5", True),
+        ("application/openmetrics-text;version=x;escaping=\u00fc", True),
+        ("nonsense", False),
+    ],
+)
+async def test_formats(client: aiohttp.ClientSession, accept: str, is_openmetrics: bool) -> None:
+    text, content_type = await scrape(client, accept)
+    parse = parse_openmetrics if is_openmetrics else parse_text
+    assert content_type.startswith(
+        "application/openmetrics-text" if is_openmetrics else "text/plain"
+    )
+    names = [family.name for family in parse(text)]
+    assert len(names) == len(set(names))
+    assert all(name.startswith("dnslb_") for name in names)
+
+
+async def test_names_with_any_character_can_be_read(
+    client: aiohttp.ClientSession, node: Node
+) -> None:
+    odd = RecordKey(ZONE, f'a\\"b\\.c\\010.{ZONE}', "A")
+    node.adopt(record("10.0.0.1", key=odd))
+    found = await figures(client)
+    assert f"dnslb_record_members{{name={odd.name},type=A,zone={ZONE}}}" in found
+
+
+async def test_it_wants_what_reading_wants(stranger: aiohttp.ClientSession) -> None:
+    async with stranger.get("/metrics") as response:
+        assert response.status == 401
+
+
+async def test_requests_are_counted(client: aiohttp.ClientSession) -> None:
+    before = await figures(client)
+    async with client.get("/nothing"):
+        pass
+    after = await figures(client)
+    key = "dnslb_admin_requests_total{status=4xx}"
+    assert after[key] == before[key] + 1
+
+
+class TestTenThousandMembers:
+    @pytest.fixture
+    def node(self) -> Node:
+        return big(2500, 4)
+
+    @pytest.mark.usefixtures("no_collection")
+    async def test_take_less_than_a_second(self, client: aiohttp.ClientSession) -> None:
+        began = time.thread_time()
+        text, _ = await scrape(client)
+        # 0.05 s on an idle machine; CPU time, since others use it.
+        assert time.thread_time() - began < 1
+        assert "dnslb_members_served 10000.0" in text

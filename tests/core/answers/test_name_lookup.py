@@ -1,0 +1,64 @@
+"""Names as operators write them, in one zone and in several."""
+
+import dataclasses
+
+import pytest
+
+from dnslb_backend.core.answers.name_index import build_name_index
+from dnslb_backend.core.answers.name_lookup import resolve_name
+from dnslb_backend.core.answers.snapshot import Snapshot, build_snapshot
+from dnslb_backend.core.health.decision import PENDING
+from dnslb_backend.core.model.zones import ResourceRecord
+from dnslb_backend.errors import NameFormatError
+from tests.core.building import ZONE, plan, record, zone
+
+OTHER = "other.example"
+STATIC = [
+    ResourceRecord(f"ns1.{ZONE}", "A", "192.0.2.53", 300),
+    ResourceRecord(f"*.wild.{ZONE}", "A", "192.0.2.99", 300),
+    ResourceRecord(f"sub.{ZONE}", "NS", f"ns.sub.{ZONE}.", 300),
+]
+
+
+@pytest.fixture(scope="module")
+def snapshot() -> Snapshot:
+    """`www` in one zone, `ns1` in both."""
+    one = plan(record("192.0.2.1"), static=STATIC)
+    other = zone(OTHER, [ResourceRecord(f"ns1.{OTHER}", "A", "192.0.2.54", 300)])
+    both = dataclasses.replace(one, zones={**one.zones, OTHER: other})
+    return build_snapshot(
+        build_name_index(both), lambda key: PENDING, lambda rows, number: b"", 1.0
+    )[0]
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("www", f"www.{ZONE}"),
+        ("WWW", f"www.{ZONE}"),
+        (f"www.{ZONE}", f"www.{ZONE}"),
+        (f"www.{ZONE}.", f"www.{ZONE}"),
+        ("a.b.wild", f"a.b.wild.{ZONE}"),
+        ("host.sub", f"host.sub.{ZONE}"),
+        (f"nope.{ZONE}", f"nope.{ZONE}"),
+        ("www.", "www"),
+        (OTHER, OTHER),
+    ],
+)
+def test_what_is_clear(snapshot: Snapshot, written: str, meant: str) -> None:
+    found = resolve_name(snapshot, written)
+    assert (found.name, found.looked_in) == (meant, ())
+
+
+@pytest.mark.parametrize("written", ["nope", "ns1", "www.example.net", "x" * 63 + ".y" * 90])
+def test_what_is_in_no_zone_or_in_several_is_taken_as_it_stands(
+    snapshot: Snapshot, written: str
+) -> None:
+    found = resolve_name(snapshot, written)
+    assert (found.name, found.looked_in) == (written, (ZONE, OTHER))
+
+
+@pytest.mark.parametrize("written", ["x" * 64, "a..b", "." * 3])
+def test_what_is_no_name(snapshot: Snapshot, written: str) -> None:
+    with pytest.raises(NameFormatError):
+        resolve_name(snapshot, written)

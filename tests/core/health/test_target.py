@@ -1,0 +1,223 @@
+from itertools import accumulate
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dnslb_backend.core.health.results import Result, check_error, failed, passed
+from dnslb_backend.core.health.target import (
+    NEVER_PROBED,
+    Health,
+    TargetState,
+    combine,
+    mark_stale,
+    observe,
+    reset_damping,
+)
+from dnslb_backend.core.model.rules import Damping, Thresholds
+from tests.core.building import at
+
+PASS, FAIL, ERROR = passed(), failed(1, "no"), check_error("ours")
+
+
+def after(*results: Result, rise: int = 1, fall: int = 1) -> TargetState:
+    state = NEVER_PROBED
+    for second, result in enumerate(results):
+        state = observe(state, result, at(second), Thresholds(rise, fall))
+    return state
+
+
+@pytest.mark.parametrize(
+    ("results", "health"),
+    [
+        ([], Health.UNKNOWN),
+        ([PASS], Health.UP),
+        ([FAIL], Health.DOWN),
+        ([ERROR], Health.UNKNOWN),
+        ([PASS, FAIL], Health.UP),
+        ([PASS, FAIL, FAIL], Health.UP),
+        ([PASS, FAIL, FAIL, FAIL], Health.DOWN),
+        ([PASS, FAIL, FAIL, PASS, FAIL, FAIL], Health.UP),
+        ([PASS, FAIL, FAIL, ERROR, FAIL], Health.DOWN),
+        ([FAIL, PASS], Health.DOWN),
+        ([FAIL, PASS, PASS], Health.UP),
+        ([FAIL, PASS, ERROR, PASS], Health.UP),
+        ([FAIL, PASS, FAIL, PASS], Health.DOWN),
+    ],
+)
+def test_two_to_rise_three_to_fall(results: list[Result], health: Health) -> None:
+    assert after(*results, rise=2, fall=3).health is health
+
+
+@given(
+    st.lists(st.sampled_from([PASS, FAIL, ERROR]), max_size=30),
+    st.integers(1, 4),
+    st.integers(1, 4),
+)
+def test_health_turns_only_after_enough_in_a_row(
+    results: list[Result], rise: int, fall: int
+) -> None:
+    says = [result is PASS for result in results if result is not ERROR]
+
+    def step(up: tuple[bool, int], passes: bool) -> tuple[bool, int]:
+        streak = 0 if passes is up[0] else up[1] + 1
+        return (passes, 0) if streak >= (rise if passes else fall) else (up[0], streak)
+
+    expected = Health.UNKNOWN
+    if says:
+        *_, (is_up, _) = accumulate(says[1:], step, initial=(says[0], 0))
+        expected = Health.UP if is_up else Health.DOWN
+    assert after(*results, rise=rise, fall=fall).health is expected
+
+
+def test_a_fault_of_ours_is_shown_and_changes_nothing_else() -> None:
+    before = after(PASS, FAIL, fall=3)
+    state = observe(before, ERROR, at(9), Thresholds(1, 3))
+    assert state.result is ERROR
+    assert (state.last_known, state.streak, state.last_seen) == (Health.UP, 1, before.last_seen)
+
+
+def test_a_stale_target_is_unknown_and_keeps_its_standing() -> None:
+    state = mark_stale(after(PASS), at(50))
+    assert (state.health, state.last_known) == (Health.UNKNOWN, Health.UP)
+
+
+@pytest.mark.parametrize(("result", "health"), [(PASS, Health.UP), (FAIL, Health.DOWN)])
+def test_the_first_word_after_silence_decides_at_once(result: Result, health: Health) -> None:
+    stale = mark_stale(after(PASS), at(50))
+    assert observe(stale, result, at(51), Thresholds(5, 5)).health is health
+
+
+def test_an_error_does_not_end_staleness() -> None:
+    assert (
+        observe(mark_stale(after(PASS), at(50)), ERROR, at(51), Thresholds()).health
+        is Health.UNKNOWN
+    )
+
+
+def test_times_tell_when_it_changed_and_was_last_up() -> None:
+    state = after(PASS, PASS, FAIL, FAIL)
+    assert state.last_change == at(2).wall
+    assert state.last_up == at(1).wall
+    assert state.last_check == at(3).wall
+
+
+def test_priority_and_weight_come_from_the_last_pass() -> None:
+    state = after(passed(priority=7, weight=3), FAIL, fall=2)
+    assert (state.priority, state.weight) == (7, 3)
+
+
+UP, DOWN = after(PASS), after(FAIL)
+
+
+@pytest.mark.parametrize(
+    ("states", "require", "health"),
+    [
+        ([UP, UP], 2, Health.UP),
+        ([UP, DOWN], 2, Health.DOWN),
+        ([UP, DOWN], 1, Health.UP),
+        ([DOWN, DOWN], 1, Health.DOWN),
+        ([UP, NEVER_PROBED], 2, Health.UNKNOWN),
+        ([UP, NEVER_PROBED], 1, Health.UP),
+        ([DOWN, NEVER_PROBED], 2, Health.DOWN),
+        ([DOWN, NEVER_PROBED], 1, Health.UNKNOWN),
+        ([UP, UP, DOWN], 2, Health.UP),
+    ],
+)
+def test_several_checks_give_one_health(
+    states: list[TargetState], require: int, health: Health
+) -> None:
+    assert combine(states, require).health is health
+
+
+# -- flapping ---------------------------------------------------------------------------------
+
+
+def test_who_never_stops_flapping_is_held_ever_longer() -> None:
+    rules = Thresholds(damping=Damping(flips=2, window=100, hold=60, max_hold=500))
+    state, now, result = NEVER_PROBED, 0.0, PASS
+    holds: list[float] = []
+    while len(holds) < 6:
+        now += 1
+        before = state.suppressed_until
+        state = observe(state, result, at(now), rules)
+        if state.suppressed_until is not None and state.suppressed_until != before:
+            holds.append(state.suppress_for)
+            now = state.suppressed_until
+        result = FAIL if result is PASS else PASS
+    assert holds == [60, 120, 240, 480, 500, 500]
+
+
+DAMPED = Thresholds(damping=Damping(flips=3, window=100, hold=10, max_hold=30))
+
+
+def flap(state: TargetState, start: float, times: int) -> TargetState:
+    """Let a target turn `times` times, one a second."""
+    for turn in range(times):
+        says = FAIL if state.last_known is Health.UP else PASS
+        state = observe(state, says, at(start + turn), DAMPED)
+    return state
+
+
+def test_a_target_that_turns_too_often_is_held_down() -> None:
+    calm = flap(after(PASS), 10, 2)
+    assert calm.suppressed_until is None
+    held = flap(calm, 12, 1)
+    assert (held.last_known, held.suppressed_until, held.suppress_for) == (Health.DOWN, 22, 10)
+    assert observe(held, PASS, at(21.9), DAMPED).health is Health.DOWN
+    assert observe(held, PASS, at(22), DAMPED).health is Health.UP
+
+
+@pytest.mark.parametrize("flips", [1, 2, 3, 6])
+def test_the_change_that_is_one_too_many_is_the_one_that_is_configured(flips: int) -> None:
+    rules = Thresholds(damping=Damping(flips=flips))
+    state = after(PASS)
+    for turn in range(1, flips + 1):
+        state = observe(state, FAIL if turn % 2 else PASS, at(10 + turn), rules)
+        assert (state.suppressed_until is not None) == (turn == flips)
+
+
+def test_rise_and_fall_go_on_while_a_target_is_held() -> None:
+    rules = Thresholds(rise=2, fall=2, damping=Damping(flips=1, hold=60))
+    state, found = after(PASS), []
+    for second, result in enumerate([FAIL, FAIL, PASS, PASS, FAIL, PASS, FAIL, FAIL]):
+        state = observe(state, result, at(10 + second), rules)
+        found.append((state.last_known, state.undamped))
+    up, down = Health.UP, Health.DOWN
+    assert found == [
+        *[(up, None), (down, down), (down, down)],
+        *[(down, up), (down, up), (down, up), (down, up), (down, down)],
+    ]
+
+
+def test_what_is_up_when_its_hold_ends_has_not_changed_once_more() -> None:
+    rules = Thresholds(damping=Damping(flips=2, hold=60))
+    state = after(PASS)
+    for second, result in ((1, FAIL), (2, PASS), (62, PASS)):
+        state = observe(state, result, at(second), rules)
+    assert (state.last_known, state.suppressed_until) == (Health.UP, None)
+
+
+def test_the_hold_doubles_up_to_its_limit_and_ends_when_calm() -> None:
+    state, now, holds = after(PASS), 10.0, []
+    for _ in range(4):
+        while state.suppressed_until is None:
+            state = flap(state, now, 1)
+            now += 1
+        holds.append(state.suppress_for)
+        now = state.suppressed_until
+        state = observe(state, PASS, at(now), DAMPED)
+    assert holds == [10, 20, 30, 30]
+    assert flap(state, now + 1000, 1).suppress_for == 0
+
+
+def test_turns_far_apart_are_no_flapping() -> None:
+    state = after(PASS)
+    for turn in range(20):
+        state = flap(state, 10 + 60 * turn, 1)
+    assert state.suppressed_until is None
+
+
+def test_an_operator_may_forgive_a_flapping_target() -> None:
+    held = flap(after(PASS), 10, 4)
+    assert observe(reset_damping(held), PASS, at(15), DAMPED).health is Health.UP

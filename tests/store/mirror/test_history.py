@@ -1,0 +1,247 @@
+"""Asking for what happened, and forgetting it in time."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from dnslb_backend.core.health.history import MAX_LIMIT, HistoryQuery
+from dnslb_backend.core.health.target import Health
+from dnslb_backend.core.health.transitions import Transition
+from dnslb_backend.core.model.records import RecordKey
+from dnslb_backend.errors import StoreError
+from dnslb_backend.store.database.interface import Select, Store, Upsert
+from dnslb_backend.store.database.mariadb import MariaStore
+from dnslb_backend.store.database.sqlite import SqliteStore
+from dnslb_backend.store.database.tables import (
+    NODE,
+    NODE_TABLES,
+    STATIC,
+    TRANSITION,
+    ZONE,
+    Table,
+    TableRow,
+)
+from dnslb_backend.store.database.values import sql_datetime
+from dnslb_backend.store.mirror.history import read_history, transitions_of
+from dnslb_backend.store.mirror.replay import TransitionReplay
+from dnslb_backend.store.mirror.retention import DELETE_BATCH, Retention
+from dnslb_backend.store.mirror.rows import transition_row
+from dnslb_backend.store.settings import MysqlSettings
+from tests.core.building import KEY
+from tests.rigs.mariadb import MariaDB
+from tests.rigs.waiting import until
+
+OTHER = RecordKey(KEY.zone, "other.lb.example", "AAAA")
+TIME = 1_700_000_000.0
+
+
+def moved(at: float, key: RecordKey = KEY, reason: str = "timed out") -> Transition:
+    content = "192.0.2.1"
+    return Transition(
+        at, key, content, content, Health.UP, Health.DOWN, True, False, 5, None, reason
+    )
+
+
+async def tell(store: Store, *transitions: Transition, node: str = "ns1", start: int = 0) -> None:
+    rows = [transition_row(f"{node}-{start + n}", node, t) for n, t in enumerate(transitions)]
+    await store.write([Upsert(TRANSITION, rows)])
+
+
+async def test_a_transition_comes_back_as_it_was(store: Store) -> None:
+    whole = moved(TIME + 0.25, reason='it\'s "gone" \U0001f480 ' + "\u00e9" * 127)
+    await tell(store, whole)
+    (event,) = await read_history(store, HistoryQuery())
+    assert (event.transition, event.node) == (whole, "ns1")
+
+
+async def test_history_is_asked_by_name_time_node_and_page(store: Store) -> None:
+    await tell(store, *(moved(TIME + n, KEY if n % 2 else OTHER) for n in range(10)))
+    await tell(store, moved(TIME + 20), node="ns2")
+
+    async def times(**question: object) -> list[float]:
+        found = await read_history(store, HistoryQuery(**question))  # type: ignore[arg-type]
+        return [event.transition.at - TIME for event in found]
+
+    assert await times() == [20, *range(9, -1, -1)]
+    assert await times(name=KEY.name) == [20, 9, 7, 5, 3, 1]
+    assert await times(name="nosuch.lb.example") == []
+    assert await times(since=TIME + 8) == [20, 9, 8]
+    assert await times(until=TIME + 2) == [1, 0]
+    assert await times(node="ns2") == [20]
+    assert await times(limit=3) == [20, 9, 8]
+    page = await read_history(store, HistoryQuery(limit=3))
+    assert await times(limit=3, before=page[-1].id) == [7, 6, 5]
+    assert len(await times(limit=0)) == 1
+
+
+async def test_others_get_their_turn_while_much_is_read() -> None:
+    row = (1, *transition_row("ns1-1", "ns1", moved(TIME)))
+    turns = 0
+
+    async def watch() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)  # noqa: TID251 - this counts the turns
+
+    task = asyncio.create_task(watch())
+    assert len(await transitions_of([row] * MAX_LIMIT)) == MAX_LIMIT
+    task.cancel()
+    assert turns >= MAX_LIMIT / 100
+
+
+# -- forgetting ---------------------------------------------------------------------------
+
+
+async def test_history_ends_at_an_age(store: Store) -> None:
+    await tell(store, *(moved(TIME + n) for n in range(DELETE_BATCH + 20)))
+    await tell(store, moved(4e9), start=DELETE_BATCH + 20)
+    await Retention(store, "ns1", 86400, 10**6).delete_expired()
+    (left,) = await read_history(store, HistoryQuery())
+    assert left.transition.at == 4e9
+
+
+async def test_history_ends_at_a_count(store: Store) -> None:
+    await tell(store, *(moved(4e9 + n) for n in range(DELETE_BATCH + 50)))
+    keeper = Retention(store, "ns1", 86400, 30)
+    await keeper.delete_expired()
+    left = await read_history(store, HistoryQuery(limit=1000))
+    assert [event.transition.at - 4e9 for event in left] == list(
+        range(DELETE_BATCH + 49, DELETE_BATCH + 19, -1)
+    )
+    await keeper.delete_expired()
+    assert len(await read_history(store, HistoryQuery(limit=1000))) == 30
+
+
+SPOIL_IDS = {
+    "local": (
+        "CREATE TABLE spoilt AS SELECT * FROM lb_transition",
+        "DROP TABLE lb_transition",
+        "ALTER TABLE spoilt RENAME TO lb_transition",
+        "UPDATE lb_transition SET id = 'x' || id",
+    ),
+    "mariadb": (
+        "ALTER TABLE lb_transition MODIFY id VARCHAR(20) NOT NULL",
+        "UPDATE lb_transition SET id = CONCAT('x', id)",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SPOIL_IDS)
+async def test_ids_that_are_no_numbers_are_reported_and_nothing_is_forgotten_by_them(
+    kind: str, tmp_path: Path, mariadb: MariaDB, settings: MysqlSettings
+) -> None:
+    path = tmp_path / "state.sqlite"
+    store: Store = SqliteStore(path) if kind == "local" else MariaStore(settings)
+    await tell(store, *(moved(4e9 + n) for n in range(50)))
+    for statement in SPOIL_IDS[kind]:
+        if kind == "local":
+            with closing(sqlite3.connect(path, isolation_level=None)) as database:
+                database.execute(statement)
+        else:
+            await mariadb.query(statement, database=settings.name)
+    with pytest.raises(StoreError, match="id that is no number"):
+        await Retention(store, "ns1", 86400, 30).delete_expired()
+    assert len(await store.read(Select(TRANSITION, ("event",)))) == 50
+    await store.close()
+
+
+async def test_what_waits_for_the_database_is_lost_and_reported_when_its_ids_are_no_numbers(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "state.sqlite"
+    store = SqliteStore(path)
+    await tell(store, moved(4e9))
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        for statement in SPOIL_IDS["local"]:
+            database.execute(statement)
+    arrears = TransitionReplay(store)
+    await arrears.open(0.0)
+    assert len(arrears) == 0
+    assert "id that is no number" in caplog.text
+    await store.close()
+
+
+def rows_of(node: str) -> list[tuple[Table, TableRow]]:
+    return [
+        (STATIC, (node, "k", "s", "lb.example", "a.lb.example", "A", "192.0.2.1", 5, 1)),
+        (ZONE, (node, "k", "s", "lb.example", 7, "soa", 60, 1)),
+        (NODE, (node, "i", "1.0", sql_datetime(TIME), "", "nothing", sql_datetime(TIME), 1.0, "b")),
+    ]
+
+
+async def settle(store: Store, *nodes: str) -> None:
+    for node in nodes:
+        await store.write([Upsert(table, [row]) for table, row in rows_of(node)])
+
+
+async def nodes_left(store: Store) -> set[str]:
+    found: set[str] = set()
+    for table in (*NODE_TABLES, NODE):
+        found |= {str(row[0]) for row in await store.read(Select(table, ("node",)))}
+    return found
+
+
+EVERY = -60.0
+"""As a silence: every heartbeat is older than a minute from now."""
+
+
+async def test_a_silent_node_is_forgotten_after_two_looks(store: Store) -> None:
+    await settle(store, "ns1", "ns2", "ns3")
+    keeper = Retention(store, "ns1", 1e9, 10**6, silence=EVERY)
+    await keeper.delete_expired()
+    assert await nodes_left(store) == {"ns1", "ns2", "ns3"}
+    await let_the_clock_move(store)
+    await settle(store, "ns3")
+    await keeper.delete_expired()
+    assert await nodes_left(store) == {"ns1", "ns3"}
+
+
+async def let_the_clock_move(store: Store) -> None:
+    """Until a heartbeat would read differently."""
+    query = Select(NODE, ("MAX(heartbeat)",))
+
+    async def moved_on() -> bool:
+        before = await store.read(query)
+        await settle(store, "ns1")
+        return await store.read(query) != before
+
+    await until(moved_on)
+
+
+async def test_a_node_that_lives_is_not_forgotten(store: Store) -> None:
+    await settle(store, "ns1", "ns2")
+    keeper = Retention(store, "ns1", 1e9, 10**6)
+    await keeper.delete_expired()
+    await keeper.delete_expired()
+    assert await nodes_left(store) == {"ns1", "ns2"}
+
+
+@pytest.mark.parametrize(("hours", "is_gone"), [(7 * 24 - 1, False), (7 * 24 + 1, True)])
+async def test_silence_means_seven_days(
+    mariadb: MariaDB, settings: MysqlSettings, hours: int, is_gone: bool
+) -> None:
+    store = MariaStore(settings)
+    await settle(store, "ns1", "ns2")
+    await mariadb.query(
+        f"UPDATE lb_node SET heartbeat = UTC_TIMESTAMP(3) - INTERVAL {hours} HOUR",
+        database=settings.name,
+    )
+    keeper = Retention(store, "ns1", 1e9, 10**6)
+    await keeper.delete_expired()
+    await keeper.delete_expired()
+    assert ("ns2" not in await nodes_left(store)) is is_gone
+    await store.close()
+
+
+async def test_the_history_of_a_node_that_is_gone_stays(store: Store) -> None:
+    await settle(store, "ns2")
+    await tell(store, moved(4e9), node="ns2")
+    keeper = Retention(store, "ns1", 1e9, 10**6, silence=EVERY)
+    await keeper.delete_expired()
+    await keeper.delete_expired()
+    assert await nodes_left(store) == set()
+    assert len(await read_history(store, HistoryQuery(node="ns2"))) == 1

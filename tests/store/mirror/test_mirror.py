@@ -1,0 +1,459 @@
+"""A store becomes like the map, and stays so."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from dnslb_backend.clock import now
+from dnslb_backend.core.health.clock import Instant
+from dnslb_backend.core.model.records import Dest
+from dnslb_backend.core.model.rules import Thresholds
+from dnslb_backend.core.model.zones import ResourceRecord as ZoneRow
+from dnslb_backend.store.database.interface import Delete, Select, Store, Upsert, Where
+from dnslb_backend.store.database.tables import (
+    NODE,
+    RECORD,
+    STATE,
+    STATIC,
+    TRANSITION,
+    ZONE,
+    Table,
+    TableRow,
+)
+from dnslb_backend.store.mirror.heartbeat import Heartbeat, Identity
+from dnslb_backend.store.mirror.mirror import Mirror
+from dnslb_backend.store.mirror.rows import Stamp
+from dnslb_backend.store.mirror.source import MirrorSource, RowGroup, group_of
+from dnslb_backend.store.mirror.sweeper import Sweeper
+from dnslb_backend.store.mirror.transition_queue import TransitionQueue
+from dnslb_backend.store.persistence import uptime
+from tests.rigs.waiting import until
+from tests.store.farm import FAIL, PASS, Farm, farm_record, many_records, stored_state
+
+STATIC_ROWS = [
+    ZoneRow("ns1.lb.example", "A", "192.0.2.53", 300),
+    ZoneRow("txt.a.lb.example", "TXT", '"it\'s \\"quoted\\""', 300),
+]
+
+
+class Scene:
+    """A farm and its mirror in one store."""
+
+    def __init__(
+        self,
+        store: Store,
+        farm: Farm,
+        *,
+        refresh: float = 5.0,
+        gap: float = 0.01,
+        node: str = "ns1",
+        delete_unknowns: bool = True,
+        backlog: TransitionQueue | None = None,
+        source: MirrorSource | None = None,
+    ) -> None:
+        self.store = store
+        self.farm = farm
+        self.source = source or MirrorSource(farm.map)
+        self.identity = Identity(node, f"instance of {node}"[:16], "1.0", 1.0, "boot", "hash")
+        self.pulse = Heartbeat(self.identity, now, uptime)
+        self.mirror = Mirror(
+            store,
+            self.source,
+            self.pulse,
+            Sweeper(self.source, delete_unknowns),
+            node=node,
+            instance=f"i-{node}",
+            refresh=refresh,
+            gap=gap,
+            now=now,
+            backlog=backlog,
+        )
+        self.offer()
+
+    def offer(self) -> None:
+        """What the keeper does with what the daemon tells it."""
+        changes, snapshot = self.farm.settle()
+        changed, is_new = self.source.apply_snapshot(snapshot)
+        changed |= self.source.changed_groups(changes.touched)
+        if is_new:
+            self.mirror.apply_snapshot()
+        self.mirror.record_changes(changed, map(group_of, changes.touched), changes.transitions)
+
+    async def is_like_the_map(self) -> bool:
+        return await stored_state(self.store, self.identity.node) == self.farm.state_rows()
+
+    async def settled(self, within: float = 10.0) -> None:
+        await until(self.is_like_the_map, within=within, what="the store to be like the map")
+
+
+@asynccontextmanager
+async def running(*scenes: Scene) -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(scene.mirror.run()) for scene in scenes]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+def small_farm() -> Farm:
+    farm = Farm(
+        farm_record("www", "192.0.2.1", "192.0.2.2"),
+        farm_record("api", "192.0.2.3"),
+        static=STATIC_ROWS,
+    )
+    farm.check_all()
+    return farm
+
+
+async def count(store: Store, query: Select) -> int:
+    return len(await store.read(query))
+
+
+async def events(store: Store) -> list[TableRow]:
+    return await store.read(Select(TRANSITION, ("content", "to_health", "event"), order="id"))
+
+
+# -- what is written ----------------------------------------------------------------------
+
+
+async def test_everything_is_written_at_first(store: Store) -> None:
+    scene = Scene(store, small_farm())
+    async with running(scene):
+        await scene.settled()
+        await until(lambda: count(store, Select(RECORD, ("name",))))
+        zones = await store.read(Select(ZONE, ("zone", "serial")))
+        names = await store.read(Select(STATIC, ("name", "type"), order="name"))
+        nodes = await store.read(Select(NODE, ("node", "instance", "config_hash")))
+    assert zones == [("lb.example", scene.farm.snapshot.serials["lb.example"])]
+    assert names == [
+        ("a.lb.example", "ENT"),
+        ("lb.example", "NS"),
+        ("ns1.lb.example", "A"),
+        ("txt.a.lb.example", "TXT"),
+    ]
+    assert nodes == [("ns1", scene.identity.instance, "hash")]
+    assert {(content, health) for content, health, _ in await events(store)} == {
+        (f"192.0.2.{n}", "UP") for n in (1, 2, 3)
+    }
+
+
+async def test_a_change_is_written_at_once_and_the_serial_with_it(store: Store) -> None:
+    scene = Scene(store, small_farm(), refresh=1000)
+    async with running(scene):
+        await scene.settled()
+        scene.farm.check("www", FAIL, "192.0.2.1")
+        scene.offer()
+        await scene.settled(within=2)
+        await until(lambda: is_told(store, "192.0.2.1", "DOWN"))
+        serial = scene.farm.snapshot.serials["lb.example"]
+        assert await store.read(Select(ZONE, ("serial",))) == [(serial,)]
+
+
+async def is_told(store: Store, content: str, health: str) -> bool:
+    return (content, health) in {row[:2] for row in await events(store)}
+
+
+async def test_times_alone_wait_for_the_refresh(store: Store) -> None:
+    scene = Scene(store, small_farm(), refresh=1000)
+    async with running(scene):
+        await scene.settled()
+        before, count = await rows_of("www.lb.example", store), scene.mirror.status.rows
+        scene.farm.check("www", PASS)
+        scene.offer()
+        scene.farm.check("api", FAIL)
+        scene.offer()
+        await until(lambda: is_told(store, "192.0.2.3", "DOWN"))
+        await until(lambda: not scene.mirror.status.backlog)
+        assert await rows_of("www.lb.example", store) == before
+        assert scene.mirror.status.rows - count <= 6
+        assert not await scene.is_like_the_map()
+        assert await scene.mirror.flush(5)
+        assert await scene.is_like_the_map()
+
+
+async def rows_of(name: str, store: Store) -> set[TableRow]:
+    return {row for row in await store.read(Select(STATE, STATE.columns)) if name in row}
+
+
+async def test_unchanged_rows_are_refreshed(store: Store) -> None:
+    """Whatever somebody else did to them meanwhile."""
+    farm = Farm(farm_record("www", "192.0.2.1", "192.0.2.2", interval=0.2), static=STATIC_ROWS)
+    farm.check_all()
+    scene = Scene(store, farm, refresh=0.2)
+    async with running(scene):
+        await scene.settled()
+        rows = await store.read(Select(STATE, STATE.columns))
+        spoilt = [(*row[:9], 0, "DOWN", *row[11:]) for row in rows[:1]]
+        zones = await store.read(Select(ZONE, ZONE.key))
+        await store.write([Upsert(STATE, spoilt), Delete(STATE, [rows[1][:2]])])
+        await store.write([Delete(ZONE, zones)])
+        await scene.settled(within=3)
+        await until(lambda: count(store, Select(ZONE, ("zone",))))
+
+
+async def test_a_streak_counts_as_a_change(store: Store) -> None:
+    farm = Farm(farm_record("www", "192.0.2.1", thresholds=Thresholds(fall=3)))
+    farm.check_all()
+    scene = Scene(store, farm, refresh=1000)
+    async with running(scene):
+        await scene.settled()
+        for _ in range(2):
+            farm.check("www", FAIL)
+            scene.offer()
+        await until(lambda: streak(store, 2))
+
+
+async def test_what_a_clear_changes_is_written_at_once(store: Store) -> None:
+    """Also where the member serves nobody either way: it must not wait again after a kill."""
+    dests = (Dest("192.0.2.1", 2, is_literal=True), Dest("192.0.2.2", 1, is_literal=True))
+    farm = Farm(farm_record("www", dests=dests, failback=600.0))
+    farm.check_all()
+    farm.check("www", FAIL, "192.0.2.2")
+    farm.check("www", PASS, "192.0.2.2")
+    scene = Scene(store, farm, refresh=1000)
+    async with running(scene):
+        await scene.settled()
+        (key,) = farm.map.records
+        before = await store.read(Select(STATE, ("checks",)))
+        farm.map.readmit_member(key, "192.0.2.2", now())
+        scene.offer()
+        await until(lambda: differs(store, before))
+        assert await store.read(Select(STATE, ("checks",))) == [(None,), (None,)]
+
+
+async def differs(store: Store, before: list[TableRow]) -> bool:
+    return await store.read(Select(STATE, ("checks",))) != before
+
+
+async def streak(store: Store, wanted: int) -> bool:
+    return await store.read(Select(STATE, ("streak",))) == [(wanted,)]
+
+
+# -- what goes ----------------------------------------------------------------------------
+
+
+async def test_members_and_records_that_are_gone_leave(store: Store) -> None:
+    scene = Scene(store, small_farm(), refresh=1000)
+    async with running(scene):
+        await scene.settled()
+        scene.farm.static = STATIC_ROWS[:1]
+        scene.farm.reload(farm_record("www", "192.0.2.1"))
+        scene.farm.check_all()
+        scene.offer()
+        await scene.settled(within=2)
+        assert await stored_names(store) == {"www.lb.example"}
+        names = await store.read(Select(STATIC, ("name",), order="name"))
+        assert names == [("lb.example",), ("ns1.lb.example",)]
+        assert await store.read(Select(RECORD, ("name",))) == [("www.lb.example",)]
+
+
+async def stored_names(store: Store) -> set[object]:
+    return {row[0] for row in await store.read(Select(STATE, ("name",)))}
+
+
+async def leave_behind(store: Store, node: str = "ns1") -> None:
+    """Rows of an earlier run: a member that is gone, a record, a name, a zone."""
+    old = Scene(
+        store,
+        Farm(farm_record("www", "192.0.2.99"), farm_record("old", "192.0.2.98")),
+        node=node,
+    )
+    old.farm.check_all()
+    async with running(old):
+        await old.settled()
+
+
+async def test_what_an_earlier_run_left_is_swept_away(store: Store) -> None:
+    await leave_behind(store)
+    scene = Scene(store, small_farm())
+    async with running(scene):
+        await scene.settled()
+
+
+async def test_rows_of_unknown_records_may_stay_but_are_not_served(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    await leave_behind(store)
+    scene = Scene(store, small_farm(), delete_unknowns=False)
+    old = Select(STATE, ("served", "content"), (Where("name", "=", "old.lb.example"),))
+    async with running(scene):
+        await until(lambda: kept(store, old))
+        contents = await store.read(Select(STATE, ("content",), order="content"))
+    assert contents == [("192.0.2.1",), ("192.0.2.2",), ("192.0.2.3",), ("192.0.2.98",)]
+    assert "1 rows of lb_state kept" in caplog.text
+
+
+async def kept(store: Store, query: Select) -> bool:
+    gone = not await count(store, Select(STATE, ("name",), (Where("content", "=", "192.0.2.99"),)))
+    return gone and await store.read(query) == [(0, "192.0.2.98")]
+
+
+async def test_rows_of_other_nodes_are_not_touched(store: Store) -> None:
+    await leave_behind(store, "ns2")
+    before = await stored_state(store, "ns2")
+    scene = Scene(store, small_farm())
+    async with running(scene):
+        await scene.settled()
+    assert await stored_state(store, "ns2") == before
+
+
+async def test_nothing_is_swept_before_it_is_known_what_there_is(store: Store) -> None:
+    await leave_behind(store)
+    before = await stored_state(store)
+    farm = small_farm()
+    source = MirrorSource(farm.map)
+    pulse = Heartbeat(Identity("ns1", "i", "1", 1.0, ""), now, uptime)
+    mirror = Mirror(
+        *(store, source, pulse, Sweeper(source)),
+        node="ns1", instance="i", refresh=0.1, gap=0.01, now=now,
+    )  # fmt: skip
+    task = asyncio.create_task(mirror.run())
+    await until(lambda: mirror.status.is_connected)
+    await until(lambda: beats(store))
+    task.cancel()
+    await asyncio.wait([task])
+    assert await stored_state(store) == before
+
+
+async def beats(store: Store) -> bool:
+    rows = await store.read(Select(NODE, ("instance",)))
+    return rows == [("i",)]
+
+
+# -- two daemons --------------------------------------------------------------------------
+
+
+async def test_a_second_daemon_of_the_same_name_is_noticed_by_both(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = (Scene(store, small_farm(), refresh=0.1) for _ in range(2))
+    second.identity.instance = "another"
+    async with running(first):
+        await first.settled()
+        assert first.mirror.status.duplicate_instance is None
+        async with running(second):
+            await until(
+                lambda: (
+                    first.mirror.status.duplicate_instance
+                    and second.mirror.status.duplicate_instance
+                )
+            )
+        await until(lambda: first.mirror.status.duplicate_instance is None)
+    assert "lives under the name of this node, ns1" in caplog.text
+
+
+async def test_a_daemon_that_was_started_again_is_no_second_one(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    for instance in ("one", "two"):
+        scene = Scene(store, small_farm(), refresh=0.05)
+        scene.identity.instance = instance
+        async with running(scene):
+            await scene.settled()
+            await more_transactions(scene, 3)
+    assert "lives under the name" not in caplog.text
+
+
+async def more_transactions(scene: Scene, wanted: int) -> None:
+    before = scene.mirror.status.transactions
+    await until(lambda: scene.mirror.status.transactions >= before + wanted)
+
+
+# -- how it is written --------------------------------------------------------------------
+
+
+class Spread(MirrorSource):
+    """Counts the rows that are built between two turns of everybody else."""
+
+    longest = current = 0
+
+    def rows(self, unit: RowGroup, stamp: Stamp, at: Instant) -> list[tuple[Table, TableRow]]:
+        found = super().rows(unit, stamp, at)
+        self.current += len(found)
+        self.longest = max(self.longest, self.current)
+        return found
+
+    async def take_turns(self) -> None:
+        while True:
+            self.current = 0
+            await asyncio.sleep(0)  # noqa: TID251 - a turn of the loop is what is counted
+
+
+async def test_others_get_their_turn_while_many_rows_are_built(store: Store) -> None:
+    farm = Farm(*many_records(500, 3))
+    farm.check_all()
+    source = Spread(farm.map)
+    scene = Scene(store, farm, source=source)
+    async with running(scene):
+        turns = asyncio.create_task(source.take_turns())
+        await scene.settled()
+        turns.cancel()
+    assert 0 < source.longest < 40
+
+
+async def test_a_row_that_changes_often_is_written_once(store: Store) -> None:
+    scene = Scene(store, small_farm(), refresh=1000, gap=0.3)
+    async with running(scene):
+        await scene.settled()
+        await until(lambda: not scene.mirror.backlog)
+        before, told = scene.mirror.status, len(await events(store))
+        for number in range(100):
+            scene.farm.check("www", FAIL if number % 2 == 0 else PASS, "192.0.2.1")
+            scene.offer()
+            await asyncio.sleep(0)  # noqa: TID251 - so that the mirror could write each time
+        await scene.settled()
+        after = scene.mirror.status
+    assert after.transactions - before.transactions <= 3
+    assert len(await events(store)) - told == 100
+
+
+async def test_an_event_that_was_written_twice_is_there_once(store: Store) -> None:
+    scene = Scene(store, small_farm())
+    waiting = scene.mirror.backlog.first(10)
+    async with running(scene):
+        await scene.settled()
+        await until(lambda: not scene.mirror.backlog)
+    again = TransitionQueue()
+    again.put([item.transition for item in waiting], now().mono)
+    repeated = Scene(store, Farm(farm_record("www", "192.0.2.1")), backlog=again)
+    async with running(repeated):
+        await until(lambda: not repeated.mirror.backlog)
+    assert len(await events(store)) == len(waiting) == 3
+
+
+async def test_one_row_that_is_refused_costs_only_itself(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    farm = small_farm()
+    scene = Scene(store, farm, source=Spoiling(farm.map))
+    async with running(scene):
+        await until(lambda: scene.mirror.status.refused)
+        await until(lambda: has(store, {"192.0.2.1", "192.0.2.3"}))
+        await until(lambda: not scene.mirror.backlog)
+        assert scene.mirror.status.is_connected
+    assert "a row is refused and left out" in caplog.text
+
+
+class Spoiling(MirrorSource):
+    def rows(self, unit: RowGroup, stamp: Stamp, at: Instant) -> list[tuple[Table, TableRow]]:
+        return [
+            (table, (*row[:9], None, *row[10:]) if "192.0.2.2" in row else row)
+            for table, row in super().rows(unit, stamp, at)
+        ]
+
+
+async def has(store: Store, contents: set[str]) -> bool:
+    return {row[0] for row in await store.read(Select(STATE, ("content",)))} == contents
+
+
+async def test_a_flush_without_anybody_at_work_gives_up_in_time(store: Store) -> None:
+    scene = Scene(store, small_farm())
+    assert not await scene.mirror.flush(0.05)
+    async with running(scene):
+        assert await scene.mirror.flush(5)
+        assert await scene.mirror.flush(5)
+    assert await scene.is_like_the_map()

@@ -1,0 +1,519 @@
+"""The one object in front of the stores, as the daemon uses it."""
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from time import monotonic, process_time
+
+import pytest
+
+from dnslb_backend.clock import now
+from dnslb_backend.core.answers.dnssec import ZoneKey
+from dnslb_backend.core.health.history import HistoryQuery
+from dnslb_backend.core.health.override_requests import OverrideRequest
+from dnslb_backend.core.health.overrides import Action, Override
+from dnslb_backend.core.health.saved_state import restore
+from dnslb_backend.core.model.records import Record
+from dnslb_backend.errors import ConflictError
+from dnslb_backend.store.database.interface import Select, Store
+from dnslb_backend.store.database.mariadb import MariaStore
+from dnslb_backend.store.database.sqlite import SqliteStore
+from dnslb_backend.store.database.tables import NODE
+from dnslb_backend.store.database.values import row_key
+from dnslb_backend.store.mirror.mirror import MirrorStatus
+from dnslb_backend.store.persistence import Persistence, Restored
+from dnslb_backend.store.settings import MysqlSettings, StateSettings
+from dnslb_backend.store.shared.overrides import OverrideEntry
+from tests.rigs.mariadb import MariaDB
+from tests.rigs.waiting import until
+from tests.store.farm import FAIL, PASS, Farm, farm_record, many_records, stored_state
+
+A, B, C = "192.0.2.1", "192.0.2.2", "192.0.2.3"
+
+
+class Node:
+    """A daemon without checks and listeners."""
+
+    def __init__(
+        self,
+        path: Path,
+        mysql: MysqlSettings | None,
+        *records: Record,
+        name: str = "ns1",
+        max_age: float = 300.0,
+    ) -> None:
+        self.farm = Farm(*(records or three()))
+        self.state = StateSettings(path=path, max_age=max_age)
+        self.obeyed: list[tuple[Override, ...]] = []
+        self.keeper = Persistence(
+            self.state,
+            mysql,
+            self.farm.map,
+            node=name,
+            version="1.0",
+            now=now,
+            on_overrides=self._obey,
+        )
+
+    def _obey(self, orders: tuple[Override, ...]) -> None:
+        self.obeyed.append(orders)
+        self.farm.map.set_overrides(orders, now())
+        self.offer()
+
+    def offer(self) -> None:
+        self.keeper.record_changes(*self.farm.settle())
+
+    def check(self, name: str, good: Iterable[str] = (), bad: Iterable[str] = ()) -> None:
+        for result, addresses in ((PASS, good), (FAIL, bad)):
+            for address in addresses:
+                self.farm.check(name, result, address)
+        self.offer()
+
+    async def start(self) -> Restored:
+        """What the daemon does before its first answer."""
+        await self.keeper.open()
+        found = await self.keeper.restore()
+        restore(self.farm.map, found.state, now(), self.state.max_age)
+        self.farm.restore_serials(found.state.serials)
+        self.offer()
+        return found
+
+
+@asynccontextmanager
+async def alive(node: Node, *, flush: bool = True) -> AsyncIterator[Restored]:
+    """A node from its start to its end; without `flush` it ends like one that is killed."""
+    found = await node.start()
+    task = asyncio.create_task(node.keeper.run())
+    try:
+        yield found
+        if flush:
+            assert await node.keeper.flush(10)
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+        await node.keeper.close()
+
+
+def three() -> list[Record]:
+    return [farm_record("www", A, B), farm_record("api", C)]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state.sqlite"
+
+
+async def is_like(store: Store, node: Node, name: str = "ns1") -> bool:
+    return await stored_state(store, name) == node.farm.state_rows()
+
+
+# -- restore ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("flush", [True, False])
+async def test_the_first_answers_are_the_last_ones(path: Path, flush: bool) -> None:
+    first = Node(path, None)
+    async with alive(first, flush=flush) as found:
+        assert found.source == "nothing"
+        first.check("www", good=[A], bad=[B])
+        first.check("api", bad=[C])
+        await until(lambda: is_settled(first))
+    second = Node(path, None)
+    async with alive(second) as found:
+        assert found.source == "local"
+        assert second.farm.map.pending() == []
+        assert second.farm.served("www") == {A}
+        assert second.farm.served("api") == set()
+        assert found.state.serials == first.farm.snapshot.serials
+        assert (await second.keeper.history(HistoryQuery()))[0][0].transition.content == C
+
+
+async def is_settled(node: Node) -> bool:
+    return all(not m.backlog and not m.transitions for m in node.keeper.stats.mirrors)
+
+
+async def test_without_the_file_the_database_remembers(
+    path: Path, settings: MysqlSettings, tmp_path: Path
+) -> None:
+    first = Node(path, settings)
+    async with alive(first):
+        first.check("www", good=[B], bad=[A])
+    second = Node(tmp_path / "elsewhere.sqlite", settings)
+    async with alive(second) as found:
+        assert found.source == "mariadb"
+        assert second.farm.served("www") == {B}
+        assert second.keeper.stats.restored == "mariadb"
+        store = MariaStore(settings)
+        await until(lambda: restored_from(store, "mariadb"))
+        await store.close()
+    third = Node(path, settings)
+    async with alive(third) as found:
+        assert found.source == "local"
+
+
+async def restored_from(store: Store, source: str) -> bool:
+    return await store.read(Select(NODE, ("restored",))) == [(source,)]
+
+
+async def test_rows_of_another_node_are_not_ours(
+    path: Path, settings: MysqlSettings, tmp_path: Path
+) -> None:
+    first = Node(path, settings, name="ns2")
+    async with alive(first):
+        first.check("www", good=[A, B])
+    second = Node(tmp_path / "elsewhere.sqlite", settings)
+    async with alive(second) as found:
+        assert found.source == "nothing"
+
+
+async def test_a_thousand_records_are_restored_within_a_second(path: Path) -> None:
+    first = Node(path, None, *many_records(1000, 3))
+    async with alive(first):
+        first.farm.check_all()
+        for number in range(0, 1000, 7):
+            first.farm.check(f"n{number:05}", FAIL, f"10.{number >> 8}.{number & 255}.0")
+        first.offer()
+    second = Node(path, None, *many_records(1000, 3))
+    # Our own work, all threads; how long it takes on a busy machine is another matter.
+    began = process_time()
+    await second.start()
+    assert process_time() - began < 1
+    assert second.farm.snapshot.names.keys() == first.farm.snapshot.names.keys()
+    for name, node in second.farm.snapshot.names.items():
+        if name != "lb.example":
+            assert node.answer == first.farm.snapshot.names[name].answer
+    await second.keeper.close()
+
+
+@pytest.mark.parametrize("is_frozen", [True, False])
+async def test_a_database_that_is_not_there_delays_the_start_by_less_than_a_second(
+    path: Path, tmp_path: Path, is_frozen: bool
+) -> None:
+    first = Node(path, None)
+    async with alive(first):
+        first.check("www", good=[A, B])
+    async with MariaDB(tcp=True) as server:
+        settings = MysqlSettings(host="127.0.0.1", port=server.port or 0, user="root")
+        if is_frozen:
+            server.pause()
+        else:
+            await server.stop()
+        # The best of three: what a busy machine adds is no delay of ours.
+        assert min([await start_from_the_file(path, settings) for _ in range(3)]) < 1.1
+
+
+async def start_from_the_file(path: Path, settings: MysqlSettings) -> float:
+    """The seconds until a node has restored what the file holds."""
+    node = Node(path, settings)
+    began = monotonic()
+    found = await node.start()
+    took = monotonic() - began
+    assert found.source == "local"
+    await node.keeper.close()
+    return took
+
+
+async def test_a_file_of_no_use_is_no_reason_not_to_start(path: Path) -> None:
+    spoil(path)
+    node = Node(path, None)
+    async with alive(node) as found:
+        assert found.source == "nothing"
+        node.check("www", good=[A])
+    again = Node(path, None)
+    async with alive(again) as found:
+        assert found.source == "local"
+
+
+def spoil(path: Path) -> None:
+    path.write_bytes(b"nonsense" * 1000)
+
+
+def damage(path: Path, table: str) -> None:
+    """One page of a table, neither its root nor its last one, becomes nonsense."""
+    with closing(sqlite3.connect(path)) as database:
+        query = "SELECT pageno FROM dbstat WHERE name = ? AND pagetype = 'leaf' ORDER BY path"
+        pages = [number for (number,) in database.execute(query, (table,))]
+    assert len(pages) > 2
+    body = bytearray(path.read_bytes())
+    body[(pages[0] - 1) * 4096 : pages[0] * 4096] = b"\xff" * 4096
+    path.write_bytes(body)
+
+
+def fill(path: Path) -> None:
+    """Transitions and orders of another day, enough for several pages."""
+    with closing(sqlite3.connect(path)) as database:
+        for number in range(200):
+            row = (f"e{number}", "2030-01-01", *["x" * 100] * 8, 1, 0, None, None, "because")
+            marks = ", ".join("?" * len(row))
+            database.execute(f"INSERT INTO lb_transition VALUES (NULL, {marks})", row)
+        for number in range(100):
+            entry = OverrideEntry(Override(row_key(str(number)), f"10.0.{number}.9", Action.DRAIN))
+            marks = ", ".join("?" * len(entry.row()))
+            database.execute(f"INSERT INTO lb_override VALUES ({marks})", entry.row())
+        database.commit()
+
+
+@pytest.mark.parametrize("table", ["lb_transition", "lb_state", "lb_override"])
+async def test_one_damaged_page_costs_what_is_on_it(
+    path: Path, table: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = Node(path, None, *many_records(100, 3))
+    async with alive(first):
+        first.farm.check_all()
+        first.offer()
+    fill(path)
+    damage(path, table)
+    second = Node(path, None, *many_records(100, 3))
+    async with alive(second) as found:
+        kept = len(found.state.overrides)
+        served = sum(1 for number in range(100) if second.farm.served(f"n{number:05}"))
+    assert "set aside" in caplog.text
+    if table == "lb_override":
+        assert (50 <= kept < 100, served) == (True, 100)
+        assert f"recovered {kept} rows of lb_override; none between" in caplog.text
+    else:
+        assert (kept, served >= 90) == (100, True)
+
+
+async def test_a_file_that_is_removed_while_in_use_costs_neither_orders_nor_keys(
+    path: Path,
+) -> None:
+    first = Node(path, None)
+    async with alive(first, flush=False):
+        first.check("www", good=[A, B])
+        key = ZoneKey("lb.example", 1, 257, active=True, published=True, content="secret")
+        await first.keeper.stored_keys.put(key)
+        given = await first.keeper.override(drain(A))
+        await until(lambda: is_settled(first))
+        remove(path)
+        newer = ZoneKey("lb.example", 2, 257, active=True, published=True, content="secret")
+        await first.keeper.stored_keys.put(newer)
+        await first.keeper.override(drain(C))
+        remove(path)
+        await until(path.exists)
+    second = Node(path, None)
+    async with alive(second) as found:
+        assert given.id in {order.id for order in found.state.overrides}
+        assert len(found.state.overrides) == 2
+        assert second.keeper.stored_keys.keys("lb.example") == (key, newer)
+        assert second.farm.served("www") == {B}
+
+
+@pytest.mark.parametrize("how", ["truncated", "copied over"])
+async def test_a_file_that_is_overwritten_while_in_use_costs_neither_orders_nor_keys(
+    path: Path, how: str
+) -> None:
+    first = Node(path, None)
+    async with alive(first, flush=False):
+        await until(path.exists)
+        older = copied(path) if how == "copied over" else b""
+        first.check("www", good=[A, B])
+        key = ZoneKey("lb.example", 1, 257, active=True, published=True, content="secret")
+        await first.keeper.stored_keys.put(key)
+        await first.keeper.override(drain(A))
+        await until(lambda: is_settled(first))
+        overwrite(path, older)
+        newer = ZoneKey("lb.example", 2, 257, active=True, published=True, content="secret")
+        await first.keeper.stored_keys.put(newer)
+        await first.keeper.override(drain(C))
+        await until(lambda: counts(path) == (2, 2))
+    second = Node(path, None)
+    async with alive(second) as found:
+        assert len(found.state.overrides) == 2
+        assert second.keeper.stored_keys.keys("lb.example") == (key, newer)
+        assert second.farm.served("www") == {B}
+
+
+def copied(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+def overwrite(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+def counts(path: Path) -> tuple[int, int]:
+    """Keys and orders in the file."""
+    with closing(sqlite3.connect(path)) as database:
+        ((keys, orders),) = database.execute(
+            "SELECT (SELECT COUNT(*) FROM lb_key), (SELECT COUNT(*) FROM lb_override)"
+        )
+        return keys, orders
+
+
+async def test_an_order_that_only_memory_has_is_taken_with_a_warning(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    node = Node(path / "no" / "state.sqlite", None)
+    spoil(path)
+    async with alive(node, flush=False):
+        await node.keeper.override(drain(A, node="ns2"))
+        assert node.keeper.stats.is_volatile
+    assert "a restart may forget this order" in caplog.text
+
+
+async def test_a_file_that_hangs_does_not_hold_up_the_end(path: Path) -> None:
+    node = Node(path, None)
+    await node.start()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        # Each of these waits in the thread of the file, one after the other, long after its
+        # caller has gone on.
+        await asyncio.gather(*(node.keeper.override(drain(A, node=f"ns{n}")) for n in range(30)))
+        async with asyncio.timeout(10):
+            await node.keeper.close()
+        other.execute("ROLLBACK")
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+# -- orders -------------------------------------------------------------------------------
+
+
+def drain(target: str, expires: float | None = None, node: str = "") -> OverrideRequest:
+    return OverrideRequest(Action.DRAIN, target, author="ann", expires=expires, node=node)
+
+
+async def test_an_order_holds_at_once_and_after_a_restart(path: Path) -> None:
+    first = Node(path, None)
+    async with alive(first, flush=False):
+        first.check("www", good=[A, B])
+        await first.keeper.override(drain(A))
+        await until(lambda: first.farm.served("www") == {B})
+        await until(lambda: is_settled(first))
+    second = Node(path, None)
+    async with alive(second) as found:
+        assert [order.target for order in found.state.overrides] == [A]
+        assert second.farm.served("www") == {B}
+        second.check("www", good=[A, B])
+        await second.keeper.clear(A)
+        await until(lambda: second.farm.served("www") == {A, B})
+    assert second.keeper.overrides() == []
+
+
+async def test_an_order_ends_punctually(path: Path) -> None:
+    node = Node(path, None)
+    async with alive(node):
+        node.check("www", good=[A, B])
+        end = now().wall + 0.6
+        await node.keeper.override(drain(A, expires=end))
+        await until(lambda: node.farm.served("www") == {B}, within=0.5)
+        await until(lambda: node.farm.served("www") == {A, B})
+        assert 0 <= now().wall - end < 0.3
+
+
+async def test_orders_reach_the_other_nodes_within_seconds(
+    path: Path, settings: MysqlSettings, tmp_path: Path
+) -> None:
+    here, there = Node(path, settings), Node(tmp_path / "other.sqlite", settings, name="ns2")
+    async with alive(here), alive(there):
+        for node in (here, there):
+            node.check("www", good=[A, B])
+        given = await here.keeper.override(drain(A))
+        await until(lambda: there.farm.served("www") == {B}, within=5)
+        assert [order.id for order in there.keeper.overrides()] == [given.id]
+        await there.keeper.clear(A, author="bob")
+        await until(lambda: here.farm.served("www") == {A, B}, within=5)
+        await here.keeper.override(drain(B, node="ns2"))
+        await until(lambda: there.farm.served("www") == {A}, within=5)
+        assert here.farm.served("www") == {A, B}
+
+
+async def test_an_order_given_while_the_database_was_away_arrives_later(
+    path: Path, tmp_path: Path, settings: MysqlSettings
+) -> None:
+    alone = Node(path, None)
+    async with alive(alone):
+        alone.check("www", good=[A, B])
+        await alone.keeper.override(drain(A))
+    here, there = Node(path, settings), Node(tmp_path / "other.sqlite", settings, name="ns2")
+    async with alive(here), alive(there):
+        there.check("www", good=[A, B])
+        await until(lambda: there.farm.served("www") == {B}, within=5)
+
+
+async def test_a_refusal_names_the_record(path: Path) -> None:
+    node = Node(path, None)
+    async with alive(node):
+        node.check("api", good=[C])
+        with pytest.raises(ConflictError, match=r"last serving member of api\.lb\.example/A"):
+            await node.keeper.override(drain(C))
+        assert node.keeper.overrides() == []
+
+
+# -- both stores --------------------------------------------------------------------------
+
+
+async def test_both_stores_are_kept_and_history_tells_of_all_nodes(
+    path: Path, settings: MysqlSettings, tmp_path: Path
+) -> None:
+    here, there = Node(path, settings), Node(tmp_path / "other.sqlite", settings, name="ns2")
+    async with alive(here), alive(there):
+        here.check("www", good=[A], bad=[B])
+        there.check("www", good=[A, B])
+        for node in (here, there):
+            assert await node.keeper.flush(5)
+        local, remote = SqliteStore(path), MariaStore(settings)
+        for store in (local, remote):
+            assert await is_like(store, here)
+        assert await is_like(remote, there, "ns2")
+        found, source = await here.keeper.history(HistoryQuery(name="www.lb.example"))
+        assert source == "mariadb"
+        assert {event.node for event in found} == {"ns1", "ns2"}
+        for store in (local, remote):
+            await store.close()
+
+
+async def test_the_local_file_tells_history_when_the_database_cannot(path: Path) -> None:
+    nowhere = MysqlSettings(unix_socket="/nonexistent/socket", user="root")
+    node = Node(path, nowhere)
+    async with alive(node, flush=False):
+        node.check("www", good=[A])
+        await until(lambda: has_history(node))
+        figures = {m.store: m for m in node.keeper.stats.mirrors}
+        assert (figures["local"].is_connected, figures["mariadb"].is_connected) == (True, False)
+        assert figures["mariadb"].transitions > 0
+        await until(lambda: "No such file" in mirror(node, "mariadb").last_error)
+
+
+def mirror(node: Node, name: str) -> MirrorStatus:
+    return next(m for m in node.keeper.stats.mirrors if m.store == name)
+
+
+async def has_history(node: Node) -> bool:
+    found, source = await node.keeper.history(HistoryQuery())
+    return bool(found) and source == "local"
+
+
+async def test_a_reload_can_bring_a_database_and_take_it_away(
+    path: Path, settings: MysqlSettings
+) -> None:
+    node = Node(path, None)
+    remote = MariaStore(settings)
+    async with alive(node):
+        node.check("www", good=[A, B])
+        node.keeper.reconfigure(settings, delete_unknowns=True, config_hash="two")
+        await until(lambda: is_like(remote, node))
+        await until(lambda: config_hash(remote, "two"))
+        node.keeper.reconfigure(None, delete_unknowns=True, config_hash="three")
+        await until(lambda: len(node.keeper.stats.mirrors) == 1)
+        before = await stored_state(remote)
+        node.check("www", bad=[A])
+        await node.keeper.flush(5)
+        assert await stored_state(remote) == before
+    await remote.close()
+
+
+async def config_hash(store: Store, wanted: str) -> bool:
+    return await store.read(Select(NODE, ("config_hash",))) == [(wanted,)]
+
+
+async def test_figures_are_json(path: Path) -> None:
+    node = Node(path, None)
+    async with alive(node):
+        assert '"restored": "nothing"' in json.dumps(node.keeper.detail())
