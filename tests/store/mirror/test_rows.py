@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dnslb_backend.core.health.decision import Pool
+from dnslb_backend.core.health.decision import DecisionKind, Pool
 from dnslb_backend.core.health.overrides import Action, Override
 from dnslb_backend.core.health.resolutions import Status
 from dnslb_backend.core.health.results import check_error, failed, passed
@@ -192,6 +192,18 @@ def test_every_row_has_as_many_values_as_its_table_has_columns() -> None:
     assert len(zone_row(zone(), 1, STAMP)) == len(ZONE.columns)
     static = static_row(zone(), "a.lb.example", ZoneRow("A.lb.example", "A", A, 5), STAMP)
     assert len(static) == len(STATIC.columns)
+
+
+def test_a_decision_is_read_in_the_word_of_earlier_versions() -> None:
+    driver = Driver(record(A, all_down=AllDown.SERVFAIL))
+    driver.round({A: FAIL})
+    rows = rows_of(capture(driver.health_map, {}, at(driver.clock)))
+    index = RECORD.columns.index("decision")
+    assert column(rows[RECORD], RECORD, "decision") == ["servfail"]
+    former = [(*row[:index], "fault", *row[index + 1 :]) for row in rows[RECORD]]
+    found = restore_records(former, rows[HOST], rows[STATE])
+    assert found == restore_records(rows[RECORD], rows[HOST], rows[STATE])
+    assert found[KEY].decision.kind is DecisionKind.SERVFAIL
 
 
 @pytest.mark.parametrize("column", ["decision", "last_good", "ttl", "answer"])
