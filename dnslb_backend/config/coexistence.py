@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from dnslb_backend.config.problems import Path, Problems
 from dnslb_backend.core.model.names import canonical_name, is_within, parents
-from dnslb_backend.core.model.records import RecordKey
+from dnslb_backend.core.model.records import AllDown, Record, RecordKey
 from dnslb_backend.core.model.zones import ResourceRecord, Zone
 
 GLUE = frozenset({"A", "AAAA"})
@@ -42,6 +42,37 @@ def check_coexistence(
         for name, found in hood.types.items():
             for message in _misfits(name, found, zone.name, inner, hood.types):
                 diagnosis.refuse(files[zone.name], path, message)
+
+
+def warn_of_unknown_answers(
+    zones: Mapping[str, Zone],
+    records: Mapping[RecordKey, Record],
+    origins: Mapping[RecordKey, str],
+    diagnosis: Problems,
+) -> None:
+    """Warn where an answer that is not known takes others with it.
+
+    PowerDNS asks for all types of a name at once (ANY): for the apex with
+    consistent-backends=yes, its default, and in the end for the name itself.
+    """
+    types: dict[str, set[str]] = {}
+    for zone in zones.values():
+        for row in zone.static:
+            types.setdefault(_name(row), set()).add(row.qtype)
+    for key in records:
+        types.setdefault(key.name, set()).add(key.type)
+    for key, record in records.items():
+        if key.name == key.zone:
+            message = (
+                "while its answer is not known PowerDNS says SERVFAIL for the whole zone, unless "
+                "it runs with consistent-backends=no, as in pdns/*.conf"
+            )
+            diagnosis.warn(origins[key], (), message)
+        others = types[key.name] - {key.type}
+        if record.all_down is AllDown.SERVFAIL and others:
+            listed = _listed(frozenset(others))
+            message = f'all_down = "servfail" is SERVFAIL for {listed} of the name as well'
+            diagnosis.warn(origins[key], (), message)
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from dnslb_backend.admin.http.auth import Access, load_access
 from dnslb_backend.admin.settings import AdminSettings
 from dnslb_backend.checkers.checks.base import Check
-from dnslb_backend.config.coexistence import check_coexistence
+from dnslb_backend.config.coexistence import check_coexistence, warn_of_unknown_answers
 from dnslb_backend.config.files import ConfigPaths, read_toml, record_files
 from dnslb_backend.config.models import (
     BrakeSettings,
@@ -120,6 +120,7 @@ class _Loader:
         zones = self._zones(written, node)
         zones = keep_no_data_uncached(zones, tables.records.values(), self.problems, self.file)
         check_coexistence(zones, tables.origins, self.problems, dict.fromkeys(zones, self.file))
+        warn_of_unknown_answers(zones, tables.records, tables.origins, self.problems)
         advise_secondaries(
             zones,
             has_channel=pdns.has_channel,

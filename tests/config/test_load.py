@@ -580,3 +580,20 @@ def test_no_problem_shows_a_secret(write: Callable[[str], Path], text: str) -> N
     found = problems(write(text))
     assert found
     assert "SECRET" not in "\n".join(found)
+
+
+def test_where_an_unknown_answer_takes_others_with_it_there_is_a_warning(write: Write) -> None:
+    apex = '[records."@".A]\ndest = ["192.0.2.1"]\n'
+    (found,) = of_unknown_answers(loaded(write(HEAD + apex)))
+    assert "records.@.A" in found
+    assert "consistent-backends=no" in found
+    both = RECORD + 'all_down = "servfail"\n[records."www".AAAA]\ndest=["2001:db8::1"]\n'
+    (found,) = of_unknown_answers(loaded(write(HEAD + both)))
+    assert "records.www.A: " in found
+    assert "SERVFAIL for AAAA" in found
+    alone = RECORD + 'all_down = "servfail"\n'
+    assert not of_unknown_answers(loaded(write(HEAD + alone)))
+
+
+def of_unknown_answers(config: Config) -> list[str]:
+    return [text for warning in config.warnings if "SERVFAIL" in (text := str(warning))]
