@@ -121,19 +121,20 @@ async def reloads(stage: Stage) -> None:
 
 
 async def bad_reloads(stage: Stage) -> None:
-    fifo = stage.drop_ins / f"{next(stage.variants)}.toml"
-    for spoil in (os.mkfifo, lambda path: path.write_text("[x"), lambda path: path.mkdir()):
-        spoil(fifo)
+    async with stage.files:
+        fifo = stage.drop_ins / f"{next(stage.variants)}.toml"
+        for spoil in (os.mkfifo, lambda path: path.write_text("[x"), lambda path: path.mkdir()):
+            spoil(fifo)
+            _hup(stage)
+            await passes(0.3)
+            fifo.rmdir() if fifo.is_dir() else fifo.unlink()
+        drop_in = stage.drop_ins / f"{next(stage.variants)}.toml"
+        drop_in.write_text("")
+        with hung(drop_in):
+            _hup(stage)
+            await passes(2)
+        drop_in.unlink()
         _hup(stage)
-        await passes(0.3)
-        fifo.rmdir() if fifo.is_dir() else fifo.unlink()
-    drop_in = stage.drop_ins / f"{next(stage.variants)}.toml"
-    drop_in.write_text("")
-    with hung(drop_in):
-        _hup(stage)
-        await passes(2)
-    drop_in.unlink()
-    _hup(stage)
 
 
 async def _reload(stage: Stage, extra: str) -> None:
@@ -204,7 +205,7 @@ async def the_daemon_stands_still(stage: Stage) -> None:
 
 
 async def the_daemon_is_restarted(stage: Stage) -> None:
-    async with stage.alone:
+    async with stage.files, stage.alone:
         with stage.excuse(3):
             if stage.chance.random() < 0.5:
                 await stage.daemon.stop()
