@@ -89,7 +89,8 @@ def end(pids: list[int]) -> None:
 def _status(pid: int, name: str) -> int:
     """A figure in kB."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+    # Of a process that has ended and was not waited for there is none.
+    return next((int(line.split()[1]) for line in lines if line.startswith(f"{name}:")), 0)
 
 
 def _read(pid: int, name: str) -> bytes:
