@@ -126,6 +126,7 @@ async def test_a_database_that_was_taken_away_for_a_while_gets_what_it_missed(
         node.keeper.reconfigure(settings, delete_unknowns=True, config_hash="")
         await until(lambda: len(node.keeper.stats.mirrors) == 2)
         flip(node, 10)
+        await until(lambda: is_settled(node))
         assert await agree(path, settings) > 28
 
 
