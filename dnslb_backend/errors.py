@@ -9,6 +9,7 @@ DnslbError
 │   └── OverrideNotFoundError   nothing was ordered that could be taken back
 ├── UnavailableError   what this daemon needs did not answer in time; nothing was changed
 ├── AdminClientError       the command line could not reach or use the daemon
+├── SourceError        what is to be imported cannot be read, or the result cannot be written
 └── StoreError         the database or the local file cannot be used
     ├── SchemaError    its tables are missing, newer than this program, or somebody else's
     ├── RetryableError      others were in the way; the same may well succeed if it is tried again
@@ -75,6 +76,10 @@ class UnavailableError(DnslbError):
 
 class AdminClientError(DnslbError):
     """The command line could not reach or use the daemon."""
+
+
+class SourceError(DnslbError):
+    """What is to be imported cannot be read, or the result cannot be written; nothing was."""
 
 
 class StoreError(DnslbError):
