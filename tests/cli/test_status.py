@@ -17,6 +17,7 @@ from tests.admin.node import BROKEN, OK, Node
 from tests.cli.command import line, run, run_afresh, run_on_terminal
 from tests.core.building import KEY, ZONE, at, record
 from tests.rigs.ports import free_port
+from tests.rigs.waiting import exit_code
 
 
 async def test_a_line_a_member(config: Path, node: Node) -> None:
@@ -183,5 +184,5 @@ async def test_a_reader_that_leaves_early_gets_no_traceback(config: Path, node: 
     await process.stdout.readline()
     process.stdout._transport.close()  # type: ignore[attr-defined]
     err = await process.stderr.read()
-    await process.wait()
+    await exit_code(process)
     assert err == b""
