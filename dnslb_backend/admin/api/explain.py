@@ -9,7 +9,7 @@ from dnslb_backend.admin.http.endpoint import STATE
 from dnslb_backend.admin.http.names import NAME_LIMIT, QueryType
 from dnslb_backend.admin.http.problems import field_problem
 from dnslb_backend.admin.http.requests import read_query
-from dnslb_backend.admin.http.responses import json_bytes, render_rows
+from dnslb_backend.admin.http.responses import json_bytes, render_with_rows
 from dnslb_backend.core.answers.explain import Explanation, MemberExplanation, RecordExplanation
 from dnslb_backend.core.health.decision import DecisionKind
 from dnslb_backend.core.health.target import Health
@@ -137,13 +137,11 @@ async def render_explanation(explanation: Explanation, asked: ExplainQuery) -> b
         records=(),
     )
     records = [await _render_record(record) for record in explanation.records]
-    return head.model_dump_json().encode().removesuffix(b"]}") + b",".join(records) + b"]}"
+    return await render_with_rows(head, records=records)
 
 
 async def _render_record(record: RecordExplanation) -> bytes:
-    members = await render_rows(map(_member_row, record.members))
-    head = _record_row(record).model_dump_json().encode()
-    return head.removesuffix(b"]}") + members + b"]}"
+    return await render_with_rows(_record_row(record), members=map(_member_row, record.members))
 
 
 def _is_about(explanation: Explanation) -> bool:

@@ -9,7 +9,7 @@ from dnslb_backend.admin.http.event_stream import TransitionRow, transition_row
 from dnslb_backend.admin.http.names import Name, balanced_name
 from dnslb_backend.admin.http.problems import field_problem
 from dnslb_backend.admin.http.requests import read_query
-from dnslb_backend.admin.http.responses import json_bytes, render_rows
+from dnslb_backend.admin.http.responses import json_bytes, render_with_rows
 from dnslb_backend.admin.http.timestamps import GivenTimestamp, Timestamp, render_timestamp
 from dnslb_backend.core.health.history import (
     DEFAULT_LIMIT,
@@ -79,10 +79,9 @@ async def show_history(request: web.Request) -> web.Response:
     events, source = await control.history(query)
     left = events[-1].id if len(events) >= asked.limit else None
     head = HistoryReport(source=source, time=render_timestamp(wall), before=left, events=())
-    rows = await render_rows(map(history_row, events))
-    return json_bytes(head.model_dump_json().encode().removesuffix(b"]}") + rows + b"]}")
+    return json_bytes(await render_with_rows(head, events=map(history_row, events)))
 
 
 def history_row(event: StoredTransition) -> HistoryRow:
-    told = transition_row(event.transition)
-    return HistoryRow(id=event.id, node=event.node, **told.model_dump())
+    row = transition_row(event.transition)
+    return HistoryRow(id=event.id, node=event.node, **row.model_dump())

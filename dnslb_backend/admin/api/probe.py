@@ -8,7 +8,7 @@ from dnslb_backend.admin.http.endpoint import STATE
 from dnslb_backend.admin.http.names import NAME_LIMIT, QueryType
 from dnslb_backend.admin.http.problems import field_problem
 from dnslb_backend.admin.http.requests import read_body
-from dnslb_backend.admin.http.responses import json_bytes, render_rows
+from dnslb_backend.admin.http.responses import json_bytes, render_with_rows
 from dnslb_backend.core.health.probe_report import ProbeReport
 from dnslb_backend.core.health.results import Outcome
 from dnslb_backend.core.health.target import Health
@@ -58,7 +58,8 @@ async def run_probes(request: web.Request) -> web.Response:
         reports = await request.app[STATE].control.probe(asked.name, asked.type.upper())
     except NameFormatError as error:
         raise field_problem("name", str(error)) from error
-    return json_bytes(b'{"probes":[%s]}' % await render_rows(map(probe_row, reports)))
+    body = await render_with_rows(ProbeResponse(probes=()), probes=map(probe_row, reports))
+    return json_bytes(body)
 
 
 def probe_row(report: ProbeReport) -> ProbeRow:

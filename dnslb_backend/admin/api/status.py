@@ -14,7 +14,7 @@ from dnslb_backend.admin.api.readiness import with_details
 from dnslb_backend.admin.api.rows import MemberRow, RecordRow, member_row, record_row
 from dnslb_backend.admin.control import Control
 from dnslb_backend.admin.http.document import ApiModel
-from dnslb_backend.admin.http.responses import in_slices, render_rows
+from dnslb_backend.admin.http.responses import in_slices, render_with_rows
 from dnslb_backend.admin.http.timestamps import Timestamp, render_timestamp
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.record_state import RecordState
@@ -69,11 +69,12 @@ def node_status(control: Control) -> NodeStatus:
 async def render_status(control: Control, query: StatusQuery) -> bytes:
     """The StatusReport as JSON."""
     states = await states_of(control, query)
-    head = node_status(control).model_dump_json().encode()
     snapshot, mono = control.snapshot(), control.now().mono
-    members = await render_rows(member_rows(states, control.health_map))
-    records = await render_rows(record_row(state, snapshot, mono) for state in states)
-    return b'%s,"members":[%s],"records":[%s]}' % (head[:-1], members, records)
+    return await render_with_rows(
+        node_status(control),
+        members=member_rows(states, control.health_map),
+        records=(record_row(state, snapshot, mono) for state in states),
+    )
 
 
 async def states_of(control: Control, query: StatusQuery) -> list[RecordState]:

@@ -21,7 +21,7 @@ from dnslb_backend.admin.control import Control
 from dnslb_backend.admin.http.document import ApiModel
 from dnslb_backend.admin.http.endpoint import STATE
 from dnslb_backend.admin.http.requests import read_query
-from dnslb_backend.admin.http.responses import in_slices, render_rows
+from dnslb_backend.admin.http.responses import in_slices, render_with_rows
 from dnslb_backend.core.health.record_state import RecordState
 from dnslb_backend.core.health.target import Health
 
@@ -75,9 +75,9 @@ async def render_lines(control: Control, query: StatusQuery) -> AsyncIterator[by
     yield _head(control, states).model_dump_json().encode() + b"\n"
     parts: list[bytes] = []
     async for state in in_slices(states):
-        members = await render_rows(member_rows([state], control.health_map))
-        record = record_row(state, snapshot, mono).model_dump_json().encode()
-        parts.append(b'{"record":%s,"members":[%s]}\n' % (record, members))
+        line = RecordLine(record=record_row(state, snapshot, mono), members=())
+        members = member_rows([state], control.health_map)
+        parts.append(await render_with_rows(line, members=members) + b"\n")
         if len(parts) >= LINES:
             yield b"".join(parts)
             parts.clear()
