@@ -106,7 +106,7 @@ class AdminClient:
             )
         errors = _errors(problem)
         said = str(problem.get("detail") or problem.get("title"))
-        words = [f"the daemon refused: {said}"]
+        words = [f"refused: {said}"]
         if status in (http.client.UNAUTHORIZED, http.client.FORBIDDEN) and self.where.why_no_token:
             words.append(f"no token was sent: {self.where.why_no_token}")
         words += [f"{field}: {message}" for field, message in errors if message not in said]

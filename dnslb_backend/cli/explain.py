@@ -27,8 +27,6 @@ from dnslb_backend.cli.terminal import escape, print_json_text
 PATH = "/api/v1/explain"
 WIDEST_CONTENT = 39
 NARROWEST_REASON = 16
-MANY = 5
-"""Zones that are named."""
 VERDICTS = {
     "NOERROR": "green",
     "NODATA": "yellow",
@@ -71,8 +69,6 @@ def _lines(report: ExplainRow, width: int) -> Iterator[Text]:
     head = f"{report['name']} {report['type']}{for_whom}{supposed}: {verdict}"
     yield from wrapped(head, width, style=f"bold {VERDICTS.get(verdict, 'yellow')}")
     yield from field("zone", report["zone"] or "none of ours", width)
-    if report["looked_in"]:
-        yield from field("looked", _looked(report), width)
     if report["via"]:
         yield from field("via", " -> ".join(report["via"]), width)
     for number, row in enumerate(report["answer"]):
@@ -82,14 +78,6 @@ def _lines(report: ExplainRow, width: int) -> Iterator[Text]:
     for record in report["records"]:
         yield Text()
         yield from _record_lines(record, width)
-
-
-def _looked(report: ExplainRow) -> str:
-    """Where a name was looked for that was written short."""
-    zones = report["looked_in"]
-    more = f" and {len(zones) - MANY} more" if len(zones) > MANY else ""
-    where = f"in {', '.join(zones[:MANY])}{more}"
-    return f"{where}, and not found in just one: taken as it stands; write it out"
 
 
 def _record_lines(record: ExplainRow, width: int) -> Iterator[Text]:

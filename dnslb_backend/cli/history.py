@@ -54,7 +54,7 @@ def history(
     report = client.get(PATH, **asked)
     print_page(report, _lines)
     if not report["events"]:
-        print_error("nothing happened, as far as is remembered")
+        print_error("no transitions recorded")
     elif report["before"] is not None:
         print_error(f"there may be more before; --limit N shows up to {MOST}")
 

@@ -71,7 +71,7 @@ def _show(client: AdminClient, name: str, *, as_json: bool) -> None:
     report = client.get(PATH, name=name)
     print_text(_page(report, out().width))
     if name and not report["records"]:
-        print_error(f"there is no balanced record {name!r}")
+        print_error(f"no such record: {name}")
         raise typer.Exit(ExitCode.FAILED)
 
 

@@ -173,7 +173,7 @@ def response(kind: str, body: str, status: str = "200 OK") -> bytes:
         (response("text/html", "no", "404 Not Found"), "answered 404"),
         (response("application/json", "<"), "is no dnslb-backend"),
         (response("application/problem+json", "[]", "500 Oops"), "is no dnslb-backend"),
-        (response("application/problem+json", '{"errors": 7}', "422 No"), "the daemon refused"),
+        (response("application/problem+json", '{"errors": 7}', "422 No"), "refused: "),
         (response("application/json", "[1, 2]"), "cannot be read"),
         (response("application/json", '{"members": 1}'), "cannot be read"),
     ],

@@ -54,23 +54,13 @@ async def test_an_override_and_who_gave_it(config: Path, node: Node) -> None:
     ("name", "line"),
     [
         (f"nope.{ZONE}", f"nope.{ZONE} ANY: NXDOMAIN"),
-        ("www.example.net", "www.example.net ANY: REFUSED"),
+        ("www.example.net.", "www.example.net ANY: REFUSED"),
     ],
 )
 async def test_what_is_not_there_is_an_answer_too(config: Path, name: str, line: str) -> None:
     ended = await run("explain", name, "-c", str(config))
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.splitlines()[0] == line
-
-
-async def test_a_short_name_that_is_nowhere_says_where_it_was_looked_for(config: Path) -> None:
-    ended = await run("explain", "nope", "-c", str(config))
-    assert ended.out.splitlines() == [
-        "nope ANY: REFUSED",
-        "  zone     none of ours",
-        f"  looked   in {ZONE}, and not found in just one: taken as it stands; write",
-        "           it out",
-    ]
 
 
 async def test_warnings_are_shown(config: Path, node: Node) -> None:
@@ -94,7 +84,7 @@ async def test_a_refusal_names_the_switch(config: Path) -> None:
     ended = await run("explain", KEY.name, "--down", "192.0.2.77", "-c", str(config))
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == (
-        "the daemon refused: down: 192.0.2.77 is no address or destination of www.lb.example\n"
+        "refused: down: 192.0.2.77 is no address or destination of www.lb.example\n"
     )
 
 

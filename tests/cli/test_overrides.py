@@ -90,13 +90,13 @@ async def test_who_is_let_in_is_said(config: Path, node: Node) -> None:
 async def test_a_refusal_is_one_clear_line(config: Path) -> None:
     ended = await run("drain", "192.0.2.77", "-c", str(config))
     assert (ended.code, ended.out) == (1, "")
-    assert ended.err == "the daemon refused: 192.0.2.77 is no target of a record\n"
+    assert ended.err == "refused: 192.0.2.77 is no target of a record\n"
     ended = await run("clear", "192.0.2.77", "-c", str(config))
     assert (ended.code, ended.out) == (1, "")
-    assert ended.err == "the daemon refused: there is no order for 192.0.2.77\n"
+    assert ended.err == "refused: there is no order for 192.0.2.77\n"
     ended = await run("drain", "10.0.0.1", "--record", "..", "-c", str(config))
     assert ended.code == 1
-    assert ended.err.startswith("the daemon refused: name: '..' is no domain name")
+    assert ended.err.startswith("refused: name: '..' is no domain name")
     assert len(ended.err.splitlines()) == 1
 
 

@@ -24,8 +24,8 @@ class TryingNode(Node):
     trials: tuple[ProbeReport, ...] = ()
 
     async def probe(self, name: str, qtype: str) -> list[ProbeReport]:
-        if name != "www":
-            raise ConflictError(f"there is no balanced record {name} {qtype}", "name")
+        if qtype == "AAAA":
+            raise ConflictError(f"no such record: {name} {qtype}", "name")
         return list(self.trials)
 
 
@@ -85,10 +85,10 @@ async def test_nobody_to_probe(config: Path) -> None:
     )
 
 
-async def test_an_unknown_name_is_a_failure(config: Path) -> None:
-    ended = await run("probe", "nope", "A", "-c", str(config))
+async def test_a_type_that_the_name_has_not_is_a_failure(config: Path) -> None:
+    ended = await run("probe", "www", "AAAA", "-c", str(config))
     assert (ended.code, ended.out) == (1, "")
-    assert ended.err == "the daemon refused: there is no balanced record nope A\n"
+    assert ended.err == "refused: no such record: www.lb.example AAAA\n"
 
 
 async def test_json_is_what_the_daemon_said(config: Path, node: TryingNode) -> None:

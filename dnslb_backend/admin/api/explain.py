@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field
 from dnslb_backend.admin.api.rows import OverrideRow, override_row
 from dnslb_backend.admin.http.document import ApiModel
 from dnslb_backend.admin.http.endpoint import STATE
-from dnslb_backend.admin.http.names import NAME_LIMIT, QueryType
+from dnslb_backend.admin.http.names import NAME_LIMIT, QueryType, resolve_any_name
 from dnslb_backend.admin.http.problems import field_problem
 from dnslb_backend.admin.http.requests import read_query
 from dnslb_backend.admin.http.responses import json_bytes, render_with_rows
@@ -15,7 +15,7 @@ from dnslb_backend.core.health.decision import DecisionKind
 from dnslb_backend.core.health.target import Health
 from dnslb_backend.core.model.records import AllDown, Policy
 from dnslb_backend.core.model.zones import ResourceRecord
-from dnslb_backend.errors import NameFormatError, RequestError
+from dnslb_backend.errors import RequestError
 
 
 class ExplainQuery(ApiModel):
@@ -94,10 +94,6 @@ class ExplainReport(ApiModel):
     client: str = Field(description="its network; empty: nobody in particular")
     down: str = Field(description="what is supposed to be down")
     zone: str = Field(description="empty: none of ours")
-    looked_in: tuple[str, ...] = Field(
-        description="the zones in which a name without a final dot was looked for, where it is in "
-        "none of them or in several; it was taken as it stands then"
-    )
     via: tuple[str, ...] = Field(description="aliases and wildcards on the way")
     verdict: str = Field(description="NOERROR, NODATA, NXDOMAIN, SERVFAIL, REFUSED, referral to ..")
     answer: tuple[AnswerRow, ...]
@@ -107,10 +103,9 @@ class ExplainReport(ApiModel):
 async def show_explanation(request: web.Request) -> web.Response:
     asked = read_query(request, ExplainQuery)
     control = request.app[STATE].control
+    name = await resolve_any_name(control, asked.name, "name")
     try:
-        explanation = control.explain(asked.name, asked.type.upper(), asked.client, asked.down)
-    except NameFormatError as error:
-        raise field_problem("name", str(error)) from error
+        explanation = control.explain(name, asked.type, asked.client, asked.down)
     except RequestError as error:
         raise field_problem("client", str(error)) from error
     if explanation.question.down and not _is_about(explanation):
@@ -130,7 +125,6 @@ async def render_explanation(explanation: Explanation, asked: ExplainQuery) -> b
         else "",
         down=asked.down,
         zone=explanation.zone,
-        looked_in=explanation.looked_in,
         via=explanation.via,
         verdict=explanation.verdict,
         answer=tuple(map(_answer_row, explanation.rows)),

@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field
 from dnslb_backend.admin.http.document import ApiModel
 from dnslb_backend.admin.http.endpoint import STATE
 from dnslb_backend.admin.http.event_stream import TransitionRow, transition_row
-from dnslb_backend.admin.http.names import Name, balanced_name
+from dnslb_backend.admin.http.names import Name, resolve_record_name
 from dnslb_backend.admin.http.problems import field_problem
 from dnslb_backend.admin.http.requests import read_query
 from dnslb_backend.admin.http.responses import json_bytes, render_with_rows
@@ -27,7 +27,11 @@ class HistoryQueryText(ApiModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Name = Field(default="", description="only this name; empty: all")
+    name: Name = Field(
+        default="",
+        description="only this record; with a final dot also one that is no longer configured; "
+        "empty: all",
+    )
     since: GivenTimestamp | None = None
     until: GivenTimestamp | None = Field(default=None, description="up to here, exclusive")
     within: float | None = Field(
@@ -68,8 +72,7 @@ async def show_history(request: web.Request) -> web.Response:
         raise field_problem("since", "says the same thing as within: keep one of them")
     since = asked.since.timestamp() if asked.since is not None else None
     query = HistoryQuery(
-        # Also a record that is no longer configured has its history.
-        name=balanced_name(control.health_map, asked.name, "name") or None,
+        name=await resolve_record_name(control, asked.name, "name") if asked.name else None,
         since=wall - asked.within if asked.within is not None else since,
         until=asked.until.timestamp() if asked.until is not None else None,
         node=asked.node or None,

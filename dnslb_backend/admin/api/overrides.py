@@ -8,11 +8,11 @@ from aiohttp import web
 from pydantic import ConfigDict, Field
 
 from dnslb_backend.admin.api.rows import OverrideRow, override_row
-from dnslb_backend.admin.control import Readmitted
+from dnslb_backend.admin.control import Control, Readmitted
 from dnslb_backend.admin.http.auth import authorize
 from dnslb_backend.admin.http.document import ApiModel
 from dnslb_backend.admin.http.endpoint import STATE
-from dnslb_backend.admin.http.names import Name, balanced_name
+from dnslb_backend.admin.http.names import Name, resolve_record_name
 from dnslb_backend.admin.http.problems import field_problem
 from dnslb_backend.admin.http.requests import read_body, read_query
 from dnslb_backend.admin.http.responses import json_response
@@ -101,10 +101,11 @@ async def create_override(request: web.Request) -> web.Response:
     asked = await read_body(request, OverrideBody)
     control = request.app[STATE].control
     author = _author(request)
+    name = await _record_name(control, asked.name)
     override = OverrideRequest(
         action=asked.action,
         target=asked.target,
-        name=balanced_name(control.health_map, asked.name, "name"),
+        name=name,
         node=asked.node,
         reason=asked.reason,
         author=author,
@@ -120,7 +121,7 @@ async def clear_overrides(request: web.Request) -> web.Response:
     asked = read_query(request, ClearQuery)
     control = request.app[STATE].control
     author = _author(request)
-    name = balanced_name(control.health_map, asked.name, "name")
+    name = await _record_name(control, asked.name)
     force = asked.force == "true"
     cleared = await control.clear(asked.target, name=name, author=author, force=force)
     for override in cleared.overrides:
@@ -133,6 +134,11 @@ async def clear_overrides(request: web.Request) -> web.Response:
             forgiven=tuple(map(_readmitted_row, cleared.readmitted)),
         )
     )
+
+
+async def _record_name(control: Control, written: str) -> str:
+    """The record that an override is for; "" is every one."""
+    return await resolve_record_name(control, written, "name") if written else ""
 
 
 def _author(request: web.Request) -> str:

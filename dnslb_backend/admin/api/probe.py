@@ -5,14 +5,12 @@ from pydantic import ConfigDict, Field
 
 from dnslb_backend.admin.http.document import ApiModel
 from dnslb_backend.admin.http.endpoint import STATE
-from dnslb_backend.admin.http.names import NAME_LIMIT, QueryType
-from dnslb_backend.admin.http.problems import field_problem
+from dnslb_backend.admin.http.names import NAME_LIMIT, QueryType, resolve_record_name
 from dnslb_backend.admin.http.requests import read_body
 from dnslb_backend.admin.http.responses import json_bytes, render_with_rows
 from dnslb_backend.core.health.probe_report import ProbeReport
 from dnslb_backend.core.health.results import Outcome
 from dnslb_backend.core.health.target import Health
-from dnslb_backend.errors import NameFormatError
 
 
 class ProbeRequest(ApiModel):
@@ -54,10 +52,9 @@ class ProbeResponse(ApiModel):
 
 async def run_probes(request: web.Request) -> web.Response:
     asked = await read_body(request, ProbeRequest)
-    try:
-        reports = await request.app[STATE].control.probe(asked.name, asked.type.upper())
-    except NameFormatError as error:
-        raise field_problem("name", str(error)) from error
+    control = request.app[STATE].control
+    name = await resolve_record_name(control, asked.name, "name")
+    reports = await control.probe(name, asked.type)
     body = await render_with_rows(ProbeResponse(probes=()), probes=map(probe_row, reports))
     return json_bytes(body)
 

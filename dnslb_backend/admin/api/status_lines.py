@@ -58,13 +58,14 @@ async def show_status_lines(request: web.Request) -> web.StreamResponse:
         return response
     state = request.app[STATE]
     async with state.reads.sending():
-        await response.prepare(request)
         parts = render_lines(state.control, query)
-        while True:
+        async with state.reads.rendering:
+            part = await anext(parts, b"")
+        # Not before the query has proved to be good.
+        await response.prepare(request)
+        while part and await state.reads.write(request, response, part):
             async with state.reads.rendering:
                 part = await anext(parts, b"")
-            if not part or not await state.reads.write(request, response, part):
-                break
     return response
 
 

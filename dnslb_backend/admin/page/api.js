@@ -110,9 +110,9 @@ export async function readiness() {
 }
 
 /** Call `each` with every line of a status, parsed, in the batches in which they come. The next
- *  one is not read before it has ended. */
+ *  one is not read before it has ended. A name that is no longer configured has no line. */
 export async function lines(names, each) {
-  const response = await open(query("api/v1/status/lines", { name: names.join(" ") }));
+  const response = await open(query("api/v1/status/lines", { name: names.map((name) => `${name}.`).join(" ") }));
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {

@@ -210,7 +210,8 @@ export class Sync {
     const names = [];
     let size = 0;
     for (const name of this.dirty) {
-      size += name.length + 1;
+      // It is sent with a final dot, and a space.
+      size += name.length + 2;
       if (size > NAMES && names.length) break;
       names.push(name);
       this.dirty.delete(name);

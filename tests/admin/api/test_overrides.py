@@ -102,7 +102,8 @@ async def test_a_name_of_two_zones_must_be_written_out(
     assert problem["errors"] == [
         {
             "field": "name",
-            "message": "www may be www.b.example or www.lb.example: write it out",
+            "message": "www exists in several zones (www.b.example, www.lb.example): "
+            "give the full name",
         }
     ]
     assert node.overrides() == []
