@@ -52,7 +52,7 @@ class Node(Driver):
         self._frozen: Snapshot | None = None
         self.since = at(0).wall
         self.parts: dict[str, Detail] = {}
-        self.forgiven: list[Readmitted] = []
+        self.held_out: list[Readmitted] = []
         self.remembered: list[StoredTransition] = []
         self.reports: list[tuple[str, bool, str]] = []
         self._numbers = itertools.count(1)
@@ -128,7 +128,7 @@ class Node(Driver):
         taken = [
             o for o in self.health_map.overrides if target in (o.target, o.id) and o.name == name
         ]
-        forgiven = [one for one in self.forgiven if one.address == target]
+        forgiven = [one for one in self.held_out if one.address == target]
         if not taken and not forgiven:
             raise ConflictError(f"there is no order for {target}")
         self.health_map.set_overrides(

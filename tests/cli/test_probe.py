@@ -55,7 +55,7 @@ async def test_a_paragraph_for_each_target(config: Path, node: TryingNode) -> No
         "  member   a.example.",
         "  asked    GET /",
         "  answer   nothing",
-        "  said     priority 3, weight 7",
+        "  reported priority 3, weight 7",
         "  target   UP, would stay UP",
     ]
 
@@ -65,7 +65,7 @@ async def test_a_paragraph_for_each_target(config: Path, node: TryingNode) -> No
     [
         (BROKEN, Health.DOWN, "UP, would become DOWN"),
         (OK, Health.UP, "UP, would stay UP"),
-        (NO_SPAWN, Health.UP, "UP, stays so: this was a fault of ours"),
+        (NO_SPAWN, Health.UP, "UP, unchanged: this was a check error"),
     ],
 )
 async def test_what_would_follow(
@@ -81,7 +81,7 @@ async def test_nobody_to_probe(config: Path) -> None:
     ended = await run("probe", "www", "-c", str(config))
     assert (ended.code, ended.out) == (
         0,
-        "No destination has an address: there is nobody to probe.\n",
+        "No destination has an address: there is nothing to probe.\n",
     )
 
 

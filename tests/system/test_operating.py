@@ -177,7 +177,7 @@ async def test_who_waits_to_return_is_let_in_by_hand(shift: Shift) -> None:
     await shift.serves(shift.first, shift.second)
     await shift.serves(shift.second, name="careful")
     page = await shift.says("clear", shift.first.host)
-    said = f"Let in: {shift.first.host} in careful.lb.example A, which waited to return"
+    said = f"Readmitted: {shift.first.host} in careful.lb.example A (was waiting for failback)"
     assert " ".join(page.split()) == said
     await shift.serves(shift.first, shift.second, name="careful")
 
@@ -206,7 +206,7 @@ async def test_explain_knows_views_and_what_if(shift: Shift) -> None:
     assert "warning: the client is in 127.0.0.2/31" in page
     ended = await shift.shell("explain", "www", "A", "--down", "192.0.2.77")
     assert ended.code == 1
-    assert "down: 192.0.2.77 is no address or destination of www.lb.example" in ended.err
+    assert "down: no member of www.lb.example matches 192.0.2.77" in ended.err
     ended = await shift.shell("explain", "www", "A", "--client", "office")
     assert ended.code == 1
     assert "client: 'office' is no address or network" in ended.err

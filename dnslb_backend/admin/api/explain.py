@@ -1,9 +1,12 @@
-"""Explanations: how the answer to a question comes about, step by step."""
+"""Explanations: how an answer is built, step by step."""
+
+from typing import Literal
 
 from aiohttp import web
 from pydantic import ConfigDict, Field
 
 from dnslb_backend.admin.api.rows import OverrideRow, override_row
+from dnslb_backend.admin.api.states import MemberState, Service, member_state, service_of
 from dnslb_backend.admin.http.document import ApiModel
 from dnslb_backend.admin.http.endpoint import STATE
 from dnslb_backend.admin.http.names import NAME_LIMIT, QueryType, resolve_any_name
@@ -26,13 +29,16 @@ class ExplainQuery(ApiModel):
     name: str = Field(
         min_length=1, max_length=NAME_LIMIT, description="absolute, or relative to its zone"
     )
-    type: QueryType = Field(default="ANY", description="what is asked for")
-    client: str = Field(default="", max_length=64, description="its address or network, if any")
+    type: QueryType = Field(default="ANY", description="the type that is asked for")
+    client: str = Field(default="", max_length=64, description="its address or network")
     down: str = Field(
         default="",
         max_length=1024,
-        description="what if this target were down: an address, a destination host, or a glob",
+        description="suppose that this target is down: an address, a destination host, or a glob",
     )
+
+
+AnswerOutcome = Literal["answered", "for others", "left out"]
 
 
 class AnswerRow(ApiModel):
@@ -46,12 +52,13 @@ class AnswerRow(ApiModel):
 
 
 class MemberExplanationRow(ApiModel):
-    """One candidate: where it stands, whether this client is given it, and why."""
+    """One candidate: its state, whether this client is given it, and why."""
 
     content: str
     address: str
     dest: str
     views: tuple[str, ...] = Field(description="the clients that it is for; empty: everybody else")
+    state: MemberState = Field(description="in a word or two, for people")
     health: Health = Field(description="what was measured")
     effective: Health = Field(description="the override applied over it")
     stale: bool
@@ -60,6 +67,7 @@ class MemberExplanationRow(ApiModel):
     weight: int
     served: bool = Field(description="whether some client is given it")
     picked: bool = Field(description="whether this client is given it")
+    outcome: AnswerOutcome = Field(description="the two in words")
     fallback: bool
     reason: str
 
@@ -74,28 +82,31 @@ class ExplainedRecord(ApiModel):
     max_answers: int = Field(description="as configured, or what a UDP answer carries")
     prio_min_cnt: int
     all_down: AllDown
+    service: Service = Field(description="what clients of the view that serves are given, in words")
     decision: DecisionKind = Field(description="for clients of the view that serves")
     threshold: int | None = Field(description="the lowest priority that serves there")
     views: tuple[str, ...] = Field(description="the client's views, in the order they are tried")
     view: str = Field(description="the one that serves; empty: none of them")
     scope: int = Field(description="bits of the client's prefix that the answer holds for")
     ttl: int
-    by_chance: bool = Field(description="the next answer may be another one")
+    by_chance: bool = Field(description="random: the next answer may differ")
     answer: tuple[str, ...]
     warnings: tuple[str, ...]
     members: tuple[MemberExplanationRow, ...]
 
 
 class ExplainReport(ApiModel):
-    """What a client is answered, and how that comes about."""
+    """What a client is answered, and how that answer is built."""
 
-    name: str = Field(description="the name that was asked for, or that it led to")
+    name: str = Field(description="the name that was asked for, or the one that it is an alias of")
     type: str
-    client: str = Field(description="its network; empty: nobody in particular")
-    down: str = Field(description="what is supposed to be down")
-    zone: str = Field(description="empty: none of ours")
+    client: str = Field(description="its network; empty: none given")
+    down: str = Field(description="the target that is supposed to be down")
+    zone: str = Field(description="empty: not served here")
     via: tuple[str, ...] = Field(description="aliases and wildcards on the way")
-    verdict: str = Field(description="NOERROR, NODATA, NXDOMAIN, SERVFAIL, REFUSED, referral to ..")
+    verdict: str = Field(
+        description="NOERROR, NODATA, NXDOMAIN, SERVFAIL, REFUSED, or referral to NAME"
+    )
     answer: tuple[AnswerRow, ...]
     records: tuple[ExplainedRecord, ...]
 
@@ -109,9 +120,7 @@ async def show_explanation(request: web.Request) -> web.Response:
     except RequestError as error:
         raise field_problem("client", str(error)) from error
     if explanation.question.down and not _is_about(explanation):
-        raise field_problem(
-            "down", f"{asked.down} is no address or destination of {explanation.name}"
-        )
+        raise field_problem("down", f"no member of {explanation.name} matches {asked.down}")
     return json_bytes(await render_explanation(explanation, asked))
 
 
@@ -136,6 +145,12 @@ async def render_explanation(explanation: Explanation, asked: ExplainQuery) -> b
 
 async def _render_record(record: RecordExplanation) -> bytes:
     return await render_with_rows(_record_row(record), members=map(_member_row, record.members))
+
+
+def _outcome(member: MemberExplanation) -> AnswerOutcome:
+    if member.is_picked:
+        return "answered"
+    return "for others" if member.status.is_served else "left out"
 
 
 def _is_about(explanation: Explanation) -> bool:
@@ -164,6 +179,7 @@ def _record_row(explanation: RecordExplanation) -> ExplainedRecord:
         max_answers=explanation.limit,
         prio_min_cnt=record.prio_min_cnt,
         all_down=record.all_down,
+        service=service_of(explanation.kind),
         decision=explanation.kind,
         threshold=explanation.threshold,
         views=explanation.views,
@@ -177,13 +193,14 @@ def _record_row(explanation: RecordExplanation) -> ExplainedRecord:
     )
 
 
-def _member_row(contender: MemberExplanation) -> MemberExplanationRow:
-    status = contender.status
+def _member_row(member: MemberExplanation) -> MemberExplanationRow:
+    status = member.status
     return MemberExplanationRow(
         content=status.member.content,
         address=status.member.address,
         dest=status.member.host,
         views=status.member.views,
+        state=member_state(status),
         health=status.measured,
         effective=status.effective,
         stale=status.state.stale,
@@ -191,7 +208,8 @@ def _member_row(contender: MemberExplanation) -> MemberExplanationRow:
         priority=status.priority,
         weight=status.weight,
         served=status.is_served,
-        picked=contender.is_picked,
+        picked=member.is_picked,
+        outcome=_outcome(member),
         fallback=status.is_fallback,
-        reason=contender.why,
+        reason=member.why,
     )

@@ -1,4 +1,4 @@
-"""History: transitions as the stores remember them, newest first."""
+"""History: transitions as the stores have them, newest first."""
 
 from aiohttp import web
 from pydantic import ConfigDict, Field
@@ -33,13 +33,13 @@ class HistoryQueryText(ApiModel):
         "empty: all",
     )
     since: GivenTimestamp | None = None
-    until: GivenTimestamp | None = Field(default=None, description="up to here, exclusive")
+    until: GivenTimestamp | None = Field(default=None, description="exclusive")
     within: float | None = Field(
         default=None,
         gt=0,
         le=LONGEST,
         allow_inf_nan=False,
-        description="the last so many seconds, by this node's clock; instead of since",
+        description="the last so many seconds by this node's clock; instead of since",
     )
     node: str = Field(default="", max_length=255, description="only of this node; empty: all")
     before: int | None = Field(
@@ -49,7 +49,7 @@ class HistoryQueryText(ApiModel):
 
 
 class HistoryRow(TransitionRow):
-    """A transition, where it happened, and its number in the store that was asked."""
+    """A transition, its node, and its number in the store that was asked."""
 
     id: int
     node: str
@@ -60,7 +60,7 @@ class HistoryReport(ApiModel):
 
     source: str = Field(description="the store that was asked: local, mariadb")
     time: Timestamp = Field(description="when it was asked")
-    before: int | None = Field(description="where the next page begins; null: nothing is left")
+    before: int | None = Field(description="for the next page; null: this is the last")
     events: tuple[HistoryRow, ...]
 
 
@@ -69,7 +69,7 @@ async def show_history(request: web.Request) -> web.Response:
     control = request.app[STATE].control
     wall = control.now().wall
     if asked.since is not None and asked.within is not None:
-        raise field_problem("since", "says the same thing as within: keep one of them")
+        raise field_problem("since", "cannot be combined with within")
     since = asked.since.timestamp() if asked.since is not None else None
     query = HistoryQuery(
         name=await resolve_record_name(control, asked.name, "name") if asked.name else None,
@@ -80,8 +80,8 @@ async def show_history(request: web.Request) -> web.Response:
         limit=asked.limit,
     )
     events, source = await control.history(query)
-    left = events[-1].id if len(events) >= asked.limit else None
-    head = HistoryReport(source=source, time=render_timestamp(wall), before=left, events=())
+    before = events[-1].id if len(events) >= asked.limit else None
+    head = HistoryReport(source=source, time=render_timestamp(wall), before=before, events=())
     return json_bytes(await render_with_rows(head, events=map(history_row, events)))
 
 

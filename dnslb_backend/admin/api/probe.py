@@ -1,4 +1,4 @@
-"""Trials: the checks of a name, run now because somebody wants to see them."""
+"""Probes on demand: the checks of a name, run now."""
 
 from aiohttp import web
 from pydantic import ConfigDict, Field
@@ -25,7 +25,7 @@ class ProbeRequest(ApiModel):
 
 
 class ProbeRow(ApiModel):
-    """One probe: what was asked, what came back, and what that would do to the target."""
+    """One probe: its request, its result, and what that would do to the target."""
 
     zone: str
     name: str
@@ -36,12 +36,12 @@ class ProbeRow(ApiModel):
     outcome: Outcome
     code: int
     text: str
-    priority: int | None = Field(description="as the answer said; null: the configured one")
-    weight: int | None = Field(description="as the answer said; null: the configured one")
+    priority: int | None = Field(description="as the check reported it; null: the configured one")
+    weight: int | None = Field(description="as the check reported it; null: the configured one")
     duration_ms: float
     health: Health = Field(description="of the target now")
     would_be: Health = Field(description="its health if this had counted")
-    streak: int = Field(description="results in a row that would then speak against its health")
+    streak: int = Field(description="results in a row against its health, with this one")
 
 
 class ProbeResponse(ApiModel):

@@ -29,11 +29,9 @@ class NodeStatus(ApiModel):
     node: str
     version: str
     started: Timestamp
-    time: Timestamp = Field(description="when this was put together")
+    time: Timestamp = Field(description="the moment that all rows show")
     ready: bool = Field(description="every balanced record has an answer of its own")
-    details: dict[str, JsonValue] = Field(
-        description="what other parts of the daemon have to say, as in /readyz"
-    )
+    details: dict[str, JsonValue] = Field(description="by component of the daemon, as in /readyz")
 
 
 class StatusReport(NodeStatus):

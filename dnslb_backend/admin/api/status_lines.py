@@ -1,7 +1,7 @@
-"""The status as lines: a balanced record with its members on each, as soon as it is rendered.
+"""The status as lines: a balanced record with its members on each, sent as they are rendered.
 
-A reader can show the first records while the last ones are still being put together, and none of
-it has to be held in memory as a whole. As in the status, all lines show one moment.
+A reader can show the first records while the last ones are being rendered, and the whole is never
+held in memory. As in the status, all lines show one moment.
 """
 
 from collections import Counter

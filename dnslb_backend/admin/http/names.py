@@ -37,11 +37,15 @@ QueryType = Annotated[str, Field(max_length=20), AfterValidator(_known_type)]
 
 
 async def resolve_record_name(control: Control, written: str, field: str) -> str:
-    """The canonical name of the balanced record that is meant; one with a final dot as written.
+    """The canonical name of the balanced record that is meant, never ""; one with a final dot as
+    written.
 
     Raises ProblemError: it is no name, or not that of just one record.
     """
-    return await _resolve(control, written, field, is_balanced=True)
+    name = await _resolve(control, written, field, is_balanced=True)
+    if not name:
+        raise field_problem(field, f"no such record: {written}")
+    return name
 
 
 async def resolve_any_name(control: Control, written: str, field: str) -> str:

@@ -216,17 +216,17 @@ async def test_a_bad_clear_names_its_field(
     assert [error["field"] for error in problem["errors"]] == [field]
 
 
-async def test_what_was_forgiven_is_said(
+async def test_what_was_readmitted_is_reported(
     client: aiohttp.ClientSession, node: Node, caplog: pytest.LogCaptureFixture
 ) -> None:
-    node.forgiven = [Readmitted(KEY, "10.0.0.1", "10.0.0.1", "flapping")]
+    node.held_out = [Readmitted(KEY, "10.0.0.1", "10.0.0.1", "flapping")]
     with caplog.at_level(logging.INFO):
         async with client.delete(f"{PATH}?target=10.0.0.1", headers=OPERATE) as response:
             assert response.status == 200
             report = await response.json()
     assert report == {
         "cleared": [],
-        "forgiven": [
+        "readmitted": [
             {
                 "zone": ZONE,
                 "name": KEY.name,
@@ -237,7 +237,7 @@ async def test_what_was_forgiven_is_said(
             }
         ],
     }
-    assert f"night-shift: forgive 10.0.0.1 in {KEY}, which was flapping" in caplog.text
+    assert f"night-shift: readmit 10.0.0.1 in {KEY}, which was flapping" in caplog.text
 
 
 class RefusingNode(Node):

@@ -57,6 +57,7 @@ async def test_after_a_round(client: aiohttp.ClientSession, node: Node) -> None:
         "address": "10.0.0.1",
         "dest": "10.0.0.1",
         "views": (),
+        "state": "UP",
         "health": "UP",
         "effective": "UP",
         "stale": False,
