@@ -33,6 +33,9 @@ async def test_help_of_a_command_fits_80_columns(command: str) -> None:
     for ended in (await run(command, "--help"), await run(command, "-h")):
         assert ended.code == 0
         assert max(map(len, ended.out.splitlines())) <= 80
+        # A switch takes no value, and a required argument is written as it is meant.
+        assert "<bool>" not in ended.out
+        assert "{" not in ended.out
 
 
 async def test_the_version() -> None:

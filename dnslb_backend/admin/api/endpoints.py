@@ -44,7 +44,7 @@ EVENT_STREAM = "text/event-stream"
 REFUSED = "refused; the detail says why"
 
 
-class NoBody(ApiModel):
+class EmptyBody(ApiModel):
     """No body, or an empty object."""
 
     model_config = ConfigDict(extra="forbid")
@@ -83,7 +83,7 @@ async def show_status(request: web.Request) -> web.Response:
 
 
 async def reload(request: web.Request) -> web.Response:
-    await read_body(request, NoBody)
+    await read_body(request, EmptyBody)
     try:
         report = await request.app[STATE].control.reload()
     except ConfigError as error:
@@ -265,7 +265,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             ),
         },
         role=Role.OPERATE,
-        body=NoBody,
+        body=EmptyBody,
     ),
     Endpoint(
         "GET",

@@ -18,7 +18,7 @@ const NODE_LOOK = 3000;
 const WHOLE = 60000;
 const REDRAW = 200;
 
-/** Until what was asked to be drawn has been painted. A window that nobody sees may paint nothing. */
+/** Until the next frame is painted; a hidden window may paint none. */
 function frame() {
   if (document.hidden) return null;
   return new Promise((resolve) => {
