@@ -3,6 +3,7 @@
 DnslbError
 ├── ConfigError        the configuration cannot be used; nothing was started or changed
 ├── NameFormatError    a text is no domain name
+├── UnresolvedNameError  a name that an operator wrote is that of nothing here, or of several
 ├── NotReadyError      the answer to a lookup is not known yet: a fault of ours
 ├── RequestError       a request of PowerDNS could not be understood
 ├── ConflictError       an operator's order was understood and is refused
@@ -45,6 +46,18 @@ class ConfigError(DnslbError):
 
 class NameFormatError(DnslbError):
     """A text is no domain name (RFC 1035: labels of 1 to 63 bytes, 255 bytes in all)."""
+
+
+class UnresolvedNameError(DnslbError):
+    """A name that an operator wrote is that of nothing here, or of all in `found`."""
+
+    def __init__(self, written: str, found: tuple[str, ...]) -> None:
+        super().__init__(
+            f"{written} exists in several zones ({', '.join(found)}): give the full name"
+            if found
+            else f"no such record: {written}"
+        )
+        self.found = found
 
 
 class NotReadyError(DnslbError):
