@@ -38,7 +38,7 @@ async def stand(request: pytest.FixtureRequest) -> AsyncIterator[Stand]:
     world.snapshot = world.build()
     with tempfile.TemporaryDirectory() as folder:
         file = SqliteStore(Path(folder) / "state.sqlite")
-        vault = StoredKeys(file, now, spread=lambda: None, on_keys_changed=lambda _: None)
+        vault = StoredKeys(file, now, on_written=lambda: None, on_keys_changed=lambda _: None)
         async with (
             TRANSPORTS[request.param](Responder(world.current, key_store=vault)) as settings,
             PowerDNS({**settings, "remote-dnssec": "yes"}) as pdns,

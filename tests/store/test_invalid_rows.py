@@ -56,11 +56,11 @@ async def leave_state(path: Path) -> None:
             node.farm.check("n2", result, "192.0.2.20")
         node.farm.check_all()
         node.farm.check("last", FAIL)
-        node.offer()
-        await node.keeper.override(OverrideRequest(Action.DRAIN, "192.0.2.30", author="ann"))
-        await node.keeper.stored_keys.put(ZoneKey(ZONE, 1, 257, True, True, "secret"))
-        await node.keeper.stored_keys.put(Metadata(ZONE, "SOA-EDIT", ("EPOCH",)))
-        await node.keeper.stored_keys.put(TsigKey("key", "hmac-sha256", "secret"))
+        node.record_changes()
+        await node.persistence.override(OverrideRequest(Action.DRAIN, "192.0.2.30", author="ann"))
+        await node.persistence.stored_keys.put(ZoneKey(ZONE, 1, 257, True, True, "secret"))
+        await node.persistence.stored_keys.put(Metadata(ZONE, "SOA-EDIT", ("EPOCH",)))
+        await node.persistence.stored_keys.put(TsigKey("key", "hmac-sha256", "secret"))
 
 
 def poison(path: Path, table: str, column: str, value: object, where: str = "1") -> None:
@@ -74,8 +74,8 @@ async def start(path: Path) -> Node:
     node = Node(path, None, *records())
     async with alive(node, flush=False):
         node.farm.settle()
-        await node.keeper.history(HistoryQuery())
-        node.keeper.detail()
+        await node.persistence.history(HistoryQuery())
+        node.persistence.detail()
     return node
 
 

@@ -156,7 +156,7 @@ async def test_up_serves_what_is_broken_and_its_end_may_leave_nobody(shift: Shif
     await shift.serves(name="single")
     ended = await shift.shell("clear", shift.first.host)
     assert (ended.code, ended.out) == (1, "")
-    assert "nothing was ordered" in ended.err
+    assert "no override for" in ended.err
 
 
 async def test_orders_outlive_a_restart(shift: Shift) -> None:
