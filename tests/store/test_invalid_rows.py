@@ -20,7 +20,7 @@ from dnslb_backend.core.health.results import passed
 from dnslb_backend.core.model.records import AllDown, Record
 from dnslb_backend.core.model.rules import Damping, Thresholds
 from dnslb_backend.store.database.tables import NODE, SCHEMA_VERSION, TABLES, Table
-from dnslb_backend.store.mirror.saved_rows import serials
+from dnslb_backend.store.mirror.rows import read_serials
 from tests.core.building import ZONE
 from tests.store.farm import FAIL, farm_record
 from tests.store.test_persistence import Node, alive
@@ -181,7 +181,7 @@ def test_invalid_rows_are_named_once_and_the_rest_is_counted(
 ) -> None:
     rows = [("ns1", "key", "s1", f"zone{n}", 1, "\x1b" * 1000, 5, "x" * 1000) for n in range(99)]
     for _ in range(3):
-        assert serials([*rows, ("ns1", "key", "s1", "good", 1, "", 5, 7)]) == {"good": 7}
+        assert read_serials([*rows, ("ns1", "key", "s1", "good", 1, "", 5, 7)]) == {"good": 7}
     (entry,) = caplog.messages
     assert entry.startswith("ignoring invalid rows of lb_zone: zone zone0 (ValueError(")
     assert entry.endswith(" and 94 more")

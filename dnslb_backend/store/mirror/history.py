@@ -12,7 +12,7 @@ from dnslb_backend.core.model.records import RecordKey
 from dnslb_backend.store.database.interface import Select, Store, Where
 from dnslb_backend.store.database.tables import TRANSITION, TableRow
 from dnslb_backend.store.database.values import parse_sql_datetime, printable, sql_datetime
-from dnslb_backend.store.mirror.saved_rows import read_rows
+from dnslb_backend.store.mirror.reading import read_rows
 
 ROWS_PER_TURN = 50
 """So many rows are read before others get their turn on the event loop."""

@@ -20,8 +20,8 @@ from dnslb_backend.store.database.interface import Select, Where
 from dnslb_backend.store.database.sqlite import SqliteStore
 from dnslb_backend.store.database.tables import TRANSITION, TableRow
 from dnslb_backend.store.mirror.node import Identity
+from dnslb_backend.store.mirror.reading import row_id
 from dnslb_backend.store.mirror.rows import transition_row
-from dnslb_backend.store.mirror.saved_rows import row_id
 
 log = logging.getLogger(__name__)
 

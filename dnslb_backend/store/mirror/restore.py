@@ -9,7 +9,9 @@ from dnslb_backend.core.health.saved_state import SavedState
 from dnslb_backend.store.database.interface import Select, Store, Where
 from dnslb_backend.store.database.tables import HOST, NODE, RECORD, STATE, ZONE, Table, TableRow
 from dnslb_backend.store.database.values import parse_sql_datetime
-from dnslb_backend.store.mirror.saved_rows import read_rows, restore_records, serials
+from dnslb_backend.store.mirror.reading import read_rows
+from dnslb_backend.store.mirror.record_rows import read_records
+from dnslb_backend.store.mirror.rows import read_serials
 
 
 async def load_saved_state(
@@ -26,10 +28,10 @@ async def load_saved_state(
 
     records = await rows(RECORD)
     # A zone without balanced records has a serial to be restored as well.
-    known = serials(await rows(ZONE))
+    known = read_serials(await rows(ZONE))
     if not records and not known:
         return None
-    found = restore_records(records, await rows(HOST), await rows(STATE))
+    found = read_records(records, await rows(HOST), await rows(STATE))
     heartbeats = read_rows(
         NODE, await rows(NODE), partial(_last_heartbeat, boot, uptime()), key="node"
     )

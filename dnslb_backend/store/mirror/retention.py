@@ -9,7 +9,7 @@ import logging
 
 from dnslb_backend.store.database.interface import Delete, Select, Store, Where
 from dnslb_backend.store.database.tables import NODE, NODE_TABLES, TRANSITION, Table, TableRow
-from dnslb_backend.store.mirror.saved_rows import row_id
+from dnslb_backend.store.mirror.reading import row_id
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,8 @@ from dnslb_backend.core.health.saved_state import capture_record
 from dnslb_backend.core.model.records import RecordKey
 from dnslb_backend.core.model.zones import ResourceRecord as ZoneRow
 from dnslb_backend.store.database.tables import STATIC, ZONE, Table, TableRow
-from dnslb_backend.store.mirror.rows import ENT, Stamp, record_rows, static_row, zone_row
+from dnslb_backend.store.mirror.record_rows import record_rows
+from dnslb_backend.store.mirror.rows import ENT, Stamp, static_row, zone_row
 
 STATIC_RATE = 1000.0
 """So many names of static rows are refreshed in a second at most: they seldom change."""
