@@ -1,6 +1,6 @@
 """Everything that the daemon keeps: one object in front of the local file and the database.
 
-    open -> restore -> record_changes, .. (run meanwhile) -> flush -> close
+    open -> restore -> record_changes, … (run meanwhile) -> flush -> close
 
 The local file is always written. With [mysql] the database is as well, over two connections: one
 for the mirror, and one for shared tables, history and retention, so that neither waits for the
