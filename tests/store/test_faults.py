@@ -541,7 +541,7 @@ async def test_what_was_given_up_is_counted_and_the_rest_arrives() -> None:
 
 
 async def test_an_end_by_signal_leaves_no_half_transaction() -> None:
-    """A server that is told to end while transactions run: each is there as a whole."""
+    """A server that is terminated while transactions run: each is stored whole or not at all."""
     async with server() as rig:
         settings = await prepared(rig)
         async with mirrored(settings, busy_farm()) as (scene, looking):
