@@ -58,7 +58,14 @@ HOMES = {
 ROOMS = {
     "core": ({"model"}, {"health"}, {"answers"}),
     "checkers": ({"resources"}, {"checks"}, {"schedule"}),
-    "store": ({"settings"}, {"database"}, {"mirror", "shared"}, {"replica"}, {"persistence"}),
+    "store": (
+        {"settings", "unexpected"},
+        {"database"},
+        {"mirror", "shared"},
+        {"replica"},
+        {"remote"},
+        {"persistence"},
+    ),
     "pdns": ({"peers"}, {"settings"}, {"wire"}, {"methods"}, {"connectors", "cache"}),
     "admin": ({"settings", "control"}, {"http"}, {"api"}, {"app"}, {"server"}),
     "importers": (
@@ -293,7 +300,7 @@ def test_the_packages_around_the_coprocess_import_nothing_that_costs_time() -> N
         ),
         ("core.health.ttl", "from dnslb_backend.core.answers.nsec import X", "health does not"),
         ("checkers.checks.base", "from dnslb_backend.checkers.schedule.brake import X", "checks"),
-        ("store.shared.keys", "from dnslb_backend.store.mirror.rows import X", "shared does not"),
+        ("store.shared.dnssec", "from dnslb_backend.store.mirror.rows import X", "shared does not"),
         ("pdns.cache.purger", "from dnslb_backend.pdns.connectors.http import X", "cache does not"),
         ("admin.http.auth", "from dnslb_backend.admin.api.rows import X", "http does not"),
         ("importers.toml", "from dnslb_backend.importers.lua import X", "toml does not"),

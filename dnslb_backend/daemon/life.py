@@ -55,7 +55,7 @@ from dnslb_backend.pdns.cache.purger import Purger
 from dnslb_backend.pdns.methods.client_cache import ClientCache
 from dnslb_backend.pdns.methods.geoip import GeoDatabase
 from dnslb_backend.pdns.methods.responder import Responder
-from dnslb_backend.store.persistence import Persistence
+from dnslb_backend.store.persistence import Persistence, StorageConfig
 from dnslb_backend.systemd import Notifier
 
 log = logging.getLogger(__name__)
@@ -160,16 +160,13 @@ class Daemon:
         self._map = HealthMap()
         self._map.apply_plan(config.plan, now())
         self._persistence = Persistence(
-            config.state,
-            config.mysql,
+            _storage_config(config),
             self._map,
             node=config.node,
             version=__version__,
             now=now,
             on_overrides=self._apply_overrides,
-            resigned=self._on_keys_changed,
-            delete_unknowns=config.settings.delete_unknowns,
-            config_hash=config.fingerprint,
+            on_keys_changed=self._on_keys_changed,
         )
         self._publisher: SnapshotPublisher
         self._scheduler = Scheduler(
@@ -443,11 +440,7 @@ class Daemon:
         self._scheduler.apply_plan(config.checks, changed, config.settings.max_record_checks)
         self._set_brake(config)
         self._use_locator(config.geo_database)
-        self._persistence.reconfigure(
-            config.mysql,
-            delete_unknowns=config.settings.delete_unknowns,
-            config_hash=config.fingerprint,
-        )
+        self._persistence.reconfigure(_storage_config(config))
         if self._loglevel is None and config.settings.loglevel != self._config.settings.loglevel:
             logs.configure(config.settings.loglevel)
         warnings = (*config.warnings, *self._left_for_a_start(config))
@@ -528,6 +521,11 @@ class Daemon:
     def _warn(self, warnings: Iterable[ConfigProblem]) -> None:
         for warning in warnings:
             log.warning("%s", warning)
+
+
+def _storage_config(config: Config) -> StorageConfig:
+    delete_unknowns = config.settings.delete_unknowns
+    return StorageConfig(config.state, config.mysql, delete_unknowns, config.fingerprint)
 
 
 async def _supervise(name: str, part: Callable[[], Coroutine[Any, Any, None]]) -> None:

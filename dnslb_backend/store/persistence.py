@@ -1,9 +1,10 @@
-"""Everything the daemon keeps: one object in front of the local file and the database.
+"""Everything that the daemon keeps: one object in front of the local file and the database.
 
-    open -> recall -> offer, offer, .. (run meanwhile) -> flush -> close
+    open -> restore -> record_changes, … (run meanwhile) -> flush -> close
 
-The local file is always written. With [mysql] the database is as well, over two connections:
-one for the mirror, and one for orders, history and tidying, so that neither waits for the other.
+The local file is always written. With [mysql] the database is as well, over two connections: one
+for the mirror, and one for shared tables, history and retention, so that neither waits for the
+other.
 """
 
 import asyncio
@@ -11,11 +12,10 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from dnslb_backend.blocking import run_blocking
 from dnslb_backend.core.answers.snapshot import Snapshot
@@ -24,67 +24,62 @@ from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.history import HistoryQuery, StoredTransition
 from dnslb_backend.core.health.override_requests import OverrideRequest
-from dnslb_backend.core.health.overrides import Override, next_expiry
+from dnslb_backend.core.health.overrides import Override
 from dnslb_backend.core.health.saved_state import EMPTY, SavedState
 from dnslb_backend.errors import StoreError
 from dnslb_backend.files import read_file
-from dnslb_backend.store.database.interface import Store
 from dnslb_backend.store.database.sqlite import SqliteStore
-from dnslb_backend.store.mirror.heartbeat import Identity
 from dnslb_backend.store.mirror.history import read_history
 from dnslb_backend.store.mirror.meter import Meter
 from dnslb_backend.store.mirror.mirror import MirrorStatus
-from dnslb_backend.store.mirror.replay import TransitionReplay
+from dnslb_backend.store.mirror.node import Clocks, Identity, LocalNode, WritePolicy
+from dnslb_backend.store.mirror.outbox import Outbox
 from dnslb_backend.store.mirror.restore import load_saved_state
 from dnslb_backend.store.mirror.source import MirrorSource, group_of
-from dnslb_backend.store.mirror.transition_queue import TransitionQueue
-from dnslb_backend.store.replica import Clocks, Replica, WritePolicy
+from dnslb_backend.store.remote import RemoteReplica
+from dnslb_backend.store.replica import Replica, within
 from dnslb_backend.store.settings import DAY, MysqlSettings, StateSettings
+from dnslb_backend.store.shared.active_overrides import ActiveOverrides
 from dnslb_backend.store.shared.key_store import StoredKeys
 from dnslb_backend.store.shared.override_commands import clear, create
-from dnslb_backend.store.shared.overrides import OverrideTable
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
 LOCAL_LIMIT, REMOTE_LIMIT = 5.0, 0.9
-"""Seconds that restoring may take from the local file and from the database. Without what the
-file remembers answers would wait for the first checks: a slow disk is worth some seconds.
+"""Seconds that a restore may take from the local file and from the database. Without the rows of
+the file, answers would wait for the first checks: a slow disk is worth some seconds.
 """
 
 HISTORY_LIMIT = 2.0
-"""Seconds after which the local file is asked instead of the database, or nothing any more."""
-
-CHECKPOINT_LIMIT = 0.5
-"""Seconds for the last note of how far the database was told; without it some is sent twice."""
-
-CLOSE_LIMIT = 1.0
-"""Seconds for a store to close: a disk that hangs must not keep the process from ending."""
+"""Seconds after which the local file is asked instead of the database, or no store any more."""
 
 OVERRIDE_WRITE_LIMIT = 1.0
-"""Seconds that an operator waits for an order to be on the disk."""
+"""Seconds that an operator waits for an override, which is in force already, to be on the disk."""
 
 REFRESH = 5.0
 LOCAL_REFRESH = 15.0
 """Seconds after which unchanged rows are written again, where the file is but a second copy."""
 
-LOCAL_GAP, REMOTE_GAP = 0.02, 0.2
-"""Seconds between transactions: a file takes them as they come, a database has other work."""
+LOCAL_GAP = 0.02
 
 HISTORY_MAX_AGE = 30 * DAY
 HISTORY_MAX_ROWS = 1_000_000
 COPY_MAX_ROWS = 100_000
 """What the local file keeps of history, without a database and with one."""
 
-CLOCK_CHECK = 5.0
-"""After so many seconds at most, the wall clock is asked again whether an order has expired."""
-
 METER_INTERVAL = 2.0
 
-CHECKPOINT_INTERVAL = 2.0
-"""Seconds after which it is noted how far the database has been told of transitions."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True, slots=True)
+class StorageConfig:
+    """What the configuration says of storage. A reload can change all but `state`."""
+
+    state: StateSettings
+    mysql: MysqlSettings | None = None
+    delete_unknowns: bool = True
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +92,7 @@ class Restored:
 
 @dataclass(frozen=True, slots=True)
 class PersistenceStats:
-    """How all that is kept is doing. `is_volatile`: the local file cannot be used for now."""
+    """How the stores are doing. `is_volatile`: the local file cannot be used for now."""
 
     restored: str
     is_volatile: bool
@@ -105,180 +100,187 @@ class PersistenceStats:
 
 
 class Persistence:
-    """The stores of one daemon. `on_overrides` is called, on the event loop, with all orders
-    that hold on
-    this node whenever those change: given, taken back, come in from other nodes, or expired.
-    `resigned` is called with the zones whose keys or metadata have changed.
+    """The stores of one daemon. Both callbacks run on the event loop.
+
+    `on_overrides` is called with all overrides in force on this node after they have changed: set,
+    cleared or expired, here or on another node. `on_keys_changed` is called with the zones whose
+    keys or metadata have changed.
     """
 
     def __init__(
         self,
-        state: StateSettings,
-        mysql: MysqlSettings | None,
+        config: StorageConfig,
         health: HealthMap,
         *,
         node: str,
         version: str,
         now: Callable[[], Instant],
         on_overrides: Callable[[tuple[Override, ...]], None],
-        resigned: Callable[[frozenset[str]], None] = lambda _: None,
-        delete_unknowns: bool = True,
-        config_hash: str = "",
+        on_keys_changed: Callable[[frozenset[str]], None] = lambda _: None,
     ) -> None:
-        self._mysql = mysql
         self._health = health
-        self._clocks = Clocks(now, uptime)
-        self._on_overrides = on_overrides
-        self._delete_unknowns = delete_unknowns
-        self._source = MirrorSource(health)
-        self._override_table = OverrideTable(node)
-        self._applied_overrides: tuple[Override, ...] = ()
-        instance = secrets.token_hex(8)
-        self._identity = Identity(node, instance, version, now().wall, "", config_hash)
-        self._file = SqliteStore(state.path)
-        self.stored_keys = StoredKeys(
-            self._file, now, spread=self._spread_keys, on_keys_changed=resigned
+        self._source = MirrorSource(health, delete_unknowns=config.delete_unknowns)
+        self._identity = Identity(
+            node, secrets.token_hex(8), version, now().wall, config_hash=config.fingerprint
         )
-        self._replay = TransitionReplay(self._file)
+        self._clocks = Clocks(now, uptime)
+        self._file = SqliteStore(config.state.path)
+        self._overrides = ActiveOverrides(node, now, on_overrides)
+        self.stored_keys = StoredKeys(
+            self._file, now, on_written=self._notify, on_keys_changed=on_keys_changed
+        )
+        tables = (self._overrides.table, self.stored_keys.table)
+        local_node = LocalNode(self._identity, self._source, self._clocks)
+        self._local = Replica(
+            self._file,
+            self._file,
+            local_node,
+            _local_policy(config.mysql),
+            Outbox(self._identity),
+            tables,
+        )
+        self._remote = RemoteReplica(config.mysql, local_node, tables, self._local, self._file)
         self._meter = Meter()
-        self._overrides_changed = asyncio.Event()
-        self._database_moved = asyncio.Event()
-        self._local = self._replica(self._file, self._file, self._local_write_policy())
-        self._remote = self._remote_replica()
 
     # -- before the first answer -----------------------------------------------------------
 
     async def open(self) -> None:
-        """Make ready. A store that cannot be used is told of, and tried again by `run`."""
+        """Open the local file. Where that fails, it is logged, and `run` retries."""
         with contextlib.suppress(OSError):
             boot = await run_blocking(partial(read_file, BOOT_ID), LOCAL_LIMIT)
             self._identity.boot = boot.decode(errors="replace").strip()
-        await self._within(LOCAL_LIMIT, self._file.open(), "the local file")
+        await within(LOCAL_LIMIT, self._file.open(), "local file")
 
     async def restore(self) -> Restored:
-        """What an earlier run knew, local file first.
+        """The state of an earlier run, from the local file if it has any.
 
-        The database is asked for its rows where the file has none of this node, and for orders
-        in any case.
+        The database is read for shared tables in any case, and for rows of this node where the file
+        has none.
         """
         source = "local"
-        memory = await self._within(LOCAL_LIMIT, self._load_local(), "the local file")
-        await self._within(LOCAL_LIMIT, self._local.sync_keys(), "the local file")
-        if self._remote is not None:
-            loop = asyncio.get_running_loop()
-            deadline = loop.time() + REMOTE_LIMIT
-            asked = self._load(self._remote, with_rows=memory is None)
-            found = await self._within(deadline - loop.time(), asked, "the database")
-            keys = self._remote.sync_keys()
-            await self._within(deadline - loop.time(), keys, "the database")
-            if memory is None and found is not None:
-                memory, source = found, "mariadb"
-        if memory is None:
-            memory, source = EMPTY, "nothing"
+        state = await within(LOCAL_LIMIT, self._restore_local(), "restore from the local file")
+        if (remote := self._remote.replica) is not None:
+            restored = self._restore_remote(remote, with_rows=state is None)
+            found = await within(REMOTE_LIMIT, restored, "restore from the database")
+            if state is None and found is not None:
+                state, source = found, "mariadb"
+        if state is None:
+            state, source = EMPTY, "nothing"
         self._identity.restored = source
-        log.info("restored the state of %d records from: %s", len(memory.records), source)
-        self._applied_overrides = self._override_table.live(self._clocks.now().wall)
-        return Restored(replace(memory, overrides=self._applied_overrides), source)
+        log.info("restored the state of %d records from: %s", len(state.records), source)
+        return Restored(replace(state, overrides=self._overrides.restore()), source)
+
+    async def _restore_local(self) -> SavedState | None:
+        """A file that turns out to be damaged is replaced by one with what can still be read of it:
+        so where it fails, it is tried once more.
+        """
+        if not await self._local.sync():
+            await self._local.sync()
+        try:
+            return await self._load_rows(self._local)
+        except StoreError as error:
+            log.warning("%s; trying again", error)
+            return await self._load_rows(self._local)
+
+    async def _restore_remote(self, remote: Replica, *, with_rows: bool) -> SavedState | None:
+        await remote.sync()
+        return await self._load_rows(remote) if with_rows else None
+
+    async def _load_rows(self, replica: Replica) -> SavedState | None:
+        node, boot = self._identity.node, self._identity.boot
+        return await load_saved_state(replica.reader, node, boot, self._clocks.uptime)
 
     # -- at work -----------------------------------------------------------------------------
 
     def record_changes(self, changes: Changes, snapshot: Snapshot) -> None:
-        """Note what happened; costs a moment for each record that was touched."""
+        """Note what has changed; costs a moment for each record that was touched."""
         changed, is_new = self._source.apply_snapshot(snapshot)
         moved = {transition.key for transition in changes.transitions}
         changed |= self._source.changed_groups(changes.touched | changes.answers | moved)
         touched = [group_of(key) for key in changes.touched]
-        for branch in self._replicas:
+        for replica in self._replicas:
             if is_new:
-                branch.mirror.apply_snapshot()
-            branch.mirror.record_changes(changed, touched, changes.transitions)
+                replica.mirror.apply_snapshot()
+            replica.mirror.record_changes(changed, touched, changes.transitions)
 
     async def run(self) -> None:
-        """Write, exchange orders and tidy up until cancelled."""
+        """Write the stores, and exchange what nodes share, until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._local.run())
-            group.create_task(self._run_remote())
-            group.create_task(self._watch_overrides())
-            group.create_task(self._save_checkpoint())
-            group.create_task(self._measure())
+            group.create_task(self._local.run(), name="local file")
+            group.create_task(self._remote.run(), name="database")
+            group.create_task(self._overrides.watch(), name="overrides")
+            group.create_task(self._measure(), name="store metrics")
 
     async def flush(self, limit: float) -> bool:
-        """Write all that is not yet written, in `limit` seconds; whether that was enough.
+        """Write all that is not yet stored, in `limit` seconds; whether that was enough.
 
         `run` has to go on meanwhile.
         """
-        done = await asyncio.gather(*(branch.mirror.flush(limit) for branch in self._replicas))
-        await self._within(CHECKPOINT_LIMIT, self._replay.note(), "the local file")
+        done = await asyncio.gather(*(replica.mirror.flush(limit) for replica in self._replicas))
+        await self._remote.save_checkpoint()
         return all(done)
 
     async def close(self) -> None:
-        """Let go of the stores. Storage that hangs is left to its thread, and holds up nothing."""
-        for branch in self._replicas:
-            await self._within(CLOSE_LIMIT, branch.close(), "closing a store")
+        """Close the stores; one that hangs is left behind."""
+        for replica in self._replicas:
+            await replica.close()
 
-    def reconfigure(
-        self, mysql: MysqlSettings | None, *, delete_unknowns: bool, config_hash: str
-    ) -> None:
+    def reconfigure(self, config: StorageConfig) -> None:
         """Follow a reload. Node and path of the local file stay what they were at the start."""
-        self._identity.config_hash = config_hash
-        self._delete_unknowns = delete_unknowns
-        for branch in self._replicas:
-            branch.sweeper.delete_unknowns = delete_unknowns
-        if mysql != self._mysql:
-            self._mysql = mysql
-            self._database_moved.set()
+        self._identity.config_hash = config.fingerprint
+        self._source.delete_unknowns = config.delete_unknowns
+        self._remote.reconfigure(config.mysql)
 
     @property
     def stats(self) -> PersistenceStats:
-        mirrors = tuple(branch.mirror.status for branch in self._replicas)
+        mirrors = tuple(replica.mirror.status for replica in self._replicas)
         return PersistenceStats(self._identity.restored, self._file.is_in_memory, mirrors)
 
     def detail(self) -> object:
-        """The figures as JSON values, for the detail of /readyz."""
+        """The stats as JSON values, for the details of /readyz."""
         return asdict(self.stats)
 
-    # -- orders and history --------------------------------------------------------------------
+    # -- overrides and history -----------------------------------------------------------------
 
     def overrides(self) -> list[Override]:
-        """What holds now on any node, oldest first."""
-        return self._override_table.everywhere(self._clocks.now().wall)
+        """Those in force on any node, oldest first."""
+        return self._overrides.table.everywhere(self._clocks.now().wall)
 
-    async def override(self, override: OverrideRequest) -> Override:
-        """Give an order: it holds at once, here and soon on every node it is for.
+    async def override(self, request: OverrideRequest) -> Override:
+        """Set an override: in force here before anything is awaited, soon on every node it is for.
 
         Raises ConflictError, in words for the operator.
         """
-        given = create(
-            self._override_table, self._health, override, self._identity.node, self._clocks.now()
-        )
-        await self._spread()
-        return given
+        table, at = self._overrides.table, self._clocks.now()
+        override = create(table, self._health, request, self._identity.node, at)
+        await self._apply_overrides()
+        return override
 
     async def clear(
         self, target: str, *, name: str | None = None, author: str = "", force: bool = False
     ) -> list[Override]:
-        """Take back what was ordered for a target, an id or a glob over targets; those orders.
+        """Clear the overrides for a target, an id or a glob over targets; returns them.
 
-        Raises ConflictError, in words for the operator.
+        They are no longer in force before anything is awaited. Raises ConflictError, in words for
+        the operator.
         """
-        at = self._clocks.now()
-        taken = clear(
-            self._override_table, self._health, target, at, name=name, author=author, force=force
-        )
-        await self._spread()
-        return taken
+        table, at = self._overrides.table, self._clocks.now()
+        cleared = clear(table, self._health, target, at, name=name, author=author, force=force)
+        await self._apply_overrides()
+        return cleared
 
     async def history(self, query: HistoryQuery) -> tuple[list[StoredTransition], str]:
         """Transitions, newest first, and the store they came from.
 
-        The database knows those of all nodes; the local file answers where it cannot be asked.
-        Raises StoreError where that fails as well.
+        The database has those of all nodes; the local file is read where it cannot answer. Raises
+        StoreError where that fails as well.
         """
-        if self._remote is not None and self._remote.mirror.status.is_connected:
-            asked = read_history(self._remote.reader, query)
-            found = await self._within(HISTORY_LIMIT, asked, "the history in the database")
+        remote = self._remote.replica
+        if remote is not None and remote.mirror.status.is_connected:
+            read = read_history(remote.reader, query)
+            found = await within(HISTORY_LIMIT, read, "history in the database")
             if found is not None:
-                return found, self._remote.reader.name
+                return found, remote.reader.name
         try:
             async with asyncio.timeout(HISTORY_LIMIT):
                 return await read_history(self._file, query), self._file.name
@@ -289,148 +291,33 @@ class Persistence:
 
     @property
     def _replicas(self) -> list[Replica]:
-        return [self._local] if self._remote is None else [self._local, self._remote]
+        remote = self._remote.replica
+        return [self._local] if remote is None else [self._local, remote]
 
-    def _local_write_policy(self) -> WritePolicy:
-        if self._mysql is None:
-            return WritePolicy(REFRESH, LOCAL_GAP, HISTORY_MAX_AGE, HISTORY_MAX_ROWS)
-        refresh = max(LOCAL_REFRESH, self._mysql.refresh)
-        rows = min(COPY_MAX_ROWS, self._mysql.history_max_rows)
-        return WritePolicy(refresh, LOCAL_GAP, self._mysql.history_max_age, rows)
-
-    def _remote_replica(self, backlog: TransitionQueue | None = None) -> Replica | None:
-        mysql = self._mysql
-        if mysql is None:
-            return None
-        # Where there is no database, nor is its library read in before the first answer.
-        from dnslb_backend.store.database.mariadb import MariaStore  # noqa: PLC0415 -- see above
-
-        write_policy = WritePolicy(
-            mysql.refresh, REMOTE_GAP, mysql.history_max_age, mysql.history_max_rows
-        )
-        return self._replica(
-            MariaStore(mysql), MariaStore(mysql), write_policy, backlog, self._replay
-        )
-
-    def _replica(
-        self,
-        store: Store,
-        reader: Store,
-        write_policy: WritePolicy,
-        backlog: TransitionQueue | None = None,
-        replay: TransitionReplay | None = None,
-    ) -> Replica:
-        return Replica(
-            store,
-            reader,
-            self._source,
-            self._override_table,
-            self.stored_keys.table,
-            self._identity,
-            write_policy,
-            self._clocks,
-            on_overrides_changed=self._overrides_changed.set,
-            on_keys_changed=self.stored_keys.on_keys_changed,
-            delete_unknowns=self._delete_unknowns,
-            backlog=backlog,
-            replay=replay,
-        )
-
-    async def _load_local(self) -> SavedState | None:
-        try:
-            return await self._load(self._local)
-        except StoreError as error:
-            # Damage that shows only now: the file that follows has what can still be read.
-            log.warning("%s; trying again", error)
-            return await self._load(self._local)
-
-    async def _load(self, branch: Replica, *, with_rows: bool = True) -> SavedState | None:
-        await branch.sync_overrides()
-        if not with_rows:
-            return None
-        who = self._identity
-        return await load_saved_state(branch.reader, who.node, who.boot, self._clocks.uptime)
-
-    async def _within(self, limit: float, work: Awaitable[T], what: str) -> T | None:
-        """What `work` gives, None where it fails or takes too long, which is told."""
-        try:
-            async with asyncio.timeout(limit):
-                return await work
-        except TimeoutError:
-            log.warning("%s did not answer within %.1f s", what, max(limit, 0.0))
-        except StoreError as error:
-            log.warning("%s cannot be used: %s", what, error)
-        except Exception:
-            log.exception("unexpected error while using %s", what)
-        return None
-
-    async def _run_remote(self) -> None:
-        """Run the database's branch, and another one whenever the configuration changes."""
-        while True:
-            async with asyncio.TaskGroup() as group:
-                running = group.create_task(self._serve(self._remote)) if self._remote else None
-                await self._database_moved.wait()
-                self._database_moved.clear()
-                if running is not None:
-                    running.cancel()
-            old = self._remote
-            # The same numbers in both stores: they name the transitions of this run.
-            backlog = TransitionQueue(start=self._local.mirror.backlog.count)
-            if old is not None:
-                backlog = old.mirror.backlog
-                await old.close()
-            self._remote = self._remote_replica(backlog)
-            if self._remote is not None:
-                self._remote.mirror.apply_snapshot()
-                # What was before is told from the local file.
-                await self._local.mirror.flush(OVERRIDE_WRITE_LIMIT)
-
-    async def _serve(self, branch: Replica) -> None:
-        opened = self._replay.open(self._clocks.now().mono)
-        await self._within(LOCAL_LIMIT, opened, "the local file")
-        await branch.run()
-
-    async def _watch_overrides(self) -> None:
-        """See to it that what holds is obeyed: at once, and punctually when an order expires."""
-        while True:
-            self._overrides_changed.clear()
-            wall = self._clocks.now().wall
-            live = self._override_table.live(wall)
-            if live != self._applied_overrides:
-                self._applied_overrides = live
-                self._on_overrides(live)
-            end = next_expiry(live, wall)
-            # The wall clock may be set meanwhile: it is asked again after a while.
-            wait = CLOCK_CHECK if end is None else min(end - wall, CLOCK_CHECK)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await self._overrides_changed.wait()
-
-    async def _spread(self) -> None:
-        self._overrides_changed.set()
-        if self._remote is not None:
-            self._remote.notify()
-        # Where the file is stuck, the order holds all the same, and is written later.
-        self._local.notify()
-        await self._within(OVERRIDE_WRITE_LIMIT, self._local.sync_overrides(), "the local file")
+    async def _apply_overrides(self) -> None:
+        self._overrides.apply()
+        self._notify()
+        # Where the file is stuck, it is written later.
+        await within(OVERRIDE_WRITE_LIMIT, self._local.sync(), "override in the local file")
         if self._file.is_in_memory:
-            log.warning("the local file cannot be used: a restart may forget this order")
+            log.warning("the local file cannot be used: a restart may lose this override")
 
-    def _spread_keys(self) -> None:
-        if self._remote is not None:
-            self._remote.notify()
-
-    async def _save_checkpoint(self) -> None:
-        while True:
-            await asyncio.sleep(CHECKPOINT_INTERVAL)
-            with contextlib.suppress(StoreError):
-                await self._replay.note()
+    def _notify(self) -> None:
+        for replica in self._replicas:
+            replica.notify()
 
     async def _measure(self) -> None:
         while True:
-            main = self._remote or self._local
-            self._meter.read(main.mirror, [branch.mirror for branch in self._replicas])
+            self._meter.update([replica.mirror for replica in self._replicas])
             await asyncio.sleep(METER_INTERVAL)
+
+
+def _local_policy(mysql: MysqlSettings | None) -> WritePolicy:
+    if mysql is None:
+        return WritePolicy(REFRESH, LOCAL_GAP, HISTORY_MAX_AGE, HISTORY_MAX_ROWS)
+    refresh = max(LOCAL_REFRESH, mysql.refresh)
+    rows = min(COPY_MAX_ROWS, mysql.history_max_rows)
+    return WritePolicy(refresh, LOCAL_GAP, mysql.history_max_age, rows)
 
 
 def uptime() -> float:

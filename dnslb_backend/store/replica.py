@@ -1,134 +1,101 @@
-"""One store at work: its mirror, the orders that come and go through it, and its tidying."""
+"""One store of this node: its mirror, the tables it shares with other nodes, and its retention."""
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
-from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.errors import StoreError
 from dnslb_backend.store.database.interface import Store
-from dnslb_backend.store.mirror.heartbeat import Heartbeat, Identity
 from dnslb_backend.store.mirror.mirror import Mirror
-from dnslb_backend.store.mirror.replay import TransitionReplay
+from dnslb_backend.store.mirror.node import LocalNode, WritePolicy
+from dnslb_backend.store.mirror.outbox import Outbox
 from dnslb_backend.store.mirror.retention import Retention
-from dnslb_backend.store.mirror.source import MirrorSource
-from dnslb_backend.store.mirror.sweeper import Sweeper
-from dnslb_backend.store.mirror.transition_queue import TransitionQueue
-from dnslb_backend.store.shared.keys import DnssecSync, DnssecTable
-from dnslb_backend.store.shared.overrides import OverrideSync, OverrideTable
+from dnslb_backend.store.shared.replicated_table import ReplicatedTable, TableSync
+from dnslb_backend.store.unexpected import log_unexpected
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 SYNC_INTERVAL = 2.0
 RETENTION_INTERVAL = 60.0
 FIRST_RETENTION = 10.0
 
-
-@dataclass(frozen=True, slots=True)
-class WritePolicy:
-    """How a store is treated. `refresh` and `gap` in seconds; history by age (s) and count."""
-
-    refresh: float
-    gap: float
-    history_max_age: float
-    history_max_rows: int
+CLOSE_LIMIT = 1.0
+"""Seconds for a store to close: a disk that hangs must not keep the process from ending."""
 
 
-@dataclass(frozen=True, slots=True)
-class Clocks:
-    """`uptime` is a clock of the machine that never jumps, in seconds since its boot."""
-
-    now: Callable[[], Instant]
-    uptime: Callable[[], float]
+async def within(limit: float, work: Awaitable[T], what: str) -> T | None:
+    """The result of `work`, None where it fails or takes more than `limit` seconds; logged."""
+    try:
+        async with asyncio.timeout(limit):
+            return await work
+    except TimeoutError:
+        log.warning("%s: no answer within %.1f s", what, max(limit, 0.0))
+    except StoreError as error:
+        log.warning("%s: %s", what, error)
+    except Exception as error:  # noqa: BLE001 -- the caller goes on without the store
+        log_unexpected(what, error)
+    return None
 
 
 class Replica:
-    """`reader` is asked while `store` writes; they may be one. `learned` is called when orders of
-    other nodes have come in, `resigned` with the zones whose keys or metadata have.
+    """`reader` is read, and written by what is not the mirror, while the mirror writes to `store`;
+    they may be one.
     """
 
     def __init__(
         self,
         store: Store,
         reader: Store,
-        source: MirrorSource,
-        override_table: OverrideTable,
-        keys: DnssecTable,
-        identity: Identity,
-        write_policy: WritePolicy,
-        clocks: Clocks,
-        *,
-        on_overrides_changed: Callable[[], None],
-        on_keys_changed: Callable[[frozenset[str]], None],
-        delete_unknowns: bool,
-        backlog: TransitionQueue | None = None,
-        replay: TransitionReplay | None = None,
+        node: LocalNode,
+        policy: WritePolicy,
+        outbox: Outbox,
+        tables: Sequence[ReplicatedTable[Any]],
     ) -> None:
         self.reader = reader
+        self.mirror = Mirror(store, node, policy, outbox)
         self._store = store
-        self._override_table = override_table
-        self._now = clocks.now
-        self._on_overrides_changed = on_overrides_changed
-        self._keys = keys
-        self._on_keys_changed = on_keys_changed
-        self.sweeper = Sweeper(source, delete_unknowns)
-        self.mirror = Mirror(
-            store,
-            source,
-            Heartbeat(identity, clocks.now, clocks.uptime),
-            self.sweeper,
-            node=identity.node,
-            instance=identity.instance,
-            refresh=write_policy.refresh,
-            gap=write_policy.gap,
-            now=clocks.now,
-            backlog=backlog,
-            replay=replay,
-        )
-        self._sync = OverrideSync(override_table, reader)
-        self._key_sync = DnssecSync(keys, reader)
+        self._now = node.clocks.now
+        self._tables = tables
+        self._syncs = [TableSync(table, reader) for table in tables]
         self._retention = Retention(
-            reader, identity.node, write_policy.history_max_age, write_policy.history_max_rows
+            reader, node.name, policy.history_max_age, policy.history_max_rows
         )
         self._wake = asyncio.Event()
         self._reported = set[str]()
 
     async def run(self) -> None:
-        """Live until cancelled."""
+        """Write, exchange and delete until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.mirror.run(), name=f"mirror {self._store.name}")
-            group.create_task(self._sync_loop(), name=f"orders {self._store.name}")
-            group.create_task(self._retention_loop(), name=f"tidying {self._store.name}")
+            group.create_task(self._sync_loop(), name=f"sync {self._store.name}")
+            group.create_task(self._retention_loop(), name=f"retention {self._store.name}")
 
-    async def sync_overrides(self) -> None:
-        """Bring the table and the store to the same state now. Raises StoreError."""
-        version = self._override_table.version
-        await self._sync.sync(self._now().wall)
-        if self._override_table.version != version:
-            self._on_overrides_changed()
-
-    async def sync_keys(self) -> None:
-        """The same for the keys and metadata of signed zones. Raises StoreError."""
-        moved = await self._key_sync.sync(self._now().wall)
-        if moved:
-            self._on_keys_changed(moved)
+    async def sync(self) -> bool:
+        """Exchange the shared tables with the store now; whether all of them could be."""
+        wall = self._now().wall
+        done = [
+            await self._attempt(partial(s.sync, wall), f"sync of {s.name}") for s in self._syncs
+        ]
+        return all(done)
 
     def notify(self) -> None:
-        """An order was given or taken back, or a key was changed: pass it on at once."""
+        """A shared table has changed: exchange it at once."""
         self._wake.set()
 
     async def close(self) -> None:
+        """Storage that hangs is left to its thread."""
         for store in (self._store, self.reader):
-            with contextlib.suppress(StoreError):
-                await store.close()
+            await within(CLOSE_LIMIT, store.close(), f"closing {store.name}")
 
     async def _sync_loop(self) -> None:
         while True:
             self._wake.clear()
-            await self._attempt(self.sync_overrides, "orders are not exchanged")
-            await self._attempt(self.sync_keys, "keys are not exchanged")
+            await self.sync()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(SYNC_INTERVAL):
                     await self._wake.wait()
@@ -136,21 +103,21 @@ class Replica:
     async def _retention_loop(self) -> None:
         await asyncio.sleep(FIRST_RETENTION)
         while True:
-            await self._attempt(self._apply_retention, "nothing is tidied up")
+            for table in self._tables:
+                table.prune(self._now().wall)
+            await self._attempt(self._retention.delete_expired, "retention")
             await asyncio.sleep(RETENTION_INTERVAL)
 
-    async def _apply_retention(self) -> None:
-        self._override_table.prune(self._now().wall)
-        self._keys.prune(self._now().wall)
-        await self._retention.delete_expired()
-
-    async def _attempt(self, work: Callable[[], Awaitable[None]], what: str) -> None:
+    async def _attempt(self, work: Callable[[], Awaitable[None]], what: str) -> bool:
+        """Whether it was done; an error is logged once, until it is done again."""
         try:
             await work()
             self._reported.discard(what)
+            return True
         except StoreError as error:
             if what not in self._reported:
                 self._reported.add(what)
                 log.warning("%s: %s: %s", self._store.name, what, error)
-        except Exception:
-            log.exception("%s: %s: a bug", self._store.name, what)
+        except Exception as error:  # noqa: BLE001 -- the outermost frame of the work
+            log_unexpected(f"{self._store.name}: {what}", error)
+        return False

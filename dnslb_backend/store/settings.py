@@ -1,4 +1,4 @@
-"""The tables [mysql] and [state]: where the map is mirrored, and how long it is good for."""
+"""The tables [mysql] and [state]: where the health map is stored, and how long it is valid."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ DAY = 86400.0
 
 
 def _default_state() -> Path:
-    """systemd makes $STATE_DIRECTORY for us; it may name several, the first is ours."""
+    """systemd creates $STATE_DIRECTORY; it may name several folders, of which the first is used."""
     directory = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
     return Path(directory) / "state.sqlite" if directory else Path("dnslb-state.sqlite")
 
@@ -141,7 +141,7 @@ class MysqlSettings(_DriverKeys):
     """How to log in, where the server does not say; methods that show the password need `ssl`.
     Example: `"mysql_native_password"`"""
     program_name: Text = "dnslb-backend"
-    """What the server is told of us."""
+    """The name of the program that the server is sent."""
     ssl: bool | MysqlTlsSettings | None = None
     """`true`: encrypt, and verify by the authorities of the system; or a table, below. There is no
     login on a connection that is not encrypted then. Default: plain.
@@ -186,7 +186,7 @@ class MysqlSettings(_DriverKeys):
 
     @property
     def secret(self) -> SecretStr | None:
-        """The password, where it stands in the configuration itself."""
+        """The password, where it is in the configuration itself."""
         return self.password or self.passwd
 
     @property
@@ -230,7 +230,7 @@ class MysqlSettings(_DriverKeys):
 
 
 def verifies(tls: MysqlTlsSettings) -> bool:
-    """Whether the certificate must be signed by a CA that we trust (PyMySQL's rules)."""
+    """Whether the certificate must be signed by a trusted CA (PyMySQL's rules)."""
     if isinstance(tls.verify_mode, bool):
         return tls.verify_mode
     if tls.verify_mode is not None:

@@ -69,7 +69,7 @@ async def test_everything_is_made_and_a_second_run_changes_nothing(
     lines = first.out.splitlines()
     assert lines[0] == "applied 0001_schema.sql"
     assert lines[VERSION] == f"the tables in {database} are of version {VERSION}"
-    assert any(line.startswith("made the views domains, records") for line in lines)
+    assert any(line.startswith("created the views domains, records") for line in lines)
     made = await tables(mariadb, database)
     assert {"lb_state", "lb_status", "records"} <= made
     second = await apply(file, "--json")
@@ -84,7 +84,7 @@ async def test_what_was_skipped_is_told_with_the_way_out(
     await mariadb.query("CREATE TABLE records (id INT)", database=database)
     ended = await apply(file)
     assert (ended.code, ended.err) == (0, "")
-    assert "somebody else's records" in ended.out
+    assert "another program has created records" in ended.out
     assert "--views-database" in ended.out
     ended = await apply(file, "--views-database", f"{database}_views")
     assert (ended.code, ended.err) == (0, "")

@@ -12,8 +12,10 @@ from dnslb_backend.clock import now
 from dnslb_backend.pdns.methods.responder import Responder
 from dnslb_backend.store.database.sqlite import SqliteStore
 from dnslb_backend.store.shared.key_store import StoredKeys
+from dnslb_backend.store.shared.replicated_table import TableSync
 from tests.pdns.transports import TRANSPORTS
 from tests.pdns.world import LB, OTHER, World
+from tests.rigs.hung_storage import hung
 from tests.rigs.powerdns import PowerDNS
 from tests.rigs.validators import anchors, delv
 
@@ -38,7 +40,7 @@ async def stand(request: pytest.FixtureRequest) -> AsyncIterator[Stand]:
     world.snapshot = world.build()
     with tempfile.TemporaryDirectory() as folder:
         file = SqliteStore(Path(folder) / "state.sqlite")
-        vault = StoredKeys(file, now, spread=lambda: None, on_keys_changed=lambda _: None)
+        vault = StoredKeys(file, now, on_written=lambda: None, on_keys_changed=lambda _: None)
         async with (
             TRANSPORTS[request.param](Responder(world.current, key_store=vault)) as settings,
             PowerDNS({**settings, "remote-dnssec": "yes"}) as pdns,
@@ -167,3 +169,31 @@ async def test_an_order_that_cannot_be_kept_fails_and_costs_nobody_else(transpor
             code, told = await pdns.util(*words)
             assert code != 0, (words, told)
         assert (await pdns.ask(f"www.{LB}")).contents
+
+
+async def test_a_write_that_failed_is_not_in_force_when_the_disk_has_caught_up(
+    tmp_path: Path,
+) -> None:
+    world, path = World(), tmp_path / "state.sqlite"
+    file = SqliteStore(path)
+    keys = StoredKeys(file, now, on_written=lambda: None, on_keys_changed=lambda _: None)
+    async with (
+        TRANSPORTS["unix"](Responder(world.current, key_store=keys)) as settings,
+        PowerDNS({**settings, "remote-dnssec": "yes"}) as pdns,
+    ):
+        assert (await pdns.util("set-meta", LB, "SOA-EDIT", "EPOCH"))[0] == 0
+        touch(path)
+        with hung(path) as is_held:
+            code, said = await pdns.util("set-meta", LB, "SOA-EDIT", "INCEPTION-EPOCH")
+            assert is_held()
+        assert code != 0, said
+        for _ in range(2):
+            await TableSync(keys.table, file).sync(now().wall)
+            assert keys.metadata(LB) == {"SOA-EDIT": ("EPOCH",)}
+        assert "INCEPTION" not in (await pdns.util("get-meta", LB, "SOA-EDIT"))[1]
+    await file.close()
+
+
+def touch(path: Path) -> None:
+    """A file that was touched is opened again by what uses it next."""
+    path.touch()

@@ -18,7 +18,8 @@ from dnslb_backend.core.model.zones import ResourceRecord as ZoneRow
 from dnslb_backend.pdns.wire.rows import render_rows
 from dnslb_backend.store.database.interface import Select, Store, Where
 from dnslb_backend.store.database.tables import STATE, TableRow
-from dnslb_backend.store.mirror.rows import Stamp, record_rows
+from dnslb_backend.store.mirror.record_rows import record_rows
+from dnslb_backend.store.mirror.rows import Stamp
 from tests.core.building import TIMING, ZONE, plan
 
 COMPARED = tuple(

@@ -1,4 +1,4 @@
-"""Everything that can become of a database: the mirror ends in the truth, and nobody waits."""
+"""Every fault of a database: the mirror converges afterwards, and nothing waits for it."""
 
 import asyncio
 import itertools
@@ -21,7 +21,6 @@ from dnslb_backend.store.database.migrate import apply
 from dnslb_backend.store.database.schema import show, split
 from dnslb_backend.store.database.tables import STATE, TRANSITION
 from dnslb_backend.store.mirror.mirror import BATCH_TRANSITIONS
-from dnslb_backend.store.mirror.transition_queue import TransitionQueue
 from dnslb_backend.store.settings import MysqlSettings
 from tests.rigs.mariadb import MariaDB
 from tests.rigs.mariadb_impostor import END, Answer, Impostor, error, packet, serving, table
@@ -82,7 +81,7 @@ class Flips:
         result = PASS if number in self.down else FAIL
         self.down ^= {number}
         self.scene.farm.check(f"n{number:05}", result, f"10.0.{number}.1")
-        self.scene.offer()
+        self.scene.record_changes()
         self.count += 1
 
     async def storm(self, count: int) -> None:
@@ -92,7 +91,7 @@ class Flips:
             await passes(0)
 
 
-async def told(store: MariaStore) -> int:
+async def transition_count(store: MariaStore) -> int:
     ((count,),) = await store.read(Select(TRANSITION, ("COUNT(*)",)))
     return int(count or 0)
 
@@ -170,13 +169,13 @@ async def test_a_database_that_comes_later(caplog: pytest.LogCaptureFixture) -> 
             assert scene.mirror.status.transitions > BATCH_TRANSITIONS
             await rig.start()
             await converges(looking, scene)
-            await until(lambda: is_told(looking, scene))
+            await until(lambda: has_all_transitions(looking, scene))
     assert caplog.text.count("Connection refused") == 1
 
 
-async def is_told(looking: MariaStore, scene: Scene) -> bool:
+async def has_all_transitions(looking: MariaStore, scene: Scene) -> bool:
     figures = scene.mirror.status
-    return not figures.transitions and await told(looking) == scene.mirror.backlog.count
+    return not figures.transitions and await transition_count(looking) == scene.outbox.count
 
 
 async def test_a_port_that_speaks_something_else() -> None:
@@ -247,8 +246,8 @@ async def test_a_server_that_answers_with_nonsense_is_told_once(
                     assert await looking.read(Select(STATE, STATE.columns)) == []
                 assert impostor.connections < 20
         assert not [record for record in caplog.records if record.exc_info]
-        told = [record for record in caplog.records if record.levelname == "ERROR"]
-        assert len(told) <= 2, caplog.text
+        errors = [record for record in caplog.records if record.levelname == "ERROR"]
+        assert len(errors) <= 2, caplog.text
 
 
 async def test_an_answer_without_end_is_not_kept() -> None:
@@ -327,7 +326,7 @@ async def test_a_server_that_only_lets_us_read() -> None:
             await fails(scene, "read-only")
             await rig.query("SET GLOBAL read_only = 0")
             await converges(looking, scene)
-            await until(lambda: is_told(looking, scene))
+            await until(lambda: has_all_transitions(looking, scene))
 
 
 async def test_a_server_that_is_killed_under_load() -> None:
@@ -346,7 +345,7 @@ async def test_a_server_that_is_killed_under_load() -> None:
                     flips.flip(number)
                 await rig.start()
                 await converges(looking, scene)
-            await until(lambda: is_told(looking, scene))
+            await until(lambda: has_all_transitions(looking, scene))
 
 
 @pytest.mark.parametrize(
@@ -365,7 +364,7 @@ async def test_a_server_that_stands_still(seconds: float) -> None:
                 await asyncio.sleep(0.02)  # noqa: TID251 - load over the whole time
             rig.resume()
             await converges(looking, scene)
-            await until(lambda: is_told(looking, scene))
+            await until(lambda: has_all_transitions(looking, scene))
 
 
 async def test_a_disk_that_is_full() -> None:
@@ -388,7 +387,7 @@ async def test_a_disk_that_is_full() -> None:
             rig.options[-1] += ":autoextend"
             await rig.restart()
             await converges(looking, scene)
-            await until(lambda: is_told(looking, scene))
+            await until(lambda: has_all_transitions(looking, scene))
 
 
 async def fill(rig: MariaDB, size: int) -> None:
@@ -444,7 +443,7 @@ async def test_a_connection_that_was_closed_for_idleness() -> None:
             await converges(looking, scene)
             await until(lambda: scene.mirror.status.errors, within=8)
             farm.check("www", FAIL, "192.0.2.1")
-            scene.offer()
+            scene.record_changes()
             await converges(looking, scene)
         await scene.store.close()
 
@@ -506,7 +505,7 @@ async def test_names_and_reasons_of_every_kind(settings: MysqlSettings) -> None:
         farm.check(name, failed(-2, text))
     async with mirrored(settings, farm) as (scene, looking):
         await converges(looking, scene)
-        await until(lambda: not scene.mirror.backlog)
+        await until(lambda: not scene.outbox)
         assert not scene.mirror.status.refused
 
 
@@ -515,7 +514,7 @@ async def test_names_and_reasons_of_every_kind(settings: MysqlSettings) -> None:
 
 async def test_an_outage_without_end_costs_a_bounded_memory() -> None:
     settings = MysqlSettings(unix_socket="/nonexistent/socket", user="root")
-    async with mirrored(settings, busy_farm(), backlog=TransitionQueue(bound=500)) as (scene, _):
+    async with mirrored(settings, busy_farm(), bound=500) as (scene, _):
         flips = Flips(scene)
         await flips.storm(2000)
         figures = scene.mirror.status
@@ -528,7 +527,7 @@ async def test_what_was_given_up_is_counted_and_the_rest_arrives() -> None:
     async with server() as rig:
         settings = await prepared(rig)
         await rig.stop()
-        async with mirrored(settings, busy_farm(), backlog=TransitionQueue(bound=100)) as (
+        async with mirrored(settings, busy_farm(), bound=100) as (
             scene,
             looking,
         ):
@@ -536,13 +535,13 @@ async def test_what_was_given_up_is_counted_and_the_rest_arrives() -> None:
             await flips.storm(400)
             await rig.start()
             await converges(looking, scene)
-            await until(lambda: not scene.mirror.backlog)
-            assert await told(looking) == 100
-            assert scene.mirror.status.dropped == scene.mirror.backlog.count - 100
+            await until(lambda: not scene.outbox)
+            assert await transition_count(looking) == 100
+            assert scene.mirror.status.dropped == scene.outbox.count - 100
 
 
 async def test_an_end_by_signal_leaves_no_half_transaction() -> None:
-    """A server that is told to end while transactions run: each is there as a whole."""
+    """A server that is terminated while transactions run: each is stored whole or not at all."""
     async with server() as rig:
         settings = await prepared(rig)
         async with mirrored(settings, busy_farm()) as (scene, looking):
@@ -554,4 +553,4 @@ async def test_an_end_by_signal_leaves_no_half_transaction() -> None:
             await rig.wait()
             await rig.start()
             await converges(looking, scene)
-            await until(lambda: is_told(looking, scene))
+            await until(lambda: has_all_transitions(looking, scene))

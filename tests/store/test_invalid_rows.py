@@ -20,7 +20,7 @@ from dnslb_backend.core.health.results import passed
 from dnslb_backend.core.model.records import AllDown, Record
 from dnslb_backend.core.model.rules import Damping, Thresholds
 from dnslb_backend.store.database.tables import NODE, SCHEMA_VERSION, TABLES, Table
-from dnslb_backend.store.mirror.saved_rows import serials
+from dnslb_backend.store.mirror.rows import read_serials
 from tests.core.building import ZONE
 from tests.store.farm import FAIL, farm_record
 from tests.store.test_persistence import Node, alive
@@ -56,11 +56,11 @@ async def leave_state(path: Path) -> None:
             node.farm.check("n2", result, "192.0.2.20")
         node.farm.check_all()
         node.farm.check("last", FAIL)
-        node.offer()
-        await node.keeper.override(OverrideRequest(Action.DRAIN, "192.0.2.30", author="ann"))
-        await node.keeper.stored_keys.put(ZoneKey(ZONE, 1, 257, True, True, "secret"))
-        await node.keeper.stored_keys.put(Metadata(ZONE, "SOA-EDIT", ("EPOCH",)))
-        await node.keeper.stored_keys.put(TsigKey("key", "hmac-sha256", "secret"))
+        node.record_changes()
+        await node.persistence.override(OverrideRequest(Action.DRAIN, "192.0.2.30", author="ann"))
+        await node.persistence.stored_keys.put(ZoneKey(ZONE, 1, 257, True, True, "secret"))
+        await node.persistence.stored_keys.put(Metadata(ZONE, "SOA-EDIT", ("EPOCH",)))
+        await node.persistence.stored_keys.put(TsigKey("key", "hmac-sha256", "secret"))
 
 
 def poison(path: Path, table: str, column: str, value: object, where: str = "1") -> None:
@@ -74,8 +74,8 @@ async def start(path: Path) -> Node:
     node = Node(path, None, *records())
     async with alive(node, flush=False):
         node.farm.settle()
-        await node.keeper.history(HistoryQuery())
-        node.keeper.detail()
+        await node.persistence.history(HistoryQuery())
+        node.persistence.detail()
     return node
 
 
@@ -181,7 +181,7 @@ def test_invalid_rows_are_named_once_and_the_rest_is_counted(
 ) -> None:
     rows = [("ns1", "key", "s1", f"zone{n}", 1, "\x1b" * 1000, 5, "x" * 1000) for n in range(99)]
     for _ in range(3):
-        assert serials([*rows, ("ns1", "key", "s1", "good", 1, "", 5, 7)]) == {"good": 7}
+        assert read_serials([*rows, ("ns1", "key", "s1", "good", 1, "", 5, 7)]) == {"good": 7}
     (entry,) = caplog.messages
     assert entry.startswith("ignoring invalid rows of lb_zone: zone zone0 (ValueError(")
     assert entry.endswith(" and 94 more")

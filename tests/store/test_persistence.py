@@ -24,11 +24,12 @@ from dnslb_backend.store.database.sqlite import SqliteStore
 from dnslb_backend.store.database.tables import NODE
 from dnslb_backend.store.database.values import row_key
 from dnslb_backend.store.mirror.mirror import MirrorStatus
-from dnslb_backend.store.persistence import Persistence, Restored
+from dnslb_backend.store.persistence import Persistence, Restored, StorageConfig
 from dnslb_backend.store.settings import MysqlSettings, StateSettings
 from dnslb_backend.store.shared.overrides import OverrideEntry
+from tests.rigs.hung_storage import hung
 from tests.rigs.mariadb import MariaDB
-from tests.rigs.waiting import until
+from tests.rigs.waiting import passes, until
 from tests.store.farm import FAIL, PASS, Farm, farm_record, many_records, stored_state
 
 A, B, C = "192.0.2.1", "192.0.2.2", "192.0.2.3"
@@ -47,38 +48,40 @@ class Node:
     ) -> None:
         self.farm = Farm(*(records or three()))
         self.state = StateSettings(path=path, max_age=max_age)
-        self.obeyed: list[tuple[Override, ...]] = []
-        self.keeper = Persistence(
-            self.state,
-            mysql,
+        self.applied: list[tuple[Override, ...]] = []
+        self.persistence = Persistence(
+            StorageConfig(self.state, mysql),
             self.farm.map,
             node=name,
             version="1.0",
             now=now,
-            on_overrides=self._obey,
+            on_overrides=self._apply_overrides,
         )
 
-    def _obey(self, orders: tuple[Override, ...]) -> None:
-        self.obeyed.append(orders)
-        self.farm.map.set_overrides(orders, now())
-        self.offer()
+    def reconfigure(self, mysql: MysqlSettings | None, fingerprint: str = "") -> None:
+        self.persistence.reconfigure(StorageConfig(self.state, mysql, fingerprint=fingerprint))
 
-    def offer(self) -> None:
-        self.keeper.record_changes(*self.farm.settle())
+    def _apply_overrides(self, overrides: tuple[Override, ...]) -> None:
+        self.applied.append(overrides)
+        self.farm.map.set_overrides(overrides, now())
+        self.record_changes()
+
+    def record_changes(self) -> None:
+        self.persistence.record_changes(*self.farm.settle())
 
     def check(self, name: str, good: Iterable[str] = (), bad: Iterable[str] = ()) -> None:
         for result, addresses in ((PASS, good), (FAIL, bad)):
             for address in addresses:
                 self.farm.check(name, result, address)
-        self.offer()
+        self.record_changes()
 
     async def start(self) -> Restored:
         """What the daemon does before its first answer."""
-        await self.keeper.open()
-        found = await self.keeper.restore()
+        await self.persistence.open()
+        found = await self.persistence.restore()
         restore(self.farm.map, found.state, now(), self.state.max_age)
         self.farm.restore_serials(found.state.serials)
-        self.offer()
+        self.record_changes()
         return found
 
 
@@ -86,15 +89,15 @@ class Node:
 async def alive(node: Node, *, flush: bool = True) -> AsyncIterator[Restored]:
     """A node from its start to its end; without `flush` it ends like one that is killed."""
     found = await node.start()
-    task = asyncio.create_task(node.keeper.run())
+    task = asyncio.create_task(node.persistence.run())
     try:
         yield found
         if flush:
-            assert await node.keeper.flush(10)
+            assert await node.persistence.flush(10)
     finally:
         task.cancel()
         await asyncio.wait([task])
-        await node.keeper.close()
+        await node.persistence.close()
 
 
 def three() -> list[Record]:
@@ -128,14 +131,14 @@ async def test_the_first_answers_are_the_last_ones(path: Path, flush: bool) -> N
         assert second.farm.served("www") == {A}
         assert second.farm.served("api") == set()
         assert found.state.serials == first.farm.snapshot.serials
-        assert (await second.keeper.history(HistoryQuery()))[0][0].transition.content == C
+        assert (await second.persistence.history(HistoryQuery()))[0][0].transition.content == C
 
 
 async def is_settled(node: Node) -> bool:
-    return all(not m.backlog and not m.transitions for m in node.keeper.stats.mirrors)
+    return all(not m.backlog and not m.transitions for m in node.persistence.stats.mirrors)
 
 
-async def test_without_the_file_the_database_remembers(
+async def test_without_the_file_the_state_is_restored_from_the_database(
     path: Path, settings: MysqlSettings, tmp_path: Path
 ) -> None:
     first = Node(path, settings)
@@ -145,7 +148,7 @@ async def test_without_the_file_the_database_remembers(
     async with alive(second) as found:
         assert found.source == "mariadb"
         assert second.farm.served("www") == {B}
-        assert second.keeper.stats.restored == "mariadb"
+        assert second.persistence.stats.restored == "mariadb"
         store = MariaStore(settings)
         await until(lambda: restored_from(store, "mariadb"))
         await store.close()
@@ -158,7 +161,7 @@ async def restored_from(store: Store, source: str) -> bool:
     return await store.read(Select(NODE, ("restored",))) == [(source,)]
 
 
-async def test_rows_of_another_node_are_not_ours(
+async def test_rows_of_another_node_are_not_restored(
     path: Path, settings: MysqlSettings, tmp_path: Path
 ) -> None:
     first = Node(path, settings, name="ns2")
@@ -175,7 +178,7 @@ async def test_a_thousand_records_are_restored_within_a_second(path: Path) -> No
         first.farm.check_all()
         for number in range(0, 1000, 7):
             first.farm.check(f"n{number:05}", FAIL, f"10.{number >> 8}.{number & 255}.0")
-        first.offer()
+        first.record_changes()
     second = Node(path, None, *many_records(1000, 3))
     # Our own work, all threads; how long it takes on a busy machine is another matter.
     began = process_time()
@@ -185,7 +188,7 @@ async def test_a_thousand_records_are_restored_within_a_second(path: Path) -> No
     for name, node in second.farm.snapshot.names.items():
         if name != "lb.example":
             assert node.answer == first.farm.snapshot.names[name].answer
-    await second.keeper.close()
+    await second.persistence.close()
 
 
 @pytest.mark.parametrize("is_frozen", [True, False])
@@ -212,11 +215,11 @@ async def start_from_the_file(path: Path, settings: MysqlSettings) -> float:
     found = await node.start()
     took = monotonic() - began
     assert found.source == "local"
-    await node.keeper.close()
+    await node.persistence.close()
     return took
 
 
-async def test_a_file_of_no_use_is_no_reason_not_to_start(path: Path) -> None:
+async def test_an_unusable_file_does_not_prevent_a_start(path: Path) -> None:
     spoil(path)
     node = Node(path, None)
     async with alive(node) as found:
@@ -243,7 +246,7 @@ def damage(path: Path, table: str) -> None:
 
 
 def fill(path: Path) -> None:
-    """Transitions and orders of another day, enough for several pages."""
+    """Transitions and overrides of another day, enough for several pages."""
     with closing(sqlite3.connect(path)) as database:
         for number in range(200):
             row = (f"e{number}", "2030-01-01", *["x" * 100] * 8, 1, 0, None, None, "because")
@@ -257,13 +260,13 @@ def fill(path: Path) -> None:
 
 
 @pytest.mark.parametrize("table", ["lb_transition", "lb_state", "lb_override"])
-async def test_one_damaged_page_costs_what_is_on_it(
+async def test_one_damaged_page_loses_only_the_rows_on_it(
     path: Path, table: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = Node(path, None, *many_records(100, 3))
     async with alive(first):
         first.farm.check_all()
-        first.offer()
+        first.record_changes()
     fill(path)
     damage(path, table)
     second = Node(path, None, *many_records(100, 3))
@@ -278,32 +281,32 @@ async def test_one_damaged_page_costs_what_is_on_it(
         assert (kept, served >= 90) == (100, True)
 
 
-async def test_a_file_that_is_removed_while_in_use_costs_neither_orders_nor_keys(
+async def test_a_file_that_is_removed_while_in_use_loses_neither_overrides_nor_keys(
     path: Path,
 ) -> None:
     first = Node(path, None)
     async with alive(first, flush=False):
         first.check("www", good=[A, B])
         key = ZoneKey("lb.example", 1, 257, active=True, published=True, content="secret")
-        await first.keeper.stored_keys.put(key)
-        given = await first.keeper.override(drain(A))
+        await first.persistence.stored_keys.put(key)
+        given = await first.persistence.override(drain(A))
         await until(lambda: is_settled(first))
         remove(path)
         newer = ZoneKey("lb.example", 2, 257, active=True, published=True, content="secret")
-        await first.keeper.stored_keys.put(newer)
-        await first.keeper.override(drain(C))
+        await first.persistence.stored_keys.put(newer)
+        await first.persistence.override(drain(C))
         remove(path)
         await until(path.exists)
     second = Node(path, None)
     async with alive(second) as found:
-        assert given.id in {order.id for order in found.state.overrides}
+        assert given.id in {override.id for override in found.state.overrides}
         assert len(found.state.overrides) == 2
-        assert second.keeper.stored_keys.keys("lb.example") == (key, newer)
+        assert second.persistence.stored_keys.keys("lb.example") == (key, newer)
         assert second.farm.served("www") == {B}
 
 
 @pytest.mark.parametrize("how", ["truncated", "copied over"])
-async def test_a_file_that_is_overwritten_while_in_use_costs_neither_orders_nor_keys(
+async def test_a_file_that_is_overwritten_while_in_use_loses_neither_overrides_nor_keys(
     path: Path, how: str
 ) -> None:
     first = Node(path, None)
@@ -312,19 +315,24 @@ async def test_a_file_that_is_overwritten_while_in_use_costs_neither_orders_nor_
         older = copied(path) if how == "copied over" else b""
         first.check("www", good=[A, B])
         key = ZoneKey("lb.example", 1, 257, active=True, published=True, content="secret")
-        await first.keeper.stored_keys.put(key)
-        await first.keeper.override(drain(A))
+        await first.persistence.stored_keys.put(key)
+        await first.persistence.override(drain(A))
         await until(lambda: is_settled(first))
         overwrite(path, older)
         newer = ZoneKey("lb.example", 2, 257, active=True, published=True, content="secret")
-        await first.keeper.stored_keys.put(newer)
-        await first.keeper.override(drain(C))
+        await first.persistence.stored_keys.put(newer)
+        await first.persistence.override(drain(C))
         await until(lambda: counts(path) == (2, 2))
     second = Node(path, None)
     async with alive(second) as found:
         assert len(found.state.overrides) == 2
-        assert second.keeper.stored_keys.keys("lb.example") == (key, newer)
+        assert second.persistence.stored_keys.keys("lb.example") == (key, newer)
         assert second.farm.served("www") == {B}
+
+
+def touch(path: Path) -> None:
+    """A file that was touched is opened again by what uses it next."""
+    path.touch()
 
 
 def copied(path: Path) -> bytes:
@@ -336,35 +344,36 @@ def overwrite(path: Path, content: bytes) -> None:
 
 
 def counts(path: Path) -> tuple[int, int]:
-    """Keys and orders in the file."""
+    """Keys and overrides in the file."""
     with closing(sqlite3.connect(path)) as database:
-        ((keys, orders),) = database.execute(
+        ((keys, overrides),) = database.execute(
             "SELECT (SELECT COUNT(*) FROM lb_key), (SELECT COUNT(*) FROM lb_override)"
         )
-        return keys, orders
+        return keys, overrides
 
 
-async def test_an_order_that_only_memory_has_is_taken_with_a_warning(
+async def test_an_override_that_is_only_in_memory_is_accepted_with_a_warning(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     node = Node(path / "no" / "state.sqlite", None)
     spoil(path)
     async with alive(node, flush=False):
-        await node.keeper.override(drain(A, node="ns2"))
-        assert node.keeper.stats.is_volatile
-    assert "a restart may forget this order" in caplog.text
+        await node.persistence.override(drain(A, node="ns2"))
+        assert node.persistence.stats.is_volatile
+    assert "a restart may lose this override" in caplog.text
 
 
-async def test_a_file_that_hangs_does_not_hold_up_the_end(path: Path) -> None:
+async def test_a_file_that_hangs_does_not_delay_the_shutdown(path: Path) -> None:
     node = Node(path, None)
     await node.start()
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        # Each of these waits in the thread of the file, one after the other, long after its
-        # caller has gone on.
-        await asyncio.gather(*(node.keeper.override(drain(A, node=f"ns{n}")) for n in range(30)))
+        # Each of these queues for the thread of the file.
+        await asyncio.gather(
+            *(node.persistence.override(drain(A, node=f"ns{n}")) for n in range(30))
+        )
         async with asyncio.timeout(10):
-            await node.keeper.close()
+            await node.persistence.close()
         other.execute("ROLLBACK")
 
 
@@ -372,65 +381,90 @@ def remove(path: Path) -> None:
     path.unlink()
 
 
-# -- orders -------------------------------------------------------------------------------
+# -- overrides -------------------------------------------------------------------------------
 
 
 def drain(target: str, expires: float | None = None, node: str = "") -> OverrideRequest:
     return OverrideRequest(Action.DRAIN, target, author="ann", expires=expires, node=node)
 
 
-async def test_an_order_holds_at_once_and_after_a_restart(path: Path) -> None:
+async def test_an_override_is_in_force_at_once_and_after_a_restart(path: Path) -> None:
     first = Node(path, None)
     async with alive(first, flush=False):
         first.check("www", good=[A, B])
-        await first.keeper.override(drain(A))
-        await until(lambda: first.farm.served("www") == {B})
+        await first.persistence.override(drain(A))
+        assert first.farm.served("www") == {B}
         await until(lambda: is_settled(first))
     second = Node(path, None)
     async with alive(second) as found:
-        assert [order.target for order in found.state.overrides] == [A]
+        assert [override.target for override in found.state.overrides] == [A]
         assert second.farm.served("www") == {B}
         second.check("www", good=[A, B])
-        await second.keeper.clear(A)
-        await until(lambda: second.farm.served("www") == {A, B})
-    assert second.keeper.overrides() == []
+        await second.persistence.clear(A)
+        assert second.farm.served("www") == {A, B}
+    assert second.persistence.overrides() == []
 
 
-async def test_an_order_ends_punctually(path: Path) -> None:
+async def test_an_override_does_not_wait_for_storage_that_hangs(path: Path) -> None:
+    node = Node(path, None)
+    async with alive(node, flush=False):
+        node.check("www", good=[A, B])
+        await until(lambda: is_settled(node))
+        touch(path)
+        with hung(path) as is_held:
+            node.check("api", good=[C])
+            await until(is_held)
+            began = monotonic()
+            setting = asyncio.create_task(node.persistence.override(drain(A)))
+            # One turn of the event loop: in force before anything is awaited.
+            await passes(0)
+            assert node.farm.served("www") == {B}
+            await setting
+            await node.persistence.clear(A)
+            assert node.farm.served("www") == {A, B}
+            assert monotonic() - began < 4
+            await node.persistence.override(drain(B))
+            assert node.farm.served("www") == {A}
+        await until(lambda: is_settled(node))
+        assert node.farm.served("www") == {A}
+        await until(lambda: counts(path) == (0, 2))
+
+
+async def test_an_override_expires_on_time(path: Path) -> None:
     node = Node(path, None)
     async with alive(node):
         node.check("www", good=[A, B])
         end = now().wall + 0.6
-        await node.keeper.override(drain(A, expires=end))
-        await until(lambda: node.farm.served("www") == {B}, within=0.5)
+        await node.persistence.override(drain(A, expires=end))
+        assert node.farm.served("www") == {B}
         await until(lambda: node.farm.served("www") == {A, B})
         assert 0 <= now().wall - end < 0.3
 
 
-async def test_orders_reach_the_other_nodes_within_seconds(
+async def test_overrides_reach_the_other_nodes_within_seconds(
     path: Path, settings: MysqlSettings, tmp_path: Path
 ) -> None:
     here, there = Node(path, settings), Node(tmp_path / "other.sqlite", settings, name="ns2")
     async with alive(here), alive(there):
         for node in (here, there):
             node.check("www", good=[A, B])
-        given = await here.keeper.override(drain(A))
+        given = await here.persistence.override(drain(A))
         await until(lambda: there.farm.served("www") == {B}, within=5)
-        assert [order.id for order in there.keeper.overrides()] == [given.id]
-        await there.keeper.clear(A, author="bob")
+        assert [override.id for override in there.persistence.overrides()] == [given.id]
+        await there.persistence.clear(A, author="bob")
         await until(lambda: here.farm.served("www") == {A, B}, within=5)
-        await here.keeper.override(drain(B, node="ns2"))
+        await here.persistence.override(drain(B, node="ns2"))
         await until(lambda: there.farm.served("www") == {A}, within=5)
         assert here.farm.served("www") == {A, B}
 
 
-async def test_an_order_given_while_the_database_was_away_arrives_later(
+async def test_an_override_set_while_the_database_was_down_arrives_later(
     path: Path, tmp_path: Path, settings: MysqlSettings
 ) -> None:
     alone = Node(path, None)
     async with alive(alone):
         alone.check("www", good=[A, B])
-        await alone.keeper.override(drain(A))
+        await alone.persistence.override(drain(A))
     here, there = Node(path, settings), Node(tmp_path / "other.sqlite", settings, name="ns2")
     async with alive(here), alive(there):
         there.check("www", good=[A, B])
@@ -442,14 +476,14 @@ async def test_a_refusal_names_the_record(path: Path) -> None:
     async with alive(node):
         node.check("api", good=[C])
         with pytest.raises(ConflictError, match=r"last serving member of api\.lb\.example/A"):
-            await node.keeper.override(drain(C))
-        assert node.keeper.overrides() == []
+            await node.persistence.override(drain(C))
+        assert node.persistence.overrides() == []
 
 
 # -- both stores --------------------------------------------------------------------------
 
 
-async def test_both_stores_are_kept_and_history_tells_of_all_nodes(
+async def test_both_stores_are_written_and_history_is_of_all_nodes(
     path: Path, settings: MysqlSettings, tmp_path: Path
 ) -> None:
     here, there = Node(path, settings), Node(tmp_path / "other.sqlite", settings, name="ns2")
@@ -457,54 +491,52 @@ async def test_both_stores_are_kept_and_history_tells_of_all_nodes(
         here.check("www", good=[A], bad=[B])
         there.check("www", good=[A, B])
         for node in (here, there):
-            assert await node.keeper.flush(5)
+            assert await node.persistence.flush(5)
         local, remote = SqliteStore(path), MariaStore(settings)
         for store in (local, remote):
             assert await is_like(store, here)
         assert await is_like(remote, there, "ns2")
-        found, source = await here.keeper.history(HistoryQuery(name="www.lb.example"))
+        found, source = await here.persistence.history(HistoryQuery(name="www.lb.example"))
         assert source == "mariadb"
         assert {event.node for event in found} == {"ns1", "ns2"}
         for store in (local, remote):
             await store.close()
 
 
-async def test_the_local_file_tells_history_when_the_database_cannot(path: Path) -> None:
+async def test_history_comes_from_the_local_file_while_the_database_is_down(path: Path) -> None:
     nowhere = MysqlSettings(unix_socket="/nonexistent/socket", user="root")
     node = Node(path, nowhere)
     async with alive(node, flush=False):
         node.check("www", good=[A])
         await until(lambda: has_history(node))
-        figures = {m.store: m for m in node.keeper.stats.mirrors}
+        figures = {m.store: m for m in node.persistence.stats.mirrors}
         assert (figures["local"].is_connected, figures["mariadb"].is_connected) == (True, False)
         assert figures["mariadb"].transitions > 0
         await until(lambda: "No such file" in mirror(node, "mariadb").last_error)
 
 
 def mirror(node: Node, name: str) -> MirrorStatus:
-    return next(m for m in node.keeper.stats.mirrors if m.store == name)
+    return next(m for m in node.persistence.stats.mirrors if m.store == name)
 
 
 async def has_history(node: Node) -> bool:
-    found, source = await node.keeper.history(HistoryQuery())
+    found, source = await node.persistence.history(HistoryQuery())
     return bool(found) and source == "local"
 
 
-async def test_a_reload_can_bring_a_database_and_take_it_away(
-    path: Path, settings: MysqlSettings
-) -> None:
+async def test_a_reload_can_add_and_remove_a_database(path: Path, settings: MysqlSettings) -> None:
     node = Node(path, None)
     remote = MariaStore(settings)
     async with alive(node):
         node.check("www", good=[A, B])
-        node.keeper.reconfigure(settings, delete_unknowns=True, config_hash="two")
+        node.reconfigure(settings, "two")
         await until(lambda: is_like(remote, node))
         await until(lambda: config_hash(remote, "two"))
-        node.keeper.reconfigure(None, delete_unknowns=True, config_hash="three")
-        await until(lambda: len(node.keeper.stats.mirrors) == 1)
+        node.reconfigure(None, "three")
+        await until(lambda: len(node.persistence.stats.mirrors) == 1)
         before = await stored_state(remote)
         node.check("www", bad=[A])
-        await node.keeper.flush(5)
+        await node.persistence.flush(5)
         assert await stored_state(remote) == before
     await remote.close()
 
@@ -513,7 +545,7 @@ async def config_hash(store: Store, wanted: str) -> bool:
     return await store.read(Select(NODE, ("config_hash",))) == [(wanted,)]
 
 
-async def test_figures_are_json(path: Path) -> None:
+async def test_stats_are_json(path: Path) -> None:
     node = Node(path, None)
     async with alive(node):
-        assert '"restored": "nothing"' in json.dumps(node.keeper.detail())
+        assert '"restored": "nothing"' in json.dumps(node.persistence.detail())

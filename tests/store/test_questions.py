@@ -18,7 +18,7 @@ from dnslb_backend.store.shared.overrides import OverrideEntry
 from tests.rigs.mariadb import MariaDB
 from tests.store.database.test_schema import ORIGINAL
 from tests.store.farm import FAIL, PASS, Farm, farm_record
-from tests.store.shared.test_overrides import order
+from tests.store.shared.test_overrides import override
 from tests.store.test_break_glass import mirrored
 
 ROOT = Path(__file__).parents[2]
@@ -61,7 +61,7 @@ async def told(mariadb: MariaDB, settings: MysqlSettings) -> str:
     for result in (FAIL, PASS, FAIL):
         farm.check("www", result, A)
     store = MariaStore(settings)
-    await store.write([Upsert(OVERRIDE, [OverrideEntry(order(expires=4e9)).row()])])
+    await store.write([Upsert(OVERRIDE, [OverrideEntry(override(expires=4e9)).row()])])
     await store.close()
     async with mirrored(settings, farm):
         pass

@@ -49,7 +49,7 @@ check = {{ type = "http", url = "http://%(address)s:{port}/health" }}
 
 
 async def lookups(daemon: Daemon, records: int) -> dict[str, str]:
-    """What PowerDNS is told for every name; "500" where that is a fault."""
+    """The answer to PowerDNS for every name; "500" where that is an error."""
     found: dict[str, str] = {}
     connector = aiohttp.TCPConnector(limit=20)
     async with aiohttp.ClientSession(connector=connector) as session:

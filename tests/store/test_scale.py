@@ -55,7 +55,7 @@ class Weather:
         while True:
             for _ in range(BATCH):
                 self.observe(next(keys))
-            self.node.offer()
+            self.node.record_changes()
             await asyncio.sleep(pause)  # noqa: TID251 - results come as time goes by
 
     def observe(self, key: RecordKey) -> None:
@@ -73,7 +73,7 @@ class Weather:
 
 
 def mirror(node: Node) -> MirrorStatus:
-    return node.keeper.stats.mirrors[1]
+    return node.persistence.stats.mirrors[1]
 
 
 async def statements(rig: MariaDB) -> int:
@@ -87,7 +87,7 @@ async def test_a_steady_state_is_under_fifty_statements_a_second(tmp_path: Path)
         node = Node(tmp_path / "state.sqlite", settings_of(rig), *many_records(RECORDS, MEMBERS))
         async with alive(node):
             node.farm.check_all()
-            node.offer()
+            node.record_changes()
             with Weather(node).all_day():
                 await until(lambda: mirror(node).rows > 14_000, within=60)
                 await until(lambda: not mirror(node).transitions, within=60)
@@ -107,7 +107,7 @@ async def test_an_outage_of_a_minute_in_which_many_flip(tmp_path: Path) -> None:
         weather = Weather(node)
         async with alive(node):
             node.farm.check_all()
-            node.offer()
+            node.record_changes()
             with weather.all_day():
                 await until(lambda: mirror(node).rows > 14_000, within=60)
                 await until(lambda: not mirror(node).transitions, within=60)

@@ -13,12 +13,11 @@ from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.decision import PENDING, Decision, Pool
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.hosts import HostState
-from dnslb_backend.core.health.members import Member, MemberStatus
-from dnslb_backend.core.health.overrides import Action, Override
+from dnslb_backend.core.health.members import MemberStatus
+from dnslb_backend.core.health.overrides import Override
 from dnslb_backend.core.health.record_state import RecordState, RestoredRecord
 from dnslb_backend.core.health.resolutions import Resolution
-from dnslb_backend.core.health.target import NEVER_PROBED, Health, TargetState, combine
-from dnslb_backend.core.health.transitions import reason
+from dnslb_backend.core.health.target import NEVER_PROBED, TargetState, combine
 from dnslb_backend.core.model.names import address_type, canonical_address
 from dnslb_backend.core.model.records import Record, RecordKey
 from dnslb_backend.core.model.rules import Damping
@@ -39,25 +38,14 @@ class SavedHost:
 class SavedMember:
     """One row of a record's table.
 
-    `views` are those whose clients alone are given it, none where it is for everybody. `shown`
-    is what all checks together said, `states` what each said, in the order of the record's
-    checks; empty for an address that is served unchecked. Where it came back and has not served
-    since, `waiting_since` is when it came back. All their times are Unix times, also
-    those that are monotonic in a state at work.
+    Its `status` combines `states`, those of each of the record's checks in their order; there is
+    none for an address that is served unchecked. Where it came back and has not served since,
+    `waiting_since` is when it came back. All these times are Unix times, also those that are
+    monotonic in a state at work. Of what is restored the status has no override, and its member
+    no targets.
     """
 
-    content: str
-    address: str
-    host: str
-    effective: Health
-    priority: int | None
-    weight: int
-    is_served: bool
-    views: tuple[str, ...]
-    is_fallback: bool
-    action: Action | None
-    reason: str
-    shown: TargetState
+    status: MemberStatus
     states: tuple[TargetState, ...]
     waiting_since: float | None = None
 
@@ -127,14 +115,15 @@ def _capture_member(
     row: MemberStatus, state: RecordState, health: HealthMap, at: Instant
 ) -> SavedMember:
     """A row as it reads now: its own copy of the state is as old as the last decision."""
-    member, decision = row.member, state.decision
+    member = row.member
     offset = at.wall - at.mono
     known = [health.target(target) for target in member.targets]
     shown = combine(known, state.record.require) if known else row.state
+    dated = _shifted(shown, offset)
     # By hand, because `replace` takes several times as long, and this is done all the time.
-    now = MemberStatus(
+    status = MemberStatus(
         member,
-        shown,
+        dated,
         row.effective,
         row.priority,
         row.weight,
@@ -143,29 +132,12 @@ def _capture_member(
         row.waits_in,
         row.is_fallback,
     )
-    is_common = member.content in decision.contents or not decision.pools
-    told = _shifted(shown, offset)
     back = state.waiting.get(member.content)
     return SavedMember(
-        content=member.content,
-        address=member.address,
-        host=member.host,
-        effective=row.effective,
-        priority=row.priority,
-        weight=row.weight,
-        is_served=row.is_served,
-        views=() if is_common else _views(decision, member.content),
-        is_fallback=row.is_fallback,
-        action=row.override.action if row.override else None,
-        reason=reason(now, decision),
-        shown=told,
-        states=(told,) if len(known) == 1 else tuple(_shifted(each, offset) for each in known),
+        status=status,
+        states=(dated,) if len(known) == 1 else tuple(_shifted(each, offset) for each in known),
         waiting_since=None if back is None else back.since + offset,
     )
-
-
-def _views(decision: Decision, content: str) -> tuple[str, ...]:
-    return tuple(pool.view for pool in decision.pools if content in pool.contents)
 
 
 def _shifted(state: TargetState, offset: float) -> TargetState:
@@ -217,14 +189,14 @@ class _Restoration:
 
     def restored(self, record: SavedRecord, configured: Record) -> RestoredRecord:
         """What `configured` can have said. A content that no member had is never served."""
-        members = [m for m in record.members if _is_content(m.content, configured)]
+        members = [m for m in record.members if _is_content(m.status.member.content, configured)]
         hosts = [
             host
             for host in record.hosts
             if all(_is_content(address, configured) for address in host.addresses)
         ]
         known = {dest.content or dest.host for dest in (*configured.dests, *configured.fallback)}
-        known.update(member.content for member in members)
+        known.update(saved.status.member.content for saved in members)
         known.update(address for host in hosts for address in host.addresses)
         is_current = self.is_current and record.decision.served() <= known
         max_hold = (configured.thresholds.damping or Damping()).max_hold
@@ -235,18 +207,20 @@ class _Restoration:
         return RestoredRecord(
             hosts={host.host: self._host(host) for host in hosts},
             targets={
-                member.content: states
-                for member in members
-                if (states := states_of(member)) != (NEVER_PROBED,) * len(states)
+                saved.status.member.content: states
+                for saved in members
+                if (states := states_of(saved)) != (NEVER_PROBED,) * len(states)
             },
             rows=tuple(map(self._row, members)),
             decision=record.decision if is_current else PENDING,
             last_good=tuple(content for content in record.last_good if content in known),
             last_pools=tuple(pool for pool in record.last_pools if known.issuperset(pool.contents)),
             waiting={
-                member.content: min(member.waiting_since + self.at.mono - self.then, self.at.mono)
-                for member in members
-                if member.waiting_since is not None and self.is_current
+                saved.status.member.content: min(
+                    saved.waiting_since + self.at.mono - self.then, self.at.mono
+                )
+                for saved in members
+                if saved.waiting_since is not None and self.is_current
             },
         )
 
@@ -285,14 +259,15 @@ class _Restoration:
         """A remembered wall time by the clock of today; never in the future."""
         return None if wall is None else self.at.wall - max(0.0, self.then - wall)
 
-    def _row(self, member: SavedMember) -> MemberStatus:
-        priority = 0 if member.priority is None else member.priority
+    def _row(self, saved: SavedMember) -> MemberStatus:
+        """Without what was laid over it: overrides are restored by themselves."""
+        status = saved.status
         return MemberStatus(
-            Member(member.content, member.address, member.host, priority, member.weight, ()),
-            self._dated(member.shown),
-            member.effective,
-            member.priority,
-            member.weight,
-            member.is_served,
-            is_fallback=member.is_fallback,
+            replace(status.member, targets=(), views=()),
+            self._dated(status.state),
+            status.effective,
+            status.priority,
+            status.weight,
+            status.is_served,
+            is_fallback=status.is_fallback,
         )

@@ -1,7 +1,7 @@
-"""What PowerDNS asks of signed zones, and what pdnsutil orders for them.
+"""What PowerDNS asks of signed zones, and what pdnsutil writes for them.
 
-PowerDNS signs; what is kept here are its keys and its metadata, and who stands beside whom in the
-zone. An order is answered when it is kept for good, and never with a maybe.
+PowerDNS signs; this keeps its keys and metadata, and knows which names are neighbours in a zone. A
+write is answered when it is durable; one that is answered with an error never comes into force.
 """
 
 import asyncio
@@ -47,6 +47,9 @@ CONTENT_LIMIT = 16 * 1024
 VALUES_LIMIT = 32 * 1024
 """Characters of all values of one kind."""
 
+WRITE_TIMEOUT = 1.5
+"""Seconds that a write may take: PowerDNS waits for 2 (remote's `timeout`)."""
+
 KIND_LENGTH = 64
 HIGHEST_ID = 999_999_999
 
@@ -73,10 +76,12 @@ class KeyStore(Protocol):
     def transfer_keys(self) -> Sequence[TsigKey]: ...
 
     async def put(self, item: DnssecItem) -> None:
-        """From now on this holds, for good. Raises StoreError, and then it does not."""
+        """Set it durably. Where this raises StoreError or is cancelled, nothing has changed, and
+        nothing will.
+        """
 
     async def delete(self, item: DnssecItem) -> None:
-        """From now on this is gone, for good. Raises StoreError, and then it is not."""
+        """Delete it durably; otherwise as `put`."""
 
 
 class NoKeyStore:
@@ -92,10 +97,10 @@ class NoKeyStore:
         return ()
 
     async def put(self, item: DnssecItem) -> None:
-        raise StoreError("there is no place for keys and metadata")
+        raise StoreError("keys and metadata are not stored here")
 
     async def delete(self, item: DnssecItem) -> None:
-        raise StoreError("there is no place for keys and metadata")
+        raise StoreError("keys and metadata are not stored here")
 
 
 MethodResult = Callable[[Parameters], bytes]
@@ -146,9 +151,18 @@ class DnssecMethods:
         return method in self._writes
 
     async def execute_write(self, method: str, parameters: Parameters) -> bytes:
-        """Carry out an order, one after the other: each is about what the last one left."""
-        async with self._turn:
-            return await self._writes[method](parameters)
+        """Answer a write once it is durable. Raises StoreError; then nothing has changed.
+
+        They are executed one after the other: each is about what the last one left.
+        """
+        try:
+            # Waiting for those before counts: what PowerDNS has given up must not be done later.
+            async with asyncio.timeout(WRITE_TIMEOUT), self._turn:
+                return await self._writes[method](parameters)
+        except TimeoutError:
+            raise StoreError(
+                f"not written within {WRITE_TIMEOUT:g} s; nothing was changed"
+            ) from None
 
     # -- who stands beside whom ------------------------------------------------------------
 

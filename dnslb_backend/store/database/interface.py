@@ -1,4 +1,4 @@
-"""What a store is to everybody else: rows go in by whole transactions, and come out by queries."""
+"""What every store can do: write rows in transactions, and read them by queries."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ Operator = Literal["=", "<>", "<", "<=", ">", ">=", "is", "is not", "older"]
 
 @dataclass(frozen=True, slots=True)
 class Upsert:
-    """Put these rows, whether they are there already or not."""
+    """Insert these rows, or update those that exist."""
 
     table: Table
     rows: Sequence[TableRow]
@@ -19,7 +19,7 @@ class Upsert:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Remove the rows with these keys; those that are not there are no matter."""
+    """Delete the rows with these keys, if they exist."""
 
     table: Table
     keys: Sequence[TableRow]
@@ -30,7 +30,7 @@ WriteOp = Upsert | Delete
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """A condition on one column; "older" is by more than `value` seconds, by the store's clock."""
+    """A condition on one column; "older" is by more than `value` seconds of the store's clock."""
 
     column: str
     operator: Operator
@@ -54,11 +54,11 @@ class Select:
 
 
 class Store(Protocol):
-    """One place that rows are kept in. Every method but `name` raises StoreError."""
+    """A place for rows. Every method raises StoreError."""
 
     @property
     def name(self) -> str:
-        """For logs and figures."""
+        """For logs and metrics."""
         ...
 
     @property
@@ -67,14 +67,13 @@ class Store(Protocol):
         ...
 
     async def open(self) -> None:
-        """Connect and see that the tables are right; nothing happens where that was done.
-
-        Raises SchemaError where they are not.
+        """Connect and check the tables, unless that is done. Raises SchemaError where they do not
+        fit.
         """
         ...
 
     async def close(self) -> None:
-        """Let go of it; it can be opened again."""
+        """Disconnect; it can be opened again."""
         ...
 
     async def write(self, works: Sequence[WriteOp]) -> None:

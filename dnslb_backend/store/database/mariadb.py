@@ -1,4 +1,4 @@
-"""The mirror in MariaDB."""
+"""The store in MariaDB."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -19,16 +19,16 @@ from dnslb_backend.store.settings import MysqlSettings
 
 STATEMENT_ROWS = 500
 STATEMENT_BYTES = 96 * 1024
-"""A statement ends when it has so many rows, or about so many bytes: it is sent in one go, and a
-large one would hold the event loop.
+"""A statement ends when it has so many rows, or about so many bytes: it is sent as a whole, and a
+large one would block the event loop.
 """
 
 ROWS_PER_TURN = 20
-"""So many rows are written down before others get their turn on the event loop."""
+"""So many rows are rendered in one turn of the event loop."""
 
 
 class MariaStore:
-    """One connection, opened when it is needed. Calls wait for one another."""
+    """One connection, opened on demand; calls are executed one after the other."""
 
     def __init__(self, settings: MysqlSettings) -> None:
         self._settings = settings
@@ -41,7 +41,7 @@ class MariaStore:
 
     @property
     def losses(self) -> int:
-        """A server keeps what it has committed."""
+        """None: a server keeps what it has committed."""
         return 0
 
     async def open(self) -> None:
@@ -76,7 +76,7 @@ class MariaStore:
         return self._connection
 
     async def _check_schema(self, connection: MariaConnection) -> None:
-        """A schema of another version is not written to: rows could be lost, or misread."""
+        """A schema of another version is not written to: rows could be lost or misread."""
         ((found,),) = await self._read(connection, Select(SCHEMA_VERSION, ("MAX(version)",)))
         version = found if isinstance(found, int) else 0
         if version == VERSION:
@@ -97,7 +97,7 @@ class MariaStore:
         try:
             rows = [row async for row in connection.rows(statement)]
             if not _is_answer(rows, query):
-                raise StoreError(f"{connection.server}: what it sent is no answer to the query")
+                raise StoreError(f"{connection.server}: invalid result for a query")
             return rows
         except BaseException as error:
             self._give_up(error)
@@ -113,7 +113,7 @@ class MariaStore:
 
 
 def _is_answer(rows: list[TableRow], query: Select) -> bool:
-    """Whether these may be rows of the query: a server that is broken may send any."""
+    """Whether these can be rows of the query: a broken server may send any."""
     is_one = "(" in query.columns[0]
     width = len(query.columns)
     return (len(rows) == 1 or not is_one) and all(len(row) == width for row in rows)
@@ -129,7 +129,7 @@ async def _do(connection: MariaConnection, work: WriteOp) -> None:
 
 
 async def _inserts(work: Upsert, packet_limit: int) -> AsyncIterator[str]:
-    """The rows as statements of a bearable size, written down a slice at a time."""
+    """The rows as statements of a moderate size, rendered a slice at a time."""
     head, tail = insert_head(work.table, MARIADB), insert_tail(work.table, MARIADB)
     room = packet_limit - len(head) - len(tail) - 64
     most = min(room, STATEMENT_BYTES)

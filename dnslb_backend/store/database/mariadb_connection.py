@@ -1,7 +1,7 @@
 """One connection to MariaDB, as the mirror uses it.
 
-Whatever goes wrong leaves here as a StoreError, and the connection is of no more use then,
-unless the server refused one statement and is ready for the next (RetryableError, BadRowError).
+Every failure is raised as a StoreError, after which the connection cannot be used any more, unless
+the server refused one statement and is ready for the next (RetryableError, BadRowError).
 """
 
 import asyncio
@@ -33,16 +33,16 @@ from dnslb_backend.store.database.tables import TableRow, Value
 from dnslb_backend.store.settings import MysqlSettings, MysqlTlsSettings, verifies
 
 LIMITS = Limits(bytes=128 << 20, packets=500_000)
-"""Of one answer: a node of 100,000 members has less."""
+"""Of one result set: that of a node with 100,000 members is smaller."""
 
 FILE_LIMIT = 1 << 20
 """Bytes of each file that [mysql] names."""
 
 ANSWER_LIMIT = 10.0
-"""Seconds without an answer to one statement after which the server counts as gone."""
+"""Seconds that one statement may take before the server counts as gone."""
 
 LOCK_WAIT = 3
-"""Seconds that the server lets us wait for a row somebody else has locked."""
+"""Seconds that the server waits for a row that another client has locked."""
 
 # Numbers become numbers, everything else stays the text that the server sent.
 _DECODERS: Mapping[int, Callable[[str], Value]] = {
@@ -74,11 +74,11 @@ _DENIED = {1142, 1143}
 
 
 def literal(value: Value) -> str:
-    """A value as SQL writes it, in the mode that our connections have."""
+    """A value as an SQL literal, in the sql_mode that `_prepare` sets."""
     if value is None:
         return "NULL"
     if isinstance(value, str):
-        # Most texts need no escaping, and looking is much cheaper than doing it.
+        # Most texts need no escaping, and searching is much cheaper than translating.
         return f"'{value.translate(_ESCAPES) if _SPECIAL.search(value) else value}'"
     return int.__repr__(value) if isinstance(value, int) else float.__repr__(value)
 
@@ -110,7 +110,7 @@ class MariaConnection:
         return connection
 
     async def run(self, statement: str) -> None:
-        """Execute one statement that gives no rows."""
+        """Execute one statement that returns no rows."""
         try:
             async with asyncio.timeout(self.answer_limit):
                 await self._wire.run(statement)
@@ -118,7 +118,7 @@ class MariaConnection:
             raise _translated(error, self.server) from error
 
     async def rows(self, statement: str) -> AsyncIterator[TableRow]:
-        """The rows of one query, as they come; others get their turn in between."""
+        """The rows of one query, as they arrive; the event loop goes on in between."""
         batches = self._wire.batches(statement)
         try:
             while True:
@@ -133,7 +133,7 @@ class MariaConnection:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
-        """All of it or nothing. What was refused is rolled back, and the connection lives on."""
+        """All of it or nothing. What was refused is rolled back, and the connection stays open."""
         await self.run("START TRANSACTION")
         try:
             yield
@@ -143,11 +143,11 @@ class MariaConnection:
             raise
 
     async def close(self) -> None:
-        """Say goodbye, and do not wait for an answer."""
+        """Send COM_QUIT, and do not wait for a reply."""
         await self._wire.close()
 
     def abort(self) -> None:
-        """Drop it at once, with all that has not been sent."""
+        """Close it at once, without sending what is buffered."""
         self._wire.abort()
 
     async def _prepare(self, settings: MysqlSettings) -> None:
@@ -164,7 +164,7 @@ class MariaConnection:
 # -- how to log in ------------------------------------------------------------------------
 
 _readers = threading.BoundedSemaphore(4)
-"""Files on storage that hangs hold so many threads at most, however often it is tried again."""
+"""Files on storage that hangs block so many threads at most, however many retries there are."""
 
 
 async def _read_login(settings: MysqlSettings) -> Login:
@@ -177,7 +177,7 @@ async def _read_login(settings: MysqlSettings) -> Login:
         where = f"{error.filename}: " if error.filename else ""
         raise StoreError(f"[mysql] cannot be used: {where}{_reason(error)}") from error
     except (ValueError, configparser.Error) as error:
-        # Not its words, nor where it came from: they may repeat what is in a file of passwords.
+        # Neither its text nor its cause: they may quote a file of passwords.
         raise StoreError(f"[mysql] cannot be used: {type(error).__name__}") from None
     logs.redact(login.password)
     return login
@@ -208,7 +208,7 @@ def _named(login: Login) -> str:
 
 
 def _text(path: Path) -> str:
-    """Without the mark of byte order that some editors put before the text."""
+    """Without the byte order mark that some editors write."""
     return read_file(path.expanduser(), FILE_LIMIT).decode("utf-8-sig")
 
 
@@ -235,7 +235,7 @@ def _default_file(settings: MysqlSettings) -> Mapping[str, str]:
 
 def _tls_context(tls: MysqlTlsSettings) -> ssl.SSLContext:
     for path in filter(None, (tls.ca, tls.cert, tls.key)):
-        read_file(path, FILE_LIMIT)  # OpenSSL itself would wait for a FIFO, and not name the file
+        read_file(path, FILE_LIMIT)  # OpenSSL itself would block on a FIFO, and not name the file
     context = ssl.create_default_context(
         cafile=tls.ca and str(tls.ca), capath=tls.capath and str(tls.capath)
     )
@@ -270,7 +270,7 @@ def _translated(error: Exception, server: str) -> StoreError:
 
 
 def _refusal(number: int, text: str) -> StoreError:
-    """What the server's own error means for us."""
+    """The exception for an error code of the server."""
     if number in _BUSY:
         return RetryableError(text)
     if number in _BAD_ROW:
@@ -283,7 +283,7 @@ def _refusal(number: int, text: str) -> StoreError:
 
 
 def _reason(error: OSError) -> str:
-    """The system's own words: those of asyncio carry addresses, and differ by event loop."""
+    """The system's text: that of asyncio contains addresses, and differs by event loop."""
     if isinstance(error, ssl.SSLError) or not error.errno or error.errno < 0:
         return error.strerror or str(error)
     return (error.filename and error.strerror) or os.strerror(error.errno)

@@ -1,13 +1,13 @@
-"""`schema apply`: make the tables and views in MariaDB, and touch nothing else.
+"""`schema apply`: create the tables and views in MariaDB, and touch nothing else.
 
-what is there already                   what happens
-nothing                                 everything is made
-our tables, of an older version         the files in between are applied
-a table of ours is lost, or a part      it is made again
-our tables, of a newer version          SchemaError, nothing is changed
-a table of our name, not made by us     SchemaError, nothing is changed
-our views                               made anew
-a `records`, `domains`, .. not ours     no view for PowerDNS is made there, and we say so
+what exists already                     what happens
+nothing                                 everything is created
+tables of an older version              the files in between are applied
+a table, column or key is missing       it is created again
+tables of a newer version               SchemaError, nothing is changed
+a table of the name by another program  SchemaError, nothing is changed
+views of this program                   they are created again
+`records`, `domains`, … by another one  no view for PowerDNS is created, and that is reported
 """
 
 import asyncio
@@ -37,7 +37,7 @@ LOCK_WAIT = 10
 """Seconds to wait for another `schema apply`, and for a table that is in use."""
 
 ALTER_LIMIT = 3600.0
-"""Seconds that one statement may take: a large table may have to be written anew."""
+"""Seconds that one statement may take: a large table may have to be copied."""
 
 _VIEW = re.compile(r"\bVIEW (\w+) AS\b")
 
@@ -53,7 +53,7 @@ async def apply(
 
     A second run changes nothing. The views for PowerDNS go to `views_database` where it is given,
     which is made if it is missing. `scripts` and `version` are this program's own unless others
-    are given. Raises StoreError, SchemaError where somebody else's is in the way.
+    are given. Raises StoreError, and SchemaError where tables of another program are in the way.
     """
     connection = await MariaConnection.open(settings)
     try:
@@ -72,7 +72,7 @@ class _Present:
 
 
 class _Application:
-    """One run over one connection; `report` gathers what to tell."""
+    """One run over one connection; `report` collects what was done."""
 
     def __init__(
         self, connection: MariaConnection, database: str, scripts: Sequence[Script], version: int
@@ -85,12 +85,12 @@ class _Application:
 
     async def run(self, views_database: str | None) -> list[str]:
         if await self._value(f"SELECT GET_LOCK({literal(LOCK)}, {LOCK_WAIT})") != 1:
-            raise StoreError("another `schema apply` is at work")
+            raise StoreError("another `schema apply` is running")
         self.connection.answer_limit = ALTER_LIMIT
-        # A table that somebody reads for hours must not hold us up for as long.
+        # A query of hours on a table must not block this for as long.
         await self.connection.run(f"SET SESSION lock_wait_timeout = {LOCK_WAIT}")
         await self._make_tables([s for s in self.scripts if s.number < FIRST_VIEW])
-        await self._name_those_who_see_keys()
+        await self._report_key_readers()
         if views_database is not None:
             await self.connection.run(f"CREATE DATABASE IF NOT EXISTS {_quoted(views_database)}")
         for script in self.scripts:
@@ -133,12 +133,12 @@ class _Application:
         self.report.append(f"applied {script.path.name}")
 
     async def _repair(self, script: Script, lost: set[str]) -> None:
-        """Make again what a file that was applied has made, and what is not there any more."""
+        """Create again what a file that was applied had created and is missing."""
         for statement in script.statements:
             table = table_of(statement)
             if table in lost:
                 await self.connection.run(statement)
-                self.report.append(f"made the table {table}, which was lost")
+                self.report.append(f"created the table {table}, which was missing")
             else:
                 await self._repair_table(table, parts(statement))
 
@@ -150,7 +150,7 @@ class _Application:
             added = ", ".join(f"ADD {part.definition}" for part in lost)
             await self.connection.run(f"ALTER TABLE {table} {added}")
             names = ", ".join(part.name for part in lost)
-            self.report.append(f"made {names} of the table {table}, which was lost")
+            self.report.append(f"created {names} of the table {table}, which was missing")
 
     async def _names(self, catalogue: str, column: str, table: str) -> set[str]:
         query = (
@@ -159,8 +159,8 @@ class _Application:
         )
         return {str(name) async for (name,) in self.connection.rows(query)}
 
-    async def _name_those_who_see_keys(self) -> None:
-        """Whoever may read the whole database may read private keys: rights are per table now."""
+    async def _report_key_readers(self) -> None:
+        """Users who may read the whole database may read private keys."""
         query = (
             "SELECT DISTINCT GRANTEE FROM information_schema.SCHEMA_PRIVILEGES"
             f" WHERE PRIVILEGE_TYPE = 'SELECT' AND {literal(self.database)} LIKE TABLE_SCHEMA"
@@ -181,13 +181,13 @@ class _Application:
         if foreign:
             hint = "; they can go to another one: --views-database DATABASE"
             self.report.append(
-                f"no views of {script.path.name} in {database}: there is somebody else's"
+                f"no views of {script.path.name} in {database}: another program has created"
                 f" {', '.join(foreign)}{hint if script.number == POWERDNS_VIEWS else ''}"
             )
             return
         for statement in script.statements:
             await self.connection.run(_placed(statement, database))
-        self.report.append(f"made the views {', '.join(script.makes)} in {database}")
+        self.report.append(f"created the views {', '.join(script.makes)} in {database}")
 
     async def _present(self, database: str) -> dict[str, _Present]:
         where = f"WHERE TABLE_SCHEMA = {literal(database)}"

@@ -1,7 +1,7 @@
 """What can still be read of a state file that was set aside, copied into the new one.
 
-SQLite stops at the first page that is damaged. So rows are read by their key in many small ranges,
-each from both ends: what lies beside a damaged page is lost, and nothing else.
+SQLite stops at the first damaged page. So rows are read by their key in many small ranges, each
+from both ends: only the rows on damaged pages and between them are lost.
 """
 
 import contextlib
@@ -29,16 +29,16 @@ from dnslb_backend.store.database.values import printable
 log = logging.getLogger(__name__)
 
 IRREPLACEABLE = (OVERRIDE, *SIGNING_TABLES)
-"""Health can be measured again; what operators and PowerDNS said cannot."""
+"""Health can be measured again; what operators and PowerDNS wrote cannot."""
 
 TABLES = (*IRREPLACEABLE, NODE, ZONE, RECORD, HOST, STATE)
-"""In this order: what matters most comes first."""
+"""The most important ones first."""
 
 BAD_ROW = (
     *(sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError),
     *(sqlite3.ProgrammingError, OverflowError, UnicodeError),
 )
-"""What one row can cause by itself."""
+"""What can be wrong with a single row."""
 
 _BOUNDS = (None, *(f"{number:02x}" for number in range(256)), None)
 """Cuts the keys, which are random hexadecimal digits, into ranges of a page or less."""
@@ -48,7 +48,7 @@ MOST_NAMED = 10
 
 @dataclass(slots=True)
 class _Salvaged:
-    """What one table gave: `gaps` tell between which keys rows cannot be read."""
+    """What was read of one table; no row can be read between the keys of each of `gaps`."""
 
     rows: int = 0
     gaps: list[tuple[str, str]] = field(default_factory=list)
@@ -61,7 +61,7 @@ def salvage(aside: Path, database: sqlite3.Connection) -> None:
     where = f"{aside.absolute().as_uri()}?mode=ro"
     try:
         with contextlib.closing(sqlite3.connect(where, uri=True, isolation_level=None)) as old:
-            # Text that is no UTF-8 is refused below, row by row.
+            # Text that is not UTF-8 is refused below, row by row.
             old.text_factory = lambda raw: raw.decode(errors="surrogateescape")
             old.execute("SELECT COUNT(*) FROM sqlite_master").fetchall()
             for table in TABLES:

@@ -1,7 +1,7 @@
-"""The numbered files of sql/: what stands in them, and where they are.
+"""The numbered files of sql/: what they contain, and where they are.
 
     0001-0799   tables; each is applied once, in order, and is the version of the schema then
-    0801        views for people    } made anew by every `schema apply`
+    0801        views for people    } created again by every `schema apply`
     0802        views for PowerDNS  }
     0901        users; to be read, never applied
 
@@ -17,7 +17,7 @@ VERSION = 2
 """The newest schema that this program knows: the number of the last file below 0800."""
 
 MADE_BY = "dnslb-backend"
-"""What the comment of every table says, and a condition of every view: it is ours."""
+"""The comment of every table, and a condition in every view, that this program has created."""
 
 FIRST_VIEW, POWERDNS_VIEWS, FIRST_USER = 800, 802, 900
 

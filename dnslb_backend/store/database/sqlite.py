@@ -1,21 +1,21 @@
-"""The local copy: the same tables in one SQLite file, worked on by a thread of its own.
+"""The local file: the same tables in SQLite, in a thread of their own.
 
-what the path leads to            what happens
-nothing                           a new file
-a file of ours                    it is used; an older schema is brought up to date
-ours, of a newer schema           set aside as PATH.aside, a new file with the same rows
-damaged, or no database at all    the same, with the rows that can still be read
-somebody else's database          it is not touched; memory is used until the path is free
-what cannot be written            set aside if that can be done; else memory, as above
-locked by another program         StoreError; it is tried again
+at the path                          what happens
+nothing                              a new file is created
+a file of this program               it is used; an older schema is migrated
+the same, of a newer schema          set aside as PATH.aside; a new file gets the same rows
+a damaged file, or no database       the same, with the rows that can still be read
+the database of another program      it is not touched; memory is used until the path is free
+a file that cannot be written        set aside where that is possible; else memory, as above
+a file locked by another program     StoreError; it is retried
 
-The path can lead to something else while the file is in use: it was removed, replaced, or its
-folder is gone. The open file, which nothing else reaches any more, is then copied to the path, and
-what was put there is set aside. While that is impossible, the open file is no better than memory.
+The path can change while the file is in use: the file was removed or replaced, or its folder is
+gone. The open file, which has no name any more, is then copied to the path, and what was put there
+is set aside. While that is impossible, the open file is as volatile as memory.
 
 The file itself can be overwritten in place (`cp backup PATH`, `> PATH`). In the WAL mode of SQLite
-its time changes with a checkpoint only, and those of this program happen in its own commits: after
-any other change the file is opened again, checked as a whole, and set aside if damaged. Either way
+its mtime changes with a checkpoint only, and those of this program happen in its own commits: after
+any other change the file is reopened, checked as a whole, and set aside if damaged. Either way
 `losses` rises.
 """
 
@@ -28,11 +28,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dnslb_backend.errors import BadRowError, StoreError
-from dnslb_backend.store.database.interface import Select, Upsert, WriteOp
+from dnslb_backend.store.database.interface import Select, WriteOp
 from dnslb_backend.store.database.salvage import BAD_ROW, salvage
-from dnslb_backend.store.database.schema import FIRST_VIEW, VERSION, load_scripts, sql_directory
+from dnslb_backend.store.database.sqlite_connection import (
+    DamagedError,
+    check_integrity,
+    execute,
+    is_damage,
+    prepare,
+    translate_open_error,
+)
 from dnslb_backend.store.database.state_file import (
-    APPLICATION_ID,
     PRIVATE,
     ForeignError,
     Identities,
@@ -46,16 +52,9 @@ from dnslb_backend.store.database.state_file import (
     refuse_special,
     set_aside,
 )
-from dnslb_backend.store.database.statements import (
-    SQLITE,
-    insert_head,
-    insert_row,
-    insert_tail,
-    select,
-)
-from dnslb_backend.store.database.tables import Table, TableRow, Value
+from dnslb_backend.store.database.statements import SQLITE, select
+from dnslb_backend.store.database.tables import TableRow, Value
 from dnslb_backend.store.database.thread import DatabaseThread
-from dnslb_backend.store.database.values import sql_datetime
 
 log = logging.getLogger(__name__)
 
@@ -63,24 +62,17 @@ LOCK_WAIT = 1.0
 """Seconds to wait for another program that reads or writes the file."""
 
 MEMORY_TERM = 60.0
+"""Seconds in memory after which the file is tried again."""
 
 LARGEST_CHECKPOINT = 2**31 - 1
-"""There is room for so much in the head of a file."""
+"""The largest number that fits into the file's header (PRAGMA user_version)."""
 
 
-class _DamagedError(Exception):
-    """The file is of no use to us, and may be put out of the way."""
-
-
-_UNUSABLE = (OSError, sqlite3.Error, _DamagedError, ForeignError)
-_DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+_UNUSABLE = (OSError, sqlite3.Error, DamagedError, ForeignError)
 
 
 class SqliteStore:
-    """Rows in the file at `path`, or in memory for as long as that cannot be.
-
-    After `memory_term` seconds in memory the file is tried again.
-    """
+    """Rows in the file at `path`, or in memory while that cannot be used."""
 
     def __init__(self, path: Path, *, memory_term: float = MEMORY_TERM) -> None:
         self._path = path
@@ -102,7 +94,7 @@ class SqliteStore:
 
     @property
     def is_in_memory(self) -> bool:
-        """Whether what is written now will be lost at the end."""
+        """Whether what is written now is lost when the process ends."""
         return self._in_memory_since is not None
 
     @property
@@ -120,9 +112,9 @@ class SqliteStore:
         await self._database_thread.run(lambda: self._write(works))
 
     async def write_durably(self, works: Sequence[WriteOp]) -> None:
-        """As write, and returns when it would outlive a power cut.
+        """As write, but on return it outlives a power failure.
 
-        Raises StoreError where it would not even outlive this process.
+        Raises StoreError also where it would not outlive this process.
         """
         await self._database_thread.run(lambda: self._write(works, is_durable=True))
 
@@ -130,11 +122,11 @@ class SqliteStore:
         return await self._database_thread.run(lambda: self._read(query))
 
     async def checkpoint(self) -> int:
-        """A number that was left in the file; 0 where none was. Raises StoreError."""
+        """The number that was saved in the file; 0 where none was. Raises StoreError."""
         return await self._database_thread.run(self._checkpoint)
 
     async def set_checkpoint(self, number: int) -> None:
-        """Leave a number in the file. Raises StoreError."""
+        """Save a number in the file. Raises StoreError."""
         await self._database_thread.run(lambda: self._set_checkpoint(number))
 
     # -- in the thread -------------------------------------------------------------------
@@ -147,9 +139,9 @@ class SqliteStore:
                 self._database = self._open_file()
                 self._in_memory_since = None
             except _UNUSABLE as error:
-                log.error("%s: %s; the state is kept in memory only", self._path, error)
+                log.error("%s: %s; keeping the state in memory only", self._path, error)
                 memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-                self._database = _prepared(memory)
+                self._database = prepare(memory)
                 self._in_memory_since = time.monotonic()
         return self._database
 
@@ -158,19 +150,19 @@ class SqliteStore:
         refuse_special(self._path)
         try:
             if self._is_damaged:
-                raise _DamagedError("it is damaged")
+                raise DamagedError("damaged")
             return self._try_file()
-        except _DamagedError as damage:
+        except DamagedError as damage:
             self._is_damaged = self._is_suspect = False
             aside = aside_of(self._path)
-            log.error("%s: %s; it was set aside as %s", self._path, damage, aside.name)
+            log.error("%s: %s; set aside as %s", self._path, damage, aside.name)
             set_aside(self._path, aside)
             database = self._try_file()
             salvage(aside, database)
             return database
 
     def _follow_path(self) -> None:
-        """See that the open file is the one at the path, and put it there where it is not."""
+        """Check that the open file is the one at the path, and copy it there if it is not."""
         there = identities(self._path)
         if there == self._files:
             if content_stamp(self._path) != self._content:
@@ -180,7 +172,7 @@ class SqliteStore:
                 self._close()
             return
         if there[0] == self._files[0]:
-            # Closing writes into the file what those beside it had.
+            # Closing writes into the file what was in the other two.
             log.error("%s: its -wal or -shm file was removed while in use; reopening", self._path)
             self._close()
             return
@@ -189,7 +181,7 @@ class SqliteStore:
         try:
             self._return_open_file()
         except _UNUSABLE as error:
-            log.error("%s: %s; the state is kept in memory only", self._path, error)
+            log.error("%s: %s; keeping the state in memory only", self._path, error)
             self._in_memory_since = time.monotonic()
 
     def _return_open_file(self) -> None:
@@ -199,7 +191,7 @@ class SqliteStore:
         aside = aside_of(self._path)
         make_folder(beside(self._path)[0].parent)
         is_replaced = make_way(self._path, aside, self._files)
-        # At no moment is there half a file at the path, not even after a crash.
+        # There is never half a file at the path, not even after a crash.
         draft = self._path.with_name(f"{self._path.name}.new")
         draft.unlink(missing_ok=True)
         create(draft)
@@ -209,30 +201,30 @@ class SqliteStore:
             draft.replace(beside(self._path)[0])
         except sqlite3.Error as error:
             draft.unlink(missing_ok=True)
-            if not _is_damage(error):
+            if not is_damage(error):
                 raise
             self._losses += 1
             self._close()
             raise StoreError(f"{self._path}: the open file is damaged: {error}") from error
-        # Before the new one has a file -wal: closing the old one removes it by its name.
+        # Before the new file has a -wal file: closing the old one removes that by its name.
         self._close()
         self._database = self._try_file()
         self._in_memory_since = None
         if is_replaced:
-            log.error("%s: what was put there was set aside as %s", self._path, aside.name)
+            log.error("%s: set the file that had replaced it aside as %s", self._path, aside.name)
             salvage(aside, self._database)
 
     def _try_file(self) -> sqlite3.Connection:
         with contextlib.suppress(FileExistsError):
             create(self._path)
-        # One thread works on it at a time; over a `close` it can be another one.
+        # Only one thread uses it at a time, but after a `close` that is another thread.
         database = sqlite3.connect(
             self._path, timeout=LOCK_WAIT, isolation_level=None, check_same_thread=False
         )
         try:
-            prepared = _prepared(database)
+            prepared = prepare(database)
             if self._is_suspect:
-                _check_whole(database)
+                check_integrity(database)
                 self._is_suspect = False
             self._keep_private()
             self._files = identities(self._path)
@@ -240,13 +232,13 @@ class SqliteStore:
             return prepared
         except sqlite3.DatabaseError as error:
             database.close()
-            raise _meaning(error, self._path) from error
+            raise translate_open_error(error, self._path) from error
         except BaseException:
             database.close()
             raise
 
     def _keep_private(self) -> None:
-        """There may be keys in it; one of an earlier version may be readable for others."""
+        """There may be keys in it, and earlier versions created files that others can read."""
         for path in beside(self._path):
             with contextlib.suppress(FileNotFoundError):
                 if stat.S_IMODE(path.stat().st_mode) != PRIVATE:
@@ -270,7 +262,7 @@ class SqliteStore:
             database.execute("BEGIN IMMEDIATE")
             try:
                 for work in works:
-                    _do(database, work)
+                    execute(database, work)
                 database.execute("COMMIT")
             except BaseException:
                 if database.in_transaction:
@@ -289,7 +281,7 @@ class SqliteStore:
 
     def _refuse_memory(self) -> None:
         if self.is_in_memory:
-            raise StoreError(f"{self._path}: it cannot be used, and memory does not last")
+            raise StoreError(f"{self._path}: cannot be used, and memory does not outlive a restart")
 
     def _read(self, query: Select) -> list[TableRow]:
         values: list[Value] = []
@@ -320,7 +312,9 @@ class SqliteStore:
             raise self._translated(error) from error
 
     def _return_to_the_file(self) -> None:
-        """Whoever mirrors begins anew, with everything, after this StoreError."""
+        """Try the file again in time. Raises StoreError when it is in use again: then the mirror
+        starts a new session, and writes everything.
+        """
         since = self._in_memory_since
         if since is None or time.monotonic() - since < self._memory_term:
             return
@@ -340,81 +334,7 @@ class SqliteStore:
     def _translated(self, error: Exception) -> StoreError:
         if isinstance(error, BAD_ROW):
             return BadRowError(f"{self._path}: {error}")
-        self._is_damaged = _is_damage(error)
+        self._is_damaged = is_damage(error)
         self._losses += self._is_damaged
         self._close()
         return StoreError(f"{self._path}: {error}")
-
-
-def _is_damage(error: Exception) -> bool:
-    return getattr(error, "sqlite_errorname", "").startswith(_DAMAGE)
-
-
-def _meaning(error: sqlite3.DatabaseError, path: Path) -> Exception:
-    """What to make of a file that could not be opened."""
-    name = getattr(error, "sqlite_errorname", "")
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return StoreError(f"{path}: {error}")
-    if name.startswith((*_DAMAGE, "SQLITE_READONLY", "SQLITE_ERROR")):
-        return _DamagedError(str(error))
-    return error
-
-
-def _prepared(database: sqlite3.Connection) -> sqlite3.Connection:
-    """Make the tables where there are none, and see that those that are there are ours."""
-    ((owner,),) = database.execute("PRAGMA application_id")
-    ((count,),) = database.execute("SELECT COUNT(*) FROM sqlite_master")
-    if count and owner != APPLICATION_ID:
-        raise ForeignError("it is the database of another program")
-    known = _version(database) if count else 0
-    if known > VERSION:
-        raise _DamagedError(f"its schema is version {known}, this program knows {VERSION}")
-    # What a kill -9 leaves behind is whole either way; a power cut may cost the last seconds.
-    database.execute("PRAGMA journal_mode = WAL")
-    database.execute("PRAGMA synchronous = NORMAL")
-    if known < VERSION:
-        _migrate(database, known)
-    # Reads a page of every table: damage shows now rather than later.
-    for table in ("lb_state", "lb_record", "lb_override", "lb_transition"):
-        database.execute(f"SELECT * FROM {table} LIMIT 1").fetchall()
-    return database
-
-
-def _check_whole(database: sqlite3.Connection) -> None:
-    """Raises _DamagedError where pages of two files are mixed."""
-    ((finding,),) = database.execute("PRAGMA integrity_check(1)")
-    if finding != "ok":
-        raise _DamagedError(str(finding).replace("\n", " "))
-
-
-def _version(database: sqlite3.Connection) -> int:
-    ((version,),) = database.execute("SELECT MAX(version) FROM lb_schema_version")
-    return int(version or 0)
-
-
-def _migrate(database: sqlite3.Connection, known: int) -> None:
-    database.execute("BEGIN IMMEDIATE")
-    database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    for script in load_scripts(sql_directory() / "sqlite"):
-        if script.number <= known:
-            continue
-        for statement in script.statements:
-            database.execute(statement)
-        if script.number < FIRST_VIEW:
-            now = sql_datetime(time.time())
-            database.execute("INSERT INTO lb_schema_version VALUES (?, ?)", (script.number, now))
-    database.execute("COMMIT")
-
-
-def _do(database: sqlite3.Connection, work: WriteOp) -> None:
-    if isinstance(work, Upsert):
-        database.executemany(_insert(work.table), work.rows)
-    else:
-        where = " AND ".join(f"`{name}` = ?" for name in work.table.key)
-        database.executemany(f"DELETE FROM {work.table.name} WHERE {where}", work.keys)
-
-
-def _insert(table: Table) -> str:
-    places = ",".join("?" for _ in table.columns)
-    row = insert_row(table, SQLITE, places)
-    return insert_head(table, SQLITE) + row + insert_tail(table, SQLITE)

@@ -1,4 +1,4 @@
-"""The files of one SQLite database: which they are, and how they are put out of the way."""
+"""The files of one SQLite database: which they are, and how they are set aside."""
 
 import contextlib
 import os
@@ -6,10 +6,10 @@ import stat
 from pathlib import Path
 
 APPLICATION_ID = 0x646E6C62
-"""Written into the head of every file of ours: "dnlb"."""
+"""In the header of every file of this program: "dnlb"."""
 
 APPLICATION_ID_AT = 68
-"""Where that is in the head of a file of SQLite, in 4 bytes."""
+"""Where it is in the header of an SQLite file, in 4 bytes."""
 
 PRIVATE, PRIVATE_FOLDER = 0o600, 0o700
 """For the owner alone."""
@@ -29,7 +29,7 @@ def beside(path: Path) -> list[Path]:
 
 
 def aside_of(path: Path) -> Path:
-    """Where a file of no use is put."""
+    """Where a file that cannot be used is put."""
     real = beside(path)[0]
     return real.with_name(f"{real.name}.aside")
 
@@ -39,7 +39,7 @@ def identities(path: Path) -> Identities:
 
 
 def content_stamp(path: Path) -> tuple[int, int] | None:
-    """What changes when somebody writes into the file itself; None if it cannot be reached."""
+    """What changes with a write into the file itself; None if it cannot be reached."""
     try:
         found = path.stat()
     except OSError:
@@ -73,27 +73,27 @@ def create(path: Path) -> None:
 
 
 def set_aside(path: Path, aside: Path) -> None:
-    """Rename the files; what was aside before is gone. Raises OSError."""
+    """Rename the files; those set aside before are deleted. Raises OSError."""
     for source, target in zip(beside(path), beside(aside), strict=True):
         with contextlib.suppress(FileNotFoundError):
-            # A -wal file of another database would be taken for one of this.
+            # SQLite would take the -wal file of another database for this one's.
             target.unlink()
         with contextlib.suppress(FileNotFoundError):
             source.replace(target)
 
 
 def refuse_special(path: Path) -> None:
-    """Raises ForeignError for a folder, a device, a FIFO: no file of ours, not to be renamed."""
+    """Raises ForeignError for a folder, a device or a FIFO, which must not be renamed."""
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISREG(path.stat().st_mode):
             raise ForeignError("it is no regular file")
 
 
 def make_way(path: Path, aside: Path, files: Identities) -> bool:
-    """Clear the path, which leads to none of `files` any more; whether anything was set aside.
+    """Clear the path, at which is none of `files` any more; whether anything was set aside.
 
-    What is left of `files` beside it is removed: it fits to nothing else. Raises OSError, and
-    ForeignError where the path leads to the database of another program, or to no regular file.
+    What is left of `files` beside it is deleted: it belongs to no other file. Raises OSError, and
+    ForeignError where the database of another program is at the path, or no regular file.
     """
     for each, known in list(zip(beside(path), files, strict=True))[1:]:
         if known is not None and _identity(each) == known:

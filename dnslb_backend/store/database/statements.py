@@ -1,4 +1,4 @@
-"""The words of SQL for both stores, which differ in little: how rows merge, and what time it is."""
+"""SQL for both stores, which differ in how rows are merged and how the time is computed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ Bind = Callable[[Value], str]
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """`ago` has a place for a number of seconds, `fresh` for a column."""
+    """`ago` has a placeholder for a number of seconds, `fresh` for a column."""
 
     now: str
     ago: str
@@ -39,24 +39,24 @@ SQLITE = Dialect(
 
 
 def quoted(*names: str) -> str:
-    """Names of columns; an expression stays as it is."""
+    """Names of columns; expressions stay as they are."""
     return ", ".join(f"`{name}`" if name.isidentifier() else name for name in names)
 
 
 def insert_head(table: Table, dialect: Dialect) -> str:
-    """What stands before the rows."""
+    """The statement before the rows."""
     verb = dialect.insert_log if table.is_log else "INSERT INTO"
     return f"{verb} {table.name} ({quoted(*table.columns, *table.stamped)}) VALUES "
 
 
 def insert_row(table: Table, dialect: Dialect, values: str) -> str:
-    """One row, its `values` already written down."""
+    """One row, whose `values` are SQL already."""
     stamps = "".join(f",{dialect.now}" for _ in table.stamped)
     return f"({values}{stamps})"
 
 
 def insert_tail(table: Table, dialect: Dialect) -> str:
-    """What stands after the rows: a row that is there already takes the new values."""
+    """The statement after the rows: those that exist already get the new values."""
     if table.is_log:
         return ""
     changing = [name for name in (*table.columns, *table.stamped) if name not in table.key]

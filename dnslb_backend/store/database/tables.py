@@ -1,4 +1,4 @@
-"""The tables of the mirror, the same in every store: names, columns, and what tells rows apart."""
+"""The tables, the same in every store: names, columns and keys."""
 
 from dataclasses import dataclass, field
 
@@ -8,10 +8,10 @@ TableRow = tuple[Value, ...]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`key` leads to one row; its last column differs within the rows of one node.
+    """`key` identifies a row; its last column differs within the rows of one node.
 
-    `stamped` columns are filled in by the store, with its own clock. Rows of a `is_log` table are
-    only ever added: one whose `key` is there already is left as it is.
+    `stamped` columns are filled in by the store, with its own clock. Rows of an `is_log` table are
+    only added: one whose `key` exists already is left as it is.
     """
 
     name: str
@@ -66,7 +66,7 @@ STATIC = Table(
 )
 
 NODE_TABLES = (STATE, RECORD, HOST, ZONE, STATIC)
-"""What every node writes of its own, refreshes, and deletes when it is gone."""
+"""What every node writes about itself, refreshes, and deletes."""
 
 TRANSITION = Table(
     "lb_transition",
@@ -78,7 +78,7 @@ TRANSITION = Table(
     key=("event",),
     is_log=True,
 )
-"""Its `id` is given out by the store, in the order of arrival."""
+"""The store assigns its `id`, in the order of arrival."""
 
 OVERRIDE = Table(
     "lb_override",
@@ -121,7 +121,7 @@ TSIG = Table(
 )
 
 SIGNING_TABLES = (KEY, METADATA, TSIG)
-"""What all nodes share of signed zones: of two copies of a row the higher version holds."""
+"""What all nodes share of signed zones: of two copies of a row the higher version is kept."""
 
 SCHEMA_VERSION = Table("lb_schema_version", ("version", "applied"), key=("version",))
 

@@ -1,4 +1,4 @@
-"""A thread for calls that wait: a local database's, which knows no other way."""
+"""A thread for the blocking calls of a local database."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ _ThreadJob = tuple[Callable[[], Any], asyncio.AbstractEventLoop, "asyncio.Future
 class DatabaseThread:
     """Runs functions one after the other in a thread of its own.
 
-    The thread holds up nobody: a disk that hangs does not keep the process from ending.
+    It is a daemon thread: a disk that hangs does not keep the process from ending.
     """
 
     def __init__(self, name: str) -> None:
@@ -25,7 +25,10 @@ class DatabaseThread:
         self._thread: threading.Thread | None = None
 
     async def run(self, function: Callable[[], T]) -> T:
-        """What `function` returns or raises. It runs to its end even if nobody waits for it."""
+        """What `function` returns or raises.
+
+        Where the caller is cancelled, it is skipped if it has not begun, else completed.
+        """
         if self._jobs is None:
             self._jobs = queue.SimpleQueue()
             work = partial(_work, self._jobs, self._thread)
@@ -44,21 +47,23 @@ class DatabaseThread:
 
 
 def _work(jobs: "queue.SimpleQueue[_ThreadJob | None]", before: threading.Thread | None) -> None:
-    """Take jobs until there is a None, but never beside the thread that did so before."""
+    """Run jobs until there is a None, but never beside the thread that did so before."""
     if before is not None:
         before.join()
     while (job := jobs.get()) is not None:
         function, loop, future = job
+        if future.cancelled():
+            continue
         try:
             result = function()
-        except BaseException as error:  # noqa: BLE001 - it belongs to whoever asked
+        except BaseException as error:  # noqa: BLE001 - the caller gets it
             _answer(loop, _fail, future, error)
         else:
             _answer(loop, _succeed, future, result)
 
 
 def _answer(loop: asyncio.AbstractEventLoop, *call: Any) -> None:
-    # A loop that has ended has nobody who waits.
+    # Where the loop has ended, no caller waits any more.
     with contextlib.suppress(RuntimeError):
         loop.call_soon_threadsafe(*call)
 

@@ -1,4 +1,4 @@
-""""""
+"""Values as the columns of every table can hold them."""
 
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -21,7 +21,7 @@ _INT64 = 2**63 - 1
 
 
 def row_key(*parts: str) -> str:
-    """Stands for `parts` in an index, whatever their length."""
+    """A key of fixed length for `parts`, to be used in an index."""
     whole = "\0".join(parts).encode("utf-8", "surrogatepass")
     return blake2b(whole, digest_size=16).hexdigest()
 

@@ -1,4 +1,4 @@
-"""What happened: transitions as they were stored, newest first."""
+"""Reads stored transitions, newest first."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from dnslb_backend.core.model.records import RecordKey
 from dnslb_backend.store.database.interface import Select, Store, Where
 from dnslb_backend.store.database.tables import TRANSITION, TableRow
 from dnslb_backend.store.database.values import parse_sql_datetime, printable, sql_datetime
-from dnslb_backend.store.mirror.saved_rows import read_rows
+from dnslb_backend.store.mirror.reading import read_rows
 
 ROWS_PER_TURN = 50
 """So many rows are read before others get their turn on the event loop."""
@@ -42,7 +42,7 @@ async def read_history(store: Store, query: HistoryQuery) -> list[StoredTransiti
 
 
 async def transitions_of(rows: Sequence[TableRow]) -> list[StoredTransition]:
-    """What rows of lb_transition, each with its id before it, tell; read a slice at a time."""
+    """Rows of lb_transition, each with its id before it, a slice in each turn of the event loop."""
     events: list[StoredTransition] = []
     for start in range(0, len(rows), ROWS_PER_TURN):
         events += read_rows(_WITH_ID, rows[start : start + ROWS_PER_TURN], _transition, key="id")

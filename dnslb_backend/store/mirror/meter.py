@@ -1,25 +1,26 @@
-"""The figures of the mirrors, as Prometheus reads them."""
+"""The metrics of the mirrors."""
+
+from collections.abc import Sequence
 
 from dnslb_backend import metrics
 from dnslb_backend.store.mirror.mirror import Mirror, MirrorStatus
 
 
 class Meter:
-    """Carries what has grown since the last time from the mirrors to the counters.
+    """Adds to the counters what the mirrors have counted since the last update.
 
-    The gauges and counters without a label are of the database where there is one, else of the
-    local file.
+    Metrics without a label are of the database where there is one, else of the local file.
     """
 
     def __init__(self) -> None:
         self._before: MirrorStatus | None = None
 
-    def read(self, main: Mirror, others: list[Mirror]) -> None:
-        """To be called every few seconds."""
-        for mirror in (main, *others):
+    def update(self, mirrors: Sequence[Mirror]) -> None:
+        """To be called every few seconds; the database's mirror is the last one."""
+        for mirror in mirrors:
             status = mirror.status
             metrics.MIRROR_UP.labels(status.store).set(status.is_connected)
-        now, before = main.status, self._before
+        now, before = mirrors[-1].status, self._before
         metrics.MIRROR_LAG.set(now.lag)
         metrics.MIRROR_BACKLOG.set(now.backlog + now.transitions)
         metrics.MIRROR_ROWS.inc(_growth(now.rows, before.rows if before else 0))
@@ -29,5 +30,5 @@ class Meter:
 
 
 def _growth(now: int, before: int) -> int:
-    """A mirror that took another's place counts from zero."""
+    """A mirror that has replaced another counts from zero."""
     return now - before if now >= before else now

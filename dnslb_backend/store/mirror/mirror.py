@@ -1,13 +1,13 @@
-"""The write-behind copy of the map in one store.
+"""The write-behind copy of the health map in one store.
 
-    offer -> agenda, backlog -> a batch -> one transaction -> the next batch
+    record_changes -> write queue, outbox -> a batch -> one transaction -> the next batch
 
-Nobody waits for the store: what changed is only noted, and rows are built from the map as it is
+No caller waits for the store: what changed is only noted, and rows are built from the map as it is
 when they are written, so that a row that changed ten times is written once. Rows are built a few
 at a time, so that the event loop is never held for long.
 
-A session is one connection. It begins with everything, and with rows of an earlier session being
-swept away, so that after any fault and any change by others the store converges to the truth.
+A session is one connection. It begins with everything, and sweeps away the rows of earlier
+sessions, so that after any fault and any change by others the store converges to the map.
 """
 
 import asyncio
@@ -16,22 +16,22 @@ import logging
 import math
 import random
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.transitions import Transition
-from dnslb_backend.errors import BadRowError, RetryableError, StoreError
+from dnslb_backend.errors import StoreError
 from dnslb_backend.store.database.interface import Delete, Store, Upsert, WriteOp
 from dnslb_backend.store.database.tables import NODE_TABLES, TRANSITION, Table, TableRow
 from dnslb_backend.store.mirror.heartbeat import Heartbeat
+from dnslb_backend.store.mirror.node import LocalNode, WritePolicy
 from dnslb_backend.store.mirror.outbox import Outbox
-from dnslb_backend.store.mirror.replay import TransitionReplay
 from dnslb_backend.store.mirror.rows import Stamp
-from dnslb_backend.store.mirror.source import MirrorSource, RowGroup
-from dnslb_backend.store.mirror.sweeper import Sweeper
-from dnslb_backend.store.mirror.transition_queue import TransitionQueue
+from dnslb_backend.store.mirror.source import RowGroup
+from dnslb_backend.store.mirror.sweeper import sweep
 from dnslb_backend.store.mirror.write_queue import WriteQueue
+from dnslb_backend.store.mirror.writer import BatchWriter
+from dnslb_backend.store.unexpected import log_unexpected
 
 log = logging.getLogger(__name__)
 
@@ -44,13 +44,11 @@ ROWS_PER_TURN = 20
 """So many rows are built before others get their turn on the event loop."""
 
 TICK = 0.5
-"""Seconds that units whose refresh is due wait for one another."""
+"""Seconds that groups whose refresh is due wait for one another."""
 
 SWEEP_INTERVAL = 60.0
-BUSY_TRIES = 6
 FIRST_PAUSE = 0.05
 MIN_LONGEST_PAUSE = 0.5
-MAX_REPORTED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +72,11 @@ class MirrorStatus:
 
 @dataclass(slots=True)
 class _Batch:
-    """What one transaction is to do."""
+    """What one transaction is to do; `keys` are those of the rows that each group has now."""
 
     rows: dict[Table, list[TableRow]] = field(default_factory=dict)
     gone: dict[Table, list[TableRow]] = field(default_factory=dict)
-    kept: dict[RowGroup, frozenset[tuple[Table, TableRow]]] = field(default_factory=dict)
+    keys: dict[RowGroup, frozenset[tuple[Table, TableRow]]] = field(default_factory=dict)
     size: int = 0
 
     def works(self) -> list[WriteOp]:
@@ -90,40 +88,22 @@ class _Batch:
 
 
 class Mirror:
-    """Keeps one store like the map.
+    """Keeps one store like the map of `node`, and sends it what is in the outbox."""
 
-    `gap` is the shortest time in seconds between transactions. `backlog` is what another mirror
-    of the same daemon has not written, `replay` what earlier daemons have not.
-    """
-
-    def __init__(
-        self,
-        store: Store,
-        source: MirrorSource,
-        heartbeat: Heartbeat,
-        sweeper: Sweeper,
-        *,
-        node: str,
-        instance: str,
-        refresh: float,
-        gap: float,
-        now: Callable[[], Instant],
-        backlog: TransitionQueue | None = None,
-        replay: TransitionReplay | None = None,
-    ) -> None:
+    def __init__(self, store: Store, node: LocalNode, policy: WritePolicy, outbox: Outbox) -> None:
         self._store = store
-        self._source = source
-        self._heartbeat = heartbeat
-        self._sweeper = sweeper
-        self._stamp = Stamp(node, "")
-        self._refresh = refresh
-        self._gap = gap
-        self._now = now
-        self._write_queue = WriteQueue(lambda group: max(refresh, source.interval(group)))
-        self.backlog = TransitionQueue() if backlog is None else backlog
-        self._outbox = Outbox(self.backlog, replay, node, instance)
+        self._source = node.source
+        self._policy = policy
+        self._now = node.clocks.now
+        self._heartbeat = Heartbeat(node)
+        self._stamp = Stamp(node.name, "")
+        self._write_queue = WriteQueue(
+            lambda group: max(policy.refresh, node.source.interval(group))
+        )
+        self.outbox = outbox
+        self._writer = BatchWriter(store)
         self._touched: set[RowGroup] = set()
-        self._kept: dict[RowGroup, frozenset[tuple[Table, TableRow]]] = {}
+        self._keys: dict[RowGroup, frozenset[tuple[Table, TableRow]]] = {}
         self._unwritten: set[RowGroup] = set()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -132,13 +112,11 @@ class Mirror:
         self._batch_rows = BATCH_ROWS
         self._next_beat = self._next_sweep = 0.0
         self._written = -math.inf
-        self._rows = self._transactions = self._errors = self._refused = 0
+        self._transactions = 0
         self._last_write: float | None = None
-        self._last_error = ""
         self._reported_error = ""
-        self._reported_rows: set[str] = set()
 
-    # -- told ---------------------------------------------------------------------------
+    # -- what is to be written ----------------------------------------------------------
 
     def record_changes(
         self,
@@ -146,40 +124,40 @@ class Mirror:
         touched: Iterable[RowGroup] = (),
         transitions: Sequence[Transition] = (),
     ) -> None:
-        """Note what happened. `touched` units wait for their refresh, the others do not."""
+        """Note what happened. `touched` groups wait for their refresh, the others do not."""
         now = self._now().mono
         self._write_queue.mark_dirty(changed, now)
         self._touched.update(touched)
-        self.backlog.put(transitions, now)
-        if self._is_pressed:
+        self.outbox.put(transitions, now)
+        if self._has_changes:
             self._idle.clear()
             self._wake.set()
 
     def apply_snapshot(self) -> None:
-        """The units that there are have changed: a new configuration."""
+        """Follow a new configuration, which has other groups of rows."""
         self._write_queue.apply_snapshot(self._source.groups(), self._now().mono)
         self._wake.set()
 
     @property
     def status(self) -> MirrorStatus:
-        since = [t for t in (self._write_queue.oldest, self._outbox.oldest) if t is not None]
+        since = [t for t in (self._write_queue.oldest, self.outbox.oldest) if t is not None]
         return MirrorStatus(
             store=self._store.name,
             is_connected=self._is_connected,
             backlog=self._write_queue.backlog,
-            transitions=len(self._outbox),
+            transitions=len(self.outbox),
             lag=max(0.0, self._now().mono - min(since)) if since else 0.0,
-            rows=self._rows,
+            rows=self._writer.rows,
             transactions=self._transactions,
-            errors=self._errors,
-            dropped=self._outbox.dropped,
-            refused=self._refused,
+            errors=self._writer.errors,
+            dropped=self.outbox.dropped,
+            refused=self._writer.refused,
             last_write=self._last_write,
-            last_error=self._last_error,
+            last_error=self._writer.last_error,
             duplicate_instance=self._heartbeat.duplicate_instance,
         )
 
-    # -- at work --------------------------------------------------------------------------
+    # -- writing --------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Write until cancelled, whatever becomes of the store."""
@@ -188,9 +166,9 @@ class Mirror:
                 await self._session()
             except StoreError as error:
                 self._fail(str(error))
-            except Exception:
-                log.exception("%s: a bug in the mirror; it begins again", self._store.name)
-                self._fail("a bug")
+            except Exception as error:  # noqa: BLE001 -- the outermost frame of the session
+                log_unexpected(f"mirror {self._store.name}", error)
+                self._fail(f"unexpected {type(error).__name__}")
             finally:
                 self._is_connected = False
             with contextlib.suppress(StoreError):
@@ -200,13 +178,13 @@ class Mirror:
     async def flush(self, limit: float) -> bool:
         """Write all that was touched, for at most `limit` seconds; whether that was enough.
 
-        Somebody has to `run` meanwhile.
+        `run` has to go on meanwhile.
         """
         self.record_changes(self._touched)
         self._touched = set()
         try:
             async with asyncio.timeout(limit):
-                while self._write_queue.backlog or self._outbox:
+                while self._write_queue.backlog or self.outbox:
                     self._idle.clear()
                     await self._idle.wait()
         except TimeoutError:
@@ -217,26 +195,26 @@ class Mirror:
         await self._store.open()
         losses = self._store.losses
         self._stamp = self._stamp._replace(session=secrets.token_hex(8))
-        self._kept.clear()
+        self._keys.clear()
         self._write_queue.mark_all_dirty(self._now().mono)
-        self._unwritten = self._write_queue.units()
+        self._unwritten = self._write_queue.groups()
         self._next_beat = self._next_sweep = 0.0
         while True:
             now = self._now().mono
             if now >= self._next_beat:
                 await self._heartbeat.beat(self._store)
-                self._next_beat = now + self._refresh
+                self._next_beat = now + self._policy.refresh
             await self._write(await self._gather())
             if self._store.losses != losses:
                 raise StoreError("rows were lost; writing all of them again")
             self._connected()
-            if not self._is_pressed:
+            if not self._has_changes:
                 self._idle.set()
                 await self._sweep()
             await self._rest()
 
     async def _gather(self) -> _Batch:
-        """The units that come next, and their rows as they are at this moment."""
+        """The groups that come next, and their rows as they are at this moment."""
         batch = _Batch()
         at = self._now()
         done = 0
@@ -253,73 +231,47 @@ class Mirror:
         rows = self._source.rows(group, self._stamp, self._now())
         for table, row in rows:
             batch.rows.setdefault(table, []).append(row)
-        kept = frozenset((table, table.key_of(row)) for table, row in rows)
-        for table, key in self._kept.get(group, frozenset()) - kept:
+        keys = frozenset((table, table.key_of(row)) for table, row in rows)
+        for table, key in self._keys.get(group, frozenset()) - keys:
             batch.gone.setdefault(table, []).append(key)
-        batch.kept[group] = kept
+        batch.keys[group] = keys
         batch.size += len(rows) + 1
         self._touched.discard(group)
 
     async def _write(self, batch: _Batch) -> None:
         works = batch.works()
-        if told := await self._outbox.first(BATCH_TRANSITIONS):
-            works.append(Upsert(TRANSITION, told))
+        if transitions := await self.outbox.first(BATCH_TRANSITIONS):
+            works.append(Upsert(TRANSITION, transitions))
         if works:
-            await self._commit(works)
+            await self._writer.write(works)
             self._transactions += 1
             self._last_write = self._now().wall
             self._written = self._now().mono
             self._failures = 0
             self._batch_rows = min(BATCH_ROWS, 2 * self._batch_rows)
-        for group, kept in batch.kept.items():
-            if kept:
-                self._kept[group] = kept
+        for group, keys in batch.keys.items():
+            if keys:
+                self._keys[group] = keys
             else:
-                self._kept.pop(group, None)
+                self._keys.pop(group, None)
             self._unwritten.discard(group)
-        if told:
-            self._outbox.done()
+        self.outbox.done()
         self._write_queue.done()
 
-    async def _commit(self, works: Sequence[WriteOp]) -> None:
-        for attempt in range(BUSY_TRIES):
-            try:
-                await self._store.write(works)
-            except RetryableError as error:
-                self._errors += 1
-                self._last_error = str(error)
-                await asyncio.sleep(random.uniform(0, FIRST_PAUSE * 2**attempt))
-            except BadRowError as error:
-                await self._commit_apart(works, error)
-                return
-            else:
-                self._rows += sum(len(w.rows) for w in works if isinstance(w, Upsert))
-                return
-        raise StoreError(f"{self._last_error}; {BUSY_TRIES} times in a row")
-
-    async def _commit_apart(self, works: Sequence[WriteOp], error: BadRowError) -> None:
-        """Halve the work until the row that spoils it stands alone, and leave that one out."""
-        halves = _halves(works)
-        if halves is None:
-            self._refuse(str(error))
-            return
-        for half in halves:
-            await self._commit(half)
-
     async def _sweep(self) -> None:
-        """Once everything of this session is there, what is left of earlier ones goes."""
+        """Once all rows of this session are stored, delete those of earlier ones."""
         now = self._now().mono
         if self._unwritten or now < self._next_sweep or self._heartbeat.duplicate_instance:
             return
         if not self._source.is_complete:
             return
         self._next_sweep = now + SWEEP_INTERVAL
-        await self._sweeper.sweep(self._store, self._stamp)
+        await sweep(self._store, self._source, self._stamp)
 
     async def _rest(self) -> None:
-        """Wait for the next thing to write; changes are written at once, but for the gap."""
+        """Wait until something is to be written; changes wait for nothing but the gap."""
         while (left := self._next_write() - self._now().mono) > 0:
-            if self._is_pressed:
+            if self._has_changes:
                 await asyncio.sleep(left)
                 continue
             self._wake.clear()
@@ -328,57 +280,33 @@ class Mirror:
                     await self._wake.wait()
 
     def _next_write(self) -> float:
-        if self._is_pressed:
-            return self._written + self._gap
+        if self._has_changes:
+            return self._written + self._policy.gap
         return min(max(self._write_queue.next_due, self._written + TICK), self._next_beat)
 
     @property
-    def _is_pressed(self) -> bool:
-        return self._write_queue.has_dirty or bool(self._outbox)
+    def _has_changes(self) -> bool:
+        return self._write_queue.has_dirty or bool(self.outbox)
 
-    # -- how it goes ----------------------------------------------------------------------
+    # -- failures -------------------------------------------------------------------------
 
     def _connected(self) -> None:
         if not self._is_connected:
             self._is_connected = True
             self._reported_error = ""
-            log.info("%s: mirroring", self._store.name)
+            log.info("%s: connected, mirroring", self._store.name)
 
     def _fail(self, text: str) -> None:
         self._failures += 1
-        self._errors += 1
-        self._last_error = text
+        self._writer.count_error(text)
         self._batch_rows = max(SMALLEST_BATCH, self._batch_rows // 2)
         self._write_queue.requeue()
         if text != self._reported_error:
             self._reported_error = text
             log.error("%s: %s", self._store.name, text)
 
-    def _refuse(self, text: str) -> None:
-        self._refused += 1
-        self._last_error = text
-        if text not in self._reported_rows and len(self._reported_rows) < MAX_REPORTED:
-            self._reported_rows.add(text)
-            log.error("%s: a row is refused and left out: %s", self._store.name, text)
-
     def _pause(self) -> float:
-        """Longer from failure to failure, with jitter, so that nodes do not come all at once."""
-        longest = max(MIN_LONGEST_PAUSE, self._refresh / 2)
+        """Longer with each failure, with jitter, so that nodes do not reconnect all at once."""
+        longest = max(MIN_LONGEST_PAUSE, self._policy.refresh / 2)
         pause = min(FIRST_PAUSE * 2.0 ** min(self._failures, 20), longest)
         return pause * random.uniform(0.5, 1.0)
-
-
-def _halves(works: Sequence[WriteOp]) -> tuple[list[WriteOp], list[WriteOp]] | None:
-    """Two parts of about the same size; None for a single row."""
-    if len(works) > 1:
-        middle = len(works) // 2
-        return list(works[:middle]), list(works[middle:])
-    (work,) = works
-    if isinstance(work, Upsert) and len(work.rows) > 1:
-        middle = len(work.rows) // 2
-        first, second = work.rows[:middle], work.rows[middle:]
-        return [Upsert(work.table, first)], [Upsert(work.table, second)]
-    if isinstance(work, Delete) and len(work.keys) > 1:
-        middle = len(work.keys) // 2
-        return [Delete(work.table, work.keys[:middle])], [Delete(work.table, work.keys[middle:])]
-    return None

@@ -1,74 +1,192 @@
-"""The transitions that one store is to be told next: those of earlier daemons, then our own.
+"""The transitions that a store is still to be sent: each once, in order, and bounded.
 
-A store numbers transitions as they arrive, so that the order of telling is the order of history.
+Those of this run wait in memory. What earlier runs could not send to the database is in the local
+file, after a checkpoint: the number in the file of the last transition that the database has. It
+is sent first, since a store numbers transitions as they arrive. The checkpoint is saved a moment
+behind, so that a few are sent again after a kill -9; their `event` keeps them from being stored
+twice.
 """
 
 import asyncio
-from collections.abc import Sequence
+import logging
+from collections import deque
+from collections.abc import Iterable
+from itertools import islice
+from typing import NamedTuple
 
-from dnslb_backend.store.database.tables import TableRow
-from dnslb_backend.store.mirror.replay import TransitionReplay
+from dnslb_backend.core.health.transitions import Transition
+from dnslb_backend.errors import StoreError
+from dnslb_backend.store.database.interface import Select, Where
+from dnslb_backend.store.database.sqlite import SqliteStore
+from dnslb_backend.store.database.tables import TRANSITION, TableRow
+from dnslb_backend.store.mirror.node import Identity
+from dnslb_backend.store.mirror.reading import row_id
 from dnslb_backend.store.mirror.rows import transition_row
-from dnslb_backend.store.mirror.transition_queue import QueuedTransition, TransitionQueue
+
+log = logging.getLogger(__name__)
+
+BOUND = 100_000
+"""So many transitions outlive an outage of a store, in about 30 MB; the oldest are dropped first.
+As many of earlier runs are sent.
+"""
 
 ROWS_PER_TURN = 20
 """So many rows are built before others get their turn on the event loop."""
 
 
+class _Waiting(NamedTuple):
+    """`number` counts the transitions of this run; `since` is monotonic."""
+
+    number: int
+    since: float
+    transition: Transition
+
+
 class Outbox:
-    """Both queues as one. `node` and `instance` are those of this daemon."""
+    """`file` is where transitions of earlier runs are found; without it there are none.
+
+    `start` is how many transitions of this run there were before. `dropped` counts those given up:
+    the oldest beyond `bound`, and those that the file no longer has.
+    """
 
     def __init__(
-        self, backlog: TransitionQueue, replay: TransitionReplay | None, node: str, instance: str
+        self,
+        identity: Identity,
+        file: SqliteStore | None = None,
+        *,
+        start: int = 0,
+        bound: int = BOUND,
     ) -> None:
-        self._backlog = backlog
-        self._replay = replay
-        self._node = node
-        self._instance = instance
-        self._reported: Sequence[QueuedTransition] = ()
+        self._identity = identity
+        self._file = file
+        self._bound = bound
+        self._queue: deque[_Waiting] = deque()
+        self._count = start
+        self._earlier = range(0)
+        self._earlier_since = 0.0
+        self._in_flight: int | range | None = None
+        self._checkpoint: int | None = None
+        self._was_in_use = False
+        self._stored = 0
+        self._stored_event = ""
+        self.dropped = 0
 
     def __len__(self) -> int:
-        return len(self._backlog) + (0 if self._replay is None else len(self._replay))
+        return len(self._earlier) + len(self._queue)
+
+    @property
+    def count(self) -> int:
+        """How many transitions there have been in this run."""
+        return self._count
 
     @property
     def oldest(self) -> float | None:
-        """Since when the first one waits; monotonic."""
-        unsent = None if self._replay is None else self._replay.oldest
-        return self._backlog.oldest if unsent is None else unsent
+        """Since when the first one waits, as far as this run knows; monotonic."""
+        if self._earlier:
+            return self._earlier_since
+        return self._queue[0].since if self._queue else None
 
-    @property
-    def dropped(self) -> int:
-        """How many were given up."""
-        return self._backlog.dropped + (0 if self._replay is None else self._replay.dropped)
+    def put(self, transitions: Iterable[Transition], now: float) -> None:
+        for transition in transitions:
+            self._count += 1
+            self._queue.append(_Waiting(self._count, now, transition))
+        while len(self._queue) > self._bound:
+            self._queue.popleft()
+            self.dropped += 1
 
     async def first(self, count: int) -> list[TableRow]:
         """The rows that come next; they stay until they are `done`."""
-        self._reported = ()
-        if self._replay is not None and len(self._replay):
-            rows = await self._replay.first(count)
-            if rows:
-                return rows
-        self._reported = self._backlog.first(count)
-        return await self._rows(self._reported)
-
-    def done(self) -> None:
-        """What `first` gave is stored."""
-        if self._reported:
-            last = self._reported[-1].number
-            self._backlog.done(last)
-            if self._replay is not None:
-                self._replay.passed(self._event(last))
-        elif self._replay is not None and len(self._replay):
-            self._replay.done()
-
-    async def _rows(self, waiting: Sequence[QueuedTransition]) -> list[TableRow]:
-        rows: list[TableRow] = []
+        self._in_flight = None
+        if self._earlier and (rows := await self._earlier_rows(count)):
+            return rows
+        waiting = list(islice(self._queue, count))
+        rows = []
         for number, _, transition in waiting:
-            rows.append(transition_row(self._event(number), self._node, transition))
+            rows.append(transition_row(self._event(number), self._identity.node, transition))
             if len(rows) % ROWS_PER_TURN == 0:
                 await asyncio.sleep(0)
+        if waiting:
+            self._in_flight = waiting[-1].number
         return rows
 
+    def done(self) -> None:
+        """The rows that `first` gave are stored."""
+        last, self._in_flight = self._in_flight, None
+        if isinstance(last, range):
+            self._earlier = last
+            self._stored = last.start - 1
+        elif last is not None:
+            # Some may have been dropped while they were on their way.
+            while self._queue and self._queue[0].number <= last:
+                self._queue.popleft()
+            self._stored_event = self._event(last)
+
     def _event(self, number: int) -> str:
-        """What names a transition in every store."""
-        return f"{self._instance}-{number}"
+        """The name of a transition in every store."""
+        return f"{self._identity.instance}-{number}"
+
+    # -- earlier runs ----------------------------------------------------------------------
+
+    async def open(self, now: float) -> None:
+        """Find what earlier runs could not send; nothing where the file cannot be read."""
+        if self._file is None:
+            return
+        self._earlier_since = now
+        try:
+            checkpoint = await self._file.checkpoint()
+            ((last,),) = await self._file.read(Select(TRANSITION, ("MAX(id)",)))
+            self._earlier = range(checkpoint + 1, row_id(last) + 1)
+        except StoreError as error:
+            self._lose_file(error)
+            return
+        # Another file may come back, whose numbers are not those of what this run has written.
+        self._checkpoint = None if self._file.is_in_memory else checkpoint
+        self._stored = checkpoint
+        self._was_in_use = checkpoint > 0
+        self._skip_to(max(checkpoint + 1, self._earlier.stop - self._bound))
+        if self._earlier:
+            log.info(
+                "up to %d transitions of earlier runs to send to the database", len(self._earlier)
+            )
+
+    async def save_checkpoint(self) -> None:
+        """Note in the file how far the database is. Raises StoreError."""
+        if self._file is None or self._checkpoint is None:
+            return
+        if event := self._stored_event:
+            mine = (Where("event", "=", event),)
+            for (number,) in await self._file.read(Select(TRANSITION, ("id",), mine)):
+                self._stored = max(self._stored, row_id(number))
+                if self._stored_event == event:
+                    self._stored_event = ""
+        if self._stored > self._checkpoint:
+            await self._file.set_checkpoint(self._stored)
+            self._checkpoint = self._stored
+
+    async def _earlier_rows(self, count: int) -> list[TableRow]:
+        assert self._file is not None
+        first, last = self._earlier[0], self._earlier[-1]
+        where = (Where("id", ">=", first), Where("id", "<=", last))
+        columns = ("id", *TRANSITION.columns)
+        try:
+            rows = await self._file.read(Select(TRANSITION, columns, where, "id", limit=count))
+            ids = [row_id(row[0]) for row in rows]
+        except StoreError as error:
+            self._lose_file(error)
+            return []
+        self._skip_to(ids[0] if ids else last + 1)
+        if ids:
+            self._in_flight = range(ids[-1] + 1, last + 1)
+        return [row[1:] for row in rows]
+
+    def _skip_to(self, number: int) -> None:
+        """Drop those before. Where no checkpoint was ever saved, no database waited for them."""
+        if self._was_in_use:
+            self.dropped += number - self._earlier.start
+        self._earlier = range(number, self._earlier.stop)
+
+    def _lose_file(self, error: StoreError) -> None:
+        """They stay in the file, and so does the checkpoint: the next run finds them."""
+        log.warning("cannot read the transitions that earlier runs left unsent: %s", error)
+        self._checkpoint = None
+        self._earlier = range(0)

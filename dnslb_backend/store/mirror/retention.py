@@ -1,6 +1,7 @@
-"""What a store may forget: old history, and the rows of nodes that have long been silent.
+"""Deletes old history, and the rows of nodes that are long gone.
 
-Rows go in small batches, each a transaction of its own, so that nobody waits for long.
+Rows are deleted in small batches, each in its own transaction, so that other writers need not wait
+for long.
 """
 
 import asyncio
@@ -8,7 +9,7 @@ import logging
 
 from dnslb_backend.store.database.interface import Delete, Select, Store, Where
 from dnslb_backend.store.database.tables import NODE, NODE_TABLES, TRANSITION, Table, TableRow
-from dnslb_backend.store.mirror.saved_rows import row_id
+from dnslb_backend.store.mirror.reading import row_id
 
 log = logging.getLogger(__name__)
 
@@ -19,13 +20,13 @@ DELETE_PAUSE = 0.05
 """Seconds between two batches."""
 
 MAX_BATCHES = 2000
-"""More are left for the next time."""
+"""More are left for the next run."""
 
 
 class Retention:
-    """Tidies one store up. `max_age` is in seconds, of transitions; `max_rows` is how many stay.
+    """Of one store: transitions are kept for `max_age` seconds, and at most `max_rows` of them.
 
-    A node is gone after `silence` seconds without a sign of life.
+    A node is gone after `silence` seconds without a heartbeat.
     """
 
     def __init__(
@@ -45,7 +46,10 @@ class Retention:
         self._silent: dict[str, str] = {}
 
     async def delete_expired(self) -> None:
-        """Delete what is too old, too much, or of nobody any more. Raises StoreError."""
+        """Delete old and surplus transitions, and the rows of nodes that are gone.
+
+        Raises StoreError.
+        """
         await self._delete_transitions(Where("at", "older", self._max_age), "at")
         await self._delete_surplus()
         await self._delete_silent_nodes()
@@ -55,7 +59,7 @@ class Retention:
         first, last = map(row_id, ends[0])
         if last - first < self._max_rows:
             return
-        # Numbers may be left out, so that the rows themselves have to be counted.
+        # There may be gaps between ids, so the rows themselves have to be counted.
         surplus = Select(TRANSITION, ("id",), (), "id", True, limit=1, offset=self._max_rows)
         for (boundary,) in await self._store.read(surplus):
             await self._delete_transitions(Where("id", "<=", row_id(boundary)), "id")
@@ -63,10 +67,10 @@ class Retention:
     async def _delete_transitions(self, where: Where, order: str) -> None:
         query = Select(TRANSITION, ("event",), (where,), order, limit=DELETE_BATCH)
         if count := await self._delete(TRANSITION, query):
-            log.info("%s: %d transitions are past their time", self._store.name, count)
+            log.info("%s: deleted %d old transitions", self._store.name, count)
 
     async def _delete_silent_nodes(self) -> None:
-        """Two looks at the same old heartbeat, so that one wrong clock does not suffice."""
+        """Those with the same old heartbeat in two runs, so that one wrong clock is not enough."""
         where = (Where("heartbeat", "older", self._silence), Where("node", "<>", self._node))
         rows = await self._store.read(Select(NODE, ("node", "heartbeat"), where))
         silent = {str(node): str(heartbeat) for node, heartbeat in rows}
@@ -76,7 +80,7 @@ class Retention:
         self._silent = silent
 
     async def _remove(self, node: str) -> None:
-        log.warning("%s: node %s has long been silent: forgotten", self._store.name, node)
+        log.warning("%s: node %s is gone, deleting its rows", self._store.name, node)
         mine = (Where("node", "=", node),)
         for table in NODE_TABLES:
             await self._delete(table, Select(table, table.key, mine, limit=DELETE_BATCH))

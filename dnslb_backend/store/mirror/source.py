@@ -1,4 +1,4 @@
-"""What there is to mirror: the map and the snapshot, cut into units that are written together."""
+"""What there is to mirror: the map and the snapshot, cut into groups of rows."""
 
 from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
@@ -12,14 +12,17 @@ from dnslb_backend.core.health.saved_state import capture_record
 from dnslb_backend.core.model.records import RecordKey
 from dnslb_backend.core.model.zones import ResourceRecord as ZoneRow
 from dnslb_backend.store.database.tables import STATIC, ZONE, Table, TableRow
-from dnslb_backend.store.mirror.rows import ENT, Stamp, record_rows, static_row, zone_row
+from dnslb_backend.store.mirror.record_rows import record_rows
+from dnslb_backend.store.mirror.rows import ENT, Stamp, static_row, zone_row
 
 STATIC_RATE = 1000.0
 """So many names of static rows are refreshed in a second at most: they seldom change."""
 
 
 class RowGroup(NamedTuple):
-    """A balanced record, a zone, or what is static at one name (`type` is empty then)."""
+    """Rows that are written together: those of a balanced record, of a zone, or the static ones of
+    a name (`type` is empty then).
+    """
 
     kind: Literal["record", "zone", "name"]
     zone: str
@@ -32,12 +35,16 @@ def group_of(key: RecordKey) -> RowGroup:
 
 
 class MirrorSource:
-    """Reads the map and the latest snapshot. Costs nothing but when it is asked."""
+    """Builds rows of the map and the latest snapshot, when it is asked for them.
 
-    def __init__(self, health: HealthMap) -> None:
+    Without `delete_unknowns` stored rows of records that are not configured are left in place.
+    """
+
+    def __init__(self, health: HealthMap, *, delete_unknowns: bool = True) -> None:
+        self.delete_unknowns = delete_unknowns
         self._health = health
         self._snapshot: Snapshot | None = None
-        self._last_rows: dict[RecordKey, int] = {}
+        self._last_summary: dict[RecordKey, int] = {}
         self._names: dict[str, NameEntry] = {}
 
     @property
@@ -46,7 +53,7 @@ class MirrorSource:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all that there is can be told by now."""
+        """Whether there is a snapshot, and so every group is known."""
         return self._snapshot is not None
 
     def groups(self) -> Iterator[RowGroup]:
@@ -57,14 +64,16 @@ class MirrorSource:
         yield from map(group_of, self._health.records)
 
     def interval(self, group: RowGroup) -> float:
-        """The seconds in which a unit has news at most once, even if nothing changes."""
+        """The seconds between two checks of a group, the fewest between two changes of times."""
         if group.kind != "record":
             return len(self._names) / STATIC_RATE
         state = self._health.records.get(RecordKey(*group[1:]))
         return state.record.timing.interval if state else 0.0
 
     def apply_snapshot(self, snapshot: Snapshot) -> tuple[set[RowGroup], bool]:
-        """Take up a snapshot: what it changed besides records, and whether units came or went."""
+        """Follow a snapshot: the groups it changed besides records, and whether the set of groups
+        has changed.
+        """
         before, self._snapshot = self._snapshot, snapshot
         if before is None or before.name_index is not snapshot.name_index:
             self._names = {
@@ -72,8 +81,8 @@ class MirrorSource:
                 for name, entry in snapshot.name_index.entries.items()
                 if _is_static(entry)
             }
-            self._last_rows = {
-                k: v for k, v in self._last_rows.items() if k in self._health.records
+            self._last_summary = {
+                k: v for k, v in self._last_summary.items() if k in self._health.records
             }
             return {group for group in self.groups() if group.kind != "record"}, True
         if before is snapshot:
@@ -84,21 +93,21 @@ class MirrorSource:
         }, False
 
     def changed_groups(self, touched: Iterable[RecordKey]) -> set[RowGroup]:
-        """Those of the touched records in which more has changed than times and wordings."""
+        """Those of the touched records in which more has changed than times and texts."""
         found = set()
         for key in touched:
             state = self._health.records.get(key)
-            mark = None if state is None else hash(self._summary(state))
-            if mark != self._last_rows.get(key):
+            summary = None if state is None else hash(self._summary(state))
+            if summary != self._last_summary.get(key):
                 found.add(group_of(key))
-            if mark is None:
-                self._last_rows.pop(key, None)
+            if summary is None:
+                self._last_summary.pop(key, None)
             else:
-                self._last_rows[key] = mark
+                self._last_summary[key] = summary
         return found
 
     def rows(self, group: RowGroup, stamp: Stamp, at: Instant) -> list[tuple[Table, TableRow]]:
-        """The rows of a unit as they read now; none where it is gone."""
+        """The rows of a group as they are now; none where it is gone."""
         if group.kind == "record":
             state = self._health.records.get(RecordKey(*group[1:]))
             if state is None:
@@ -127,11 +136,11 @@ class MirrorSource:
                 known = self._health.target(target)
                 code = known.result.code if known.result else None
                 members.append((known.last_known, known.stale, known.streak, code, known.weight))
-                # A `clear` can let in a member that serves nobody either way.
+                # `clear` can readmit a member whose row is the same before and after.
                 members.append((known.suppressed_until,))
         return (state.decision, hosts, *members)
 
 
 def _is_static(entry: NameEntry) -> bool:
-    """Whether lb_static tells of this name: by its rows, or because it has nothing itself."""
+    """Whether it has rows in lb_static: its static ones, or that of an empty non-terminal."""
     return bool(entry.static) or not (entry.records or entry.is_apex)

@@ -1,7 +1,7 @@
-"""What is to be written next: what changed comes first, then what has stood long enough.
+"""Which group is written next: those that changed come first, then those whose refresh is due.
 
-Every unit is written again once in its period, at a moment of its own in it, so that writing is
-spread evenly. Pure but for the numbers it is given: seconds of a monotonic clock.
+Every group is written again once in its period, each at its own moment, so that writing is spread
+evenly. Sans-IO: callers pass the time in, seconds of a monotonic clock.
 """
 
 import heapq
@@ -13,7 +13,7 @@ from dnslb_backend.store.mirror.source import RowGroup
 
 
 class WriteQueue:
-    """`period` says after how many seconds an unchanged unit is due again."""
+    """`period` gives after how many seconds an unchanged group is due again."""
 
     def __init__(self, period: Callable[[RowGroup], float]) -> None:
         self._period = period
@@ -24,12 +24,12 @@ class WriteQueue:
 
     @property
     def has_dirty(self) -> bool:
-        """Whether anything waits because it changed."""
+        """Whether any group waits because it changed."""
         return bool(self._dirty)
 
     @property
     def backlog(self) -> int:
-        """How many units wait because they changed, or are on their way."""
+        """How many groups wait because they changed, or are being written."""
         return len(self._dirty) + len(self._taken)
 
     @property
@@ -40,17 +40,17 @@ class WriteQueue:
 
     @property
     def next_due(self) -> float:
-        """When an unchanged unit is to be written again; infinity where there is none."""
+        """When an unchanged group is to be written again; infinity where there is none."""
         while self._heap and self._due.get(self._heap[0][1]) != self._heap[0][0]:
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else math.inf
 
-    def units(self) -> set[RowGroup]:
+    def groups(self) -> set[RowGroup]:
         """All there are."""
         return set(self._due)
 
     def apply_snapshot(self, groups: Iterable[RowGroup], now: float) -> None:
-        """These are all there are. What is new presses, and what is gone, so that its rows go."""
+        """These are all there are. New ones are dirty, and those gone, so that rows are deleted."""
         wanted = dict.fromkeys(groups)
         gone = [group for group in self._due if group not in wanted]
         for group in gone:
@@ -58,12 +58,12 @@ class WriteQueue:
         self.mark_dirty(gone, now)
         self.mark_dirty((group for group in wanted if group not in self._due), now)
         for group in wanted:
-            # What is overdue and waits for its turn must not wait for another period.
+            # An overdue group must not wait for another period.
             if self._due.get(group, math.inf) > now:
                 self._schedule(group, now)
 
     def mark_dirty(self, groups: Iterable[RowGroup], now: float) -> None:
-        """These changed; one that waits already keeps its place."""
+        """These changed; a group that already waits keeps its place."""
         for group in groups:
             self._dirty.setdefault(group, now)
 
@@ -71,7 +71,7 @@ class WriteQueue:
         self.mark_dirty(self._due, now)
 
     def take(self, now: float) -> RowGroup | None:
-        """The next unit to write, None when nothing is to be written now."""
+        """The next group to write, None when there is none now."""
         group = next(iter(self._dirty), None)
         if group is not None:
             self._taken[group] = self._dirty.pop(group)
@@ -84,16 +84,16 @@ class WriteQueue:
         return group
 
     def done(self) -> None:
-        """What was taken is written."""
+        """The groups that were taken are stored."""
         self._taken.clear()
 
     def requeue(self) -> None:
-        """What was taken is not written: it waits again, in its old place."""
+        """The groups that were taken are not stored: they wait again, in their old place."""
         self._dirty = self._taken | self._dirty
         self._taken = {}
 
     def _schedule(self, group: RowGroup, now: float) -> None:
-        """At the first moment after `now` that is the unit's own in its period."""
+        """Due at the group's own moment of its period, the first one after `now`."""
         period = self._period(group)
         phase = zlib.crc32(" ".join(group).encode("utf-8", "replace")) / 2**32 * period
         due = (math.floor((now - phase) / period) + 1) * period + phase

@@ -1,7 +1,11 @@
-"""Where PowerDNS's keys and metadata are: asked from memory, and written through to the disk.
+"""Where PowerDNS's keys and metadata are: read from memory, and written through to the disk.
 
-Unlike health they cannot be measured again. So a change counts when the local file holds it for
-good, and not before; from there it goes to the database, and to the other nodes.
+Unlike health they cannot be measured again. So a change is in force when the local file holds it
+durably, and not before; from there it goes to the database and to the other nodes.
+
+A write that failed may reach the disk all the same: one that hangs is completed when the disk has
+caught up. So it is withdrawn: a newer version of what was in force before overrules it, here at
+once, in the file as soon as that can be written, and on every node.
 """
 
 import asyncio
@@ -9,31 +13,29 @@ from collections.abc import Callable, Mapping, Sequence
 
 from dnslb_backend.core.answers.dnssec import DnssecItem, TsigKey, ZoneKey
 from dnslb_backend.core.health.clock import Instant
-from dnslb_backend.errors import StoreError
 from dnslb_backend.store.database.interface import Upsert
 from dnslb_backend.store.database.sqlite import SqliteStore
-from dnslb_backend.store.shared.keys import DnssecTable
-
-WRITE_LIMIT = 1.5
-"""Seconds that a change may take: PowerDNS waits for 2."""
+from dnslb_backend.store.shared.dnssec import DnssecEntry, DnssecTable, zones_of
 
 
 class StoredKeys:
-    """`spread` is called after a change, `on_keys_changed` with the zones that it is about."""
+    """`on_written` is called when the stores have something to exchange, `on_keys_changed` with
+    the zones whose keys or metadata have changed, here or on another node.
+    """
 
     def __init__(
         self,
         file: SqliteStore,
         now: Callable[[], Instant],
         *,
-        spread: Callable[[], None],
+        on_written: Callable[[], None],
         on_keys_changed: Callable[[frozenset[str]], None],
     ) -> None:
-        self.table = DnssecTable()
-        self.on_keys_changed = on_keys_changed
+        self.table = DnssecTable(self._report)
         self._file = file
         self._now = now
-        self._spread = spread
+        self._on_written = on_written
+        self._on_keys_changed = on_keys_changed
         self._writing = asyncio.Lock()
 
     def keys(self, zone: str) -> Sequence[ZoneKey]:
@@ -46,26 +48,30 @@ class StoredKeys:
         return self.table.transfer_keys()
 
     async def put(self, item: DnssecItem) -> None:
-        """From now on this holds, soon on every node; on the disk of this one when it returns.
+        """Set it; on return it is on this node's disk and in force, and soon on every node.
 
-        Raises StoreError where it cannot be written, and then it does not hold.
+        Raises StoreError where it cannot be written. Then, or when cancelled, it never comes into
+        force.
         """
         await self._change(item, is_deleted=False)
 
     async def delete(self, item: DnssecItem) -> None:
-        """From now on this is gone; otherwise as `put`."""
+        """Delete it; otherwise as `put`."""
         await self._change(item, is_deleted=True)
 
     async def _change(self, item: DnssecItem, *, is_deleted: bool) -> None:
         async with self._writing:
             wall = self._now().wall
-            draft = self.table.next_version(item, wall, is_deleted=is_deleted)
+            entry = self.table.next_version(item, wall, is_deleted=is_deleted)
             try:
-                async with asyncio.timeout(WRITE_LIMIT):
-                    await self._file.write_durably([Upsert(draft.table, [draft.row()])])
-            except TimeoutError:
-                raise StoreError(f"{self._file.name}: not written in {WRITE_LIMIT:g} s") from None
-            moved = self.table.merge([draft], wall)
-        self._spread()
-        if moved:
-            self.on_keys_changed(moved)
+                await self._file.write_durably([Upsert(entry.table, [entry.row()])])
+            except BaseException:
+                self.table.merge([self.table.withdrawal(entry)], wall)
+                raise
+            finally:
+                self._on_written()
+            self._report(self.table.merge([entry], wall))
+
+    def _report(self, changed: Sequence[DnssecEntry]) -> None:
+        if zones := zones_of(changed):
+            self._on_keys_changed(zones)

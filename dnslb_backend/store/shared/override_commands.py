@@ -1,4 +1,4 @@
-"""Giving and taking back orders: what is asked, checked against the map, then kept in the table."""
+"""Setting and clearing overrides: requests are checked against the health map first."""
 
 import secrets
 from collections.abc import Sequence
@@ -15,22 +15,22 @@ from dnslb_backend.errors import ConflictError, OverrideNotFoundError
 from dnslb_backend.store.shared.overrides import OverrideTable
 
 TARGET_LIMIT = 1024
-MANY = 5
-"""So many records are named in a refusal; the rest is counted."""
+MOST_NAMED = 5
+"""So many records are named in a refusal; the others are counted."""
 
 
 def create(
     table: OverrideTable, health: HealthMap, request: OverrideRequest, node: str, at: Instant
 ) -> Override:
-    """Put an order into the table. Raises ConflictError, in words for the operator."""
+    """Add an override to the table. Raises ConflictError, in words for the operator."""
     if request.expires is not None and request.expires <= at.wall:
         raise ConflictError("it would have expired already", "expires")
-    is_ours = request.node in ("", node)
+    is_for_this_node = request.node in ("", node)
     override = Override(
         id=secrets.token_hex(16),
         target=canonical_target(request.target),
         action=request.action,
-        zone=_zone_of(health, request.name) if is_ours else "",
+        zone=_zone_of(health, request.name) if is_for_this_node else "",
         name=request.name,
         node=request.node,
         reason=request.reason,
@@ -38,7 +38,7 @@ def create(
         created=at.wall,
         expires=request.expires,
     )
-    if is_ours:
+    if is_for_this_node:
         if not matches_anything(health, override):
             where = f" of {request.name}" if request.name else ""
             raise ConflictError(f"no member{where} matches {override.target}", "target")
@@ -57,10 +57,10 @@ def clear(
     author: str = "",
     force: bool = False,
 ) -> list[Override]:
-    """Clear what was ordered for `target`, an id, or a glob over targets; return those orders.
+    """Clear the overrides for `target`, an id or a glob over targets; returns them.
 
-    With `name` only those that are for that name alone. Raises ConflictError where there is none,
-    and where it would leave a record unserved, unless forced.
+    With `name` only those that are for that name alone. Raises OverrideNotFoundError where there is
+    none, and ConflictError where it would leave a record without a serving member, unless forced.
     """
     wanted = canonical_target(target)
     found = [
@@ -85,7 +85,10 @@ def clear(
 
 
 def canonical_target(text: str) -> str:
-    """As orders are compared: addresses in canonical text, names without the final dot."""
+    """As overrides are compared: addresses in canonical text, names without the final dot.
+
+    Raises ConflictError for a text that is no target.
+    """
     target = text.strip().lower()
     if not target or len(target) > TARGET_LIMIT:
         raise ConflictError(f"a target has 1 to {TARGET_LIMIT} characters", "target")
@@ -111,5 +114,5 @@ def _refuse_to_empty(
 
 
 def _listed(keys: Sequence[RecordKey]) -> str:
-    named = ", ".join(map(str, keys[:MANY]))
-    return f"{named} and {len(keys) - MANY} more" if len(keys) > MANY else named
+    named = ", ".join(map(str, keys[:MOST_NAMED]))
+    return f"{named} and {len(keys) - MOST_NAMED} more" if len(keys) > MOST_NAMED else named

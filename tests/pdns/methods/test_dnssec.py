@@ -3,6 +3,7 @@
 import asyncio
 import json
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import aiohttp
@@ -223,6 +224,24 @@ async def test_an_order_that_cannot_be_kept_is_a_fault(
     drawer.is_jammed = True
     with pytest.raises(StoreError):
         await add(responder)
+
+
+async def test_a_write_that_hangs_fails_before_powerdns_gives_up(
+    responder: Responder, drawer: Drawer
+) -> None:
+    """As do those that wait for it; none is executed later."""
+    drawer.is_open.clear()
+    began = monotonic()
+    writes = [
+        order(responder, "setDomainMetadata", name="lb.example.", kind=kind, value=["1"])
+        for kind in ("X-1", "X-2")
+    ]
+    found = await asyncio.gather(*writes, return_exceptions=True)
+    assert [str(error) for error in found] == ["not written within 1.5 s; nothing was changed"] * 2
+    assert monotonic() - began < 2
+    drawer.is_open.set()
+    await order(responder, "setDomainMetadata", name="lb.example.", kind="X-3", value=["1"])
+    assert ask(responder, "getAllDomainMetadata", name="lb.example.") == {"X-3": ["1"]}
 
 
 def test_neighbours_are_told_relative_to_the_zone(responder: Responder, world: World) -> None:

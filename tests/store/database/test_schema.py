@@ -150,7 +150,7 @@ async def test_the_originals_live_schema_is_not_touched(
         await mariadb.query(statement, database=empty.name)
     before = await mariadb.query("SHOW CREATE TABLE records", database=empty.name)
     report = await apply(empty)
-    assert "somebody else's domains, records" in report[-1]
+    assert "another program has created domains, records" in report[-1]
     assert "--views-database" in report[-1]
     assert await mariadb.query("SHOW CREATE TABLE records", database=empty.name) == before
     assert await mariadb.query("SELECT content FROM records", database=empty.name) == [
@@ -167,7 +167,7 @@ async def test_the_views_can_go_to_another_database(mariadb: MariaDB, empty: Mys
     elsewhere = f"{empty.name} `views"
     for _ in range(2):
         report = await apply(empty, views_database=elsewhere)
-        assert report[-1].startswith("made the views domains, records")
+        assert report[-1].startswith("created the views domains, records")
         assert set(await objects(mariadb, elsewhere)) == POWERDNS_VIEWS
     await mariadb.query(
         "INSERT INTO lb_zone VALUES ('ns1', 'k', 's', 'lb.example', 7, 'soa', 60, 1)",
@@ -185,19 +185,19 @@ async def test_the_views_can_go_to_another_database(mariadb: MariaDB, empty: Mys
 @pytest.mark.parametrize(
     ("loss", "found"),
     [
-        ("DROP TABLE lb_state", "made the table lb_state, which was lost"),
-        (f"DROP TABLE {', '.join(ALL_BUT_VERSION)}", "made the table lb_tsig, which was lost"),
+        ("DROP TABLE lb_state", "created the table lb_state, which was missing"),
+        (f"DROP TABLE {', '.join(ALL_BUT_VERSION)}", "created the table lb_tsig"),
         ("DROP TABLE lb_schema_version", "applied 0001_schema.sql"),
-        ("DROP VIEW lb_status", "made the views lb_status"),
-        ("DROP VIEW records", "made the views domains, records"),
+        ("DROP VIEW lb_status", "created the views lb_status"),
+        ("DROP VIEW records", "created the views domains, records"),
         ("ALTER TABLE lb_state DROP COLUMN `override`, DROP KEY by_health, DROP COLUMN health",
-         "made health, override, by_health of the table lb_state, which was lost"),
-        ("ALTER TABLE lb_zone DROP PRIMARY KEY", "made PRIMARY of the table lb_zone"),
-        ("ALTER TABLE lb_transition DROP KEY event", "made event of the table lb_transition"),
-        ("ALTER TABLE lb_node DROP KEY heartbeat", "made heartbeat of the table lb_node"),
+         "created health, override, by_health of the table lb_state, which was missing"),
+        ("ALTER TABLE lb_zone DROP PRIMARY KEY", "created PRIMARY of the table lb_zone"),
+        ("ALTER TABLE lb_transition DROP KEY event", "created event of the table lb_transition"),
+        ("ALTER TABLE lb_node DROP KEY heartbeat", "created heartbeat of the table lb_node"),
     ],
 )  # fmt: skip
-async def test_what_is_lost_is_made_again_and_nothing_else_is_touched(
+async def test_what_is_missing_is_created_again_and_nothing_else_is_touched(
     mariadb: MariaDB, settings: MysqlSettings, loss: str, found: str
 ) -> None:
     async def tables() -> dict[str, set[str]]:
@@ -220,7 +220,7 @@ async def test_what_is_lost_is_made_again_and_nothing_else_is_touched(
     if "lb_host" not in loss:
         assert await tables() == before
     again = await apply(settings)
-    assert again == [line for line in report if "lost" not in line and "applied" not in line]
+    assert again == [line for line in report if "missing" not in line and "applied" not in line]
 
 
 @pytest.mark.parametrize(
@@ -284,8 +284,8 @@ async def test_a_view_of_somebody_else_is_not_replaced(
     for name in ("lb_status", "tsigkeys"):
         await mariadb.query(f"CREATE VIEW {name} AS SELECT 42 AS x", database=empty.name)
     report = await apply(empty)
-    assert "somebody else's lb_status" in report[-2]
-    assert "somebody else's tsigkeys" in report[-1]
+    assert "another program has created lb_status" in report[-2]
+    assert "another program has created tsigkeys" in report[-1]
     for name in ("lb_status", "tsigkeys"):
         assert await mariadb.query(f"SELECT * FROM {name}", database=empty.name) == [{"x": 42}]
     assert "records" not in await objects(mariadb, empty.name)

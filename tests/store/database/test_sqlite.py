@@ -104,7 +104,7 @@ async def test_a_file_of_no_use_is_set_aside(
     await put(store, static("new"))
     await store.close()
     assert read(used.with_name("state.sqlite.aside"))[:1000] == before[:1000]
-    assert "it was set aside as state.sqlite.aside" in caplog.text
+    assert "set aside as state.sqlite.aside" in caplog.text
 
 
 async def test_one_file_is_kept_aside_not_many(used: Path) -> None:
@@ -157,7 +157,7 @@ async def test_where_nothing_can_be_written_memory_serves(
     await put(store, static("a"))
     assert await store.read(WHOLE) == [static("a")]
     assert store.is_in_memory
-    assert "kept in memory only" in caplog.text
+    assert "keeping the state in memory only" in caplog.text
     await store.close()
 
 
@@ -512,7 +512,7 @@ async def test_what_cannot_be_written_again_is_kept_until_it_can(
     await put(store, static("a"))
     shutil.rmtree(used.parent)
     used.parent.touch()
-    with pytest.raises(StoreError, match="memory does not last"):
+    with pytest.raises(StoreError, match="memory does not outlive a restart"):
         await store.write_durably([Upsert(KEY, [KEY_ROW])])
     assert store.is_in_memory
     await put(store, static("b"))
@@ -520,7 +520,7 @@ async def test_what_cannot_be_written_again_is_kept_until_it_can(
     used.parent.unlink()
     await until(lambda: is_kept(store), what="the file to be tried again")
     assert len(reopened(used, "SELECT row_key FROM lb_static")) == 3
-    assert caplog.text.count("kept in memory only") == 1
+    assert caplog.text.count("keeping the state in memory only") == 1
     await store.close()
 
 
@@ -595,7 +595,7 @@ async def test_a_path_that_is_no_file_is_left_alone(
     for key in "ab":
         await put(store, static(key))
     assert store.is_in_memory
-    with pytest.raises(StoreError, match="memory does not last"):
+    with pytest.raises(StoreError, match="memory does not outlive a restart"):
         await store.write_durably([Upsert(KEY, [KEY_ROW])])
     await store.close()
     assert names(tmp_path) == ["state.sqlite"]

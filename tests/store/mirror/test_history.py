@@ -1,4 +1,4 @@
-"""Asking for what happened, and forgetting it in time."""
+"""Reading history, and deleting it in time."""
 
 import asyncio
 import sqlite3
@@ -26,7 +26,8 @@ from dnslb_backend.store.database.tables import (
 )
 from dnslb_backend.store.database.values import sql_datetime
 from dnslb_backend.store.mirror.history import read_history, transitions_of
-from dnslb_backend.store.mirror.replay import TransitionReplay
+from dnslb_backend.store.mirror.node import Identity
+from dnslb_backend.store.mirror.outbox import Outbox
 from dnslb_backend.store.mirror.retention import DELETE_BATCH, Retention
 from dnslb_backend.store.mirror.rows import transition_row
 from dnslb_backend.store.settings import MysqlSettings
@@ -45,21 +46,23 @@ def moved(at: float, key: RecordKey = KEY, reason: str = "timed out") -> Transit
     )
 
 
-async def tell(store: Store, *transitions: Transition, node: str = "ns1", start: int = 0) -> None:
+async def store_transitions(
+    store: Store, *transitions: Transition, node: str = "ns1", start: int = 0
+) -> None:
     rows = [transition_row(f"{node}-{start + n}", node, t) for n, t in enumerate(transitions)]
     await store.write([Upsert(TRANSITION, rows)])
 
 
 async def test_a_transition_comes_back_as_it_was(store: Store) -> None:
     whole = moved(TIME + 0.25, reason='it\'s "gone" \U0001f480 ' + "\u00e9" * 127)
-    await tell(store, whole)
+    await store_transitions(store, whole)
     (event,) = await read_history(store, HistoryQuery())
     assert (event.transition, event.node) == (whole, "ns1")
 
 
-async def test_history_is_asked_by_name_time_node_and_page(store: Store) -> None:
-    await tell(store, *(moved(TIME + n, KEY if n % 2 else OTHER) for n in range(10)))
-    await tell(store, moved(TIME + 20), node="ns2")
+async def test_history_is_filtered_by_name_time_and_node_and_paged(store: Store) -> None:
+    await store_transitions(store, *(moved(TIME + n, KEY if n % 2 else OTHER) for n in range(10)))
+    await store_transitions(store, moved(TIME + 20), node="ns2")
 
     async def times(**question: object) -> list[float]:
         found = await read_history(store, HistoryQuery(**question))  # type: ignore[arg-type]
@@ -77,7 +80,7 @@ async def test_history_is_asked_by_name_time_node_and_page(store: Store) -> None
     assert len(await times(limit=0)) == 1
 
 
-async def test_others_get_their_turn_while_much_is_read() -> None:
+async def test_the_event_loop_goes_on_while_much_is_read() -> None:
     row = (1, *transition_row("ns1-1", "ns1", moved(TIME)))
     turns = 0
 
@@ -93,26 +96,26 @@ async def test_others_get_their_turn_while_much_is_read() -> None:
     assert turns >= MAX_LIMIT / 100
 
 
-# -- forgetting ---------------------------------------------------------------------------
+# -- retention ---------------------------------------------------------------------------
 
 
 async def test_history_ends_at_an_age(store: Store) -> None:
-    await tell(store, *(moved(TIME + n) for n in range(DELETE_BATCH + 20)))
-    await tell(store, moved(4e9), start=DELETE_BATCH + 20)
+    await store_transitions(store, *(moved(TIME + n) for n in range(DELETE_BATCH + 20)))
+    await store_transitions(store, moved(4e9), start=DELETE_BATCH + 20)
     await Retention(store, "ns1", 86400, 10**6).delete_expired()
     (left,) = await read_history(store, HistoryQuery())
     assert left.transition.at == 4e9
 
 
 async def test_history_ends_at_a_count(store: Store) -> None:
-    await tell(store, *(moved(4e9 + n) for n in range(DELETE_BATCH + 50)))
-    keeper = Retention(store, "ns1", 86400, 30)
-    await keeper.delete_expired()
+    await store_transitions(store, *(moved(4e9 + n) for n in range(DELETE_BATCH + 50)))
+    retention = Retention(store, "ns1", 86400, 30)
+    await retention.delete_expired()
     left = await read_history(store, HistoryQuery(limit=1000))
     assert [event.transition.at - 4e9 for event in left] == list(
         range(DELETE_BATCH + 49, DELETE_BATCH + 19, -1)
     )
-    await keeper.delete_expired()
+    await retention.delete_expired()
     assert len(await read_history(store, HistoryQuery(limit=1000))) == 30
 
 
@@ -131,12 +134,12 @@ SPOIL_IDS = {
 
 
 @pytest.mark.parametrize("kind", SPOIL_IDS)
-async def test_ids_that_are_no_numbers_are_reported_and_nothing_is_forgotten_by_them(
+async def test_ids_that_are_no_numbers_are_reported_and_delete_nothing(
     kind: str, tmp_path: Path, mariadb: MariaDB, settings: MysqlSettings
 ) -> None:
     path = tmp_path / "state.sqlite"
     store: Store = SqliteStore(path) if kind == "local" else MariaStore(settings)
-    await tell(store, *(moved(4e9 + n) for n in range(50)))
+    await store_transitions(store, *(moved(4e9 + n) for n in range(50)))
     for statement in SPOIL_IDS[kind]:
         if kind == "local":
             with closing(sqlite3.connect(path, isolation_level=None)) as database:
@@ -149,18 +152,18 @@ async def test_ids_that_are_no_numbers_are_reported_and_nothing_is_forgotten_by_
     await store.close()
 
 
-async def test_what_waits_for_the_database_is_lost_and_reported_when_its_ids_are_no_numbers(
+async def test_unsent_transitions_whose_ids_are_no_numbers_are_reported(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "state.sqlite"
     store = SqliteStore(path)
-    await tell(store, moved(4e9))
+    await store_transitions(store, moved(4e9))
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
         for statement in SPOIL_IDS["local"]:
             database.execute(statement)
-    arrears = TransitionReplay(store)
-    await arrears.open(0.0)
-    assert len(arrears) == 0
+    outbox = Outbox(Identity("ns1", "i", "1.0", 1.0), store)
+    await outbox.open(0.0)
+    assert len(outbox) == 0
     assert "id that is no number" in caplog.text
     await store.close()
 
@@ -189,14 +192,14 @@ EVERY = -60.0
 """As a silence: every heartbeat is older than a minute from now."""
 
 
-async def test_a_silent_node_is_forgotten_after_two_looks(store: Store) -> None:
+async def test_a_silent_node_is_deleted_after_two_runs(store: Store) -> None:
     await settle(store, "ns1", "ns2", "ns3")
-    keeper = Retention(store, "ns1", 1e9, 10**6, silence=EVERY)
-    await keeper.delete_expired()
+    retention = Retention(store, "ns1", 1e9, 10**6, silence=EVERY)
+    await retention.delete_expired()
     assert await nodes_left(store) == {"ns1", "ns2", "ns3"}
     await let_the_clock_move(store)
     await settle(store, "ns3")
-    await keeper.delete_expired()
+    await retention.delete_expired()
     assert await nodes_left(store) == {"ns1", "ns3"}
 
 
@@ -212,11 +215,11 @@ async def let_the_clock_move(store: Store) -> None:
     await until(moved_on)
 
 
-async def test_a_node_that_lives_is_not_forgotten(store: Store) -> None:
+async def test_a_running_node_is_not_deleted(store: Store) -> None:
     await settle(store, "ns1", "ns2")
-    keeper = Retention(store, "ns1", 1e9, 10**6)
-    await keeper.delete_expired()
-    await keeper.delete_expired()
+    retention = Retention(store, "ns1", 1e9, 10**6)
+    await retention.delete_expired()
+    await retention.delete_expired()
     assert await nodes_left(store) == {"ns1", "ns2"}
 
 
@@ -230,18 +233,18 @@ async def test_silence_means_seven_days(
         f"UPDATE lb_node SET heartbeat = UTC_TIMESTAMP(3) - INTERVAL {hours} HOUR",
         database=settings.name,
     )
-    keeper = Retention(store, "ns1", 1e9, 10**6)
-    await keeper.delete_expired()
-    await keeper.delete_expired()
+    retention = Retention(store, "ns1", 1e9, 10**6)
+    await retention.delete_expired()
+    await retention.delete_expired()
     assert ("ns2" not in await nodes_left(store)) is is_gone
     await store.close()
 
 
 async def test_the_history_of_a_node_that_is_gone_stays(store: Store) -> None:
     await settle(store, "ns2")
-    await tell(store, moved(4e9), node="ns2")
-    keeper = Retention(store, "ns1", 1e9, 10**6, silence=EVERY)
-    await keeper.delete_expired()
-    await keeper.delete_expired()
+    await store_transitions(store, moved(4e9), node="ns2")
+    retention = Retention(store, "ns1", 1e9, 10**6, silence=EVERY)
+    await retention.delete_expired()
+    await retention.delete_expired()
     assert await nodes_left(store) == set()
     assert len(await read_history(store, HistoryQuery(node="ns2"))) == 1

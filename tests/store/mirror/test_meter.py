@@ -1,4 +1,4 @@
-"""What Prometheus is told of the mirrors."""
+"""The metrics of the mirrors."""
 
 from pathlib import Path
 

@@ -22,12 +22,11 @@ from dnslb_backend.store.database.tables import (
     Table,
     TableRow,
 )
-from dnslb_backend.store.mirror.heartbeat import Heartbeat, Identity
 from dnslb_backend.store.mirror.mirror import Mirror
+from dnslb_backend.store.mirror.node import Clocks, Identity, LocalNode, WritePolicy
+from dnslb_backend.store.mirror.outbox import BOUND, Outbox
 from dnslb_backend.store.mirror.rows import Stamp
 from dnslb_backend.store.mirror.source import MirrorSource, RowGroup, group_of
-from dnslb_backend.store.mirror.sweeper import Sweeper
-from dnslb_backend.store.mirror.transition_queue import TransitionQueue
 from dnslb_backend.store.persistence import uptime
 from tests.rigs.waiting import until
 from tests.store.farm import FAIL, PASS, Farm, farm_record, many_records, stored_state
@@ -36,6 +35,20 @@ STATIC_ROWS = [
     ZoneRow("ns1.lb.example", "A", "192.0.2.53", 300),
     ZoneRow("txt.a.lb.example", "TXT", '"it\'s \\"quoted\\""', 300),
 ]
+
+
+def mirror_of(
+    store: Store,
+    identity: Identity,
+    source: MirrorSource,
+    *,
+    refresh: float,
+    gap: float = 0.01,
+    outbox: Outbox | None = None,
+) -> Mirror:
+    node = LocalNode(identity, source, Clocks(now, uptime))
+    policy = WritePolicy(refresh, gap, 1e9, 10**6)
+    return Mirror(store, node, policy, Outbox(identity) if outbox is None else outbox)
 
 
 class Scene:
@@ -49,31 +62,21 @@ class Scene:
         refresh: float = 5.0,
         gap: float = 0.01,
         node: str = "ns1",
-        delete_unknowns: bool = True,
-        backlog: TransitionQueue | None = None,
+        bound: int = BOUND,
         source: MirrorSource | None = None,
     ) -> None:
         self.store = store
         self.farm = farm
         self.source = source or MirrorSource(farm.map)
-        self.identity = Identity(node, f"instance of {node}"[:16], "1.0", 1.0, "boot", "hash")
-        self.pulse = Heartbeat(self.identity, now, uptime)
-        self.mirror = Mirror(
-            store,
-            self.source,
-            self.pulse,
-            Sweeper(self.source, delete_unknowns),
-            node=node,
-            instance=f"i-{node}",
-            refresh=refresh,
-            gap=gap,
-            now=now,
-            backlog=backlog,
+        self.identity = Identity(node, f"i-{node}", "1.0", 1.0, "boot", "hash")
+        self.outbox = Outbox(self.identity, bound=bound)
+        self.mirror = mirror_of(
+            store, self.identity, self.source, refresh=refresh, gap=gap, outbox=self.outbox
         )
-        self.offer()
+        self.record_changes()
 
-    def offer(self) -> None:
-        """What the keeper does with what the daemon tells it."""
+    def record_changes(self) -> None:
+        """What Persistence does after every change of the farm."""
         changes, snapshot = self.farm.settle()
         changed, is_new = self.source.apply_snapshot(snapshot)
         changed |= self.source.changed_groups(changes.touched)
@@ -146,14 +149,14 @@ async def test_a_change_is_written_at_once_and_the_serial_with_it(store: Store) 
     async with running(scene):
         await scene.settled()
         scene.farm.check("www", FAIL, "192.0.2.1")
-        scene.offer()
+        scene.record_changes()
         await scene.settled(within=2)
-        await until(lambda: is_told(store, "192.0.2.1", "DOWN"))
+        await until(lambda: has_transition(store, "192.0.2.1", "DOWN"))
         serial = scene.farm.snapshot.serials["lb.example"]
         assert await store.read(Select(ZONE, ("serial",))) == [(serial,)]
 
 
-async def is_told(store: Store, content: str, health: str) -> bool:
+async def has_transition(store: Store, content: str, health: str) -> bool:
     return (content, health) in {row[:2] for row in await events(store)}
 
 
@@ -163,10 +166,10 @@ async def test_times_alone_wait_for_the_refresh(store: Store) -> None:
         await scene.settled()
         before, count = await rows_of("www.lb.example", store), scene.mirror.status.rows
         scene.farm.check("www", PASS)
-        scene.offer()
+        scene.record_changes()
         scene.farm.check("api", FAIL)
-        scene.offer()
-        await until(lambda: is_told(store, "192.0.2.3", "DOWN"))
+        scene.record_changes()
+        await until(lambda: has_transition(store, "192.0.2.3", "DOWN"))
         await until(lambda: not scene.mirror.status.backlog)
         assert await rows_of("www.lb.example", store) == before
         assert scene.mirror.status.rows - count <= 6
@@ -180,7 +183,7 @@ async def rows_of(name: str, store: Store) -> set[TableRow]:
 
 
 async def test_unchanged_rows_are_refreshed(store: Store) -> None:
-    """Whatever somebody else did to them meanwhile."""
+    """Whatever another client did to them meanwhile."""
     farm = Farm(farm_record("www", "192.0.2.1", "192.0.2.2", interval=0.2), static=STATIC_ROWS)
     farm.check_all()
     scene = Scene(store, farm, refresh=0.2)
@@ -203,12 +206,12 @@ async def test_a_streak_counts_as_a_change(store: Store) -> None:
         await scene.settled()
         for _ in range(2):
             farm.check("www", FAIL)
-            scene.offer()
+            scene.record_changes()
         await until(lambda: streak(store, 2))
 
 
 async def test_what_a_clear_changes_is_written_at_once(store: Store) -> None:
-    """Also where the member serves nobody either way: it must not wait again after a kill."""
+    """Also where the member is not served either way: it must not wait again after a kill."""
     dests = (Dest("192.0.2.1", 2, is_literal=True), Dest("192.0.2.2", 1, is_literal=True))
     farm = Farm(farm_record("www", dests=dests, failback=600.0))
     farm.check_all()
@@ -220,7 +223,7 @@ async def test_what_a_clear_changes_is_written_at_once(store: Store) -> None:
         (key,) = farm.map.records
         before = await store.read(Select(STATE, ("checks",)))
         farm.map.readmit_member(key, "192.0.2.2", now())
-        scene.offer()
+        scene.record_changes()
         await until(lambda: differs(store, before))
         assert await store.read(Select(STATE, ("checks",))) == [(None,), (None,)]
 
@@ -233,17 +236,17 @@ async def streak(store: Store, wanted: int) -> bool:
     return await store.read(Select(STATE, ("streak",))) == [(wanted,)]
 
 
-# -- what goes ----------------------------------------------------------------------------
+# -- what is deleted ----------------------------------------------------------------------------
 
 
-async def test_members_and_records_that_are_gone_leave(store: Store) -> None:
+async def test_rows_of_members_and_records_that_are_gone_are_deleted(store: Store) -> None:
     scene = Scene(store, small_farm(), refresh=1000)
     async with running(scene):
         await scene.settled()
         scene.farm.static = STATIC_ROWS[:1]
         scene.farm.reload(farm_record("www", "192.0.2.1"))
         scene.farm.check_all()
-        scene.offer()
+        scene.record_changes()
         await scene.settled(within=2)
         assert await stored_names(store) == {"www.lb.example"}
         names = await store.read(Select(STATIC, ("name",), order="name"))
@@ -267,24 +270,25 @@ async def leave_behind(store: Store, node: str = "ns1") -> None:
         await old.settled()
 
 
-async def test_what_an_earlier_run_left_is_swept_away(store: Store) -> None:
+async def test_rows_of_an_earlier_run_are_deleted(store: Store) -> None:
     await leave_behind(store)
     scene = Scene(store, small_farm())
     async with running(scene):
         await scene.settled()
 
 
-async def test_rows_of_unknown_records_may_stay_but_are_not_served(
+async def test_rows_of_unknown_records_are_kept_unserved_without_delete_unknowns(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     await leave_behind(store)
-    scene = Scene(store, small_farm(), delete_unknowns=False)
+    scene = Scene(store, small_farm())
+    scene.source.delete_unknowns = False
     old = Select(STATE, ("served", "content"), (Where("name", "=", "old.lb.example"),))
     async with running(scene):
         await until(lambda: kept(store, old))
         contents = await store.read(Select(STATE, ("content",), order="content"))
     assert contents == [("192.0.2.1",), ("192.0.2.2",), ("192.0.2.3",), ("192.0.2.98",)]
-    assert "1 rows of lb_state kept" in caplog.text
+    assert "kept 1 rows of lb_state" in caplog.text
 
 
 async def kept(store: Store, query: Select) -> bool:
@@ -301,16 +305,12 @@ async def test_rows_of_other_nodes_are_not_touched(store: Store) -> None:
     assert await stored_state(store, "ns2") == before
 
 
-async def test_nothing_is_swept_before_it_is_known_what_there_is(store: Store) -> None:
+async def test_no_rows_are_deleted_before_the_first_snapshot(store: Store) -> None:
     await leave_behind(store)
     before = await stored_state(store)
     farm = small_farm()
     source = MirrorSource(farm.map)
-    pulse = Heartbeat(Identity("ns1", "i", "1", 1.0, ""), now, uptime)
-    mirror = Mirror(
-        *(store, source, pulse, Sweeper(source)),
-        node="ns1", instance="i", refresh=0.1, gap=0.01, now=now,
-    )  # fmt: skip
+    mirror = mirror_of(store, Identity("ns1", "i", "1", 1.0), source, refresh=0.1)
     task = asyncio.create_task(mirror.run())
     await until(lambda: mirror.status.is_connected)
     await until(lambda: beats(store))
@@ -343,10 +343,10 @@ async def test_a_second_daemon_of_the_same_name_is_noticed_by_both(
                 )
             )
         await until(lambda: first.mirror.status.duplicate_instance is None)
-    assert "lives under the name of this node, ns1" in caplog.text
+    assert "uses the name of this node, ns1" in caplog.text
 
 
-async def test_a_daemon_that_was_started_again_is_no_second_one(
+async def test_a_restarted_daemon_is_not_a_second_one(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     for instance in ("one", "two"):
@@ -355,7 +355,7 @@ async def test_a_daemon_that_was_started_again_is_no_second_one(
         async with running(scene):
             await scene.settled()
             await more_transactions(scene, 3)
-    assert "lives under the name" not in caplog.text
+    assert "uses the name" not in caplog.text
 
 
 async def more_transactions(scene: Scene, wanted: int) -> None:
@@ -367,12 +367,12 @@ async def more_transactions(scene: Scene, wanted: int) -> None:
 
 
 class Spread(MirrorSource):
-    """Counts the rows that are built between two turns of everybody else."""
+    """Counts the rows that are built between two turns of the event loop."""
 
     longest = current = 0
 
-    def rows(self, unit: RowGroup, stamp: Stamp, at: Instant) -> list[tuple[Table, TableRow]]:
-        found = super().rows(unit, stamp, at)
+    def rows(self, group: RowGroup, stamp: Stamp, at: Instant) -> list[tuple[Table, TableRow]]:
+        found = super().rows(group, stamp, at)
         self.current += len(found)
         self.longest = max(self.longest, self.current)
         return found
@@ -399,33 +399,33 @@ async def test_a_row_that_changes_often_is_written_once(store: Store) -> None:
     scene = Scene(store, small_farm(), refresh=1000, gap=0.3)
     async with running(scene):
         await scene.settled()
-        await until(lambda: not scene.mirror.backlog)
-        before, told = scene.mirror.status, len(await events(store))
+        await until(lambda: not scene.outbox)
+        before, stored = scene.mirror.status, len(await events(store))
         for number in range(100):
             scene.farm.check("www", FAIL if number % 2 == 0 else PASS, "192.0.2.1")
-            scene.offer()
+            scene.record_changes()
             await asyncio.sleep(0)  # noqa: TID251 - so that the mirror could write each time
         await scene.settled()
         after = scene.mirror.status
     assert after.transactions - before.transactions <= 3
-    assert len(await events(store)) - told == 100
+    assert len(await events(store)) - stored == 100
 
 
-async def test_an_event_that_was_written_twice_is_there_once(store: Store) -> None:
+async def test_a_transition_that_is_sent_twice_is_stored_once(store: Store) -> None:
     scene = Scene(store, small_farm())
-    waiting = scene.mirror.backlog.first(10)
+    rows = await scene.outbox.first(10)
     async with running(scene):
         await scene.settled()
-        await until(lambda: not scene.mirror.backlog)
-    again = TransitionQueue()
-    again.put([item.transition for item in waiting], now().mono)
-    repeated = Scene(store, Farm(farm_record("www", "192.0.2.1")), backlog=again)
-    async with running(repeated):
-        await until(lambda: not repeated.mirror.backlog)
-    assert len(await events(store)) == len(waiting) == 3
+        await until(lambda: not scene.outbox)
+    # As after a kill -9: nothing says that it was stored.
+    again = Scene(store, small_farm())
+    assert [event for event, *_ in await again.outbox.first(10)] == [event for event, *_ in rows]
+    async with running(again):
+        await until(lambda: not again.outbox)
+    assert len(await events(store)) == len(rows) == 3
 
 
-async def test_one_row_that_is_refused_costs_only_itself(
+async def test_one_refused_row_does_not_affect_the_others(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     farm = small_farm()
@@ -433,16 +433,16 @@ async def test_one_row_that_is_refused_costs_only_itself(
     async with running(scene):
         await until(lambda: scene.mirror.status.refused)
         await until(lambda: has(store, {"192.0.2.1", "192.0.2.3"}))
-        await until(lambda: not scene.mirror.backlog)
+        await until(lambda: not scene.outbox)
         assert scene.mirror.status.is_connected
-    assert "a row is refused and left out" in caplog.text
+    assert "skipping a row that the store refuses" in caplog.text
 
 
 class Spoiling(MirrorSource):
-    def rows(self, unit: RowGroup, stamp: Stamp, at: Instant) -> list[tuple[Table, TableRow]]:
+    def rows(self, group: RowGroup, stamp: Stamp, at: Instant) -> list[tuple[Table, TableRow]]:
         return [
             (table, (*row[:9], None, *row[10:]) if "192.0.2.2" in row else row)
-            for table, row in super().rows(unit, stamp, at)
+            for table, row in super().rows(group, stamp, at)
         ]
 
 
@@ -450,7 +450,7 @@ async def has(store: Store, contents: set[str]) -> bool:
     return {row[0] for row in await store.read(Select(STATE, ("content",)))} == contents
 
 
-async def test_a_flush_without_anybody_at_work_gives_up_in_time(store: Store) -> None:
+async def test_a_flush_ends_in_time_when_the_mirror_does_not_run(store: Store) -> None:
     scene = Scene(store, small_farm())
     assert not await scene.mirror.flush(0.05)
     async with running(scene):

@@ -6,8 +6,9 @@ from dnslb_backend.core.health.saved_state import capture
 from dnslb_backend.store.database.interface import Store, Upsert
 from dnslb_backend.store.database.tables import NODE, ZONE
 from dnslb_backend.store.database.values import sql_datetime
+from dnslb_backend.store.mirror.record_rows import record_rows
 from dnslb_backend.store.mirror.restore import load_saved_state
-from dnslb_backend.store.mirror.rows import Stamp, record_rows, zone_row
+from dnslb_backend.store.mirror.rows import Stamp, zone_row
 from tests.core.building import KEY, Driver, at, record, zone
 from tests.core.health.test_override_guard import FAIL, PASS
 
@@ -41,11 +42,13 @@ async def test_the_records_and_serials_of_a_node_come_back(store: Store) -> None
     await leave(store)
     memory = await load_saved_state(store, "ns1", "b1", lambda: 507.25)
     assert memory is not None
-    assert {m.content: m.is_served for m in memory.records[KEY].members} == {A: True, B: False}
+    assert {
+        saved.status.member.content: saved.status.is_served for saved in memory.records[KEY].members
+    } == {A: True, B: False}
     assert memory.serials == {"lb.example": 77}
 
 
-async def test_of_another_node_there_is_nothing(store: Store) -> None:
+async def test_nothing_is_restored_of_another_node(store: Store) -> None:
     await leave(store)
     assert await load_saved_state(store, "ns2", "b1", lambda: 507.25) is None
 

@@ -1,4 +1,4 @@
-"""Rows hold what the core knows, and give it back."""
+"""The core's state becomes rows, and is read from rows."""
 
 import string
 from dataclasses import replace
@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnslb_backend.core.health.decision import DecisionKind, Pool
+from dnslb_backend.core.health.members import MemberStatus
 from dnslb_backend.core.health.overrides import Action, Override
 from dnslb_backend.core.health.resolutions import Status
 from dnslb_backend.core.health.results import check_error, failed, passed
@@ -36,8 +37,14 @@ from dnslb_backend.store.database.values import (
     row_key,
     sql_datetime,
 )
-from dnslb_backend.store.mirror.rows import Stamp, record_rows, static_row, transition_row, zone_row
-from dnslb_backend.store.mirror.saved_rows import restore_records, serials
+from dnslb_backend.store.mirror.record_rows import read_records, record_rows
+from dnslb_backend.store.mirror.rows import (
+    Stamp,
+    read_serials,
+    static_row,
+    transition_row,
+    zone_row,
+)
 from tests.core.building import KEY, Driver, at, record, zone
 
 A, B, C = "192.0.2.1", "192.0.2.2", "192.0.2.3"
@@ -58,7 +65,7 @@ def column(rows: list[TableRow], table: Table, name: str) -> list[object]:
 
 
 def driven() -> Driver:
-    """A record that has seen everything: names, several checks, faults, orders, a fallback."""
+    """A record that has seen everything: names, several checks, faults, overrides, a fallback."""
     checks, fallback = ("one", "two"), ["sorry.example"]
     many = record(f"{A}@3", "web.example", checks=checks, require=1, fall=3, fallback=fallback)
     other = record(
@@ -81,17 +88,17 @@ def driven() -> Driver:
     return driver
 
 
-def test_what_was_remembered_comes_back() -> None:
+def test_a_saved_state_is_read_back() -> None:
     driver = driven()
     memory = capture(driver.health_map, {}, at(driver.clock))
     rows = rows_of(memory)
-    found = restore_records(rows[RECORD], rows[HOST], rows[STATE])
+    found = read_records(rows[RECORD], rows[HOST], rows[STATE])
     assert found.keys() == memory.records.keys()
     for key, item in found.items():
         assert item == _rounded(memory, key)
 
 
-def test_what_flapping_left_behind_comes_back() -> None:
+def test_damping_is_read_back() -> None:
     item = replace(record(A, B), thresholds=Thresholds(damping=Damping(flips=2)), failback=60.0)
     driver = Driver(item)
     for answer in (PASS, FAIL, PASS, FAIL, PASS):
@@ -102,10 +109,10 @@ def test_what_flapping_left_behind_comes_back() -> None:
     assert held.states[0].flips
     assert held.states[0].undamped is Health.UP
     rows = rows_of(memory)
-    assert restore_records(rows[RECORD], rows[HOST], rows[STATE])[KEY] == _rounded(memory, KEY)
+    assert read_records(rows[RECORD], rows[HOST], rows[STATE])[KEY] == _rounded(memory, KEY)
 
 
-def test_a_member_that_waits_to_return_goes_on_waiting() -> None:
+def test_a_member_that_waits_for_failback_goes_on_waiting() -> None:
     driver = Driver(replace(record(A, B, checks=("one", "two"), require=2), failback=60.0))
     for answer in (PASS, FAIL, PASS):
         for check in (0, 1):
@@ -115,10 +122,10 @@ def test_a_member_that_waits_to_return_goes_on_waiting() -> None:
     memory = capture(driver.health_map, {}, at(driver.clock))
     assert [member.waiting_since is None for member in memory.records[KEY].members] == [False, True]
     rows = rows_of(memory)
-    assert restore_records(rows[RECORD], rows[HOST], rows[STATE])[KEY] == _rounded(memory, KEY)
+    assert read_records(rows[RECORD], rows[HOST], rows[STATE])[KEY] == _rounded(memory, KEY)
 
 
-def test_what_served_views_last_comes_back() -> None:
+def test_the_last_good_answers_of_views_are_read_back() -> None:
     item = record(A, B, all_down=AllDown.LAST)
     item = replace(item, dests=(item.dests[0], replace(item.dests[1], views=("x",))))
     driver = Driver(item)
@@ -128,10 +135,10 @@ def test_what_served_views_last_comes_back() -> None:
     assert memory.records[KEY].last_pools == (Pool("x", (B,), (1,)),)
     assert [pool.is_last_resort for pool in memory.records[KEY].decision.pools] == [True]
     rows = rows_of(memory)
-    assert restore_records(rows[RECORD], rows[HOST], rows[STATE])[KEY] == _rounded(memory, KEY)
+    assert read_records(rows[RECORD], rows[HOST], rows[STATE])[KEY] == _rounded(memory, KEY)
 
 
-def test_the_views_that_alone_are_given_a_member_are_named() -> None:
+def test_a_row_names_the_views_that_a_member_is_for() -> None:
     item = record(A, B)
     item = replace(item, dests=(item.dests[0], replace(item.dests[1], views=("x", "y"))))
     driver = Driver(item)
@@ -142,19 +149,32 @@ def test_the_views_that_alone_are_given_a_member_are_named() -> None:
 
 
 def _rounded(memory: SavedState, key: RecordKey) -> object:
-    """Without what is not kept: monotonic times, and what a result said of priorities."""
+    """Without what is not stored: monotonic times, and what a result said of priorities."""
     item = memory.records[key]
     return replace(
         item,
         members=tuple(
             replace(
-                member,
-                shown=_plain(member.shown),
-                states=tuple(map(_plain, member.states)),
-                waiting_since=_ms(member.waiting_since),
+                saved,
+                status=_plain_status(saved.status),
+                states=tuple(map(_plain, saved.states)),
+                waiting_since=_ms(saved.waiting_since),
             )
-            for member in item.members
+            for saved in item.members
         ),
+    )
+
+
+def _plain_status(status: MemberStatus) -> MemberStatus:
+    """Without what is configured, and the override, which is restored by itself."""
+    return replace(
+        status,
+        member=replace(
+            status.member, priority=status.priority or 0, weight=status.weight, targets=(), views=()
+        ),
+        state=_plain(status.state),
+        override=None,
+        waits_in=frozenset(),
     )
 
 
@@ -173,7 +193,7 @@ def _plain(state: TargetState) -> TargetState:
     )
 
 
-def test_a_row_shows_what_holds_and_why() -> None:
+def test_a_row_shows_health_override_and_reason() -> None:
     rows = rows_of(capture(driven().health_map, {}, at(9)))[STATE]
     mine = [row for row in rows if row[STATE.columns.index("name")] == KEY.name]
     assert column(mine, STATE, "content") == [A, C, B]
@@ -201,34 +221,34 @@ def test_a_decision_is_read_in_the_word_of_earlier_versions() -> None:
     index = RECORD.columns.index("decision")
     assert column(rows[RECORD], RECORD, "decision") == ["servfail"]
     former = [(*row[:index], "fault", *row[index + 1 :]) for row in rows[RECORD]]
-    found = restore_records(former, rows[HOST], rows[STATE])
-    assert found == restore_records(rows[RECORD], rows[HOST], rows[STATE])
+    found = read_records(former, rows[HOST], rows[STATE])
+    assert found == read_records(rows[RECORD], rows[HOST], rows[STATE])
     assert found[KEY].decision.kind is DecisionKind.SERVFAIL
 
 
 @pytest.mark.parametrize("column", ["decision", "last_good", "ttl", "answer"])
 @pytest.mark.parametrize("wrong", [None, "nonsense", "[1]", "{}", ""])
-def test_rows_that_make_no_sense_are_left_out(column: str, wrong: str | None) -> None:
+def test_invalid_rows_are_ignored(column: str, wrong: str | None) -> None:
     rows = rows_of(capture(driven().health_map, {}, at(9)))
     index = RECORD.columns.index(column)
     broken = [(*row[:index], wrong, *row[index + 1 :]) for row in rows[RECORD]]
-    assert restore_records(broken, rows[HOST], rows[STATE]) == {}
+    assert read_records(broken, rows[HOST], rows[STATE]) == {}
 
 
 @pytest.mark.parametrize("name", ["standing", "effective", "checks", "last_check", "weight"])
-def test_a_member_that_makes_no_sense_costs_only_itself(name: str) -> None:
+def test_an_invalid_member_does_not_affect_the_others(name: str) -> None:
     rows = rows_of(capture(driven().health_map, {}, at(9)))
     index = STATE.columns.index(name)
     first, *others = rows[STATE]
     broken = (*first[:index], "nonsense", *first[index + 1 :])
-    whole = restore_records(rows[RECORD], rows[HOST], rows[STATE])[KEY]
-    found = restore_records(rows[RECORD], rows[HOST], [broken, *others])[KEY]
+    whole = read_records(rows[RECORD], rows[HOST], rows[STATE])[KEY]
+    found = read_records(rows[RECORD], rows[HOST], [broken, *others])[KEY]
     assert found.members == whole.members[1:]
 
 
 def test_zones_keep_their_serial() -> None:
     row = zone_row(zone(), 2**32 - 1, STAMP)
-    assert serials([row]) == {"lb.example": 2**32 - 1}
+    assert read_serials([row]) == {"lb.example": 2**32 - 1}
     soa = "ns1.lb.example. hostmaster.lb.example. 4294967295 7200 3600 1209600 5"
     assert row[ZONE.columns.index("soa")] == soa
 

@@ -1,4 +1,4 @@
-"""Orders: given, taken back, and known everywhere in the end."""
+"""Overrides: set, cleared, and the same on every node in the end."""
 
 import itertools
 from dataclasses import replace
@@ -16,10 +16,10 @@ from dnslb_backend.store.shared.override_commands import canonical_target, clear
 from dnslb_backend.store.shared.overrides import (
     TOMBSTONE_TTL,
     OverrideEntry,
-    OverrideSync,
     OverrideTable,
-    entry_of,
+    read_row,
 )
+from dnslb_backend.store.shared.replicated_table import TableSync
 from tests.core.building import KEY, Driver, at, record
 from tests.core.health.test_override_guard import FAIL, PASS
 
@@ -28,36 +28,36 @@ NOW = at(100)
 WALL = NOW.wall
 
 
-def order(number: str = "1", target: str = A, node: str = "", **more: float | None) -> Override:
+def override(number: str = "1", target: str = A, node: str = "", **more: float | None) -> Override:
     return Override(number, target, Action.DRAIN, node=node, created=1.5, **more)  # type: ignore[arg-type]
 
 
 # -- the table -----------------------------------------------------------------------------
 
 
-def test_an_order_holds_until_it_is_cleared() -> None:
-    book = OverrideTable("ns1")
-    book.add(order())
-    assert [o.id for o in book.live(WALL)] == ["1"]
-    book.clear(["1"], WALL, "ann")
-    assert book.live(WALL) == ()
+def test_an_override_is_in_force_until_it_is_cleared() -> None:
+    table = OverrideTable("ns1")
+    table.add(override())
+    assert [o.id for o in table.live(WALL)] == ["1"]
+    table.clear(["1"], WALL, "ann")
+    assert table.live(WALL) == ()
 
 
-def test_an_order_for_another_node_does_not_hold_here() -> None:
-    book = OverrideTable("ns1")
-    book.add(order("1", node="ns2"))
-    book.add(order("2", node="ns1"))
-    assert [o.id for o in book.live(WALL)] == ["2"]
-    assert [o.id for o in book.everywhere(WALL)] == ["1", "2"]
+def test_an_override_for_another_node_is_not_in_force_here() -> None:
+    table = OverrideTable("ns1")
+    table.add(override("1", node="ns2"))
+    table.add(override("2", node="ns1"))
+    assert [o.id for o in table.live(WALL)] == ["2"]
+    assert [o.id for o in table.everywhere(WALL)] == ["1", "2"]
 
 
-def test_an_order_expires() -> None:
-    book = OverrideTable("ns1")
-    book.add(order(expires=50.0))
-    assert [bool(book.live(wall)) for wall in (49.9, 50.0)] == [True, False]
+def test_an_override_expires() -> None:
+    table = OverrideTable("ns1")
+    table.add(override(expires=50.0))
+    assert [bool(table.live(wall)) for wall in (49.9, 50.0)] == [True, False]
 
 
-def test_what_a_row_tells_is_the_order() -> None:
+def test_a_row_holds_the_whole_override() -> None:
     whole = Override(
         *("1", "web-\u00e9.example", Action.UP, "lb.example", KEY.name, "ns1"),
         reason='it\'s "fine"',
@@ -66,37 +66,37 @@ def test_what_a_row_tells_is_the_order() -> None:
         expires=20.5,
     )
     entry = OverrideEntry(whole, 15.125, "bob")
-    assert entry_of(entry.row()) == entry
+    assert read_row(OVERRIDE, entry.row()) == entry
 
 
 entries = st.builds(
     OverrideEntry,
-    st.builds(order, st.sampled_from("12"), st.sampled_from([A, B])),
+    st.builds(override, st.sampled_from("12"), st.sampled_from([A, B])),
     st.none() | st.sampled_from([WALL - 2, WALL - 1]),
     st.sampled_from(["ann", "bob"]),
 )
 
 
 @given(st.lists(entries, max_size=6), st.randoms())
-def test_in_whatever_order_copies_meet_they_agree(
+def test_copies_agree_in_whatever_sequence_they_meet(
     found: list[OverrideEntry], random: object
 ) -> None:
-    books = []
+    copies = []
     for sequence in itertools.islice(itertools.permutations(found), 24):
-        book = OverrideTable("ns1")
+        table = OverrideTable("ns1")
         for entry in sequence:
-            book.merge([entry], WALL)
-        books.append(book.rows(WALL))
-    assert all(rows == books[0] for rows in books)
+            table.merge([entry], WALL)
+        copies.append(table.rows(WALL))
+    assert all(rows == copies[0] for rows in copies)
 
 
-def test_an_end_is_for_ever() -> None:
-    book = OverrideTable("ns1")
-    book.add(order())
-    book.clear(["1"], WALL, "ann")
-    version = book.version
-    book.merge([OverrideEntry(order())], WALL)
-    assert (book.live(WALL), book.version) == ((), version)
+def test_a_cleared_override_stays_cleared() -> None:
+    table = OverrideTable("ns1")
+    table.add(override())
+    table.clear(["1"], WALL, "ann")
+    version = table.version
+    table.merge([OverrideEntry(override())], WALL)
+    assert (table.live(WALL), table.version) == ((), version)
 
 
 # -- through a store ----------------------------------------------------------------------
@@ -104,115 +104,115 @@ def test_an_end_is_for_ever() -> None:
 
 async def test_nodes_agree_through_a_store(store: Store) -> None:
     here, there = OverrideTable("ns1"), OverrideTable("ns2")
-    ours, theirs = OverrideSync(here, store), OverrideSync(there, store)
-    here.add(order("1"))
-    there.add(order("2", B))
+    ours, theirs = TableSync(here, store), TableSync(there, store)
+    here.add(override("1"))
+    there.add(override("2", B))
     for sync in (ours, theirs, ours):
         await sync.sync(WALL)
-    assert [[o.id for o in book.live(WALL)] for book in (here, there)] == [["1", "2"]] * 2
+    assert [[o.id for o in table.live(WALL)] for table in (here, there)] == [["1", "2"]] * 2
     there.clear(["1"], WALL, "bob")
     for sync in (theirs, ours):
         await sync.sync(WALL)
-    assert [[o.id for o in book.live(WALL)] for book in (here, there)] == [["2"]] * 2
+    assert [[o.id for o in table.live(WALL)] for table in (here, there)] == [["2"]] * 2
 
 
-async def test_an_order_comes_back_after_a_restart(store: Store) -> None:
-    book = OverrideTable("ns1")
-    book.add(order())
-    await OverrideSync(book, store).sync(WALL)
+async def test_an_override_outlives_a_restart(store: Store) -> None:
+    table = OverrideTable("ns1")
+    table.add(override())
+    await TableSync(table, store).sync(WALL)
     later = OverrideTable("ns1")
-    await OverrideSync(later, store).sync(WALL)
-    assert later.live(WALL) == book.live(WALL)
+    await TableSync(later, store).sync(WALL)
+    assert later.live(WALL) == table.live(WALL)
 
 
-async def test_a_row_that_somebody_deleted_is_put_back(store: Store) -> None:
-    book = OverrideTable("ns1")
-    book.add(order())
-    sync = OverrideSync(book, store)
+async def test_a_deleted_row_is_written_again(store: Store) -> None:
+    table = OverrideTable("ns1")
+    table.add(override())
+    sync = TableSync(table, store)
     await sync.sync(WALL)
     await store.write([Delete(OVERRIDE, [("1",)])])
     await sync.sync(WALL)
     assert await store.read(Select(OVERRIDE, ("id",))) == [("1",)]
 
 
-async def test_without_news_only_a_summary_is_read(store: Store) -> None:
-    book = OverrideTable("ns1")
-    book.add(order())
-    sync = OverrideSync(book, store)
+async def test_without_changes_only_a_summary_is_read(store: Store) -> None:
+    table = OverrideTable("ns1")
+    table.add(override())
+    sync = TableSync(table, store)
     for _ in range(3):
         await sync.sync(WALL)
-    changed = replace(order(), reason="written by hand")
+    changed = replace(override(), reason="written by hand")
     await store.write([Upsert(OVERRIDE, [OverrideEntry(changed).row()])])
     await sync.sync(WALL)
-    assert [o.reason for o in book.live(WALL)] == [""]
+    assert [o.reason for o in table.live(WALL)] == [""]
     for _ in range(40):
         await sync.sync(WALL)
     rows = await store.read(Select(OVERRIDE, OVERRIDE.columns))
-    assert [entry_of(row).override for row in rows] == list(book.live(WALL))
+    assert [read_row(OVERRIDE, row).override for row in rows] == list(table.live(WALL))
 
 
-async def test_what_comes_from_a_store_is_logged(
+async def test_an_override_read_from_a_store_is_logged(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Once, whoever wrote it there, and without what would steer a terminal."""
+    """Once, and without control characters."""
     caplog.set_level("INFO")
-    row = list(OverrideEntry(order("1")).row())
+    row = list(OverrideEntry(override("1")).row())
     row[OVERRIDE.columns.index("author")] = "ann\x1b[31m"
     row[OVERRIDE.columns.index("node")] = "ns1"
     row[OVERRIDE.columns.index("reason")] = "all is well \u202e" + "x" * 990
     await store.write([Upsert(OVERRIDE, [tuple(row)])])
     ours, theirs = OverrideTable("ns1"), OverrideTable("ns2")
-    sync = OverrideSync(ours, store)
+    sync = TableSync(ours, store)
     for _ in range(3):
         ours.version += 1
         await sync.sync(WALL)
-    (given,) = caplog.messages
-    assert given.startswith(f"{store.name}: ann\ufffd[31m: drain {A} on ns1 (all is well \\u202ex")
-    assert len(given) < 400
+    (line,) = caplog.messages
+    assert line.startswith(f"{store.name}: ann\ufffd[31m: drain {A} on ns1 (all is well \\u202ex")
+    assert len(line) < 400
     assert "\u202e" not in "".join(o.reason for o in ours.live(WALL))
     caplog.clear()
-    await OverrideSync(theirs, store).sync(WALL)
+    await TableSync(theirs, store).sync(WALL)
     caplog.clear()
     theirs.clear(["1"], WALL, "bob")
-    await OverrideSync(theirs, store).sync(WALL)
+    await TableSync(theirs, store).sync(WALL)
     assert caplog.messages == []
     await sync.sync(WALL)
     assert caplog.messages[0].startswith(f"{store.name}: bob: clear {A} on ns1 (")
 
 
-async def test_a_row_that_makes_no_sense_harms_no_other(
+async def test_an_invalid_row_is_reported_once_and_does_not_affect_the_others(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
-    strange = list(OverrideEntry(order("9")).row())
+    strange = list(OverrideEntry(override("9")).row())
     strange[OVERRIDE.columns.index("action")] = "explode"
-    await store.write([Upsert(OVERRIDE, [tuple(strange), OverrideEntry(order("1")).row()])])
-    book = OverrideTable("ns1")
-    sync = OverrideSync(book, store)
+    await store.write([Upsert(OVERRIDE, [tuple(strange), OverrideEntry(override("1")).row()])])
+    table = OverrideTable("ns1")
+    sync = TableSync(table, store)
     for _ in range(3):
-        book.version += 1
+        table.version += 1
         await sync.sync(WALL)
-    assert [o.id for o in book.live(WALL)] == ["1"]
+    assert [o.id for o in table.live(WALL)] == ["1"]
     assert caplog.text.count("invalid row in lb_override (id 9)") == 1
     assert len(await store.read(Select(OVERRIDE, ("id",)))) == 2
 
 
-async def test_what_ended_long_ago_is_forgotten_everywhere(store: Store) -> None:
-    book, other = OverrideTable("ns1"), OverrideTable("ns2")
-    book.add(order("1", expires=WALL))
-    book.add(order("2"))
-    await OverrideSync(book, store).sync(WALL)
-    await OverrideSync(other, store).sync(WALL)
+async def test_expired_tombstones_are_deleted_everywhere(store: Store) -> None:
+    table, other = OverrideTable("ns1"), OverrideTable("ns2")
+    table.add(override("1", expires=WALL))
+    table.add(override("2"))
+    await TableSync(table, store).sync(WALL)
+    await TableSync(other, store).sync(WALL)
     later = WALL + TOMBSTONE_TTL + 1
-    book.prune(later)
-    sync = OverrideSync(book, store)
+    table.prune(later)
+    sync = TableSync(table, store)
     await sync.sync(later)
-    await OverrideSync(other, store).sync(later)
+    await TableSync(other, store).sync(later)
     await sync.sync(later)
     assert await store.read(Select(OVERRIDE, ("id",))) == [("2",)]
-    assert [o.id for o in book.everywhere(later)] == ["2"]
+    assert [o.id for o in table.everywhere(later)] == ["2"]
 
 
-# -- what operators ask -------------------------------------------------------------------
+# -- commands of operators -------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -223,46 +223,50 @@ def driver() -> Driver:
 
 
 @pytest.fixture
-def book() -> OverrideTable:
+def table() -> OverrideTable:
     return OverrideTable("ns1")
 
 
-def ask(book: OverrideTable, driver: Driver, wish: OverrideRequest) -> Override:
-    given = create(book, driver.health_map, wish, "ns1", NOW)
-    driver.health_map.set_overrides(book.live(WALL), NOW)
-    return given
+def set_override(table: OverrideTable, driver: Driver, request: OverrideRequest) -> Override:
+    created = create(table, driver.health_map, request, "ns1", NOW)
+    driver.health_map.set_overrides(table.live(WALL), NOW)
+    return created
 
 
 def drain(target: str, **more: object) -> OverrideRequest:
     return replace(OverrideRequest(Action.DRAIN, target), **more)  # type: ignore[arg-type]
 
 
-def test_a_member_is_drained(book: OverrideTable, driver: Driver) -> None:
-    given = ask(book, driver, drain(A, reason="new kernel", author="ann"))
+def test_a_member_is_drained(table: OverrideTable, driver: Driver) -> None:
+    created = set_override(table, driver, drain(A, reason="new kernel", author="ann"))
     assert driver.served() == {B}
-    assert (given.reason, given.author, given.created) == ("new kernel", "ann", WALL)
+    assert (created.reason, created.author, created.created) == ("new kernel", "ann", WALL)
 
 
-def test_the_last_serving_member_is_not_taken(book: OverrideTable, driver: Driver) -> None:
-    ask(book, driver, drain(A))
+def test_the_last_serving_member_is_not_drained_without_force(
+    table: OverrideTable, driver: Driver
+) -> None:
+    set_override(table, driver, drain(A))
     with pytest.raises(ConflictError, match=r"last serving member of www\.lb\.example/A"):
-        ask(book, driver, drain(B))
+        set_override(table, driver, drain(B))
     assert driver.served() == {B}
-    ask(book, driver, drain(B, force=True))
+    set_override(table, driver, drain(B, force=True))
     assert driver.served() == set()
 
 
-def test_nor_is_it_by_taking_back_an_order(book: OverrideTable, driver: Driver) -> None:
+def test_the_last_serving_member_is_not_lost_by_a_clear_without_force(
+    table: OverrideTable, driver: Driver
+) -> None:
     driver.round({A: PASS, B: FAIL})
-    ask(book, driver, OverrideRequest(Action.UP, B))
-    ask(book, driver, drain(A))
+    set_override(table, driver, OverrideRequest(Action.UP, B))
+    set_override(table, driver, drain(A))
     with pytest.raises(ConflictError, match="last serving member"):
-        clear(book, driver.health_map, B, NOW)
-    assert len(clear(book, driver.health_map, B, NOW, force=True)) == 1
+        clear(table, driver.health_map, B, NOW)
+    assert len(clear(table, driver.health_map, B, NOW, force=True)) == 1
 
 
 @pytest.mark.parametrize(
-    ("wish", "complaint"),
+    ("wanted", "complaint"),
     [
         (drain("192.0.2.99"), "no member matches 192.0.2.99"),
         (drain("web9.example"), "no member matches web9.example"),
@@ -272,17 +276,21 @@ def test_nor_is_it_by_taking_back_an_order(book: OverrideTable, driver: Driver) 
         (drain(A, expires=WALL), "expired already"),
     ],
 )
-def test_what_makes_no_sense_is_refused(
-    book: OverrideTable, driver: Driver, wish: OverrideRequest, complaint: str
+def test_an_invalid_override_is_refused(
+    table: OverrideTable, driver: Driver, wanted: OverrideRequest, complaint: str
 ) -> None:
     with pytest.raises(ConflictError, match=complaint):
-        ask(book, driver, wish)
-    assert book.everywhere(WALL) == []
+        set_override(table, driver, wanted)
+    assert table.everywhere(WALL) == []
 
 
-def test_of_another_node_nothing_is_known_here(book: OverrideTable, driver: Driver) -> None:
-    given = ask(book, driver, drain("198.51.100.7", name="elsewhere.example", node="ns2"))
-    assert given.node == "ns2"
+def test_an_override_for_another_node_is_not_checked_here(
+    table: OverrideTable, driver: Driver
+) -> None:
+    created = set_override(
+        table, driver, drain("198.51.100.7", name="elsewhere.example", node="ns2")
+    )
+    assert created.node == "ns2"
     assert driver.served() == {A, B}
 
 
@@ -299,14 +307,14 @@ def test_targets_are_compared_in_one_form(text: str, canonical: str) -> None:
     assert canonical_target(text) == canonical
 
 
-def test_orders_are_taken_back_by_target_glob_name_or_id(
-    book: OverrideTable, driver: Driver
+def test_overrides_are_cleared_by_target_glob_name_or_id(
+    table: OverrideTable, driver: Driver
 ) -> None:
-    first = ask(book, driver, drain(A))
-    ask(book, driver, drain(A, name=KEY.name))
-    assert [o.name for o in clear(book, driver.health_map, A, NOW, name=KEY.name)] == [KEY.name]
-    assert clear(book, driver.health_map, first.id, NOW) == [first]
-    ask(book, driver, drain(A))
-    assert len(clear(book, driver.health_map, "192.0.2.*", NOW)) == 1
+    first = set_override(table, driver, drain(A))
+    set_override(table, driver, drain(A, name=KEY.name))
+    assert [o.name for o in clear(table, driver.health_map, A, NOW, name=KEY.name)] == [KEY.name]
+    assert clear(table, driver.health_map, first.id, NOW) == [first]
+    set_override(table, driver, drain(A))
+    assert len(clear(table, driver.health_map, "192.0.2.*", NOW)) == 1
     with pytest.raises(ConflictError, match="no override for"):
-        clear(book, driver.health_map, A, NOW)
+        clear(table, driver.health_map, A, NOW)

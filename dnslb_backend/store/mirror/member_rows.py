@@ -1,0 +1,195 @@
+"""Members as rows of lb_state, both ways.
+
+What is written fits into its column: text is cut to its length and holds nothing that UTF-8 or a
+line cannot carry, numbers are within 64 bits, times within four-digit years.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dnslb_backend.core.health.decision import Decision
+from dnslb_backend.core.health.members import Member, MemberStatus
+from dnslb_backend.core.health.results import TEXT_LIMIT, Code, Outcome, Result
+from dnslb_backend.core.health.saved_state import SavedMember
+from dnslb_backend.core.health.target import Health, TargetState
+from dnslb_backend.core.health.transitions import reason
+from dnslb_backend.core.model.records import RecordKey
+from dnslb_backend.store.database.tables import TableRow
+from dnslb_backend.store.database.values import (
+    clamp_int64,
+    milliseconds,
+    parse_sql_datetime,
+    printable,
+    sql_datetime,
+    utf8_safe,
+)
+from dnslb_backend.store.mirror.reading import (
+    integer,
+    integer_or_none,
+    seconds,
+    seconds_or_none,
+    text,
+    unix_time,
+)
+from dnslb_backend.store.mirror.rows import Stamp, stamp_row
+
+
+def member_row(
+    key: RecordKey, saved: SavedMember, decision: Decision, ttl: int, stamp: Stamp
+) -> TableRow:
+    """The row of a member; `decision` says to whom it is served, and why it is not."""
+    status = saved.status
+    member, state, result = status.member, status.state, status.state.result
+    return (
+        *stamp_row(stamp, *key, member.content),
+        *key,
+        utf8_safe(member.content),
+        printable(member.address, 255),
+        printable(member.host, 1024),
+        int(status.is_served),
+        str(state.health),
+        str(status.effective),
+        clamp_int64(status.priority),
+        clamp_int64(status.weight),
+        clamp_int64(result.code) if result else None,
+        printable(result.text, 255) if result else None,
+        str(status.override.action) if status.override else None,
+        printable(reason(status, decision), 1024),
+        sql_datetime(state.last_check),
+        sql_datetime(state.last_change),
+        sql_datetime(state.last_up),
+        milliseconds(result.duration) if result else None,
+        ttl,
+        printable(",".join(_views(decision, member.content)), 1024),
+        int(status.is_fallback),
+        str(state.last_known),
+        min(state.streak, 2**31),
+        clamp_int64(state.priority),
+        clamp_int64(state.weight),
+        _checks_json(saved),
+    )
+
+
+def _views(decision: Decision, content: str) -> list[str]:
+    """The views whose clients alone are served it; none where it is for everybody."""
+    if content in decision.contents:
+        return []
+    return [pool.view for pool in decision.pools if content in pool.contents]
+
+
+def _checks_json(saved: SavedMember) -> str | None:
+    """What the columns of one row cannot hold, None where they can."""
+    states, waiting_since = saved.states, saved.waiting_since
+    if len(states) == 1 and not states[0].flips and waiting_since is None:
+        return None
+    return json.dumps([_state_json(state, waiting_since) for state in states]) if states else None
+
+
+def _state_json(state: TargetState, waiting_since: float | None) -> list[Any]:
+    """Times to the millisecond: finer ones would differ with every reading of another clock."""
+    result = state.result
+    return [
+        str(state.last_known),
+        state.stale,
+        state.streak,
+        clamp_int64(state.priority),
+        clamp_int64(state.weight),
+        (result.code, result.text, result.duration) if result else None,
+        [_rounded(state.last_check), _rounded(state.last_change), _rounded(state.last_up)],
+        [
+            list(map(_rounded, state.flips)),
+            state.suppress_for,
+            _rounded(state.suppressed_until),
+            _rounded(waiting_since),
+            state.undamped,
+        ],
+    ]
+
+
+def _rounded(wall: float | None) -> float | None:
+    return None if wall is None else round(wall, 3)
+
+
+# -- reading: all of these raise ValueError and what else bad values lead to ---------------
+
+
+def read_member(columns: Mapping[str, Any]) -> SavedMember:
+    """The member in a row. Overrides are restored by themselves, targets follow from the record."""
+    priority, weight = integer_or_none(columns["priority"]), integer(columns["weight"], 0)
+    member = Member(
+        text(columns["content"]),
+        text(columns["address"]),
+        text(columns["dest"]),
+        0 if priority is None else priority,
+        weight,
+        (),
+    )
+    checks = columns["checks"]
+    parts = [] if checks is None else json.loads(checks)
+    combined = _read_state(columns)
+    states = tuple(map(_read_state_json, parts)) if parts else (combined,)
+    is_fallback = bool(integer(columns["fallback"]))
+    status = MemberStatus(
+        member,
+        states[0] if len(states) == 1 else combined,
+        Health(columns["effective"]),
+        priority,
+        weight,
+        bool(integer(columns["served"])),
+        is_fallback=is_fallback,
+    )
+    waiting_since = seconds_or_none(parts[0][-1][3]) if parts else None
+    return SavedMember(status, () if is_fallback else states, waiting_since)
+
+
+def _read_state(columns: Mapping[str, Any]) -> TargetState:
+    return TargetState(
+        last_known=Health(columns["standing"]),
+        stale=columns["health"] != columns["standing"],
+        streak=integer(columns["streak"], 0),
+        priority=integer_or_none(columns["check_priority"]),
+        weight=integer_or_none(columns["check_weight"], 0),
+        result=_read_result(
+            columns["result_code"],
+            columns["result_text"],
+            (seconds_or_none(columns["duration_ms"]) or 0.0) / 1000,
+        ),
+        last_check=parse_sql_datetime(columns["last_check"]),
+        last_change=parse_sql_datetime(columns["last_change"]),
+        last_up=parse_sql_datetime(columns["last_up"]),
+    )
+
+
+def _read_result(code: Any, said: Any, duration: Any) -> Result | None:
+    if code is None:
+        return None
+    outcome = Outcome.FAIL
+    if code == Code.PASS:
+        outcome = Outcome.PASS
+    elif code == Code.INTERNAL_ERROR:
+        outcome = Outcome.ERROR
+    shown = printable(text(said or ""), TEXT_LIMIT)
+    return Result(outcome, integer(code), shown, duration=seconds(duration))
+
+
+def _read_state_json(parts: Sequence[Any]) -> TargetState:
+    last_known, stale, streak, priority, weight, result, times, damping = parts
+    check, change, up = map(unix_time, times)
+    flips, suppress_for, suppressed_until, _, *rest = damping
+    return TargetState(
+        last_known=Health(last_known),
+        stale=stale is True,
+        streak=integer(streak, 0),
+        priority=integer_or_none(priority),
+        weight=integer_or_none(weight, 0),
+        result=_read_result(*result) if result else None,
+        last_check=check,
+        last_change=change,
+        last_up=up,
+        flips=tuple(map(seconds, flips)),
+        suppress_for=math.fabs(seconds(suppress_for)),
+        suppressed_until=seconds_or_none(suppressed_until),
+        undamped=Health(rest[0]) if rest and rest[0] else None,
+    )

@@ -1,0 +1,115 @@
+"""The replica in the database of [mysql], which a reload can add, move and remove."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import Any
+
+from dnslb_backend.errors import StoreError
+from dnslb_backend.store.database.sqlite import SqliteStore
+from dnslb_backend.store.mirror.node import LocalNode, WritePolicy
+from dnslb_backend.store.mirror.outbox import Outbox
+from dnslb_backend.store.replica import Replica, within
+from dnslb_backend.store.settings import MysqlSettings
+from dnslb_backend.store.shared.replicated_table import ReplicatedTable
+
+WRITE_GAP = 0.2
+"""Seconds between two transactions: a database has other work."""
+
+FILE_LIMIT = 5.0
+"""Seconds in which the local file has to show what earlier runs could not send."""
+
+CHECKPOINT_INTERVAL = 2.0
+CHECKPOINT_LIMIT = 0.5
+"""Seconds for the last checkpoint; without it some transitions are sent twice."""
+
+FLUSH_LIMIT = 1.0
+"""Seconds in which the local file has to store the transitions that a new database is sent."""
+
+
+class RemoteReplica:
+    """`replica` is None without a database. `local` has every transition of this run, in `file`."""
+
+    def __init__(
+        self,
+        settings: MysqlSettings | None,
+        node: LocalNode,
+        tables: Sequence[ReplicatedTable[Any]],
+        local: Replica,
+        file: SqliteStore,
+    ) -> None:
+        self._settings = settings
+        self._node = node
+        self._tables = tables
+        self._local = local
+        self._file = file
+        self._moved = asyncio.Event()
+        self.replica = self._build(None)
+
+    def reconfigure(self, settings: MysqlSettings | None) -> None:
+        """Let `run` follow a reload."""
+        if settings != self._settings:
+            self._settings = settings
+            self._moved.set()
+
+    async def run(self) -> None:
+        """Run the replica until cancelled, and another one whenever the configuration changes."""
+        while True:
+            async with asyncio.TaskGroup() as group:
+                running = group.create_task(self._serve(self.replica)) if self.replica else None
+                await self._moved.wait()
+                self._moved.clear()
+                if running is not None:
+                    running.cancel()
+            await self._replace()
+
+    async def save_checkpoint(self) -> None:
+        """Note in the local file how far the database is."""
+        if self.replica is not None:
+            saved = self.replica.mirror.outbox.save_checkpoint()
+            await within(CHECKPOINT_LIMIT, saved, "checkpoint in the local file")
+
+    async def _serve(self, replica: Replica) -> None:
+        outbox = replica.mirror.outbox
+        opened = outbox.open(self._node.clocks.now().mono)
+        await within(FILE_LIMIT, opened, "transitions of earlier runs in the local file")
+        async with asyncio.TaskGroup() as group:
+            group.create_task(replica.run(), name="mariadb")
+            group.create_task(self._save_checkpoints(outbox), name="checkpoint")
+
+    async def _replace(self) -> None:
+        old = self.replica
+        if old is not None:
+            await self.save_checkpoint()
+            await old.close()
+        self.replica = self._build(old)
+        if self.replica is not None:
+            self.replica.mirror.apply_snapshot()
+            # Transitions from before are sent from the local file.
+            await self._local.mirror.flush(FLUSH_LIMIT)
+
+    def _build(self, old: Replica | None) -> Replica | None:
+        settings = self._settings
+        if settings is None:
+            return None
+        # Without a database its library is not loaded before the first answer.
+        from dnslb_backend.store.database.mariadb import MariaStore  # noqa: PLC0415 -- see above
+
+        policy = WritePolicy(
+            settings.refresh, WRITE_GAP, settings.history_max_age, settings.history_max_rows
+        )
+        # Both stores give the transitions of this run the same numbers.
+        outbox = (
+            old.mirror.outbox
+            if old
+            else Outbox(self._node.identity, self._file, start=self._local.mirror.outbox.count)
+        )
+        return Replica(
+            MariaStore(settings), MariaStore(settings), self._node, policy, outbox, self._tables
+        )
+
+    async def _save_checkpoints(self, outbox: Outbox) -> None:
+        while True:
+            await asyncio.sleep(CHECKPOINT_INTERVAL)
+            with contextlib.suppress(StoreError):
+                await outbox.save_checkpoint()

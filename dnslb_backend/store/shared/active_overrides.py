@@ -1,0 +1,54 @@
+"""The overrides in force on this node, applied whenever they change."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from dnslb_backend.core.health.clock import Instant
+from dnslb_backend.core.health.overrides import Override, next_expiry
+from dnslb_backend.store.shared.overrides import OverrideTable
+
+CLOCK_CHECK = 5.0
+"""At most so many seconds after which expiry is checked again: the wall clock may have been set."""
+
+
+class ActiveOverrides:
+    """`on_overrides` is called with all of them, on the event loop, after every change."""
+
+    def __init__(
+        self,
+        node: str,
+        now: Callable[[], Instant],
+        on_overrides: Callable[[tuple[Override, ...]], None],
+    ) -> None:
+        self.table = OverrideTable(node, lambda _: self._changed.set())
+        self._now = now
+        self._on_overrides = on_overrides
+        self._changed = asyncio.Event()
+        self._applied: tuple[Override, ...] = ()
+
+    def restore(self) -> tuple[Override, ...]:
+        """Those in force, which the caller applies itself."""
+        self._applied = self.table.live(self._now().wall)
+        return self._applied
+
+    def apply(self) -> None:
+        """Apply what has changed; on return it is in force."""
+        live = self.table.live(self._now().wall)
+        if live != self._applied:
+            self._applied = live
+            self._on_overrides(live)
+        # The watcher may have a new expiry to wait for.
+        self._changed.set()
+
+    async def watch(self) -> None:
+        """Apply what other nodes change, and what expires, until cancelled."""
+        while True:
+            self.apply()
+            self._changed.clear()
+            wall = self._now().wall
+            end = next_expiry(self._applied, wall)
+            wait = CLOCK_CHECK if end is None else min(end - wall, CLOCK_CHECK)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._changed.wait()
