@@ -7,6 +7,7 @@ from pydantic import BaseModel, ValidationError
 
 from dnslb_backend.config.validation import dotted, problems_of
 from dnslb_backend.errors import ConfigError, ConfigProblem
+from dnslb_backend.redaction import redact_userinfo
 
 Model = TypeVar("Model", bound=BaseModel)
 Path = tuple[str | int, ...]
@@ -20,7 +21,7 @@ class Problems:
     warnings: list[ConfigProblem] = field(default_factory=list)
 
     def refuse(self, file: str, path: Path, message: str) -> None:
-        self.problems.append(ConfigProblem(file, dotted(*path), message))
+        self.problems.append(ConfigProblem(file, dotted(*path), redact_userinfo(message)))
 
     def warn(self, file: str, path: Path, message: str) -> None:
         self.warnings.append(ConfigProblem(file, dotted(*path), message))

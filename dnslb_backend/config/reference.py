@@ -108,6 +108,8 @@ SECTIONS = (
 
 WORDS: dict[str, str] = {
     "_canary": "ADDRESS:PORT",
+    "_check_control_socket": "path",
+    "_check_db_host": "host name",
     "_check_endpoint": "ADDRESS:PORT, or empty",
     "_check_listen": "ADDRESS:PORT, or empty",
     "_check_mode": "octal permissions",

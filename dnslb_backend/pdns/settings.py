@@ -71,6 +71,16 @@ def _check_path(text: str) -> str:
     return text
 
 
+def _check_control_socket(text: str) -> str:
+    if "://" in text or "@" in text.partition("/")[0]:
+        # It is not quoted: a URL may hold a password.
+        raise ValueError(
+            "must be the path of PowerDNS's control socket, like /run/pdns/pdns.controlsocket; "
+            "a URL belongs in `api`"
+        )
+    return text
+
+
 def _check_mode(text: str) -> str:
     if not (3 <= len(text) <= 4 and set(text) <= set("01234567") and int(text, 8) <= 0o777):
         raise ValueError(f'{text!r} must be the octal permissions as a string, like "0660"')
@@ -175,7 +185,9 @@ class PdnsSettings(_PdnsSettings):
     """The table [pdns]: the channels through which PowerDNS's caches are kept coherent."""
 
     control_socket: Annotated[
-        tuple[SocketPath, ...], BeforeValidator(_as_tuple), BeforeValidator(_one_or_more)
+        tuple[Annotated[SocketPath, AfterValidator(_check_control_socket)], ...],
+        BeforeValidator(_as_tuple),
+        BeforeValidator(_one_or_more),
     ] = ()
     """Control sockets through which PowerDNS is told which names changed: one as text, or a list.
     Example: `"/run/pdns/pdns.controlsocket"`"""

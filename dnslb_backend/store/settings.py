@@ -23,6 +23,13 @@ def _check_path(path: Path) -> Path:
     return path
 
 
+def _check_db_host(text: str) -> str:
+    if not text or any(c.isspace() or c in "@/?#" for c in text):
+        # It is not quoted: what looks like a URL may hold a password.
+        raise ValueError("must be a host name or address, without user, password, or path")
+    return text
+
+
 FilePath = Annotated[Path, Field(strict=False), AfterValidator(_check_path)]
 Text = Annotated[str, Field(min_length=1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -108,7 +115,7 @@ class MysqlSettings(_DriverKeys):
 
     unix_socket: Text | None = None
     """The server's socket, on the same host. Example: `"/run/mysqld/mysqld.sock"`"""
-    host: Text | None = None
+    host: Annotated[str, AfterValidator(_check_db_host)] | None = None
     """The server's address or name. Default: localhost, where there is no `unix_socket`.
     Example: `"db.example"`"""
     port: Annotated[int, Field(ge=1, le=65535)] = 3306

@@ -572,7 +572,16 @@ def test_a_check_must_know_its_port(write: Write) -> None:
             )
         ),
         f'{HEAD}[pdns]\napi = "http://127.0.0.1:8081"\napi_key = "SECRET"\n',
+        f'{HEAD}[pdns]\ncontrol_socket = "http://u:SECRET@127.0.0.1"\n',
+        f'{HEAD}[pdns]\ncontrol_socket = ["/run/pdns.controlsocket", "u:SECRET@127.0.0.1:53000"]\n',
+        f'{HEAD}[server]\nhttp = "http://u:SECRET@127.0.0.1:8053"\n',
+        f'{HEAD}[admin]\nlisten = "http://u:SECRET@127.0.0.1:8054"\n',
+        f'{HEAD}[admin]\nhosts = ["http://u:SECRET@ns1.example"]\n',
+        f'{HEAD}[brake]\ncanaries = ["http://u:SECRET@192.0.2.1:53"]\n',
+        f'{HEAD}[records."www".A]\ndest = ["http://u:SECRET@192.0.2.1"]\n',
         f'{HEAD}[mysql]\nuser = "u"\npassword = ["SECRET"]\n',
+        f'{HEAD}[mysql]\nhost = "u:SECRET@db.example"\n',
+        f'{HEAD}[mysql]\nhost = "mysql://u:SECRET@db.example/dnslb"\n',
         f'mysql = "mysql://u:SECRET@h"\n{HEAD}',
     ],
 )

@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from dnslb_backend import logs
 from dnslb_backend.blocking import run_blocking
 from dnslb_backend.errors import BadRowError, RetryableError, SchemaError, StoreError
 from dnslb_backend.files import read_file
@@ -170,7 +169,7 @@ _readers = threading.BoundedSemaphore(4)
 async def _read_login(settings: MysqlSettings) -> Login:
     """Everything that has to be read from files, within `connect_timeout`. Raises StoreError."""
     try:
-        login = await run_blocking(partial(_login, settings), settings.connect_timeout)
+        return await run_blocking(partial(_login, settings), settings.connect_timeout)
     except TimeoutError:
         raise StoreError("[mysql] cannot be used: its files cannot be read in time") from None
     except OSError as error:
@@ -179,8 +178,6 @@ async def _read_login(settings: MysqlSettings) -> Login:
     except (ValueError, configparser.Error) as error:
         # Not its words, nor where it came from: they may repeat what is in a file of passwords.
         raise StoreError(f"[mysql] cannot be used: {type(error).__name__}") from None
-    logs.redact(login.password)
-    return login
 
 
 def _login(settings: MysqlSettings) -> Login:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 from dnslb_backend.checkers.checks.base import ProbeEndpoint
 from dnslb_backend.checkers.checks.extraction import Output, OutputCheck
 from dnslb_backend.checkers.checks.parameters import Path, Port, Regexp
-from dnslb_backend.checkers.checks.secrets import resolve_secret
+from dnslb_backend.checkers.checks.secrets import redacted, resolve_secret
 from dnslb_backend.checkers.checks.template import bracketed
 from dnslb_backend.checkers.checks.tls_parameters import TlsCheckParameters
 from dnslb_backend.checkers.resources.classify import ProbeError, TargetError
@@ -143,6 +143,11 @@ class MariadbCheck(OutputCheck, TlsCheckParameters):
             database=self.database or None,
             tls=tls,
         )
+        # Where the user's name is the password, a text that shows the name is no worse.
+        secret = "" if password == self.user else password
+        return await redacted(self._ask(login, limit, resources), secret)
+
+    async def _ask(self, login: Login, limit: float, resources: CheckResources) -> Result:
         connection = MariadbSession(login, LIMITS)
         try:
             async with within(limit):

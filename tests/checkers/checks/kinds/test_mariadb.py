@@ -488,6 +488,17 @@ async def test_what_a_query_has_between_quotes_is_not_shown(
     assert "hush" not in result.text + shown
 
 
+@pytest.mark.parametrize("login", [[error(1045, "s3cret? no")], [OK]])
+@pytest.mark.parametrize("answer", [[error(1064, "s3cret!")], table("x", rows=((b"s3cret",),))])
+async def test_no_result_shows_a_password_that_the_server_sends(
+    tools: CheckResources, login: list[bytes], answer: list[bytes]
+) -> None:
+    async with serving(Impostor(login=login, answers={"SELECT": answer})) as impostor:
+        result = await probe(tools, ask(impostor.port))
+    assert "***" in result.text
+    assert "s3cret" not in result.text
+
+
 async def test_a_probe_says_goodbye(tools: CheckResources) -> None:
     """A server that is hung up on writes a warning into its log, every few seconds for ever."""
     variants: tuple[dict[str, Any], ...] = (
