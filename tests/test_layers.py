@@ -41,6 +41,7 @@ HOMES = {
     "admin": "admin",
     "core": "core",
     "logs": "logs",
+    "network": "logs",
     "redaction": "logs",
     "throttle": "logs",
     "sockets": "logs",

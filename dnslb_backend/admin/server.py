@@ -14,9 +14,10 @@ from dnslb_backend.admin.control import Control
 from dnslb_backend.admin.http.auth import Access
 from dnslb_backend.admin.http.endpoint import AdminState
 from dnslb_backend.admin.http.event_stream import EventRing, EventStreams, StreamEvent
-from dnslb_backend.admin.settings import AdminSettings, Listen
+from dnslb_backend.admin.settings import AdminSettings
 from dnslb_backend.http_server import HttpServer
 from dnslb_backend.logs import fields
+from dnslb_backend.network import AddressPort
 from dnslb_backend.sockets import bind_tcp
 from dnslb_backend.throttle import LogRateLimiter
 
@@ -40,7 +41,7 @@ class _Site:
     server: HttpServer
     accepting: asyncio.Server
     streams: EventStreams
-    listen: Listen
+    listen: AddressPort
     port: int
 
     async def close(self) -> None:
@@ -115,7 +116,7 @@ class AdminServer:
         await asyncio.gather(*self._leaving)
         await self._state.reads.close()
 
-    async def _open(self, listen: Listen | None) -> _Site | None:
+    async def _open(self, listen: AddressPort | None) -> _Site | None:
         if listen is None:
             return None
         streams = EventStreams()

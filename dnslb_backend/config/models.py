@@ -5,7 +5,7 @@ seconds. Strictness is meant: a string is no list, and "false" is no boolean.
 """
 
 import re
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -19,24 +19,12 @@ from pydantic import (
 )
 
 from dnslb_backend.checkers.checks.parameters import Regexp
-from dnslb_backend.checkers.schedule.brake import parse_canary
 from dnslb_backend.core.model.zones import MAX_TTL
-from dnslb_backend.pdns.settings import parse_endpoint
+from dnslb_backend.network import check_network, parse_address_port
 
 
-def _network(text: str) -> str:
-    try:
-        ip_network(text)
-    except ValueError as error:
-        raise ValueError(f"{text!r} is no network in CIDR form: {error}") from error
-    return text
-
-
-def _canary(text: str) -> str:
-    try:
-        parse_canary(text)
-    except ValueError as error:
-        raise ValueError(f"{text!r} is no ADDRESS:PORT, such as 192.0.2.1:53: {error}") from error
+def _check_canary(text: str) -> str:
+    parse_address_port(text, lowest=1)
     return text
 
 
@@ -45,14 +33,11 @@ def _secondary(text: str) -> str:
     try:
         return str(ip_address(text))
     except ValueError:
-        allowed = "an address, with a port if it is not 53: 192.0.2.54, [2001:db8::54]:5300"
+        pass
     try:
-        host, port = parse_endpoint(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is not {allowed}") from None
-    if not port:
-        raise ValueError(f"{text!r} is not {allowed}")
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return str(parse_address_port(text, lowest=1))
+    except ValueError as error:
+        raise ValueError(f"{error}, or an address alone, for port 53") from None
 
 
 def host_of(secondary: str) -> str:
@@ -60,7 +45,7 @@ def host_of(secondary: str) -> str:
     try:
         return str(ip_address(secondary))
     except ValueError:
-        return parse_endpoint(secondary).host
+        return parse_address_port(secondary).host
 
 
 def _not_too_short(seconds: float) -> float:
@@ -98,7 +83,7 @@ SHORTEST = 0.001
 Duration = Annotated[float, Field(gt=0, allow_inf_nan=False), AfterValidator(_not_too_short)]
 Wait = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Ttl = Annotated[int, Field(ge=0, le=MAX_TTL)]
-Network = Annotated[str, AfterValidator(_network)]
+Network = Annotated[str, AfterValidator(check_network)]
 Count = Annotated[int, Field(ge=1)]
 
 Seconds = BeforeValidator(_seconds)
@@ -140,7 +125,7 @@ class GlobalSettings(ConfigTable):
 class BrakeSettings(ConfigTable):
     """[brake]: hold DOWNs while our own network may be at fault."""
 
-    canaries: list[Annotated[str, AfterValidator(_canary)]] = []
+    canaries: list[Annotated[str, AfterValidator(_check_canary)]] = []
     """Addresses that answer as long as our own network works: any TCP answer counts, a refusal too.
     While none answers, no target is taken for DOWN. Choose several, in different places; without
     any there is no brake. Example: `["192.0.2.1:53", "[2001:db8::1]:53"]`"""

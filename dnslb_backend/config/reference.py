@@ -107,17 +107,15 @@ SECTIONS = (
 """In the order of the page. A table of tables (`check`) has a page of its own."""
 
 WORDS: dict[str, str] = {
-    "_canary": "ADDRESS:PORT",
+    "_check_canary": "ADDRESS:PORT",
     "_check_control_socket": "path",
     "_check_db_host": "host name",
-    "_check_endpoint": "ADDRESS:PORT, or empty",
-    "_check_listen": "ADDRESS:PORT, or empty",
+    "check_listen": "ADDRESS:PORT, or empty",
     "_check_mode": "octal permissions",
-    "_check_network": "network",
+    "check_network": "network",
     "_check_path": "path",
     "_check_url": "URL",
     "check_host": "host name",
-    "_network": "network",
     "_regexp": "regular expression",
     "_secondary": "address, or ADDRESS:PORT",
 }

@@ -7,9 +7,10 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from yarl import URL
 
 from dnslb_backend.checkers.checks.parameters import Pairs, check_server_name
-from dnslb_backend.checkers.checks.template import bracketed, check_template, render
+from dnslb_backend.checkers.checks.template import check_template, render
 from dnslb_backend.checkers.resources.classify import TargetError
 from dnslb_backend.core.health.results import Code
+from dnslb_backend.network import bracketed
 
 SAMPLE_ADDRESS = "192.0.2.1"
 SCHEMES = ("http", "https")

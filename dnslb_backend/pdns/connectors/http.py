@@ -13,6 +13,7 @@ from dnslb_backend.core.model.names import key_of
 from dnslb_backend.errors import DnslbError, RequestError
 from dnslb_backend.http_hosts import is_expected_host
 from dnslb_backend.http_server import HttpConnection, HttpServer
+from dnslb_backend.network import Network
 from dnslb_backend.pdns.connectors.admission import (
     REFUSAL_LIMIT,
     AdmissionProtocol,
@@ -23,7 +24,7 @@ from dnslb_backend.pdns.connectors.http_response import LookupResponse
 from dnslb_backend.pdns.connectors.sockets import BACKLOG
 from dnslb_backend.pdns.methods.metered import MeteredResponder
 from dnslb_backend.pdns.methods.responder import Responder
-from dnslb_backend.pdns.peers import Network, peer_name
+from dnslb_backend.pdns.peers import peer_name
 from dnslb_backend.pdns.wire.parameters import Parameters
 from dnslb_backend.pdns.wire.rest import NoSuchPathError, WrongVerbError, parse_http, parse_lookup
 from dnslb_backend.sockets import ConnectionLimit

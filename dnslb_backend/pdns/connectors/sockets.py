@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dnslb_backend.pdns.settings import ListenAddress
+from dnslb_backend.network import AddressPort
 from dnslb_backend.sockets import bind_tcp
 
 BACKLOG = 1024
 """Connections that may wait while the event loop is busy, or the daemon restarts."""
 
 
-def listen_tcp(endpoint: ListenAddress) -> socket.socket:
+def listen_tcp(endpoint: AddressPort) -> socket.socket:
     """A socket that listens at `endpoint`; on `::` it serves IPv4 as well. Raises OSError."""
     listener = bind_tcp(endpoint.host, endpoint.port)
     try:

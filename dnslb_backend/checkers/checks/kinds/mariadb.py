@@ -10,7 +10,6 @@ from dnslb_backend.checkers.checks.base import ProbeEndpoint
 from dnslb_backend.checkers.checks.extraction import Output, OutputCheck
 from dnslb_backend.checkers.checks.parameters import Path, Port, Regexp
 from dnslb_backend.checkers.checks.secrets import redacted, resolve_secret
-from dnslb_backend.checkers.checks.template import bracketed
 from dnslb_backend.checkers.checks.tls_parameters import TlsCheckParameters
 from dnslb_backend.checkers.resources.classify import ProbeError, TargetError
 from dnslb_backend.checkers.resources.deadlines import within
@@ -28,6 +27,7 @@ from dnslb_backend.mariadb_protocol import (
     TlsMissingError,
     UnsafeLoginError,
 )
+from dnslb_backend.network import bracketed
 
 ResultRow = Mapping[str, Any]
 Preset = Literal["read_write", "replica", "galera"]
