@@ -15,12 +15,11 @@ import sys
 import uvloop
 
 from dnslb_backend.network import AddressPort
-from dnslb_backend.pdns.connectors.activation import FdStore, take_activated
 from dnslb_backend.pdns.connectors.http import HttpConnector
 from dnslb_backend.pdns.connectors.sockets import listen_tcp, listen_unix
 from dnslb_backend.pdns.connectors.unix import UnixConnector
 from dnslb_backend.pdns.methods.responder import Responder
-from dnslb_backend.systemd import Notifier
+from dnslb_backend.systemd import FdStore, Notifier, take_activated
 from tests.pdns.transports import LOOPBACK
 from tests.pdns.world import World
 
