@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aiomysql
+from pymysql.converters import escape_string
 
 from dnslb_backend.errors import DnslbError
 from dnslb_backend.redaction import redact
@@ -274,6 +275,11 @@ class _Driver(aiomysql.Connection):
             self._unyielded = 0
             await asyncio.sleep(0)
         return await super()._read_bytes(num_bytes)
+
+
+def text_literal(text: str) -> str:
+    """A text as SQL writes it, unless the session has NO_BACKSLASH_ESCAPES."""
+    return f"'{escape_string(text)}'"
 
 
 def _encoded(statement: str) -> bytes:

@@ -9,7 +9,6 @@ HTTP API         one name a request, and all below it is always forgotten with i
 import asyncio
 import re
 import socket
-import ssl
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -24,6 +23,7 @@ from dnslb_backend.errors import DnslbError
 from dnslb_backend.files import read_file
 from dnslb_backend.pdns.cache.purge_queue import EVERYTHING, SPACING
 from dnslb_backend.redaction import redact
+from dnslb_backend.tls_client import TlsClientSettings, build_context
 
 COMMAND_NAMES = 500
 """Names in one command. PowerDNS serves its control socket one command after another."""
@@ -126,7 +126,7 @@ class ApiChannel(Channel):
     def __init__(self, name: str, key_file: str) -> None:
         super().__init__(name)
         self._url = URL(f"{name.rstrip('/')}/api/v1/servers/localhost")
-        self._tls = ssl.create_default_context() if self._url.scheme == "https" else None
+        self._tls = build_context(TlsClientSettings()) if self._url.scheme == "https" else None
         self._key_file = key_file
         self._opened: tuple[str, str] | None = None
         self._opening = asyncio.Lock()

@@ -7,7 +7,6 @@ unless the server refused one statement and is ready for the next (RetryableErro
 import asyncio
 import configparser
 import os
-import re
 import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -27,9 +26,11 @@ from dnslb_backend.mariadb_protocol import (
     ServerError,
     TlsMissingError,
     UnsafeLoginError,
+    text_literal,
 )
 from dnslb_backend.store.database.tables import TableRow, Value
-from dnslb_backend.store.settings import MysqlSettings, MysqlTlsSettings, verifies
+from dnslb_backend.store.settings import MysqlSettings, MysqlTlsSettings
+from dnslb_backend.tls_client import build_context
 
 LIMITS = Limits(bytes=128 << 20, packets=500_000)
 """Of one answer: a node of 100,000 members has less."""
@@ -49,20 +50,6 @@ _DECODERS: Mapping[int, Callable[[str], Value]] = {
     **dict.fromkeys((0, 4, 5, 246), float),
 }
 
-_ESCAPES = str.maketrans(
-    {
-        "\0": "\\0",
-        "\n": "\\n",
-        "\r": "\\r",
-        "\x1a": "\\Z",
-        "'": "\\'",
-        '"': '\\"',
-        "\\": "\\\\",
-    }
-)
-
-_SPECIAL = re.compile("[\0\n\r\x1a'\"\\\\]")
-
 _BUSY = {1020, 1205, 1213}  # the row moved on, lock wait, deadlock
 _BAD_ROW = {
     *(1048, 1062, 1118, 1171, 1216, 1217, 1230, 1263, 1264, 1265, 1292, 1366, 1367, 1406),
@@ -77,8 +64,7 @@ def literal(value: Value) -> str:
     if value is None:
         return "NULL"
     if isinstance(value, str):
-        # Most texts need no escaping, and looking is much cheaper than doing it.
-        return f"'{value.translate(_ESCAPES) if _SPECIAL.search(value) else value}'"
+        return text_literal(value)
     return int.__repr__(value) if isinstance(value, int) else float.__repr__(value)
 
 
@@ -233,20 +219,7 @@ def _default_file(settings: MysqlSettings) -> Mapping[str, str]:
 def _tls_context(tls: MysqlTlsSettings) -> ssl.SSLContext:
     for path in filter(None, (tls.ca, tls.cert, tls.key)):
         read_file(path, FILE_LIMIT)  # OpenSSL itself would wait for a FIFO, and not name the file
-    context = ssl.create_default_context(
-        cafile=tls.ca and str(tls.ca), capath=tls.capath and str(tls.capath)
-    )
-    is_verified = verifies(tls)
-    context.check_hostname = is_verified and tls.check_hostname
-    if not is_verified:
-        context.verify_mode = ssl.CERT_NONE
-    if tls.cert is not None:
-        # Without a password an encrypted key is an error: OpenSSL would ask the terminal.
-        password = tls.password.get_secret_value() if tls.password else ""
-        context.load_cert_chain(tls.cert, tls.key, password)
-    if tls.cipher is not None:
-        context.set_ciphers(tls.cipher)
-    return context
+    return build_context(tls.client_settings)
 
 
 # -- what goes wrong ----------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
@@ -15,7 +16,6 @@ from dnslb_backend.checkers.resources.classify import ProbeError, TargetError
 from dnslb_backend.checkers.resources.deadlines import within
 from dnslb_backend.checkers.resources.resources import CheckResources
 from dnslb_backend.checkers.resources.texts import one_line
-from dnslb_backend.checkers.resources.tls_contexts import TlsClientSettings
 from dnslb_backend.core.health.results import Code, Result
 from dnslb_backend.mariadb_protocol import (
     SET_NAMES,
@@ -131,9 +131,7 @@ class MariadbCheck(OutputCheck, TlsCheckParameters):
         self, endpoint: ProbeEndpoint, limit: float, resources: CheckResources
     ) -> Result:
         password = await resolve_secret(self.password, self.password_file, resources.text)
-        settings = TlsClientSettings(
-            self.verify, self.ca_file, self.client_cert, self.client_key, self.sni, self.tls_min
-        )
+        settings = replace(self.tls_settings, name=self.sni)
         tls = await resources.tls.context(settings) if self.tls else None
         login = Login(
             host=endpoint.address,
