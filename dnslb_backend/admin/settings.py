@@ -20,7 +20,9 @@ from dnslb_backend.network import (
 class AdminSettings(BaseModel):
     """`[admin]` as it was written, checked."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True
+    )
 
     listen: Annotated[str, AfterValidator(check_listen)] = "127.0.0.1:8054"
     """Where operators, Prometheus and health checks are served: the page, the API, `/metrics`,

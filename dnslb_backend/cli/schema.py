@@ -89,9 +89,9 @@ def _settings(path: Path) -> "MysqlSettings":
     tables = read_toml(path)
     if "mysql" not in tables:
         raise ConfigError([ConfigProblem(str(path), "mysql", "is missing: there is no database")])
-    diagnosis = Problems()
-    found = diagnosis.parse(MysqlSettings, tables["mysql"], str(path), ("mysql",))
-    diagnosis.raise_if_refused()
+    problems = Problems()
+    found = problems.at(str(path), "mysql").parse(MysqlSettings, tables["mysql"])
+    problems.raise_if_refused()
     assert found is not None
     return found
 

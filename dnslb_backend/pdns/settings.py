@@ -87,7 +87,9 @@ NetworkText = Annotated[str, AfterValidator(check_network)]
 
 
 class _PdnsSettings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+    )
 
 
 class ServerSettings(_PdnsSettings):
