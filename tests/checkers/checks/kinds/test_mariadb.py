@@ -51,9 +51,9 @@ def ask(port: int | None, **keys: Any) -> dict[str, Any]:
     [
         ({}, 0, "1"),
         ({"query": "SELECT 'all OK'", "expect": "OK$"}, 0, "all OK"),
-        ({"query": "SELECT 'all KO'", "expect": "OK$"}, -1, "no 'OK$', got 'all KO'"),
+        ({"query": "SELECT 'all KO'", "expect": "OK$"}, -1, "reply does not match 'OK$': 'all KO'"),
         ({"query": "SELECT NULL"}, 0, ""),
-        ({"query": "SELECT 1 WHERE FALSE", "expect": "1"}, -1, "no '1'"),
+        ({"query": "SELECT 1 WHERE FALSE", "expect": "1"}, -1, "reply does not match '1'"),
         ({"query": "SELECT x'ff41'", "expect": "^A$"}, 0, "A"),
         ({"query": "DO 1"}, 0, ""),
         ({"query": "SELECT 1/0"}, 0, ""),
