@@ -33,8 +33,8 @@ from dnslb_backend.checkers.resources.texts import one_line
 from dnslb_backend.core.health.results import Code, Result, failed
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-SECRET_HEADER = re.compile(r"(?i)auth|cookie|key|pass|secret|token")
-"""Headers whose values are secrets, by a word in their names."""
+SECRET_NAME = re.compile(r"(?i)auth|cookie|key|pass|secret|token")
+"""Headers and parameters of a query whose values are secrets, by a word in their names."""
 
 
 class HttpCheck(OutputCheck, TlsCheckParameters):
@@ -113,7 +113,9 @@ class HttpCheck(OutputCheck, TlsCheckParameters):
         self, endpoint: ProbeEndpoint, limit: float, resources: CheckResources
     ) -> Result:
         headers = await self._secret_headers(resources)
-        return await redacted(self._ask(endpoint, limit, resources, headers), *_secrets(headers))
+        query = parsed_url(self.url, endpoint.address).query
+        secrets = (*_secrets(headers), *(query[key] for key in query if SECRET_NAME.search(key)))
+        return await redacted(self._ask(endpoint, limit, resources, headers), *secrets)
 
     async def _ask(
         self,
@@ -141,7 +143,7 @@ class HttpCheck(OutputCheck, TlsCheckParameters):
 
     async def _secret_headers(self, resources: CheckResources) -> dict[str, str]:
         """The headers that only the origin of `url` may see."""
-        headers = {name: value for name, value in self.headers if SECRET_HEADER.search(name)}
+        headers = {name: value for name, value in self.headers if SECRET_NAME.search(name)}
         if self.user:
             password = await resolve_secret(self.password, self.password_file, resources.text)
             pair = base64.b64encode(f"{self.user}:{password}".encode()).decode()
@@ -184,7 +186,7 @@ class HttpCheck(OutputCheck, TlsCheckParameters):
         if at_home and self.host:
             host = self.host
             name = URL.build(scheme=url.scheme, authority=host).host or name
-        headers = {key: value for key, value in self.headers if not SECRET_HEADER.search(key)}
+        headers = {key: value for key, value in self.headers if not SECRET_NAME.search(key)}
         headers["Host"] = host
         if at_home:
             headers |= secrets
