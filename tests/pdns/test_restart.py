@@ -149,12 +149,12 @@ def test_what_is_meant_for_another_process_is_not_taken() -> None:
         assert environment == {"X": "y"}
 
 
-def test_descriptors_that_are_of_no_use_are_told_of(caplog: pytest.LogCaptureFixture) -> None:
+def test_unusable_descriptors_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     # Whatever the test process has there, it has not a thousand of them.
     count = 10_000
     environment = {"LISTEN_FDS": str(count), "LISTEN_PID": str(os.getpid())}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dnslb_backend.pdns.connectors.activation.FIRST_FD", 1_000_000 + FIRST_FD)
+        patch.setattr("dnslb_backend.systemd.FIRST_FD", 1_000_000 + FIRST_FD)
         assert not take_activated({**environment, "LISTEN_FDS": "2"}).http
     assert len(caplog.records) == 2
 
