@@ -91,7 +91,11 @@ CASES = {
     "bad SOA": (zone(soa={"rname": "a..b"}), 'zones."lb.example".soa.rname', "label is empty"),
     "negative SOA time": (zone(soa={"retry": -1}), 'zones."lb.example".soa.retry', "not -1"),
     "bad static address": (static(content="1.2.3"), 'zones."lb.example".static[0].content', "A"),
-    "bad static type": (static(type="AA"), 'zones."lb.example".static[0].type', "not a record type"),
+    "bad static type": (
+        static(type="AA"),
+        'zones."lb.example".static[0].type',
+        "not a record type",
+    ),
     "bad static name": (static(name="a.b.c.d."), 'zones."lb.example".static[0].name', "not in"),
     "no interval": (without("interval"), "records.www.A", "needs interval, here or in [default]"),
     "interval of zero": (www(interval=0), "records.www.A.interval", "greater than 0"),
