@@ -1,19 +1,21 @@
-"""Every error this package raises on purpose.
+"""The root of this package's errors, and those that more than one room raises or catches.
+
+Errors of one room (a probe, a channel, a protocol) are in that room and have the same root.
 
 DnslbError
 ├── ConfigError        the configuration cannot be used; nothing was started or changed
-├── NameFormatError    a text is no domain name
-├── UnresolvedNameError  a name that an operator wrote is that of nothing here, or of several
-├── NotReadyError      the answer to a lookup is not known yet: a fault of ours
+├── NameFormatError    a text is not a domain name
+├── UnresolvedNameError  a name that an operator gave matches no record, or several
+├── NotReadyError      the answer to a lookup is not known yet: a fault of this daemon
 ├── RequestError       a request of PowerDNS could not be understood
-├── ConflictError       an operator's order was understood and is refused
-│   └── OverrideNotFoundError   nothing was ordered that could be taken back
+├── ConflictError      an operator's request was understood and is refused
+│   └── OverrideNotFoundError   there is no override to clear
 ├── UnavailableError   what this daemon needs did not answer in time; nothing was changed
-├── AdminClientError       the command line could not reach or use the daemon
-├── SourceError        what is to be imported cannot be read, or the result cannot be written
+├── AdminClientError   the command line could not reach or use the daemon
+├── SourceError        a source to import cannot be read, or the result cannot be written
 └── StoreError         the database or the local file cannot be used
-    ├── SchemaError    its tables are missing, newer than this program, or somebody else's
-    ├── RetryableError      others were in the way; the same may well succeed if it is tried again
+    ├── SchemaError    its tables are missing, newer than this program, or not of this program
+    ├── RetryableError others were in the way; the same may succeed if it is retried
     └── BadRowError    one of these rows will never be accepted
 """
 
@@ -26,7 +28,7 @@ class DnslbError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ConfigProblem:
-    """One thing wrong with a configuration: where it stands and what is allowed there."""
+    """One thing wrong with a configuration: where it is and what is allowed there."""
 
     file: str
     path: str
@@ -45,7 +47,7 @@ class ConfigError(DnslbError):
 
 
 class NameFormatError(DnslbError):
-    """A text is no domain name (RFC 1035: labels of 1 to 63 bytes, 255 bytes in all)."""
+    """A text is not a domain name (RFC 1035: labels of 1 to 63 bytes, 255 bytes in all)."""
 
 
 class UnresolvedNameError(DnslbError):
@@ -61,7 +63,7 @@ class UnresolvedNameError(DnslbError):
 
 
 class NotReadyError(DnslbError):
-    """The answer is not known yet: PowerDNS must hear of a fault, never of an empty name."""
+    """The answer is not known yet: PowerDNS must get an error, never an empty answer."""
 
 
 class RequestError(DnslbError):
@@ -69,9 +71,9 @@ class RequestError(DnslbError):
 
 
 class ConflictError(DnslbError):
-    """An operator's order was understood and is refused; the text says why.
+    """An operator's request was understood and is refused; the text says why.
 
-    `field` is the part of the order that cannot be, "" where it is the order as a whole.
+    `field` is the part of the request that is refused, "" where it is the request as a whole.
     """
 
     def __init__(self, text: str, field: str = "") -> None:
@@ -80,7 +82,7 @@ class ConflictError(DnslbError):
 
 
 class OverrideNotFoundError(ConflictError):
-    """Nothing was ordered that could be taken back; the text says for what."""
+    """There is no override to clear; the text says for what."""
 
 
 class UnavailableError(DnslbError):
@@ -100,11 +102,11 @@ class StoreError(DnslbError):
 
 
 class SchemaError(StoreError):
-    """The tables are missing, newer than this program, or somebody else's."""
+    """The tables are missing, newer than this program, or not of this program."""
 
 
 class RetryableError(StoreError):
-    """Others were in the way: the same may well succeed if it is tried again at once."""
+    """Others were in the way: the same may succeed if it is retried at once."""
 
 
 class BadRowError(StoreError):

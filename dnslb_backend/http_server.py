@@ -1,13 +1,17 @@
 """Connections of the HTTP listeners: of PowerDNS's connector and of the one for operators."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import StreamReader, web
 from aiohttp.http import RawRequestMessage
+from aiohttp.http_exceptions import HttpProcessingError
 
+from dnslb_backend.logs import fields
 from dnslb_backend.sockets import ConnectionLimit
+from dnslb_backend.throttle import LogRateLimiter
 
 SERVER_NAME = "dnslb"
 """What the header Server says: versions are for operators."""
@@ -170,3 +174,23 @@ class HttpServer(web.Server):
         assert isinstance(handler, HttpConnection)
         self._limit.discard(handler)
         super().connection_lost(handler, exc)
+
+
+class HttpErrorLog(logging.LoggerAdapter[logging.Logger]):
+    """Where aiohttp logs, rate limited: faults with their traceback, what is not HTTP in one line
+    that shows nothing of it."""
+
+    def __init__(self, log: logging.Logger, limiter: LogRateLimiter) -> None:
+        super().__init__(log)
+        self._limiter = limiter
+
+    def exception(self, msg: object, *args: object, **options: Any) -> None:
+        error = options.get("exc_info")
+        is_fault = not isinstance(error, HttpProcessingError)
+        if (kept_back := self._limiter.admit(type(error) if is_fault else (msg, args))) is None:
+            return
+        facts = fields(more_like_it=kept_back or None)
+        if is_fault:
+            self.logger.error(msg, *args, extra=facts, **options)
+        else:
+            self.logger.warning("%s: not HTTP", str(msg) % args, extra=facts)

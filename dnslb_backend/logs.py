@@ -8,7 +8,7 @@ zone=lb.example name=www.lb.example address=192.0.2.1
 
 Whatever a message holds, it stays on its line: control characters are escaped, a traceback is
 folded. Under systemd every line begins with its priority (sd-daemon(3)), and text lines leave
-the time to the journal. What was given to `redact` never leaves.
+the time to the journal.
 
 Lines are formatted where the event happens and written by a thread of their own, so that a
 stuck reader of stderr stops no lookup. When too many wait, they are dropped and counted.
@@ -42,9 +42,6 @@ LEVELS: Mapping[str, int] = {
 WAITING_LINES = 10_000
 """Lines that may wait for a slow reader; further ones are dropped and counted."""
 
-SHORTEST_SECRET = 4
-"""A shorter text occurs by chance: hiding it would tear holes into every line."""
-
 _FIELDS = "dnslb_fields"
 _RESERVED = frozenset(
     {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", "level", "time", _FIELDS}
@@ -67,8 +64,6 @@ _ESCAPES = (
     | {ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\\t"}
 )
 
-_hidden: set[str] = set()
-
 
 def fields(**values: object) -> dict[str, object]:
     """The facts of an event, for `extra=`: `log.info("...", extra=fields(zone=z, name=n))`.
@@ -76,13 +71,6 @@ def fields(**values: object) -> dict[str, object]:
     Plain `extra={...}` works as well, but the logging library keeps `name` for itself.
     """
     return {_FIELDS: values}
-
-
-def redact(secret: str) -> None:
-    """See to it that `secret` never appears in a line, wherever it may have slipped in."""
-    if len(secret) >= SHORTEST_SECRET:
-        spellings = {secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
-        _hidden.update(spellings)
 
 
 def configure(level: str, fmt: Format | None = None, *, fd: int = 2) -> None:
@@ -134,7 +122,7 @@ class LineHandler(logging.Handler):
         try:
             line = self.format(record)
         except Exception as error:  # noqa: BLE001 -- a log call must not break what it reports on
-            line = f"{record.name}: a log call is wrong, line {record.lineno}: {error!r}"
+            line = f"{record.name}: invalid log call in line {record.lineno}: {error!r}"
             line = line.translate(_ESCAPES)
         try:
             self._lines.put_nowait(line)
@@ -162,11 +150,11 @@ class LineHandler(logging.Handler):
         with self._counting:
             lost, self._lost = self._lost, 0
         if lost:
-            self._write_all(f"{lost} log lines were lost: nobody read them in time")
+            self._write_all(f"{lost} log lines were dropped: stderr was not read in time")
 
     def _write_all(self, line: str) -> None:
         data = line.encode(errors="backslashreplace") + b"\n"
-        # Where nobody reads any more, there is no other place to say so.
+        # When stderr is gone, there is no other place to report it.
         with contextlib.suppress(OSError):
             while data:
                 data = data[self._write_some(data) :]
@@ -195,11 +183,11 @@ class TextFormatter(logging.Formatter):
         facts = {**_fields(record), **_failure(record)}
         parts = [f"{record.name}: {record.getMessage()}"]
         parts += [f"{key}={_quoted(value)}" for key, value in facts.items()]
-        return head + _clean(" ".join(parts))
+        return head + " ".join(parts).translate(_ESCAPES)
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line; what a caller named like a standing key is left out."""
+    """One JSON object a line; a field named like a fixed key is left out."""
 
     def __init__(self, under_systemd: bool) -> None:
         super().__init__()
@@ -215,7 +203,7 @@ class JsonFormatter(logging.Formatter):
         for key, value in {**_fields(record), **_failure(record)}.items():
             facts.setdefault(key, value)
         line = json.dumps(facts, default=str, separators=(",", ":"))
-        return (_priority(record) if self._under_systemd else "") + _without_secrets(line)
+        return (_priority(record) if self._under_systemd else "") + line
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:
@@ -228,25 +216,13 @@ def _failure(record: logging.LogRecord) -> dict[str, object]:
     if not record.exc_info or record.exc_info[1] is None:
         return {}
     lines = "".join(traceback.format_exception(record.exc_info[1])).splitlines()
-    told = [line.strip() for line in lines]
-    return {"traceback": " | ".join(line for line in told if line.strip("^~ "))}
+    return {"traceback": " | ".join(line.strip() for line in lines if line.strip("^~ "))}
 
 
 def _quoted(value: object) -> str:
     text = str(value)
     plain = text and not any(c.isspace() or c in "\"'=" for c in text)
     return text if plain else json.dumps(text, ensure_ascii=False)
-
-
-def _clean(line: str) -> str:
-    return _without_secrets(line.translate(_ESCAPES))
-
-
-def _without_secrets(line: str) -> str:
-    for secret in _hidden:
-        if secret in line:
-            line = line.replace(secret, "***")
-    return line
 
 
 def _time(record: logging.LogRecord) -> str:

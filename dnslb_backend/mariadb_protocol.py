@@ -23,8 +23,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aiomysql
+from pymysql.converters import escape_string
 
 from dnslb_backend.errors import DnslbError
+from dnslb_backend.redaction import redact
 
 FETCH = 40
 """Rows that are taken from the driver at a time."""
@@ -112,9 +114,12 @@ class MariadbSession:
         decoders: Mapping[int, Callable[[str], Any]] | None = None,
     ) -> None:
         self._driver = _Driver(login, limits, decoders)
+        # Where a name is the password, messages that show the name are no worse.
+        is_name = login.password in (login.user, login.database, login.host)
+        self._secret = "" if is_name else login.password
 
     async def open(self) -> None:
-        with _translated():
+        with self._translated():
             await self._driver._connect()
 
     @property
@@ -124,7 +129,7 @@ class MariadbSession:
 
     async def run(self, statement: str) -> None:
         """Execute a statement that gives no rows."""
-        with _translated():
+        with self._translated():
             await self._driver.query(_encoded(statement))
 
     async def batches(self, statement: str) -> AsyncIterator[list[tuple[Any, ...]]]:
@@ -146,14 +151,26 @@ class MariadbSession:
         rows = await self._fetch(1)
         return rows[0][0] if rows and rows[0] else None
 
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """The driver raises its own errors, the system's, and whatever stops its parser."""
+        try:
+            yield
+        except (MariadbError, OSError, MemoryError):
+            raise
+        except aiomysql.MySQLError as error:
+            raise _own_error(error, self._secret) from None
+        except Exception as error:
+            raise ProtocolError(_not_the_protocol(type(error).__name__)) from error
+
     async def _begin(self, statement: str) -> None:
-        with _translated():
+        with self._translated():
             await self._driver.query(_encoded(statement), unbuffered=True)
 
     async def _fetch(self, count: int) -> list[tuple[Any, ...]]:
         """The next rows, fewer at the end."""
         rows: list[tuple[Any, ...]] = []
-        with _translated():
+        with self._translated():
             while len(rows) < count and (row := await self._driver.next_row()) is not None:
                 rows.append(row)
         return rows
@@ -260,6 +277,11 @@ class _Driver(aiomysql.Connection):
         return await super()._read_bytes(num_bytes)
 
 
+def text_literal(text: str) -> str:
+    """A text as SQL writes it, unless the session has NO_BACKSLASH_ESCAPES."""
+    return f"'{escape_string(text)}'"
+
+
 def _encoded(statement: str) -> bytes:
     return statement.encode("utf-8", "replace")
 
@@ -268,28 +290,18 @@ def _unsafe(method: str) -> str:
     return f"the server asks for {method}, which is not sent without TLS"
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    """The driver raises its own errors, the system's, and whatever its parser stumbles over."""
-    try:
-        yield
-    except (MariadbError, OSError, MemoryError):
-        raise
-    except aiomysql.MySQLError as error:
-        raise _own_error(error) from error
-    except Exception as error:
-        raise ProtocolError(
-            f"the answer is not of MariaDB's protocol ({type(error).__name__})"
-        ) from error
-
-
-def _own_error(error: aiomysql.MySQLError) -> Exception:
+def _own_error(error: aiomysql.MySQLError, secret: str) -> Exception:
+    """What the driver's error means; `secret` is taken out of what the server wrote."""
     if isinstance(error.__cause__, OSError):
         return error.__cause__
     number = error.args[0] if error.args else 0
-    text = str(error.args[1]) if len(error.args) > 1 else str(error)
+    text = redact(str(error.args[1]) if len(error.args) > 1 else str(error), secret)
     if not isinstance(number, int) or number == _OUT_OF_SYNC:
-        return ProtocolError(f"the answer is not of MariaDB's protocol ({text})")
+        return ProtocolError(_not_the_protocol(text))
     if number in _GONE:
         return ConnectionError("the server closed the connection")
     return ServerError(number, text)
+
+
+def _not_the_protocol(why: str) -> str:
+    return f"response is not MariaDB's protocol ({why})"

@@ -1,4 +1,4 @@
-"""Logs: one line an event, whatever it holds, and never a secret."""
+"""Logs: one line an event, whatever it holds."""
 
 import json
 import logging
@@ -107,21 +107,6 @@ def test_a_traceback_stays_on_its_line(reader: Reader, form: logs.Format) -> Non
     assert "test_logs.py" in line
 
 
-@pytest.mark.parametrize("form", ["text", "json"])
-def test_a_secret_never_leaves(reader: Reader, form: logs.Format) -> None:
-    logs.configure("info", form, fd=reader.fd)
-    for secret in ('pa"ss\\wörd', "bearer-token-1"):
-        logs.redact(secret)
-        log.info("said %s", secret, extra=logs.fields(value=secret, url=f"http://u:{secret}@h"))
-        try:
-            raise ValueError(secret)
-        except ValueError:
-            log.exception("failed")
-    text = "\n".join(reader.lines())
-    assert "***" in text
-    assert not re.search(r"bearer-token-1|ss.{1,3}w(ö|\\u00f6)rd", text)
-
-
 def test_a_level_hides_what_is_below_it(reader: Reader) -> None:
     logs.configure("warning", fd=reader.fd)
     log.info("quiet")
@@ -165,9 +150,9 @@ def test_a_reader_that_is_stuck_stops_nobody(reader: Reader) -> None:
     writer.join()
     os.close(reader.fd)
     rest.join()
-    told = [int(line.split()[0]) for line in found if "lines were lost" in line]
-    assert sum(told) > 0
-    assert len(found) - len(told) + sum(told) == sent
+    counted = [int(line.split()[0]) for line in found if "lines were dropped" in line]
+    assert sum(counted) > 0
+    assert len(found) - len(counted) + sum(counted) == sent
 
 
 def drain(fd: int) -> list[str]:
@@ -192,7 +177,7 @@ def test_a_log_call_that_is_wrong_breaks_nothing(reader: Reader) -> None:
     handler.close()
     lines = reader.lines()
     assert len(lines) == 2
-    assert all("x: a log call is wrong, line 7" in line for line in lines)
+    assert all("x: invalid log call in line 7" in line for line in lines)
 
 
 def test_nothing_is_left_unwritten_at_the_end(tmp_path: Path) -> None:

@@ -4,21 +4,19 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from dnslb_backend.admin.app import build_app
 from dnslb_backend.admin.control import Control
 from dnslb_backend.admin.http.auth import Access
 from dnslb_backend.admin.http.endpoint import AdminState
 from dnslb_backend.admin.http.event_stream import EventRing, EventStreams, StreamEvent
-from dnslb_backend.admin.settings import AdminSettings, Listen
-from dnslb_backend.http_server import HttpServer
+from dnslb_backend.admin.settings import AdminSettings
+from dnslb_backend.http_server import HttpErrorLog, HttpServer
 from dnslb_backend.logs import fields
+from dnslb_backend.network import AddressPort
 from dnslb_backend.sockets import bind_tcp
-from dnslb_backend.throttle import LogRateLimiter
 
 IDLE_TIMEOUT = 30.0
 """Seconds that a connection may take until its next request has been read."""
@@ -40,7 +38,7 @@ class _Site:
     server: HttpServer
     accepting: asyncio.Server
     streams: EventStreams
-    listen: Listen
+    listen: AddressPort
     port: int
 
     async def close(self) -> None:
@@ -115,7 +113,7 @@ class AdminServer:
         await asyncio.gather(*self._leaving)
         await self._state.reads.close()
 
-    async def _open(self, listen: Listen | None) -> _Site | None:
+    async def _open(self, listen: AddressPort | None) -> _Site | None:
         if listen is None:
             return None
         streams = EventStreams()
@@ -129,7 +127,7 @@ class AdminServer:
             access_log=None,
             keepalive_timeout=self._send_timeout,
             max_line_size=LINE_LIMIT,
-            logger=_WireLog(self._state.refusals),
+            logger=HttpErrorLog(log, self._state.refusals),
         )
         try:
             sock = bind_tcp(listen.host, listen.port)
@@ -140,19 +138,3 @@ class AdminServer:
         site = _Site(runner, server, accepting, streams, listen, int(sock.getsockname()[1]))
         log.info("serving operators", extra=fields(address=listen.host, port=site.port))
         return site
-
-
-class _WireLog(logging.LoggerAdapter[logging.Logger]):
-    """Where aiohttp complains: of what is no HTTP in one line, of faults with their traceback."""
-
-    def __init__(self, refusals: LogRateLimiter) -> None:
-        super().__init__(log)
-        self._refusals = refusals
-
-    def exception(self, msg: object, *args: object, **options: Any) -> None:
-        error = options.get("exc_info")
-        if not isinstance(error, HttpProcessingError):
-            self.logger.error(msg, *args, **options)
-        elif (kept_back := self._refusals.admit((msg, args))) is not None:
-            facts = fields(more_like_it=kept_back or None)
-            self.logger.warning("%s: it is no HTTP", str(msg) % args, extra=facts)

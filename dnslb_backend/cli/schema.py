@@ -92,7 +92,7 @@ def _settings(path: Path) -> "MysqlSettings":
     if "mysql" not in tables:
         raise ConfigError([ConfigProblem(str(path), "mysql", "is missing: there is no database")])
     problems = Problems()
-    found = problems.parse(MysqlSettings, tables["mysql"], str(path), ("mysql",))
+    found = problems.at(str(path), "mysql").parse(MysqlSettings, tables["mysql"])
     problems.raise_if_refused()
     assert found is not None
     return found

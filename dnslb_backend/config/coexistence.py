@@ -1,15 +1,15 @@
-"""What may not stand together: looked for when every zone and record has been read."""
+"""What may not coexist: looked for when every zone and record has been read."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dnslb_backend.config.problems import Path, Problems
+from dnslb_backend.config.problems import Cursor
 from dnslb_backend.core.model.names import canonical_name, is_within, parents
 from dnslb_backend.core.model.records import AllDown, Record, RecordKey
 from dnslb_backend.core.model.zones import ResourceRecord, Zone
 
 GLUE = frozenset({"A", "AAAA"})
-"""What may stand below a delegation: the addresses of the servers that it names."""
+"""What may be below a delegation: the addresses of the servers that it names."""
 
 AT_A_CUT = frozenset({"NS", "DS", *GLUE})
 
@@ -18,21 +18,18 @@ ALONE = frozenset({"CNAME", "DNAME"})
 
 
 def check_coexistence(
-    zones: Mapping[str, Zone],
-    origins: Mapping[RecordKey, str],
-    diagnosis: Problems,
-    files: Mapping[str, str],
+    zones: Mapping[str, Zone], origins: Mapping[RecordKey, Cursor], main: Cursor
 ) -> None:
-    """Refuse what may not stand together, with the place where it was written.
+    """Refuse what may not coexist, at the place where it is written.
 
-    `origins` tells where each balanced record was defined, `files` the file of each zone.
+    `origins` are the places of the balanced records, `main` the file of the zones.
     """
-    balanced: dict[str, dict[RecordKey, str]] = {name: {} for name in zones}
+    balanced: dict[str, dict[RecordKey, Cursor]] = {name: {} for name in zones}
     for key, origin in origins.items():
         balanced.setdefault(key.zone, {})[key] = origin
     for zone in zones.values():
-        path = ("zones", zone.spelling)
-        hood = _Coexistence(zone, path, diagnosis, files[zone.name])
+        where = main.at("zones", zone.spelling)
+        hood = _Coexistence(zone, where)
         for index, row in enumerate(zone.static):
             hood.take_row(row, index)
         for key, origin in balanced[zone.name].items():
@@ -41,14 +38,13 @@ def check_coexistence(
         inner = [name for name in zones if name != zone.name and is_within(name, zone.name)]
         for name, found in hood.types.items():
             for message in _misfits(name, found, zone.name, inner, hood.types):
-                diagnosis.refuse(files[zone.name], path, message)
+                where.refuse(message)
 
 
 def warn_of_unknown_answers(
     zones: Mapping[str, Zone],
     records: Mapping[RecordKey, Record],
-    origins: Mapping[RecordKey, str],
-    diagnosis: Problems,
+    origins: Mapping[RecordKey, Cursor],
 ) -> None:
     """Warn where an answer that is not known takes others with it.
 
@@ -67,12 +63,12 @@ def warn_of_unknown_answers(
                 "while its answer is not known PowerDNS says SERVFAIL for the whole zone, unless "
                 "it runs with consistent-backends=no, as in pdns/*.conf"
             )
-            diagnosis.warn(origins[key], (), message)
+            origins[key].warn(message)
         others = types[key.name] - {key.type}
         if record.all_down is AllDown.SERVFAIL and others:
             listed = _listed(frozenset(others))
             message = f'all_down = "servfail" is SERVFAIL for {listed} of the name as well'
-            diagnosis.warn(origins[key], (), message)
+            origins[key].warn(message)
 
 
 @dataclass(slots=True)
@@ -80,9 +76,7 @@ class _Coexistence:
     """The names of one zone while they are gathered."""
 
     zone: Zone
-    path: Path
-    diagnosis: Problems
-    file: str
+    where: Cursor
     types: dict[str, list[str]] = field(default_factory=dict)
     _seen: set[tuple[str, str, str]] = field(default_factory=set)
     _ttls: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -92,26 +86,26 @@ class _Coexistence:
 
     def take_row(self, row: ResourceRecord, index: int) -> None:
         name = _name(row)
-        where = (*self.path, "static", index)
+        where = self.where.at("static", index)
         if (name, row.qtype, row.content) in self._seen:
-            self.diagnosis.refuse(self.file, where, f"{name} {row.qtype} stands here twice")
+            where.refuse(f"{name} {row.qtype} is listed twice")
         self._seen.add((name, row.qtype, row.content))
         ttl = self._ttls.setdefault((name, row.qtype), row.ttl)
         if ttl != row.ttl:
             message = f"{name} {row.qtype} has a ttl of {ttl} and of {row.ttl} (RFC 2181, 5.2)"
-            self.diagnosis.refuse(self.file, where, message)
+            where.refuse(message)
         if row.qtype == "DS" and name == self.zone.name:
-            message = "belongs into the zone above, beside the delegation (RFC 4034, 5)"
-            self.diagnosis.refuse(self.file, (*where, "type"), message)
+            message = "belongs in the zone above, beside the delegation (RFC 4034, 5)"
+            where.at("type").refuse(message)
         self.types.setdefault(name, []).append(row.qtype)
 
-    def take_record(self, key: RecordKey, origin: str) -> None:
+    def take_record(self, key: RecordKey, origin: Cursor) -> None:
         if key.type in self.types.get(key.name, ()):
-            self.diagnosis.refuse(origin, (), f"{key.name} has static {key.type} rows too")
+            origin.refuse(f"{key.name} has static {key.type} rows too")
         self.types.setdefault(key.name, []).append(key.type)
 
-    def check_delegations(self, origins: Mapping[RecordKey, str]) -> None:
-        """Refuse what nobody would be given, because it is behind a referral."""
+    def check_delegations(self, origins: Mapping[RecordKey, Cursor]) -> None:
+        """Refuse what is never served, because it is behind a referral."""
         cuts = {name for name, types in self.types.items() if "NS" in types} - {self.zone.name}
         if not cuts:
             return
@@ -120,16 +114,15 @@ class _Coexistence:
             cut = self._cut(name, cuts)
             allowed = AT_A_CUT if name == cut else GLUE
             if cut and row.qtype not in allowed:
-                where = (*self.path, "static", index, "type")
                 message = f"{name} is delegated by the NS of {cut}; allowed: {_listed(allowed)}"
-                self.diagnosis.refuse(self.file, where, message)
+                self.where.at("static", index, "type").refuse(message)
         for key, origin in origins.items():
             if cut := self._cut(key.name, cuts):
                 message = f"{key.name} is delegated by the NS of {cut}, others answer for it"
-                self.diagnosis.refuse(origin, (), message)
+                origin.refuse(message)
 
     def _cut(self, name: str, cuts: set[str]) -> str:
-        """The highest delegation that `name` is at or below; empty where it is ours."""
+        """The highest delegation that `name` is at or below; empty where there is none."""
         above = (name, *parents(name, self.zone.name))
         return next((each for each in reversed(above) if each in cuts), "")
 
@@ -152,7 +145,7 @@ def _misfits(
             yield f"{name} is below the DNAME of {above}, which answers for it (RFC 6672, 2.4)"
     for other in inner:
         if is_within(name, other):
-            yield f"{name} is in another zone of ours, {other}; write it there"
+            yield f"{name} is in another configured zone, {other}; write it there"
 
 
 def _listed(types: frozenset[str]) -> str:

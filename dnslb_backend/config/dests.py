@@ -5,7 +5,7 @@ import socket
 from dataclasses import replace
 
 from dnslb_backend.config.models import DestSettings
-from dnslb_backend.config.problems import Path, Problems
+from dnslb_backend.config.problems import Cursor
 from dnslb_backend.config.rdata import RecordDataError, canonical_content
 from dnslb_backend.core.model.names import (
     address_type,
@@ -27,13 +27,11 @@ def build_dests(
     written: list[str | DestSettings],
     record_type: str,
     zone: str,
-    diagnosis: Problems,
-    file: str,
-    path: Path,
+    where: Cursor,
 ) -> tuple[Dest, ...]:
     """Every destination once. The same host twice must be the same, but for the views.
 
-    Destinations of other types than addresses are told apart by their content as well.
+    Destinations of other types than addresses differ by their content as well.
     """
     found: dict[tuple[str, str | None], Dest] = {}
     for index, item in enumerate(written):
@@ -42,15 +40,13 @@ def build_dests(
             dest = _dest(settings, record_type, zone)
             known = found.get((dest.host, dest.content), dest)
             if known.prio != dest.prio:
-                raise _DestError(
-                    f"{dest.host} is listed with two priorities, {known.prio} and {dest.prio}"
-                )
+                raise _DestError(f"{dest.host} has two priorities, {known.prio} and {dest.prio}")
             joined = replace(dest, views=joined_views(known.views, dest.views))
             if replace(known, views=joined.views) != joined:
                 raise _DestError(f"{dest.host} is listed twice; only the views may differ")
             found[dest.host, dest.content] = joined
         except _DestError as error:
-            diagnosis.refuse(file, (*path, index), str(error))
+            where.at(index).refuse(str(error))
     return tuple(found.values())
 
 
@@ -58,9 +54,7 @@ def build_fallback(
     written: str | list[str],
     record_type: str,
     zone: str,
-    diagnosis: Problems,
-    file: str,
-    path: Path,
+    where: Cursor,
 ) -> tuple[Dest, ...]:
     """The fallback hosts; an empty text is none. A fallback has no priority."""
     hosts = [written] if isinstance(written, str) else written
@@ -74,7 +68,7 @@ def build_fallback(
             dest = _fallback(host, record_type, zone)
             found[dest.host] = dest
         except _DestError as error:
-            diagnosis.refuse(file, path, str(error))
+            where.refuse(str(error))
     return tuple(found.values())
 
 
@@ -95,7 +89,7 @@ def _dest(settings: DestSettings, record_type: str, zone: str) -> Dest:
     if probed is not None:
         probed = canonical_address(probed)
         if probed is None:
-            raise _DestError(f"check_address {settings.check_address!r} is no IP address")
+            raise _DestError(f"check_address {settings.check_address!r} is not an IP address")
     content: str | None = None
     if record_type in ("A", "AAAA"):
         host, is_literal = _host(settings.host, record_type)
@@ -150,7 +144,7 @@ def _host(text: str, record_type: str) -> tuple[str, bool]:
     literal = _literal(text)
     if literal is not None:
         if address_type(literal) != record_type:
-            raise _DestError(f"{text!r} is no address for a record of type {record_type}")
+            raise _DestError(f"{text!r} is not an address for a record of type {record_type}")
         _refuse_sinkhole(literal)
         return literal, True
     if not text or any(c.isspace() or c in ":/%[]" for c in text):
@@ -165,7 +159,7 @@ def _host(text: str, record_type: str) -> tuple[str, bool]:
 def _refuse_sinkhole(address: str) -> None:
     if is_sinkhole(address):
         raise _DestError(
-            f"{address} is no server's address: unspecified, multicast and broadcast addresses "
+            f"{address} is not a server's address: unspecified, multicast and broadcast addresses "
             "are not allowed"
         )
 

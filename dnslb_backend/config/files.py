@@ -18,7 +18,7 @@ LARGEST = 64 << 20
 """Bytes of one file."""
 
 DEEPEST = 20
-"""Levels of tables and arrays within each other; no key of ours needs half as many."""
+"""Levels of tables and arrays within each other; no key needs half as many."""
 
 TOO_DEEP = f"has tables or arrays on more than {DEEPEST} levels"
 
@@ -53,13 +53,15 @@ def read_toml(path: Path) -> dict[str, Any]:
             [ConfigProblem(str(path), "", f"cannot be read: {error.strerror}")]
         ) from error
     except tomli.TOMLDecodeError as error:
-        raise ConfigError([ConfigProblem(str(path), "", f"is no TOML: {error}")]) from error
+        raise ConfigError([ConfigProblem(str(path), "", f"is not valid TOML: {error}")]) from error
     except UnicodeDecodeError as error:
-        raise ConfigError([ConfigProblem(str(path), "", f"is no UTF-8: {error.reason}")]) from error
+        raise ConfigError(
+            [ConfigProblem(str(path), "", f"is not UTF-8: {error.reason}")]
+        ) from error
     except ValueError as error:
         # Python refuses to read whole numbers of thousands of digits.
         raise ConfigError(
-            [ConfigProblem(str(path), "", f"holds no valid number: {error}")]
+            [ConfigProblem(str(path), "", f"has an invalid number: {error}")]
         ) from error
     except RecursionError as error:
         raise ConfigError([ConfigProblem(str(path), "", TOO_DEEP)]) from error
@@ -69,7 +71,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def _is_deeper(value: object, levels: int) -> bool:
-    """Whether tables and arrays stand within each other on more than so many levels."""
+    """Whether tables and arrays are nested more than so many levels deep."""
     if isinstance(value, dict):
         value = list(value.values())
     return isinstance(value, list) and (

@@ -22,7 +22,7 @@ from dnslb_backend.config.models import (
     ViewSettings,
     ZoneSettings,
 )
-from dnslb_backend.config.problems import Problems
+from dnslb_backend.config.problems import Cursor, Problems
 from dnslb_backend.config.records import TYPES, RecordTables
 from dnslb_backend.config.zones import (
     advise_secondaries,
@@ -85,13 +85,13 @@ def load(sources: ConfigPaths) -> Config:
 
 
 class _Loader:
-    """One reading of all files; what is wrong with them gathers in `problems`."""
+    """One reading of all files; what is wrong with them is collected in `problems`."""
 
     def __init__(self, sources: ConfigPaths) -> None:
         self.sources = sources
-        self.file = str(sources.main)
         self.raw = read_toml(sources.main)
         self.problems = Problems()
+        self.main = self.problems.at(str(sources.main))
 
     def load(self) -> Config:
         self._refuse_unknown_sections()
@@ -106,27 +106,20 @@ class _Loader:
         brake = self._section("brake", BrakeSettings)
         mysql = self._section("mysql", MysqlSettings) if "mysql" in self.raw else None
         for warning in mysql.warnings if mysql else ():
-            self.problems.warn(self.file, ("mysql",), warning)
+            self.main.at("mysql").warn(warning)
         views = self._views()
-        geo_database = self._places()
+        geo_database = self._geo_database()
         written = self._zone_settings(settings)
         tables = self._records(settings, default, views, written)
         if not written and not self.problems.problems:
-            self.problems.refuse(
-                self.file,
-                ("global", "domain_name"),
-                'is missing: there is no zone to serve; it, or a [zones."NAME"], is required',
+            self.main.at("global", "domain_name").refuse(
+                'is missing: there is no zone to serve; it, or a [zones."NAME"], is required'
             )
         zones = self._zones(written, node)
-        zones = keep_no_data_uncached(zones, tables.records.values(), self.problems, self.file)
-        check_coexistence(zones, tables.origins, self.problems, dict.fromkeys(zones, self.file))
-        warn_of_unknown_answers(zones, tables.records, tables.origins, self.problems)
-        advise_secondaries(
-            zones,
-            has_channel=pdns.has_channel,
-            diagnosis=self.problems,
-            file=self.file,
-        )
+        zones = keep_no_data_uncached(zones, tables.records.values(), self.main)
+        check_coexistence(zones, tables.origins, self.main)
+        warn_of_unknown_answers(zones, tables.records, tables.origins)
+        advise_secondaries(zones, self.main, has_channel=pdns.has_channel)
         self.problems.raise_if_refused()
         return Config(
             plan=Plan(zones, tables.records, views),
@@ -147,17 +140,17 @@ class _Loader:
 
     def _refuse_unknown_sections(self) -> None:
         for name in sorted(self.raw.keys() - set(SECTIONS)):
-            message = f"unknown section; allowed here: {', '.join(SECTIONS)}"
-            self.problems.refuse(self.file, (name,), message)
+            allowed = ", ".join(SECTIONS)
+            self.main.at(name).refuse(f"unknown section; allowed here: {allowed}")
 
     def _section(self, name: str, model: type[Model]) -> Model:
-        """The section as written; as if it were empty once its problems are noted."""
+        """The section as written; as if it were empty once its problems are reported."""
         found = self._parse(name, model)
         return model() if found is None else found
 
     def _parse(self, name: str, model: type[Model]) -> Model | None:
-        """The section as written; None once its problems are noted."""
-        return self.problems.parse(model, self.raw.get(name, {}), self.file, (name,))
+        """The section as written; None once its problems are reported."""
+        return self.main.at(name).parse(model, self.raw.get(name, {}))
 
     def _access(self, admin: AdminSettings) -> Access:
         try:
@@ -166,17 +159,17 @@ class _Loader:
             self.problems.problems += error.problems
             return Access()
         for warning in access.warnings:
-            self.problems.warn("", (), warning)
+            self.problems.at("").warn(warning)
         return access
 
     def _views(self) -> dict[str, View]:
         tables = self.raw.get("views", {})
         if not isinstance(tables, dict):
-            self.problems.refuse(self.file, ("views",), "must be a table of views")
+            self.main.at("views").refuse("must be a table of views")
             return {}
         found: dict[str, View] = {}
         for name, table in tables.items():
-            parsed = self.problems.parse(ViewSettings, table, self.file, ("views", name))
+            parsed = self.main.at("views", name).parse(ViewSettings, table)
             # One that was refused is known all the same: members may name it.
             view = parsed or ViewSettings()
             found[name] = View(
@@ -188,20 +181,21 @@ class _Loader:
             )
         placed = [view.name for view in found.values() if view.needs_location]
         if placed and "geo" not in self.raw:
-            message = "asks for places, which needs [geo] database"
-            self.problems.refuse(self.file, ("views", placed[0]), message)
+            self.main.at("views", placed[0]).refuse(
+                "has countries, continents or asns, which need [geo] database"
+            )
         return found
 
-    def _places(self) -> GeoDatabase | None:
+    def _geo_database(self) -> GeoDatabase | None:
         if "geo" not in self.raw:
             return None
-        settings = self.problems.parse(GeoSettings, self.raw["geo"], self.file, ("geo",))
+        settings = self.main.at("geo").parse(GeoSettings, self.raw["geo"])
         if settings is None:
             return None
         try:
             return GeoDatabase(self.sources.directory / settings.database)
         except GeoDatabaseError as error:
-            self.problems.refuse(self.file, ("geo", "database"), str(error))
+            self.main.at("geo", "database").refuse(str(error))
             return None
 
     def _zone_settings(self, settings: GlobalSettings) -> dict[str, tuple[str, ZoneSettings]]:
@@ -209,21 +203,22 @@ class _Loader:
         found: dict[str, tuple[str, ZoneSettings]] = {}
         if settings.domain_name is not None:
             spelling = settings.domain_name.lstrip(".").removesuffix(".")
-            self._enter_zone(found, spelling, ZoneSettings(), ("global", "domain_name"))
+            self._enter_zone(found, spelling, ZoneSettings(), self.main.at("global", "domain_name"))
         own = set(found)
         tables = self.raw.get("zones", {})
         if not isinstance(tables, dict):
-            self.problems.refuse(self.file, ("zones",), "must be a table of zones")
+            self.main.at("zones").refuse("must be a table of zones")
             tables = {}
         for name, table in tables.items():
-            parsed = self.problems.parse(ZoneSettings, table, self.file, ("zones", name))
+            where = self.main.at("zones", name)
+            parsed = where.parse(ZoneSettings, table)
             spelling = name.removesuffix(".")
             if parsed is None:
                 continue
-            if (canonical := self._zone_name(spelling, ("zones", name))) in own:
+            if (canonical := self._zone_name(spelling, where)) in own:
                 own.discard(canonical)
                 found.pop(canonical)
-            self._enter_zone(found, spelling, parsed, ("zones", name))
+            self._enter_zone(found, spelling, parsed, where)
         return found
 
     def _enter_zone(
@@ -231,22 +226,23 @@ class _Loader:
         found: dict[str, tuple[str, ZoneSettings]],
         spelling: str,
         zone: ZoneSettings,
-        path: tuple[str, ...],
+        where: Cursor,
     ) -> None:
-        name = self._zone_name(spelling, path)
+        name = self._zone_name(spelling, where)
         if name in found:
-            self.problems.refuse(self.file, path, f"the zone {name} is defined already")
+            where.refuse(f"the zone {name} is defined already")
         elif name:
             found[name] = (spelling, zone)
 
-    def _zone_name(self, spelling: str, path: tuple[str, ...]) -> str:
+    @staticmethod
+    def _zone_name(spelling: str, where: Cursor) -> str:
         try:
             name = canonical_name(f"{spelling}.")
         except NameFormatError as error:
-            self.problems.refuse(self.file, path, str(error))
+            where.refuse(str(error))
             return ""
         if not name:
-            self.problems.refuse(self.file, path, "must name a zone below the root")
+            where.refuse("must name a zone below the root")
         return name
 
     def _records(
@@ -256,30 +252,28 @@ class _Loader:
         views: Mapping[str, View],
         zones: Mapping[str, tuple[str, ZoneSettings]],
     ) -> RecordTables:
-        tables = RecordTables(self.problems, self.file, default, views)
+        tables = RecordTables(self.main, default, views)
         for name, (spelling, zone) in zones.items():
-            tables.read(name, spelling, zone.records, self.file, ("zones", spelling, "records"))
-        for file, path, found in self._record_tables(settings):
+            tables.read(name, spelling, zone.records, self.main.at("zones", spelling, "records"))
+        for where, found in self._record_tables(settings):
             if not found:
                 continue
             if settings.domain_name is None:
-                message = "needs global.domain_name, the zone that these records are in"
-                self.problems.refuse(file, path or ("records",), message)
+                place = where if where.path else where.at("records")
+                place.refuse("needs global.domain_name, the zone that these records are in")
                 break
             spelling = settings.domain_name.lstrip(".").removesuffix(".")
-            zone_name = self._zone_name(spelling, ("global", "domain_name"))
-            tables.read(zone_name, spelling, found, file, path)
+            zone_name = self._zone_name(spelling, self.main.at("global", "domain_name"))
+            tables.read(zone_name, spelling, found, where)
         return tables
 
-    def _record_tables(
-        self, settings: GlobalSettings
-    ) -> Iterator[tuple[str, tuple[str, ...], dict[str, Any]]]:
-        """Record tables of domain_name's zone: file, path of the table, the table."""
+    def _record_tables(self, settings: GlobalSettings) -> Iterator[tuple[Cursor, dict[str, Any]]]:
+        """The tables of records in domain_name's zone, and where they are."""
         own = self.raw.get("records", {})
         if isinstance(own, dict):
-            yield self.file, ("records",), own
+            yield self.main.at("records"), own
         else:
-            self.problems.refuse(self.file, ("records",), "must be a table of records")
+            self.main.at("records").refuse("must be a table of records")
         for path in record_files(self.sources, settings.load_records):
             try:
                 tables = read_toml(path)
@@ -287,10 +281,11 @@ class _Loader:
                 self.problems.problems += error.problems
                 continue
             if self._is_main_form(tables):
-                message = 'has no place in a drop-in: write ["NAME".TYPE], without "records."'
-                self.problems.refuse(str(path), ("records",), message)
+                self.problems.at(str(path), "records").refuse(
+                    'is not allowed in a drop-in: write ["NAME".TYPE], without "records."'
+                )
                 continue
-            yield str(path), (), tables
+            yield self.problems.at(str(path)), tables
 
     @staticmethod
     def _is_main_form(tables: Mapping[str, Any]) -> bool:
@@ -305,8 +300,8 @@ class _Loader:
         ids = assign_ids(list(written))
         zones: dict[str, Zone] = {}
         for name, (spelling, settings) in written.items():
-            path = ("zones", spelling)
-            zone = build_zone(spelling, ids[name], settings, node, self.problems, self.file, path)
+            where = self.main.at("zones", spelling)
+            zone = build_zone(spelling, ids[name], settings, node, where)
             if zone is not None:
                 zones[name] = zone
         return zones

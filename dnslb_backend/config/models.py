@@ -1,17 +1,13 @@
 """The tables of the configuration file that belong to no single edge, as pydantic models.
 
-They say what may be written; `build` turns them into what the core runs on. Times are in
-seconds. Strictness is meant: a string is no list, and "false" is no boolean.
+They say what may be written; `config.records` and `config.zones` turn them into what the core runs
+on. Times are in seconds. Types are strict: a string is not a list, and "false" is not a boolean.
 """
 
-import re
-from ipaddress import ip_address, ip_network
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -19,97 +15,28 @@ from pydantic import (
 )
 
 from dnslb_backend.checkers.checks.parameters import Regexp
-from dnslb_backend.checkers.schedule.brake import parse_canary
+from dnslb_backend.config.values import (
+    Canary,
+    Count,
+    Duration,
+    Integer,
+    LowerCase,
+    Network,
+    Secondary,
+    Seconds,
+    Switch,
+    Ttl,
+    Wait,
+)
 from dnslb_backend.core.model.zones import MAX_TTL
-from dnslb_backend.pdns.settings import parse_endpoint
-
-
-def _network(text: str) -> str:
-    try:
-        ip_network(text)
-    except ValueError as error:
-        raise ValueError(f"{text!r} is no network in CIDR form: {error}") from error
-    return text
-
-
-def _canary(text: str) -> str:
-    try:
-        parse_canary(text)
-    except ValueError as error:
-        raise ValueError(f"{text!r} is no ADDRESS:PORT, such as 192.0.2.1:53: {error}") from error
-    return text
-
-
-def _secondary(text: str) -> str:
-    """An address and perhaps a port, as PowerDNS writes them."""
-    try:
-        return str(ip_address(text))
-    except ValueError:
-        allowed = "an address, with a port if it is not 53: 192.0.2.54, [2001:db8::54]:5300"
-    try:
-        host, port = parse_endpoint(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is not {allowed}") from None
-    if not port:
-        raise ValueError(f"{text!r} is not {allowed}")
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def host_of(secondary: str) -> str:
-    """The address of a secondary, without its port."""
-    try:
-        return str(ip_address(secondary))
-    except ValueError:
-        return parse_endpoint(secondary).host
-
-
-def _not_too_short(seconds: float) -> float:
-    if seconds < SHORTEST:
-        raise ValueError(f"must be at least {SHORTEST:g} s")
-    return seconds
-
-
-def _seconds(value: object) -> object:
-    """The original made numbers of the texts that it was given as times."""
-    is_number = isinstance(value, str) and _NUMBER.fullmatch(value)
-    return float(value) if is_number else value  # type: ignore[arg-type]
-
-
-def _integer(value: object) -> object:
-    """The original made whole numbers of texts and of 5.0."""
-    if isinstance(value, str) and _WHOLE.fullmatch(value):
-        return int(value)
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _switch(value: object) -> object:
-    """The original took 1 and 0 for true and false."""
-    return bool(value) if isinstance(value, int) and value in (0, 1) else value
-
-
-def _lower(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
-
-
-_NUMBER = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?", re.ASCII)
-_WHOLE = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
-
-SHORTEST = 0.001
-Duration = Annotated[float, Field(gt=0, allow_inf_nan=False), AfterValidator(_not_too_short)]
-Wait = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Ttl = Annotated[int, Field(ge=0, le=MAX_TTL)]
-Network = Annotated[str, AfterValidator(_network)]
-Count = Annotated[int, Field(ge=1)]
-
-Seconds = BeforeValidator(_seconds)
-Integer = BeforeValidator(_integer)
-"""For the keys that the original has, which load as they loaded there."""
 
 
 class ConfigTable(BaseModel):
     """A table that refuses what it does not know."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True
+    )
 
 
 class GlobalSettings(ConfigTable):
@@ -118,13 +45,12 @@ class GlobalSettings(ConfigTable):
     domain_name: str | None = None
     """The zone that [records] and the files of `load_records` live in; without it only the zones of
     [zones] are served. Example: `"lb.example"`"""
-    delete_unknowns: Annotated[bool, BeforeValidator(_switch)] = True
+    delete_unknowns: Annotated[bool, Switch] = True
     """What becomes of this node's rows in the mirror when their record is no longer configured:
     deleted, or kept and named in the log."""
-    loglevel: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (
-        "info"
-    )
-    """From which level on events are logged; `serve -l` says otherwise. Transitions are `info`."""
+    loglevel: Annotated[Literal["debug", "info", "warning", "error"], LowerCase] = "info"
+    """Events below this level are not logged, but transitions, which are `info`, always are.
+    `serve -l` overrides it."""
     max_record_checks: Annotated[Count, Integer] = 100
     """How many records may have probes under way at the same time; as many are resolved at once.
     The others wait in order, those last whose probes are always under way."""
@@ -140,7 +66,7 @@ class GlobalSettings(ConfigTable):
 class BrakeSettings(ConfigTable):
     """[brake]: hold DOWNs while our own network may be at fault."""
 
-    canaries: list[Annotated[str, AfterValidator(_canary)]] = []
+    canaries: list[Canary] = []
     """Addresses that answer as long as our own network works: any TCP answer counts, a refusal too.
     While none answers, no target is taken for DOWN. Choose several, in different places; without
     any there is no brake. Example: `["192.0.2.1:53", "[2001:db8::1]:53"]`"""
@@ -218,8 +144,8 @@ class ZoneSettings(ConfigTable):
     ns: list[str] = []
     """The name servers of the zone: what the parent zone delegates to. Default: mname; with a
     warning. Example: `["ns1.lb.example.", "ns2.lb.example."]`"""
-    also_notify: list[Annotated[str, AfterValidator(_secondary)]] = []
-    """Secondaries that PowerDNS tells of every change (NOTIFY), with a port if it is not 53.
+    also_notify: list[Secondary] = []
+    """Secondaries that PowerDNS notifies of every change (NOTIFY), with a port if it is not 53.
     Example: `["192.0.2.54", "[2001:db8::54]:5300"]`"""
     allow_axfr: list[Network] | None = None
     """Networks that may transfer the zone, beside those of PowerDNS's `allow-axfr-ips`.
@@ -263,7 +189,7 @@ def _form(written: object) -> str:
 Destination = Annotated[
     Annotated[str, Tag("text")] | Annotated[DestSettings, Tag("table")], Discriminator(_form)
 ]
-"""Told apart by its form, so that of a wrong table nobody hears that it is no text."""
+"""Chosen by its form, so that an invalid table is not reported as an invalid text as well."""
 
 
 class StickySettings(ConfigTable):

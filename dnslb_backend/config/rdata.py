@@ -58,7 +58,7 @@ LARGEST_RDATA = 65_000
 
 
 class RecordDataError(DnslbError):
-    """A text is no data for a record of its type."""
+    """A text is not valid data for a record of its type."""
 
 
 class RecordData(NamedTuple):
@@ -89,7 +89,7 @@ def canonical_data(qtype: str, content: str, zone: str) -> RecordData:
         )
         wire = rdata.to_wire() or b""
     except (dns.exception.DNSException, ValueError, UnicodeError) as error:
-        raise RecordDataError(f"is no data for a record of type {qtype}: {error}") from error
+        raise RecordDataError(f"is not valid data for a record of type {qtype}: {error}") from error
     if refusal := _refusal(rdata, len(wire)):
         raise RecordDataError(f"cannot be served by PowerDNS: {refusal}")
     if qtype in PARSED_BY_PDNS:

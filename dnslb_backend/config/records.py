@@ -3,22 +3,20 @@
 import hashlib
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
 from dnslb_backend.checkers.checks.base import Check
-from dnslb_backend.checkers.checks.kinds.exec import ExecCheck
-from dnslb_backend.checkers.checks.registry import check_class, parse_check
+from dnslb_backend.config.advice import advise
+from dnslb_backend.config.checks import build_checks, check_ports
 from dnslb_backend.config.dests import build_dests, build_fallback
 from dnslb_backend.config.models import RecordSettings
-from dnslb_backend.config.problems import Path, Problems
-from dnslb_backend.config.validation import dotted, problems_of
-from dnslb_backend.core.model.address_selection import common_prefix, overlaps
+from dnslb_backend.config.problems import Cursor
+from dnslb_backend.config.validation import dotted
 from dnslb_backend.core.model.names import canonical_name, is_within, spelled_name
 from dnslb_backend.core.model.records import AllDown, Dest, Policy, Record, RecordKey, Timing
 from dnslb_backend.core.model.rules import Damping, Thresholds
@@ -35,66 +33,49 @@ REQUIRED = ("dest", "ttl", "interval", "timeout", "dns_timeout")
 class RecordTables:
     """Records as they are read: their tables, and where each was first seen.
 
-    Where [default] was refused, `default` is None: what records inherit is not known, so that
-    nothing is said of what they lack.
+    `main` is the file with [default]. Where that was refused, `default` is None: what records
+    inherit is not known, so that what they lack is not reported.
     """
 
-    problems: Problems
-    file: str
+    main: Cursor
     default: RecordSettings | None
     views: Mapping[str, View] = field(default_factory=dict)
     records: dict[RecordKey, Record] = field(default_factory=dict)
     checks: dict[str, Check] = field(default_factory=dict)
-    origins: dict[RecordKey, str] = field(default_factory=dict)
+    origins: dict[RecordKey, Cursor] = field(default_factory=dict)
 
-    def read(self, zone: str, spelling: str, tables: dict[str, Any], file: str, path: Path) -> None:
+    def read(self, zone: str, spelling: str, tables: dict[str, Any], where: Cursor) -> None:
         """Take every record of `tables` (NAME, then TYPE) into `zone`, a canonical name."""
         for name, types in tables.items():
             if not isinstance(types, dict):
-                self.problems.refuse(file, (*path, name), "must be a table of record types")
+                where.at(name).refuse("must be a table of record types")
                 continue
             for record_type, table in types.items():
-                self._read_one(zone, spelling, name, record_type, table, file, path)
+                self._read_one(
+                    (zone, spelling), name, record_type, table, where.at(name, record_type)
+                )
 
     def _read_one(
-        self,
-        zone: str,
-        spelling: str,
-        name: str,
-        record_type: str,
-        table: Any,
-        file: str,
-        top: Path,
+        self, zone: tuple[str, str], name: str, record_type: str, table: Any, where: Cursor
     ) -> None:
-        path = (*top, name, record_type)
         if record_type not in TYPES:
-            allowed = " or ".join(TYPES)
-            self.problems.refuse(file, path, f"unknown record type; allowed: {allowed}")
+            where.refuse(f"unknown record type; allowed: {' or '.join(TYPES)}")
             return
-        try:
-            text = spelling + "." if name == "@" else name
-            key = RecordKey(zone, canonical_name(text, zone), record_type)
-            shown = spelled_name(text, spelling)
-        except NameFormatError as error:
-            self.problems.refuse(file, path, str(error))
+        found = _key(*zone, name, record_type, where)
+        if found is None:
             return
-        if not is_within(key.name, zone):
-            self.problems.refuse(file, path, f"{key.name} is not in the zone {zone}")
-            return
-        where = f"{file}, {'.'.join(map(str, path))}"
+        key, shown = found
         if key in self.origins:
-            self.problems.refuse(file, path, f"is defined already, in {self.origins[key]}")
+            where.refuse(f"is defined already, in {self.origins[key]}")
             return
         self.origins[key] = where
-        settings = self.problems.parse(RecordSettings, table, file, path)
+        settings = where.parse(RecordSettings, table)
         if settings is not None:
-            before = len(self.problems.problems)
-            self._build(key, shown, settings, file, path)
-            self._blame_default(before, settings, path)
+            before = len(where.problems.problems)
+            self._build(key, shown, settings, where)
+            self._blame_default(before, settings, where)
 
-    def _build(
-        self, key: RecordKey, shown: str, own: RecordSettings, file: str, path: Path
-    ) -> None:
+    def _build(self, key: RecordKey, shown: str, own: RecordSettings, where: Cursor) -> None:
         if self.default is None:
             return
         settings = own.inherit(self.default)
@@ -102,24 +83,19 @@ class RecordTables:
         if settings.check is None and settings.checks is None:
             missing.append("check")
         if missing:
-            listed = ", ".join(missing)
-            self.problems.refuse(file, path, f"needs {listed}, here or in [default]")
+            where.refuse(f"needs {', '.join(missing)}, here or in [default]")
             return
-        before = len(self.problems.problems)
-        checks = self._checks(settings, own, file, path)
-        dests = build_dests(
-            settings.dest or [], key.type, key.zone, self.problems, file, (*path, "dest")
-        )
-        fallback = build_fallback(
-            settings.fallback, key.type, key.zone, self.problems, file, (*path, "fallback")
-        )
-        self._check_answers(settings, dests, file, path)
-        self._check_ports(checks, dests, file, path)
-        require = self._require(settings, len(checks), file, path)
-        if len(self.problems.problems) > before:
+        before = len(where.problems.problems)
+        checks = build_checks(settings, own, where)
+        dests = build_dests(settings.dest or [], key.type, key.zone, where.at("dest"))
+        fallback = build_fallback(settings.fallback, key.type, key.zone, where.at("fallback"))
+        self._check_answers(settings, dests, where)
+        check_ports(checks, dests, where.at("check"))
+        require = _require(settings, len(checks), where.at("require"))
+        if len(where.problems.problems) > before:
             return
         timing = build_timing(settings)
-        self._advise(settings, dests, timing, file, path)
+        advise(settings, dests, timing, where)
         self.records[key] = Record(
             key=key,
             spelling=shown,
@@ -141,11 +117,12 @@ class RecordTables:
             max_addresses=settings.max_addresses,
         )
 
-    def _blame_default(self, before: int, own: RecordSettings, path: Path) -> None:
+    def _blame_default(self, before: int, own: RecordSettings, where: Cursor) -> None:
         """Name [default], once, for what is wrong with a check that a record has from there."""
-        found = self.problems.problems[before:]
-        del self.problems.problems[before:]
-        record = dotted(*path)
+        problems = where.problems.problems
+        found = problems[before:]
+        del problems[before:]
+        record = dotted(*where.path)
         inherited = tuple(
             f"{record}.{key}{end}"
             for key in {"check", "checks"} - own.model_fields_set
@@ -153,136 +130,59 @@ class RecordTables:
         )
         for problem in found:
             if not f"{problem.path}.".startswith(inherited):
-                self.problems.problems.append(problem)
+                problems.append(problem)
                 continue
-            place = f"default{problem.path.removeprefix(record)}"
-            blamed = replace(problem, file=self.file, path=place)
-            if blamed not in self.problems.problems:
-                self.problems.problems.append(blamed)
-
-    def _checks(
-        self, settings: RecordSettings, own: RecordSettings, file: str, path: Path
-    ) -> list[Check]:
-        if settings.check is not None and settings.checks is not None:
-            self.problems.refuse(file, path, "has both check and checks; write one of them")
-            return []
-        written: list[tuple[Path, Any]] = [((*path, "check"), settings.check)]
-        if settings.checks is not None:
-            written = [((*path, "checks", i), value) for i, value in enumerate(settings.checks)]
-        checks = [self._check(value, settings, file, where) for where, value in written]
-        found = [check for check in checks if check is not None]
-        if found and not any(isinstance(check, ExecCheck) for check in found):
-            for name in {"expect", "prio_regex"} & own.model_fields_set:
-                message = "belongs to a command check; write it inside the check's own table"
-                self.problems.refuse(file, (*path, name), message)
-        return found
-
-    def _check(self, value: Any, settings: RecordSettings, file: str, path: Path) -> Check | None:
-        if isinstance(value, list):
-            return self._argv_check(value, settings, file, path)
-        try:
-            return parse_check(value)
-        except ValidationError as error:
-            self.problems.problems += problems_of(error, file, path, check_class(value["type"]))
-        except ValueError as error:
-            self.problems.refuse(file, path, str(error))
-        return None
-
-    def _argv_check(
-        self, argv: list[str], settings: RecordSettings, file: str, path: Path
-    ) -> Check | None:
-        if settings.expect is None:
-            self.problems.refuse(file, path[:-1], "needs expect, here or in [default]")
-            return None
-        try:
-            return ExecCheck(
-                argv=tuple(argv), expect=settings.expect, prio_regex=settings.prio_regex or ""
-            )
-        except ValidationError as error:
-            # The key of the table is not what was written, but a list in its place.
-            table, listed = dotted(*path, "argv"), dotted(*path)
-            for problem in problems_of(error, file, path, ExecCheck):
-                place = problem.path.replace(table, listed, 1)
-                self.problems.problems.append(replace(problem, path=place))
-        return None
-
-    def _check_ports(
-        self, checks: Sequence[Check], dests: Sequence[Dest], file: str, path: Path
-    ) -> None:
-        """Refuse a check that would not know which port to ask."""
-        if any(check.port_needed for check in checks):
-            for dest in dests:
-                if dest.check_port is None:
-                    message = f"needs a port, here or as check_port of {dest.host}"
-                    self.problems.refuse(file, (*path, "check"), message)
-                    return
+            path = f"default{problem.path.removeprefix(record)}"
+            blamed = replace(problem, file=self.main.file, path=path)
+            if blamed not in problems:
+                problems.append(blamed)
 
     def _check_answers(
-        self, settings: RecordSettings, dests: Sequence[Dest], file: str, path: Path
+        self, settings: RecordSettings, dests: Sequence[Dest], where: Cursor
     ) -> None:
         """Refuse what leaves nothing to answer with."""
         if settings.policy != "all" and dests and not any(dest.weight for dest in dests):
-            self.problems.refuse(file, (*path, "dest"), "every weight is 0: nobody would serve")
+            where.at("dest").refuse("every weight is 0: no member would be served")
         if settings.ttl == "auto" and settings.ttl_min > settings.ttl_max:
-            message = f"is above ttl_max, {settings.ttl_max}"
-            self.problems.refuse(file, (*path, "ttl_min"), message)
+            where.at("ttl_min").refuse(f"is above ttl_max, {settings.ttl_max}")
         for index, dest in enumerate(dests):
             for view in dest.views:
                 if view not in self.views:
                     known = ", ".join(sorted(self.views)) or "none is defined"
-                    where = (*path, "dest", index, "views")
-                    self.problems.refuse(file, where, f"no view {view!r}; known: {known}")
-
-    def _require(self, settings: RecordSettings, count: int, file: str, path: Path) -> int:
-        if settings.require == "all":
-            return count
-        if settings.require == "any":
-            return 1
-        if settings.require > count:
-            message = f"is {settings.require}, but there are only {count} checks"
-            self.problems.refuse(file, (*path, "require"), message)
-        return settings.require
+                    place = where.at("dest", index, "views")
+                    place.refuse(f"no view {view!r}; known: {known}")
 
     def _enter(self, check: Check, settings: RecordSettings, timing: Timing) -> str:
         fingerprint = fingerprint_of(check, build_thresholds(settings), timing)
         self.checks.setdefault(fingerprint, check)
         return fingerprint
 
-    def _advise(
-        self, settings: RecordSettings, dests: Sequence[Dest], timing: Timing, file: str, path: Path
-    ) -> None:
-        if timing.dns_timeout + timing.timeout >= timing.interval:
-            self.problems.warn(
-                file,
-                path,
-                f"dns_timeout + timeout ({timing.dns_timeout:g} + {timing.timeout:g} s) should be "
-                f"below interval ({timing.interval:g} s): a probe that is not done by the next one "
-                "of its target takes its place",
-            )
-        if settings.stale_after and settings.stale_after < timing.interval:
-            message = f"is below interval ({timing.interval:g} s): members are stale between rounds"
-            self.problems.warn(file, (*path, "stale_after"), message)
-        if settings.all_down == "fallback" and not settings.fallback:
-            message = "is fallback, but there is none: answers are empty"
-            self.problems.warn(file, (*path, "all_down"), message)
-        if settings.prio_regex and not re.compile(settings.prio_regex).groups:
-            message = "has no group, so it gives no priority and is not used"
-            self.problems.warn(file, (*path, "prio_regex"), message)
-        for name in ("proto", "socktype"):
-            if getattr(settings, name) is not None:
-                self.problems.warn(file, (*path, name), "has no effect on resolving")
-        for network in settings.client_networks:
-            self._advise_rule_9(dests, network, file, path)
 
-    def _advise_rule_9(self, dests: Sequence[Dest], network: str, file: str, path: Path) -> None:
-        block = common_prefix([dest.host for dest in dests if dest.is_literal])
-        if block is not None and overlaps(block, network):
-            self.problems.warn(
-                file,
-                (*path, "client_networks"),
-                f"{network} lies with {block}, the smallest prefix that holds all servers: its "
-                "clients may always pick the same server (RFC 6724, rule 9)",
-            )
+def _key(
+    zone: str, spelling: str, name: str, record_type: str, where: Cursor
+) -> tuple[RecordKey, str] | None:
+    """The key and the spelling of a record, or None after reporting what is wrong with its name."""
+    try:
+        text = spelling + "." if name == "@" else name
+        key = RecordKey(zone, canonical_name(text, zone), record_type)
+        shown = spelled_name(text, spelling)
+    except NameFormatError as error:
+        where.refuse(str(error))
+        return None
+    if not is_within(key.name, zone):
+        where.refuse(f"{key.name} is not in the zone {zone}")
+        return None
+    return key, shown
+
+
+def _require(settings: RecordSettings, count: int, where: Cursor) -> int:
+    if settings.require == "all":
+        return count
+    if settings.require == "any":
+        return 1
+    if settings.require > count:
+        where.refuse(f"is {settings.require}, but there are only {count} checks")
+    return settings.require
 
 
 def build_timing(settings: RecordSettings) -> Timing:
@@ -339,7 +239,7 @@ def fingerprint_of(check: Check, rules: Thresholds, timing: Timing) -> str:
 
 @lru_cache
 def _judged(rules: Thresholds, timing: Timing) -> str:
-    """The same for most records of a configuration, and dear to write down."""
+    """The same for most records of a configuration, and expensive to render."""
     rhythm = {k: v for k, v in asdict(timing).items() if k not in ("dns_timeout", "dns_ttl")}
     return json.dumps([asdict(rules), rhythm], sort_keys=True)
 

@@ -1,12 +1,10 @@
 """docs/configuration.md, made from the models: `python -m dnslb_backend.config.reference`.
 
-What an option is for stands in the docstring below it, as MEANING [Default: WORDS.] [Example:
+What an option is for is written in the docstring below it, as MEANING [Default: WORDS.] [Example:
 `TOML`]; its type, its default and its limits are those that the model enforces. An option without a
 docstring, or of a type that has no words here, is an error: it cannot be forgotten.
 """
 
-import ast
-import inspect
 import re
 import sys
 import textwrap
@@ -107,17 +105,17 @@ SECTIONS = (
 """In the order of the page. A table of tables (`check`) has a page of its own."""
 
 WORDS: dict[str, str] = {
-    "_canary": "ADDRESS:PORT",
-    "_check_endpoint": "ADDRESS:PORT, or empty",
-    "_check_listen": "ADDRESS:PORT, or empty",
+    "check_canary": "ADDRESS:PORT",
+    "_check_control_socket": "path",
+    "_check_db_host": "host name",
+    "check_listen": "ADDRESS:PORT, or empty",
     "_check_mode": "octal permissions",
-    "_check_network": "network",
+    "check_network": "network",
     "_check_path": "path",
     "_check_url": "URL",
     "check_host": "host name",
-    "_network": "network",
     "_regexp": "regular expression",
-    "_secondary": "address, or ADDRESS:PORT",
+    "check_secondary": "address, or ADDRESS:PORT",
 }
 """What a text is, by the function that checks it."""
 
@@ -143,13 +141,12 @@ class Option:
 
 def options(model: type[BaseModel]) -> Iterator[Option]:
     """The keys of a model. Raises LookupError for one that is not explained."""
-    told = _docstrings(model)
     for name, field in model.model_fields.items():
         if name in IGNORED_KEYS and issubclass(model, MysqlSettings):
             continue
-        if name not in told:
+        if not field.description:
             raise LookupError(f"{model.__name__}.{name} has no docstring")
-        text, _, example = told[name].partition(" Example: ")
+        text, _, example = " ".join(field.description.split()).partition(" Example: ")
         meaning, _, words = text.partition(" Default: ")
         default = _default(field)
         if words:
@@ -180,23 +177,6 @@ def _section(section: Section) -> str:
         escaped = " | ".join(cell.replace("|", "\\|") for cell in cells)
         lines.append(f"| `{option.name}` | {escaped} |")
     return "\n".join([*lines, ""])
-
-
-def _docstrings(model: type[BaseModel]) -> dict[str, str]:
-    """The text below every attribute, of the model and of those that it is made of."""
-    found: dict[str, str] = {}
-    for base in reversed(model.__mro__):
-        if not issubclass(base, BaseModel) or base is BaseModel:
-            continue
-        (tree,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
-        assert isinstance(tree, ast.ClassDef)
-        for line, below in zip(tree.body, tree.body[1:], strict=False):
-            match line, below:
-                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(
-                    value=ast.Constant(value=str(text))
-                ):
-                    found[name] = " ".join(text.split())
-    return found
 
 
 def _default(field: FieldInfo) -> str:

@@ -6,6 +6,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from dnslb_backend.errors import ConfigProblem
+from dnslb_backend.redaction import redact_userinfo
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _SECRET = re.compile(r"password|token|secret|key|auth|headers", re.IGNORECASE)
@@ -34,7 +35,10 @@ def problems_of(
         message = _message(dict(item), loc, allowed)
         if message not in found.setdefault(where, []):
             found[where].append(message)
-    return [ConfigProblem(file, where, ", or ".join(messages)) for where, messages in found.items()]
+    return [
+        ConfigProblem(file, where, redact_userinfo(", or ".join(messages)))
+        for where, messages in found.items()
+    ]
 
 
 def _keys(

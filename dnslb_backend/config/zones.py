@@ -6,9 +6,10 @@ from dataclasses import replace
 import dns.exception
 import dns.rdatatype
 
-from dnslb_backend.config.models import StaticSettings, ZoneSettings, host_of
-from dnslb_backend.config.problems import Path, Problems
+from dnslb_backend.config.models import StaticSettings, ZoneSettings
+from dnslb_backend.config.problems import Cursor
 from dnslb_backend.config.rdata import PARSED_BY_PDNS_ALONE, RecordDataError, canonical_data
+from dnslb_backend.config.values import host_of
 from dnslb_backend.core.model.names import canonical_name, is_within, spelled_name
 from dnslb_backend.core.model.records import Record
 from dnslb_backend.core.model.zones import ResourceRecord, Soa, Zone
@@ -26,29 +27,27 @@ def build_zone(
     zone_id: int,
     settings: ZoneSettings,
     node: str,
-    diagnosis: Problems,
-    file: str,
-    path: Path,
+    where: Cursor,
 ) -> Zone | None:
-    """One zone, or None after noting what is wrong with it."""
-    before = len(diagnosis.problems)
+    """One zone, or None after reporting what is wrong with it."""
+    before = len(where.problems.problems)
     shown = spelled_name(f"{spelling}.")
     apex = shown.lower()
-    soa = _soa(settings, apex, node, diagnosis, file, path)
-    ns = _servers(settings.ns, apex, diagnosis, file, path)
+    soa = _soa(settings, apex, node, where.at("soa"))
+    ns = _servers(settings.ns, apex, where.at("ns"))
     rows = [
         row
         for index, item in enumerate(settings.static)
-        if (row := _static(item, shown, soa.ttl, diagnosis, file, (*path, "static", index)))
+        if (row := _static(item, shown, soa.ttl, where.at("static", index)))
     ]
     if any(row.qtype == "NS" and canonical_name(f"{row.qname}.") == apex for row in rows):
         if ns:
-            diagnosis.refuse(file, (*path, "static"), f"NS of {apex} belong into the key ns only")
+            where.at("static").refuse(f"NS of {apex} belong in the key ns only")
         ns = ()
     elif not settings.ns:
         ns = (soa.mname,)
-        diagnosis.warn(file, (*path, "ns"), f"is missing; serving {soa.mname} as the name server")
-    if len(diagnosis.problems) > before:
+        where.at("ns").warn(f"is missing; serving {soa.mname} as the name server")
+    if len(where.problems.problems) > before:
         return None
     return Zone(
         apex,
@@ -63,7 +62,7 @@ def build_zone(
 
 
 def keep_no_data_uncached(
-    zones: Mapping[str, Zone], records: Iterable[Record], diagnosis: Problems, file: str
+    zones: Mapping[str, Zone], records: Iterable[Record], where: Cursor
 ) -> dict[str, Zone]:
     """The zones, those without a negative TTL that hold a name with data for some clients only.
 
@@ -75,38 +74,31 @@ def keep_no_data_uncached(
         zone = found.get(record.key.zone)
         if zone is not None and zone.soa.minimum and record.may_miss_some:
             found[zone.name] = replace(zone, soa=replace(zone.soa, minimum=0))
-            diagnosis.warn(
-                file,
-                ("zones", zone.spelling, "soa", "minimum"),
+            where.at("zones", zone.spelling, "soa", "minimum").warn(
                 f"is taken for 0, not {zone.soa.minimum}: {record.key} may have no data for some "
                 "views only, and a cache would give that to clients of others",
             )
     return found
 
 
-def advise_secondaries(
-    zones: Mapping[str, Zone], *, has_channel: bool, diagnosis: Problems, file: str
-) -> None:
-    """Warn of secondaries that nobody would tell of changes."""
+def advise_secondaries(zones: Mapping[str, Zone], where: Cursor, *, has_channel: bool) -> None:
+    """Warn of secondaries that would not be notified of changes."""
     for zone in zones.values():
         if zone.also_notify and not has_channel:
             message = "needs [pdns] control_socket or api: PowerDNS is asked there to notify"
-            diagnosis.warn(file, ("zones", zone.spelling, "also_notify"), message)
+            where.at("zones", zone.spelling, "also_notify").warn(message)
 
 
-def _soa(
-    settings: ZoneSettings, apex: str, node: str, diagnosis: Problems, file: str, path: Path
-) -> Soa:
+def _soa(settings: ZoneSettings, apex: str, node: str, where: Cursor) -> Soa:
     written = settings.soa
     mname = node if "." in node else f"{node}.{apex}"
     rname = f"hostmaster.{apex}"
     guesses = {"mname": (written.mname, mname), "rname": (written.rname, rname)}
     names: dict[str, str] = {}
     for key, (given, guess) in guesses.items():
-        where = (*path, "soa", key)
         if given is None:
-            diagnosis.warn(file, where, f"is missing; serving {guess}")
-        names[key] = _name(given or f"{guess}.", apex, diagnosis, file, where) or guess
+            where.at(key).warn(f"is missing; serving {guess}")
+        names[key] = _name(given or f"{guess}.", apex, where.at(key)) or guess
     return Soa(
         mname=names["mname"],
         rname=names["rname"],
@@ -119,62 +111,57 @@ def _soa(
 
 
 def _transfers(settings: ZoneSettings) -> tuple[str, ...]:
-    """Who may transfer the zone; those who are told of changes if nothing is said."""
+    """Who may transfer the zone; those who are notified of changes unless it says otherwise."""
     if settings.allow_axfr is not None:
         return tuple(settings.allow_axfr)
     return tuple(dict.fromkeys(host_of(text) for text in settings.also_notify))
 
 
-def _servers(
-    texts: Sequence[str], apex: str, diagnosis: Problems, file: str, path: Path
-) -> tuple[str, ...]:
+def _servers(texts: Sequence[str], apex: str, where: Cursor) -> tuple[str, ...]:
     """The canonical names of the zone's name servers, each once."""
     found: list[str] = []
     for index, text in enumerate(texts):
-        where = (*path, "ns", index)
-        name = _name(text, apex, diagnosis, file, where)
+        name = _name(text, apex, where.at(index))
         if name in found:
-            diagnosis.refuse(file, where, f"{name} stands here twice")
+            where.at(index).refuse(f"{name} is listed twice")
         elif name is not None:
             found.append(name)
     return tuple(found)
 
 
-def _name(text: str, apex: str, diagnosis: Problems, file: str, path: Path) -> str | None:
+def _name(text: str, apex: str, where: Cursor) -> str | None:
     try:
         return canonical_name(text, apex)
     except NameFormatError as error:
-        diagnosis.refuse(file, path, str(error))
+        where.refuse(str(error))
         return None
 
 
-def _static(
-    item: StaticSettings, spelling: str, ttl: int, diagnosis: Problems, file: str, path: Path
-) -> ResourceRecord | None:
+def _static(item: StaticSettings, spelling: str, ttl: int, where: Cursor) -> ResourceRecord | None:
     apex = canonical_name(f"{spelling}.")
     try:
         qname = spelling if item.name == "@" else spelled_name(item.name, spelling)
         if not is_within(canonical_name(f"{qname}."), apex):
             raise NameFormatError(f"{qname} is not in the zone {apex}")
     except NameFormatError as error:
-        diagnosis.refuse(file, (*path, "name"), str(error))
+        where.at("name").refuse(str(error))
         return None
     qtype = item.type.upper()
     refusal = _type_refusal(qtype)
     if refusal:
-        diagnosis.refuse(file, (*path, "type"), f"{item.type!r} {refusal}")
+        where.at("type").refuse(f"{item.type!r} {refusal}")
         return None
     try:
         data = canonical_data(qtype, item.content, apex)
     except RecordDataError as error:
-        diagnosis.refuse(file, (*path, "content"), str(error))
+        where.at("content").refuse(str(error))
         return None
     return ResourceRecord(qname, *data, ttl if item.ttl is None else item.ttl)
 
 
 def _type_refusal(qtype: str) -> str:
     if qtype == "SOA":
-        return "belongs into the zone's key soa"
+        return "belongs in the zone's key soa"
     if qtype in UNSTORABLE:
         return "exists only in questions"
     if qtype in MADE_BY_PDNS:
@@ -184,8 +171,8 @@ def _type_refusal(qtype: str) -> str:
     try:
         known = dns.rdatatype.from_text(qtype)
     except (dns.exception.DNSException, ValueError):
-        return "is no record type"
+        return "is not a record type"
     name = dns.rdatatype.to_text(known)
     if name != qtype:
         return f"is written {name}"
-    return "is no record type" if known == dns.rdatatype.NONE else ""
+    return "is not a record type" if known == dns.rdatatype.NONE else ""

@@ -29,7 +29,6 @@ from dnslb_backend.admin.http.event_stream import Hint
 from dnslb_backend.admin.server import AdminServer
 from dnslb_backend.blocking import run_blocking
 from dnslb_backend.checkers.resources.resources import CheckResources
-from dnslb_backend.checkers.schedule.brake import parse_canary
 from dnslb_backend.checkers.schedule.resolver import Resolver
 from dnslb_backend.checkers.schedule.scheduler import Scheduler
 from dnslb_backend.clock import now
@@ -51,6 +50,7 @@ from dnslb_backend.errors import (
     DnslbError,
     UnavailableError,
 )
+from dnslb_backend.network import parse_address_port
 from dnslb_backend.pdns.cache.purger import Purger
 from dnslb_backend.pdns.methods.client_cache import ClientCache
 from dnslb_backend.pdns.methods.geoip import GeoDatabase
@@ -500,7 +500,7 @@ class Daemon:
         brake = self._scheduler.brake
         metrics.BRAKE_ENGAGED.set_function(lambda: brake.status().since is not None)
         metrics.BRAKE_HELD.set_function(lambda: brake.status().held)
-        canaries = [parse_canary(text) for text in config.brake.canaries]
+        canaries = [parse_address_port(text) for text in config.brake.canaries]
         self._scheduler.brake.configure(canaries, config.brake.hold)
 
     def _purge_detail(self) -> object:

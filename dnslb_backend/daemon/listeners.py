@@ -19,8 +19,6 @@ from dnslb_backend.checkers.schedule.limiter import probe_limit
 from dnslb_backend.config import Config
 from dnslb_backend.errors import ConfigError, ConfigProblem, DnslbError
 from dnslb_backend.logs import fields
-from dnslb_backend.pdns.connectors.activation import ActivatedSockets, take_activated
-from dnslb_backend.pdns.connectors.activation import FdStore as ServiceManager
 from dnslb_backend.pdns.connectors.http import HttpConnector
 from dnslb_backend.pdns.connectors.sockets import (
     listen_tcp,
@@ -32,6 +30,7 @@ from dnslb_backend.pdns.connectors.unix import UnixConnector
 from dnslb_backend.pdns.methods.responder import Responder
 from dnslb_backend.pdns.settings import ServerSettings
 from dnslb_backend.sockets import connection_limit, file_limit
+from dnslb_backend.systemd import ActivatedSockets, FdStore, take_activated
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +74,7 @@ class Listeners:
         self._unix: UnixConnector | None = None
         self._server: ServerSettings | None = None
         self._inherited = ActivatedSockets()
-        self._manager = ServiceManager.from_environment()
+        self._manager = FdStore.from_environment()
 
     async def open(self, config: Config) -> None:
         """Open all of them, or none. Raises StartError, which names the one that failed.
@@ -169,12 +168,12 @@ class Listeners:
         http, self._http = self._http, None
         return [] if http is None else [partial(http.stop, DRAIN_TIMEOUT)]
 
-    def _retire_unix(self, path: str, manager: ServiceManager | None) -> list[Retire]:
+    def _retire_unix(self, path: str, manager: FdStore | None) -> list[Retire]:
         unix, self._unix = self._unix, None
         return [] if unix is None else [partial(_end_unix, unix, path, manager)]
 
 
-async def _end_unix(unix: UnixConnector, path: str, manager: ServiceManager | None) -> None:
+async def _end_unix(unix: UnixConnector, path: str, manager: FdStore | None) -> None:
     """Stop the connector, leave its connections to `manager` or hang up, and remove its file."""
     left = await unix.stop(DRAIN_TIMEOUT)
     if manager is not None:

@@ -1,9 +1,8 @@
 """What the configuration may say about PowerDNS: the tables [server] and [pdns]."""
 
-import ipaddress
 import os
 from functools import cached_property
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -16,58 +15,33 @@ from pydantic import (
 )
 
 from dnslb_backend.http_hosts import check_host
-from dnslb_backend.pdns.peers import Network
+from dnslb_backend.network import (
+    LOOPBACK,
+    AddressPort,
+    Network,
+    check_listen,
+    check_network,
+    parse_address_port,
+    parse_network,
+)
 
 UNIX_PATH_LIMIT = 107
 """Bytes of a socket's path that fit into Linux's sockaddr_un, its final NUL aside."""
-
-LOOPBACK = ("127.0.0.0/8", "::1/128")
-
-
-class ListenAddress(NamedTuple):
-    """An IP address literal, without brackets, and a port; port 0 lets the kernel choose."""
-
-    host: str
-    port: int
-
-    @property
-    def is_loopback(self) -> bool:
-        return ipaddress.ip_address(self.host).is_loopback
-
-
-def parse_endpoint(text: str) -> ListenAddress:
-    """Read `127.0.0.1:8053` or `[::1]:8053`; raises ValueError that says what is allowed."""
-    host, colon, port = text.rpartition(":")
-    allowed = 'must be "ADDRESS:PORT", an IPv6 address in brackets'
-    if not colon or not port.isdecimal() or not port.isascii() or int(port) > 65535:
-        raise ValueError(f"{text!r} {allowed}")
-    is_bracketed = host.startswith("[") and host.endswith("]")
-    try:
-        address = ipaddress.ip_address(host[1:-1] if is_bracketed else host)
-    except ValueError:
-        raise ValueError(f"{text!r} {allowed}; names are not looked up") from None
-    if is_bracketed != (address.version == 6):
-        raise ValueError(f"{text!r} {allowed}")
-    return ListenAddress(str(address), int(port))
-
-
-def _check_endpoint(text: str) -> str:
-    if text:
-        parse_endpoint(text)
-    return text
-
-
-def _check_network(text: str) -> str:
-    try:
-        ipaddress.ip_network(text)
-    except ValueError as error:
-        raise ValueError(f"{error}; an address or a network like 10.0.0.0/8 is allowed") from None
-    return text
 
 
 def _check_path(text: str) -> str:
     if "\0" in text or len(os.fsencode(text)) > UNIX_PATH_LIMIT:
         raise ValueError(f"a socket's path has at most {UNIX_PATH_LIMIT} bytes and no NUL")
+    return text
+
+
+def _check_control_socket(text: str) -> str:
+    if "://" in text or "@" in text.partition("/")[0]:
+        # It is not quoted: a URL may hold a password.
+        raise ValueError(
+            "must be the path of PowerDNS's control socket, like /run/pdns/pdns.controlsocket; "
+            "a URL belongs in `api`"
+        )
     return text
 
 
@@ -109,17 +83,19 @@ def _default_unix() -> str:
 
 SocketPath = Annotated[str, Field(min_length=1), AfterValidator(_check_path)]
 ApiUrl = Annotated[str, AfterValidator(_check_url)]
-NetworkText = Annotated[str, AfterValidator(_check_network)]
+NetworkText = Annotated[str, AfterValidator(check_network)]
 
 
 class _PdnsSettings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+    )
 
 
 class ServerSettings(_PdnsSettings):
     """The table [server]: where PowerDNS reaches us. An empty `http` or `unix` turns it off."""
 
-    http: Annotated[str, AfterValidator(_check_endpoint)] = "127.0.0.1:8053"
+    http: Annotated[str, AfterValidator(check_listen)] = "127.0.0.1:8053"
     """Where the remote HTTP connector listens; its path is always `/dns`. "" turns it off. Beyond
     loopback `allow` must be given."""
     unix: Annotated[str, AfterValidator(_check_path)] = Field(default_factory=_default_unix)
@@ -156,9 +132,9 @@ class ServerSettings(_PdnsSettings):
         return self
 
     @property
-    def endpoint(self) -> ListenAddress | None:
+    def endpoint(self) -> AddressPort | None:
         """Where the HTTP connector listens; None when it is off."""
-        return parse_endpoint(self.http) if self.http else None
+        return parse_address_port(self.http) if self.http else None
 
     @property
     def mode(self) -> int:
@@ -168,14 +144,16 @@ class ServerSettings(_PdnsSettings):
     @cached_property
     def networks(self) -> tuple[Network, ...]:
         """The networks whose hosts may ask over HTTP."""
-        return tuple(map(ipaddress.ip_network, LOOPBACK if self.allow is None else self.allow))
+        return tuple(map(parse_network, LOOPBACK if self.allow is None else self.allow))
 
 
 class PdnsSettings(_PdnsSettings):
     """The table [pdns]: the channels through which PowerDNS's caches are kept coherent."""
 
     control_socket: Annotated[
-        tuple[SocketPath, ...], BeforeValidator(_as_tuple), BeforeValidator(_one_or_more)
+        tuple[Annotated[SocketPath, AfterValidator(_check_control_socket)], ...],
+        BeforeValidator(_as_tuple),
+        BeforeValidator(_one_or_more),
     ] = ()
     """Control sockets through which PowerDNS is told which names changed: one as text, or a list.
     Example: `"/run/pdns/pdns.controlsocket"`"""

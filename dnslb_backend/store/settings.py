@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from dnslb_backend.tls_client import TlsClientSettings
+
 DEFAULT_DATABASE = "dnslb"
 
 DAY = 86400.0
@@ -23,13 +25,22 @@ def _check_path(path: Path) -> Path:
     return path
 
 
+def _check_db_host(text: str) -> str:
+    if not text or any(c.isspace() or c in "@/?#" for c in text):
+        # It is not quoted: what looks like a URL may hold a password.
+        raise ValueError("must be a host name or address, without user, password, or path")
+    return text
+
+
 FilePath = Annotated[Path, Field(strict=False), AfterValidator(_check_path)]
 Text = Annotated[str, Field(min_length=1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class _StoreSettings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+    )
 
 
 class StateSettings(_StoreSettings):
@@ -63,6 +74,28 @@ class MysqlTlsSettings(_StoreSettings):
     or `capath` is given. Example: `true`"""
     cipher: Text | None = None
     """Ciphers, as OpenSSL writes them. Default: those of OpenSSL. Example: `"ECDHE+AESGCM"`"""
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether the certificate must be signed by an authority that is trusted (as PyMySQL)."""
+        if isinstance(self.verify_mode, bool):
+            return self.verify_mode
+        if self.verify_mode is not None:
+            return self.verify_mode.lower() not in ("0", "false", "no", "none", "optional")
+        return self.ca is not None or self.capath is not None
+
+    @property
+    def client_settings(self) -> TlsClientSettings:
+        return TlsClientSettings(
+            verify=self.is_verified,
+            ca_file=str(self.ca or ""),
+            ca_path=str(self.capath or ""),
+            client_cert=str(self.cert or ""),
+            client_key=str(self.key or ""),
+            key_password=self.password.get_secret_value() if self.password else "",
+            check_hostname=self.check_hostname,
+            ciphers=self.cipher or "",
+        )
 
 
 class _DriverKeys(_StoreSettings):
@@ -108,7 +141,7 @@ class MysqlSettings(_DriverKeys):
 
     unix_socket: Text | None = None
     """The server's socket, on the same host. Example: `"/run/mysqld/mysqld.sock"`"""
-    host: Text | None = None
+    host: Annotated[str, AfterValidator(_check_db_host)] | None = None
     """The server's address or name. Default: localhost, where there is no `unix_socket`.
     Example: `"db.example"`"""
     port: Annotated[int, Field(ge=1, le=65535)] = 3306
@@ -212,7 +245,7 @@ class MysqlSettings(_DriverKeys):
         """What an operator should know about these settings, a sentence each."""
         found = [f"`{name}` has no effect here" for name in sorted(self._given & IGNORED_KEYS)]
         tls = self.tls
-        if tls is not None and not verifies(tls):
+        if tls is not None and not tls.is_verified:
             found.append("the server's certificate is not verified: `ssl` names no `ca`")
         return tuple(found)
 
@@ -227,12 +260,3 @@ class MysqlSettings(_DriverKeys):
     def _verifies(self, said: bool | None) -> bool:
         """`ssl = true` verifies by the CAs of the system; `ssl_*` verify what they name."""
         return self.ssl is True if said is None else said
-
-
-def verifies(tls: MysqlTlsSettings) -> bool:
-    """Whether the certificate must be signed by a trusted CA (PyMySQL's rules)."""
-    if isinstance(tls.verify_mode, bool):
-        return tls.verify_mode
-    if tls.verify_mode is not None:
-        return tls.verify_mode.lower() not in ("0", "false", "no", "none", "optional")
-    return tls.ca is not None or tls.capath is not None

@@ -17,12 +17,13 @@ import uvloop
 
 from dnslb_backend.core.answers.invalidation import find_references
 from dnslb_backend.core.model.plan import Plan
+from dnslb_backend.network import AddressPort
 from dnslb_backend.pdns.cache.purger import Purger
 from dnslb_backend.pdns.connectors.http import HttpConnector
 from dnslb_backend.pdns.connectors.sockets import listen_tcp, listen_unix
 from dnslb_backend.pdns.connectors.unix import UnixConnector
 from dnslb_backend.pdns.methods.responder import Responder
-from dnslb_backend.pdns.settings import ListenAddress, PdnsSettings
+from dnslb_backend.pdns.settings import PdnsSettings
 from tests.pdns.serving import NAMES, crowded_world
 from tests.pdns.slow_proxy import slow_proxy
 from tests.pdns.transports import LOOPBACK
@@ -40,7 +41,7 @@ def name(number: int) -> str:
 
 
 async def main(path: str, slow: int, delay: float, channel: PdnsSettings) -> None:
-    listener = listen_tcp(ListenAddress("127.0.0.1", 0))
+    listener = listen_tcp(AddressPort("127.0.0.1", 0))
     async with slow_proxy(listener.getsockname()[1], delay, slow):
         await serve(path, listener, channel)
 

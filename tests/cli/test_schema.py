@@ -132,7 +132,7 @@ async def test_another_user_with_a_password(
         ("", 126, "mysql: is missing"),
         ("mysql = 1", 126, "mysql: must be a table"),
         ("[mysql]\nsurprise = 1", 126, "mysql.surprise: unknown key"),
-        ("[mysql", 126, "is no TOML"),
+        ("[mysql", 126, "is not valid TOML"),
         ('[mysql]\nunix_socket = "/nonexistent/socket"', 1, "/nonexistent/socket"),
     ],
 )

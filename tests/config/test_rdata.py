@@ -66,13 +66,13 @@ def test_what_powerdns_cannot_read_becomes_hexadecimal(
 @pytest.mark.parametrize(
     ("qtype", "content", "expected"),
     [
-        ("A", "192.0.2.256", "is no data for a record of type A"),
-        ("A", "192.0.2.1 x", "is no data"),
+        ("A", "192.0.2.256", "is not valid data for a record of type A"),
+        ("A", "192.0.2.1 x", "is not valid data"),
         ("MX", "10 a..b", "A DNS label is empty"),
         ("MX", f"10 {'x' * 64}", "> 63 octets"),
         ("CNAME", ".".join(["x" * 60] * 5), "> 255 octets"),
         ("CNAME", "\u2603", "IDNA"),
-        ("TXT", f'"{"x" * 256}"', "is no data"),
+        ("TXT", f'"{"x" * 256}"', "is not valid data"),
         ("TXT", " ".join([f'"{"x" * 255}"'] * 255), "at most 65000 are allowed"),
         ("APL", "1:192.0.2.1/24", "192.0.2.1/24 has bits beyond its prefix"),
         ("CERT", "0 1 8 AQID", "certificate type 0 is reserved"),

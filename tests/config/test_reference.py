@@ -45,17 +45,17 @@ def test_an_option_has_an_example_that_is_accepted(model: type[BaseModel], optio
     alone.model_validate({option.name: value})
 
 
-def test_an_option_that_nobody_explained_is_noticed() -> None:
-    class Settings(BaseModel):
-        told: int = 1
+def test_an_option_without_a_docstring_is_an_error() -> None:
+    class Settings(models.ConfigTable):
+        explained: int = 1
         """Something. Default: else. More. Example: `2`"""
-        untold: int = 1
+        unexplained: int = 1
 
-    with pytest.raises(LookupError, match="untold"):
+    with pytest.raises(LookupError, match="unexplained"):
         list(options(Settings))
-    del Settings.model_fields["untold"]
+    del Settings.model_fields["unexplained"]
     assert list(options(Settings)) == [
-        Option("told", "whole number", "else", "Something. More.", "`2`")
+        Option("explained", "whole number", "else", "Something. More.", "`2`")
     ]
 
 

@@ -65,11 +65,11 @@ LONG = ".".join(["x" * 60] * 4)
         ([row("a", "ALIAS", "b")], "static[0].type", "is not supported"),
         ([row("a", "TYPE1", "\\# 4 c0000201")], "static[0].type", "is written A"),
         ([row("a", "TYPE47", "\\# 0")], "static[0].type", "is written NSEC"),
-        ([row("a", "TYPE0", "\\# 0")], "static[0].type", "is no record type"),
-        ([row("a", "TYPE65536", "\\# 0")], "static[0].type", "is no record type"),
+        ([row("a", "TYPE0", "\\# 0")], "static[0].type", "is not a record type"),
+        ([row("a", "TYPE65536", "\\# 0")], "static[0].type", "is not a record type"),
         ([row("a", "RRSIG", "x")], "static[0].type", "PowerDNS itself"),
         # content
-        ([row("a", "LOC", "1 0 0 N 1 0 0 E 0m 5e8m")], "static[0].content", "is no data"),
+        ([row("a", "LOC", "1 0 0 N 1 0 0 E 0m 5e8m")], "static[0].content", "is not valid data"),
         ([row("a", "CERT", "0 1 8 AQID")], "static[0].content", "cannot be served by PowerDNS"),
         # neighbours
         ([row("a", "CNAME", "b"), row("A", "TXT", "x")], ZONE, "may not have TXT"),
@@ -80,13 +80,13 @@ LONG = ".".join(["x" * 60] * 4)
         ([row("a", "DNAME", "b."), row("x.y.a", "A", "192.0.2.1")], ZONE, "below the DNAME of a."),
         ([row("@", "DNAME", "b.")], ZONE, "below the DNAME of lb.example"),
         ([row("a", "A", "192.0.2.1"), row("A", "A", "192.0.2.1", ttl=9)], "static[1]", "twice"),
-        ([row("@", "DS", f"1 13 2 {'ab' * 32}")], "static[0].type", "belongs into the zone above"),
+        ([row("@", "DS", f"1 13 2 {'ab' * 32}")], "static[0].type", "belongs in the zone above"),
         # delegations
         ([row("d", "NS", "x."), row("d", "TXT", "x")], "static[1].type", "allowed: A, AAAA, DS"),
         ([row("d", "NS", "x."), row("a.d", "TXT", "x")], "static[1].type", "allowed: A, AAAA"),
         ([row("d", "NS", "x."), row("a.d", "NS", "x.")], "static[1].type", "by the NS of d."),
         ([row("www", "NS", "x.")], "records.www.A", "is delegated by the NS of www.lb.example"),
-        ([row("@", "NS", "x.")], "static", "belong into the key ns only"),
+        ([row("@", "NS", "x.")], "static", "belong in the key ns only"),
     ],
 )
 def test_a_row_that_cannot_be_is_refused(
@@ -105,7 +105,7 @@ def test_a_record_behind_a_delegation_is_refused(tmp_path: Path) -> None:
 
 def test_a_name_server_is_named_once(tmp_path: Path) -> None:
     (line,) = refusals(tmp_path, ns=["ns1", "NS1.lb.example."])
-    assert 'zones."lb.example".ns[1]: ns1.lb.example stands here twice' in line
+    assert 'zones."lb.example".ns[1]: ns1.lb.example is listed twice' in line
 
 
 def test_what_may_stand_together_loads(tmp_path: Path) -> None:

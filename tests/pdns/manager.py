@@ -15,8 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from dnslb_backend.network import AddressPort
 from dnslb_backend.pdns.connectors.sockets import listen_tcp, listen_unix
-from dnslb_backend.pdns.settings import ListenAddress
 
 ROOT = Path(__file__).parents[2]
 FIRST = 3
@@ -33,7 +33,7 @@ class ServiceManager:
     def __init__(self, command: Sequence[str] = ("-m", "tests.pdns.serving")) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="manager-"))
         self.path = str(self.directory / "pdns.sock")
-        self.http = listen_tcp(ListenAddress("127.0.0.1", 0))
+        self.http = listen_tcp(AddressPort("127.0.0.1", 0))
         self.unix = listen_unix(self.path, 0o600)
         self.store: list[tuple[str, int]] = []
         self.stores = True

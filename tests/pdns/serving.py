@@ -14,13 +14,12 @@ import sys
 
 import uvloop
 
-from dnslb_backend.pdns.connectors.activation import FdStore, take_activated
+from dnslb_backend.network import AddressPort
 from dnslb_backend.pdns.connectors.http import HttpConnector
 from dnslb_backend.pdns.connectors.sockets import listen_tcp, listen_unix
 from dnslb_backend.pdns.connectors.unix import UnixConnector
 from dnslb_backend.pdns.methods.responder import Responder
-from dnslb_backend.pdns.settings import ListenAddress
-from dnslb_backend.systemd import Notifier
+from dnslb_backend.systemd import FdStore, Notifier, take_activated
 from tests.pdns.transports import LOOPBACK
 from tests.pdns.world import World
 
@@ -42,7 +41,7 @@ async def main(http_port: int | None, unix_path: str | None) -> None:
     responder = Responder(crowded_world().current)
     inherited, keeper = take_activated(os.environ), FdStore.from_environment()
     if http_port is not None:
-        inherited.http.append(listen_tcp(ListenAddress("127.0.0.1", http_port)))
+        inherited.http.append(listen_tcp(AddressPort("127.0.0.1", http_port)))
     if unix_path is not None:
         inherited.unix.append(listen_unix(unix_path, 0o600))
     http = HttpConnector(responder, LOOPBACK)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dnslb_backend.pdns.connectors.activation import FIRST, FdStore, take_activated
 from dnslb_backend.pdns.connectors.line_protocol import StoredConnection
+from dnslb_backend.systemd import FIRST_FD, FdStore, take_activated
 from tests.pdns.connectors.test_line_protocol import V4, peer, question
 from tests.pdns.manager import ServiceManager
 from tests.pdns.served import put_load, queries_seen
@@ -149,12 +149,12 @@ def test_what_is_meant_for_another_process_is_not_taken() -> None:
         assert environment == {"X": "y"}
 
 
-def test_descriptors_that_are_of_no_use_are_told_of(caplog: pytest.LogCaptureFixture) -> None:
+def test_unusable_descriptors_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     # Whatever the test process has there, it has not a thousand of them.
     count = 10_000
     environment = {"LISTEN_FDS": str(count), "LISTEN_PID": str(os.getpid())}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dnslb_backend.pdns.connectors.activation.FIRST", 1_000_000 + FIRST)
+        patch.setattr("dnslb_backend.systemd.FIRST_FD", 1_000_000 + FIRST_FD)
         assert not take_activated({**environment, "LISTEN_FDS": "2"}).http
     assert len(caplog.records) == 2
 

@@ -7,11 +7,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from ipaddress import ip_network
 from pathlib import Path
 
+from dnslb_backend.network import AddressPort
 from dnslb_backend.pdns.connectors.http import PATIENCE, HttpConnector
 from dnslb_backend.pdns.connectors.sockets import listen_tcp, listen_unix
 from dnslb_backend.pdns.connectors.unix import UnixConnector
 from dnslb_backend.pdns.methods.responder import Responder
-from dnslb_backend.pdns.settings import ListenAddress
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)
 
@@ -26,7 +26,7 @@ async def serve_http(
     responder: Responder, *, patience: float = PATIENCE, serves_keys: bool = False
 ) -> AsyncIterator[int]:
     """An HTTP connector for this host; yields its port."""
-    listener = listen_tcp(ListenAddress("127.0.0.1", 0))
+    listener = listen_tcp(AddressPort("127.0.0.1", 0))
     port = listener.getsockname()[1]
     connector = HttpConnector(responder, LOOPBACK, read_timeout=patience, serves_keys=serves_keys)
     await connector.start([listener])

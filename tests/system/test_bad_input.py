@@ -38,8 +38,8 @@ def without(key: str) -> str:
 
 
 CASES = {
-    "bad TOML": ("[global\n", "", "is no TOML: "),
-    "not UTF-8": ("[global]\nnode = '\udcff'\n", "", "is no UTF-8: "),
+    "bad TOML": ("[global\n", "", "is not valid TOML: "),
+    "not UTF-8": ("[global]\nnode = '\udcff'\n", "", "is not UTF-8: "),
     "key of no meaning": (www(intervall=5), "records.www.A.intervall", "unknown key; allowed here"),
     "default of no meaning": (default(tll=5), "default.tll", "unknown key; allowed here: all_down"),
     "section of no meaning": (table("record"), "record", "unknown section; allowed here: admin"),
@@ -65,11 +65,23 @@ CASES = {
         "records.www.A.dest[1]",
         "two priorities, 1 and 2",
     ),
-    "other family": (www(dest=["2001:db8::1"]), "records.www.A.dest[0]", "no address for a record"),
-    "fallback of another family": (www(fallback="::1"), "records.www.A.fallback", "no address for"),
+    "other family": (
+        www(dest=["2001:db8::1"]),
+        "records.www.A.dest[0]",
+        "not an address for a record",
+    ),
+    "fallback of another family": (
+        www(fallback="::1"),
+        "records.www.A.fallback",
+        "not an address for",
+    ),
     "fallback with a priority": (www(fallback="a@1"), "records.www.A.fallback", "no priority"),
-    "bad regexp": (www(expect="("), "records.www.A.expect", "'(' is no regular expression"),
-    "bad prio_regex": (default(prio_regex="["), "default.prio_regex", "is no regular expression"),
+    "bad regexp": (www(expect="("), "records.www.A.expect", "'(' is not a regular expression"),
+    "bad prio_regex": (
+        default(prio_regex="["),
+        "default.prio_regex",
+        "is not a regular expression",
+    ),
     "bad format": (www(check=["true", "%d"]), "records.www.A.check[1]", "%d"),
     "lone per cent sign": (www(check=["true", "100%"]), "records.www.A.check[1]", "bad format '%'"),
     "format of no meaning": (www(check=["true", "%(port)s"]), "records.www.A.check[1]", "%(port)s"),
@@ -79,7 +91,11 @@ CASES = {
     "bad SOA": (zone(soa={"rname": "a..b"}), 'zones."lb.example".soa.rname', "label is empty"),
     "negative SOA time": (zone(soa={"retry": -1}), 'zones."lb.example".soa.retry', "not -1"),
     "bad static address": (static(content="1.2.3"), 'zones."lb.example".static[0].content', "A"),
-    "bad static type": (static(type="AA"), 'zones."lb.example".static[0].type', "no record type"),
+    "bad static type": (
+        static(type="AA"),
+        'zones."lb.example".static[0].type',
+        "not a record type",
+    ),
     "bad static name": (static(name="a.b.c.d."), 'zones."lb.example".static[0].name', "not in"),
     "no interval": (without("interval"), "records.www.A", "needs interval, here or in [default]"),
     "interval of zero": (www(interval=0), "records.www.A.interval", "greater than 0"),

@@ -337,11 +337,14 @@ async def test_a_truncated_database_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("keys", "expected"),
     [
-        ({"networks": ["10.0.0.0/33"]}, "views.office.networks[0]: '10.0.0.0/33' is no network"),
-        ({"networks": ["10.0.0.1/8"]}, "views.office.networks[0]: '10.0.0.1/8' is no network"),
+        ({"networks": ["10.0.0.0/33"]}, "views.office.networks[0]: '10.0.0.0/33' is not a network"),
+        ({"networks": ["10.0.0.1/8"]}, "views.office.networks[0]: '10.0.0.1/8' is not a network"),
         ({"networks": "10.0.0.0/8"}, "views.office.networks: should be a valid list"),
         ({"network": ["10.0.0.0/8"]}, "views.office.network: unknown key"),
-        ({"countries": ["NZ"]}, "views.office: asks for places, which needs [geo] database"),
+        (
+            {"countries": ["NZ"]},
+            "views.office: has countries, continents or asns, which need [geo] database",
+        ),
     ],
 )
 async def test_a_view_that_means_nobody_is_refused(

@@ -11,7 +11,6 @@ see `http_hosts` for what that alone would let in.
 """
 
 import hmac
-import ipaddress
 import logging
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -20,12 +19,11 @@ from aiohttp import web
 
 from dnslb_backend.admin.http.problems import ProblemError
 from dnslb_backend.admin.http.tokens import Role, Token, digest_of, load_tokens
-from dnslb_backend.admin.settings import AdminSettings, Network
+from dnslb_backend.admin.settings import AdminSettings
 from dnslb_backend.http_hosts import is_expected_host
 from dnslb_backend.logs import fields
+from dnslb_backend.network import Address, Network, contains, peer_address
 from dnslb_backend.throttle import LogRateLimiter
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +48,7 @@ class Access:
 
     def allows(self, peer: Address | None) -> bool:
         """Whether this peer may read without a token."""
-        return peer is not None and any(
-            peer.version == network.version and peer in network for network in self.networks
-        )
+        return contains(self.networks, peer)
 
     def token(self, text: str) -> Token | None:
         """The token that `text` is, in a time that does not depend on how much of it is right."""
@@ -114,13 +110,9 @@ def may_read(request: web.Request, access: Access) -> bool:
 
 
 def peer_of(request: web.Request) -> Address | None:
-    """The address that a request came from; IPv4 inside IPv6 (RFC 4291, 2.5.5.2) as IPv4."""
+    """The address that a request came from."""
     name = request.transport.get_extra_info("peername") if request.transport else None
-    if not isinstance(name, tuple):
-        return None
-    address = ipaddress.ip_address(name[0].partition("%")[0])
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address
+    return peer_address(name[0]) if isinstance(name, tuple) else None
 
 
 def bearer_of(request: web.Request) -> str | None:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from dnslb_backend import logs
 from dnslb_backend.errors import ConfigError, ConfigProblem
 from dnslb_backend.files import read_file
 
@@ -114,5 +113,4 @@ def _known(words: list[str], tokens: dict[bytes, Token]) -> bool:
 
 
 def _token(words: list[str]) -> Token:
-    logs.redact(words[1])
     return Token(Role(words[0]), words[2] if len(words) == 3 else words[0], digest_of(words[1]))

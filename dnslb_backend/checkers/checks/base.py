@@ -57,7 +57,7 @@ class Check(BaseModel):
     ) -> Result:
         """Ask once, from scratch, giving the target `limit` seconds.
 
-        Exceptions are translated by `failures.verdict`; a kind returns itself what only it knows.
+        Exceptions are translated by `classify_exception`; a kind returns itself what only it knows.
         """
 
     @abstractmethod
@@ -84,7 +84,7 @@ async def run_probe(
         else:
             async with within(limit):
                 result = await check.probe(endpoint, limit, resources)
-    except Exception as error:  # noqa: BLE001 - the verdict logs what nobody expected
+    except Exception as error:  # noqa: BLE001 - classify_exception logs what is unexpected
         result = classify_exception(error, limit, endpoint.address)
     return replace(result, duration=clock() - started)
 
@@ -97,5 +97,5 @@ async def _trusted(answer: Coroutine[None, None, Result], limit: float) -> Resul
             return await answer
     except TimeoutError:
         if scope.expired():
-            raise ProbeError(f"not ended {OVERTIME:g} s after its timeout") from None
+            raise ProbeError(f"check did not end within {OVERTIME:g} s after its timeout") from None
         raise

@@ -38,7 +38,7 @@ class Output:
 
 
 class Extractor(BaseModel):
-    """Where in the answer a number stands: one of `regex`, `header`, `json_path`."""
+    """Where in the answer a number is: one of `regex`, `header`, `json_path`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -116,7 +116,7 @@ class OutputCheck(Check):
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What of the wanted stands in an answer; None: it does not, or was not wanted."""
+    """What of the wanted is in an answer; None: it is not, or was not wanted."""
 
     check: OutputCheck
     expected: bool
@@ -134,7 +134,8 @@ class _Found:
 def unexpected(expect: str, output: Output) -> Result:
     where = " in its first 64 KiB" if output.cut else ""
     got = one_line(output.text)
-    return failed(Code.NO_MATCH, f"no {expect!r}{where}, got {got!r}" if got else f"no {expect!r}")
+    text = f"reply does not match {expect!r}{where}"
+    return failed(Code.NO_MATCH, f"{text}: {got!r}" if got else text)
 
 
 def priority_of(text: str | None) -> int | None:

@@ -7,9 +7,10 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from yarl import URL
 
 from dnslb_backend.checkers.checks.parameters import Pairs, check_server_name
-from dnslb_backend.checkers.checks.template import bracketed, check_template, render
+from dnslb_backend.checkers.checks.template import check_template, render
 from dnslb_backend.checkers.resources.classify import TargetError
 from dnslb_backend.core.health.results import Code
+from dnslb_backend.network import bracketed
 
 SAMPLE_ADDRESS = "192.0.2.1"
 SCHEMES = ("http", "https")
@@ -21,13 +22,13 @@ _NO_URL = re.compile(r"[\x00-\x20\x7f]")
 
 
 def parsed_url(template: str, address: str) -> URL:
-    """The URL with the address in its places; of IPv6 in brackets, also if they stand there."""
+    """The URL with the address in its places; IPv6 in brackets, once."""
     bare = template.replace("[%(address)s]", "%(address)s")
     return URL(render(bare, bracketed(address)), encoded=True)
 
 
 def redirected(url: URL, location: str) -> URL:
-    """Where a Location header leads; raises TargetError where that is no HTTP URL."""
+    """Where a Location header leads; raises TargetError where that is not an HTTP URL."""
     try:
         target = url.join(URL(location)).with_fragment(None)
         if target.scheme in SCHEMES and target.host:
@@ -36,7 +37,7 @@ def redirected(url: URL, location: str) -> URL:
     except ValueError:
         pass
     shown = location.partition("?")[0]
-    raise TargetError(Code.STATUS, f"redirected to {shown!r}, which is no HTTP URL")
+    raise TargetError(Code.STATUS, f"redirected to {shown!r}, which is not an HTTP URL")
 
 
 def authority(host: str, port: int | None, scheme: str) -> str:
@@ -48,16 +49,18 @@ def authority(host: str, port: int | None, scheme: str) -> str:
 def _check_url(text: str) -> str:
     """Refusals do not quote the URL: it may carry a secret."""
     if _NO_URL.search(text):
-        raise ValueError("a URL has no blanks or control characters: a blank is %%20")
+        raise ValueError("a URL must not contain blanks or control characters: a blank is %%20")
     check_template(text)
     try:
         url = parsed_url(text, SAMPLE_ADDRESS)
     except ValueError:
-        raise ValueError("no URL: it must be http://HOST/.. or https://HOST/..") from None
+        raise ValueError(
+            "not a URL; examples: http://%(address)s/health, https://www.example.com/"
+        ) from None
     if url.scheme not in SCHEMES or not url.host:
-        raise ValueError("a URL must be http://HOST/.. or https://HOST/..")
+        raise ValueError("a URL begins with http://HOST or https://HOST")
     if url.raw_user is not None or url.raw_password is not None:
-        raise ValueError("a URL must not carry a password: use user and password_file")
+        raise ValueError("a URL must not contain a password: use user and password_file")
     if url.raw_fragment:
         raise ValueError("what follows # in a URL is never sent to a server")
     check_server_name(url.host)
@@ -78,16 +81,16 @@ def _range(value: object) -> tuple[int, int]:
         first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
         if first <= last:
             return first, last
-    raise ValueError(f'{value!r} is no HTTP status or range, such as 200 or "200-299"')
+    raise ValueError(f'{value!r} is not an HTTP status or range; examples: 200 or "200-299"')
 
 
 def _check_headers(pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     for name, value in pairs:
         if not _TOKEN.fullmatch(name):
-            # Who writes `"Authorization: Bearer SECRET" = ".."` must not find it in a log.
-            raise ValueError("what stands left of = is no name of a header, such as X-Name")
+            # Not quoted: `"Authorization: Bearer SECRET" = "…"` would show it.
+            raise ValueError("what is left of = is not a header name; example: X-Name")
         if _NO_LINE.search(value):
-            raise ValueError(f"{name}: a value has no line breaks or control characters")
+            raise ValueError(f"{name}: a value must not contain line breaks or control characters")
         if name.lower() == "host":
             raise ValueError("the Host header has a key of its own: host")
     return pairs

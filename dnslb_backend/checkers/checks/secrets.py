@@ -1,13 +1,18 @@
-"""Secrets of checks: given in place, or as the first line of a file."""
+"""Secrets of checks: where they come from, and how they are kept out of results."""
+
+from collections.abc import Awaitable
+from dataclasses import replace
 
 from pydantic import SecretStr
 
-from dnslb_backend.checkers.resources.classify import ProbeError
+from dnslb_backend.checkers.resources.classify import ProbeError, TargetError
 from dnslb_backend.checkers.resources.text_search import TextWorkers
+from dnslb_backend.core.health.results import Result
+from dnslb_backend.redaction import redact
 
 
 async def resolve_secret(secret: SecretStr | None, file: str, text: TextWorkers) -> str:
-    """The secret, or the first line of `file`, read anew each time; "" if neither is given.
+    """The secret, or the first line of `file`, read each time; "" if neither is given.
 
     Raises ProbeError when the file is missing, empty, or cannot be read.
     """
@@ -23,3 +28,12 @@ async def resolve_secret(secret: SecretStr | None, file: str, text: TextWorkers)
     if not line:
         raise ProbeError(f"{file}: the first line is empty")
     return line
+
+
+async def redacted(result: Awaitable[Result], *secrets: str) -> Result:
+    """The result, or its TargetError, without the secrets that the target may have echoed."""
+    try:
+        found = await result
+    except TargetError as error:
+        raise TargetError(error.code, redact(str(error), *secrets)) from None
+    return replace(found, text=redact(found.text, *secrets))

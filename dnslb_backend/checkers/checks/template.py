@@ -52,8 +52,3 @@ def check_template(text: str) -> str:
 def render(text: str, address: str) -> str:
     """A checked template with the address in its places."""
     return text % {"address": address}
-
-
-def bracketed(address: str) -> str:
-    """The address as it stands in a URL or before a port: IPv6 in brackets."""
-    return f"[{address}]" if ":" in address else address

@@ -17,7 +17,7 @@ Once it can, inside of `conversation`, what goes wrong comes of what the target 
 | anything of TLS | fail -5 |
 | reset, closed early, and any other of the system but those below | fail -4 |
 | out of descriptors, memory, buffers | error |
-| any other, with its traceback in the debug log: an answer that nobody thought of | fail -6 |
+| any other, with its traceback in the debug log: a reply that the check does not expect | fail -6 |
 
 And in both:
 
@@ -26,7 +26,7 @@ And in both:
 | ProbeError | error: we could not ask, or could not judge the answer |
 | TargetError | fail with its code |
 | TimeoutError, ETIMEDOUT | fail -2 |
-| any other | error, with its traceback in the log: nobody thought of it |
+| any other | error, with its traceback in the log: a fault of the check |
 """
 
 import contextlib
@@ -109,9 +109,8 @@ def refused(text: str) -> Result:
 def conversation() -> Iterator[None]:
     """Everything that follows the connect: what goes wrong in here is the target's failure.
 
-    Raises TargetError for it. Errors of TLS and time-outs pass through, since
-    `classify_exception` knows
-    them, as does what this machine may run out of.
+    Raises TargetError for it. TLS errors and timeouts pass through, since `classify_exception`
+    knows them, as does what this machine may run out of.
     """
     try:
         yield
@@ -125,7 +124,7 @@ def conversation() -> Iterator[None]:
         raise TargetError(Code.REFUSED, "closed the connection early") from error
     except Exception as error:
         # Libraries stumble over foreign answers in many ways.
-        log.debug("an answer that cannot be read", exc_info=error)
+        log.debug("cannot parse a reply", exc_info=error)
         text = f"cannot read the answer: {type(error).__name__}"
         raise TargetError(Code.STATUS, text) from error
 
@@ -154,7 +153,7 @@ def classify_exception(error: Exception, limit: float, address: str) -> Result:
         return refused(_reason(error))
     if isinstance(error, MemoryError):
         return check_error("out of memory")
-    log.error("a probe ended with an exception that nobody expected", exc_info=error)
+    log.error("unhandled exception in a probe", exc_info=error)
     return check_error(f"unexpected {type(error).__name__}: {one_line(str(error))}")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dnslb_backend.checkers.resources.classify import ProbeError
 from dnslb_backend.checkers.resources.helper_process import Call, HelperProcess, Message
+from dnslb_backend.redaction import redact
 from dnslb_backend.throttle import LogRateLimiter
 
 log = logging.getLogger(__name__)
@@ -48,8 +49,12 @@ class Commands:
         self._helper = HelperProcess("the command helper", SCRIPT, secrets.token_hex(8))
         self._stderr_log = LogRateLimiter(time.monotonic, STDERR_INTERVAL)
 
-    async def run(self, argv: tuple[str, ...], limit: float) -> Finished:
+    async def run(
+        self, argv: tuple[str, ...], limit: float, hidden: tuple[str, ...] = ()
+    ) -> Finished:
         """Run without a shell, standard input empty, the environment inherited.
+
+        What it writes to standard error is logged without what is `hidden`.
 
         Raises TimeoutError where the command had `limit` seconds and did not end; it is then ended
         (SIGTERM, a second later SIGKILL). ProbeError if it could not be started, or the helper
@@ -63,7 +68,7 @@ class Commands:
             except BaseException:
                 call.send({"stop": True})
                 raise
-        self._log_stderr(argv[0], answer["stderr"])
+        self._log_stderr(argv[0], redact(answer["stderr"], *hidden))
         if "timeout" in answer:
             raise TimeoutError
         return Finished(

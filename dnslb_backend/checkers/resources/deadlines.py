@@ -1,12 +1,45 @@
-"""Limits of time for what a target must do, which tell its silence from our own standing still."""
+"""Time limits of probes, and the stalls of this process, which are never a target's silence.
+
+A limit that is noticed too late shows a stall at its end; StallDetector finds those before it.
+"""
 
 import asyncio
+from collections.abc import Callable
 from types import TracebackType
 
 from dnslb_backend.checkers.resources.classify import ProbeError
 
 STALL_ALLOWANCE = 0.5
-"""A limit noticed so much (s) too late means that this process did not run when it was due."""
+"""A timer that fires so much (s) too late means that this process did not run when it was due; less
+is a busy moment."""
+
+BEAT = 0.1
+"""Seconds between two looks at the clock."""
+
+
+class StallDetector:
+    """Remembers when the event loop last stalled. Times are monotonic."""
+
+    def __init__(self, mono: Callable[[], float]) -> None:
+        self._mono = mono
+        self._last = mono()
+        self._end = float("-inf")
+
+    async def run(self) -> None:
+        """Look at the clock until cancelled."""
+        while True:
+            await asyncio.sleep(BEAT)
+            now = self._mono()
+            if self._is_late(now):
+                self._end = now
+            self._last = now
+
+    def stalled_since(self, moment: float) -> bool:
+        """Whether the event loop stalled between `moment` and now."""
+        return self._end >= moment or self._is_late(self._mono())
+
+    def _is_late(self, now: float) -> bool:
+        return now - self._last > BEAT + STALL_ALLOWANCE
 
 
 def within(limit: float) -> "Limit":
@@ -22,7 +55,7 @@ def until(deadline: float) -> "Limit":
 class Limit:
     """An asynchronous context manager that ends its body with TimeoutError.
 
-    With ProbeError instead where the loop stood still: the answer may well have been here in time.
+    With ProbeError instead where the loop stalled: the answer may well have been here in time.
     """
 
     # No generator: thousands of probes a second pass through here.
@@ -44,12 +77,12 @@ class Limit:
         try:
             await self._scope.__aexit__(kind, error, traceback)
         except TimeoutError:
-            self._own_up()
+            self._raise_if_stalled()
             raise
         if isinstance(error, TimeoutError):
-            self._own_up()
+            self._raise_if_stalled()
 
-    def _own_up(self) -> None:
+    def _raise_if_stalled(self) -> None:
         late = asyncio.get_running_loop().time() - self._deadline
         if late > STALL_ALLOWANCE:
-            raise ProbeError(f"this daemon stood still for {late:.1f} s in the probe") from None
+            raise ProbeError(f"this daemon stalled for {late:.1f} s during the probe") from None

@@ -62,7 +62,7 @@ SERVICE_VARIABLES = frozenset(
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 10.0
 LONG_LIFE = 10.0
-"""A process that lived this long (s) starts the back-off anew."""
+"""A process that lived this long (s) resets the back-off."""
 
 
 _pids: set[int] = set()

@@ -208,4 +208,4 @@ def _broken_body() -> TargetError:
 
 
 def _no_http(reason: str) -> TargetError:
-    return TargetError(Code.STATUS, f"no HTTP: {reason}")
+    return TargetError(Code.STATUS, f"reply is not HTTP: {reason}")

@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 MARK = "DNSLB_PROBE"
-"""The environment variable that tells whose a process is: TOKEN:NUMBER."""
+"""The environment variable that says whose a process is: TOKEN:NUMBER."""
 
 
 def next_dead() -> os.waitid_result | None:

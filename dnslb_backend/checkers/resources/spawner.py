@@ -40,7 +40,6 @@ import errno
 import fcntl
 import gc
 import heapq
-import json
 import os
 import selectors
 import signal
@@ -48,10 +47,12 @@ import socket
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 # Started with -I and -S, for a start in a few milliseconds: nothing is found by itself.
 sys.path.append(str(Path(__file__).parents[3]))
 
+from dnslb_backend.checkers.resources.daemon_channel import DaemonChannel
 from dnslb_backend.checkers.resources.jobs import OUTPUT_LIMIT, STDERR_LIMIT, Job, Stream
 from dnslb_backend.checkers.resources.processes import (
     MARK,
@@ -89,19 +90,16 @@ class Spawner:
     """Runs until the daemon hangs up."""
 
     def __init__(self, control: socket.socket, token: str) -> None:
-        self._control = control
         self._token = token
         self._jobs: dict[int, Job] = {}
         self._by_pid: dict[int, Job] = {}
         self._flooding: set[Stream] = set()
         self._killed: set[Job] = set()
         self._timers: list[tuple[float, int]] = []
-        self._inbox = bytearray()
-        self._outbox = bytearray()
         self._selector = selectors.DefaultSelector()
+        self._daemon = DaemonChannel(control, self._selector, self._handle)
         self._environment = dict(os.environ)
         self._null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-        self._ended = False
         self._parent = os.getppid()
 
     def run(self) -> None:
@@ -112,66 +110,33 @@ class Spawner:
         for ignored in (signal.SIGPIPE, signal.SIGXFSZ):
             # Python ignores these, and so would every command; a handler ends with execve(2).
             signal.signal(ignored, lambda *_: None)
-        self._control.setblocking(False)
-        self._selector.register(self._control, selectors.EVENT_READ, self._hear)
         self._selector.register(wake, selectors.EVENT_READ, lambda: self._woken(wake))
-        self._say({"ready": True})
-        while not self._ended:
+        self._daemon.send({"ready": True})
+        while not self._daemon.closed:
             for key, mask in self._selector.select(self._until_next()):
                 if mask & selectors.EVENT_WRITE:
-                    self._flush()
+                    self._daemon.flush()
                 if mask & selectors.EVENT_READ:
                     key.data()
             self._drain_floods()
             self._look_at_the_clock()
         self._end_all(wake)
 
-    # What the daemon says.
+    # Requests.
 
-    def _hear(self) -> None:
-        try:
-            data = self._control.recv(1 << 16)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if not data:
-            self._ended = True
-            return
-        self._inbox += data
-        *lines, rest = self._inbox.split(b"\n")
-        self._inbox = rest
-        for line in lines:
-            request = json.loads(line)
-            if "argv" in request:
-                self._start(Job(request["id"], request["argv"], request["limit"]))
-            elif "ping" in request:
-                self._say({"id": request["id"], "pong": True})
-            elif (job := self._jobs.get(request["id"])) is not None:
-                job.silent = True
-                self._kill(job)
-
-    def _say(self, message: dict[str, object]) -> None:
-        self._outbox += json.dumps(message).encode() + b"\n"
-        self._flush()
-
-    def _flush(self) -> None:
-        try:
-            while self._outbox:
-                del self._outbox[: self._control.send(self._outbox)]
-        except BlockingIOError:
-            pass
-        except OSError:
-            self._ended = True
-            return
-        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._outbox else 0)
-        if self._selector.get_key(self._control).events != events:
-            self._selector.modify(self._control, events, self._hear)
+    def _handle(self, request: dict[str, Any]) -> None:
+        if "argv" in request:
+            self._start(Job(request["id"], request["argv"], request["limit"]))
+        elif "ping" in request:
+            self._daemon.send({"id": request["id"], "pong": True})
+        elif (job := self._jobs.get(request["id"])) is not None:
+            job.silent = True
+            self._kill(job)
 
     def _terminated(self, *_: object) -> None:
         # A service manager sends SIGTERM to every process of the service; the daemon, which may
         # still have checks to end, decides. Without a daemon it is the death signal asked for.
-        self._ended = os.getppid() != self._parent
+        self._daemon.closed = os.getppid() != self._parent
 
     # Starts.
 
@@ -180,7 +145,7 @@ class Spawner:
             self._refuse_stuck(job)
             job.fork(self._null, {**self._environment, MARK: f"{self._token}:{job.id}"})
         except OSError as error:
-            self._say(_cannot_run(job, error.strerror or str(error)))
+            self._daemon.send(_cannot_run(job, error.strerror or str(error)))
             return
         self._jobs[job.id] = self._by_pid[job.pid] = job
         self._selector.register(
@@ -211,10 +176,10 @@ class Spawner:
             return
         if job.starting.data:
             job.silent = True
-            self._say(_cannot_run(job, job.starting.text()))
+            self._daemon.send(_cannot_run(job, job.starting.text()))
         else:
             self._wake_at(job, time.monotonic() + job.limit)
-            self._say({"id": job.id, "started": True})
+            self._daemon.send({"id": job.id, "started": True})
 
     # Output.
 
@@ -278,7 +243,7 @@ class Spawner:
         |---|---|
         | SIGTERM was sent | SIGKILL |
         | its program is not loaded yet | error, SIGKILL |
-        | this process stood still | error, SIGTERM |
+        | this process stalled | error, SIGTERM |
         | else | timeout, SIGTERM |
         """
         if job.silent:
@@ -286,16 +251,16 @@ class Spawner:
             return
         job.silent = True
         if job.starting.pipe >= 0:
-            self._say(_cannot_run(job, "its program is not loaded: the storage hangs"))
+            self._daemon.send(_cannot_run(job, "its program is not loaded: the storage hangs"))
             self._kill(job)
             return
         if late > STALL_ALLOWANCE:
-            reason = f"the command helper stood still for {late:.1f} s in the probe"
-            self._say({"id": job.id, "error": reason})
+            reason = f"the command helper stalled for {late:.1f} s during the probe"
+            self._daemon.send({"id": job.id, "error": reason})
         else:
             _, stderr = job.streams
-            self._say({"id": job.id, "timeout": True, "stderr": stderr.text()})
-        # A stopped process hears SIGTERM only once it goes on.
+            self._daemon.send({"id": job.id, "timeout": True, "stderr": stderr.text()})
+        # A stopped process gets SIGTERM only once it continues.
         signal_group(job.pid, signal.SIGTERM)
         signal_group(job.pid, signal.SIGCONT)
         self._wake_at(job, time.monotonic() + GRACE)
@@ -341,7 +306,7 @@ class Spawner:
             return
         number = 0 if ended.si_code == os.CLD_EXITED else ended.si_status
         output, stderr = job.streams
-        self._say(
+        self._daemon.send(
             {
                 "id": job.id,
                 "exit": 128 + number if number else ended.si_status,

@@ -1,50 +1,17 @@
-"""TLS settings of checks, as contexts that are built once and again when a file changed."""
+"""TLS contexts of checks, which are built once, and again when a file has changed."""
 
 import asyncio
 import errno
 import logging
 import ssl
 import stat
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from dnslb_backend.blocking import run_blocking
 from dnslb_backend.checkers.resources.classify import ProbeError
+from dnslb_backend.tls_client import TlsClientSettings, build_context
 
 log = logging.getLogger(__name__)
-
-TlsVersion = Literal["1.0", "1.1", "1.2", "1.3"]
-
-VERSIONS: dict[TlsVersion, ssl.TLSVersion] = {
-    "1.0": ssl.TLSVersion.TLSv1,
-    "1.1": ssl.TLSVersion.TLSv1_1,
-    "1.2": ssl.TLSVersion.TLSv1_2,
-    "1.3": ssl.TLSVersion.TLSv1_3,
-}
-
-OLD_CIPHERS = "DEFAULT:!aNULL:!eNULL:!PSK:!SRP:@SECLEVEL=0"
-"""For TLS before 1.2: OpenSSL takes its signatures over SHA-1 at this level of security only."""
-
-
-@dataclass(frozen=True, slots=True)
-class TlsClientSettings:
-    """How to meet a TLS server; empty file names mean the system's authorities, no certificate."""
-
-    verify: bool = True
-    ca_file: str = ""
-    client_cert: str = ""
-    client_key: str = ""
-    name: str = ""
-    """Asked for and verified whatever name the caller of the context gives."""
-    tls_min: TlsVersion = "1.2"
-
-    def files(self) -> tuple[str, ...]:
-        """Everything the context is built from: when one of them changes, so must the context."""
-        system = ssl.get_default_verify_paths()
-        authorities = (self.ca_file,) if self.ca_file else (system.cafile, system.capath)
-        return tuple(filter(None, (*authorities, self.client_cert, self.client_key)))
-
 
 Stamps = tuple[tuple[int, int, int], ...]
 
@@ -128,7 +95,7 @@ class _CachedContext:
             stamps = tuple(_stamp(file) for file in self._settings.files())
             if self._built is not None and self._built[0] == stamps:
                 return self._built
-            return stamps, _build(self._settings)
+            return stamps, build_context(self._settings)
         finally:
             self._stuck = False
 
@@ -145,60 +112,3 @@ def _stamp(file: str) -> tuple[int, int, int]:
     if facts.st_size > FILE_SIZE_LIMIT:
         raise OSError(errno.EFBIG, f"is larger than {FILE_SIZE_LIMIT} bytes", file)
     return facts.st_mtime_ns, facts.st_size, facts.st_ino
-
-
-class _NamedContext(ssl.SSLContext):
-    """For libraries that take a context, but no other server name than the address."""
-
-    name: str
-
-    def wrap_bio(
-        self,
-        incoming: ssl.MemoryBIO,
-        outgoing: ssl.MemoryBIO,
-        server_side: bool = False,
-        server_hostname: str | bytes | None = None,
-        session: ssl.SSLSession | None = None,
-    ) -> ssl.SSLObject:
-        return super().wrap_bio(incoming, outgoing, server_side, self.name, session)
-
-
-def _client_context(settings: TlsClientSettings) -> ssl.SSLContext:
-    """As ssl.create_default_context makes it, without Diffie-Hellman over finite fields.
-
-    There the server chooses the numbers, and 10,000 bits cost this process a second.
-    """
-    context: ssl.SSLContext
-    if settings.name:
-        context = _NamedContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.name = settings.name
-    else:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    lowest = VERSIONS[settings.tls_min]
-    context.minimum_version = lowest
-    if lowest < ssl.TLSVersion.TLSv1_2:
-        context.set_ciphers(OLD_CIPHERS)
-    ciphers = (cipher["name"] for cipher in context.get_ciphers() if cipher["kea"] != "kx-dhe")
-    context.set_ciphers(":".join(ciphers))
-    if settings.ca_file:
-        context.load_verify_locations(settings.ca_file)
-    else:
-        context.load_default_certs()
-    return context
-
-
-def _build(settings: TlsClientSettings) -> ssl.SSLContext:
-    context = _client_context(settings)
-    if not settings.verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if settings.client_cert:
-        # An encrypted key must be an error: nobody could type the password.
-        context.load_cert_chain(
-            settings.client_cert, settings.client_key or None, password=_no_password
-        )
-    return context
-
-
-def _no_password() -> str:
-    raise OSError("the private key is encrypted")

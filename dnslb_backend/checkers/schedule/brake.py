@@ -12,7 +12,6 @@ the canaries came back never counts: it may say of our network what it seems to 
 
 import asyncio
 import errno
-import ipaddress
 import logging
 import math
 from collections.abc import Callable, Sequence
@@ -21,6 +20,7 @@ from typing import NamedTuple
 
 from dnslb_backend.core.health.members import TargetKey
 from dnslb_backend.core.health.results import Result
+from dnslb_backend.network import AddressPort
 
 log = logging.getLogger(__name__)
 
@@ -30,24 +30,6 @@ RETRY = 1.0
 
 Apply = Callable[[TargetKey, Result], None]
 Retry = Callable[[TargetKey], None]
-
-
-class Canary(NamedTuple):
-    """An IP literal and a TCP port."""
-
-    address: str
-    port: int
-
-
-def parse_canary(text: str) -> Canary:
-    """Read `192.0.2.1:53` or `[2001:db8::1]:53`; raises ValueError."""
-    host, _, port = text.rpartition(":")
-    address = ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
-    if (address.version == 6) != host.startswith("["):
-        raise ValueError("an IPv6 address stands in brackets")
-    if not 0 < int(port) < 2**16:
-        raise ValueError("a port is 1 to 65535")
-    return Canary(str(address), int(port))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +55,7 @@ class Brake:
 
     def __init__(
         self,
-        canaries: Sequence[Canary],
+        canaries: Sequence[AddressPort],
         hold: float,
         mono: Callable[[], float],
         apply: Apply,
@@ -111,7 +93,7 @@ class Brake:
         """Forget what is held of a target: it has been heard of since, or nobody asks for it."""
         self._held.pop(target, None)
 
-    def configure(self, canaries: Sequence[Canary], hold: float) -> None:
+    def configure(self, canaries: Sequence[AddressPort], hold: float) -> None:
         """Go on with other canaries; without any, what is held is let through."""
         self._canaries, self._hold = canaries, hold
         if not canaries:
@@ -189,9 +171,9 @@ class Brake:
         return False
 
 
-async def _answers(canary: Canary) -> bool:
+async def _answers(canary: AddressPort) -> bool:
     try:
-        _, writer = await asyncio.open_connection(canary.address, canary.port)
+        _, writer = await asyncio.open_connection(canary.host, canary.port)
     except OSError as error:
         return error.errno in (errno.ECONNREFUSED, errno.ECONNRESET)
     writer.transport.abort()

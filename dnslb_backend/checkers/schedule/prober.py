@@ -1,12 +1,12 @@
-"""Runs one probe: the limit of what may begin at once, the check, and our own standing still."""
+"""Runs one probe: the limit of what may begin at once, the check, and our own stalls."""
 
 from collections.abc import Callable
 from dataclasses import replace
 
 from dnslb_backend import metrics
 from dnslb_backend.checkers.checks.base import Check, ProbeEndpoint, run_probe
+from dnslb_backend.checkers.resources.deadlines import StallDetector
 from dnslb_backend.checkers.resources.resources import CheckResources
-from dnslb_backend.checkers.resources.stall_detector import StallDetector
 from dnslb_backend.checkers.schedule.limiter import ProbeLimiter, probe_limit
 from dnslb_backend.core.health.results import Code, Result, check_error
 
@@ -21,7 +21,7 @@ class Prober:
         self._stall_detector = StallDetector(mono)
 
     async def run(self) -> None:
-        """Notice when this process stands still; live until cancelled."""
+        """Notice when this process stalls; runs until cancelled."""
         await self._stall_detector.run()
 
     async def probe(
@@ -41,6 +41,6 @@ class Prober:
             metrics.SCHEDULER_LAG.observe(max(began - due, 0.0))
         result = await run_probe(check, endpoint, limit, self._resources)
         if result.code == Code.TIMEOUT and self._stall_detector.stalled_since(began):
-            stalled = check_error("this daemon stood still during the probe")
+            stalled = check_error("this daemon stalled during the probe")
             return replace(stalled, duration=result.duration)
         return result

@@ -9,7 +9,6 @@ HTTP API         one name a request, and all below it is always forgotten with i
 import asyncio
 import re
 import socket
-import ssl
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -18,12 +17,13 @@ from typing import ClassVar, TypeVar
 
 from yarl import URL
 
-from dnslb_backend import logs
 from dnslb_backend.blocking import run_blocking
 from dnslb_backend.core.answers.invalidation import PurgeItem
 from dnslb_backend.errors import DnslbError
 from dnslb_backend.files import read_file
 from dnslb_backend.pdns.cache.purge_queue import EVERYTHING, SPACING
+from dnslb_backend.redaction import redact
+from dnslb_backend.tls_client import TlsClientSettings, build_context
 
 COMMAND_NAMES = 500
 """Names in one command. PowerDNS serves its control socket one command after another."""
@@ -72,7 +72,7 @@ class Channel(ABC):
     async def notify(self, zone: str) -> None:
         """Returns when PowerDNS is about to tell the secondaries of a zone.
 
-        Raises NoticeError, and ChannelError where it cannot be asked.
+        Raises NotifyError, and ChannelError where it cannot be asked.
         """
 
 
@@ -126,7 +126,7 @@ class ApiChannel(Channel):
     def __init__(self, name: str, key_file: str) -> None:
         super().__init__(name)
         self._url = URL(f"{name.rstrip('/')}/api/v1/servers/localhost")
-        self._tls = ssl.create_default_context() if self._url.scheme == "https" else None
+        self._tls = build_context(TlsClientSettings()) if self._url.scheme == "https" else None
         self._key_file = key_file
         self._opened: tuple[str, str] | None = None
         self._opening = asyncio.Lock()
@@ -181,11 +181,11 @@ class ApiChannel(Channel):
             head = await reader.readuntil(b"\r\n\r\n")
             status = _STATUS.match(head)
             if status is None:
-                return f"an answer that is no HTTP: {head[:100]!r}"
+                return f"response is not HTTP: {redact(repr(head), key)[:100]}"
             if status[1] == b"200":
                 return ""
-            why = (await reader.read(ANSWER_LIMIT))[:200].decode(errors="replace")
-            return f"HTTP {status[1].decode()} {why}".strip()
+            why = redact((await reader.read(ANSWER_LIMIT)).decode(errors="replace"), key)
+            return f"HTTP {status[1].decode()} {why[:200]}".strip()
         finally:
             writer.transport.abort()
 
@@ -197,7 +197,6 @@ class ApiChannel(Channel):
         async with self._opening:
             if self._opened is None:
                 key = await self._read_key()
-                logs.redact(key)
                 self._opened = key, await self._find_address()
             return self._opened
 

@@ -4,8 +4,8 @@ import asyncio
 from typing import cast
 
 from dnslb_backend.http_server import HttpServer
+from dnslb_backend.network import Network, contains, peer_address
 from dnslb_backend.pdns.connectors.fault_log import ThrottledLog
-from dnslb_backend.pdns.peers import Network, is_allowed
 from dnslb_backend.sockets import ConnectionLimit
 
 REFUSAL_TIMEOUT = 5.0
@@ -75,4 +75,4 @@ class AdmissionProtocol(asyncio.Protocol):
 def is_peer_allowed(transport: asyncio.BaseTransport, networks: tuple[Network, ...]) -> bool:
     """Whether the peer of this connection is in one of `networks`."""
     peer = transport.get_extra_info("peername")
-    return bool(peer) and is_allowed(peer[0], networks)
+    return bool(peer) and contains(networks, peer_address(peer[0]))

@@ -12,7 +12,8 @@ from aiohttp import web
 from dnslb_backend.core.model.names import key_of
 from dnslb_backend.errors import DnslbError, RequestError
 from dnslb_backend.http_hosts import is_expected_host
-from dnslb_backend.http_server import HttpConnection, HttpServer
+from dnslb_backend.http_server import HttpConnection, HttpErrorLog, HttpServer
+from dnslb_backend.network import Network
 from dnslb_backend.pdns.connectors.admission import (
     REFUSAL_LIMIT,
     AdmissionProtocol,
@@ -23,11 +24,10 @@ from dnslb_backend.pdns.connectors.http_response import LookupResponse
 from dnslb_backend.pdns.connectors.sockets import BACKLOG
 from dnslb_backend.pdns.methods.metered import MeteredResponder
 from dnslb_backend.pdns.methods.responder import Responder
-from dnslb_backend.pdns.peers import Network, peer_name
+from dnslb_backend.pdns.peers import peer_name
 from dnslb_backend.pdns.wire.parameters import Parameters
 from dnslb_backend.pdns.wire.rest import NoSuchPathError, WrongVerbError, parse_http, parse_lookup
 from dnslb_backend.sockets import ConnectionLimit
-from dnslb_backend.throttle import LogRateLimiter
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ class HttpConnector:
             "the HTTP connector",
             self._handle,
             access_log=None,
-            logger=_WireLog(self._fault_log.throttle),
+            logger=HttpErrorLog(log, self._fault_log.throttle),
             auto_decompress=False,
             keepalive_timeout=KEEP_ALIVE,
             lingering_time=0,
@@ -224,15 +224,3 @@ async def _body_of(request: web.BaseRequest) -> bytes:
 
 def _real_remote(request: web.BaseRequest) -> str:
     return request.headers.get("X-RemoteBackend-Real-Remote", "")
-
-
-class _WireLog(logging.LoggerAdapter[logging.Logger]):
-    """Where aiohttp complains of what is no HTTP: without tracebacks, and not every time."""
-
-    def __init__(self, throttle: LogRateLimiter) -> None:
-        super().__init__(log)
-        self._throttle = throttle
-
-    def exception(self, msg: object, *args: object, **_: object) -> None:
-        if self._throttle.admit(msg) is not None:
-            self.warning(msg, *args)

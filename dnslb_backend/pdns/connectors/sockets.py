@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dnslb_backend.pdns.settings import ListenAddress
+from dnslb_backend.network import AddressPort
 from dnslb_backend.sockets import bind_tcp
 
 BACKLOG = 1024
 """Connections that may wait while the event loop is busy, or the daemon restarts."""
 
 
-def listen_tcp(endpoint: ListenAddress) -> socket.socket:
+def listen_tcp(endpoint: AddressPort) -> socket.socket:
     """A socket that listens at `endpoint`; on `::` it serves IPv4 as well. Raises OSError."""
     listener = bind_tcp(endpoint.host, endpoint.port)
     try:
@@ -33,9 +33,9 @@ def listen_tcp(endpoint: ListenAddress) -> socket.socket:
 def listen_unix(path: str, mode: int, group: str | None = None) -> socket.socket:
     """A socket that listens at `path` with these permissions. Blocks; raises OSError.
 
-    Nobody else can connect before they are complete. What a dead process left at `path` is
-    removed; where somebody listens, or something else stands, EADDRINUSE is raised. BlockingIOError
-    says that another process is at it in this moment.
+    No process can connect before they are set. What a dead process left at `path` is removed; where
+    a process listens, or another kind of file is, EADDRINUSE is raised. BlockingIOError says that
+    another process is about to listen there.
     """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -61,7 +61,7 @@ def set_permissions(path: str, mode: int, group: str | None) -> None:
 
 
 def remove_unix(path: str) -> None:
-    """Remove the file of a closed socket, unless another process listens there. Blocks."""
+    """Remove the file of a closed socket, unless another process is listening there. Blocks."""
     with contextlib.suppress(OSError), _alone_at(path):
         _remove_stale(path)
 
@@ -119,7 +119,7 @@ def _remove_stale(path: str) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(kind):
-        raise OSError(errno.EADDRINUSE, "something that is no socket stands there", path)
+        raise OSError(errno.EADDRINUSE, "there is a file that is not a socket", path)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
@@ -128,12 +128,12 @@ def _remove_stale(path: str) -> None:
             Path(path).unlink()
             return
         except BlockingIOError:
-            pass  # its queue is full: somebody is there
-    raise OSError(errno.EADDRINUSE, "another process listens there", path)
+            pass  # its queue is full: a process is there
+    raise OSError(errno.EADDRINUSE, "another process is listening there", path)
 
 
 def _group_id(name: str) -> int:
     try:
         return grp.getgrnam(name).gr_gid
     except KeyError:
-        raise OSError(errno.EINVAL, f"there is no group {name}") from None
+        raise OSError(errno.EINVAL, f"no group is named {name}") from None

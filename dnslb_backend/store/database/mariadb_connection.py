@@ -7,7 +7,6 @@ the server refused one statement and is ready for the next (RetryableError, BadR
 import asyncio
 import configparser
 import os
-import re
 import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -16,7 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from dnslb_backend import logs
 from dnslb_backend.blocking import run_blocking
 from dnslb_backend.errors import BadRowError, RetryableError, SchemaError, StoreError
 from dnslb_backend.files import read_file
@@ -28,9 +26,11 @@ from dnslb_backend.mariadb_protocol import (
     ServerError,
     TlsMissingError,
     UnsafeLoginError,
+    text_literal,
 )
 from dnslb_backend.store.database.tables import TableRow, Value
-from dnslb_backend.store.settings import MysqlSettings, MysqlTlsSettings, verifies
+from dnslb_backend.store.settings import MysqlSettings, MysqlTlsSettings
+from dnslb_backend.tls_client import build_context
 
 LIMITS = Limits(bytes=128 << 20, packets=500_000)
 """Of one result set: that of a node with 100,000 members is smaller."""
@@ -50,20 +50,6 @@ _DECODERS: Mapping[int, Callable[[str], Value]] = {
     **dict.fromkeys((0, 4, 5, 246), float),
 }
 
-_ESCAPES = str.maketrans(
-    {
-        "\0": "\\0",
-        "\n": "\\n",
-        "\r": "\\r",
-        "\x1a": "\\Z",
-        "'": "\\'",
-        '"': '\\"',
-        "\\": "\\\\",
-    }
-)
-
-_SPECIAL = re.compile("[\0\n\r\x1a'\"\\\\]")
-
 _BUSY = {1020, 1205, 1213}  # the row moved on, lock wait, deadlock
 _BAD_ROW = {
     *(1048, 1062, 1118, 1171, 1216, 1217, 1230, 1263, 1264, 1265, 1292, 1366, 1367, 1406),
@@ -78,8 +64,7 @@ def literal(value: Value) -> str:
     if value is None:
         return "NULL"
     if isinstance(value, str):
-        # Most texts need no escaping, and searching is much cheaper than translating.
-        return f"'{value.translate(_ESCAPES) if _SPECIAL.search(value) else value}'"
+        return text_literal(value)
     return int.__repr__(value) if isinstance(value, int) else float.__repr__(value)
 
 
@@ -170,7 +155,7 @@ _readers = threading.BoundedSemaphore(4)
 async def _read_login(settings: MysqlSettings) -> Login:
     """Everything that has to be read from files, within `connect_timeout`. Raises StoreError."""
     try:
-        login = await run_blocking(partial(_login, settings), settings.connect_timeout)
+        return await run_blocking(partial(_login, settings), settings.connect_timeout)
     except TimeoutError:
         raise StoreError("[mysql] cannot be used: its files cannot be read in time") from None
     except OSError as error:
@@ -179,8 +164,6 @@ async def _read_login(settings: MysqlSettings) -> Login:
     except (ValueError, configparser.Error) as error:
         # Neither its text nor its cause: they may quote a file of passwords.
         raise StoreError(f"[mysql] cannot be used: {type(error).__name__}") from None
-    logs.redact(login.password)
-    return login
 
 
 def _login(settings: MysqlSettings) -> Login:
@@ -235,21 +218,8 @@ def _default_file(settings: MysqlSettings) -> Mapping[str, str]:
 
 def _tls_context(tls: MysqlTlsSettings) -> ssl.SSLContext:
     for path in filter(None, (tls.ca, tls.cert, tls.key)):
-        read_file(path, FILE_LIMIT)  # OpenSSL itself would block on a FIFO, and not name the file
-    context = ssl.create_default_context(
-        cafile=tls.ca and str(tls.ca), capath=tls.capath and str(tls.capath)
-    )
-    is_verified = verifies(tls)
-    context.check_hostname = is_verified and tls.check_hostname
-    if not is_verified:
-        context.verify_mode = ssl.CERT_NONE
-    if tls.cert is not None:
-        # Without a password an encrypted key is an error: OpenSSL would ask the terminal.
-        password = tls.password.get_secret_value() if tls.password else ""
-        context.load_cert_chain(tls.cert, tls.key, password)
-    if tls.cipher is not None:
-        context.set_ciphers(tls.cipher)
-    return context
+        read_file(path, FILE_LIMIT)  # OpenSSL itself would wait for a FIFO, and not name the file
+    return build_context(tls.client_settings)
 
 
 # -- what goes wrong ----------------------------------------------------------------------

@@ -107,7 +107,7 @@ async def test_every_source_of_a_number(
 async def test_nothing_is_read_from_an_unexpected_answer(tools: CheckResources) -> None:
     result = await judge({"priority": {"regex": "(.)"}}, Output("7"), tools, expect="^8")
     assert (result.code, result.priority) == (-1, None)
-    assert result.text == "no '^8', got '7'"
+    assert result.text == "reply does not match '^8': '7'"
 
 
 async def judge(

@@ -1,6 +1,6 @@
 import pytest
 
-from dnslb_backend.checkers.checks.template import bracketed, check_template, render
+from dnslb_backend.checkers.checks.template import check_template, render
 
 
 @pytest.mark.parametrize(
@@ -46,11 +46,6 @@ def test_formats_of_the_original_are_filled(template: str, filled: str) -> None:
 def test_what_would_fail_or_print_more_than_the_address_is_refused(template: str) -> None:
     with pytest.raises(ValueError, match="bad format"):
         check_template(template)
-
-
-def test_ipv6_stands_in_brackets_where_a_port_may_follow() -> None:
-    assert bracketed("2001:db8::1") == "[2001:db8::1]"
-    assert bracketed("192.0.2.1") == "192.0.2.1"
 
 
 @pytest.mark.parametrize("template", ["-pSECRET%d", "-p%dSECRET", "SECRET%(address)1000sSECRET"])

@@ -124,7 +124,7 @@ async def test_a_bug_in_a_check_is_our_fault_and_logged_with_its_traceback(
 
 
 class StallingCheck(Check):
-    """Stands still with the whole event loop, and never ends."""
+    """Stalls the whole event loop, and never ends."""
 
     type: Literal["stalling"] = "stalling"
 
@@ -142,7 +142,7 @@ class StallingCheck(Check):
 async def test_when_the_daemon_stood_still_the_target_was_not_silent(tools: CheckResources) -> None:
     result = await run_probe(StallingCheck(), ProbeEndpoint("192.0.2.1"), 0.1, tools)
     assert result.outcome is Outcome.ERROR
-    assert result.text.startswith("this daemon stood still for 0.")
+    assert result.text.startswith("this daemon stalled for 0.")
 
 
 class ForgetfulCheck(Check):
@@ -165,7 +165,7 @@ async def test_a_check_that_forgets_the_time_is_our_fault(
     monkeypatch.setattr(base, "OVERTIME", 0.1)
     result = await run_probe(ForgetfulCheck(), ProbeEndpoint("192.0.2.1"), 0.1, tools)
     assert result.outcome is Outcome.ERROR
-    assert result.text == "not ended 0.1 s after its timeout"
+    assert result.text == "check did not end within 0.1 s after its timeout"
 
 
 class ClockCheck(Check):

@@ -12,8 +12,8 @@ import pytest
 
 from dnslb_backend.checkers.resources import tls_contexts
 from dnslb_backend.checkers.resources.resources import CheckResources
-from dnslb_backend.checkers.resources.tls_contexts import TlsClientSettings, TlsVersion
 from dnslb_backend.core.health.results import Outcome
+from dnslb_backend.tls_client import TlsClientSettings, TlsVersion
 from tests.checkers.conftest import Authority
 from tests.checkers.probing import probe
 from tests.checkers.scenes import HTTPS, NAME, TLS

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from dnslb_backend.checkers.schedule.brake import Brake, BrakeStatus, Canary, parse_canary
+from dnslb_backend.checkers.schedule.brake import Brake, BrakeStatus
 from dnslb_backend.core.health.members import TargetKey
 from dnslb_backend.core.health.results import Result, failed
+from dnslb_backend.network import AddressPort
 from tests.rigs.waiting import until
 
 TARGET = TargetKey("192.0.2.1", None, "check")
@@ -20,7 +21,7 @@ FALL = failed(1, "no")
 class Bench:
     """A brake at work, and what it let through."""
 
-    def __init__(self, canaries: list[Canary], hold: float) -> None:
+    def __init__(self, canaries: list[AddressPort], hold: float) -> None:
         self.applied: asyncio.Queue[tuple[TargetKey, Result]] = asyncio.Queue()
         mono = asyncio.get_running_loop().time
         self.asked: asyncio.Queue[TargetKey] = asyncio.Queue()
@@ -37,7 +38,7 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(*canaries: Canary, hold: float = 60) -> AsyncIterator[Bench]:
+async def bench(*canaries: AddressPort, hold: float = 60) -> AsyncIterator[Bench]:
     found = Bench(list(canaries), hold)
     work = asyncio.create_task(found.brake.run())
     try:
@@ -47,13 +48,13 @@ async def bench(*canaries: Canary, hold: float = 60) -> AsyncIterator[Bench]:
 
 
 @contextmanager
-def silent() -> Iterator[tuple[socket.socket, Canary]]:
+def silent() -> Iterator[tuple[socket.socket, AddressPort]]:
     """A canary that accepts nobody: its backlog is full, so that connecting to it hangs."""
     with ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
-        canary = Canary(*listener.getsockname())
+        canary = AddressPort(*listener.getsockname())
         for _ in range(4):
             filler = stack.enter_context(socket.socket())
             filler.setblocking(False)
@@ -68,7 +69,7 @@ async def test_without_canaries_everything_counts_at_once() -> None:
 
 async def test_a_fall_counts_once_a_canary_has_answered() -> None:
     server = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0)
-    async with server, bench(Canary(*server.sockets[0].getsockname())) as it:
+    async with server, bench(AddressPort(*server.sockets[0].getsockname())) as it:
         assert not it.brake.admits(TARGET, FALL)
         assert await it.applied.get() == (TARGET, FALL)
         assert it.brake.status().held == 0
@@ -77,7 +78,7 @@ async def test_a_fall_counts_once_a_canary_has_answered() -> None:
 async def test_a_refusal_is_an_answer_too() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        canary = Canary(*closed.getsockname())
+        canary = AddressPort(*closed.getsockname())
         async with bench(canary) as it:
             it.brake.admits(TARGET, FALL)
             assert await it.applied.get() == (TARGET, FALL)
@@ -139,7 +140,7 @@ async def test_after_hold_they_are_applied_and_nothing_more_is_held() -> None:
 async def test_what_is_dropped_is_never_applied() -> None:
     other = TARGET._replace(address="192.0.2.2")
     server = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0)
-    async with server, bench(Canary(*server.sockets[0].getsockname())) as it:
+    async with server, bench(AddressPort(*server.sockets[0].getsockname())) as it:
         it.brake.admits(TARGET, FALL)
         it.brake.drop(TARGET)
         it.brake.admits(other, FALL)
@@ -152,13 +153,3 @@ async def test_without_canaries_any_more_what_is_held_is_let_through() -> None:
             it.brake.admits(TARGET, FALL)
             it.brake.configure([], 60)
             assert it.applied.get_nowait() == (TARGET, FALL)
-
-
-@pytest.mark.parametrize("text", ["192.0.2.1", "192.0.2.1:", "x:53", "::1:53", "192.0.2.1:0"])
-def test_a_canary_is_an_address_and_a_port(text: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - several parts say what they miss
-        parse_canary(text)
-
-
-def test_an_ipv6_canary_stands_in_brackets() -> None:
-    assert parse_canary("[2001:db8::1]:53") == Canary("2001:db8::1", 53)

@@ -494,7 +494,7 @@ async def test_a_first_purge_waits_for_none_that_follows_another(
         (b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\n\r\n", b"", "HTTP 302"),
         (b"HTTP/1.1 200 OK\r\n", b"", "ended before the answer"),
         (b"", b"", "ended before the answer"),
-        (b"220 ready\r\n\r\n", b"", "no HTTP"),
+        (b"220 ready\r\n\r\n", b"", "not HTTP"),
     ],
 )
 async def test_what_is_no_powerdns_cannot_hold_us(
@@ -516,6 +516,21 @@ async def test_what_is_no_powerdns_cannot_hold_us(
         with pytest.raises(ChannelError, match=why):
             await channel.purge([PurgeItem("www.lb.example")])
         assert sent < 64 << 20  # what the system's buffers hold, and not all that it has
+
+
+@pytest.mark.parametrize(
+    "answer", [b"HTTP/1.1 401 Unauthorized\r\n\r\nbad key %s", b"220 hello %s\r\n\r\n"]
+)
+async def test_no_error_shows_a_key_that_the_api_echoes(tmp_path: Path, answer: bytes) -> None:
+    async def echo(_: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer % KEY.encode())
+        await writer.drain()
+
+    async with impostor("api", tmp_path, echo) as settings:
+        channel = ApiChannel(settings.api[0], str(tmp_path / "key"))
+        with pytest.raises(ChannelError, match=r"\*\*\*") as caught:
+            await channel.purge([PurgeItem("www.lb.example")])
+    assert KEY not in str(caught.value)
 
 
 async def test_an_api_behind_tls_is_purged_if_its_certificate_is_good(

@@ -10,11 +10,11 @@ from typing import NamedTuple
 import pytest
 
 from dnslb_backend.core.answers.snapshot import Snapshot
+from dnslb_backend.network import AddressPort
 from dnslb_backend.pdns.connectors import admission, http
 from dnslb_backend.pdns.connectors.http import HttpConnector
 from dnslb_backend.pdns.connectors.sockets import listen_tcp
 from dnslb_backend.pdns.methods.responder import Responder
-from dnslb_backend.pdns.settings import ListenAddress
 from tests.pdns.transports import LOOPBACK, http_settings, serve_http
 from tests.pdns.world import World
 from tests.rigs.ports import free_port
@@ -205,7 +205,7 @@ async def test_not_ready_is_a_500(port: int) -> None:
 async def test_only_allowed_peers_are_answered(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    listener = listen_tcp(ListenAddress("::", 0))
+    listener = listen_tcp(AddressPort("::", 0))
     connector = HttpConnector(Responder(world.current), [ip_network("127.0.0.2")])
     await connector.start([listener])
     port = listener.getsockname()[1]
@@ -244,7 +244,7 @@ async def test_only_allowed_peers_are_answered(
 async def test_a_page_of_a_foreign_name_reads_nothing(
     world: World, host: bytes, status: int
 ) -> None:
-    listener = listen_tcp(ListenAddress("127.0.0.1", 0))
+    listener = listen_tcp(AddressPort("127.0.0.1", 0))
     connector = HttpConnector(Responder(world.current), LOOPBACK, hosts=["lb.example.com"])
     await connector.start([listener])
     async with peer(listener.getsockname()[1]) as client:
@@ -258,7 +258,7 @@ async def test_a_peer_that_may_not_ask_cannot_hold_a_connection(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(admission, "REFUSAL_TIMEOUT", 0.01)
-    listener = listen_tcp(ListenAddress("127.0.0.1", 0))
+    listener = listen_tcp(AddressPort("127.0.0.1", 0))
     connector = HttpConnector(Responder(world.current), [])
     await connector.start([listener])
     async with peer(listener.getsockname()[1]) as client:
@@ -270,7 +270,7 @@ async def test_peers_that_may_not_ask_cannot_pile_up(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http, "REFUSAL_LIMIT", 2)
-    listener = listen_tcp(ListenAddress("127.0.0.1", 0))
+    listener = listen_tcp(AddressPort("127.0.0.1", 0))
     connector = HttpConnector(Responder(world.current), [])
     await connector.start([listener])
     port = listener.getsockname()[1]
@@ -298,7 +298,7 @@ async def test_a_peer_that_does_not_read_is_cut_off(port: int) -> None:
 
 
 async def test_stopping_lets_every_connection_end_with_an_answer(world: World) -> None:
-    listener = listen_tcp(ListenAddress("127.0.0.1", 0))
+    listener = listen_tcp(AddressPort("127.0.0.1", 0))
     port = listener.getsockname()[1]
     connector = HttpConnector(Responder(world.current), [ip_network("127.0.0.1")])
     await connector.start([listener])
@@ -317,7 +317,7 @@ async def test_stopping_lets_every_connection_end_with_an_answer(world: World) -
 
 
 async def test_stopping_waits_for_nobody_when_there_is_no_grace(world: World) -> None:
-    listener = listen_tcp(ListenAddress("127.0.0.1", 0))
+    listener = listen_tcp(AddressPort("127.0.0.1", 0))
     connector = HttpConnector(Responder(world.current), [ip_network("127.0.0.1")])
     await connector.start([listener])
     async with peer(listener.getsockname()[1]) as idle, peer(listener.getsockname()[1]) as slow:
@@ -378,7 +378,7 @@ async def test_a_request_may_come_in_pieces(world: World) -> None:
 
 
 async def test_stopping_takes_no_time_when_nobody_is_there(world: World) -> None:
-    listener = listen_tcp(ListenAddress("127.0.0.1", 0))
+    listener = listen_tcp(AddressPort("127.0.0.1", 0))
     connector = HttpConnector(Responder(world.current), [])
     await connector.stop(grace=60)
     await connector.start([listener])

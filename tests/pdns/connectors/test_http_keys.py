@@ -11,10 +11,10 @@ import aiohttp
 import pytest
 
 from dnslb_backend.core.answers.dnssec import Metadata, TsigKey, ZoneKey
+from dnslb_backend.network import AddressPort
 from dnslb_backend.pdns.connectors.http import HttpConnector
 from dnslb_backend.pdns.connectors.sockets import listen_tcp
 from dnslb_backend.pdns.methods.responder import Responder
-from dnslb_backend.pdns.settings import ListenAddress
 from dnslb_backend.pdns.wire.rest import REST
 from tests.pdns.methods.test_dnssec import CONTENT, Drawer
 from tests.pdns.transports import LOOPBACK, http_settings, serve_http, serve_unix
@@ -152,7 +152,7 @@ async def test_a_reload_allows_and_forbids_keys(
     responder: Responder, session: aiohttp.ClientSession
 ) -> None:
     connector = HttpConnector(responder, LOOPBACK)
-    listener = listen_tcp(ListenAddress("127.0.0.1", 0))
+    listener = listen_tcp(AddressPort("127.0.0.1", 0))
     await connector.start([listener])
     port = listener.getsockname()[1]
     for allowed, status in ((False, 500), (True, 200), (False, 500)):

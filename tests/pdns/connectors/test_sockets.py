@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from dnslb_backend.network import AddressPort
 from dnslb_backend.pdns.connectors.http import HttpConnector
 from dnslb_backend.pdns.connectors.sockets import BACKLOG, listen_tcp, listen_unix, remove_unix
 from dnslb_backend.pdns.methods.responder import Responder
-from dnslb_backend.pdns.settings import ListenAddress
 from tests.pdns.transports import LOOPBACK
 from tests.pdns.world import World
 from tests.rigs.server import executable
@@ -20,12 +20,12 @@ from tests.rigs.server import executable
 @pytest.mark.parametrize(
     ("endpoint", "peers"),
     [
-        (ListenAddress("127.0.0.1", 0), ["127.0.0.1"]),
-        (ListenAddress("::1", 0), ["::1"]),
-        (ListenAddress("::", 0), ["127.0.0.1", "::1"]),
+        (AddressPort("127.0.0.1", 0), ["127.0.0.1"]),
+        (AddressPort("::1", 0), ["::1"]),
+        (AddressPort("::", 0), ["127.0.0.1", "::1"]),
     ],
 )
-def test_tcp_listens_where_it_was_told(endpoint: ListenAddress, peers: list[str]) -> None:
+def test_tcp_listens_where_it_was_told(endpoint: AddressPort, peers: list[str]) -> None:
     with listen_tcp(endpoint) as listener:
         for peer in peers:
             socket.create_connection((peer, listener.getsockname()[1]), timeout=5).close()
@@ -33,16 +33,16 @@ def test_tcp_listens_where_it_was_told(endpoint: ListenAddress, peers: list[str]
 
 def test_two_cannot_listen_at_one_port() -> None:
     with (
-        listen_tcp(ListenAddress("127.0.0.1", 0)) as listener,
+        listen_tcp(AddressPort("127.0.0.1", 0)) as listener,
         pytest.raises(OSError, match="in use"),
     ):
-        listen_tcp(ListenAddress("127.0.0.1", listener.getsockname()[1]))
+        listen_tcp(AddressPort("127.0.0.1", listener.getsockname()[1]))
 
 
 async def test_as_many_may_wait_as_was_asked_for() -> None:
     """While the daemon accepts nobody, as when it restarts, they wait in the kernel."""
     connector = HttpConnector(Responder(World().current), LOOPBACK)
-    with listen_tcp(ListenAddress("127.0.0.1", 0)) as listener:
+    with listen_tcp(AddressPort("127.0.0.1", 0)) as listener:
         await connector.start([listener])
         assert queue_of(listener) == BACKLOG
         await connector.stop(0)
@@ -126,7 +126,7 @@ def test_what_is_no_socket_is_left_alone(tmp_path: Path, kind: str) -> None:
         path.mkdir()
     else:
         path.symlink_to("elsewhere")
-    with pytest.raises(OSError, match="no socket"):
+    with pytest.raises(OSError, match="not a socket"):
         listen_unix(str(path), 0o600)
     assert os.path.lexists(path)
 

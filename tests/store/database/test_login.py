@@ -1,6 +1,8 @@
 """Ways to reach and to enter a MariaDB server."""
 
 import os
+import re
+import traceback
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,16 @@ from dnslb_backend.store.database.migrate import apply
 from dnslb_backend.store.database.tables import STATIC
 from dnslb_backend.store.settings import MysqlSettings
 from tests.rigs.mariadb import MariaDB
-from tests.rigs.mariadb_impostor import OK, WHOLE_LOGIN, Impostor, hello, serving, switch, table
+from tests.rigs.mariadb_impostor import (
+    OK,
+    WHOLE_LOGIN,
+    Impostor,
+    error,
+    hello,
+    serving,
+    switch,
+    table,
+)
 
 PASSWORD = "pass 'word\" \u00fc\\"
 
@@ -180,6 +191,23 @@ async def test_a_wrong_word_is_told_without_it(rig: MariaDB) -> None:
     with pytest.raises(StoreError, match="Access denied") as caught:
         await cipher(wrong)
     assert "no-such-password" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("password", "shown"), [("hush hush", "denied for 'dnslb': ***"), ("dnslb", "'dnslb': dnslb")]
+)
+async def test_a_password_that_the_server_sends_is_redacted_unless_it_is_a_name(
+    password: str, shown: str
+) -> None:
+    """Where the user's name is the password, the text stays readable."""
+    refusal = error(1045, f"Access denied for 'dnslb': {password}")
+    async with serving(Impostor(login=[refusal])) as impostor:
+        settings = MysqlSettings(
+            host="127.0.0.1", port=impostor.port, user="dnslb", password=SecretStr(password)
+        )
+        with pytest.raises(StoreError, match=re.escape(shown)) as caught:
+            await MariaStore(settings).open()
+    assert "hush" not in "".join(traceback.format_exception(caught.value))
 
 
 async def test_what_is_run_first(rig: MariaDB) -> None:

@@ -16,13 +16,13 @@ from dnslb_backend.blocking import run_blocking
 from dnslb_backend.checkers.checks.base import ProbeEndpoint
 from dnslb_backend.checkers.checks.extraction import Output, OutputCheck
 from dnslb_backend.checkers.checks.parameters import Port, Regexp
-from dnslb_backend.checkers.checks.template import bracketed
 from dnslb_backend.checkers.resources.classify import ProbeError, TargetError, conversation
 from dnslb_backend.checkers.resources.connection import TargetConnection, connected
 from dnslb_backend.checkers.resources.deadlines import until
 from dnslb_backend.checkers.resources.resources import CheckResources
 from dnslb_backend.checkers.resources.texts import one_line
 from dnslb_backend.core.health.results import Code, Result, failed
+from dnslb_backend.network import bracketed
 
 UDP_PAYLOAD = 1232
 """What fits everywhere without fragments (the flag day of 2020)."""

@@ -4,6 +4,7 @@ import re
 import shlex
 import signal
 from collections import Counter
+from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -11,6 +12,7 @@ from pydantic import Field, model_validator
 from dnslb_backend.checkers.checks.base import ProbeEndpoint
 from dnslb_backend.checkers.checks.extraction import Extractor, Output, OutputCheck
 from dnslb_backend.checkers.checks.parameters import ExitCodes, Regexp, Templates, compiled
+from dnslb_backend.checkers.checks.secrets import redacted
 from dnslb_backend.checkers.checks.template import render
 from dnslb_backend.checkers.resources.commands import Finished
 from dnslb_backend.checkers.resources.resources import CheckResources
@@ -81,7 +83,17 @@ class ExecCheck(OutputCheck):
         self, endpoint: ProbeEndpoint, limit: float, resources: CheckResources
     ) -> Result:
         argv = tuple(render(word, endpoint.address) for word in self.argv)
-        finished = await resources.commands.run(argv, limit)
+        secrets = tuple(_secrets(argv))
+        return await redacted(self._run(argv, secrets, limit, resources), *secrets)
+
+    async def _run(
+        self,
+        argv: tuple[str, ...],
+        secrets: tuple[str, ...],
+        limit: float,
+        resources: CheckResources,
+    ) -> Result:
+        finished = await resources.commands.run(argv, limit, secrets)
         if finished.code in self.error_codes:
             return check_error(_exit_text(finished))
         is_warning = finished.code in self.warn_codes
@@ -126,6 +138,14 @@ def _first_words(stderr: str) -> str:
     """Its first line; of a traceback of Python, which ends with what happened, the last one."""
     line = one_line(stderr)
     return one_line(stderr.rstrip().splitlines()[-1]) if line.startswith("Traceback ") else line
+
+
+def _secrets(argv: tuple[str, ...]) -> Iterator[str]:
+    """What looks like a password in these words: the command may print it."""
+    for word, shown in zip(argv, _without_secrets(list(argv)), strict=True):
+        before, is_hidden, after = shown.partition("***")
+        if is_hidden:
+            yield word.removeprefix(before).removesuffix(after)
 
 
 def _without_secrets(words: list[str]) -> list[str]:

@@ -1,8 +1,10 @@
 """`http` and `https`: one request, judged by its status and, if wanted, by what it brings."""
 
 import base64
+import re
 import ssl
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
@@ -20,7 +22,7 @@ from dnslb_backend.checkers.checks.http_parameters import (
     redirected,
 )
 from dnslb_backend.checkers.checks.parameters import Path, Regexp
-from dnslb_backend.checkers.checks.secrets import resolve_secret
+from dnslb_backend.checkers.checks.secrets import redacted, resolve_secret
 from dnslb_backend.checkers.checks.tls_parameters import TlsCheckParameters
 from dnslb_backend.checkers.resources.classify import TargetError, conversation
 from dnslb_backend.checkers.resources.deadlines import within
@@ -31,7 +33,8 @@ from dnslb_backend.checkers.resources.texts import one_line
 from dnslb_backend.core.health.results import Code, Result, failed
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
+SECRET_NAME = re.compile(r"(?i)auth|cookie|key|pass|secret|token")
+"""Headers and parameters of a query whose values are secrets, by a word in their names."""
 
 
 class HttpCheck(OutputCheck, TlsCheckParameters):
@@ -109,7 +112,18 @@ class HttpCheck(OutputCheck, TlsCheckParameters):
     async def probe(
         self, endpoint: ProbeEndpoint, limit: float, resources: CheckResources
     ) -> Result:
-        secrets = await self._secrets(resources)
+        headers = await self._secret_headers(resources)
+        query = parsed_url(self.url, endpoint.address).query
+        secrets = (*_secrets(headers), *(query[key] for key in query if SECRET_NAME.search(key)))
+        return await redacted(self._ask(endpoint, limit, resources, headers), *secrets)
+
+    async def _ask(
+        self,
+        endpoint: ProbeEndpoint,
+        limit: float,
+        resources: CheckResources,
+        secrets: dict[str, str],
+    ) -> Result:
         tls = await resources.tls.context(self.tls_settings) if self._may_need_tls else None
         async with within(limit):
             reply = await self._follow(endpoint, secrets, tls, resources)
@@ -127,9 +141,9 @@ class HttpCheck(OutputCheck, TlsCheckParameters):
         implied = authority(endpoint.address, request.url.port, url.scheme)
         return shown if host == implied else f"{shown} (Host: {host})"
 
-    async def _secrets(self, resources: CheckResources) -> dict[str, str]:
+    async def _secret_headers(self, resources: CheckResources) -> dict[str, str]:
         """The headers that only the origin of `url` may see."""
-        headers = {name: value for name, value in self.headers if name.lower() in SECRET_HEADERS}
+        headers = {name: value for name, value in self.headers if SECRET_NAME.search(name)}
         if self.user:
             password = await resolve_secret(self.password, self.password_file, resources.text)
             pair = base64.b64encode(f"{self.user}:{password}".encode()).decode()
@@ -172,7 +186,7 @@ class HttpCheck(OutputCheck, TlsCheckParameters):
         if at_home and self.host:
             host = self.host
             name = URL.build(scheme=url.scheme, authority=host).host or name
-        headers = {key: value for key, value in self.headers if key.lower() not in SECRET_HEADERS}
+        headers = {key: value for key, value in self.headers if not SECRET_NAME.search(key)}
         headers["Host"] = host
         if at_home:
             headers |= secrets
@@ -200,6 +214,17 @@ class HttpCheck(OutputCheck, TlsCheckParameters):
                 got = one_line(repr(value))
                 return failed(Code.NO_MATCH, f"{self.json_path} is {got}, not {self.json_value!r}")
         return await self.evaluate(output, resources, expect=self.body, text=text)
+
+
+def _secrets(headers: dict[str, str]) -> Iterator[str]:
+    """What must not be shown of these headers: their values, and what those are made of."""
+    for value in headers.values():
+        scheme, _, credentials = value.partition(" ")
+        yield value
+        yield credentials
+        if scheme == "Basic":
+            with suppress(ValueError):
+                yield base64.b64decode(credentials).decode().partition(":")[2]
 
 
 def _same(value: Scalar, expected: Scalar | None) -> bool:

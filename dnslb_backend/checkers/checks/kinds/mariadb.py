@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
@@ -9,14 +10,12 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 from dnslb_backend.checkers.checks.base import ProbeEndpoint
 from dnslb_backend.checkers.checks.extraction import Output, OutputCheck
 from dnslb_backend.checkers.checks.parameters import Path, Port, Regexp
-from dnslb_backend.checkers.checks.secrets import resolve_secret
-from dnslb_backend.checkers.checks.template import bracketed
+from dnslb_backend.checkers.checks.secrets import redacted, resolve_secret
 from dnslb_backend.checkers.checks.tls_parameters import TlsCheckParameters
 from dnslb_backend.checkers.resources.classify import ProbeError, TargetError
 from dnslb_backend.checkers.resources.deadlines import within
 from dnslb_backend.checkers.resources.resources import CheckResources
 from dnslb_backend.checkers.resources.texts import one_line
-from dnslb_backend.checkers.resources.tls_contexts import TlsClientSettings
 from dnslb_backend.core.health.results import Code, Result
 from dnslb_backend.mariadb_protocol import (
     SET_NAMES,
@@ -28,6 +27,7 @@ from dnslb_backend.mariadb_protocol import (
     TlsMissingError,
     UnsafeLoginError,
 )
+from dnslb_backend.network import bracketed
 
 ResultRow = Mapping[str, Any]
 Preset = Literal["read_write", "replica", "galera"]
@@ -131,9 +131,7 @@ class MariadbCheck(OutputCheck, TlsCheckParameters):
         self, endpoint: ProbeEndpoint, limit: float, resources: CheckResources
     ) -> Result:
         password = await resolve_secret(self.password, self.password_file, resources.text)
-        settings = TlsClientSettings(
-            self.verify, self.ca_file, self.client_cert, self.client_key, self.sni, self.tls_min
-        )
+        settings = replace(self.tls_settings, name=self.sni)
         tls = await resources.tls.context(settings) if self.tls else None
         login = Login(
             host=endpoint.address,
@@ -143,6 +141,11 @@ class MariadbCheck(OutputCheck, TlsCheckParameters):
             database=self.database or None,
             tls=tls,
         )
+        # Where the user's name is the password, a text that shows the name is no worse.
+        secret = "" if password == self.user else password
+        return await redacted(self._ask(login, limit, resources), secret)
+
+    async def _ask(self, login: Login, limit: float, resources: CheckResources) -> Result:
         connection = MariadbSession(login, LIMITS)
         try:
             async with within(limit):

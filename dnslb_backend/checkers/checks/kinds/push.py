@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr, model_validator
 from dnslb_backend.checkers.checks.base import ProbeEndpoint
 from dnslb_backend.checkers.checks.extraction import Output, OutputCheck
 from dnslb_backend.checkers.checks.parameters import Path
-from dnslb_backend.checkers.checks.secrets import resolve_secret
+from dnslb_backend.checkers.checks.secrets import redacted, resolve_secret
 from dnslb_backend.checkers.resources.resources import CheckResources
 from dnslb_backend.checkers.resources.texts import one_line
 from dnslb_backend.core.health.results import Code, Result, check_error, failed
@@ -45,6 +45,11 @@ class PushCheck(OutputCheck):
         self, endpoint: ProbeEndpoint, limit: float, resources: CheckResources
     ) -> Result:
         token = await resolve_secret(self.token, self.token_file, resources.text)
+        return await redacted(self._judge_report(token, endpoint, resources), token)
+
+    async def _judge_report(
+        self, token: str, endpoint: ProbeEndpoint, resources: CheckResources
+    ) -> Result:
         report, age = resources.push_reports.last(token, endpoint.address)
         if age > self.max_silence:
             return failed(Code.TIMEOUT, f"silent for {age:.0f} s")

@@ -10,13 +10,13 @@ from pydantic import model_validator
 from dnslb_backend.checkers.checks.base import ProbeEndpoint
 from dnslb_backend.checkers.checks.extraction import Output, OutputCheck
 from dnslb_backend.checkers.checks.parameters import Port, Regexp
-from dnslb_backend.checkers.checks.template import bracketed
 from dnslb_backend.checkers.resources.classify import ProbeError, no_answer
 from dnslb_backend.checkers.resources.connection import TargetConnection, connected
 from dnslb_backend.checkers.resources.deadlines import until
 from dnslb_backend.checkers.resources.resources import CheckResources
 from dnslb_backend.checkers.resources.texts import one_line
 from dnslb_backend.core.health.results import Result, passed
+from dnslb_backend.network import bracketed
 
 RECEIVE_LIMIT = 64 * 1024
 

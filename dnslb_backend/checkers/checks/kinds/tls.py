@@ -12,7 +12,6 @@ from pydantic import Field, model_validator
 from dnslb_backend.checkers.checks.base import ProbeEndpoint
 from dnslb_backend.checkers.checks.kinds.tcp import port_of
 from dnslb_backend.checkers.checks.parameters import Port
-from dnslb_backend.checkers.checks.template import bracketed
 from dnslb_backend.checkers.checks.tls_parameters import TlsCheckParameters
 from dnslb_backend.checkers.resources.classify import conversation
 from dnslb_backend.checkers.resources.connection import TargetConnection, connected
@@ -20,6 +19,7 @@ from dnslb_backend.checkers.resources.deadlines import until
 from dnslb_backend.checkers.resources.resources import CheckResources
 from dnslb_backend.checkers.resources.texts import one_line
 from dnslb_backend.core.health.results import Code, Result, failed, passed
+from dnslb_backend.network import bracketed
 
 DAY = 86400
 

@@ -152,6 +152,30 @@ async def test_standard_error_never_reaches_that_of_the_daemon_as_it_is(
     assert caplog.messages == ["'sh' wrote to standard error: complaint"]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--password", "s3cret"),
+        ("--token=s3cret",),
+        ("-ps3cret",),
+        ("-u", "probe:s3cret"),
+        ("http://probe:s3cret@192.0.2.1/",),
+    ],
+)
+@pytest.mark.parametrize("code", [0, 1])
+async def test_no_result_or_log_shows_a_password_that_the_command_prints(
+    tools: CheckResources, caplog: pytest.LogCaptureFixture, words: tuple[str, ...], code: int
+) -> None:
+    caplog.set_level("INFO")
+    script = f'echo "said $*"; echo "wrote $*" >&2; exit {code}'
+    result = await probe(tools, {"type": "exec", "argv": ["sh", "-c", script, "check", *words]})
+    assert "said" in result.text
+    assert "***" in result.text
+    assert "s3cret" not in result.text
+    assert "***" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
 @pytest.mark.parametrize("stream", [1, 2])
 async def test_a_flood_costs_only_itself(tools: CheckResources, stream: int) -> None:
     await probe(tools, ["true"])

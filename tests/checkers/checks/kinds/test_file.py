@@ -35,14 +35,14 @@ def file(state: Path, **keys: Any) -> dict[str, Any]:
         ("", {}, 0, ""),
         ("anything", {}, 0, "anything"),
         ("all OK\n", {"expect": "OK$"}, 0, "all OK"),
-        ("all KO\n", {"expect": "OK$"}, -1, "no 'OK$', got 'all KO'"),
+        ("all KO\n", {"expect": "OK$"}, -1, "reply does not match 'OK$': 'all KO'"),
         ("up since noon\n", {"up": ["up", "ok"]}, 0, "up since noon"),
         ("  ok\n", {"up": ["up", "ok"]}, 0, "ok"),
         ("upward\n", {"up": ["up", "ok"]}, -1, "says 'upward', none of up, ok"),
         ("", {"up": ["up"]}, -1, "says '', none of up"),
         ("down\n", {"down": ["down"]}, -6, "says 'down'"),
         ("else\n", {"down": ["down"]}, 0, "else"),
-        ("up 7\n", {"up": ["up"], "expect": "8"}, -1, "no '8', got 'up 7'"),
+        ("up 7\n", {"up": ["up"], "expect": "8"}, -1, "reply does not match '8': 'up 7'"),
     ],
 )
 async def test_the_words_decide(

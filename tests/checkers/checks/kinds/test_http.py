@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import gzip
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -392,6 +393,46 @@ async def test_secrets_stay_at_home(tools: CheckResources) -> None:
             assert (await probe(tools, http(server, "/a", **keys))).outcome is Outcome.PASS
     async with ScriptedServer(routes(a="/b")) as server:
         assert (await probe(tools, http(server, "/a", **keys))).code == Code.NO_MATCH
+
+
+async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Sends the head of the request back: as reason, as JSON, and as Location."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("utf-8", "replace")
+    said = " | ".join(head.splitlines()[1:])
+    writer.write(
+        reply(f"401 {said}\r\nLocation: ftp://{said}", json.dumps({"said": said}).encode())
+    )
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {},
+        {"status": [401], "body": "never"},
+        {"status": [401], "json_path": "said", "json_value": "never"},
+        {"status": [401], "json_path": "said.more", "json_value": "never"},
+    ],
+)
+@pytest.mark.parametrize(
+    "secret",
+    [
+        {"user": "probe", "password": "s3cret-w0rd"},
+        {"token": "s3cret-w0rd"},
+        {"headers": {"Authorization": "Token s3cret-w0rd"}},
+        {"headers": {"X-Api-Key": "s3cret-w0rd"}},
+        {"headers": {"Cookie": "s3cret-w0rd"}},
+    ],
+)
+async def test_no_result_shows_a_secret_that_the_target_echoes(
+    tools: CheckResources, keys: dict[str, Any], secret: dict[str, Any]
+) -> None:
+    pair = base64.b64encode(b"probe:s3cret-w0rd").decode()
+    async with ScriptedServer(echo) as server:
+        result = await probe(tools, http(server, "/a", **keys, **secret))
+    assert result.outcome is Outcome.FAIL
+    assert result.text
+    assert "s3cret" not in result.text
+    assert pair not in result.text
 
 
 @pytest.mark.parametrize(

@@ -51,9 +51,9 @@ def ask(port: int | None, **keys: Any) -> dict[str, Any]:
     [
         ({}, 0, "1"),
         ({"query": "SELECT 'all OK'", "expect": "OK$"}, 0, "all OK"),
-        ({"query": "SELECT 'all KO'", "expect": "OK$"}, -1, "no 'OK$', got 'all KO'"),
+        ({"query": "SELECT 'all KO'", "expect": "OK$"}, -1, "reply does not match 'OK$': 'all KO'"),
         ({"query": "SELECT NULL"}, 0, ""),
-        ({"query": "SELECT 1 WHERE FALSE", "expect": "1"}, -1, "no '1'"),
+        ({"query": "SELECT 1 WHERE FALSE", "expect": "1"}, -1, "reply does not match '1'"),
         ({"query": "SELECT x'ff41'", "expect": "^A$"}, 0, "A"),
         ({"query": "DO 1"}, 0, ""),
         ({"query": "SELECT 1/0"}, 0, ""),
@@ -486,6 +486,17 @@ async def test_what_a_query_has_between_quotes_is_not_shown(
     shown = parse_check(table).describe(ProbeEndpoint(HERE))
     assert shown.split(": ")[1].startswith("SELEC")
     assert "hush" not in result.text + shown
+
+
+@pytest.mark.parametrize("login", [[error(1045, "s3cret? no")], [OK]])
+@pytest.mark.parametrize("answer", [[error(1064, "s3cret!")], table("x", rows=((b"s3cret",),))])
+async def test_no_result_shows_a_password_that_the_server_sends(
+    tools: CheckResources, login: list[bytes], answer: list[bytes]
+) -> None:
+    async with serving(Impostor(login=login, answers={"SELECT": answer})) as impostor:
+        result = await probe(tools, ask(impostor.port))
+    assert "***" in result.text
+    assert "s3cret" not in result.text
 
 
 async def test_a_probe_says_goodbye(tools: CheckResources) -> None:

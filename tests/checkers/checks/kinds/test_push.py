@@ -64,6 +64,15 @@ async def test_the_last_report_counts_until_it_is_too_old(
     assert (await probe(tools, CHECK)).outcome is Outcome.PASS
 
 
+@pytest.mark.parametrize("up", [True, False])
+async def test_no_result_shows_a_token_that_the_target_reports(
+    tools: CheckResources, up: bool
+) -> None:
+    await probe(tools, CHECK)
+    tools.push_reports.report("t0ken", HERE, up, "sent with t0ken")
+    assert (await probe(tools, CHECK)).text.endswith("sent with ***")
+
+
 async def test_a_report_counts_for_its_token_and_address_only(tools: CheckResources) -> None:
     await probe(tools, CHECK)
     await probe(tools, CHECK, address="::1")

@@ -68,7 +68,10 @@ async def test_a_target_that_stays_need_not_hang_up(tools: CheckResources) -> No
 async def test_the_wrong_word_is_no_match_even_if_it_waits_for_more(tools: CheckResources) -> None:
     async with ScriptedServer(greeting(b"554 go away\r\n")) as server:
         result = await probe(tools, tcp(server.port, expect="^220 "), limit=0.3)
-    assert (result.code, result.text) == (Code.NO_MATCH, "no '^220 ', got '554 go away'")
+    assert (result.code, result.text) == (
+        Code.NO_MATCH,
+        "reply does not match '^220 ': '554 go away'",
+    )
 
 
 async def test_silence_is_a_timeout(tools: CheckResources) -> None:
