@@ -8,7 +8,6 @@ one for the mirror, and one for orders, history and tidying, so that neither wai
 
 import asyncio
 import contextlib
-import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from dnslb_backend.blocking import run_blocking
+from dnslb_backend.component_log import ComponentLog
 from dnslb_backend.core.answers.snapshot import Snapshot
 from dnslb_backend.core.health.changes import Changes
 from dnslb_backend.core.health.clock import Instant
@@ -44,7 +44,7 @@ from dnslb_backend.store.shared.key_store import StoredKeys
 from dnslb_backend.store.shared.override_commands import clear, create
 from dnslb_backend.store.shared.overrides import OverrideTable
 
-log = logging.getLogger(__name__)
+log = ComponentLog(__name__, "mirror")
 
 T = TypeVar("T")
 
@@ -361,7 +361,7 @@ class Persistence:
         except StoreError as error:
             log.warning("%s cannot be used: %s", what, error)
         except Exception:
-            log.exception("unexpected error while using %s", what)
+            log.exception("unhandled exception while using %s", what)
         return None
 
     async def _run_remote(self) -> None:

@@ -2,10 +2,10 @@
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from dnslb_backend.component_log import ComponentLog
 from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.errors import StoreError
 from dnslb_backend.store.database.interface import Store
@@ -19,7 +19,7 @@ from dnslb_backend.store.mirror.transition_queue import TransitionQueue
 from dnslb_backend.store.shared.keys import DnssecSync, DnssecTable
 from dnslb_backend.store.shared.overrides import OverrideSync, OverrideTable
 
-log = logging.getLogger(__name__)
+log = ComponentLog(__name__, "mirror")
 
 SYNC_INTERVAL = 2.0
 RETENTION_INTERVAL = 60.0
@@ -153,4 +153,4 @@ class Replica:
                 self._reported.add(what)
                 log.warning("%s: %s: %s", self._store.name, what, error)
         except Exception:
-            log.exception("%s: %s: a bug", self._store.name, what)
+            log.exception("%s: %s: unhandled exception", self._store.name, what)

@@ -1,6 +1,5 @@
 """Whether this node can answer for all of its balanced records, and what else is worth a look."""
 
-import logging
 from itertools import islice
 
 from pydantic import Field, JsonValue
@@ -8,9 +7,10 @@ from pydantic_core import to_jsonable_python
 
 from dnslb_backend.admin.control import Control, Detail
 from dnslb_backend.admin.http.document import ApiModel
+from dnslb_backend.component_log import ComponentLog
 from dnslb_backend.core.health.healthmap import HealthMap
 
-log = logging.getLogger(__name__)
+log = ComponentLog(__name__, "admin")
 
 MANY = 100
 """Names shown in one list; its count goes on."""
@@ -65,7 +65,7 @@ def _log_details(name: str, detail: Detail) -> JsonValue:
     try:
         said: JsonValue = to_jsonable_python(detail())
     except Exception:
-        log.exception("a bug in the detail of %s", name)
+        log.exception("unhandled exception in the detail of %s", name)
         return "not known, see the log"
     return said
 

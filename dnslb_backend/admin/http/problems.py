@@ -5,7 +5,6 @@
  "errors": [{"field": "target", "message": "Field required"}]}
 """
 
-import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
@@ -14,6 +13,7 @@ from aiohttp.typedefs import Handler
 from pydantic import Field, ValidationError
 
 from dnslb_backend.admin.http.document import ApiModel
+from dnslb_backend.component_log import ComponentLog
 from dnslb_backend.errors import (
     ConfigError,
     ConflictError,
@@ -25,7 +25,7 @@ from dnslb_backend.logs import fields
 
 MEDIA_TYPE = "application/problem+json"
 
-log = logging.getLogger(__name__)
+log = ComponentLog(__name__, "admin")
 
 
 class FieldProblem(ApiModel):
@@ -128,7 +128,8 @@ async def problem_middleware(request: web.Request, handler: Handler) -> web.Stre
         # The one who asked has gone.
         raise
     except Exception:
-        log.exception("a request failed", extra=fields(method=request.method, path=request.path))
+        facts = fields(method=request.method, path=request.path)
+        log.exception("unhandled exception in a request", extra=facts)
         return ProblemError(
             HTTPStatus.INTERNAL_SERVER_ERROR, "a fault of ours; the log has more"
         ).response()

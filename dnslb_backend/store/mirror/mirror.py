@@ -12,13 +12,13 @@ swept away, so that after any fault and any change by others the store converges
 
 import asyncio
 import contextlib
-import logging
 import math
 import random
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from dnslb_backend.component_log import ComponentLog
 from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.transitions import Transition
 from dnslb_backend.errors import BadRowError, RetryableError, StoreError
@@ -33,7 +33,7 @@ from dnslb_backend.store.mirror.sweeper import Sweeper
 from dnslb_backend.store.mirror.transition_queue import TransitionQueue
 from dnslb_backend.store.mirror.write_queue import WriteQueue
 
-log = logging.getLogger(__name__)
+log = ComponentLog(__name__, "mirror")
 
 BATCH_ROWS = 2500
 SMALLEST_BATCH = 100
@@ -189,8 +189,8 @@ class Mirror:
             except StoreError as error:
                 self._fail(str(error))
             except Exception:
-                log.exception("%s: a bug in the mirror; it begins again", self._store.name)
-                self._fail("a bug")
+                log.exception("%s: unhandled exception; reconnecting", self._store.name)
+                self._fail("an unhandled exception; the log has its traceback")
             finally:
                 self._is_connected = False
             with contextlib.suppress(StoreError):
