@@ -1,7 +1,6 @@
 """Connections of the HTTP listeners: of PowerDNS's connector and of the one for operators."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -9,7 +8,9 @@ from aiohttp import StreamReader, web
 from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import HttpProcessingError
 
+from dnslb_backend.component_log import ComponentLog
 from dnslb_backend.logs import fields
+from dnslb_backend.metrics import Component
 from dnslb_backend.sockets import ConnectionLimit
 from dnslb_backend.throttle import LogRateLimiter
 
@@ -176,21 +177,18 @@ class HttpServer(web.Server):
         super().connection_lost(handler, exc)
 
 
-class HttpErrorLog(logging.LoggerAdapter[logging.Logger]):
-    """Where aiohttp logs, rate limited: faults with their traceback, what is not HTTP in one line
-    that shows nothing of it."""
+class HttpErrorLog(ComponentLog):
+    """The log of aiohttp: an unexpected exception with its traceback, what is not HTTP in one line
+    that shows nothing of it, rate limited."""
 
-    def __init__(self, log: logging.Logger, limiter: LogRateLimiter) -> None:
-        super().__init__(log)
+    def __init__(self, name: str, component: Component, limiter: LogRateLimiter) -> None:
+        super().__init__(name, component)
         self._limiter = limiter
 
     def exception(self, msg: object, *args: object, **options: Any) -> None:
         error = options.get("exc_info")
-        is_fault = not isinstance(error, HttpProcessingError)
-        if (kept_back := self._limiter.admit(type(error) if is_fault else (msg, args))) is None:
-            return
-        facts = fields(more_like_it=kept_back or None)
-        if is_fault:
-            self.logger.error(msg, *args, extra=facts, **options)
-        else:
+        if not isinstance(error, HttpProcessingError):
+            super().exception(msg, *args, **options)
+        elif (suppressed := self._limiter.admit((msg, args))) is not None:
+            facts = fields(more_like_it=suppressed or None)
             self.logger.warning("%s: not HTTP", str(msg) % args, extra=facts)

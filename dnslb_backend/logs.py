@@ -88,7 +88,12 @@ def configure(level: str, fmt: Format | None = None, *, fd: int = 2) -> None:
         handler = LineHandler(fd)
         root.addHandler(handler)
     handler.setFormatter(formatter)
-    root.setLevel(LEVELS[level])
+    set_level(level)
+
+
+def set_level(level: str) -> None:
+    """Log from `level` on, which is one of LEVELS."""
+    logging.getLogger().setLevel(LEVELS[level])
     # What these libraries say at info is no event of ours.
     for noisy in ("asyncio", "aiohttp.access"):
         logging.getLogger(noisy).setLevel(max(LEVELS[level], logging.WARNING))

@@ -3,7 +3,7 @@
 Prometheus reads them at /metrics, together with what is looked up there and then (health,
 members, overrides; `admin/api/metrics.py`). All names begin with `dnslb_`.
 
-No label has a value that a client of ours, a target or an operator could invent: the values
+No label has a value that a client, a target or an operator could invent: the values
 of each are listed in its type here. Instruments may be used from any thread, unless they say
 otherwise.
 """
@@ -33,16 +33,26 @@ from dnslb_backend import __version__
 
 Transport = Literal["http", "unix", "pipe"]
 LookupOutcome = Literal["found", "nodata", "nxdomain", "servfail", "bad_request"]
-"""`nodata` is a name without rows of that type; `bad_request` a request that cannot be parsed."""
+"""`nodata` is a name without rows of that type; `bad_request` a malformed request."""
 
 ProbeOutcome = Literal["pass", "fail", "error"]
 ResolutionStatus = Literal["found", "empty", "nxdomain", "failed"]
 HealthWord = Literal["UP", "DOWN", "UNKNOWN"]
 Component = Literal[
-    "check", "resolver", "scheduler", "lookup", "mirror", "purge", "admin", "reload"
+    "check",
+    "resolver",
+    "scheduler",
+    "publisher",
+    "lookup",
+    "mirror",
+    "purge",
+    "admin",
+    "reload",
+    "daemon",
 ]
+"""Parts of the daemon that may fail, as docs/metrics.md describes them."""
 
-# A timestamp for every series doubles them, and nobody has ever asked for one.
+# A timestamp for every series would double their number.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 REGISTRY = CollectorRegistry()
@@ -261,7 +271,7 @@ def count_probe(kind: str, outcome: ProbeOutcome, seconds: float) -> None:
 
 
 def count_error(component: Component) -> None:
-    """One more fault of ours."""
+    """One more error of the daemon itself; `log_exception` logs an exception as well."""
     ERRORS.labels(component).inc()
 
 

@@ -22,6 +22,7 @@ ROWS = (
     {"daemon", "importers"},
     {"config"},
     {"pdns", "checkers", "store", "admin"},
+    {"http"},
     {"core", "logs", "metrics"},
     {"errors"},
 )
@@ -47,12 +48,14 @@ HOMES = {
     "throttle": "logs",
     "tls_client": "logs",
     "sockets": "logs",
-    "http_server": "logs",
+    "http_server": "http",
     "http_hosts": "logs",
     "files": "logs",
     "blocking": "logs",
     "mariadb_protocol": "logs",
     "metrics": "metrics",
+    "component_log": "metrics",
+    "tasks": "metrics",
     "errors": "errors",
 }
 
@@ -62,7 +65,7 @@ ROOMS = {
     "core": ({"model"}, {"health"}, {"answers"}),
     "checkers": ({"resources"}, {"checks"}, {"schedule"}),
     "store": (
-        {"settings", "unexpected"},
+        {"settings"},
         {"database"},
         {"mirror", "shared"},
         {"replica"},
@@ -237,6 +240,100 @@ def impurities(tree: ast.Module) -> Iterator[tuple[int, str]]:
             and node.func.id in IMPURE_CALLS
         ):
             yield node.lineno, f"calls {node.func.id}(): the core is pure"
+
+
+TASKS = {"create_task", "ensure_future"}
+
+
+def ownerless_tasks(tree: ast.Module) -> Iterator[int]:
+    """Lines that start a task which neither a TaskGroup nor BackgroundTasks owns."""
+    groups = {
+        item.optional_vars.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.AsyncWith)
+        for item in node.items
+        if isinstance(item.context_expr, ast.Call)
+        and ast.unparse(item.context_expr.func) == "asyncio.TaskGroup"
+        and isinstance(item.optional_vars, ast.Name)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute | ast.Name):
+            name = node.attr if isinstance(node, ast.Attribute) else node.id
+            owner = ast.unparse(node.value) if isinstance(node, ast.Attribute) else ""
+            if name in TASKS and owner not in groups:
+                yield node.lineno
+
+
+def uncounted_exceptions(tree: ast.Module) -> Iterator[int]:
+    """Lines that log an unexpected exception in a log that does not count it."""
+    counting = {
+        target.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        if isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == "ComponentLog"
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr == "exception"
+            and isinstance(node.func.value, ast.Name)
+            and node.func.value.id.startswith("log")
+            and node.func.value.id not in counting
+        ):
+            yield node.lineno
+
+
+def test_every_task_has_an_owner() -> None:
+    found = [
+        f"{name}:{line} starts a task without an owner: use a TaskGroup, or BackgroundTasks"
+        for name, source in modules().items()
+        if name != f"{PACKAGE}.tasks"
+        for line in ownerless_tasks(ast.parse(source))
+    ]
+    assert not found, "\n" + "\n".join(found)
+
+
+def test_every_unexpected_exception_that_is_logged_is_counted() -> None:
+    found = [
+        f"{name}:{line} logs an exception and does not count it: use a ComponentLog"
+        for name, source in modules().items()
+        for line in uncounted_exceptions(ast.parse(source))
+    ]
+    assert not found, "\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "asyncio.create_task(f())",
+        "asyncio.ensure_future(f())",
+        "loop.create_task(f())",
+        "group.create_task(f())",
+        "from asyncio import create_task\ncreate_task(f())",
+        "start = asyncio.create_task",
+        "async def g():\n    async with other() as group:\n        group.create_task(f())",
+    ],
+)
+def test_a_task_without_an_owner_is_found(source: str) -> None:
+    assert list(ownerless_tasks(ast.parse(source)))
+
+
+def test_a_task_of_a_group_has_an_owner() -> None:
+    source = (
+        "async def g():\n    async with asyncio.TaskGroup() as group:\n"
+        "        group.create_task(f())\n"
+    )
+    assert not list(ownerless_tasks(ast.parse(source)))
+
+
+def test_a_log_that_does_not_count_is_found() -> None:
+    uncounted = "log = logging.getLogger(__name__)\nlog.exception('x')"
+    assert list(uncounted_exceptions(ast.parse(uncounted))) == [2]
+    counted = "log = ComponentLog(__name__, 'check')\nlog.exception('x')"
+    assert not list(uncounted_exceptions(ast.parse(counted)))
 
 
 def test_every_module_keeps_to_its_layer() -> None:

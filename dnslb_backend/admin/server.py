@@ -1,7 +1,6 @@
 """The listener for operators: it opens, moves to another address on reload, and closes."""
 
 import asyncio
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -13,10 +12,12 @@ from dnslb_backend.admin.http.auth import Access
 from dnslb_backend.admin.http.endpoint import AdminState
 from dnslb_backend.admin.http.event_stream import EventRing, EventStreams, StreamEvent
 from dnslb_backend.admin.settings import AdminSettings
+from dnslb_backend.component_log import ComponentLog
 from dnslb_backend.http_server import HttpErrorLog, HttpServer
 from dnslb_backend.logs import fields
 from dnslb_backend.network import AddressPort
 from dnslb_backend.sockets import bind_tcp
+from dnslb_backend.tasks import BackgroundTasks
 
 IDLE_TIMEOUT = 30.0
 """Seconds that a connection may take until its next request has been read."""
@@ -27,7 +28,7 @@ LINE_LIMIT = 64 * 1024
 STOP_TIMEOUT = 2.0
 """Seconds that requests under way may take to end once the listener closes."""
 
-log = logging.getLogger(__name__)
+log = ComponentLog(__name__, "admin")
 
 
 @dataclass(slots=True)
@@ -52,6 +53,16 @@ class _Site:
         await self.runner.cleanup()
 
 
+@dataclass(frozen=True, slots=True)
+class AdminChange:
+    """The next settings of a server; `site` is open already where their address is another one."""
+
+    settings: AdminSettings
+    access: Access
+    is_move: bool
+    site: _Site | None = None
+
+
 class AdminServer:
     """Serves operators by `settings` and `access`; what it shows and does is `control`'s.
 
@@ -71,7 +82,8 @@ class AdminServer:
         self._send_timeout = send_timeout
         self._state = AdminState(control, access, EventRing(int(control.started)))
         self._site: _Site | None = None
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._closing = BackgroundTasks("admin")
+        """Of listeners that a reload has moved."""
 
     @property
     def port(self) -> int | None:
@@ -82,27 +94,37 @@ class AdminServer:
         """Open the listener that the settings name. Raises OSError where that cannot be."""
         self._site = await self._open(self._settings.endpoint)
 
-    async def reconfigure(self, settings: AdminSettings, access: Access) -> None:
-        """Go on by new settings; the listener is touched only where its address is another.
+    async def prepare(self, settings: AdminSettings, access: Access) -> AdminChange:
+        """Open a listener where the settings name another address; the old one is not touched.
 
-        Raises OSError where the new address cannot be had; then nothing has changed.
+        `commit` or `discard` must follow. Raises OSError where it cannot be opened.
         """
+        if settings.endpoint == (self._site.listen if self._site else None):
+            return AdminChange(settings, access, is_move=False)
+        site = await self._open(settings.endpoint)
+        return AdminChange(settings, access, is_move=True, site=site)
+
+    async def discard(self, change: AdminChange) -> None:
+        """Close what `prepare` opened."""
+        if change.site is not None:
+            await change.site.close()
+
+    def commit(self, change: AdminChange) -> None:
+        """Serve by the new settings from now on; a listener that moved closes in the background."""
         old = self._site
-        if settings.endpoint != (old.listen if old else None):
-            self._site = await self._open(settings.endpoint)
+        if change.is_move:
+            self._site = change.site
             if old is not None:
-                # Not waited for: who asked for this may be asking through it.
-                leaving = asyncio.create_task(old.close(), name="old admin listener")
-                self._leaving.add(leaving)
-                leaving.add_done_callback(self._leaving.discard)
-        elif old is not None and access != self._state.access:
-            # Who listens by now may no longer be allowed to.
+                # Not awaited: the request for this reload may have come through it.
+                self._closing.start(old.close(), "close of the old admin listener")
+        elif old is not None and change.access != self._state.access:
+            # Clients of the event stream may no longer be allowed to read it.
             old.streams.end()
-        self._settings = settings
-        self._state.access = access
+        self._settings = change.settings
+        self._state.access = change.access
 
     def publish(self, happened: Iterable[StreamEvent]) -> None:
-        """Tell everybody who listens what happened; never waits."""
+        """Send events to every client of the stream; never waits."""
         self._state.ring.publish(happened)
 
     async def stop(self) -> None:
@@ -110,7 +132,7 @@ class AdminServer:
         site, self._site = self._site, None
         if site is not None:
             await site.close()
-        await asyncio.gather(*self._leaving)
+        await self._closing.wait()
         await self._state.reads.close()
 
     async def _open(self, listen: AddressPort | None) -> _Site | None:
@@ -127,7 +149,7 @@ class AdminServer:
             access_log=None,
             keepalive_timeout=self._send_timeout,
             max_line_size=LINE_LIMIT,
-            logger=HttpErrorLog(log, self._state.refusals),
+            logger=HttpErrorLog(__name__, "admin", self._state.refusals),
         )
         try:
             sock = bind_tcp(listen.host, listen.port)

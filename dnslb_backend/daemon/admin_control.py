@@ -1,13 +1,12 @@
-"""The desk: what operators may see and steer, gathered from the parts that know it."""
+"""What operators may see and do, gathered from the parts of the daemon."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Literal
 
 from dnslb_backend import __version__
 from dnslb_backend.admin.control import ClearResult, Detail, Readmitted, ReloadReport
-from dnslb_backend.checkers.resources.push_reports import PushReports
-from dnslb_backend.checkers.schedule.scheduler import Scheduler
+from dnslb_backend.clock import now
 from dnslb_backend.core.answers.explain import Explanation, Question, explain, mark_down
 from dnslb_backend.core.answers.snapshot import Snapshot
 from dnslb_backend.core.health.clock import Instant
@@ -17,46 +16,28 @@ from dnslb_backend.core.health.members import MemberStatus
 from dnslb_backend.core.health.override_requests import OverrideRequest
 from dnslb_backend.core.health.overrides import Action, Override
 from dnslb_backend.core.health.probe_report import ProbeReport
+from dnslb_backend.daemon.parts import Parts
 from dnslb_backend.errors import ConflictError, OverrideNotFoundError, RequestError
-from dnslb_backend.pdns.methods.client_cache import ClientCache
-from dnslb_backend.store.persistence import Persistence
 from dnslb_backend.store.shared.override_commands import canonical_target
 
 
 class AdminControl:
     """Implements `admin.control.Control`."""
 
-    def __init__(
-        self,
-        health: HealthMap,
-        scheduler: Scheduler,
-        persistence: Persistence,
-        client_cache: ClientCache,
-        push_reports: PushReports,
-        *,
-        node: str,
-        now: Callable[[], Instant],
-        snapshot: Callable[[], Snapshot],
-        reload: Callable[[], Awaitable[ReloadReport]],
-        changed: Callable[[], None],
-        details: Mapping[str, Detail],
-    ) -> None:
-        self._health = health
-        self._scheduler = scheduler
-        self._persistence = persistence
-        self._client_cache = client_cache
-        self._push_reports = push_reports
-        self._node = node
-        self._now = now
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._health = parts.health
+        self._persistence = parts.persistence
         self._started = now().wall
-        self._snapshot = snapshot
-        self._reload = reload
-        self._changed = changed
-        self._details = details
+        self._details: Mapping[str, Detail] = {
+            "brake": self._brake_detail,
+            "purge": parts.purging.detail,
+            "mirror": parts.persistence.detail,
+        }
 
     @property
     def node(self) -> str:
-        return self._node
+        return self._parts.node
 
     @property
     def version(self) -> str:
@@ -75,26 +56,27 @@ class AdminControl:
         return self._details
 
     def snapshot(self) -> Snapshot:
-        return self._snapshot()
+        return self._parts.snapshots.snapshot()
 
     def now(self) -> Instant:
-        return self._now()
+        return now()
 
     async def reload(self) -> ReloadReport:
-        return await self._reload()
+        return await self._parts.reloads.request()
 
     def explain(self, name: str, qtype: str, client: str, down: str) -> Explanation:
-        asker = self._client_cache.client(client)
-        if client and not asker.prefix_length:
+        client_cache = self._parts.client_cache
+        subnet = client_cache.client(client)
+        if client and not subnet.prefix_length:
             raise RequestError(f"{client!r} is no address or network of a client")
         question = Question(
             name=name,
             qtype=qtype.upper(),
-            client=asker,
-            draw=self._client_cache.query_seed(f"{name}.", client),
+            client=subnet,
+            draw=client_cache.query_seed(f"{name}.", client),
             down=mark_down(canonical_target(down)) if down else (),
         )
-        return explain(self._health, self._snapshot(), question)
+        return explain(self._health, self.snapshot(), question)
 
     def overrides(self) -> list[Override]:
         return self._persistence.overrides()
@@ -104,21 +86,21 @@ class AdminControl:
 
     async def clear(self, target: str, *, name: str, author: str, force: bool) -> ClearResult:
         try:
-            taken = await self._persistence.clear(
+            cleared = await self._persistence.clear(
                 target, name=name or None, author=author, force=force
             )
         except OverrideNotFoundError:
-            forgiven = self._readmit(canonical_target(target), name)
-            if not forgiven:
+            readmitted = self._readmit(canonical_target(target), name)
+            if not readmitted:
                 raise
-            return ClearResult((), tuple(forgiven))
-        return ClearResult(tuple(taken), tuple(self._readmit(canonical_target(target), name)))
+            return ClearResult((), tuple(readmitted))
+        return ClearResult(tuple(cleared), tuple(self._readmit(canonical_target(target), name)))
 
     async def history(self, query: HistoryQuery) -> tuple[list[StoredTransition], str]:
         return await self._persistence.history(query)
 
     def push_report(self, token: str, address: str, *, up: bool, text: str) -> None:
-        self._push_reports.report(token, address, up, text)
+        self._parts.push_reports.report(token, address, up, text)
 
     async def probe(self, name: str, qtype: str) -> list[ProbeReport]:
         keys = [
@@ -128,10 +110,10 @@ class AdminControl:
         ]
         if not keys:
             raise ConflictError(f"no such record: {name} {qtype}", "name")
-        return [report for key in keys for report in await self._scheduler.probe_now(key)]
+        return [report for key in keys for report in await self._parts.scheduler.probe_now(key)]
 
     def _readmit(self, target: str, name: str) -> list[Readmitted]:
-        """Let in the members of a target that are held for flapping or wait to return."""
+        """Readmit the members of a target that are held for flapping or wait to return."""
         found = [
             Readmitted(key, row.member.content, row.member.address, _held_for(row))
             for key in sorted(self._health.covered([Override("", target, Action.UP, name=name)]))
@@ -140,10 +122,22 @@ class AdminControl:
             if any(fnmatchcase(text, target) for text in (row.member.address, row.member.host))
         ]
         for one in found:
-            self._health.readmit_member(one.key, one.content, self._now())
+            self._health.readmit_member(one.key, one.content, now())
         if found:
-            self._changed()
+            self._parts.changes.notify()
         return found
+
+    def _brake_detail(self) -> object:
+        status = self._parts.scheduler.brake_status()
+        if not status.canaries:
+            return {"canaries": 0}
+        if status.since is None:
+            return None
+        return {
+            "held": status.held,
+            "silent_for": round(now().mono - status.since, 1),
+            "spent": status.is_spent,
+        }
 
 
 def _held_for(row: MemberStatus) -> Literal["flapping", "waiting"]:

@@ -1,4 +1,4 @@
-"""Where PowerDNS and operators are served: opened together, and moved by a reload."""
+"""The listeners of PowerDNS and of operators: opened together, and moved by a reload."""
 
 import asyncio
 import contextlib
@@ -6,18 +6,18 @@ import errno
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from dnslb_backend.admin.http.event_stream import StreamEvent
-from dnslb_backend.admin.server import AdminServer
+from dnslb_backend.admin.server import AdminChange, AdminServer
 from dnslb_backend.blocking import run_blocking
 from dnslb_backend.checkers.schedule.limiter import probe_limit
 from dnslb_backend.config import Config
-from dnslb_backend.errors import ConfigError, ConfigProblem, DnslbError
+from dnslb_backend.errors import DnslbError
 from dnslb_backend.logs import fields
 from dnslb_backend.pdns.connectors.http import HttpConnector
 from dnslb_backend.pdns.connectors.sockets import (
@@ -31,6 +31,7 @@ from dnslb_backend.pdns.methods.responder import Responder
 from dnslb_backend.pdns.settings import ServerSettings
 from dnslb_backend.sockets import connection_limit, file_limit
 from dnslb_backend.systemd import ActivatedSockets, FdStore, take_activated
+from dnslb_backend.tasks import BackgroundTasks
 
 log = logging.getLogger(__name__)
 
@@ -48,20 +49,34 @@ ENOUGH_FILES = 4096
 """Open files with which each listener may have as many connections as it can ever need."""
 
 Retire = Callable[[], Coroutine[Any, Any, None]]
-"""Ends something that is not needed any more."""
+"""Closes a listener that is not needed any more."""
 
 
 class StartError(DnslbError):
     """A listener could not be opened; nothing was started."""
 
 
-@dataclass(slots=True)
-class NewSockets:
-    """Sockets that a configuration needs and that were opened, but do not serve yet."""
+class CannotListenError(DnslbError):
+    """A listener cannot be opened; `key` is the setting that asks for it."""
 
-    http: list[socket.socket] = field(default_factory=list)
-    unix: list[socket.socket] = field(default_factory=list)
-    opened: AsyncExitStack = field(default_factory=AsyncExitStack)
+    def __init__(self, key: str, where: str, error: OSError) -> None:
+        super().__init__(f"cannot listen at {key} = {where}: {error.strerror or error}")
+        self.key = key
+        self.why = f"cannot listen there: {error.strerror or error}"
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerChange:
+    """Listeners that a configuration needs and that were not open: they accept connections already.
+
+    `undo` closes them again.
+    """
+
+    server: ServerSettings
+    admin: AdminChange
+    http: HttpConnector | None
+    unix: UnixConnector | None
+    undo: AsyncExitStack
 
 
 class Listeners:
@@ -75,13 +90,13 @@ class Listeners:
         self._server: ServerSettings | None = None
         self._inherited = ActivatedSockets()
         self._manager = FdStore.from_environment()
+        self._retiring = BackgroundTasks("reload")
 
     async def open(self, config: Config) -> None:
         """Open all of them, or none. Raises StartError, which names the one that failed.
 
         Sockets that the service manager hands over take the place of configured ones.
         """
-        key = f"admin.listen = {config.admin.listen}"
         if (limit := file_limit()) < ENOUGH_FILES:
             log.warning(
                 "only %d open files are allowed: set LimitNOFILE= (ulimit -n) to %d or more",
@@ -91,86 +106,128 @@ class Listeners:
             )
         self._inherited = take_activated(os.environ)
         try:
-            await self._admin.start()
-            async with _opening(config.server, None, self._inherited) as sockets:
-                await self._serve(sockets, config.server)
-            if self._unix is not None:
-                await self._unix.adopt(self._inherited.connections)
-                self._manager.release(self._inherited.connections)
-        except _CannotListenError as error:
-            await self.close()
+            self.commit(await self.prepare(config))
+        except CannotListenError as error:
             raise StartError(str(error)) from error
-        except OSError as error:
-            await self.close()
-            raise StartError(f"cannot listen at {key}: {error.strerror or error}") from error
+        if self._unix is not None:
+            await self._unix.adopt(self._inherited.connections)
+            self._manager.release(self._inherited.connections)
 
-    async def move(self, config: Config, file: str) -> list[Retire]:
-        """Follow a new configuration, and return how to end what it no longer needs.
+    async def prepare(self, config: Config) -> ListenerChange:
+        """Open what the configuration needs and is not open yet; what serves is not touched.
 
-        Raises ConfigError, and then nothing has changed.
+        `commit` must follow, or the change's `undo`. Raises CannotListenError, and then all that
+        was opened is closed again.
         """
-        assert self._server is not None
-        is_ours = not self._inherited.unix
-        opening = _opening_for_reload(config.server, self._server, file, is_ours=is_ours)
-        async with opening as sockets:
-            try:
-                await self._admin.reconfigure(config.admin, config.access)
-            except OSError as error:
-                why = f"cannot listen there: {error.strerror or error}"
-                raise ConfigError([ConfigProblem(file, "admin.listen", why)]) from error
-            return await self._serve(sockets, config.server)
+        server, before = config.server, self._server
+        async with AsyncExitStack() as undo:
+            admin = await self._prepare_admin(config, undo)
+            http = await self._prepare_http(server, before, undo)
+            unix = await self._prepare_unix(server, before, undo)
+            return ListenerChange(server, admin, http, unix, undo.pop_all())
 
-    def publish(self, happened: Iterable[StreamEvent]) -> None:
-        """Tell operators who watch what happened."""
-        self._admin.publish(happened)
+    def commit(self, change: ListenerChange) -> list[Retire]:
+        """Serve by the new configuration; returns what `retire` has to close. Cannot fail."""
+        server, before = change.server, self._server
+        self._server = server
+        retired: list[Retire] = []
+        if before and server.endpoint != before.endpoint:
+            retired += self._take_http()
+        elif self._http is not None:
+            self._http.allow(server.networks, serves_keys=server.http_keys, hosts=server.hosts)
+        if before and server.unix != before.unix:
+            retired += self._take_unix(before.unix, None)
+        self._http = change.http or self._http
+        self._unix = change.unix or self._unix
+        self._admin.commit(change.admin)
+        change.undo.pop_all()
+        return retired
+
+    async def retire(self, retired: Iterable[Retire]) -> None:
+        """Close listeners that are not needed any more; `close` waits for it as well."""
+        ending = [self._retiring.start(each(), "close of an old listener") for each in retired]
+        if ending:
+            # A stop of the daemon that cancels the reload must not leave one half closed.
+            await asyncio.wait(ending)
+
+    def publish(self, events: Iterable[StreamEvent]) -> None:
+        """Send events to the operators who follow the event stream."""
+        self._admin.publish(events)
 
     async def close(self) -> None:
         """Accept no more, let PowerDNS take its last answers, and end."""
         server, self._server = self._server, None
         path = "" if server is None or self._inherited.unix else server.unix
-        await asyncio.gather(
-            *(retire() for retire in self._retire_http()),
-            *(retire() for retire in self._retire_unix(path, self._manager)),
-        )
+        await self.retire([*self._take_http(), *self._take_unix(path, self._manager)])
+        await self._retiring.wait()
         await self._admin.stop()
 
-    async def _serve(self, sockets: NewSockets, server: ServerSettings) -> list[Retire]:
-        """Serve on the new sockets; what served at places that are given up is returned."""
-        before, self._server = self._server, server
-        retired: list[Retire] = []
-        if before and server.endpoint != before.endpoint:
-            retired += self._retire_http()
-        elif self._http is not None:
-            self._http.allow(server.networks, serves_keys=server.http_keys, hosts=server.hosts)
-        if sockets.http:
-            self._http = HttpConnector(
-                self._responder,
-                server.networks,
-                serves_keys=server.http_keys,
-                hosts=server.hosts,
-            )
-            await self._http.start(sockets.http)
-            for listener in sockets.http:
-                host, port = listener.getsockname()[:2]
-                log.info("serving PowerDNS over http", extra=fields(address=host, port=port))
-        if before and server.unix != before.unix:
-            retired += self._retire_unix(before.unix, None)
-        if sockets.unix:
-            self._unix = UnixConnector(self._responder)
-            await self._unix.start(sockets.unix)
-            for listener in sockets.unix:
-                path = listener.getsockname()
-                log.info("serving PowerDNS over unix", extra=fields(path=path))
-        sockets.opened.pop_all()
-        return retired
+    async def _prepare_admin(self, config: Config, undo: AsyncExitStack) -> AdminChange:
+        try:
+            change = await self._admin.prepare(config.admin, config.access)
+        except OSError as error:
+            raise CannotListenError("admin.listen", str(config.admin.listen), error) from error
+        undo.push_async_callback(self._admin.discard, change)
+        return change
 
-    def _retire_http(self) -> list[Retire]:
+    async def _prepare_http(
+        self, server: ServerSettings, before: ServerSettings | None, undo: AsyncExitStack
+    ) -> HttpConnector | None:
+        sockets = self._inherited.http if before is None else []
+        if not sockets:
+            if not server.endpoint or (before and server.endpoint == before.endpoint):
+                return None
+            try:
+                sockets = [listen_tcp(server.endpoint)]
+            except OSError as error:
+                raise CannotListenError("server.http", server.http, error) from error
+        connector = HttpConnector(
+            self._responder, server.networks, serves_keys=server.http_keys, hosts=server.hosts
+        )
+        _close_with(undo, sockets)
+        undo.push_async_callback(connector.stop, 0.0)
+        await connector.start(sockets)
+        for listener in sockets:
+            host, port = listener.getsockname()[:2]
+            log.info("serving PowerDNS over http", extra=fields(address=host, port=port))
+        return connector
+
+    async def _prepare_unix(
+        self, server: ServerSettings, before: ServerSettings | None, undo: AsyncExitStack
+    ) -> UnixConnector | None:
+        sockets = self._inherited.unix if before is None else []
+        path = "" if sockets else server.unix
+        if path and before and path == before.unix:
+            if not self._inherited.unix:
+                await _follow_permissions(server, before, undo)
+            return None
+        if not sockets:
+            if not path:
+                return None
+            try:
+                sockets = [await _listen_unix(server)]
+            except OSError as error:
+                raise CannotListenError("server.unix", server.unix, error) from error
+        connector = UnixConnector(self._responder)
+        _close_with(undo, sockets)
+        undo.push_async_callback(_end_unix, connector, path, None)
+        await connector.start(sockets)
+        for listener in sockets:
+            log.info("serving PowerDNS over unix", extra=fields(path=listener.getsockname()))
+        return connector
+
+    def _take_http(self) -> list[Retire]:
         http, self._http = self._http, None
         return [] if http is None else [partial(http.stop, DRAIN_TIMEOUT)]
 
-    def _retire_unix(self, path: str, manager: FdStore | None) -> list[Retire]:
+    def _take_unix(self, path: str, manager: FdStore | None) -> list[Retire]:
         unix, self._unix = self._unix, None
         return [] if unix is None else [partial(_end_unix, unix, path, manager)]
+
+
+def _close_with(undo: AsyncExitStack, sockets: Iterable[socket.socket]) -> None:
+    for listener in sockets:
+        undo.callback(listener.close)
 
 
 async def _end_unix(unix: UnixConnector, path: str, manager: FdStore | None) -> None:
@@ -190,41 +247,6 @@ async def _remove(path: str) -> None:
         await run_blocking(partial(remove_unix, path), FILE_TIMEOUT)
 
 
-class _CannotListenError(Exception):
-    """One socket could not be opened; `key` is the setting that asked for it."""
-
-    def __init__(self, key: str, where: str, error: OSError) -> None:
-        super().__init__(f"cannot listen at {key} = {where}: {error.strerror or error}")
-        self.key = key
-        self.why = f"cannot listen there: {error.strerror or error}"
-
-
-@asynccontextmanager
-async def _opening(
-    server: ServerSettings, before: ServerSettings | None, inherited: ActivatedSockets | None = None
-) -> AsyncIterator[NewSockets]:
-    """Open what `server` needs and `before` had not; closed again unless it came to serve."""
-    sockets = NewSockets()
-    if inherited is not None:
-        sockets.http += inherited.http
-        sockets.unix += inherited.unix
-    async with sockets.opened:
-        endpoint = server.endpoint
-        if endpoint and not sockets.http and not (before and endpoint == before.endpoint):
-            try:
-                sockets.http.append(listen_tcp(endpoint))
-            except OSError as error:
-                raise _CannotListenError("server.http", server.http, error) from error
-            sockets.opened.callback(sockets.http[0].close)
-        if server.unix and not sockets.unix and not (before and server.unix == before.unix):
-            try:
-                sockets.unix.append(await _listen_unix(server))
-            except OSError as error:
-                raise _CannotListenError("server.unix", server.unix, error) from error
-            sockets.opened.push_async_callback(_discard, sockets.unix[0], server.unix)
-        yield sockets
-
-
 async def _listen_unix(server: ServerSettings) -> socket.socket:
     """As listen_unix, with limits: the folder may be on storage that hangs, or locked."""
     listen = partial(listen_unix, server.unix, server.mode, server.unix_group)
@@ -242,34 +264,14 @@ async def _listen_unix(server: ServerSettings) -> socket.socket:
 async def _follow_permissions(
     server: ServerSettings, before: ServerSettings, undo: AsyncExitStack
 ) -> None:
-    """Those of a socket that stays, unless the reload is refused after all."""
+    """Set those of a socket that stays, until `undo`."""
     old, new = (before.mode, before.unix_group), (server.mode, server.unix_group)
-    if not server.unix or server.unix != before.unix or old == new:
+    if old == new:
         return
     try:
         await run_blocking(partial(set_permissions, server.unix, *new), FILE_TIMEOUT)
     except OSError as error:
-        raise _CannotListenError("server.unix", server.unix, error) from error
+        raise CannotListenError("server.unix", server.unix, error) from error
     undo.push_async_callback(
         run_blocking, partial(set_permissions, server.unix, *old), FILE_TIMEOUT
     )
-
-
-@asynccontextmanager
-async def _opening_for_reload(
-    server: ServerSettings, before: ServerSettings, file: str, *, is_ours: bool
-) -> AsyncIterator[NewSockets]:
-    """As _opening; the file of a socket `is_ours` unless the service manager made it."""
-    async with AsyncExitStack() as stack:
-        try:
-            sockets = await stack.enter_async_context(_opening(server, before))
-            if is_ours:
-                await _follow_permissions(server, before, sockets.opened)
-        except _CannotListenError as error:
-            raise ConfigError([ConfigProblem(file, error.key, error.why)]) from error
-        yield sockets
-
-
-async def _discard(listener: socket.socket, path: str) -> None:
-    listener.close()
-    await _remove(path)

@@ -1,4 +1,4 @@
-"""What PowerDNS is told: the snapshot, renewed with every change, and its caches purged."""
+"""What PowerDNS is answered: the snapshot, replaced with every change, and its caches purged."""
 
 from collections.abc import Iterable, Mapping
 
@@ -9,6 +9,7 @@ from dnslb_backend.core.health.decision import Decision
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.model.plan import Plan
 from dnslb_backend.core.model.records import RecordKey
+from dnslb_backend.daemon.purging import Purging
 from dnslb_backend.metrics import snapshot_swapped
 from dnslb_backend.pdns.cache.purger import Purger
 from dnslb_backend.pdns.wire.rows import render_rows
@@ -21,58 +22,62 @@ class SnapshotPublisher:
         self,
         health: HealthMap,
         plan: Plan,
-        purger: Purger,
+        purging: Purging,
         wall: float,
         serials: Mapping[str, int],
     ) -> None:
         self._health = health
         self._earlier = frozenset(serials)
-        self.purger = purger
-        layout = build_name_index(plan)
-        self._references = find_references(plan, layout)
-        self.snapshot: Snapshot
-        self.snapshot, _ = build_snapshot(
-            layout, self._decision, render_rows, wall, serials=serials
+        self._purging = purging
+        index = build_name_index(plan)
+        self._references = find_references(plan, index)
+        self._snapshot, _ = build_snapshot(
+            index, self._decision, render_rows, wall, serials=serials
         )
 
+    def snapshot(self) -> Snapshot:
+        """The one that is live."""
+        return self._snapshot
+
     def update(self, keys: Iterable[RecordKey], wall: float) -> None:
-        """These records were decided anew."""
+        """The decisions of these records may have changed."""
         names = {key.name for key in keys}
-        self.snapshot, changed = self.snapshot.with_answers(names, self._decision, wall)
+        self._snapshot, changed = self._snapshot.with_answers(names, self._decision, wall)
         if changed:
             snapshot_swapped()
-            self.purger.purge(self._references.names_to_purge(changed), self._notified(changed))
+            stale = self._references.names_to_purge(changed)
+            self._purging.purge(stale, self._with_secondaries(changed))
 
     def purge_zones(self, zones: Iterable[str]) -> None:
-        """Keys or metadata of these zones have changed, and with them whatever was signed."""
-        known = self.snapshot.name_index.zones
-        self.purger.purge(_whole(zone for zone in zones if zone in known))
+        """Keys or metadata of these zones have changed, and with them all that was signed."""
+        known = self._snapshot.name_index.zones
+        self._purging.purge(_whole(zone for zone in zones if zone in known))
 
-    def apply_plan(self, plan: Plan, purger: Purger, wall: float) -> None:
-        """The health map has adopted a new plan."""
-        layout = build_name_index(plan)
-        dependents = find_references(plan, layout)
-        before = self.snapshot
-        self.snapshot, changed = build_snapshot(layout, self._decision, render_rows, wall, before)
+    def apply_plan(self, plan: Plan, wall: float, *, purger: Purger | None = None) -> None:
+        """A new plan was applied to the health map; `purger` replaces the one at work."""
+        index = build_name_index(plan)
+        references = find_references(plan, index)
+        before = self._snapshot
+        self._snapshot, changed = build_snapshot(index, self._decision, render_rows, wall, before)
         snapshot_swapped()
-        known = (self._references, dependents)
-        self._references = dependents
-        stale: Iterable[PurgeItem] = purge_after_reload(before.name_index, layout, changed, known)
-        if purger is not self.purger:
-            # What the other one had still to purge is not known to this one.
-            stale = _whole(before.name_index.zones.keys() | layout.zones.keys())
-        self.purger = purger
-        purger.purge(stale, self._notified(changed))
+        known = (self._references, references)
+        self._references = references
+        stale: Iterable[PurgeItem] = purge_after_reload(before.name_index, index, changed, known)
+        if purger is not None:
+            # It does not know what the other one had still to purge.
+            stale = _whole(before.name_index.zones.keys() | index.zones.keys())
+            self._purging.replace(purger)
+        self._purging.purge(stale, self._with_secondaries(changed))
 
     def purge_all(self) -> None:
-        """Purge all, and tell all secondaries: what was answered before this run, nobody knows."""
-        zones = self.snapshot.name_index.zones
-        self.purger.purge(_whole(zones.keys() | self._earlier), self._notified(zones))
+        """Purge every zone and notify all secondaries: answers of an earlier run may be cached."""
+        zones = self._snapshot.name_index.zones
+        self._purging.purge(_whole(zones.keys() | self._earlier), self._with_secondaries(zones))
 
-    def _notified(self, changed: Iterable[str]) -> list[str]:
+    def _with_secondaries(self, names: Iterable[str]) -> list[str]:
         """Those of the names that are zones with secondaries."""
-        zones = self.snapshot.name_index.zones
-        return [name for name in changed if name in zones and zones[name].also_notify]
+        zones = self._snapshot.name_index.zones
+        return [name for name in names if name in zones and zones[name].also_notify]
 
     def _decision(self, key: RecordKey) -> Decision:
         return self._health.records[key].decision

@@ -2,13 +2,22 @@
 
 import logging
 
-from dnslb_backend import logs
-from dnslb_backend.core.health.changes import Overflow
+from dnslb_backend import logs, metrics
+from dnslb_backend.core.health.changes import Changes, Overflow
 from dnslb_backend.core.health.transitions import Transition
 
 log = logging.getLogger("dnslb_backend.health")
-# Whatever `loglevel` is: what a service does is no chatter.
+# Transitions are logged whatever `loglevel` is.
 log.setLevel(logging.INFO)
+
+
+def report_changes(changes: Changes) -> None:
+    """Count and log transitions, and log host names with too many addresses."""
+    for transition in changes.transitions:
+        metrics.TRANSITIONS.labels(transition.to_health).inc()
+        log_transition(transition)
+    for overflow in changes.overflows:
+        log_overflow(overflow)
 
 
 def log_transition(moved: Transition) -> None:

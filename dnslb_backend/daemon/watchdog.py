@@ -1,4 +1,4 @@
-"""The watchdog of the service manager, fed while the event loop and the rounds go on."""
+"""The watchdog of the service manager, kept alive while the event loop and the scheduler run."""
 
 import asyncio
 import logging
@@ -9,14 +9,14 @@ from dnslb_backend.systemd import Notifier
 log = logging.getLogger(__name__)
 
 LONGEST_SWEEP = 10.0
-"""Seconds without a sweep of the rounds after which they count as stuck."""
+"""Seconds without a sweep of the check scheduler after which it counts as stuck."""
 
 
 async def feed_watchdog(notifier: Notifier, idle: Callable[[], float]) -> None:
-    """Tell the service manager that we live, as often as it wants to hear it, until cancelled.
+    """Send keep-alives as often as the service manager wants them, until cancelled.
 
-    `idle` are the seconds since the rounds made their last progress. While they are stuck it is
-    told nothing, as it is when the event loop is; it ends us then, and starts us anew.
+    `idle` returns the seconds since the check scheduler made progress. While it is stuck, none is
+    sent, as none is when the event loop is: the service manager then restarts the daemon.
     """
     interval = notifier.watchdog_interval
     while interval is not None:
@@ -24,4 +24,4 @@ async def feed_watchdog(notifier: Notifier, idle: Callable[[], float]) -> None:
         if idle() < LONGEST_SWEEP:
             notifier.watchdog()
         else:
-            log.error("the rounds stand still: the watchdog is not fed")
+            log.error("check scheduler is stuck; withholding watchdog keep-alive")

@@ -9,7 +9,6 @@ other.
 
 import asyncio
 import contextlib
-import logging
 import secrets
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from dnslb_backend.blocking import run_blocking
+from dnslb_backend.component_log import ComponentLog
 from dnslb_backend.core.answers.snapshot import Snapshot
 from dnslb_backend.core.health.changes import Changes
 from dnslb_backend.core.health.clock import Instant
@@ -43,7 +43,7 @@ from dnslb_backend.store.shared.active_overrides import ActiveOverrides
 from dnslb_backend.store.shared.key_store import StoredKeys
 from dnslb_backend.store.shared.override_commands import clear, create
 
-log = logging.getLogger(__name__)
+log = ComponentLog(__name__, "mirror")
 
 LOCAL_LIMIT, REMOTE_LIMIT = 5.0, 0.9
 """Seconds that a restore may take from the local file and from the database. Without the rows of

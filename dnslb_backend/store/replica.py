@@ -2,11 +2,11 @@
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
+from dnslb_backend.component_log import ComponentLog
 from dnslb_backend.errors import StoreError
 from dnslb_backend.store.database.interface import Store
 from dnslb_backend.store.mirror.mirror import Mirror
@@ -14,9 +14,8 @@ from dnslb_backend.store.mirror.node import LocalNode, WritePolicy
 from dnslb_backend.store.mirror.outbox import Outbox
 from dnslb_backend.store.mirror.retention import Retention
 from dnslb_backend.store.shared.replicated_table import ReplicatedTable, TableSync
-from dnslb_backend.store.unexpected import log_unexpected
 
-log = logging.getLogger(__name__)
+log = ComponentLog(__name__, "mirror")
 
 T = TypeVar("T")
 
@@ -37,8 +36,8 @@ async def within(limit: float, work: Awaitable[T], what: str) -> T | None:
         log.warning("%s: no answer within %.1f s", what, max(limit, 0.0))
     except StoreError as error:
         log.warning("%s: %s", what, error)
-    except Exception as error:  # noqa: BLE001 -- the caller goes on without the store
-        log_unexpected(what, error)
+    except Exception:  # the caller goes on without the store
+        log.exception("%s: unhandled exception", what)
     return None
 
 
@@ -118,6 +117,6 @@ class Replica:
             if what not in self._reported:
                 self._reported.add(what)
                 log.warning("%s: %s: %s", self._store.name, what, error)
-        except Exception as error:  # noqa: BLE001 -- the outermost frame of the work
-            log_unexpected(f"{self._store.name}: {what}", error)
+        except Exception:
+            log.exception("%s: %s: unhandled exception", self._store.name, what)
         return False

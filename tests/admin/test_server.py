@@ -47,7 +47,7 @@ async def test_new_tokens_need_no_new_listener(node: Node, token_file: Path) -> 
     port = server.port
     assert await status_of(port, Authorization=f"Bearer {READ_TOKEN}") == 401
     named = AdminSettings(listen="127.0.0.1:0", allow=(), token_file=token_file)
-    await server.reconfigure(named, await asyncio.to_thread(load_access, named))
+    server.commit(await server.prepare(named, await asyncio.to_thread(load_access, named)))
     assert server.port == port
     assert await status_of(port, Authorization=f"Bearer {READ_TOKEN}") == 200
     await server.stop()
@@ -59,12 +59,12 @@ async def test_another_address_is_moved_to_and_the_old_one_closed(node: Node) ->
     server = AdminServer(settings, access, node)
     await server.start()
     old = server.port
-    await server.reconfigure(AdminSettings(listen="[::]:0"), access)
+    server.commit(await server.prepare(AdminSettings(listen="[::]:0"), access))
     assert server.port != old
     assert await status_of(server.port) == 200
     with pytest.raises(aiohttp.ClientConnectorError):
         await status_of(old)
-    await server.reconfigure(AdminSettings(listen=""), access)
+    server.commit(await server.prepare(AdminSettings(listen=""), access))
     assert server.port is None
     await server.stop()
 
@@ -80,7 +80,7 @@ async def test_a_move_that_fails_changes_nothing(node: Node) -> None:
         taken.listen()
         wanted = AdminSettings(listen=f"127.0.0.1:{taken.getsockname()[1]}", allow=())
         with pytest.raises(OSError, match="in use"):
-            await server.reconfigure(wanted, load_access(wanted))
+            await server.prepare(wanted, load_access(wanted))
     assert server.port == port
     assert await status_of(port) == 200
     await server.stop()

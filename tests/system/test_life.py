@@ -34,7 +34,7 @@ async def test_the_service_manager_hears_of_every_step(tmp_path: Path) -> None:
             # A round is under way: more time is asked for, and it is not ready.
             [first, *_] = await manager.hears("EXTEND_TIMEOUT_USEC")
             assert int(first["EXTEND_TIMEOUT_USEC"]) >= 1_000_000
-            await manager.hears("STATUS", "1 first rounds to go")
+            await manager.hears("STATUS", "1 first check cycles to go")
             assert not any("READY" in message for message in manager.messages)
             target.heal()
             [ready] = await manager.hears("READY", "1")
@@ -77,7 +77,7 @@ async def test_the_watchdog_is_fed_while_the_daemon_goes_on(tmp_path: Path) -> N
             await manager.hears("WATCHDOG", "1", times=5)
 
 
-async def test_the_watchdog_goes_hungry_while_the_rounds_stand_still(
+async def test_no_keep_alive_is_sent_while_the_check_scheduler_is_stuck(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     idle = 0.0
@@ -86,10 +86,10 @@ async def test_the_watchdog_goes_hungry_while_the_rounds_stand_still(
         feeding = asyncio.create_task(feed_watchdog(notifier, lambda: idle))
         await manager.hears("WATCHDOG", "1", times=2)
         idle = LONGEST_SWEEP
-        await until(lambda: "the rounds stand still" in caplog.text)
+        await until(lambda: "check scheduler is stuck" in caplog.text)
         heard = len(manager.messages)
         caplog.clear()
-        await until(lambda: "the rounds stand still" in caplog.text)
+        await until(lambda: "check scheduler is stuck" in caplog.text)
         assert len(manager.messages) <= heard + 1
         idle = 0.0
         await manager.hears("WATCHDOG", "1", times=heard + 2)
@@ -164,7 +164,7 @@ async def test_transitions_are_told_at_every_level(level: str) -> None:
             await daemon.logged(f"info dnslb_backend.health: www.lb.example/A {target.host}: ")
             await target.stop()
             await daemon.logged(f"{target.host}: UP -> DOWN, no longer served")
-            assert "ready: every first round has ended" not in daemon.log
+            assert "ready: every first check cycle has ended" not in daemon.log
 
 
 @pytest.mark.parametrize("socket", ["", "/nosuch/socket", "@nobody-listens-here", "relative"])

@@ -1,6 +1,5 @@
 """Whether this node can answer for all of its balanced records, and details of its components."""
 
-import logging
 from itertools import islice
 
 from pydantic import Field, JsonValue
@@ -8,9 +7,10 @@ from pydantic_core import to_jsonable_python
 
 from dnslb_backend.admin.control import Control, Detail
 from dnslb_backend.admin.http.document import ApiModel
+from dnslb_backend.component_log import ComponentLog
 from dnslb_backend.core.health.healthmap import HealthMap
 
-log = logging.getLogger(__name__)
+log = ComponentLog(__name__, "admin")
 
 MANY = 100
 """Names shown in one list; its count goes on."""

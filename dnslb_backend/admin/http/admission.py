@@ -1,8 +1,8 @@
 """Admission of the reads that cost: a status of ten thousand members is megabytes of JSON.
 
-A lookup of PowerDNS goes first, whoever asks for what here: RENDERING answers are put together at
-a time, for all who asked before that began, and SENDING are on their way. A reader that takes
-nothing is cut off, at once where others wait.
+Lookups of PowerDNS come first: RENDERING answers are rendered at a time, each for all requests that
+came before it began, and SENDING are being sent. A client that reads nothing is cut off, at once
+where others wait.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from http import HTTPStatus
 from aiohttp import web
 
 from dnslb_backend.admin.http.problems import ProblemError
+from dnslb_backend.tasks import BackgroundTasks
 
 RENDERING = 2
 SENDING = 8
@@ -50,7 +51,7 @@ class ReadAdmission:
         self._sending = asyncio.Semaphore(SENDING)
         self._waiting_to_send = 0
         self._next: dict[Hashable, asyncio.Task[web.Response]] = {}
-        self._tasks: set[asyncio.Task[web.Response]] = set()
+        self._tasks = BackgroundTasks("admin")
 
     async def render(
         self, key: Hashable, handler: Callable[[], Awaitable[web.StreamResponse]]
@@ -63,10 +64,8 @@ class ReadAdmission:
         if task is None:
             if len(self._next) >= WAITING:
                 raise _busy()
-            task = self._next[key] = asyncio.create_task(self._render(key, handler))
-            self._tasks.add(task)
-            task.add_done_callback(self._forget)
-        # Whoever leaves must not take it from the others.
+            task = self._next[key] = self._tasks.share(self._render(key, handler))
+        # A request that is cancelled must not cancel it for the others.
         return await asyncio.shield(task)
 
     @contextlib.asynccontextmanager
@@ -102,7 +101,7 @@ class ReadAdmission:
         self, request: web.Request, response: web.StreamResponse, piece: bytes | memoryview
     ) -> bool:
         """Send one piece; False where the reader does not take it: the connection is closed."""
-        writing = asyncio.ensure_future(response.write(piece))
+        writing = self._tasks.share(response.write(piece))
         try:
             await asyncio.wait({writing}, timeout=self._crowded)
             loop = asyncio.get_running_loop()
@@ -121,10 +120,8 @@ class ReadAdmission:
         return False
 
     async def close(self) -> None:
-        """End what is being put together."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Cancel what is being rendered or written."""
+        await self._tasks.close()
 
     async def _render(
         self, key: Hashable, handler: Callable[[], Awaitable[web.StreamResponse]]
@@ -140,12 +137,6 @@ class ReadAdmission:
             self.rendering.release()
         assert isinstance(rendered, web.Response)
         return rendered
-
-    def _forget(self, task: asyncio.Task[web.Response]) -> None:
-        self._tasks.discard(task)
-        # All who waited for it may have left: then its error is for nobody.
-        if not task.cancelled():
-            task.exception()
 
     async def _acquire(self, turns: asyncio.Semaphore) -> None:
         try:

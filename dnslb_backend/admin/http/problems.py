@@ -5,7 +5,6 @@
  "errors": [{"field": "target", "message": "Field required"}]}
 """
 
-import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
@@ -14,6 +13,7 @@ from aiohttp.typedefs import Handler
 from pydantic import Field, ValidationError
 
 from dnslb_backend.admin.http.document import ApiModel
+from dnslb_backend.component_log import ComponentLog
 from dnslb_backend.errors import (
     ConfigError,
     ConflictError,
@@ -25,7 +25,7 @@ from dnslb_backend.logs import fields
 
 MEDIA_TYPE = "application/problem+json"
 
-log = logging.getLogger(__name__)
+log = ComponentLog(__name__, "admin")
 
 
 class FieldProblem(ApiModel):

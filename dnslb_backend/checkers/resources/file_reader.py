@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dnslb_backend.checkers.resources.classify import ProbeError
 from dnslb_backend.checkers.resources.helper_process import HelperProcess, Message
+from dnslb_backend.tasks import BackgroundTasks
 
 SCRIPT = Path(__file__).with_name("file_worker.py")
 
@@ -36,7 +37,7 @@ class FileReader:
         self._helper = HelperProcess("the file helper", SCRIPT)
         self._reads: dict[str, tuple[float, asyncio.Task[Message]]] = {}
         """One read of a file at a time, and when it began: all who want the file share it."""
-        self._tasks: set[asyncio.Task[Message]] = set()
+        self._tasks = BackgroundTasks("check")
 
     async def read(self, path: str) -> FileText | None:
         """The first SIZE_LIMIT bytes of a regular file; None if there is no file.
@@ -55,8 +56,7 @@ class FileReader:
 
     async def close(self) -> None:
         await self._helper.close()
-        for task in self._tasks:
-            task.cancel()
+        await self._tasks.close()
 
     def _reading(self, path: str) -> asyncio.Task[Message]:
         now = asyncio.get_running_loop().time()
@@ -66,19 +66,14 @@ class FileReader:
             self._reads.clear()
             task = None
         if task is None:
-            task = asyncio.create_task(self._ask(path), name=f"read {path}")
+            task = self._tasks.share(self._ask(path), f"read {path}")
             self._reads[path] = now, task
-            self._tasks.add(task)
             task.add_done_callback(lambda ended: self._ended(path, ended))
         return task
 
     def _ended(self, path: str, task: asyncio.Task[Message]) -> None:
-        self._tasks.remove(task)
         if self._reads.get(path, (0, None))[1] is task:
             del self._reads[path]
-        if not task.cancelled():
-            # Those who wanted it may have given up.
-            task.exception()
 
     async def _ask(self, path: str) -> Message:
         async with self._helper.call({"path": path, "limit": SIZE_LIMIT}) as call:

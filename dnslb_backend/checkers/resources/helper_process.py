@@ -21,6 +21,7 @@ from typing import Any, cast
 
 from dnslb_backend.checkers.resources.classify import ProbeError
 from dnslb_backend.checkers.resources.processes import children
+from dnslb_backend.tasks import BackgroundTasks
 
 log = logging.getLogger(__name__)
 
@@ -216,6 +217,7 @@ class HelperProcess:
         self._argv = [sys.executable, "-I", "-S", str(script), *arguments]
         self._process: _Process | None = None
         self._start: asyncio.Task[_Process] | None = None
+        self._tasks = BackgroundTasks("check")
         self._ids = itertools.count(1)
         self._pause = 0.0
         self._not_before = 0.0
@@ -256,7 +258,7 @@ class HelperProcess:
     def check(self) -> None:
         """Ping the process, whose answer is overdue, and restart it if it does not answer that."""
         if self._check is None and self._process is not None and not self._closed:
-            self._check = asyncio.create_task(self._ping(self._process), name=f"ping {self._name}")
+            self._check = self._tasks.start(self._ping(self._process), f"ping {self._name}")
 
     async def _ping(self, process: _Process) -> None:
         call_id = next(self._ids)
@@ -281,8 +283,7 @@ class HelperProcess:
         if self._start is not None:
             with contextlib.suppress(ProbeError, OSError, TimeoutError):
                 self._process = await self._start
-        if self._check is not None:
-            self._check.cancel()
+        await self._tasks.close()
         if self._process is not None:
             self._process.hang_up()
             self._dying.add(self._process)
@@ -306,15 +307,13 @@ class HelperProcess:
         if self._process is not None and self._process.usable:
             return self._process
         if self._start is None:
-            self._start = asyncio.create_task(self._begin(), name=f"start {self._name}")
+            self._start = self._tasks.share(self._begin(), f"start {self._name}")
             self._start.add_done_callback(self._begun)
         # A caller that is cancelled must not take the start away from the others.
         return await asyncio.shield(self._start)
 
-    def _begun(self, start: asyncio.Task[_Process]) -> None:
+    def _begun(self, _: asyncio.Task[_Process]) -> None:
         self._start = None
-        if not start.cancelled():
-            start.exception()
 
     async def _begin(self) -> _Process:
         loop = asyncio.get_running_loop()

@@ -15,6 +15,8 @@ from yarl import URL
 
 from dnslb_backend.checkers.resources.connection import TargetConnection, connected
 from dnslb_backend.checkers.resources.http_reply import HttpReply, read_reply
+from dnslb_backend.errors import DnslbError
+from dnslb_backend.tasks import BackgroundTasks
 
 DEFAULT_HEADERS = {
     "User-Agent": "dnslb-backend",
@@ -47,7 +49,7 @@ class HttpClient:
     """Owns what happens to connections after the verdict."""
 
     def __init__(self) -> None:
-        self._drains: set[asyncio.Task[None]] = set()
+        self._drains = BackgroundTasks("check")
 
     async def request(self, request: HttpRequest) -> HttpReply:
         """Raises TargetError for what is no answer, ssl.SSLError, OSError. Sets no time limit."""
@@ -61,22 +63,19 @@ class HttpClient:
         return reply
 
     async def close(self) -> None:
-        for drain in self._drains:
-            drain.cancel()
-        await asyncio.gather(*self._drains, return_exceptions=True)
+        await self._drains.close()
 
     def _let_finish(self, connection: TargetConnection) -> None:
         """A target that is cut off while it sends writes an error into its log each time."""
         if len(self._drains) < DRAINS:
             connection.keep_open()
-            drain = asyncio.create_task(_drained(connection))
-            self._drains.add(drain)
-            drain.add_done_callback(self._drains.discard)
+            self._drains.start(_drained(connection), "drain of a target's connection")
 
 
 async def _drained(connection: TargetConnection) -> None:
     try:
-        with contextlib.suppress(TimeoutError):
+        # The verdict is given: whatever the target does now changes nothing.
+        with contextlib.suppress(TimeoutError, DnslbError, OSError):
             async with asyncio.timeout(DRAIN_TIME):
                 await connection.drain(DRAIN_LIMIT)
     finally:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dnslb_backend.blocking import run_blocking
 from dnslb_backend.checkers.resources.classify import ProbeError
+from dnslb_backend.tasks import BackgroundTasks
 from dnslb_backend.tls_client import TlsClientSettings, build_context
 
 log = logging.getLogger(__name__)
@@ -32,26 +33,33 @@ class TlsContexts:
     def __init__(self) -> None:
         self._entries: dict[TlsClientSettings, _CachedContext] = {}
         self._turns = asyncio.Semaphore(LOOKS)
+        self._tasks = BackgroundTasks("check")
 
     async def context(self, settings: TlsClientSettings) -> ssl.SSLContext:
         """Raises ProbeError when a file cannot be used.
 
         While the files do not answer, the last context built from them is used.
         """
-        entry = self._entries.setdefault(settings, _CachedContext(settings, self._turns))
+        entry = self._entries.get(settings)
+        if entry is None:
+            entry = _CachedContext(settings, self._turns, self._tasks)
+            self._entries[settings] = entry
         return await entry.context()
 
     async def close(self) -> None:
         """Stop waiting for files."""
-        await asyncio.gather(*(entry.close() for entry in self._entries.values()))
+        await self._tasks.close()
 
 
 class _CachedContext:
     """The context of one setting, at most one look at its files under way, and one thread."""
 
-    def __init__(self, settings: TlsClientSettings, turns: asyncio.Semaphore) -> None:
+    def __init__(
+        self, settings: TlsClientSettings, turns: asyncio.Semaphore, tasks: BackgroundTasks
+    ) -> None:
         self._settings = settings
         self._turns = turns
+        self._tasks = tasks
         self._built: Built | None = None
         self._problem: ProbeError | None = None
         self._look: asyncio.Task[None] | None = None
@@ -59,18 +67,13 @@ class _CachedContext:
 
     async def context(self) -> ssl.SSLContext:
         if self._look is None or self._look.done():
-            self._look = asyncio.create_task(self._refresh())
-        # The others still want it when one of the probes that wait is cancelled.
+            self._look = self._tasks.share(self._refresh())
+        # A probe that is cancelled must not cancel it for the others.
         await asyncio.shield(self._look)
         if self._problem is not None:
             raise ProbeError(str(self._problem))
         assert self._built is not None
         return self._built[1]
-
-    async def close(self) -> None:
-        if self._look is not None:
-            self._look.cancel()
-            await asyncio.wait([self._look])
 
     async def _refresh(self) -> None:
         if self._stuck:

@@ -1,9 +1,9 @@
-"""The gate: how many probes may begin at once, and how many may be under way.
+"""The limiter: how many probes may start at once, and how many may be under way.
 
-Beginning thousands of probes in one moment, as the first rounds of a large configuration would,
-would stop the event loop, and with it the lookups. So a few begin in every slice of time, and
-the others wait in line. A probe that nobody answers costs nothing while it waits, so that many
-more may be under way; only the file descriptors limit those.
+Starting thousands of probes in one moment, as the first check cycles of a large configuration
+would, would stop the event loop, and with it the lookups. So a few start in every slice of time,
+and the others queue. A probe that waits for an answer costs nothing, so that many more may be under
+way; only the file descriptors limit those.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from dnslb_backend.sockets import LISTENERS, connection_limit, file_limit
 
 STARTS_PER_SLICE = 16
 START_SLICE = 0.002
-"""At most BATCH probes begin every SLICE seconds, and what begins takes its time as well."""
+"""At most STARTS_PER_SLICE probes start every START_SLICE seconds; a start takes time as well."""
 
 CATCH_UP = 128
 """At most so many begin at once to make up for slices that a busy event loop has missed."""
@@ -66,7 +66,7 @@ class ProbeLimiter:
             try:
                 await turn
             except asyncio.CancelledError:
-                # Woken and called off in one moment: the room is for the next.
+                # Woken and cancelled in one moment: the room is for the next.
                 if not turn.cancelled():
                     self._wake(address)
                 raise

@@ -1,18 +1,19 @@
-"""Lookups of the host names of records: begun in slots, called off, and what they bring home."""
+"""Lookups of the host names of records: started in slots, cancelled, and their answers."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 
 from dnslb_backend import metrics
 from dnslb_backend.checkers.schedule.resolver import Family, Resolver
 from dnslb_backend.checkers.schedule.slots import Slots
+from dnslb_backend.component_log import ComponentLog
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.resolutions import Resolution, Status, unresolved
 from dnslb_backend.core.model.records import RecordKey
+from dnslb_backend.tasks import BackgroundTasks
 
-log = logging.getLogger(__name__)
+log = ComponentLog(__name__, "resolver")
 
 Answered = Callable[[RecordKey, str, Resolution | None], None]
 
@@ -30,6 +31,7 @@ class Lookups:
         self._resolver = resolver
         self._answered = answered
         self._tasks: dict[tuple[RecordKey, str], asyncio.Task[Resolution]] = {}
+        self._background = BackgroundTasks("resolver")
         self.slots: Slots[str] = Slots(limit, self._begin)
 
     def want(self, key: RecordKey, due: float) -> Sequence[str]:
@@ -52,17 +54,14 @@ class Lookups:
 
     async def stop(self) -> None:
         self.slots.clear()
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._background.close()
 
     def _begin(self, key: RecordKey, host: str, _due: float) -> bool:
         if key not in self._health.records:
             return False
         timing = self._health.records[key].record.timing
         family: Family = "AAAA" if key.type == "AAAA" else "A"
-        task = asyncio.create_task(self._resolver.resolve(host, family, timing.dns_timeout))
+        task = self._background.share(self._resolver.resolve(host, family, timing.dns_timeout))
         self._tasks[key, host] = task
         task.add_done_callback(partial(self._ended, key, host))
         return True
@@ -91,10 +90,9 @@ class Lookups:
 
 
 def _answer(task: asyncio.Task[Resolution]) -> Resolution:
-    """What a lookup brought home; a bug in it says nothing about the name."""
+    """What a lookup returned; an exception in our own code says nothing about the name."""
     try:
         return task.result()
     except Exception as error:
-        metrics.count_error("resolver")
         log.exception("unhandled exception in a lookup of a host name")
         return unresolved(f"unexpected {type(error).__name__}")

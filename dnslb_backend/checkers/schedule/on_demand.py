@@ -1,4 +1,4 @@
-"""Trials: probes because somebody asked for them, never more often than a target can bear."""
+"""On-demand probes, which operators ask for; never more often than a target can bear."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,40 +6,46 @@ from dataclasses import dataclass
 
 from dnslb_backend.core.health.members import TargetKey
 from dnslb_backend.core.health.results import Result
+from dnslb_backend.tasks import BackgroundTasks
 
 SPACING = 1.0
-"""Seconds between the begins of two trials of one target, however many ask."""
+"""Seconds between the starts of two probes of one target, however many operators ask."""
 
 
 @dataclass(slots=True)
 class _Probe:
-    """The latest of a target: `begin` is when it began, or will."""
+    """The latest of a target: `begin` is when it starts, or has started."""
 
     begin: float
     result: asyncio.Task[Result]
 
 
 class OnDemandProbes:
-    """Tries targets: who asks while one is being tried, or soon will be, is told that result."""
+    """Probes targets: calls for one that is being probed, or soon will be, share the result."""
 
     def __init__(self, spacing: float = SPACING) -> None:
+        self._tasks = BackgroundTasks("check")
         self._spacing = spacing
         self._latest: dict[TargetKey, _Probe] = {}
 
     async def result(self, target: TargetKey, probe: Callable[[], Awaitable[Result]]) -> Result:
-        """What `probe` brings home, or somebody else's probe of the target at the same time."""
+        """What `probe` returns, or what another call's probe of the target does meanwhile."""
         latest = self._latest.get(target)
         if latest is None or latest.result.done():
             latest = self._schedule(target, probe, latest)
-        # The others still want it when one of those who asked has gone.
+        # A caller that is cancelled must not cancel it for the others.
         return await asyncio.shield(latest.result)
+
+    async def close(self) -> None:
+        """Cancel every probe."""
+        await self._tasks.close()
 
     def _schedule(
         self, target: TargetKey, probe: Callable[[], Awaitable[Result]], before: _Probe | None
     ) -> _Probe:
         now = asyncio.get_running_loop().time()
         begin = now if before is None else max(now, before.begin + self._spacing)
-        planned = _Probe(begin, asyncio.create_task(_after(begin - now, probe)))
+        planned = _Probe(begin, self._tasks.share(_after(begin - now, probe)))
         # The oldest come first: they are the first to be forgotten.
         self._latest.pop(target, None)
         self._latest[target] = planned

@@ -1,4 +1,4 @@
-"""Runs one probe: the limit of what may begin at once, the check, and our own stalls."""
+"""Runs one probe: the limit of what may start at once, the check, and stalls of this process."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,13 +21,13 @@ class Prober:
         self._stall_detector = StallDetector(mono)
 
     async def run(self) -> None:
-        """Notice when this process stalls; runs until cancelled."""
+        """Notice stalls of this process until cancelled."""
         await self._stall_detector.run()
 
     async def probe(
         self, check: Check, endpoint: ProbeEndpoint, limit: float, due: float | None = None
     ) -> Result:
-        """The result, however long it takes to get a turn; `due` is when it was to begin."""
+        """The result, however long the probe waits for its start; `due` is when it was to start."""
         if check.asks_nobody:
             return await self._begin(check, endpoint, limit, due)
         async with self._limiter.permit(endpoint.address):

@@ -17,6 +17,7 @@ from pycares import CNAMERecordData
 from dnslb_backend.checkers.schedule.hosts_file import PATH, HostsFile
 from dnslb_backend.core.health.resolutions import Resolution, Status, found, unresolved
 from dnslb_backend.core.model.names import is_sinkhole
+from dnslb_backend.tasks import BackgroundTasks
 
 Family = Literal["A", "AAAA"]
 
@@ -55,13 +56,14 @@ class Resolver:
         self._nameservers = tuple(nameservers)
         self._ares: aiodns.DNSResolver | None = None
         self._queries: dict[tuple[str, Family], asyncio.Task[Resolution]] = {}
+        self._tasks = BackgroundTasks("resolver")
         self._flush: asyncio.TimerHandle | None = None
 
     async def resolve(self, host: str, family: Family, limit: float) -> Resolution:
         """Addresses of one family, or why there are none, after at most `limit` seconds.
 
         Callers who ask for the same at the same time share one query, which goes on when they
-        give up. An address literal stands for itself, and is EMPTY in the other family.
+        give up. An address literal is its own answer, and EMPTY in the other family.
         """
         literal = _literal(host)
         if literal is not None:
@@ -69,7 +71,7 @@ class Resolver:
         key = (host.lower(), family)
         query = self._queries.get(key)
         if query is None:
-            query = self._queries[key] = asyncio.create_task(self._ask(host, family))
+            query = self._queries[key] = self._tasks.share(self._ask(host, family))
             query.add_done_callback(lambda _: self._queries.pop(key, None))
         try:
             async with asyncio.timeout(limit):
@@ -78,14 +80,14 @@ class Resolver:
             return unresolved(f"no answer within {limit:g} s")
 
     async def close(self) -> None:
-        """Give up all queries, whose callers hear that they FAILED, and close every socket."""
+        """End all queries, which return FAILED to their callers, and close every socket."""
         if self._flush is not None:
             self._flush.cancel()
         if self._ares is not None:
             await self._ares.close()
-        queries = list(self._queries.values())
-        if queries:
-            await asyncio.wait(queries)
+        if self._queries:
+            await asyncio.wait(self._queries.values())
+        await self._tasks.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -150,9 +152,9 @@ class Resolver:
     def _flush_soon(self) -> None:
         """Have c-ares forget the answers that it keeps for their TTL, or up to an hour.
 
-        Every round asks anew: whoever changes a name and flushes the resolver of this machine
-        would wait for us otherwise. aiodns passes no option for it; reinit does it, and keeps
-        what was learnt about the servers. It takes effect within a few milliseconds.
+        Every check cycle sends a query: a name that was changed, and flushed from the resolver of
+        this machine, must be followed at once. aiodns passes no option for it; reinit does it, and
+        keeps what was learnt about the servers. It takes effect within a few milliseconds.
         """
         if self._flush is None:
             loop = asyncio.get_running_loop()
@@ -181,7 +183,7 @@ def _is_localhost(host: str) -> bool:
 def usable(addresses: Iterable[str]) -> Resolution:
     """FOUND with those that a client could connect to; FAILED where there are only others.
 
-    A resolver that blocks names, or is told to, answers 0.0.0.0 or :: for them. Beyond LIMIT
+    A resolver that blocks names answers 0.0.0.0 or :: for them. Beyond LIMIT
     addresses the highest are left out.
     """
     good: list[str] = []

@@ -8,14 +8,14 @@ being resolved. A target that several records share is probed once for all.
 A check cycle is what began at one tick of a record. It has ended when all of it has answered or
 timed out; a tick before that begins probes and lookups as ever, but no further cycle.
 
-A bug in one check is logged with its traceback, its target becomes UNKNOWN, and is probed again
-after a pause that grows. Others go on.
+An unhandled exception in one check is logged with its traceback, its target becomes UNKNOWN, and is
+probed again after a pause that grows. Others go on.
 """
 
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -23,23 +23,28 @@ from dnslb_backend import metrics
 from dnslb_backend.checkers.checks.base import Check, ProbeEndpoint
 from dnslb_backend.checkers.resources.push_reports import CountedReports
 from dnslb_backend.checkers.resources.resources import CheckResources
-from dnslb_backend.checkers.schedule.brake import Brake
+from dnslb_backend.checkers.schedule.brake import Brake, BrakeStatus, Verdict
 from dnslb_backend.checkers.schedule.cycles import Cycles
 from dnslb_backend.checkers.schedule.lookups import Lookups
 from dnslb_backend.checkers.schedule.on_demand import OnDemandProbes
 from dnslb_backend.checkers.schedule.prober import Prober
 from dnslb_backend.checkers.schedule.resolver import Resolver
 from dnslb_backend.checkers.schedule.slots import Slots
+from dnslb_backend.component_log import ComponentLog
 from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.members import TargetKey
+from dnslb_backend.core.health.observation import Observation
 from dnslb_backend.core.health.probe_report import ProbeReport
 from dnslb_backend.core.health.resolutions import Resolution
 from dnslb_backend.core.health.results import Outcome, Result
 from dnslb_backend.core.health.timetable import Due, Timetable
 from dnslb_backend.core.model.records import RecordKey
+from dnslb_backend.network import AddressPort
+from dnslb_backend.tasks import BackgroundTasks
 
-log = logging.getLogger(__name__)
+log = ComponentLog(__name__, "scheduler")
+log_check = ComponentLog(__name__, "check")
 
 SWEEP_INTERVAL = 1.0
 SWEEP_SLICE = 500
@@ -51,16 +56,17 @@ BATCH = 64
 class _Probe:
     """A probe under way. `slot` is the record whose slot it takes, None where it needs none.
 
-    `is_outdated`: the target has reported since it began.
+    `is_retry_due`: the target must be probed again at its end, since it has reported meanwhile, or
+    the brake has discarded the result.
     """
 
     task: asyncio.Task[Result]
     slot: RecordKey | None
-    is_outdated: bool = False
+    is_retry_due: bool = False
 
 
 class Scheduler:
-    """Keeps the health map current. `changed` is called after anything was told to the map."""
+    """Keeps the health map current. `changed` is called after anything was recorded there."""
 
     def __init__(
         self,
@@ -81,7 +87,7 @@ class Scheduler:
         self._probing: Slots[TargetKey] = Slots(slots, self._probe_in_slot)
         self._lookups = Lookups(health, resolver, self._answered, slots)
         self._probes: dict[TargetKey, _Probe] = {}
-        self._tasks: set[asyncio.Task[Result]] = set()
+        self._tasks = BackgroundTasks("check")
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
         self._is_running = False
@@ -90,42 +96,38 @@ class Scheduler:
         self._on_demand = OnDemandProbes()
         self._reports = CountedReports()
         resources.push_reports.follow(self._reported)
-        self._brake = Brake((), 0.0, lambda: now().mono, self._apply, self._retry)
+        self._brake = Brake(lambda: now().mono)
 
-    @property
-    def brake(self) -> Brake:
-        return self._brake
+    def brake_status(self) -> BrakeStatus:
+        return self._brake.status()
 
     async def run(self) -> None:
-        """Live until cancelled; every probe and lookup ends with it."""
+        """Run until cancelled; every probe and lookup ends with it."""
         self._is_running = True
-        work = [
-            asyncio.create_task(self._prober.run(), name="stalls"),
-            asyncio.create_task(self._brake.run(), name="brake"),
-        ]
         for key in self._health.records:
             self._timetable.add(key, self._now())
         self._arm()
         try:
-            while True:
-                await asyncio.sleep(SWEEP_INTERVAL)
-                await self._sweep()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._prober.run(), name="stall detector")
+                group.create_task(self._follow_brake(), name="brake")
+                group.create_task(self._sweep_loop(), name="sweep")
         finally:
-            self._is_running = False
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
-            self._probing.clear()
-            self._cycles.clear()
-            ending = [*work, *self._tasks]
-            for task in ending:
-                task.cancel()
-            await asyncio.gather(self._lookups.stop(), *ending, return_exceptions=True)
+            await self._stop()
+
+    async def _stop(self) -> None:
+        self._is_running = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._probing.clear()
+        self._cycles.clear()
+        await asyncio.gather(self._lookups.stop(), self._tasks.close(), self._on_demand.close())
 
     def apply_plan(
         self, checks: Mapping[str, Check], changed: Iterable[RecordKey], slots: int
     ) -> None:
-        """Follow a health map that has adopted a new plan: `changed` records are probed at once.
+        """Follow a health map to which a new plan was applied: probe `changed` records at once.
 
         Probes of other records go on undisturbed; what no record uses any more stops now.
         """
@@ -142,8 +144,13 @@ class Scheduler:
             self._drop_target(target)
         self._arm()
 
+    def configure_brake(self, canaries: Sequence[AddressPort], hold: float) -> None:
+        """Use other canaries from now on; without any, all DOWNs that are held count."""
+        for target, result in self._brake.configure(canaries, hold).counted:
+            self._apply(target, result)
+
     async def probe_now(self, key: RecordKey) -> list[ProbeReport]:
-        """Probe every target of a record now, off the schedule; the results count for nothing.
+        """Probe every target of a record now, off the schedule; the results change no health.
 
         Concurrent requests for the same target share one probe.
         """
@@ -159,16 +166,16 @@ class Scheduler:
         result = await self._on_demand.result(
             target, lambda: self._prober.probe(check, endpoint, limit)
         )
-        after = self._health.preview(target, result, self._now())
+        observed = self._health.observe(target, result, self._now())
         return ProbeReport(
             key=key,
             contents=tuple(m.content for m in state.members if target in m.targets),
             address=target.address,
             is_probed=check.describe(endpoint),
             result=result,
-            before=self._health.target(target).health,
-            after=after.health,
-            streak=after.streak,
+            before=observed.before.health,
+            after=observed.after.health,
+            streak=observed.after.streak,
         )
 
     # -- what is due --------------------------------------------------------------------
@@ -192,8 +199,7 @@ class Scheduler:
             for due in self._timetable.take(self._now().mono, BATCH):
                 self._start_record(due)
         except Exception:
-            metrics.count_error("scheduler")
-            log.exception("unhandled exception in the check scheduler; going on")
+            log.exception("unhandled exception in the check scheduler; continuing")
         finally:
             self._arm()
 
@@ -216,7 +222,7 @@ class Scheduler:
         self._changed()
 
     def _answered(self, key: RecordKey, host: str, answer: Resolution | None) -> None:
-        """The resolver has answered, or given up; addresses that are new are probed at once."""
+        """A lookup has ended, without an answer where it was cancelled; probe new addresses."""
         state = self._health.records[key]
         members = state.members
         if answer is not None:
@@ -246,7 +252,7 @@ class Scheduler:
         return self._probe(target, due, key)
 
     def _probe(self, target: TargetKey, due: float, slot: RecordKey | None) -> bool:
-        """Begin a probe, unless one has begun since it was due, or nobody wants it any more."""
+        """Begin a probe, unless one has begun since it was due, or no record uses the target."""
         users = self._health.records_using(target)
         if not users or not self._timetable.begin(target, due, self._now().mono):
             if target not in self._probes:
@@ -256,9 +262,7 @@ class Scheduler:
         limit = self._health.records[next(iter(users))].record.timing.timeout
         check = self._checks[target.check]
         endpoint = ProbeEndpoint(target.address, target.port)
-        task = asyncio.create_task(self._prober.probe(check, endpoint, limit, due))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task = self._tasks.share(self._prober.probe(check, endpoint, limit, due))
         probe = self._probes[target] = _Probe(task, slot)
         task.add_done_callback(partial(self._probed, target, probe))
         return True
@@ -275,8 +279,7 @@ class Scheduler:
                 self._record_result(target, task.result())
         except Exception:
             is_broken = True
-            metrics.count_error("check")
-            log.exception("%s: unhandled exception in its check; UNKNOWN", target.address)
+            log_check.exception("%s: unhandled exception in its check; UNKNOWN", target.address)
             self._health.cancel_probe(target, self._now())
             self._health.mark_unknown(target, self._now())
             self._changed()
@@ -289,53 +292,65 @@ class Scheduler:
         self._cycles.target_done(target)
         if probe.slot is not None:
             self._probing.done(probe.slot)
-        if probe.is_outdated:
+        if probe.is_retry_due:
             self._retry(target)
         self._arm()
 
     def _record_result(self, target: TargetKey, result: Result) -> None:
         kind = self._checks[target.check].type
         metrics.count_probe(kind, result.outcome.value, result.duration)
-        state = self._health.target(target)
-        if self._reports.is_repeated(target, result) and not state.stale:
-            self._health.defer_result(target, self._now())
+        observed = self._health.observe(target, result, self._now())
+        if self._reports.is_repeated(target, result) and not observed.before.stale:
+            self._health.defer_result(target, observed.at)
             return
-        if result.outcome is Outcome.ERROR and (
-            state.result is None or state.result.text != result.text
-        ):
-            # A target that is yet to report is no fault of anybody.
-            level = logging.INFO if result.report == 0 else logging.ERROR
-            log.log(level, "%s: check error, health unchanged: %s", target.address, result.text)
-        if self._health.would_go_down(target, result, self._now()):
-            if not self._brake.admits(target, result):
-                self._health.defer_result(target, self._now())
-                return
-        elif result.outcome is not Outcome.ERROR:
-            self._brake.drop(target)
-        self._count(target, result)
+        _log_check_error(observed)
+        if self._counts(observed):
+            self._count(observed)
+        else:
+            self._health.defer_result(target, observed.at)
 
-    def _count(self, target: TargetKey, result: Result) -> None:
-        self._reports.count(target, result)
-        self._health.record_result(target, result, self._now())
+    def _counts(self, observed: Observation) -> bool:
+        """Whether a result counts now; the brake may hold it, or have the target probed again."""
+        target, result = observed.target, observed.result
+        if not observed.is_fall:
+            if result.outcome is not Outcome.ERROR:
+                self._brake.drop(target)
+            return True
+        verdict = self._brake.judge(target, result)
+        if verdict is Verdict.DISCARD:
+            self._probes[target].is_retry_due = True
+        return verdict is Verdict.COUNT
+
+    def _count(self, observed: Observation) -> None:
+        self._reports.count(observed.target, observed.result)
+        self._health.record(observed)
         self._changed()
 
+    async def _follow_brake(self) -> None:
+        while True:
+            released = await self._brake.released()
+            for target, result in released.counted:
+                self._apply(target, result)
+            for target in released.discarded:
+                self._retry(target)
+
     def _apply(self, target: TargetKey, result: Result) -> None:
-        """The brake lets a result through, some time after its probe has ended."""
-        self._count(target, result)
+        """A result counts some time after its probe has ended."""
+        self._count(self._health.observe(target, result, self._now()))
         self._timetable.follow(target, self._now().mono)
         self._arm()
 
     def _retry(self, target: TargetKey) -> None:
-        """Probe a target off its schedule, as its last failure counted for nothing."""
+        """Probe a target now, off its schedule."""
         users = self._health.records_using(target)
         if self._is_running and users:
             self._want(min(users), [target], self._now().mono)
 
     def _reported(self, address: str) -> None:
-        """A target has reported itself: that counts now."""
+        """A target has pushed a report: it counts now."""
         for target in self._reports.targets(address):
             if (probe := self._probes.get(target)) is not None:
-                probe.is_outdated = True
+                probe.is_retry_due = True
             else:
                 self._retry(target)
 
@@ -349,7 +364,7 @@ class Scheduler:
         self._lookups.drop(key)
 
     def _drop_target(self, target: TargetKey) -> None:
-        """Call off the probe of a target that no record uses, and forget it."""
+        """Cancel the probe of a target that no record uses, and forget it."""
         if (probe := self._probes.get(target)) is not None:
             probe.task.cancel()
             self._health.cancel_probe(target, self._now())
@@ -358,6 +373,11 @@ class Scheduler:
             self._cycles.target_done(target)
         self._timetable.forget([target])
         self._reports.forget(target)
+
+    async def _sweep_loop(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_INTERVAL)
+            await self._sweep()
 
     async def _sweep(self) -> None:
         """Look for silent targets, a few at a time: with many, lookups come in between."""
@@ -368,3 +388,13 @@ class Scheduler:
         self._health.readmit(self._now())
         self.last_sweep = self._now().mono
         self._changed()
+
+
+def _log_check_error(observed: Observation) -> None:
+    """Log that a check cannot judge its target, once until the reason changes."""
+    result, last = observed.result, observed.before.result
+    if result.outcome is not Outcome.ERROR or (last is not None and last.text == result.text):
+        return
+    # That a target is yet to push its first report is no error.
+    level = logging.INFO if result.report == 0 else logging.ERROR
+    log.log(level, "%s: check error, health unchanged: %s", observed.target.address, result.text)

@@ -1,4 +1,4 @@
-"""Slots: how many records may be at work at once; the others wait in the order of their coming."""
+"""Slots: how many records may be at work at once; the others wait, first come, first served."""
 
 from collections import Counter
 from collections.abc import Callable, Hashable
@@ -14,9 +14,9 @@ Begin = Callable[[RecordKey, T, float], bool]
 class Slots(Generic[T]):
     """Work of records, a piece at a time: probes, or lookups of host names.
 
-    `begin` gets the record, the piece and when it was due, and says whether work begins, whose
-    end `done` reports. A record at work may begin more at once, unless others wait for a slot: then
-    it waits its turn as well, so that one whose work never ends keeps no slot for ever.
+    `begin` gets the record, the piece and when it was due, and returns whether work begins; callers
+    report its end with `done`. A record at work may begin more at once, unless others wait for a
+    slot: then it queues as well, so that one whose work never ends keeps no slot for ever.
     """
 
     def __init__(self, limit: int, begin: Begin[T]) -> None:

@@ -1,5 +1,6 @@
-"""What changed in the health map, for those who publish, keep and report it."""
+"""What changed in the health map, for those who publish, persist and report it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ class Overflow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What happened since the last time somebody asked, oldest transition first.
+    """What changed since the last call of `HealthMap.take_changes`, oldest transition first.
 
     `answers` are records whose answer may read differently now; `touched` are those of which
     any figure changed.
@@ -28,3 +29,51 @@ class Changes:
     touched: frozenset[RecordKey]
     transitions: tuple[Transition, ...]
     overflows: tuple[Overflow, ...] = ()
+
+    def followed_by(self, later: "Changes") -> "Changes":
+        """These changes and `later` ones as one."""
+        return Changes(
+            self.answers | later.answers,
+            self.touched | later.touched,
+            self.transitions + later.transitions,
+            self.overflows + later.overflows,
+        )
+
+
+NO_CHANGES = Changes(frozenset(), frozenset(), ())
+
+
+class ChangeLog:
+    """Collects changes until `take`."""
+
+    def __init__(self) -> None:
+        self._answers: set[RecordKey] = set()
+        self._touched: set[RecordKey] = set()
+        self._transitions: list[Transition] = []
+        self._overflows: list[Overflow] = []
+
+    def answer(self, key: RecordKey) -> None:
+        """The answer of this record may read differently now."""
+        self._answers.add(key)
+
+    def touch(self, keys: Iterable[RecordKey]) -> None:
+        """Figures of these records have changed."""
+        self._touched.update(keys)
+
+    def add(self, transitions: Iterable[Transition]) -> None:
+        self._transitions += transitions
+
+    def add_overflow(self, overflow: Overflow) -> None:
+        self._overflows.append(overflow)
+
+    def take(self) -> Changes:
+        """What was collected since the last call."""
+        changes = Changes(
+            frozenset(self._answers),
+            frozenset(self._touched),
+            tuple(self._transitions),
+            tuple(self._overflows),
+        )
+        for collected in (self._answers, self._touched, self._transitions, self._overflows):
+            collected.clear()
+        return changes

@@ -3,7 +3,7 @@
 A member that came back waits (failback) in every view that it is for, until it serves there.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 
@@ -26,7 +26,7 @@ NOWHERE: frozenset[str] = frozenset()
 def evaluate(
     state: RecordState, rows: Sequence[MemberStatus], candidates: Sequence[Candidate]
 ) -> Decision:
-    """The decision that follows from these rows; PENDING before the first round has ended."""
+    """The decision that follows from these rows; PENDING before the first check cycle has ended."""
     if not state.is_ready:
         return PENDING
     decision = decide(
@@ -43,12 +43,28 @@ def evaluate(
 def evaluate_members(
     state: RecordState, targets: Targets, active_overrides: ActiveOverrides
 ) -> list[MemberStatus]:
-    """Every member as it stands."""
+    """The status of every member."""
     known = state.rows[: len(state.members)]
     return [
         evaluate_member(state, member, row, targets, active_overrides)
         for member, row in zip_longest(state.members, known)
     ]
+
+
+def evaluate_moved(
+    state: RecordState,
+    positions: Iterable[int],
+    targets: Targets,
+    active_overrides: ActiveOverrides,
+) -> list[MemberStatus]:
+    """Every member, of which only those at `positions` have changed; their candidates follow."""
+    rows = list(state.rows[: len(state.members)])
+    for position in positions:
+        member = state.members[position]
+        row = evaluate_member(state, member, rows[position], targets, active_overrides)
+        if row is not rows[position]:
+            rows[position], state.candidates[position] = row, row.candidate()
+    return rows
 
 
 def evaluate_member(
@@ -58,7 +74,7 @@ def evaluate_member(
     targets: Targets,
     active_overrides: ActiveOverrides,
 ) -> MemberStatus:
-    """A member as it stands: `row` itself, its last one, where nothing has moved."""
+    """The status of a member: `row` itself, its last one, where nothing has changed."""
     probed = _probed(state, member, targets)
     override = active_overrides.effective(state.record.key.name, *member.aliases)
     waits_in = NOWHERE
@@ -119,8 +135,8 @@ def clear_returned(state: RecordState, rows: list[MemberStatus], decision: Decis
 
 
 def keep_last_good(state: RecordState) -> None:
-    """Keep for `all_down = "last"` who serves at the end of a round: what stands for a moment in
-    between may be but the last survivor of something that fails all."""
+    """Keep for `all_down = "last"` who serves at the end of a check cycle: within the cycle it may
+    be the last survivor of an outage of all."""
     decision = state.decision
     if decision.kind is DecisionKind.SERVE:
         state.last_good = decision.contents

@@ -1,54 +1,50 @@
 """The health map: what is known of every record, and what follows from it.
 
-Callers report what happened (`open_cycle`, `record_resolution`, `record_result`, `close_cycle`,
-...) and
-collect with `take_changes` which answers changed and why. It never waits, asks or looks at a
-clock.
+Callers report what happened (`open_cycle`, `record_resolution`, `record_result`, `close_cycle`, …)
+and collect with `take_changes` which answers changed and why. It never waits, and callers pass the
+time in.
 
 Results are cheap: they only mark the records that they count for. A marked record is decided
-once for all of them, by `take_changes` or when its round closes, since one decision costs as
-much as the record has members.
+once for all of them, by `take_changes` or at the end of its check cycle, since one decision costs
+as much as the record has members.
 
 A change that would leave a name with no serving member waits until every target of that
-record's round has answered or timed out.
+record's check cycle has answered or timed out.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from dnslb_backend.core.health.changes import Changes, Overflow
+from dnslb_backend.core.health.changes import ChangeLog, Changes, Overflow
 from dnslb_backend.core.health.clock import Instant
-from dnslb_backend.core.health.coverage import Coverage
-from dnslb_backend.core.health.decision import PENDING, Decision, DecisionKind
+from dnslb_backend.core.health.decision import PENDING, Decision
 from dnslb_backend.core.health.evaluation import (
     clear_returned,
     evaluate,
-    evaluate_member,
     evaluate_members,
+    evaluate_moved,
     keep_last_good,
     track_returns,
 )
-from dnslb_backend.core.health.hosts import UNRESOLVED, apply_resolution, limited
-from dnslb_backend.core.health.members import (
-    MemberStatus,
-    TargetKey,
-    build_members,
-    mark_served,
-)
+from dnslb_backend.core.health.hosts import UNRESOLVED, apply_resolution
+from dnslb_backend.core.health.members import MemberStatus, TargetKey, mark_served
+from dnslb_backend.core.health.membership import Membership
+from dnslb_backend.core.health.observation import Observation
 from dnslb_backend.core.health.overrides import ActiveOverrides, Override
 from dnslb_backend.core.health.record_state import (
-    PendingReturn,
     RecordState,
     RestoredRecord,
     carry_over,
     is_known,
+    restored,
+    waiting_again,
 )
 from dnslb_backend.core.health.resolutions import Resolution
 from dnslb_backend.core.health.results import Result
 from dnslb_backend.core.health.schedule import probe_interval
 from dnslb_backend.core.health.target import Health, TargetState, mark_stale, observe, reset_damping
 from dnslb_backend.core.health.targets import Targets
-from dnslb_backend.core.health.transitions import Transition, diff
+from dnslb_backend.core.health.transitions import diff
 from dnslb_backend.core.model.plan import Plan
 from dnslb_backend.core.model.records import RecordKey
 
@@ -59,25 +55,22 @@ class HealthMap:
     def __init__(self) -> None:
         self.records: dict[RecordKey, RecordState] = {}
         self._targets = Targets()
+        self._membership = Membership(self._targets)
         self._pending: dict[RecordKey, None] = {}
         self._marked: dict[RecordKey, Instant] = {}
         self._active_overrides = ActiveOverrides(())
-        self._coverage = Coverage()
         self._waiting: set[RecordKey] = set()
-        self._answers: set[RecordKey] = set()
-        self._touched: set[RecordKey] = set()
-        self._transitions: list[Transition] = []
-        self._overflows: list[Overflow] = []
+        self._changes = ChangeLog()
 
-    # -- asked --------------------------------------------------------------------------
+    # -- queries ------------------------------------------------------------------------
 
     @property
     def overrides(self) -> tuple[Override, ...]:
         return self._active_overrides.overrides
 
     def covered(self, overrides: Iterable[Override]) -> set[RecordKey]:
-        """The records of which any of these orders names a member or a destination."""
-        return {key for override in overrides for key in self._coverage.covered(override)}
+        """The records of which any of these overrides matches a member or a destination."""
+        return self._membership.covered(overrides)
 
     def target(self, key: TargetKey) -> TargetState:
         return self._targets[key]
@@ -86,7 +79,7 @@ class HealthMap:
         return iter(self._targets)
 
     def is_used(self, key: TargetKey) -> bool:
-        """Whether any record asks for this target."""
+        """Whether any record uses this target."""
         return key in self._targets
 
     def records_using(self, key: TargetKey) -> frozenset[RecordKey]:
@@ -100,41 +93,31 @@ class HealthMap:
         return list(dict.fromkeys(target for member in members for target in member.targets))
 
     def pending(self) -> list[RecordKey]:
-        """Records whose first round has not ended and whose answer was not restored."""
+        """Records whose first check cycle has not ended and whose answer was not restored."""
         return list(self._pending)
 
     def take_changes(self) -> Changes:
         """Decide what is marked, and return what changed since the last call."""
         self.decide_marked()
-        changes = Changes(
-            frozenset(self._answers),
-            frozenset(self._touched),
-            tuple(self._transitions),
-            tuple(self._overflows),
-        )
-        self._overflows.clear()
-        self._answers.clear()
-        self._touched.clear()
-        self._transitions.clear()
-        return changes
+        return self._changes.take()
 
     def decide_marked(self) -> None:
         """Decide every record that is marked, as of the moment at which it was marked last."""
         for key, at in list(self._marked.items()):
             self._decide(key, at)
 
-    # -- told ---------------------------------------------------------------------------
+    # -- events -------------------------------------------------------------------------
 
     def apply_plan(self, plan: Plan, at: Instant) -> list[RecordKey]:
         """Make `plan` the one that runs; return the records that are new or were changed.
 
         Health, addresses and counters follow the member, also when its check changed. A
-        changed record is held in its old answer until its next round has ended. A target that
+        changed record is held in its old answer until its next check cycle has ended. A target that
         moves from one record to another keeps its state.
         """
         self.decide_marked()
         before = self.records
-        previous = {key: self._targets_by_member(state) for key, state in before.items()}
+        previous = {key: self._membership.states(state) for key, state in before.items()}
         self.records = {}
         changed: list[RecordKey] = []
         for key, record in plan.records.items():
@@ -146,20 +129,18 @@ class HealthMap:
             self.records[key] = carry_over(record, old)
         # In the order of their names: where checks become one target, the first state counts.
         for key in sorted(changed):
-            self._rebuild_members(key, previous.get(key, {}))
+            self._membership.rebuild(key, self.records[key], previous.get(key))
         # A target is forgotten with its last user, so every new user comes before any leaves.
         for key in before.keys() - self.records.keys():
-            self._targets.remove_user(before[key].positions, key)
-            self._coverage.put(key, ())
-            self._answers.add(key)
-            self._touched.add(key)
+            self._membership.remove(key, before[key])
+            self._changes.answer(key)
+            self._changes.touch([key])
         for key in changed:
             if (old := before.get(key)) is not None:
-                self._targets.remove_user(
-                    old.positions.keys() - self.records[key].positions.keys(), key
-                )
+                gone = old.positions.keys() - self.records[key].positions.keys()
+                self._membership.release(key, gone)
         for key in changed:
-            self._answers.add(key)
+            self._changes.answer(key)
             self._decide(key, at, whole=True)
         self._count_pending()
         return changed
@@ -167,17 +148,17 @@ class HealthMap:
     def restore(
         self, pasts: Mapping[RecordKey, RestoredRecord], overrides: Iterable[Override], at: Instant
     ) -> frozenset[RecordKey]:
-        """Put back what an earlier run knew, before any round; return the records it answers.
+        """Restore what an earlier run knew, before any check cycle; return the records it answers.
 
-        Those are ready, and as over a change of the configuration, what would leave nobody
-        serving waits for the first round to end.
+        Those are ready, and as after a change of the configuration, what would leave a name with no
+        serving member waits for the first check cycle to end.
         """
         self._active_overrides = ActiveOverrides(overrides)
         # Records share targets: all are restored before any is decided.
         for key in sorted(self.records.keys() & pasts.keys()):
             self._restore(key, pasts[key])
         for key in self.records:
-            self._touched.add(key)
+            self._changes.touch([key])
             self._decide(key, at, whole=True)
             state = self.records[key]
             if not state.decision.is_answer and not is_known(state):
@@ -186,7 +167,7 @@ class HealthMap:
         return frozenset(self.records.keys() - self._pending.keys())
 
     def open_cycle(self, key: RecordKey) -> None:
-        """A round of this record begins: resolving first, then its probes."""
+        """A check cycle of this record begins."""
         self.records[key].is_cycle_open = True
 
     def record_resolution(self, key: RecordKey, host: str, answer: Resolution, at: Instant) -> None:
@@ -199,7 +180,7 @@ class HealthMap:
         )
         state.hosts[host] = after
         if bool(after.ignored) != bool(before.ignored):
-            self._overflows.append(Overflow(key, host, after.ignored, record.max_addresses))
+            self._changes.add_overflow(Overflow(key, host, after.ignored, record.max_addresses))
         if (after.addresses, after.is_answered) != (before.addresses, before.is_answered):
             state.is_reshaped = True
             self._marked[key] = at
@@ -208,51 +189,51 @@ class HealthMap:
         """A probe of this target is under way; `record_result` or `cancel_probe` ends it."""
         self._targets.begin(target)
 
-    def record_result(self, target: TargetKey, result: Result, at: Instant) -> None:
-        """A probe came home; it counts for every record that uses the target."""
+    def observe(self, target: TargetKey, result: Result, at: Instant) -> Observation:
+        """What this result of a target changes if it counts; nothing has changed yet."""
+        users = self._targets.users(target)
+        before = after = self.target(target)
+        if users:
+            thresholds = self.records[next(iter(users))].record.thresholds
+            after = observe(before, result, at, thresholds)
+        return Observation(target, result, at, before, after)
+
+    def record(self, observed: Observation) -> None:
+        """A probe has ended, and its result counts for every record that uses the target.
+
+        Nothing else may have been recorded of the target since `observe`.
+        """
+        target, at = observed.target, observed.at
         self._targets.end(target)
         users = self._targets.users(target)
         if not users:
             return
         self._stop_awaiting(target)
-        before = self.target(target)
-        record = self.records[next(iter(users))].record
-        after = observe(before, result, at, record.thresholds)
-        if _standing(after) != _standing(before) or after.streak != before.streak:
-            self._move(target, after, at)
+        if observed.is_move:
+            self._move(target, observed.after, at)
         else:
-            self._targets[target] = after
+            self._targets[target] = observed.after
             self._mark_held(users, at)
-        self._touched |= users
+        self._changes.touch(users)
 
-    def would_go_down(self, target: TargetKey, result: Result, at: Instant) -> bool:
-        """Whether this result would take a target down that is UP."""
-        if self.target(target).last_known is not Health.UP:
-            return False
-        return self.preview(target, result, at).last_known is Health.DOWN
-
-    def preview(self, target: TargetKey, result: Result, at: Instant) -> TargetState:
-        """The state that a target would have if this result counted."""
-        users = self._targets.users(target)
-        before = self.target(target)
-        if not users:
-            return before
-        return observe(before, result, at, self.records[next(iter(users))].record.thresholds)
+    def record_result(self, target: TargetKey, result: Result, at: Instant) -> None:
+        """As `observe` and `record`."""
+        self.record(self.observe(target, result, at))
 
     def cancel_probe(self, target: TargetKey, at: Instant) -> None:
-        """A probe ended without any result: it was called off."""
+        """A probe has ended without a result: it was cancelled."""
         self._targets.end(target)
         self._stop_awaiting(target)
         self._mark_held(self._targets.users(target), at)
 
     def defer_result(self, target: TargetKey, at: Instant) -> None:
-        """A probe failed, and that does not count for now: but it was no silence either."""
+        """A probe has ended whose result does not count for now, except against staleness."""
         if target in self._targets:
             self._targets[target] = replace(self._targets[target], last_seen=at.mono)
         self.cancel_probe(target, at)
 
     def close_cycle(self, key: RecordKey, at: Instant) -> None:
-        """The round is over; what waited for it is decided now."""
+        """The check cycle has ended; what waited for it is decided now."""
         state = self.records[key]
         state.is_cycle_open = False
         if state.is_held or not state.is_ready or key in self._marked:
@@ -262,8 +243,11 @@ class HealthMap:
         keep_last_good(state)
 
     def mark_unknown(self, target: TargetKey, at: Instant) -> None:
-        """Nothing can be said of this target any more: its check is broken."""
-        self._mark_stale(target, at)
+        """Nothing is known of this target any more: no result comes, or its check is broken."""
+        state = self._targets[target]
+        if state.stale or state.last_known is Health.UNKNOWN:
+            return
+        self._move(target, mark_stale(state, at), at)
 
     def readmit(self, at: Instant) -> None:
         """Let in the members that came back and have waited enough."""
@@ -273,7 +257,7 @@ class HealthMap:
             self._marked[key] = at
 
     def expire_stale(self, targets: Iterable[TargetKey], at: Instant) -> None:
-        """Mark those of these targets that fell silent."""
+        """Mark those of these targets that have had no result for too long."""
         for target in targets:
             state, users = self._targets[target], self._targets.users(target)
             if state.stale or not users or not self._targets.is_known(target):
@@ -281,12 +265,12 @@ class HealthMap:
             timing = self.records[next(iter(users))].record.timing
             asked_later = max(probe_interval(timing, state) - timing.interval, 0.0)
             if at.mono - state.last_seen > timing.stale_after + asked_later:
-                self._mark_stale(target, at)
+                self.mark_unknown(target, at)
 
     def readmit_member(self, key: RecordKey, content: str, at: Instant) -> None:
-        """An operator forgives a member: it is neither held for flapping nor waits to return.
+        """An operator readmits a member: it is neither held for flapping nor waits to return.
 
-        Who shares its targets is not held for flapping either, but goes on waiting.
+        Members that share its targets are not held for flapping either, but go on waiting.
         """
         state = self.records[key]
         state.waiting.pop(content, None)
@@ -294,15 +278,15 @@ class HealthMap:
             if member.content == content:
                 for target in member.targets:
                     self._move(target, reset_damping(self.target(target)), at)
-        self._touched.add(key)
+        self._changes.touch([key])
         self._decide(key, at, whole=True)
 
     def set_overrides(self, overrides: Iterable[Override], at: Instant) -> None:
-        """Replace all overrides; every record they touch, or touched, is decided anew."""
+        """Replace all overrides, and decide every record that one of the changed ones covers."""
         before = set(self._active_overrides.overrides)
         self._active_overrides = ActiveOverrides(overrides)
         for key in self.covered(before.symmetric_difference(self._active_overrides.overrides)):
-            self._touched.add(key)
+            self._changes.touch([key])
             self._decide(key, at, whole=True, is_override=True)
 
     # -- inside -------------------------------------------------------------------------
@@ -312,33 +296,15 @@ class HealthMap:
         self._pending = dict.fromkeys(waiting)
 
     def _restore(self, key: RecordKey, past: RestoredRecord) -> None:
-        state = self.records[key]
-        names = state.record.host_names()
-        limit = state.record.max_addresses
-        state.hosts = {n: limited(past.hosts[n], limit) for n in names if n in past.hosts}
-        state.rows = past.rows
-        state.last_good, state.last_pools = past.last_good, past.last_pools
-        state.decision = past.decision
-        state.is_ready = past.decision.kind is not DecisionKind.PENDING
-        state.is_cycle_open = True
-        self._rebuild_members(key, past.targets)
-        state.waiting = {
-            member.content: PendingReturn(
-                past.waiting[member.content], frozenset(member.views or ("",))
-            )
-            for member in state.members
-            if member.content in past.waiting
-        }
-        self._answers.add(key)
-
-    def _mark_stale(self, target: TargetKey, at: Instant) -> None:
-        state = self._targets[target]
-        if state.stale or state.last_known is Health.UNKNOWN:
-            return
-        self._move(target, mark_stale(state, at), at)
+        before = self.records[key]
+        state = self.records[key] = restored(before.record, past)
+        state.positions = before.positions
+        self._membership.rebuild(key, state, past.targets)
+        state.waiting = waiting_again(state.members, past)
+        self._changes.answer(key)
 
     def _move(self, target: TargetKey, after: TargetState, at: Instant) -> None:
-        """A target stands elsewhere now: mark the records that it counts for."""
+        """The state of a target has changed: mark the records that it counts for."""
         users = self._targets.users(target)
         for key in users:
             if target in self.records[key].moved:
@@ -357,53 +323,19 @@ class HealthMap:
     def _regroup(self, key: RecordKey) -> None:
         """Follow what resolvers have answered since the members were built last."""
         if self.records[key].is_reshaped:
-            self._rebuild_members(key)
-
-    def _rebuild_members(
-        self, key: RecordKey, carried: Mapping[str, tuple[TargetState, ...]] | None = None
-    ) -> None:
-        state = self.records[key]
-        before = state.positions
-        state.is_reshaped, state.is_partial = False, False
-        state.members = build_members(state.record, state.hosts)
-        state.positions = {}
-        for position, member in enumerate(state.members):
-            past = (carried or {}).get(member.content, ())
-            for index, target in enumerate(member.targets):
-                state.positions.setdefault(target, []).append(position)
-                self._targets.add_user(
-                    target, key, past[min(index, len(past) - 1)] if past else None
-                )
-        self._targets.remove_user(
-            [target for target in before if target not in state.positions], key
-        )
-        aliases = {alias for member in state.members for alias in member.aliases}
-        self._coverage.put(key, aliases.union(dest.host for dest in state.record.dests))
-
-    def _targets_by_member(self, state: RecordState) -> dict[str, tuple[TargetState, ...]]:
-        return {
-            member.content: tuple(
-                self._targets[target] for target in member.targets if self._targets.is_known(target)
-            )
-            for member in state.members
-        }
+            self._membership.rebuild(key, self.records[key])
 
     def evaluate_with(
         self, key: RecordKey, active_overrides: ActiveOverrides
     ) -> tuple[tuple[MemberStatus, ...], Decision]:
-        """The table and the answer of a record as they would be if these overrides held."""
+        """The table and the answer of a record as they would be with these overrides."""
         state = self.records[key]
         rows = evaluate_members(state, self._targets, active_overrides)
         decision = evaluate(state, rows, [row.candidate() for row in rows])
         return mark_served(rows, decision, state.rows, state.record), decision
 
     def _decide(
-        self,
-        key: RecordKey,
-        at: Instant,
-        *,
-        whole: bool = False,
-        is_override: bool = False,
+        self, key: RecordKey, at: Instant, *, whole: bool = False, is_override: bool = False
     ) -> None:
         """Decide a record: by the targets that moved, or by the whole of it."""
         self._regroup(key)
@@ -411,21 +343,14 @@ class HealthMap:
         self._marked.pop(key, None)
         moved, state.moved = state.moved, {}
         is_whole = whole or not state.is_partial
-        places = {position for target in moved for position in state.positions.get(target, ())}
-        track_returns(state, self._targets, None if is_whole else places, at.mono)
+        positions = {position for target in moved for position in state.positions.get(target, ())}
+        track_returns(state, self._targets, None if is_whole else positions, at.mono)
         if is_whole:
             state.is_partial = True
             rows = evaluate_members(state, self._targets, self._active_overrides)
             state.candidates = [row.candidate() for row in rows]
         else:
-            rows = list(state.rows[: len(state.members)])
-            for position in places:
-                member = state.members[position]
-                row = evaluate_member(
-                    state, member, rows[position], self._targets, self._active_overrides
-                )
-                if row is not rows[position]:
-                    rows[position], state.candidates[position] = row, row.candidate()
+            rows = evaluate_moved(state, positions, self._targets, self._active_overrides)
         decision = evaluate(state, rows, state.candidates)
         is_starving = decision.loses_service(state.decision) and not is_override
         if is_starving and not state.is_held:
@@ -441,10 +366,10 @@ class HealthMap:
         self._publish(key, rows, decision, at.wall, moved)
 
     def _is_awaiting(self, state: RecordState) -> bool:
-        """Whether somebody may yet be found who serves, by the probes of this round.
+        """Whether probes of this check cycle may yet find a member that can serve.
 
-        Where records share targets, a probe of others is under way at any time: what has begun
-        after the change is not waited for.
+        Where records share targets, some probe is under way at any time: those that have begun
+        after the change are not awaited.
         """
         return state.is_cycle_open or not state.awaited.isdisjoint(state.positions)
 
@@ -462,14 +387,10 @@ class HealthMap:
     ) -> None:
         state = self.records[key]
         after = mark_served(rows, decision, state.rows, state.record)
-        self._transitions += diff(key, state.rows, after, decision, wall, moved)
+        self._changes.add(diff(key, state.rows, after, decision, wall, moved))
         if after != state.rows:
-            self._touched.add(key)
+            self._changes.touch([key])
         if decision != state.decision:
-            self._answers.add(key)
+            self._changes.answer(key)
         state.rows = after
         state.decision = decision
-
-
-def _standing(state: TargetState) -> tuple[object, ...]:
-    return (state.last_known, state.stale, state.priority, state.weight, state.undamped)

@@ -1,10 +1,10 @@
 """What is known of one balanced record: while it is at work, and of an earlier run."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from dnslb_backend.core.health.decision import PENDING, Candidate, Decision, Pool
+from dnslb_backend.core.health.decision import PENDING, Candidate, Decision, DecisionKind, Pool
 from dnslb_backend.core.health.hosts import UNRESOLVED, HostState, limited
 from dnslb_backend.core.health.members import Member, MemberStatus, TargetKey
 from dnslb_backend.core.health.target import Health, TargetState
@@ -39,7 +39,7 @@ class RecordState:
     is_cycle_open: bool = False
     is_ready: bool = False
     is_held: bool = False
-    """A change that would leave nobody serving waits for the round to end."""
+    """A change that would leave no member serving waits for the end of the check cycle."""
     is_reshaped: bool = False
     """A host name was resolved to something else, and `members` do not follow that yet."""
     is_partial: bool = False
@@ -83,7 +83,7 @@ def is_known(state: RecordState) -> bool:
 
 
 def carry_over(record: Record, old: RecordState | None) -> RecordState:
-    """The state of a record that was changed: what is known stays, until its next round."""
+    """The state of a record that was changed: what is known stays, until its next cycle."""
     if old is None:
         return RecordState(record)
     return RecordState(
@@ -101,3 +101,32 @@ def carry_over(record: Record, old: RecordState | None) -> RecordState:
         is_cycle_open=True,
         is_ready=old.is_ready,
     )
+
+
+def restored(record: Record, past: RestoredRecord) -> RecordState:
+    """The state of a record of which an earlier run knew this; its members are not built yet."""
+    return RecordState(
+        record,
+        hosts={
+            host: limited(past.hosts[host], record.max_addresses)
+            for host in record.host_names()
+            if host in past.hosts
+        },
+        rows=past.rows,
+        decision=past.decision,
+        last_good=past.last_good,
+        last_pools=past.last_pools,
+        is_cycle_open=True,
+        is_ready=past.decision.kind is not DecisionKind.PENDING,
+    )
+
+
+def waiting_again(members: Iterable[Member], past: RestoredRecord) -> dict[str, PendingReturn]:
+    """The members that waited to return in an earlier run, in every view that they are for."""
+    return {
+        member.content: PendingReturn(
+            past.waiting[member.content], frozenset(member.views or ("",))
+        )
+        for member in members
+        if member.content in past.waiting
+    }

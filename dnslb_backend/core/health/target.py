@@ -129,7 +129,7 @@ def reset_damping(state: TargetState) -> TargetState:
 
 
 def mark_stale(state: TargetState, at: Instant) -> TargetState:
-    """The state once nothing has been heard for too long: UNKNOWN, but in its old place."""
+    """The state once no result has come for too long: UNKNOWN, but served as before."""
     return replace(state, stale=True, last_change=at.wall)
 
 

@@ -44,11 +44,11 @@ T = TypeVar("T")
 
 
 class ChannelError(DnslbError):
-    """A PowerDNS could not be told what to forget; the text says why."""
+    """A PowerDNS could not be purged; the text says why."""
 
 
 class NotifyError(DnslbError):
-    """A PowerDNS will not tell a zone's secondaries; the text says why."""
+    """A PowerDNS will not notify a zone's secondaries; the text says why."""
 
 
 class Channel(ABC):
@@ -70,7 +70,7 @@ class Channel(ABC):
 
     @abstractmethod
     async def notify(self, zone: str) -> None:
-        """Returns when PowerDNS is about to tell the secondaries of a zone.
+        """Returns when PowerDNS is about to notify the secondaries of a zone.
 
         Raises NotifyError, and ChannelError where it cannot be asked.
         """

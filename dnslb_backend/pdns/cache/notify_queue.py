@@ -1,20 +1,20 @@
-"""Whose secondaries are to be told of a change, and when.
+"""The zones whose secondaries must be notified, and when.
 
-PowerDNS sends what it was told to once a second. A notice is repeated once, a little later: a
-lookup that was answered before the change may have brought the old SOA back into a cache, and a
-secondary that saw it took itself for up to date.
+PowerDNS sends its notifies once a second. A notify is repeated once, a little later: a lookup that
+was answered before the change may have put the old SOA back into a cache, and a secondary that saw
+it considers itself up to date.
 
-This is asked and told; it waits for nobody and looks at no clock.
+Sans-IO: callers pass the time in.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 SPACING = 0.2
-"""Seconds between two notices of one zone: little beside the second that PowerDNS takes."""
+"""Seconds between two notifies of one zone: little compared to the second that PowerDNS takes."""
 
-AGAIN = 3.0
-"""Seconds after a change when it is told once more: no lookup lasts so long."""
+REPEAT_AFTER = 3.0
+"""Seconds after a notify at which it is repeated: no lookup lasts so long."""
 
 _NEVER, _EVER = float("-inf"), float("inf")
 
@@ -22,12 +22,12 @@ _NEVER, _EVER = float("-inf"), float("inf")
 @dataclass(slots=True)
 class _QueuedNotify:
     due: float
-    is_news: bool = True
-    told: float = _NEVER
+    is_first: bool = True
+    sent: float = _NEVER
 
 
 class NotifyQueue:
-    """The notices of one PowerDNS. Times are seconds of a clock that never jumps."""
+    """The notifies of one PowerDNS. Times are seconds of a clock that never jumps."""
 
     def __init__(self) -> None:
         self._entries: dict[str, _QueuedNotify] = {}
@@ -36,22 +36,22 @@ class NotifyQueue:
         """These zones read differently from now on."""
         for zone in zones:
             entry = self._entries.setdefault(zone, _QueuedNotify(now))
-            if entry.told > _NEVER:
-                entry.due = max(now, entry.told + SPACING)
-            entry.is_news = True
+            if entry.sent > _NEVER:
+                entry.due = max(now, entry.sent + SPACING)
+            entry.is_first = True
 
     def take(self, now: float, before: float = _EVER) -> list[str]:
-        """The zones whose secondaries are to be told now; `done` must follow.
+        """The zones whose secondaries must be notified now; `done` must follow.
 
-        Changes since `before` are not purged yet, and no secondary is told of them.
+        Changes since `before` are not purged yet, and secondaries are not notified of them.
         """
         return [zone for zone, e in self._entries.items() if e.due <= now and e.due < before]
 
     def done(self, zone: str, now: float) -> None:
-        """PowerDNS was asked to tell of this zone, or will not do so."""
+        """PowerDNS has accepted the notify of this zone, or will not send it."""
         entry = self._entries[zone]
-        if entry.is_news:
-            self._entries[zone] = _QueuedNotify(now + AGAIN, is_news=False, told=now)
+        if entry.is_first:
+            self._entries[zone] = _QueuedNotify(now + REPEAT_AFTER, is_first=False, sent=now)
         else:
             del self._entries[zone]
 

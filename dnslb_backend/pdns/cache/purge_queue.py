@@ -1,14 +1,14 @@
-"""What PowerDNS is still to forget, and when to tell it.
+"""The names that PowerDNS must purge from its caches, and when.
 
-A change is told at once, and again after a while, several times: a lookup that was answered
+A change is purged at once, and again after a while, several times: a lookup that was answered
 before the change may end after the first purge, and put the old answer back into the cache.
-Changes of one name are told SPACING apart, so that flapping cannot flood PowerDNS. What follows a
-change comes the sooner, as an old answer may stand until then; while a name goes on changing,
-nothing follows but the next change, which waits for nothing that follows another.
-Nothing is struck off before it is known to be done.
+Changes of one name are purged SPACING apart, so that flapping cannot flood PowerDNS. The first
+follow-up of a change comes sooner, as an old answer may be cached until then; while a name keeps
+changing, it has no follow-ups, and its next change waits for none.
+An entry is removed only after PowerDNS has confirmed its purges.
 
 There are two lanes, each of which has one batch under way at a time: URGENT is the first purge
-after a change, CALM all that follows it, and what is not urgent at all.
+after a change, CALM its follow-ups, and what is not urgent at all.
 
 Sans-IO: callers pass the time in.
 """
@@ -22,14 +22,14 @@ from dataclasses import dataclass
 from dnslb_backend.core.answers.invalidation import PurgeItem
 
 FOLLOW_UPS = (0.02, 0.05, 0.1, 0.2, 0.5, 2.5)
-"""Seconds after a change when it is purged once more. A lookup lasts 2 s at the most: then
+"""Seconds after a change at which it is purged again. A lookup lasts 2 s at the most: then
 PowerDNS has given up on it (the timeout of remote-connection-string)."""
 
 SPACING = 0.05
 """Seconds between two purges of one name for its changes."""
 
 EVERYTHING = PurgeItem("", below=True)
-"""All names there are, in place of more than are worth listing."""
+"""All names, in place of a list that is too long."""
 
 _NEVER = float("-inf")
 
@@ -45,14 +45,14 @@ class Lane(enum.Enum):
 class _QueuedPurge:
     changed: float
     due: float
-    told: float = _NEVER
-    """When the last purge began that is known to be done."""
-    news: float = _NEVER
-    """The same of the last one that told of a change."""
+    purged: float = _NEVER
+    """When the last purge began that PowerDNS has confirmed."""
+    first_purged: float = _NEVER
+    """The same of the last one that was the first after a change."""
 
     @property
-    def is_told(self) -> bool:
-        return self.told >= self.changed
+    def is_purged(self) -> bool:
+        return self.purged >= self.changed
 
 
 class PurgeQueue:
@@ -74,15 +74,15 @@ class PurgeQueue:
             entry = self._entries.get(item)
             if entry is None:
                 if len(self._entries) >= self._limit and item != EVERYTHING:
-                    return self._give_up_listing(now)
+                    return self._collapse(now)
                 self._entries[item] = _QueuedPurge(now, now)
                 self._push(now, item)
-            elif entry.is_told:
+            elif entry.is_purged:
                 entry.changed = now
-                entry.due = max(now, entry.news + self._spacing(item))
+                entry.due = max(now, entry.first_purged + self._spacing(item))
                 self._push(entry.due, item)
             else:
-                entry.changed = now  # it is on its way already, or waits to be
+                entry.changed = now  # its purge is under way already, or due
         return None
 
     def take(self, now: float, lane: Lane) -> list[PurgeItem]:
@@ -93,7 +93,7 @@ class PurgeQueue:
             due, _, item = heapq.heappop(heap)
             entry = self._entries.get(item)
             if entry is None or entry.due != due or _lane(item, entry) is not lane:
-                continue  # it was put off, or brought forward
+                continue  # it was rescheduled
             if self._next(entry) is None:
                 del self._entries[item]
             else:
@@ -106,14 +106,14 @@ class PurgeQueue:
             entry = self._entries.get(item)
             if entry is None or _overtaken(item, entry, lane):
                 continue
-            if entry.told < entry.changed <= began:
-                entry.news = began
-            entry.told = max(entry.told, began)
+            if entry.purged < entry.changed <= began:
+                entry.first_purged = began
+            entry.purged = max(entry.purged, began)
             due = self._next(entry)
             # Even when nothing is left, the name is remembered until it may be purged again.
-            follows = due is not None and entry.is_told and item.is_urgent
+            follows = due is not None and entry.is_purged and item.is_urgent
             apart = FOLLOW_UPS[0] if follows else self._spacing(item)
-            entry.due = max(entry.told if due is None else due, entry.told + apart)
+            entry.due = max(entry.purged if due is None else due, entry.purged + apart)
             self._push(entry.due, item)
 
     def failed(self, batch: Sequence[PurgeItem], lane: Lane) -> None:
@@ -130,15 +130,15 @@ class PurgeQueue:
 
     @property
     def unpurged(self) -> list[float]:
-        """When those changes happened that PowerDNS has not been told of at all."""
-        return [entry.changed for entry in self._entries.values() if not entry.is_told]
+        """When those changes happened that have not been purged at all."""
+        return [entry.changed for entry in self._entries.values() if not entry.is_purged]
 
     def _next(self, entry: _QueuedPurge) -> float | None:
-        """The next moment that a purge is owed for, None when all is done."""
-        if not entry.is_told:
+        """When the next purge is due at the earliest, None when all is done."""
+        if not entry.is_purged:
             return entry.changed
         return next(
-            (entry.changed + gap for gap in FOLLOW_UPS if entry.changed + gap > entry.told), None
+            (entry.changed + gap for gap in FOLLOW_UPS if entry.changed + gap > entry.purged), None
         )
 
     def _spacing(self, item: PurgeItem) -> float:
@@ -148,18 +148,18 @@ class PurgeQueue:
         heap = self._heaps[_lane(item, self._entries[item])]
         heapq.heappush(heap, (due, next(self._order), item))
 
-    def _give_up_listing(self, now: float) -> None:
-        told = max((e.told for e in self._entries.values()), default=_NEVER)
-        self._entries = {EVERYTHING: _QueuedPurge(now, max(now, told + SPACING), told)}
+    def _collapse(self, now: float) -> None:
+        purged = max((e.purged for e in self._entries.values()), default=_NEVER)
+        self._entries = {EVERYTHING: _QueuedPurge(now, max(now, purged + SPACING), purged)}
         for heap in self._heaps.values():
             heap.clear()
         self._push(self._entries[EVERYTHING].due, EVERYTHING)
 
 
 def _lane(item: PurgeItem, entry: _QueuedPurge) -> Lane:
-    return Lane.URGENT if item.is_urgent and not entry.is_told else Lane.CALM
+    return Lane.URGENT if item.is_urgent and not entry.is_purged else Lane.CALM
 
 
 def _overtaken(item: PurgeItem, entry: _QueuedPurge, lane: Lane) -> bool:
-    """Whether it changed while a purge that follows another was under way: URGENT has it now."""
+    """Whether it changed while a follow-up was under way: URGENT has it now."""
     return lane is Lane.CALM and _lane(item, entry) is Lane.URGENT

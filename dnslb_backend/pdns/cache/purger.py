@@ -1,17 +1,17 @@
-"""Keeps PowerDNS's caches coherent: what has become wrong is purged, until it is known to be.
+"""Keeps PowerDNS's caches coherent: wrong answers are purged until PowerDNS confirms it.
 
 Then PowerDNS is asked to notify the secondaries of the zones that changed.
 
-Each PowerDNS has a worker of its own, so that one that is away delays no other, and that has a
-task for each lane of its queue: the first purge after a change waits for none that follows another.
+Each PowerDNS has a worker of its own, so that one that is down delays no other. The worker has a
+task for each lane of its queue: the first purge after a change waits for no follow-up.
 """
 
 import asyncio
-import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from dnslb_backend import metrics
+from dnslb_backend.component_log import ComponentLog
 from dnslb_backend.core.answers.invalidation import PurgeItem
 from dnslb_backend.pdns.cache.channels import (
     ApiChannel,
@@ -24,13 +24,13 @@ from dnslb_backend.pdns.cache.notify_queue import NotifyQueue
 from dnslb_backend.pdns.cache.purge_queue import Lane, PurgeQueue
 from dnslb_backend.pdns.settings import PdnsSettings
 
-log = logging.getLogger(__name__)
+log = ComponentLog(__name__, "purge")
 
 PURGE_TIMEOUT = 2.0
 """Seconds that one batch may take."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
-"""Seconds between two attempts at a PowerDNS that cannot be told."""
+"""Seconds between two attempts at a PowerDNS that cannot be purged."""
 
 ADVICE = (
     "PowerDNS's cache-ttl, query-cache-ttl and negquery-cache-ttl must be 0, "
@@ -56,7 +56,7 @@ class ChannelStatus:
 
 
 class Purger:
-    """Tells every PowerDNS of `settings` what to forget; tells nobody where there is none."""
+    """Purges the caches of every PowerDNS of `settings`, of which there may be none."""
 
     def __init__(self, settings: PdnsSettings) -> None:
         channels: list[Channel] = [ControlChannel(path) for path in settings.control_socket]
@@ -67,17 +67,22 @@ class Purger:
     def purge(self, stale: Iterable[PurgeItem], notify: Iterable[str] = ()) -> None:
         """These answers are wrong from now on: the snapshot without them is live already.
 
-        The secondaries of the zones `notify` are told once that is purged.
+        The secondaries of the zones `notify` are notified once that is purged.
         """
         items, zones = tuple(stale), tuple(notify)
         for worker in self._workers:
             worker.add(items, zones)
 
+    @property
+    def has_channel(self) -> bool:
+        """Whether there is any PowerDNS to purge."""
+        return bool(self._workers)
+
     def status(self) -> list[ChannelStatus]:
         return [worker.figures() for worker in self._workers]
 
     def detail(self) -> object:
-        """What /readyz has to say of it; None while there is nothing to worry about."""
+        """What /readyz shows of it; None while all is well."""
         if not self._workers:
             return {"channels": 0, "advice": ADVICE}
         failing = [status for status in self.status() if status.error]
@@ -96,7 +101,7 @@ class Purger:
         ]
 
     async def run(self) -> None:
-        """Works until it is cancelled."""
+        """Run until cancelled."""
         if not self._workers:
             log.info("no [pdns] channel is configured: %s", ADVICE)
         async with asyncio.TaskGroup() as group:
@@ -116,7 +121,7 @@ class _Worker:
         self._failures = 0
         self._last_done: float | None = None
         self._errors = dict.fromkeys(Lane, "")
-        self._is_mute = False
+        self._is_refusal_logged = False
 
     def add(self, stale: Sequence[PurgeItem], zones: Sequence[str]) -> None:
         if stale or zones:
@@ -177,7 +182,7 @@ class _Worker:
         return min(self._queue.unpurged, default=float("inf"))
 
     async def _work(self, lane: Lane) -> bool:
-        """Purge what is due, then tell secondaries; whether that went well."""
+        """Purge what is due, then notify secondaries; whether that succeeded."""
         return await self._purge(lane) and (lane is Lane.URGENT or await self._notify())
 
     async def _notify(self) -> bool:
@@ -188,11 +193,11 @@ class _Worker:
             except (TimeoutError, ChannelError):
                 return False
             except NotifyError as error:
-                if not self._is_mute:
-                    self._is_mute = True
-                    log.error("the secondaries of %s are not told of changes: %s", zone, error)
+                if not self._is_refusal_logged:
+                    self._is_refusal_logged = True
+                    log.error("cannot notify the secondaries of %s: %s", zone, error)
             else:
-                self._is_mute = False
+                self._is_refusal_logged = False
             self._notify_queue.done(zone, _now())
         return True
 
@@ -209,7 +214,7 @@ class _Worker:
         except ChannelError as error:
             why = str(error)
         except Exception as error:
-            log.exception("a bug in purging")
+            log.exception("unhandled exception while purging %s", self.channel.name)
             why = f"{self.channel.name}: {error!r}"
         else:
             self._succeed(lane, batch, began)
@@ -234,9 +239,7 @@ class _Worker:
         self._failures += 1
         metrics.PURGE_FAILURES.inc()
         if not self.error:
-            log.error(
-                "PowerDNS cannot be told that answers changed, trying on: %s (%s)", why, ADVICE
-            )
+            log.error("cannot purge PowerDNS's caches, retrying: %s (%s)", why, ADVICE)
         self._errors[lane] = why
 
 

@@ -3,7 +3,8 @@
 import logging
 from collections.abc import Callable
 
-from dnslb_backend.errors import DnslbError
+from dnslb_backend.errors import DnslbError, NotReadyError
+from dnslb_backend.metrics import count_error
 from dnslb_backend.throttle import LogRateLimiter
 
 
@@ -25,9 +26,17 @@ class ThrottledLog:
             self._log.warning("a connection was refused (%d more like it): %s", kept_back, why)
 
     def failed(self, error: Exception) -> None:
-        """An answer could not be given; PowerDNS says SERVFAIL. A bug comes with its traceback."""
+        """An answer could not be given; PowerDNS says SERVFAIL. It is counted every time.
+
+        An unexpected exception is logged with its traceback.
+        """
+        is_expected = isinstance(error, DnslbError)
+        if not is_expected or isinstance(error, NotReadyError):
+            count_error("lookup")
         if (kept_back := self.throttle.admit(type(error))) is not None:
-            bug = None if isinstance(error, DnslbError) else error
             self._log.error(
-                "a request failed (%d more like it): %s", kept_back, error, exc_info=bug
+                "a request failed (%d more like it): %s",
+                kept_back,
+                error,
+                exc_info=None if is_expected else error,
             )

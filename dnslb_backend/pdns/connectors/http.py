@@ -28,6 +28,7 @@ from dnslb_backend.pdns.peers import peer_name
 from dnslb_backend.pdns.wire.parameters import Parameters
 from dnslb_backend.pdns.wire.rest import NoSuchPathError, WrongVerbError, parse_http, parse_lookup
 from dnslb_backend.sockets import ConnectionLimit
+from dnslb_backend.tasks import BackgroundTasks
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ class HttpConnector:
         self._hosts = frozenset(hosts)
         self._listeners: list[asyncio.Server] = []
         self._server: HttpServer | None = None
-        self._watching: asyncio.Task[None] | None = None
+        self._tasks = BackgroundTasks("lookup")
         self._read_timeout = read_timeout
         self._is_draining = False
         self._fault_log = ThrottledLog(log, asyncio.get_running_loop().time)
@@ -92,7 +93,7 @@ class HttpConnector:
             "the HTTP connector",
             self._handle,
             access_log=None,
-            logger=HttpErrorLog(log, self._fault_log.throttle),
+            logger=HttpErrorLog(__name__, "lookup", self._fault_log.throttle),
             auto_decompress=False,
             keepalive_timeout=KEEP_ALIVE,
             lingering_time=0,
@@ -100,7 +101,7 @@ class HttpConnector:
         refused = ConnectionLimit[AdmissionProtocol](
             "the HTTP connector, for peers that are not allowed,", REFUSAL_LIMIT
         )
-        self._watching = asyncio.create_task(server.watch(self._read_timeout), name="http peers")
+        self._tasks.start(server.watch(self._read_timeout), "watch of HTTP peers")
         self._listeners = [
             # It listens once more, and would shorten the queue.
             await loop.create_server(
@@ -138,8 +139,7 @@ class HttpConnector:
                 await self._server.is_idle.wait()
         except TimeoutError:
             log.debug("closing %d idle connections", self._server.count)
-        if self._watching is not None:
-            self._watching.cancel()
+        await self._tasks.close()
         self._server.pre_shutdown()
         await self._server.shutdown(timeout=CLOSE_TIMEOUT)
 

@@ -28,6 +28,7 @@ from dnslb_backend.pdns.peers import peer_name
 from dnslb_backend.pdns.wire.parameters import Parameters
 from dnslb_backend.pdns.wire.requests import parse_request
 from dnslb_backend.sockets import ConnectionLimit
+from dnslb_backend.tasks import BackgroundTasks
 
 LINE_LIMIT = 64 * 1024
 """Bytes of one request; those of PowerDNS have some hundreds."""
@@ -97,12 +98,14 @@ class LineProtocol(asyncio.Protocol):
         pipe: MeteredResponder,
         fault_log: ThrottledLog,
         peers: ConnectionLimit["LineProtocol"],
+        tasks: BackgroundTasks,
         dialect: str = JSON,
     ) -> None:
         self._responder = remote
         self._pipe = pipe
         self._fault_log = fault_log
         self._peers = peers
+        self._tasks = tasks
         self._pipe_abi: PipeAbiSession | None = None
         self._fast_path = dialect == JSON
         """Whether this is the JSON dialect, and the connection is to stay."""
@@ -263,7 +266,9 @@ class LineProtocol(asyncio.Protocol):
             method, parameters = parse_request(line)
             if self._responder.is_write(method):
                 self._fast_path = False
-                self._write = asyncio.create_task(self._execute_write(method, parameters))
+                self._write = self._tasks.start(
+                    self._execute_write(method, parameters), f"write of PowerDNS: {method}"
+                )
                 return b""
             answer = self._ask(method, parameters)
         except RequestError as error:

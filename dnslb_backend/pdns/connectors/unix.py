@@ -19,6 +19,7 @@ from dnslb_backend.pdns.connectors.sockets import BACKLOG
 from dnslb_backend.pdns.methods.metered import MeteredResponder
 from dnslb_backend.pdns.methods.responder import Responder
 from dnslb_backend.sockets import ConnectionLimit
+from dnslb_backend.tasks import BackgroundTasks
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ class UnixConnector:
         self._pipe = MeteredResponder(responder, "pipe")
         self._listeners: list[asyncio.Server] = []
         self._peers = ConnectionLimit[LineProtocol]("the unix connector")
+        self._writes = BackgroundTasks("lookup")
         self._fault_log = ThrottledLog(log, asyncio.get_running_loop().time)
 
     async def start(self, listeners: Iterable[socket.socket]) -> None:
@@ -84,7 +86,10 @@ class UnixConnector:
                     await is_done.wait()
         for peer in list(self._peers):
             peer.cut_off()
+        await self._writes.close()
         return [connection for connection in left if connection is not None]
 
     def _peer(self, dialect: str = JSON) -> LineProtocol:
-        return LineProtocol(self._remote, self._pipe, self._fault_log, self._peers, dialect)
+        return LineProtocol(
+            self._remote, self._pipe, self._fault_log, self._peers, self._writes, dialect
+        )

@@ -62,7 +62,6 @@ class MeteredResponder:
                 answer = self.responder.choose(found, qname, remote)
         except Exception:
             self._meter.count("servfail", perf_counter() - began)
-            metrics.count_error("lookup")
             raise
         outcome: metrics.LookupOutcome = "found"
         if answer == NXDOMAIN:

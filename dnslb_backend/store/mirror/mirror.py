@@ -12,13 +12,13 @@ sessions, so that after any fault and any change by others the store converges t
 
 import asyncio
 import contextlib
-import logging
 import math
 import random
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from dnslb_backend.component_log import ComponentLog
 from dnslb_backend.core.health.transitions import Transition
 from dnslb_backend.errors import StoreError
 from dnslb_backend.store.database.interface import Delete, Store, Upsert, WriteOp
@@ -31,9 +31,8 @@ from dnslb_backend.store.mirror.source import RowGroup
 from dnslb_backend.store.mirror.sweeper import sweep
 from dnslb_backend.store.mirror.write_queue import WriteQueue
 from dnslb_backend.store.mirror.writer import BatchWriter
-from dnslb_backend.store.unexpected import log_unexpected
 
-log = logging.getLogger(__name__)
+log = ComponentLog(__name__, "mirror")
 
 BATCH_ROWS = 2500
 SMALLEST_BATCH = 100
@@ -166,9 +165,9 @@ class Mirror:
                 await self._session()
             except StoreError as error:
                 self._fail(str(error))
-            except Exception as error:  # noqa: BLE001 -- the outermost frame of the session
-                log_unexpected(f"mirror {self._store.name}", error)
-                self._fail(f"unexpected {type(error).__name__}")
+            except Exception:
+                log.exception("%s: unhandled exception; reconnecting", self._store.name)
+                self._fail("an unhandled exception; the log has its traceback")
             finally:
                 self._is_connected = False
             with contextlib.suppress(StoreError):

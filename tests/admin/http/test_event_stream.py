@@ -228,11 +228,11 @@ async def test_who_may_no_longer_read_is_cut_off(token_file: Path) -> None:
     await server.start()
     assert server.port is not None
     async with listening(("127.0.0.1", server.port)) as stream:
-        await server.reconfigure(settings, load_access(settings))
+        server.commit(await server.prepare(settings, load_access(settings)))
         server.publish([transition(1)])
         assert (await event(stream))["event"] == "transition", "nothing has changed for it"
         strict = AdminSettings(listen="127.0.0.1:0", allow=())
-        await server.reconfigure(strict, load_access(strict))
+        server.commit(await server.prepare(strict, load_access(strict)))
         with pytest.raises(aiohttp.ClientPayloadError):
             await stream.read()
     await server.stop()

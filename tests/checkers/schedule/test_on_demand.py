@@ -1,4 +1,4 @@
-"""Trials: who asks at the same time is told the same, and nobody is asked too often."""
+"""On-demand probes: simultaneous calls share a probe, and no target is probed too often."""
 
 import asyncio
 
@@ -27,29 +27,29 @@ class Probe:
         return passed(f"run {len(self.begun)}")
 
 
-async def test_who_asks_at_the_same_time_is_told_the_same() -> None:
-    trials, probe, other = OnDemandProbes(SPACING), Probe(), Probe()
+async def test_simultaneous_calls_share_one_probe() -> None:
+    probes, probe, other = OnDemandProbes(SPACING), Probe(), Probe()
     probe.may_end.clear()
-    asked = [asyncio.create_task(trials.result(ONE, probe)) for _ in range(50)]
+    asked = [asyncio.create_task(probes.result(ONE, probe)) for _ in range(50)]
     # Another target has nothing to do with it.
-    assert (await trials.result(OTHER, other)).text == "run 1"
+    assert (await probes.result(OTHER, other)).text == "run 1"
     assert len(probe.begun) == 1
     probe.may_end.set()
     assert {result.text for result in await asyncio.gather(*asked)} == {"run 1"}
 
 
-async def test_who_asks_again_and_again_waits_its_turn() -> None:
-    trials, probe = OnDemandProbes(SPACING), Probe()
-    texts = [(await trials.result(ONE, probe)).text for _ in range(3)]
+async def test_repeated_calls_wait_between_probes() -> None:
+    probes, probe = OnDemandProbes(SPACING), Probe()
+    texts = [(await probes.result(ONE, probe)).text for _ in range(3)]
     assert texts == ["run 1", "run 2", "run 3"]
     gaps = [after - before for before, after in zip(probe.begun, probe.begun[1:], strict=False)]
     assert min(gaps) >= SPACING * 0.9
 
 
-async def test_one_who_goes_takes_nothing_from_the_others() -> None:
-    trials, probe = OnDemandProbes(SPACING), Probe()
+async def test_a_call_that_is_cancelled_takes_nothing_from_the_others() -> None:
+    probes, probe = OnDemandProbes(SPACING), Probe()
     probe.may_end.clear()
-    first, second = (asyncio.create_task(trials.result(ONE, probe)) for _ in range(2))
+    first, second = (asyncio.create_task(probes.result(ONE, probe)) for _ in range(2))
     await until(lambda: probe.begun)
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -59,7 +59,17 @@ async def test_one_who_goes_takes_nothing_from_the_others() -> None:
 
 
 async def test_nothing_is_remembered_for_long() -> None:
-    trials, probe = OnDemandProbes(spacing=0), Probe()
+    probes, probe = OnDemandProbes(spacing=0), Probe()
     for number in range(100):
-        await trials.result(TargetKey(f"192.0.2.{number}", None, "check"), probe)
-    assert len(trials._latest) <= 2
+        await probes.result(TargetKey(f"192.0.2.{number}", None, "check"), probe)
+    assert len(probes._latest) <= 2
+
+
+async def test_close_ends_a_probe_that_hangs() -> None:
+    probes, probe = OnDemandProbes(SPACING), Probe()
+    probe.may_end.clear()
+    asked = asyncio.create_task(probes.result(ONE, probe))
+    await until(lambda: probe.begun)
+    await probes.close()
+    with pytest.raises(asyncio.CancelledError):
+        await asked

@@ -786,9 +786,13 @@ def test_a_fall_is_known_before_it_happens() -> None:
     driver = Driver(record(A, fall=2))
     driver.round({A: PASS})
     target = driver.target(A)
-    assert not driver.health_map.would_go_down(target, FAIL, at(driver.clock))
+
+    def is_fall(result: Result) -> bool:
+        return driver.health_map.observe(target, result, at(driver.clock)).is_fall
+
+    assert not is_fall(FAIL)
     driver.round({A: FAIL})
-    assert driver.health_map.would_go_down(target, FAIL, at(driver.clock))
-    assert not driver.health_map.would_go_down(target, ERROR, at(driver.clock))
+    assert is_fall(FAIL)
+    assert not is_fall(ERROR)
     driver.round({A: FAIL})
-    assert not driver.health_map.would_go_down(target, FAIL, at(driver.clock))
+    assert not is_fall(FAIL)

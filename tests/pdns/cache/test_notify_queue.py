@@ -1,6 +1,6 @@
 """When secondaries are told: at once, not too often, and once more."""
 
-from dnslb_backend.pdns.cache.notify_queue import AGAIN, SPACING, NotifyQueue
+from dnslb_backend.pdns.cache.notify_queue import REPEAT_AFTER, SPACING, NotifyQueue
 
 ZONE = "lb.example"
 
@@ -13,9 +13,9 @@ def test_a_change_is_told_at_once_and_once_more() -> None:
     assert notices.take(10.0) == [ZONE]
     notices.done(ZONE, 10.1)
     assert notices.take(10.2) == []
-    assert notices.due() == 10.1 + AGAIN
-    assert notices.take(10.1 + AGAIN) == [ZONE]
-    notices.done(ZONE, 10.2 + AGAIN)
+    assert notices.due() == 10.1 + REPEAT_AFTER
+    assert notices.take(10.1 + REPEAT_AFTER) == [ZONE]
+    notices.done(ZONE, 10.2 + REPEAT_AFTER)
     assert notices.due() is None
 
 
@@ -27,7 +27,7 @@ def test_changes_are_told_some_time_apart() -> None:
         notices.add([ZONE], moment)
     assert notices.due() == 10.0 + SPACING
     notices.done(ZONE, 11.0)
-    assert notices.due() == 11.0 + AGAIN
+    assert notices.due() == 11.0 + REPEAT_AFTER
     notices.add([ZONE], 12.5)
     assert notices.due() == 12.5
 

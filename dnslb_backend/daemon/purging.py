@@ -1,0 +1,42 @@
+"""The purger at work, which a reload may replace."""
+
+import asyncio
+from collections.abc import Iterable
+
+from dnslb_backend.core.answers.invalidation import PurgeItem
+from dnslb_backend.pdns.cache.purger import Purger
+
+
+class Purging:
+    """Runs one purger at a time."""
+
+    def __init__(self, purger: Purger) -> None:
+        self._purger = purger
+        self._is_replaced = asyncio.Event()
+
+    @property
+    def has_channel(self) -> bool:
+        """Whether any PowerDNS is purged."""
+        return self._purger.has_channel
+
+    def purge(self, stale: Iterable[PurgeItem], notify: Iterable[str] = ()) -> None:
+        """As Purger.purge."""
+        self._purger.purge(stale, notify)
+
+    def detail(self) -> object:
+        """As Purger.detail."""
+        return self._purger.detail()
+
+    def replace(self, purger: Purger) -> None:
+        """Use another purger from now on; what the old one had still to purge is dropped."""
+        self._purger = purger
+        self._is_replaced.set()
+
+    async def run(self) -> None:
+        """Purge until cancelled."""
+        while True:
+            self._is_replaced.clear()
+            async with asyncio.TaskGroup() as group:
+                working = group.create_task(self._purger.run(), name="purger")
+                await self._is_replaced.wait()
+                working.cancel()

@@ -1,0 +1,67 @@
+"""Requests for a reload, by operators and by signals, that one task serves one after the other."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+
+from dnslb_backend.admin.control import ReloadReport
+from dnslb_backend.errors import ConflictError
+
+Waiting = asyncio.Future[ReloadReport]
+
+
+class ReloadRequests:
+    """Every request is served by a reload that begins after it; several may share one."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Waiting] = []
+        self._wanted = asyncio.Event()
+        self._is_stopped = False
+
+    def submit(self) -> None:
+        """Reload, and report the outcome in the log alone."""
+        self._wanted.set()
+
+    async def request(self) -> ReloadReport:
+        """Reload; raises what the reload raises, and ConflictError where the daemon stops."""
+        if self._is_stopped:
+            raise _stopping()
+        waiting: Waiting = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiting)
+        self._wanted.set()
+        return await waiting
+
+    async def serve(self, reload: Callable[[], Awaitable[ReloadReport]]) -> None:
+        """Run `reload`, which logs its own failures, for every request until cancelled."""
+        waiting: list[Waiting] = []
+        try:
+            while True:
+                await self._wanted.wait()
+                self._wanted.clear()
+                waiting, self._waiting = self._waiting, []
+                await _reload_for(waiting, reload)
+        finally:
+            self._is_stopped = True
+            _fail([*waiting, *self._waiting], _stopping())
+
+
+async def _reload_for(
+    waiting: Iterable[Waiting], reload: Callable[[], Awaitable[ReloadReport]]
+) -> None:
+    try:
+        report = await reload()
+    except Exception as error:  # noqa: BLE001 - whatever it is, those who asked for it get it
+        _fail(waiting, error)
+    else:
+        for each in waiting:
+            if not each.done():
+                each.set_result(report)
+
+
+def _fail(waiting: Iterable[Waiting], error: Exception) -> None:
+    for each in waiting:
+        if not each.done():
+            each.set_exception(error)
+
+
+def _stopping() -> ConflictError:
+    return ConflictError("the daemon is stopping")

@@ -1,0 +1,145 @@
+"""A reload: prepare -> commit -> retire.
+
+prepare   loads the configuration and opens files and sockets; where that fails, it closes them
+          again, and nothing has changed
+commit    makes the new configuration the one that runs, in one turn of the event loop
+retire    closes what the old configuration needed and the new one does not
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+
+from dnslb_backend import logs, metrics
+from dnslb_backend.admin.control import ReloadReport
+from dnslb_backend.admin.http.event_stream import Hint
+from dnslb_backend.blocking import run_blocking
+from dnslb_backend.clock import now
+from dnslb_backend.component_log import ComponentLog
+from dnslb_backend.config import Config, ConfigPaths, load
+from dnslb_backend.daemon.listeners import CannotListenError, ListenerChange, Listeners, Retire
+from dnslb_backend.daemon.parts import Parts
+from dnslb_backend.daemon.startup import storage_config
+from dnslb_backend.errors import ConfigError, ConfigProblem, DnslbError, UnavailableError
+from dnslb_backend.network import AddressPort, parse_address_port
+from dnslb_backend.pdns.cache.purger import Purger
+
+log = ComponentLog(__name__, "reload")
+
+LOAD_TIMEOUT = 60.0
+"""Seconds in which a configuration must be loaded: storage may hang."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A configuration and all that it needs besides what runs; `purger` None: that at work."""
+
+    config: Config
+    listeners: ListenerChange
+    canaries: list[AddressPort]
+    purger: Purger | None
+
+
+class Reloader:
+    """Replaces `config`, which runs, by what the files say. `loglevel` overrides that of files."""
+
+    def __init__(
+        self,
+        paths: ConfigPaths,
+        config: Config,
+        parts: Parts,
+        listeners: Listeners,
+        loglevel: str | None,
+    ) -> None:
+        self._paths = paths
+        self._config = config
+        self._parts = parts
+        self._listeners = listeners
+        self._loglevel = loglevel
+
+    async def reload(self) -> ReloadReport:
+        """Reload, and log and count how that ended. Raises ConfigError and changes nothing."""
+        self._parts.readiness.reloading()
+        try:
+            prepared = await self._prepare()
+            report, retired = self._commit(prepared)
+        except DnslbError as error:
+            for problem in error.problems if isinstance(error, ConfigError) else [error]:
+                log.error("reload refused: %s", problem)
+            self._refused()
+            raise
+        except Exception:
+            log.exception("unhandled exception in a reload")
+            self._refused()
+            raise
+        await self._listeners.retire(retired)
+        metrics.count_reload(is_ok=True)
+        log.info(
+            "reloaded: %d records, %d new or changed, %d removed",
+            *(report.records, report.changed, report.removed),
+        )
+        self._parts.readiness.reloaded("Running, reloaded")
+        return report
+
+    def _refused(self) -> None:
+        metrics.count_reload(is_ok=False)
+        self._parts.readiness.reloaded("Reload failed, the old configuration runs on")
+
+    async def _prepare(self) -> Prepared:
+        try:
+            config = await run_blocking(partial(load, self._paths), LOAD_TIMEOUT)
+        except TimeoutError as error:
+            message = f"the configuration could not be read within {LOAD_TIMEOUT:g} s"
+            raise UnavailableError(message) from error
+        canaries = [parse_address_port(text) for text in config.brake.canaries]
+        purger = None
+        if config.pdns != self._config.pdns:
+            # Its TLS reads the system's certificate authorities.
+            purger = await run_blocking(partial(Purger, config.pdns), LOAD_TIMEOUT)
+        try:
+            listeners = await self._listeners.prepare(config)
+        except CannotListenError as error:
+            problem = ConfigProblem(str(self._paths.main), error.key, error.why)
+            raise ConfigError([problem]) from error
+        return Prepared(config, listeners, canaries, purger)
+
+    def _commit(self, prepared: Prepared) -> tuple[ReloadReport, list[Retire]]:
+        """Nothing here waits, opens a file or a socket, or depends on anything outside."""
+        config, parts = prepared.config, self._parts
+        retired = self._listeners.commit(prepared.listeners)
+        removed = len(parts.health.records.keys() - config.plan.records.keys())
+        changed = parts.health.apply_plan(config.plan, now())
+        parts.snapshots.apply_plan(config.plan, now().wall, purger=prepared.purger)
+        parts.scheduler.apply_plan(config.checks, changed, config.settings.max_record_checks)
+        parts.scheduler.configure_brake(prepared.canaries, config.brake.hold)
+        parts.locations.use(config.geo_database)
+        parts.persistence.reconfigure(storage_config(config))
+        if self._loglevel is None:
+            logs.set_level(config.settings.loglevel)
+        warnings = (*config.warnings, *self._needs_restart(config))
+        self._config = config
+        log_warnings(warnings)
+        parts.changes.notify()
+        parts.events([Hint.RELOAD])
+        report = ReloadReport(
+            len(config.plan.records), len(changed), removed, tuple(map(str, warnings))
+        )
+        return report, retired
+
+    def _needs_restart(self, config: Config) -> list[ConfigProblem]:
+        """The keys that have changed and that only a restart can apply."""
+        changes = {
+            "global.node": (self._config.node, config.node),
+            "state.path": (self._config.state.path, config.state.path),
+        }
+        return [
+            ConfigProblem(str(self._paths.main), key, f"is {old} until the next start")
+            for key, (old, new) in changes.items()
+            if old != new
+        ]
+
+
+def log_warnings(warnings: Iterable[ConfigProblem]) -> None:
+    """Log what a configuration that is used should be looked at for."""
+    for warning in warnings:
+        log.warning("%s", warning)

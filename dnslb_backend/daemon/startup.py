@@ -1,0 +1,186 @@
+"""The start: from a configuration to the parts of a daemon, with what an earlier run knew."""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
+from random import getrandbits
+
+from dnslb_backend import __version__, metrics
+from dnslb_backend.admin.http.event_stream import Hint, StreamEvent
+from dnslb_backend.blocking import run_blocking
+from dnslb_backend.checkers.resources.resources import CheckResources
+from dnslb_backend.checkers.schedule.resolver import Resolver
+from dnslb_backend.checkers.schedule.scheduler import Scheduler
+from dnslb_backend.clock import now
+from dnslb_backend.component_log import ComponentLog
+from dnslb_backend.config import Config, ConfigPaths, load
+from dnslb_backend.core.health.changes import Changes
+from dnslb_backend.core.health.healthmap import HealthMap
+from dnslb_backend.core.health.overrides import Override
+from dnslb_backend.core.health.saved_state import SavedState, restore
+from dnslb_backend.daemon.callbacks import Callbacks
+from dnslb_backend.daemon.change_publisher import ChangePublisher
+from dnslb_backend.daemon.location_updates import LocationUpdates
+from dnslb_backend.daemon.parts import Parts
+from dnslb_backend.daemon.purging import Purging
+from dnslb_backend.daemon.readiness import Readiness
+from dnslb_backend.daemon.reload_requests import ReloadRequests
+from dnslb_backend.daemon.snapshot_publisher import SnapshotPublisher
+from dnslb_backend.daemon.transition_log import report_changes
+from dnslb_backend.network import parse_address_port
+from dnslb_backend.pdns.cache.purger import Purger
+from dnslb_backend.pdns.methods.client_cache import ClientCache
+from dnslb_backend.store.persistence import Persistence, StorageConfig
+from dnslb_backend.systemd import Notifier
+
+log = ComponentLog(__name__, "mirror")
+
+
+async def load_or_stop(paths: ConfigPaths, stop: asyncio.Event) -> Config | None:
+    """The configuration, or None where `stop` was set while it was loaded. Raises ConfigError.
+
+    Files on storage that hangs must not make a process that only SIGKILL ends.
+    """
+    async with asyncio.TaskGroup() as group:
+        loading = group.create_task(_outcome(paths))
+        stopping = group.create_task(stop.wait())
+        await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        loading.cancel()
+        stopping.cancel()
+    if loading.cancelled():
+        return None
+    loaded = loading.result()
+    if isinstance(loaded, Exception):
+        raise loaded
+    return loaded
+
+
+async def _outcome(paths: ConfigPaths) -> Config | Exception:
+    try:
+        return await run_blocking(partial(load, paths), None)
+    except Exception as error:  # noqa: BLE001 - a TaskGroup would wrap it
+        return error
+
+
+async def start(
+    config: Config,
+    resources: CheckResources,
+    resolver: Resolver,
+    notifier: Notifier,
+    reloads: ReloadRequests,
+) -> Parts:
+    """Build every part, with the answers that an earlier run has left."""
+    health = HealthMap()
+    health.apply_plan(config.plan, now())
+    overrides_changed, keys_changed = Callbacks[tuple[Override, ...]](), Callbacks[frozenset[str]]()
+    persistence = _persistence(config, health, overrides_changed, keys_changed)
+    await persistence.open()
+    found = (await persistence.restore()).state
+    restore_health(health, found, config)
+    restored = health.take_changes()
+
+    purging = Purging(await run_blocking(partial(Purger, config.pdns), None))
+    snapshots = SnapshotPublisher(health, config.plan, purging, now().wall, found.serials)
+    readiness = Readiness(health, notifier)
+    events = Callbacks[list[StreamEvent]]()
+    changes = _change_publisher(health, snapshots, readiness, persistence, events)
+    # The first snapshot has these answers already.
+    changes.publish(restored, skip=1)
+
+    scheduler = Scheduler(
+        health,
+        resolver,
+        resources,
+        slots=config.settings.max_record_checks,
+        now=now,
+        changed=changes.notify,
+    )
+    scheduler.apply_plan(config.checks, (), config.settings.max_record_checks)
+    scheduler.configure_brake(
+        [parse_address_port(text) for text in config.brake.canaries], config.brake.hold
+    )
+    metrics.BRAKE_ENGAGED.set_function(lambda: scheduler.brake_status().since is not None)
+    metrics.BRAKE_HELD.set_function(lambda: scheduler.brake_status().held)
+    client_cache = ClientCache(time.monotonic, partial(getrandbits, 64))
+    parts = Parts(
+        node=config.node,
+        health=health,
+        persistence=persistence,
+        scheduler=scheduler,
+        push_reports=resources.push_reports,
+        snapshots=snapshots,
+        purging=purging,
+        changes=changes,
+        events=events,
+        client_cache=client_cache,
+        locations=LocationUpdates(client_cache, config.geo_database),
+        readiness=readiness,
+        reloads=reloads,
+    )
+    overrides_changed.add(partial(_apply_overrides, parts))
+    keys_changed.add(snapshots.purge_zones)
+    return parts
+
+
+def _persistence(
+    config: Config,
+    health: HealthMap,
+    overrides_changed: Callbacks[tuple[Override, ...]],
+    keys_changed: Callbacks[frozenset[str]],
+) -> Persistence:
+    return Persistence(
+        storage_config(config),
+        health,
+        node=config.node,
+        version=__version__,
+        now=now,
+        on_overrides=overrides_changed,
+        on_keys_changed=keys_changed,
+    )
+
+
+def storage_config(config: Config) -> StorageConfig:
+    delete_unknowns = config.settings.delete_unknowns
+    return StorageConfig(config.state, config.mysql, delete_unknowns, config.fingerprint)
+
+
+def restore_health(health: HealthMap, saved: SavedState, config: Config) -> None:
+    """Put into the map what an earlier run saved; nothing that it saved prevents the start."""
+    try:
+        restore(health, saved, now(), config.state.max_age)
+    except Exception:
+        log.exception("cannot restore the state of an earlier run; starting without it")
+        health.apply_plan(replace(config.plan, records={}), now())
+        health.apply_plan(config.plan, now())
+        health.set_overrides(saved.overrides, now())
+
+
+def _change_publisher(
+    health: HealthMap,
+    snapshots: SnapshotPublisher,
+    readiness: Readiness,
+    persistence: Persistence,
+    events: Callbacks[list[StreamEvent]],
+) -> ChangePublisher:
+    def answer(changes: Changes) -> None:
+        if changes.answers:
+            snapshots.update(changes.answers, now().wall)
+            readiness.update()
+
+    def persist(changes: Changes) -> None:
+        # Also without a change of health: a reload may have changed zones and static rows alone.
+        persistence.record_changes(changes, snapshots.snapshot())
+
+    def stream(changes: Changes) -> None:
+        if changes.transitions:
+            events(list(changes.transitions))
+
+    return ChangePublisher(health.take_changes, (answer, persist, report_changes, stream))
+
+
+def _apply_overrides(parts: Parts, overrides: Iterable[Override]) -> None:
+    parts.health.set_overrides(overrides, now())
+    parts.changes.notify()
+    parts.events([Hint.OVERRIDES])
