@@ -44,7 +44,7 @@ class PowerDNS(Server):
             "guardian": "no",
             "write-pid": "no",
             "disable-syslog": "yes",
-            "security-poll-suffix": "",  # it would ask the Internet
+            "security-poll-suffix": "",  # else it queries the Internet
             "consistent-backends": "no",
         }
 
@@ -62,7 +62,7 @@ class PowerDNS(Server):
         return [executable("pdns_server"), f"--config-dir={self.directory}"]
 
     async def answers(self) -> bool:
-        """It asks its backends for their zones before this line."""
+        """It fetches the zones of its backends before this line."""
         return "ready to distribute questions" in self.latest_log
 
     async def ask(
@@ -76,7 +76,7 @@ class PowerDNS(Server):
         return await ask(self.address, name, type, ecs=ecs, tcp=tcp)
 
     async def control(self, command: str) -> str:
-        """What pdns_control would print for `command`."""
+        """The output of pdns_control for `command`."""
         async with asyncio.timeout(5):
             reader, writer = await asyncio.open_unix_connection(self.control_socket)
             try:
@@ -87,7 +87,7 @@ class PowerDNS(Server):
                 await writer.wait_closed()
 
     async def util(self, *words: str) -> tuple[int, str]:
-        """Exit code and all that pdnsutil prints, with the settings of this server."""
+        """Exit code and output of pdnsutil, with the settings of this server."""
         process = await asyncio.create_subprocess_exec(
             executable("pdnsutil"),
             f"--config-dir={self.directory}",
@@ -100,5 +100,5 @@ class PowerDNS(Server):
         return process.returncode, output.decode()
 
     async def purge(self, name: str) -> int:
-        """Forget the cached answers for `name`; `name$` for all below it as well. How many."""
+        """Purge `name` from the caches, or `name$` with everything below; returns the count."""
         return int(await self.control(f"purge {name}"))

@@ -1,4 +1,4 @@
-"""A whole zone as a name server hands it out (AXFR)."""
+"""The transfer of a zone (AXFR)."""
 
 import asyncio
 from collections.abc import Iterator

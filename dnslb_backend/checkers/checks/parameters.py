@@ -10,14 +10,14 @@ from dnslb_backend.checkers.checks.template import check_template
 
 
 def compiled(pattern: str) -> re.Pattern[str]:
-    """Raises ValueError for what is no regular expression of Python's `re`."""
+    """Raises ValueError if this is not a regular expression of Python's `re`."""
     with warnings.catch_warnings():
-        # Doubtful patterns are the operator's choice; the original ran them silently.
+        # Dubious patterns are the operator's choice; the original ran them without a warning.
         warnings.simplefilter("ignore")
         try:
             return re.compile(pattern)
         except (re.error, OverflowError, RecursionError) as error:
-            raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+            raise ValueError(f"{pattern!r} is not a regular expression: {error}") from error
 
 
 def _regexp(pattern: str) -> str:
@@ -48,14 +48,14 @@ def _no_nul(text: str) -> str:
 
 
 def check_server_name(text: str) -> str:
-    """The name as TLS asks for it, without a final dot; raises ValueError where it cannot be."""
+    """The name as TLS sends it, without a final dot; raises ValueError if it is invalid."""
     name = text.removesuffix(".")
     try:
         name.encode("idna")
     except UnicodeError as error:
-        raise ValueError(f"{text!r} is no name of a server") from error
+        raise ValueError(f"{text!r} is not a server name") from error
     if "\0" in name or name.startswith(".") or (text and not name):
-        raise ValueError(f"{text!r} is no name of a server")
+        raise ValueError(f"{text!r} is not a server name")
     return name
 
 

@@ -27,9 +27,9 @@ class TlsCheckParameters(Check):
         )
 
     def problems_of_tls(self, *, used: bool) -> Iterator[str]:
-        """What does not fit together; `used` is false when this check speaks no TLS."""
+        """What does not fit together; `used` is false when this check does not use TLS."""
         given = [key for key in TLS_KEYS if key in self.model_fields_set]
         if given and not used:
-            yield f"{', '.join(given)}: this check speaks no TLS"
+            yield f"{', '.join(given)}: this check does not use TLS"
         if self.client_key and not self.client_cert:
             yield "client_key needs client_cert"

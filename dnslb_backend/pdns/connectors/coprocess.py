@@ -33,7 +33,7 @@ DEFAULT_CONFIG = "/etc/dnslb/dnslb.toml"
 USAGE = """\
 usage: dnslb-backend pipe [--socket PATH] [-c FILE]
 
-Started by PowerDNS: answers on its standard output what comes on its standard input.
+Started by PowerDNS: reads requests on standard input, writes answers to standard output.
 
   --socket PATH  the daemon's unix socket (default: [server] unix of FILE,
                  else /run/dnslb/pdns.sock)
@@ -99,7 +99,7 @@ def find_socket(arguments: Sequence[str]) -> str:
     for word in words:
         name, equals, value = word.partition("=")
         if name not in options:
-            raise UsageError(f"there is no {word}")
+            raise UsageError(f"unknown option {word}")
         options[name] = value if equals else next(words, "")
         if not options[name]:
             raise UsageError(f"{name} needs a value")

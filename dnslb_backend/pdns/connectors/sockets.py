@@ -33,13 +33,13 @@ def listen_tcp(endpoint: ListenAddress) -> socket.socket:
 def listen_unix(path: str, mode: int, group: str | None = None) -> socket.socket:
     """A socket that listens at `path` with these permissions. Blocks; raises OSError.
 
-    Nobody else can connect before they are complete. What a dead process left at `path` is
-    removed; where somebody listens, or something else stands, EADDRINUSE is raised. BlockingIOError
-    says that another process is at it in this moment.
+    No client can connect before the permissions are set. A socket of a dead process at `path` is
+    removed; EADDRINUSE is raised if a process listens there, or the path is not a socket,
+    BlockingIOError if another process is doing the same at this moment.
     """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        with _alone_at(path):
+        with _locked(path):
             _remove_stale(path)
             # Linux gives these to the file that bind() makes.
             os.fchmod(listener.fileno(), mode & stat.S_IRWXU)
@@ -62,17 +62,17 @@ def set_permissions(path: str, mode: int, group: str | None) -> None:
 
 def remove_unix(path: str) -> None:
     """Remove the file of a closed socket, unless another process listens there. Blocks."""
-    with contextlib.suppress(OSError), _alone_at(path):
+    with contextlib.suppress(OSError), _locked(path):
         _remove_stale(path)
 
 
 @contextmanager
-def _alone_at(path: str) -> Iterator[None]:
-    """Two of us at once would each take the other's new socket for a stale one.
+def _locked(path: str) -> Iterator[None]:
+    """Lock `path`: two processes at once would each take the other's new socket for a stale one.
 
-    The lock is on a file beside the socket that others cannot open: any user may lock a folder
-    that they can read. It exists only meanwhile, so that none is left for another user's start.
-    Raises BlockingIOError while another process has it, OSError where it cannot be had.
+    The lock is on a file beside the socket that others cannot open: any user may lock a directory
+    that they can read. The file exists only meanwhile, so that none is left for another user's
+    start. Raises BlockingIOError while another process has the lock, OSError if it cannot be taken.
     """
     lock = f"{path}.lock"
     descriptor = _open_lock(lock)
@@ -104,7 +104,7 @@ def _open_lock(lock: str) -> int:
 
 
 def _is_at(descriptor: int, path: str) -> bool:
-    """Whether it is the file that is there now, and not one that was removed before."""
+    """Whether this is the file at `path` now, and not one that was removed meanwhile."""
     ours = os.fstat(descriptor)
     try:
         there = os.lstat(path)
@@ -119,7 +119,7 @@ def _remove_stale(path: str) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(kind):
-        raise OSError(errno.EADDRINUSE, "something that is no socket stands there", path)
+        raise OSError(errno.EADDRINUSE, "the path is not a socket", path)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
@@ -128,7 +128,7 @@ def _remove_stale(path: str) -> None:
             Path(path).unlink()
             return
         except BlockingIOError:
-            pass  # its queue is full: somebody is there
+            pass  # its queue is full: a process listens
     raise OSError(errno.EADDRINUSE, "another process listens there", path)
 
 
@@ -136,4 +136,4 @@ def _group_id(name: str) -> int:
     try:
         return grp.getgrnam(name).gr_gid
     except KeyError:
-        raise OSError(errno.EINVAL, f"there is no group {name}") from None
+        raise OSError(errno.EINVAL, f"no group is named {name}") from None

@@ -8,9 +8,9 @@ from dnslb_backend.core.health.results import Code, Result, failed, passed
 
 
 class StaticCheck(Check):
-    """Asks nobody."""
+    """Sends nothing."""
 
-    asks_nobody: ClassVar[bool] = True
+    sends_nothing: ClassVar[bool] = True
 
     type: Literal["static"] = "static"
     result: Literal["pass", "fail"] = "pass"
