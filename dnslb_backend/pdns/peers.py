@@ -1,4 +1,4 @@
-"""Admission of peers: their address against the networks of `allow`."""
+"""Who may ask: the networks of `allow` against the address of a peer."""
 
 import asyncio
 import ipaddress
@@ -28,7 +28,7 @@ def is_allowed(peer: str, networks: Iterable[Network]) -> bool:
 
 
 def peer_name(transport: asyncio.BaseTransport | None) -> str:
-    """The peer for the log: an address, or the process behind a unix socket."""
+    """What is at the other end, for the log: an address, or the process behind a unix socket."""
     sock = transport.get_extra_info("socket") if transport is not None else None
     if transport is None or sock is None:
         return "gone"

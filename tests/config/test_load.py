@@ -148,7 +148,7 @@ def test_without_any_zone_there_is_nothing_to_serve(write: Write, text: str) -> 
         (f"{GLOBAL}[default]\nttl = {'9' * 5000}\n", "holds no valid number"),
         (f"{GLOBAL}[default]\ndest = {'[' * 3000}{']' * 3000}\n", "more than 20 levels"),
         (f"{GLOBAL}[{'.'.join('a' * 5000)}]\n", "more than 20 levels"),
-        (f'{GLOBAL}[default]\nexpect = "a{{99999999999999999999}}"\n', "not a regular expression"),
+        (f'{GLOBAL}[default]\nexpect = "a{{99999999999999999999}}"\n', "no regular expression"),
         (f'{GLOBAL}[default]\nprio_regex = "{"(" * 3000}{")" * 3000}"\n', "regular expression"),
         (f"{GLOBAL}[default]\ninterval = 1e-320\n", "default.interval: must be at least"),
     ],
@@ -241,7 +241,7 @@ def test_a_dest_that_is_listed_twice_and_not_alike_is_refused(write: Write) -> N
         (HEAD + RECORD + 'check = ["true"]\n', "records.www.A: needs expect"),
         (
             HEAD + RECORD + 'check = ["true"]\nexpect = "("\n',
-            "expect: '(' is not a regular expression",
+            "expect: '(' is no regular expression",
         ),
         (HEAD + RECORD + 'check = ["x", "%d"]\nexpect = ""\n', "records.www.A.check"),
         (HEAD + RECORD + 'check = ["x", "%s"]\nexpect = ""\n', "records.www.A.check"),

@@ -166,7 +166,7 @@ async def test_a_powerdns_that_may_not_notify_is_told_of() -> None:
     pdns = daemon.powerdns()
     daemon.configure(f"{text}\n{table('pdns', **by_socket(pdns))}")
     async with daemon, pdns:
-        line = await daemon.logged("cannot notify the secondaries of lb.example")
+        line = await daemon.logged("the secondaries of lb.example are not told of changes")
         assert "PowerDNS not configured as primary" in line
 
 

@@ -41,7 +41,7 @@ class Check(BaseModel):
     """True where `probe` bounds the target by the timeout itself, because what it does after that
     (ending a command, searching an answer) must not count against the target."""
 
-    sends_nothing: ClassVar[bool] = False
+    asks_nobody: ClassVar[bool] = False
     """True where `probe` sends nothing: such probes need no slot, and may all begin at once."""
 
     type: str
@@ -55,14 +55,14 @@ class Check(BaseModel):
     async def probe(
         self, endpoint: ProbeEndpoint, limit: float, resources: CheckResources
     ) -> Result:
-        """Probe once, on a new connection, giving the target `limit` seconds.
+        """Ask once, from scratch, giving the target `limit` seconds.
 
-        `classify_exception` translates exceptions; a kind handles those specific to it.
+        Exceptions are translated by `failures.verdict`; a kind returns itself what only it knows.
         """
 
     @abstractmethod
     def describe(self, endpoint: ProbeEndpoint) -> str:
-        """The request, in one line and without secrets: `GET http://192.0.2.1/health`."""
+        """What is asked, in one line and without secrets: `GET http://192.0.2.1/health`."""
 
 
 async def run_probe(
@@ -84,7 +84,7 @@ async def run_probe(
         else:
             async with within(limit):
                 result = await check.probe(endpoint, limit, resources)
-    except Exception as error:  # noqa: BLE001 - classify_exception logs unexpected ones
+    except Exception as error:  # noqa: BLE001 - the verdict logs what nobody expected
         result = classify_exception(error, limit, endpoint.address)
     return replace(result, duration=clock() - started)
 
@@ -97,5 +97,5 @@ async def _trusted(answer: Coroutine[None, None, Result], limit: float) -> Resul
             return await answer
     except TimeoutError:
         if scope.expired():
-            raise ProbeError(f"still running {OVERTIME:g} s after its timeout") from None
+            raise ProbeError(f"not ended {OVERTIME:g} s after its timeout") from None
         raise

@@ -38,7 +38,7 @@ class Output:
 
 
 class Extractor(BaseModel):
-    """Where to find a number in the answer: one of `regex`, `header`, `json_path`."""
+    """Where in the answer a number stands: one of `regex`, `header`, `json_path`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -118,7 +118,7 @@ class OutputCheck(Check):
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """The values found in an answer; None: not found, or not configured."""
+    """What of the wanted stands in an answer; None: it does not, or was not wanted."""
 
     check: OutputCheck
     expected: bool

@@ -21,7 +21,7 @@ _NO_URL = re.compile(r"[\x00-\x20\x7f]")
 
 
 def parsed_url(template: str, address: str) -> URL:
-    """The URL with the address filled in; IPv6 in brackets, also if the URL has them already."""
+    """The URL with the address in its places; of IPv6 in brackets, also if they stand there."""
     bare = template.replace("[%(address)s]", "%(address)s")
     return URL(render(bare, bracketed(address)), encoded=True)
 
@@ -36,7 +36,7 @@ def redirected(url: URL, location: str) -> URL:
     except ValueError:
         pass
     shown = location.partition("?")[0]
-    raise TargetError(Code.STATUS, f"redirected to {shown!r}, which is not an HTTP URL")
+    raise TargetError(Code.STATUS, f"redirected to {shown!r}, which is no HTTP URL")
 
 
 def authority(host: str, port: int | None, scheme: str) -> str:
@@ -53,9 +53,9 @@ def _check_url(text: str) -> str:
     try:
         url = parsed_url(text, SAMPLE_ADDRESS)
     except ValueError:
-        raise ValueError("not a URL: must be http://HOST/… or https://HOST/…") from None
+        raise ValueError("no URL: it must be http://HOST/.. or https://HOST/..") from None
     if url.scheme not in SCHEMES or not url.host:
-        raise ValueError("a URL must be http://HOST/… or https://HOST/…")
+        raise ValueError("a URL must be http://HOST/.. or https://HOST/..")
     if url.raw_user is not None or url.raw_password is not None:
         raise ValueError("a URL must not carry a password: use user and password_file")
     if url.raw_fragment:
@@ -78,14 +78,14 @@ def _range(value: object) -> tuple[int, int]:
         first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
         if first <= last:
             return first, last
-    raise ValueError(f'{value!r} is not an HTTP status or range such as 200 or "200-299"')
+    raise ValueError(f'{value!r} is no HTTP status or range, such as 200 or "200-299"')
 
 
 def _check_headers(pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     for name, value in pairs:
         if not _TOKEN.fullmatch(name):
             # Who writes `"Authorization: Bearer SECRET" = ".."` must not find it in a log.
-            raise ValueError("the key is not a header name such as X-Name")
+            raise ValueError("what stands left of = is no name of a header, such as X-Name")
         if _NO_LINE.search(value):
             raise ValueError(f"{name}: a value has no line breaks or control characters")
         if name.lower() == "host":

@@ -10,14 +10,14 @@ from dnslb_backend.checkers.checks.template import check_template
 
 
 def compiled(pattern: str) -> re.Pattern[str]:
-    """Raises ValueError if this is not a regular expression of Python's `re`."""
+    """Raises ValueError for what is no regular expression of Python's `re`."""
     with warnings.catch_warnings():
         # Dubious patterns are the operator's choice; the original ran them without a warning.
         warnings.simplefilter("ignore")
         try:
             return re.compile(pattern)
         except (re.error, OverflowError, RecursionError) as error:
-            raise ValueError(f"{pattern!r} is not a regular expression: {error}") from error
+            raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
 
 
 def _regexp(pattern: str) -> str:
@@ -53,9 +53,9 @@ def check_server_name(text: str) -> str:
     try:
         name.encode("idna")
     except UnicodeError as error:
-        raise ValueError(f"{text!r} is not a server name") from error
+        raise ValueError(f"{text!r} is no name of a server") from error
     if "\0" in name or name.startswith(".") or (text and not name):
-        raise ValueError(f"{text!r} is not a server name")
+        raise ValueError(f"{text!r} is no name of a server")
     return name
 
 

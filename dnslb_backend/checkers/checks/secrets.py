@@ -1,4 +1,4 @@
-"""Secrets of checks: given inline, or as the first line of a file."""
+"""Secrets of checks: given in place, or as the first line of a file."""
 
 from pydantic import SecretStr
 
@@ -7,7 +7,7 @@ from dnslb_backend.checkers.resources.text_search import TextWorkers
 
 
 async def resolve_secret(secret: SecretStr | None, file: str, text: TextWorkers) -> str:
-    """The secret, or the first line of `file`, read each time; "" if neither is given.
+    """The secret, or the first line of `file`, read anew each time; "" if neither is given.
 
     Raises ProbeError when the file is missing, empty, or cannot be read.
     """

@@ -55,5 +55,5 @@ def render(text: str, address: str) -> str:
 
 
 def bracketed(address: str) -> str:
-    """The address as in a URL or before a port: IPv6 in brackets."""
+    """The address as it stands in a URL or before a port: IPv6 in brackets."""
     return f"[{address}]" if ":" in address else address

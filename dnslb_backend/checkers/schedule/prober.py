@@ -28,7 +28,7 @@ class Prober:
         self, check: Check, endpoint: ProbeEndpoint, limit: float, due: float | None = None
     ) -> Result:
         """The result, however long it takes to get a turn; `due` is when it was to begin."""
-        if check.sends_nothing:
+        if check.asks_nobody:
             return await self._begin(check, endpoint, limit, due)
         async with self._limiter.permit(endpoint.address):
             return await self._begin(check, endpoint, limit, due)

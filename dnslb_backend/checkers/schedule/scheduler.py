@@ -237,7 +237,7 @@ class Scheduler:
     def _want(self, key: RecordKey, targets: Iterable[TargetKey], due: float) -> None:
         """Probe these targets now, or as soon as the record has a slot."""
         for target in targets:
-            if self._checks[target.check].sends_nothing:
+            if self._checks[target.check].asks_nobody:
                 self._probe(target, due, None)
             else:
                 self._probing.want(key, target, due)

@@ -1,9 +1,9 @@
-"""The channels to purge and notify through: PowerDNS's control socket, and its HTTP API.
+"""The ways to make a PowerDNS forget, and notify: its control socket, and its HTTP API.
 
 control socket   `purge NAME. NAME.$ ...`, `$` for all below as well; one command a
                  connection, the answer is a count; `notify ZONE.`
-HTTP API         one name per request, and everything below it is always purged too (4.7);
-                 PowerDNS learns of a new zone by it
+HTTP API         one name a request, and all below it is always forgotten with it (4.7);
+                 a zone that PowerDNS did not know is known from then on
 """
 
 import asyncio
@@ -44,18 +44,18 @@ T = TypeVar("T")
 
 
 class ChannelError(DnslbError):
-    """A purge failed; the text says why."""
+    """A PowerDNS could not be told what to forget; the text says why."""
 
 
 class NotifyError(DnslbError):
-    """PowerDNS refused to notify a zone's secondaries; the text says why."""
+    """A PowerDNS will not tell a zone's secondaries; the text says why."""
 
 
 class Channel(ABC):
     """One PowerDNS and the way to reach it. `name` is the address that the operator gave.
 
-    More than `limit` names are purged as a whole; `calm` is the spacing (s) of purges that are not
-    urgent.
+    `limit` names at most are worth listing; `calm` are the seconds between purges of what is
+    merely out of date.
     """
 
     limit: ClassVar[int]
@@ -66,13 +66,13 @@ class Channel(ABC):
 
     @abstractmethod
     async def purge(self, batch: Sequence[PurgeItem]) -> None:
-        """Returns when PowerDNS has purged all of these. Raises ChannelError."""
+        """Returns when PowerDNS has forgotten all of these. Raises ChannelError."""
 
     @abstractmethod
     async def notify(self, zone: str) -> None:
-        """Returns when PowerDNS has queued the notification of a zone's secondaries.
+        """Returns when PowerDNS is about to tell the secondaries of a zone.
 
-        Raises NotifyError if it refuses, ChannelError if it cannot be reached.
+        Raises NoticeError, and ChannelError where it cannot be asked.
         """
 
 
@@ -98,7 +98,7 @@ class ControlChannel(Channel):
     async def _purge(self, command: str) -> None:
         answer = await self._command(command)
         if not answer.strip().isdigit():
-            raise ChannelError(f"{self.name}: unexpected answer to purge: {answer[:200]!r}")
+            raise ChannelError(f"{self.name}: purge was answered with {answer[:200]!r}")
 
     async def _command(self, command: str) -> bytes:
         try:
@@ -115,12 +115,12 @@ class ControlChannel(Channel):
 class ApiChannel(Channel):
     """The HTTP API below a URL, with the key in a file, which is read again after a failure.
 
-    A connection serves one HTTP/1.0 request: a peer that is not PowerDNS can then send no interim
-    responses, only a head and a body of ANSWER_LIMIT bytes each.
+    A connection serves one request, in HTTP/1.0: that leaves a peer that is no PowerDNS no
+    interim answers, and nothing to send but a head and a body, of ANSWER_LIMIT bytes each.
     """
 
     limit = 200
-    # The apex is purged with everything below it: for a new serial only, not too often.
+    # The apex goes with all that is below it: for a serial that moved on, not too often.
     calm = 5.0
 
     def __init__(self, name: str, key_file: str) -> None:
@@ -151,7 +151,7 @@ class ApiChannel(Channel):
             raise NotifyError(f"{self.name}: {trouble}")
 
     async def _put(self, url: URL) -> str:
-        """Send a request; returns the error, empty if there was none."""
+        """What went wrong with a request, empty if nothing did."""
         try:
             trouble = await self._request(url)
         except OSError as error:
@@ -181,7 +181,7 @@ class ApiChannel(Channel):
             head = await reader.readuntil(b"\r\n\r\n")
             status = _STATUS.match(head)
             if status is None:
-                return f"not an HTTP answer: {head[:100]!r}"
+                return f"an answer that is no HTTP: {head[:100]!r}"
             if status[1] == b"200":
                 return ""
             why = (await reader.read(ANSWER_LIMIT))[:200].decode(errors="replace")
@@ -204,17 +204,17 @@ class ApiChannel(Channel):
     async def _read_key(self) -> str:
         path = Path(self._key_file)
         try:
-            content = await self._run_blocking(lambda: read_file(path, KEY_LIMIT))
+            content = await self._alone(lambda: read_file(path, KEY_LIMIT))
             key = content.decode("utf-8-sig").strip()
             if not key.isascii() or not key.isprintable():
                 raise ValueError
         except TimeoutError:
-            raise ChannelError(f"{self.name}: timed out reading {path}") from None
+            raise ChannelError(f"{self.name}: {path} cannot be read in time") from None
         except OSError as error:
             why = error.strerror or error
             raise ChannelError(f"{self.name}: cannot read its key: {path}: {why}") from error
         except ValueError:
-            raise ChannelError(f"{self.name}: {path} does not contain an ASCII key") from None
+            raise ChannelError(f"{self.name}: {path} holds no key of ASCII") from None
         return key
 
     async def _find_address(self) -> str:
@@ -225,15 +225,15 @@ class ApiChannel(Channel):
                 return str(sock.getpeername()[0])
 
         try:
-            return await self._run_blocking(connect)
+            return await self._alone(connect)
         except TimeoutError:
             raise ChannelError(f"{self.name}: no connection within {OPEN_DEADLINE:g} s") from None
         except (OSError, UnicodeError) as error:
             why = getattr(error, "strerror", None) or error
             raise ChannelError(f"{self.name}: {why}") from error
 
-    async def _run_blocking(self, function: Callable[[], T]) -> T:
-        """Run what may hang in a thread; there is one such thread, however often it is tried."""
+    async def _alone(self, function: Callable[[], T]) -> T:
+        """Run what may hang: one thread waits for it, however often it is tried again."""
 
         def run() -> T:
             if not self._blocking.acquire(blocking=False):

@@ -1,14 +1,14 @@
-"""The names that PowerDNS still has to purge, and when.
+"""What PowerDNS is still to forget, and when to tell it.
 
-A change is purged at once, and several times again later: a lookup that was answered before the
-change may end after the first purge, and put the old answer back into the cache. Purges for
-changes of one name are SPACING apart, so that flapping cannot flood PowerDNS. The repetitions
-start earlier than that, since a stale answer may be served until then; while a name keeps
-changing there are no repetitions, only the next change, which never waits for a repetition.
-Nothing is removed before PowerDNS has confirmed it.
+A change is told at once, and again after a while, several times: a lookup that was answered
+before the change may end after the first purge, and put the old answer back into the cache.
+Changes of one name are told SPACING apart, so that flapping cannot flood PowerDNS. What follows a
+change comes the sooner, as an old answer may stand until then; while a name goes on changing,
+nothing follows but the next change, which waits for nothing that follows another.
+Nothing is struck off before it is known to be done.
 
-There are two lanes, each with one batch in progress at a time: URGENT has the first purge after a
-change, CALM the repetitions, and items that are not urgent.
+There are two lanes, each of which has one batch under way at a time: URGENT is the first purge
+after a change, CALM all that follows it, and what is not urgent at all.
 
 Sans-IO: callers pass the time in.
 """
@@ -29,13 +29,13 @@ SPACING = 0.05
 """Seconds between two purges of one name for its changes."""
 
 EVERYTHING = PurgeItem("", below=True)
-"""All names, instead of more names than are worth listing."""
+"""All names there are, in place of more than are worth listing."""
 
 _NEVER = float("-inf")
 
 
 class Lane(enum.Enum):
-    """Separates urgent purges from the others, so that they never wait."""
+    """Which of the purges, so that those that matter most wait for no others."""
 
     URGENT = enum.auto()
     CALM = enum.auto()
@@ -45,14 +45,14 @@ class Lane(enum.Enum):
 class _QueuedPurge:
     changed: float
     due: float
-    purged: float = _NEVER
-    """When the last confirmed purge began."""
-    change_purged: float = _NEVER
-    """When the last confirmed purge began that was the first one after a change."""
+    told: float = _NEVER
+    """When the last purge began that is known to be done."""
+    news: float = _NEVER
+    """The same of the last one that told of a change."""
 
     @property
-    def is_purged(self) -> bool:
-        return self.purged >= self.changed
+    def is_told(self) -> bool:
+        return self.told >= self.changed
 
 
 class PurgeQueue:
@@ -77,12 +77,12 @@ class PurgeQueue:
                     return self._give_up_listing(now)
                 self._entries[item] = _QueuedPurge(now, now)
                 self._push(now, item)
-            elif entry.is_purged:
+            elif entry.is_told:
                 entry.changed = now
-                entry.due = max(now, entry.change_purged + self._spacing(item))
+                entry.due = max(now, entry.news + self._spacing(item))
                 self._push(entry.due, item)
             else:
-                entry.changed = now  # its purge is in progress or due already
+                entry.changed = now  # it is on its way already, or waits to be
         return None
 
     def take(self, now: float, lane: Lane) -> list[PurgeItem]:
@@ -93,7 +93,7 @@ class PurgeQueue:
             due, _, item = heapq.heappop(heap)
             entry = self._entries.get(item)
             if entry is None or entry.due != due or _lane(item, entry) is not lane:
-                continue  # it was rescheduled
+                continue  # it was put off, or brought forward
             if self._next(entry) is None:
                 del self._entries[item]
             else:
@@ -101,19 +101,19 @@ class PurgeQueue:
         return list(taken)
 
     def done(self, batch: Sequence[PurgeItem], began: float, lane: Lane) -> None:
-        """PowerDNS has confirmed the purge of these; `began` is when it was sent."""
+        """PowerDNS has purged these; `began` is when it was asked to."""
         for item in batch:
             entry = self._entries.get(item)
             if entry is None or _overtaken(item, entry, lane):
                 continue
-            if entry.purged < entry.changed <= began:
-                entry.change_purged = began
-            entry.purged = max(entry.purged, began)
+            if entry.told < entry.changed <= began:
+                entry.news = began
+            entry.told = max(entry.told, began)
             due = self._next(entry)
-            # Even if no repetition is left, the entry stays until the name may be purged again.
-            follows = due is not None and entry.is_purged and item.is_urgent
+            # Even when nothing is left, the name is remembered until it may be purged again.
+            follows = due is not None and entry.is_told and item.is_urgent
             apart = FOLLOW_UPS[0] if follows else self._spacing(item)
-            entry.due = max(entry.purged if due is None else due, entry.purged + apart)
+            entry.due = max(entry.told if due is None else due, entry.told + apart)
             self._push(entry.due, item)
 
     def failed(self, batch: Sequence[PurgeItem], lane: Lane) -> None:
@@ -130,15 +130,15 @@ class PurgeQueue:
 
     @property
     def unpurged(self) -> list[float]:
-        """The times of the changes that have not been purged at all."""
-        return [entry.changed for entry in self._entries.values() if not entry.is_purged]
+        """When those changes happened that PowerDNS has not been told of at all."""
+        return [entry.changed for entry in self._entries.values() if not entry.is_told]
 
     def _next(self, entry: _QueuedPurge) -> float | None:
-        """When the next purge is due, None when none is left."""
-        if not entry.is_purged:
+        """The next moment that a purge is owed for, None when all is done."""
+        if not entry.is_told:
             return entry.changed
         return next(
-            (entry.changed + gap for gap in FOLLOW_UPS if entry.changed + gap > entry.purged), None
+            (entry.changed + gap for gap in FOLLOW_UPS if entry.changed + gap > entry.told), None
         )
 
     def _spacing(self, item: PurgeItem) -> float:
@@ -149,17 +149,17 @@ class PurgeQueue:
         heapq.heappush(heap, (due, next(self._order), item))
 
     def _give_up_listing(self, now: float) -> None:
-        purged = max((e.purged for e in self._entries.values()), default=_NEVER)
-        self._entries = {EVERYTHING: _QueuedPurge(now, max(now, purged + SPACING), purged)}
+        told = max((e.told for e in self._entries.values()), default=_NEVER)
+        self._entries = {EVERYTHING: _QueuedPurge(now, max(now, told + SPACING), told)}
         for heap in self._heaps.values():
             heap.clear()
         self._push(self._entries[EVERYTHING].due, EVERYTHING)
 
 
 def _lane(item: PurgeItem, entry: _QueuedPurge) -> Lane:
-    return Lane.URGENT if item.is_urgent and not entry.is_purged else Lane.CALM
+    return Lane.URGENT if item.is_urgent and not entry.is_told else Lane.CALM
 
 
 def _overtaken(item: PurgeItem, entry: _QueuedPurge, lane: Lane) -> bool:
-    """Whether it changed while a repetition was in progress: URGENT has it now."""
+    """Whether it changed while a purge that follows another was under way: URGENT has it now."""
     return lane is Lane.CALM and _lane(item, entry) is Lane.URGENT

@@ -1,9 +1,9 @@
-"""Keeps PowerDNS's caches coherent: purges stale answers until PowerDNS confirms it.
+"""Keeps PowerDNS's caches coherent: what has become wrong is purged, until it is known to be.
 
-After that it has PowerDNS notify the secondaries of the zones that changed.
+Then PowerDNS is asked to notify the secondaries of the zones that changed.
 
-Each PowerDNS has its own worker, so that one that is down does not delay the others. A worker has
-a task for each lane of its queue: the first purge after a change never waits for a repetition.
+Each PowerDNS has a worker of its own, so that one that is away delays no other, and that has a
+task for each lane of its queue: the first purge after a change waits for none that follows another.
 """
 
 import asyncio
@@ -30,20 +30,20 @@ PURGE_TIMEOUT = 2.0
 """Seconds that one batch may take."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
-"""Seconds between two attempts to purge a PowerDNS that fails."""
+"""Seconds between two attempts at a PowerDNS that cannot be told."""
 
 ADVICE = (
     "PowerDNS's cache-ttl, query-cache-ttl and negquery-cache-ttl must be 0, "
-    "or its answers do not follow health"
+    "or what it answers does not follow health"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelStatus:
-    """The state of one channel; `last_done` and `waiting_since` are event loop times.
+    """How one PowerDNS is doing; `last_done` and `waiting_since` on the clock of the event loop.
 
-    `backlog` changes are not purged yet, the oldest since `waiting_since`. `error` is the last
-    failure, empty while there is none.
+    `backlog` changes are not purged yet, the oldest since `waiting_since`. `error` is why,
+    empty while all is well.
     """
 
     name: str
@@ -56,7 +56,7 @@ class ChannelStatus:
 
 
 class Purger:
-    """Purges every PowerDNS of `settings`; does nothing if there is none."""
+    """Tells every PowerDNS of `settings` what to forget; tells nobody where there is none."""
 
     def __init__(self, settings: PdnsSettings) -> None:
         channels: list[Channel] = [ControlChannel(path) for path in settings.control_socket]
@@ -67,17 +67,17 @@ class Purger:
     def purge(self, stale: Iterable[PurgeItem], notify: Iterable[str] = ()) -> None:
         """These answers are wrong from now on: the snapshot without them is live already.
 
-        The secondaries of the zones `notify` are notified once that is purged.
+        The secondaries of the zones `notify` are told once that is purged.
         """
         items, zones = tuple(stale), tuple(notify)
         for worker in self._workers:
             worker.add(items, zones)
 
     def status(self) -> list[ChannelStatus]:
-        return [worker.status() for worker in self._workers]
+        return [worker.figures() for worker in self._workers]
 
     def detail(self) -> object:
-        """For /readyz: the failing channels, or that there is none; None while all work."""
+        """What /readyz has to say of it; None while there is nothing to worry about."""
         if not self._workers:
             return {"channels": 0, "advice": ADVICE}
         failing = [status for status in self.status() if status.error]
@@ -105,7 +105,7 @@ class Purger:
 
 
 class _Worker:
-    """One PowerDNS: its queue, and one task per lane that empties it."""
+    """One PowerDNS: its queue, and the tasks that empty it, one a lane."""
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
@@ -116,7 +116,7 @@ class _Worker:
         self._failures = 0
         self._last_done: float | None = None
         self._errors = dict.fromkeys(Lane, "")
-        self._is_notify_failing = False
+        self._is_mute = False
 
     def add(self, stale: Sequence[PurgeItem], zones: Sequence[str]) -> None:
         if stale or zones:
@@ -130,7 +130,7 @@ class _Worker:
         """Why PowerDNS cannot be purged, empty if it can be."""
         return next(filter(None, self._errors.values()), "")
 
-    def status(self) -> ChannelStatus:
+    def figures(self) -> ChannelStatus:
         unpurged = self._queue.unpurged
         return ChannelStatus(
             self.channel.name,
@@ -177,7 +177,7 @@ class _Worker:
         return min(self._queue.unpurged, default=float("inf"))
 
     async def _work(self, lane: Lane) -> bool:
-        """Purge what is due, then notify; returns whether that succeeded."""
+        """Purge what is due, then tell secondaries; whether that went well."""
         return await self._purge(lane) and (lane is Lane.URGENT or await self._notify())
 
     async def _notify(self) -> bool:
@@ -188,11 +188,11 @@ class _Worker:
             except (TimeoutError, ChannelError):
                 return False
             except NotifyError as error:
-                if not self._is_notify_failing:
-                    self._is_notify_failing = True
-                    log.error("cannot notify the secondaries of %s: %s", zone, error)
+                if not self._is_mute:
+                    self._is_mute = True
+                    log.error("the secondaries of %s are not told of changes: %s", zone, error)
             else:
-                self._is_notify_failing = False
+                self._is_mute = False
             self._notify_queue.done(zone, _now())
         return True
 
@@ -209,7 +209,7 @@ class _Worker:
         except ChannelError as error:
             why = str(error)
         except Exception as error:
-            log.exception("unhandled exception while purging; retrying")
+            log.exception("a bug in purging")
             why = f"{self.channel.name}: {error!r}"
         else:
             self._succeed(lane, batch, began)
@@ -219,7 +219,7 @@ class _Worker:
 
     def _succeed(self, lane: Lane, batch: Sequence[PurgeItem], began: float) -> None:
         self._queue.done(batch, began, lane)
-        self._wake.set()  # repetitions are for the other lane
+        self._wake.set()  # what follows is the other lane's
         self._purges += len(batch)
         metrics.PURGES.inc(len(batch))
         metrics.PURGE_DURATION.observe(_now() - began)
@@ -227,14 +227,16 @@ class _Worker:
         if self.error:
             self._errors[lane] = ""
             if not self.error:
-                log.warning("purging PowerDNS at %s works again", self.channel.name)
+                log.warning("PowerDNS at %s can be purged again", self.channel.name)
 
     def _fail(self, lane: Lane, batch: Sequence[PurgeItem], why: str) -> None:
         self._queue.failed(batch, lane)
         self._failures += 1
         metrics.PURGE_FAILURES.inc()
         if not self.error:
-            log.error("cannot purge PowerDNS's cache, retrying: %s (%s)", why, ADVICE)
+            log.error(
+                "PowerDNS cannot be told that answers changed, trying on: %s (%s)", why, ADVICE
+            )
         self._errors[lane] = why
 
 

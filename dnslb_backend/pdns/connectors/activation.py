@@ -1,11 +1,11 @@
 """Sockets that outlive the process: given by systemd at the start, given back at the end.
 
-    LISTEN_FDS (sd_listen_fds(3))   listening sockets of the .socket units, and the connections
-                                    that the previous process stored
+    LISTEN_FDS (sd_listen_fds(3))   listening sockets of our .socket units, and the connections
+                                    that the process before us gave into its keeping
     FDSTORE (sd_notify(3))          connections of the unix connector between two requests
 
-A restart is invisible to PowerDNS: its requests wait in the sockets meanwhile. Connections over
-HTTP are not stored; PowerDNS opens new ones without losing a query.
+PowerDNS notices nothing of a restart: what it asks meanwhile waits in the sockets. Connections
+over HTTP are not kept; PowerDNS makes new ones without a loss.
 """
 
 import array
@@ -25,13 +25,13 @@ FIRST = 3
 """The first descriptor that systemd hands over."""
 
 PREFIX = "dnslb-"
-"""Prefix of the names of stored connections; the dialect follows."""
+"""What the names of our connections in systemd's keeping begin with; their dialect follows."""
 
 FDS_PER_MESSAGE = 200
 """Descriptors in one message; the kernel takes 253."""
 
 BARRIER_TIMEOUT = 5.0
-"""Seconds that systemd has to take the connections (sd_notify_barrier(3))."""
+"""Seconds that systemd has to take what is given to it (sd_notify_barrier(3))."""
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ class ActivatedSockets:
 
 
 def take_activated(environment: MutableMapping[str, str]) -> ActivatedSockets:
-    """Take the descriptors for this process, and hide the variables from its children."""
+    """Take over what is meant for this process, and see that no child thinks it is for it."""
     count = environment.pop("LISTEN_FDS", "")
     pid = environment.pop("LISTEN_PID", "")
     names = environment.pop("LISTEN_FDNAMES", "").split(":")
@@ -63,9 +63,7 @@ def _sort(descriptor: int, name: str, found: ActivatedSockets) -> None:
         sock = socket.socket(fileno=descriptor)
         is_listening = bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
     except OSError as error:
-        log.warning(
-            "ignoring unusable descriptor %d (%s) of LISTEN_FDS: %s", descriptor, name, error
-        )
+        log.warning("descriptor %d (%s) of LISTEN_FDS is of no use: %s", descriptor, name, error)
         return
     sock.setblocking(False)
     if sock.family == socket.AF_UNIX and not is_listening and name.startswith(PREFIX):
@@ -73,15 +71,15 @@ def _sort(descriptor: int, name: str, found: ActivatedSockets) -> None:
     elif sock.type == socket.SOCK_STREAM and is_listening:
         (found.unix if sock.family == socket.AF_UNIX else found.http).append(sock)
     else:
-        log.warning("ignoring descriptor %d (%s) of LISTEN_FDS: unknown socket", descriptor, name)
+        log.warning("descriptor %d (%s) of LISTEN_FDS is no socket of ours", descriptor, name)
         sock.close()
 
 
 class FdStore:
-    """systemd's file descriptor store. Does nothing without systemd.
+    """systemd, as the keeper of connections. Does nothing where there is none.
 
-    Without FileDescriptorStoreMax= in the unit, systemd closes the connections, and PowerDNS
-    reconnects.
+    A service keeps none unless its unit says so (FileDescriptorStoreMax=); then those that are
+    given to it are closed, and PowerDNS connects anew.
     """
 
     def __init__(self, address: str | None) -> None:
@@ -92,18 +90,18 @@ class FdStore:
         return cls(os.environ.get("NOTIFY_SOCKET"))
 
     async def keep(self, connections: Sequence[StoredConnection]) -> None:
-        """Store these in systemd; returns when it has them. They are closed here."""
+        """Give these away; returns when they have been taken. They are closed here."""
         try:
             if self._address and connections:
                 await self._store(connections)
         except (OSError, TimeoutError) as error:
-            log.warning("systemd did not take over the connections, closing them: %r", error)
+            log.warning("systemd did not take our connections, they end: %r", error)
         finally:
             for connection in connections:
                 connection.sock.close()
 
     def release(self, connections: Sequence[StoredConnection]) -> None:
-        """Remove these from the store, so that closing one here ends it for its peer."""
+        """These are ours now: when we close one, its peer must notice."""
         names = {connection.dialect for connection in connections}
         if self._address:
             with contextlib.suppress(OSError), self._open() as notify:
@@ -122,7 +120,7 @@ class FdStore:
             await self._barrier(notify)
 
     async def _barrier(self, notify: socket.socket) -> None:
-        """Wait until systemd has read everything: then it closes the descriptor of BARRIER."""
+        """Until systemd has read all that was sent: it closes what comes with BARRIER then."""
         loop = asyncio.get_running_loop()
         ours, theirs = os.pipe()
         is_read = asyncio.Event()

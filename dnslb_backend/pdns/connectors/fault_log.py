@@ -1,4 +1,4 @@
-"""Logs failed requests, but not every repetition of the same failure."""
+"""Says in the log what went wrong with a request, but not for every query again."""
 
 import logging
 from collections.abc import Callable
@@ -8,24 +8,24 @@ from dnslb_backend.throttle import LogRateLimiter
 
 
 class ThrottledLog:
-    """The failures of one connector, rate-limited, written to `log`."""
+    """The complaints of one connector, in the name of `log`."""
 
     def __init__(self, log: logging.Logger, clock: Callable[[], float]) -> None:
         self._log = log
         self.throttle = LogRateLimiter(clock)
 
     def refused(self, kind: object, why: str) -> None:
-        """A peer sent what no PowerDNS sends; requests of one `kind` are logged once per period."""
+        """A peer sent what no PowerDNS sends; requests of one `kind` are told of once."""
         if (kept_back := self.throttle.admit(kind)) is not None:
             self._log.warning("a request was refused (%d more like it): %s", kept_back, why)
 
     def turned_away(self, kind: object, why: str) -> None:
-        """A connection was refused; those of one `kind` are logged once per period."""
+        """A connection was not taken; those of one `kind` are told of once."""
         if (kept_back := self.throttle.admit(kind)) is not None:
             self._log.warning("a connection was refused (%d more like it): %s", kept_back, why)
 
     def failed(self, error: Exception) -> None:
-        """A request failed: PowerDNS answers SERVFAIL. Unexpected exceptions get a traceback."""
+        """An answer could not be given; PowerDNS says SERVFAIL. A bug comes with its traceback."""
         if (kept_back := self.throttle.admit(type(error))) is not None:
             bug = None if isinstance(error, DnslbError) else error
             self._log.error(

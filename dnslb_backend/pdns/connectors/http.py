@@ -228,7 +228,7 @@ def _real_remote(request: web.BaseRequest) -> str:
 
 
 class _WireLog(logging.LoggerAdapter[logging.Logger]):
-    """aiohttp's log of malformed requests: without tracebacks, rate-limited."""
+    """Where aiohttp complains of what is no HTTP: without tracebacks, and not every time."""
 
     def __init__(self, throttle: LogRateLimiter) -> None:
         super().__init__(log)

@@ -33,13 +33,13 @@ def listen_tcp(endpoint: ListenAddress) -> socket.socket:
 def listen_unix(path: str, mode: int, group: str | None = None) -> socket.socket:
     """A socket that listens at `path` with these permissions. Blocks; raises OSError.
 
-    No client can connect before the permissions are set. A socket of a dead process at `path` is
-    removed; EADDRINUSE is raised if a process listens there, or the path is not a socket,
-    BlockingIOError if another process is doing the same at this moment.
+    Nobody else can connect before they are complete. What a dead process left at `path` is
+    removed; where somebody listens, or something else stands, EADDRINUSE is raised. BlockingIOError
+    says that another process is at it in this moment.
     """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        with _locked(path):
+        with _alone_at(path):
             _remove_stale(path)
             # Linux gives these to the file that bind() makes.
             os.fchmod(listener.fileno(), mode & stat.S_IRWXU)
@@ -62,12 +62,12 @@ def set_permissions(path: str, mode: int, group: str | None) -> None:
 
 def remove_unix(path: str) -> None:
     """Remove the file of a closed socket, unless another process listens there. Blocks."""
-    with contextlib.suppress(OSError), _locked(path):
+    with contextlib.suppress(OSError), _alone_at(path):
         _remove_stale(path)
 
 
 @contextmanager
-def _locked(path: str) -> Iterator[None]:
+def _alone_at(path: str) -> Iterator[None]:
     """Lock `path`: two processes at once would each take the other's new socket for a stale one.
 
     The lock is on a file beside the socket that others cannot open: any user may lock a directory
@@ -119,7 +119,7 @@ def _remove_stale(path: str) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(kind):
-        raise OSError(errno.EADDRINUSE, "the path is not a socket", path)
+        raise OSError(errno.EADDRINUSE, "something that is no socket stands there", path)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
@@ -128,7 +128,7 @@ def _remove_stale(path: str) -> None:
             Path(path).unlink()
             return
         except BlockingIOError:
-            pass  # its queue is full: a process listens
+            pass  # its queue is full: somebody is there
     raise OSError(errno.EADDRINUSE, "another process listens there", path)
 
 
@@ -136,4 +136,4 @@ def _group_id(name: str) -> int:
     try:
         return grp.getgrnam(name).gr_gid
     except KeyError:
-        raise OSError(errno.EINVAL, f"no group is named {name}") from None
+        raise OSError(errno.EINVAL, f"there is no group {name}") from None

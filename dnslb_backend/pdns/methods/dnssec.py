@@ -1,7 +1,7 @@
-"""The methods about signed zones: PowerDNS's reads, and pdnsutil's writes.
+"""What PowerDNS asks of signed zones, and what pdnsutil orders for them.
 
-PowerDNS signs; this stores its keys and metadata, and returns the neighbours of a name in the
-zone. A write is answered once it is stored durably.
+PowerDNS signs; what is kept here are its keys and its metadata, and who stands beside whom in the
+zone. An order is answered when it is kept for good, and never with a maybe.
 """
 
 import asyncio
@@ -73,10 +73,10 @@ class KeyStore(Protocol):
     def transfer_keys(self) -> Sequence[TsigKey]: ...
 
     async def put(self, item: DnssecItem) -> None:
-        """Store this durably. Raises StoreError if it is not stored."""
+        """From now on this holds, for good. Raises StoreError, and then it does not."""
 
     async def delete(self, item: DnssecItem) -> None:
-        """Delete this durably. Raises StoreError if it is not deleted."""
+        """From now on this is gone, for good. Raises StoreError, and then it is not."""
 
 
 class NoKeyStore:
@@ -92,10 +92,10 @@ class NoKeyStore:
         return ()
 
     async def put(self, item: DnssecItem) -> None:
-        raise StoreError("no store for keys and metadata")
+        raise StoreError("there is no place for keys and metadata")
 
     async def delete(self, item: DnssecItem) -> None:
-        raise StoreError("no store for keys and metadata")
+        raise StoreError("there is no place for keys and metadata")
 
 
 MethodResult = Callable[[Parameters], bytes]
@@ -146,7 +146,7 @@ class DnssecMethods:
         return method in self._writes
 
     async def execute_write(self, method: str, parameters: Parameters) -> bytes:
-        """Execute writes one at a time: each sees the result of the one before."""
+        """Carry out an order, one after the other: each is about what the last one left."""
         async with self._turn:
             return await self._writes[method](parameters)
 

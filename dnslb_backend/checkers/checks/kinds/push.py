@@ -25,7 +25,7 @@ class PushCheck(OutputCheck):
     | it reported up | pass |
     """
 
-    sends_nothing: ClassVar[bool] = True
+    asks_nobody: ClassVar[bool] = True
     manages_timeout: ClassVar[bool] = True
 
     type: Literal["push"] = "push"

@@ -10,7 +10,7 @@ from dnslb_backend.core.health.results import Code, Result, failed, passed
 class StaticCheck(Check):
     """Sends nothing."""
 
-    sends_nothing: ClassVar[bool] = True
+    asks_nobody: ClassVar[bool] = True
 
     type: Literal["static"] = "static"
     result: Literal["pass", "fail"] = "pass"
