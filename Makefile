@@ -66,7 +66,7 @@ bench: setup-tests  ## measure; ARGS go to tests.bench
 pictures: setup-tests  ## regenerate the pictures of docs/page.md
 	$(BIN)/python -m tests.page.pictures
 
-docs: setup-tests  ## regenerate docs/configuration.md, and test the documents
+docs: setup-tests  ## make docs/configuration.md anew, and try what documents say
 	$(BIN)/python -m dnslb_backend.config.reference > docs/configuration.md.new
 	mv docs/configuration.md.new docs/configuration.md
 	$(PYTEST) --quiet tests/test_docs.py tests/config/test_reference.py tests/system/test_documents.py

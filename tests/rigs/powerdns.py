@@ -87,7 +87,7 @@ class PowerDNS(Server):
                 await writer.wait_closed()
 
     async def util(self, *words: str) -> tuple[int, str]:
-        """Exit code and output of pdnsutil, with the settings of this server."""
+        """Exit code and all that pdnsutil prints, with the settings of this server."""
         process = await asyncio.create_subprocess_exec(
             executable("pdnsutil"),
             f"--config-dir={self.directory}",

@@ -161,7 +161,7 @@ class Server(ABC):
         self.signal(signal.SIGCONT)
 
     async def wait(self, within: float | None = None) -> int:
-        """Its exit code, once it has exited by itself; TimeoutError otherwise."""
+        """Its exit code, once it has ended by itself; TimeoutError otherwise."""
         async with asyncio.timeout(within or self.stop_limit):
             return await self._started().wait()
 
