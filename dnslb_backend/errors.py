@@ -3,12 +3,14 @@
 DnslbError
 ├── ConfigError        the configuration cannot be used; nothing was started or changed
 ├── NameFormatError    a text is no domain name
+├── UnresolvedNameError  a name that an operator wrote is that of nothing here, or of several
 ├── NotReadyError      the answer to a lookup is not known yet: a fault of ours
 ├── RequestError       a request of PowerDNS could not be understood
 ├── ConflictError       an operator's order was understood and is refused
 │   └── OverrideNotFoundError   nothing was ordered that could be taken back
 ├── UnavailableError   what this daemon needs did not answer in time; nothing was changed
 ├── AdminClientError       the command line could not reach or use the daemon
+├── SourceError        what is to be imported cannot be read, or the result cannot be written
 └── StoreError         the database or the local file cannot be used
     ├── SchemaError    its tables are missing, newer than this program, or somebody else's
     ├── RetryableError      others were in the way; the same may well succeed if it is tried again
@@ -46,6 +48,18 @@ class NameFormatError(DnslbError):
     """A text is no domain name (RFC 1035: labels of 1 to 63 bytes, 255 bytes in all)."""
 
 
+class UnresolvedNameError(DnslbError):
+    """A name that an operator wrote is that of nothing here, or of all in `found`."""
+
+    def __init__(self, written: str, found: tuple[str, ...]) -> None:
+        super().__init__(
+            f"{written} exists in several zones ({', '.join(found)}): give the full name"
+            if found
+            else f"no such record: {written}"
+        )
+        self.found = found
+
+
 class NotReadyError(DnslbError):
     """The answer is not known yet: PowerDNS must hear of a fault, never of an empty name."""
 
@@ -75,6 +89,10 @@ class UnavailableError(DnslbError):
 
 class AdminClientError(DnslbError):
     """The command line could not reach or use the daemon."""
+
+
+class SourceError(DnslbError):
+    """What is to be imported cannot be read, or the result cannot be written; nothing was."""
 
 
 class StoreError(DnslbError):

@@ -33,7 +33,7 @@ from dnslb_backend import __version__
 
 Transport = Literal["http", "unix", "pipe"]
 LookupOutcome = Literal["found", "nodata", "nxdomain", "servfail", "bad_request"]
-"""`empty` is a name without rows of that type; `refused` a request that made no sense."""
+"""`nodata` is a name without rows of that type; `bad_request` a request that cannot be parsed."""
 
 ProbeOutcome = Literal["pass", "fail", "error"]
 ResolutionStatus = Literal["found", "empty", "nxdomain", "failed"]
@@ -151,7 +151,7 @@ PURGE_DURATION = Histogram(
 
 MIRROR_UP = Gauge(
     "dnslb_mirror_up",
-    "Whether the last write to the database succeeded; absent without [mysql]",
+    "Whether the last write to the store succeeded: local, mariadb with [mysql]",
     ["store"],
     registry=REGISTRY,
 )

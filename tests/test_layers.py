@@ -1,6 +1,6 @@
 """The layers of ARCHITECTURE.md, read off the imports of every module.
 
-    cli -> daemon -> config -> { pdns | checkers | store | admin }
+    cli -> { daemon | importers } -> config -> { pdns | checkers | store | admin }
         -> { core, logs, metrics } -> errors
 
 A module may import its own layer and every layer below it. Layers of one row do not know each
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent / PACKAGE
 
 ROWS = (
     {"cli"},
-    {"daemon"},
+    {"daemon", "importers"},
     {"config"},
     {"pdns", "checkers", "store", "admin"},
     {"core", "logs", "metrics"},
@@ -34,6 +34,7 @@ HOMES = {
     "daemon": "daemon",
     "systemd": "daemon",
     "clock": "daemon",
+    "importers": "importers",
     "config": "config",
     "pdns": "pdns",
     "checkers": "checkers",
@@ -60,6 +61,14 @@ ROOMS = {
     "store": ({"settings"}, {"database"}, {"mirror", "shared"}, {"replica"}, {"persistence"}),
     "pdns": ({"peers"}, {"settings"}, {"wire"}, {"methods"}, {"connectors", "cache"}),
     "admin": ({"settings", "control"}, {"http"}, {"api"}, {"app"}, {"server"}),
+    "importers": (
+        {"draft"},
+        {"toml", "zone_file", "sql_dump", "lua_expression"},
+        {"acceptance", "lua_answers", "powergslb_checks", "powergslb_tables"},
+        {"lua_views", "powergslb_views", "sources"},
+        {"powergslb_records"},
+        {"lua", "powergslb"},
+    ),
 }
 
 # What the core may use of the world: nothing here waits, looks at a clock, or depends on chance.
@@ -266,6 +275,9 @@ def test_the_packages_around_the_coprocess_import_nothing_that_costs_time() -> N
         ("logs", "from dnslb_backend.core.model.names import Name", "logs may import errors"),
         ("errors", "from dnslb_backend.core.model import names", "errors may import nothing"),
         ("daemon", "from dnslb_backend.cli import app", "daemon may import"),
+        ("daemon.life", "from dnslb_backend.importers.lua import X", "daemon may import"),
+        ("importers.lua", "from dnslb_backend.daemon.life import X", "importers may import"),
+        ("config.load", "from dnslb_backend.importers.draft import X", "config may import"),
         ("admin.api.rows", "import aiomysql", "aiomysql is for mariadb_protocol"),
         ("store.database.mariadb", "import pymysql", "pymysql is for nobody"),
         (
@@ -284,6 +296,7 @@ def test_the_packages_around_the_coprocess_import_nothing_that_costs_time() -> N
         ("store.shared.keys", "from dnslb_backend.store.mirror.rows import X", "shared does not"),
         ("pdns.cache.purger", "from dnslb_backend.pdns.connectors.http import X", "cache does not"),
         ("admin.http.auth", "from dnslb_backend.admin.api.rows import X", "http does not"),
+        ("importers.toml", "from dnslb_backend.importers.lua import X", "toml does not"),
         ("store.odd", "from dnslb_backend.store.mirror.rows import X", "no room of store"),
         ("surprise", "", "belongs to no layer"),
         ("pdns.connectors.http", "from dnslb_backend.surprise import X", "belongs to no layer"),

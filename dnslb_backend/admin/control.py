@@ -15,7 +15,7 @@ from dnslb_backend.core.health.probe_report import ProbeReport
 from dnslb_backend.core.model.records import RecordKey
 
 Detail = Callable[[], object]
-"""Says how one part of the daemon is doing, as JSON values; None when there is nothing to say."""
+"""Reads the state of one component as JSON values; None when there is nothing to report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class ReloadReport:
 
 @dataclass(frozen=True, slots=True)
 class Readmitted:
-    """A member that was let in: it was held for flapping, or waited to return (failback)."""
+    """A member that serves again: it was held out by damping, or waited for failback."""
 
     key: RecordKey
     content: str
@@ -40,16 +40,17 @@ class Readmitted:
 
 @dataclass(frozen=True, slots=True)
 class ClearResult:
-    """What was taken back: orders, and what members had been held for."""
+    """What was cleared: overrides, and members that were held out without one."""
 
     overrides: tuple[Override, ...]
     readmitted: tuple[Readmitted, ...] = ()
 
 
 class Control(Protocol):
-    """The running daemon, as its operators may see and steer it.
+    """The running daemon, as its operators may see and control it.
 
-    Everything but `reload` answers at once and is called on the event loop.
+    It is used on the event loop. Methods that are no coroutines return at once; the coroutines wait
+    for the configuration, a store, or the checks.
     """
 
     @property
@@ -68,7 +69,7 @@ class Control(Protocol):
 
     @property
     def details(self) -> Mapping[str, Detail]:
-        """What else belongs into the detail of /readyz, by name: mirror, purge, brake, ..."""
+        """The details of /readyz by component: mirror, purge, brake, …"""
         ...
 
     def snapshot(self) -> Snapshot:
@@ -82,24 +83,24 @@ class Control(Protocol):
         ...
 
     def explain(self, name: str, qtype: str, client: str, down: str) -> Explanation:
-        """How the answer to a question comes about.
+        """How the answer for a canonical name is built.
 
-        `qtype` may be ANY; `client` is an address or network, "" for nobody; `down` is a target
-        that is supposed to be down, "" for none. Raises NameFormatError, RequestError.
+        `qtype` may be ANY; `client` is an address or network, "" for none; `down` is a target
+        that is supposed to be down, "" for none. Raises RequestError.
         """
         ...
 
     def overrides(self) -> list[Override]:
-        """The orders that hold now on any node, oldest first."""
+        """The overrides in force on any node, oldest first."""
         ...
 
     async def override(self, override: OverrideRequest) -> Override:
-        """Give an order; it holds at once. Raises ConflictError, in words for the operator."""
+        """Create an override; it is in force at once. Raises ConflictError for the operator."""
         ...
 
     async def clear(self, target: str, *, name: str, author: str, force: bool) -> ClearResult:
-        """Take back the orders for a target or of an id, and forgive the members that flapped or
-        wait to return; `name` "" is every record. Raises ConflictError."""
+        """Clear the overrides of a target or an id, and readmit its members that damping or
+        failback holds out; `name` "" is every record. Raises ConflictError."""
         ...
 
     async def history(self, query: HistoryQuery) -> tuple[list[StoredTransition], str]:
@@ -107,11 +108,11 @@ class Control(Protocol):
         ...
 
     def push_report(self, token: str, address: str, *, up: bool, text: str) -> None:
-        """A target says how it is. Raises ConflictError where no push check waits for that."""
+        """Take the report of a target. Raises ConflictError where no push check is for it."""
         ...
 
     async def probe(self, name: str, qtype: str) -> list[ProbeReport]:
-        """Run the checks of the balanced records of a name now; nothing counts.
+        """Run the checks of the balanced records of a canonical name; health is not affected.
 
         Raises ConflictError where there is no such record.
         """

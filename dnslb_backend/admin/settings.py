@@ -34,7 +34,7 @@ def parse_listen(text: str) -> Listen | None:
     try:
         address = ipaddress.ip_address("127.0.0.1" if bare == "localhost" else bare)
     except ValueError as error:
-        raise ValueError(f"{wrong}: {bare!r} is no IP address") from error
+        raise ValueError(f"{wrong}: {bare!r} is not an IP address") from error
     if not colon or (address.version == 6) != is_bracketed:
         raise ValueError(wrong)
     if not (port.isascii() and port.isdigit() and int(port) < 2**16):
@@ -47,7 +47,7 @@ def parse_network(text: str) -> Network:
     try:
         return ipaddress.ip_network(text)
     except ValueError as error:
-        raise ValueError(f"{text!r} is no network such as 10.0.0.0/8: {error}") from error
+        raise ValueError(f"{text!r} is not a network such as 10.0.0.0/8: {error}") from error
 
 
 def _check_listen(text: str) -> str:

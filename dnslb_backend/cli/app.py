@@ -1,4 +1,4 @@
-"""The commands, and the one frame that turns their errors into words and exit codes."""
+"""The commands, and the one place that turns their errors into messages and exit codes."""
 
 import sys
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ import typer
 
 from dnslb_backend import __version__
 from dnslb_backend.cli.exit_codes import ExitCode
+from dnslb_backend.cli.notation import Command, Group
 from dnslb_backend.cli.terminal import print_error
 from dnslb_backend.errors import ConfigError, DnslbError
 
@@ -26,6 +27,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "reload": ("status", "reload"),
     "ping": ("ping", "ping"),
     "schema": ("schema", "schema"),
+    "import": ("importing", "importing"),
     "demo": ("demo", "demo"),
     "pipe": ("pipe", "pipe"),
 }
@@ -36,12 +38,13 @@ In this order --help shows them.
 
 
 def commands(only: str | None = None) -> typer.Typer:
-    """The command line: all of it, or with the one command that is wanted.
+    """The command line: all of it, or only the command named.
 
-    A node that starts again should answer soon: what only other commands need is not imported.
+    A daemon that restarts should answer soon: what only other commands need is not imported.
     """
     app = typer.Typer(
         name="dnslb-backend",
+        cls=Group,
         help="A DNS load balancer for PowerDNS.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
@@ -56,7 +59,7 @@ def commands(only: str | None = None) -> typer.Typer:
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name)
         else:
-            app.command(name, context_settings=_SETTINGS.get(name))(command)
+            app.command(name, cls=Command, context_settings=_SETTINGS.get(name))(command)
     return app
 
 
@@ -81,7 +84,7 @@ def _options(
 def run() -> None:
     """Run the command that sys.argv names, and end the process.
 
-    Typer itself sees to wrong usage, to Ctrl-C and to readers that leave early.
+    Typer itself handles wrong usage, Ctrl-C and a closed pipe.
     """
     try:
         commands(sys.argv[1] if len(sys.argv) > 1 else None)(prog_name="dnslb-backend")

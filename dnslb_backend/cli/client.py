@@ -1,4 +1,4 @@
-"""Asking a running daemon: one request, one answer, or words that say why not."""
+"""A client of the daemon's API: one request, one response, or an error that says why not."""
 
 import http.client
 import json
@@ -14,11 +14,11 @@ TIMEOUT = 30.0
 """Seconds; a reload reads every file and looks at every record."""
 
 LARGEST_ANSWER = 256 * 1024 * 1024
-"""Bytes; more than any daemon of ours has to say."""
+"""Bytes; more than any response of a daemon."""
 
 
-class AnswerError(AdminClientError):
-    """The daemon understood, and refused. `errors` are fields and what is wrong with each."""
+class RefusedError(AdminClientError):
+    """The daemon refused the request. `errors` are fields and what is wrong with each."""
 
     def __init__(self, message: str, status: int, errors: list[tuple[str, str]]) -> None:
         super().__init__(message)
@@ -46,11 +46,11 @@ class AdminClient:
         return self._exchange("GET", path, None)[0]
 
     def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        """Order something. Raises AdminClientError, and AnswerError where it was refused."""
+        """Send a request that changes something. Raises AdminClientError, RefusedError."""
         return json.loads(self._ask("POST", path, json.dumps(body or {})))
 
     def delete(self, path: str, **query: str) -> Any:
-        """Take something back; errors as with `post`."""
+        """Delete something; errors as with `post`."""
         return json.loads(self._ask("DELETE", _target(path, query)))
 
     def _ask(self, method: str, target: str, body: str | None = None) -> str:
@@ -83,9 +83,11 @@ class AdminClient:
             url = urlsplit(self.where.url)
             host, port = url.hostname, url.port
         except ValueError as error:
-            raise AdminClientError(f"{self.where.url!r} is no URL: {error}") from error
+            raise AdminClientError(f"{self.where.url!r} is not a URL: {error}") from error
         if url.scheme not in ("http", "https") or not host:
-            raise AdminClientError(f"{self.where.url!r} is no URL such as http://127.0.0.1:8054")
+            raise AdminClientError(
+                f"{self.where.url!r} is not a URL; example: http://127.0.0.1:8054"
+            )
         if url.scheme == "http":
             return http.client.HTTPConnection(host, port, timeout=self.timeout)
         context = ssl.create_default_context()
@@ -102,15 +104,15 @@ class AdminClient:
     def _refusal(self, status: int, media: str, text: str) -> AdminClientError:
         if media != "application/problem+json" or not isinstance(problem := _loaded(text), dict):
             return AdminClientError(
-                f"{self.where.url} is no dnslb-backend: it answered {status} {media}"
+                f"{self.where.url} is not a dnslb-backend: it answered {status} {media}"
             )
         errors = _errors(problem)
-        said = str(problem.get("detail") or problem.get("title"))
-        words = [f"the daemon refused: {said}"]
+        detail = str(problem.get("detail") or problem.get("title"))
+        words = [f"refused: {detail}"]
         if status in (http.client.UNAUTHORIZED, http.client.FORBIDDEN) and self.where.why_no_token:
             words.append(f"no token was sent: {self.where.why_no_token}")
-        words += [f"{field}: {message}" for field, message in errors if message not in said]
-        return AnswerError("\n".join(words), status, errors)
+        words += [f"{field}: {message}" for field, message in errors if message not in detail]
+        return RefusedError("\n".join(words), status, errors)
 
 
 def _target(path: str, query: dict[str, str]) -> str:
@@ -131,7 +133,7 @@ def _loaded(text: str) -> Any:
 
 
 def _errors(problem: dict[str, Any]) -> list[tuple[str, str]]:
-    """Field and message of each fault that a problem names."""
+    """Field and message of each error in a problem document."""
     errors = problem.get("errors")
     found = errors if isinstance(errors, list) else []
     return [

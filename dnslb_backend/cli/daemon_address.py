@@ -42,13 +42,13 @@ def find_daemon(config: Path | None, url: str | None, token_file: Path | None) -
     if not isinstance(listen, str):
         raise ConfigError([ConfigProblem(str(path), "admin.listen", "must be a string")])
     if not listen:
-        raise AdminClientError(f"{path}: admin.listen is empty: this daemon cannot be spoken to")
+        raise AdminClientError(f"{path}: admin.listen is empty: this daemon has no API")
     base = f"http://{_reachable(listen)}"
     if token_file is not None:
         return DaemonAddress(base, _read_token(token_file))
     named = admin.get("token_file")
     if not isinstance(named, str):
-        return DaemonAddress(base, why_no_token=f"{path} names no admin.token_file")
+        return DaemonAddress(base, why_no_token=f"{path} has no admin.token_file")
     try:
         return DaemonAddress(base, _read_token(Path(named)))
     except ConfigError as error:
@@ -64,10 +64,10 @@ def _admin_table(path: Path, *, must_exist: bool) -> dict[str, Any]:
             raise ConfigError([ConfigProblem(str(path), "", "no such file")]) from error
         return {}
     except OSError as error:
-        message = f"cannot be read: {error.strerror}; say --admin URL instead"
+        message = f"cannot be read: {error.strerror}; use --admin URL instead"
         raise ConfigError([ConfigProblem(str(path), "", message)]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError([ConfigProblem(str(path), "", f"is no TOML: {error}")]) from error
+        raise ConfigError([ConfigProblem(str(path), "", f"is not valid TOML: {error}")]) from error
     if not isinstance(table, dict):
         raise ConfigError([ConfigProblem(str(path), "admin", "must be a table")])
     return table
@@ -80,14 +80,14 @@ def _reachable(listen: str) -> str:
 
 
 def _read_token(path: Path) -> str:
-    """The token that may do most: one that may operate before one that may read."""
+    """The token with the most rights: `operate` before `read`."""
     try:
         lines = [line.split() for line in read_file(path).decode("utf-8-sig").splitlines()]
     except OSError as error:
         message = f"cannot be read: {error.strerror}"
         raise ConfigError([ConfigProblem(str(path), "", message)]) from error
     except UnicodeDecodeError as error:
-        raise ConfigError([ConfigProblem(str(path), "", "is no text")]) from error
+        raise ConfigError([ConfigProblem(str(path), "", "is not text")]) from error
     found: dict[str, str] = {}
     for words in lines:
         if not words or words[0].startswith("#"):
@@ -97,6 +97,6 @@ def _read_token(path: Path) -> str:
     token = found.get("operate", found.get("read", ""))
     if not token or not token.isascii():
         raise ConfigError(
-            [ConfigProblem(str(path), "", "holds no token: TOKEN or ROLE TOKEN [NAME]")]
+            [ConfigProblem(str(path), "", "has no token; a line is TOKEN or ROLE TOKEN [NAME]")]
         )
     return token

@@ -7,10 +7,10 @@ import typer
 
 def demo(
     once: Annotated[
-        bool, typer.Option("--once", help="Prove that answers follow health, then end")
+        bool, typer.Option("--once", help="Prove that answers follow health, then exit")
     ] = False,
 ) -> None:
-    """Run targets, the daemon and PowerDNS here, and say what to try."""
-    from dnslb_backend.demo import run_demo  # noqa: PLC0415 -- only this command needs servers
+    """Run targets, the daemon and PowerDNS on this machine, and print what to try."""
+    from dnslb_backend.demo.run import run_demo  # noqa: PLC0415 -- only this command needs servers
 
     raise typer.Exit(run_demo(once))

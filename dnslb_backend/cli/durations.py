@@ -13,8 +13,8 @@ def parse_duration(text: str) -> float:
     """Seconds, more than none. Raises typer.BadParameter."""
     written = text.strip().lower()
     if not _WHOLE.fullmatch(written):
-        raise typer.BadParameter(f"{text!r} is no duration such as 90s, 15m, 2h, 1d or 1h30m")
+        raise typer.BadParameter(f"{text!r} is not a duration; examples: 90s, 15m, 2h, 1d, 1h30m")
     seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(written))
     if not 0 < seconds <= 10 * 366 * 86400:
-        raise typer.BadParameter(f"{text!r} is not between nothing and ten years")
+        raise typer.BadParameter(f"{text!r} must be more than 0 and at most 10 years")
     return seconds

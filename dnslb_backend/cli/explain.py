@@ -1,14 +1,14 @@
-"""`explain`: how an answer comes about, from the name to the rows.
+"""`explain`: how an answer is built, from the name to the rows.
 
 www.lb.example A for 10.0.0.0/8: NOERROR
   zone      lb.example
   answer    192.0.2.1 (ttl 5 s, scope /8)
 
-www.lb.example A: serve
+www.lb.example A: serving
   views     office; it serves
-  policy    weighted, at most 1, by chance: the next one may differ
-  192.0.2.1 UP              p2   w1   picked   serves
-  192.0.2.2 DOWN            p-   w1   -        timed out after 2 s
+  policy    weighted, at most 1, random: the next one may differ
+  192.0.2.1 UP               p2   w1   answered   serves
+  192.0.2.2 DOWN             p-   w1   left out   timed out after 2 s
 """
 
 from collections.abc import Iterator
@@ -20,15 +20,13 @@ from rich.text import Text
 from dnslb_backend.cli.client import AdminClient
 from dnslb_backend.cli.daemon_address import find_daemon
 from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile, TokenFile
-from dnslb_backend.cli.pages import field, print_page, wrapped
+from dnslb_backend.cli.pages import STATE_WIDTH, field, member_words, print_page, wrapped
 from dnslb_backend.cli.styles import HEALTH_STYLES
 from dnslb_backend.cli.terminal import escape, print_json_text
 
 PATH = "/api/v1/explain"
 WIDEST_CONTENT = 39
 NARROWEST_REASON = 16
-MANY = 5
-"""Zones that are named."""
 VERDICTS = {
     "NOERROR": "green",
     "NODATA": "yellow",
@@ -44,18 +42,18 @@ def explain(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Absolute, or relative to its zone")],
     qtype: Annotated[str, typer.Argument(metavar="TYPE", help="Default: all types")] = "ANY",
     client: Annotated[
-        str, typer.Option("--client", metavar="IP", help="Who asks: an address or a network")
+        str, typer.Option("--client", metavar="IP", help="Address or network of the client")
     ] = "",
     down: Annotated[
         str,
-        typer.Option("--down", metavar="TARGET", help="What if this target, or glob, were down?"),
+        typer.Option("--down", metavar="TARGET", help="Suppose that this target, or glob, is down"),
     ] = "",
     config: ConfigFile = None,
     as_json: AsJson = False,
     admin: AdminUrl = None,
     token_file: TokenFile = None,
 ) -> None:
-    """Show how the answer to a question comes about, and why each member is in or out."""
+    """Show how an answer is built, and why each member is in it or left out."""
     daemon = AdminClient(find_daemon(config, admin, token_file))
     asked = {"name": name, "type": qtype, "client": client, "down": down}
     if as_json:
@@ -70,9 +68,7 @@ def _lines(report: ExplainRow, width: int) -> Iterator[Text]:
     verdict = report["verdict"]
     head = f"{report['name']} {report['type']}{for_whom}{supposed}: {verdict}"
     yield from wrapped(head, width, style=f"bold {VERDICTS.get(verdict, 'yellow')}")
-    yield from field("zone", report["zone"] or "none of ours", width)
-    if report["looked_in"]:
-        yield from field("looked", _looked(report), width)
+    yield from field("zone", report["zone"] or "not served here", width)
     if report["via"]:
         yield from field("via", " -> ".join(report["via"]), width)
     for number, row in enumerate(report["answer"]):
@@ -84,16 +80,8 @@ def _lines(report: ExplainRow, width: int) -> Iterator[Text]:
         yield from _record_lines(record, width)
 
 
-def _looked(report: ExplainRow) -> str:
-    """Where a name was looked for that was written short."""
-    zones = report["looked_in"]
-    more = f" and {len(zones) - MANY} more" if len(zones) > MANY else ""
-    where = f"in {', '.join(zones[:MANY])}{more}"
-    return f"{where}, and not found in just one: taken as it stands; write it out"
-
-
 def _record_lines(record: ExplainRow, width: int) -> Iterator[Text]:
-    head = f"{record['name']} {record['type']}: {record['decision']}"
+    head = f"{record['name']} {record['type']}: {record['service']}"
     yield from wrapped(head, width, style="bold")
     yield from field("views", _views(record), width)
     yield from field("policy", _policy(record), width)
@@ -111,14 +99,10 @@ def _record_lines(record: ExplainRow, width: int) -> Iterator[Text]:
 
 def _member_lines(row: ExplainRow, widest: int, width: int) -> Iterator[Text]:
     priority = "-" if row["priority"] is None else str(row["priority"])
-    health = "stale" if row["stale"] else row["health"]
-    if row["override"] is not None:
-        health = f"{health}>{row['override']['action']}"
-    state = "picked" if row["picked"] else "served" if row["served"] else "-"
     head = Text.assemble("  ", (f"{escape(row['content']):<{widest}} ", ""))
-    head.append(f"{health:<13} ", HEALTH_STYLES[row["effective"]])
+    head.append(f"{member_words(row):<{STATE_WIDTH}} ", HEALTH_STYLES[row["effective"]])
     head.append(f"p{priority:<3} w{row['weight']:<3} ")
-    head.append(f"{state:<6} ", "green" if row["picked"] else "dim")
+    head.append(f"{row['outcome']:<10} ", "green" if row["picked"] else "dim")
     room = width - head.cell_len
     if room < NARROWEST_REASON:
         yield head
@@ -137,11 +121,11 @@ def _views(record: ExplainRow) -> str:
 
 
 def _policy(record: ExplainRow) -> str:
-    chance = ", by chance: the next answer may differ" if record["by_chance"] else ""
+    chance = ", random: the next answer may differ" if record["by_chance"] else ""
     return f"{record['policy']}, at most {record['max_answers']}{chance}"
 
 
 def _tiers(record: ExplainRow) -> str:
     lowest = record["threshold"]
-    opened = "none serves" if lowest is None else f"open down to priority {lowest}"
+    opened = "none open" if lowest is None else f"open down to priority {lowest}"
     return f"{opened}, prio_min_cnt {record['prio_min_cnt']}"

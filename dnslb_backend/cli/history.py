@@ -1,4 +1,4 @@
-"""`history`: what happened, newest first.
+"""`history`: transitions, newest first.
 
 2026-01-31 12:00:00Z ns1 www.lb.example A 192.0.2.1
   UP -> DOWN, no longer served: timed out after 2 s
@@ -23,28 +23,30 @@ MOST = 10_000
 
 
 def history(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Only this name; default: all")] = "",
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Only this record (default: all)")
+    ] = "",
     since: Annotated[
         float | None,
         typer.Option(
             "--since",
             metavar="TIME",
             parser=parse_duration,
-            help="Only of the last 90s, 15m, 2h, 1d; default: as far as it goes",
+            help="Only the last 90s, 15m, 2h, 1d (default: no limit)",
         ),
     ] = None,
     node: Annotated[
-        str, typer.Option("--node", metavar="NODE", help="Only of this node; default: all")
+        str, typer.Option("--node", metavar="NODE", help="Only of this node (default: all)")
     ] = "",
     limit: Annotated[
-        int, typer.Option("--limit", metavar="N", min=1, max=MOST, help="At most so many")
+        int, typer.Option("--limit", metavar="N", min=1, max=MOST, help="Show at most N")
     ] = 100,
     config: ConfigFile = None,
     as_json: AsJson = False,
     admin: AdminUrl = None,
     token_file: TokenFile = None,
 ) -> None:
-    """Show what happened to members, newest first."""
+    """Show the transitions of members, newest first."""
     client = AdminClient(find_daemon(config, admin, token_file))
     within = "" if since is None else f"{since:.3f}"
     asked = {"name": name, "within": within, "node": node, "limit": str(limit)}
@@ -54,9 +56,9 @@ def history(
     report = client.get(PATH, **asked)
     print_page(report, _lines)
     if not report["events"]:
-        print_error("nothing happened, as far as is remembered")
+        print_error("no transitions recorded")
     elif report["before"] is not None:
-        print_error(f"there may be more before; --limit N shows up to {MOST}")
+        print_error(f"there may be older ones; --limit N shows up to {MOST}")
 
 
 def _lines(report: dict[str, Any], width: int) -> Iterator[Text]:

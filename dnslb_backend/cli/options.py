@@ -7,7 +7,7 @@ import typer
 
 DEFAULT_FILE = Path("/etc/dnslb/dnslb.toml")
 
-DAEMON_PANEL = "Where the daemon is"
+DAEMON_PANEL = "The daemon to ask"
 
 ConfigFile = Annotated[
     Path | None,
@@ -27,7 +27,7 @@ BaseDirectory = Annotated[
         "--confdir",
         metavar="DIR",
         readable=False,
-        help="Where load_records and -m start from (default: the directory of FILE)",
+        help="Directory for load_records and -m (default: the directory of FILE)",
     ),
 ]
 RecordFiles = Annotated[
@@ -38,7 +38,7 @@ RecordFiles = Annotated[
         "--record-file",
         metavar="FILE",
         readable=False,
-        help="A further record file; repeatable",
+        help="Another record file; repeatable",
     ),
 ]
 MaskedFiles = Annotated[
@@ -49,7 +49,7 @@ MaskedFiles = Annotated[
         "--mask-record-file",
         metavar="FILE",
         readable=False,
-        help="A file that load_records passes over; repeatable",
+        help="A file that load_records skips; repeatable",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON")]
@@ -58,7 +58,7 @@ AdminUrl = Annotated[
     typer.Option(
         "--admin",
         metavar="URL",
-        help="Its address, instead of admin.listen in FILE",
+        help="URL of the daemon, instead of admin.listen in FILE",
         rich_help_panel=DAEMON_PANEL,
     ),
 ]
@@ -68,7 +68,7 @@ TokenFile = Annotated[
         "--token-file",
         metavar="FILE",
         readable=False,
-        help="A token, or lines ROLE TOKEN [NAME]",
+        help="File with a token, or lines ROLE TOKEN [NAME]",
         rich_help_panel=DAEMON_PANEL,
     ),
 ]

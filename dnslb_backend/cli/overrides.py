@@ -1,4 +1,4 @@
-"""`drain`, `down`, `up` and `clear`: what operators order, whatever checks say."""
+"""`drain`, `down`, `up` and `clear`: overrides of what checks measured."""
 
 from typing import Annotated, Any
 
@@ -12,7 +12,7 @@ from dnslb_backend.cli.pages import moment, print_page, wrapped
 from dnslb_backend.cli.terminal import print_json
 
 PATH = "/api/v1/overrides"
-WAS = {"flapping": "which was held for flapping", "waiting": "which waited to return"}
+WAS = {"flapping": "was held out by damping", "waiting": "was waiting for failback"}
 
 Target = Annotated[
     str,
@@ -21,7 +21,7 @@ Target = Annotated[
     ),
 ]
 RecordName = Annotated[
-    str, typer.Option("--record", metavar="NAME", help="Only this balanced record; default: every")
+    str, typer.Option("--record", metavar="NAME", help="Only this record (default: all)")
 ]
 Duration = Annotated[
     float | None,
@@ -29,13 +29,15 @@ Duration = Annotated[
         "--for",
         metavar="TIME",
         parser=parse_duration,
-        help="How long, such as 90s, 15m, 2h, 1d; default: until it is cleared",
+        help="How long: 90s, 15m, 2h, 1d (default: until cleared)",
     ),
 ]
-Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="For others to read")]
-Node = Annotated[str, typer.Option("--node", metavar="NODE", help="Only on it; default: on all")]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Reason, shown to others")]
+Node = Annotated[
+    str, typer.Option("--node", metavar="NODE", help="Only on this node (default: all)")
+]
 Force = Annotated[
-    bool, typer.Option("--force", help="Even if a record loses its last serving member")
+    bool, typer.Option("--force", help="Also where a record loses its last serving member")
 ]
 
 
@@ -51,7 +53,7 @@ def drain(
     admin: AdminUrl = None,
     token_file: TokenFile = None,
 ) -> None:
-    """Give out a target no more; its checks go on."""
+    """Stop handing out a target; keep checking it."""
     override = _request("drain", target, record, duration, reason, node, force=force)
     _create(AdminClient(find_daemon(config, admin, token_file)), override, as_json=as_json)
 
@@ -99,9 +101,9 @@ def clear(
     admin: AdminUrl = None,
     token_file: TokenFile = None,
 ) -> None:
-    """Take back what was ordered, and let in what is held or waits.
+    """Clear overrides, and readmit members held out by damping or failback.
 
-    TARGET is as it was ordered, a glob over that, or the id of one order.
+    TARGET is that of the override, a glob over it, or the id of one override.
     """
     client = AdminClient(find_daemon(config, admin, token_file))
     report = client.delete(PATH, target=target, name=record, force="true" if force else "")
@@ -136,18 +138,21 @@ def _create(client: AdminClient, override: dict[str, Any], *, as_json: bool) -> 
 
 def _cleared_lines(report: dict[str, Any], width: int) -> Any:
     for override in report["cleared"]:
-        yield from wrapped(f"Cleared: {_sentence(override)}", width)
-    for row in report["forgiven"]:
+        yield from wrapped(f"Cleared: {_sentence(override, is_cleared=True)}", width)
+    for row in report["readmitted"]:
         which = f"{row['content']} in {row['name']} {row['type']}"
-        yield from wrapped(f"Let in: {which}, {WAS[row['was']]}", width)
+        yield from wrapped(f"Readmitted: {which} ({WAS[row['was']]})", width)
 
 
-def _sentence(override: dict[str, Any]) -> str:
+def _sentence(override: dict[str, Any], *, is_cleared: bool = False) -> str:
     """`drain 192.0.2.1 in www.lb.example on ns1 until 2026-01-31 12:00:00Z (new disk)`."""
     words = [override["action"], override["target"]]
     if override["name"]:
         words += ["in", override["name"]]
     if override["node"]:
         words += ["on", override["node"]]
-    words += ["until", moment(override["expires"]) if override["expires"] else "it is cleared"]
+    if override["expires"]:
+        words += ["until", moment(override["expires"])]
+    elif not is_cleared:
+        words += ["until cleared"]
     return " ".join(words) + (f" ({override['reason']})" if override["reason"] else "")

@@ -1,4 +1,4 @@
-"""What the commands have in common that print an answer of the daemon for people."""
+"""Layout of the daemon's responses for people."""
 
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
@@ -11,17 +11,18 @@ from dnslb_backend.errors import AdminClientError
 
 NARROWEST = 10
 LABEL_WIDTH = 8
+STATE_WIDTH = len("FORCED DOWN (UP)")
 
 Lines = Callable[[dict[str, Any], int], Iterable[Text]]
-"""Lays out an answer in lines of so many columns."""
+"""Lays out a response in lines of so many columns."""
 
 
 def print_page(report: Any, lines: Lines) -> None:
-    """Print an answer. Raises AdminClientError where it is not what a daemon of ours says."""
+    """Print a response. Raises AdminClientError where it is not that of a dnslb-backend."""
     try:
         page = list(lines(report, out().width))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        message = f"the answer cannot be read, is it a daemon of another version? ({error!r})"
+        message = f"cannot read the response: is the daemon of another version? ({error!r})"
         raise AdminClientError(message) from error
     if page:
         print_text(Text("\n").join(page))
@@ -42,6 +43,14 @@ def field(label: str, text: str, width: int) -> Iterator[Text]:
     first, *rest = wrapped(text, width - len(head))
     yield Text.assemble((head, "dim"), first)
     yield from (Text(" " * len(head)) + line for line in rest)
+
+
+def member_words(row: dict[str, Any]) -> str:
+    """The state of a member, and behind that of an overridden one what was measured."""
+    state: str = row["state"]
+    if row["override"] is None or state.endswith(row["health"]):
+        return state
+    return f"{state} ({row['health']})"
 
 
 def moment(text: str) -> str:

@@ -13,18 +13,18 @@ from dnslb_backend.cli.terminal import out, print_json
 from dnslb_backend.errors import AdminClientError
 
 TIMEOUT = 4.0
-"""Seconds: less than what asks us waits for us, so that it hears why."""
+"""Seconds: less than the timeout of a health check that runs this, so that it gets the reason."""
 
 
 def ping(
     is_ready: Annotated[
-        bool, typer.Option("--ready", help="Ask whether every record has an answer as well")
+        bool, typer.Option("--ready", help="Check also whether every record has an answer")
     ] = False,
     config: ConfigFile = None,
     as_json: AsJson = False,
     admin: AdminUrl = None,
 ) -> None:
-    """Say whether the daemon is alive, by words and exit code."""
+    """Check whether the daemon is alive."""
     client = AdminClient(find_daemon(config, admin, None), TIMEOUT)
     status = client.status_of("/readyz" if is_ready else "/livez")
     word = "ready" if is_ready else "alive"
@@ -35,6 +35,6 @@ def ping(
     if is_so:
         out().print(word)
     elif is_ready and status == http.client.SERVICE_UNAVAILABLE:
-        raise AdminClientError("not ready: there are records without an answer yet")
+        raise AdminClientError("not ready: some records have no answer yet")
     else:
-        raise AdminClientError(f"{client.where.url} is no dnslb-backend: it answered {status}")
+        raise AdminClientError(f"{client.where.url} is not a dnslb-backend: it answered {status}")

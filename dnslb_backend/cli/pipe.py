@@ -9,5 +9,5 @@ from dnslb_backend.pdns.connectors import coprocess
 
 
 def pipe(context: typer.Context) -> None:
-    """Started by PowerDNS: hands its requests to the daemon's unix socket."""
+    """Pass requests of PowerDNS, which starts this, to the daemon's unix socket."""
     raise typer.Exit(coprocess.main(context.args))

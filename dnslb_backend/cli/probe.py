@@ -20,22 +20,22 @@ from dnslb_backend.cli.styles import OUTCOME_STYLES
 from dnslb_backend.cli.terminal import print_json
 
 PATH = "/api/v1/probe"
-PATIENCE = 600.0
+TIMEOUT = 600.0
 """Seconds; the answer comes when the slowest check has ended."""
 
 
 def probe(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Absolute, or relative to its zone")],
     qtype: Annotated[
-        str, typer.Argument(metavar="TYPE", help="Of the balanced record; default: all")
+        str, typer.Argument(metavar="TYPE", help="Type of the record; default: all")
     ] = "ANY",
     config: ConfigFile = None,
     as_json: AsJson = False,
     admin: AdminUrl = None,
     token_file: TokenFile = None,
 ) -> None:
-    """Run the checks of a name now, and show what came back. Nothing counts."""
-    client = AdminClient(find_daemon(config, admin, token_file), timeout=PATIENCE)
+    """Run the checks of a name now, without affecting health."""
+    client = AdminClient(find_daemon(config, admin, token_file), timeout=TIMEOUT)
     report = client.post(PATH, {"name": name, "type": qtype})
     if as_json:
         print_json(report)
@@ -46,7 +46,7 @@ def probe(
 def _lines(report: dict[str, Any], width: int) -> Iterator[Text]:
     probes = report["probes"]
     if not probes:
-        yield from wrapped("No destination has an address: there is nobody to probe.", width)
+        yield from wrapped("No destination has an address: there is nothing to probe.", width)
     for index, row in enumerate(probes):
         if index:
             yield Text()
@@ -62,15 +62,15 @@ def _probe_line(row: dict[str, Any], width: int) -> Iterator[Text]:
         yield from field("member", served, width)
     yield from field("asked", row["asked"], width)
     yield from field("answer", row["text"] or "nothing", width)
-    said = [f"{what} {row[what]}" for what in ("priority", "weight") if row[what] is not None]
-    if said:
-        yield from field("said", ", ".join(said), width)
+    reported = [f"{what} {row[what]}" for what in ("priority", "weight") if row[what] is not None]
+    if reported:
+        yield from field("reported", ", ".join(reported), width)
     yield from field("target", _consequence(row), width)
 
 
 def _consequence(row: dict[str, Any]) -> str:
     if row["outcome"] == "error":
-        return f"{row['health']}, stays so: this was a fault of ours"
+        return f"{row['health']}, unchanged: this was a check error"
     if row["health"] != row["would_be"]:
         return f"{row['health']}, would become {row['would_be']}"
     against = f": {row['streak']} in a row against it" if row["streak"] else ""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from dnslb_backend.cli.notation import Command, Group
 from dnslb_backend.cli.options import DEFAULT_FILE, AsJson, ConfigFile
 from dnslb_backend.cli.terminal import out, print_json
 from dnslb_backend.errors import ConfigError, ConfigProblem
@@ -18,33 +19,34 @@ if TYPE_CHECKING:
     from dnslb_backend.store.settings import MysqlSettings
 
 schema = typer.Typer(
+    cls=Group,
     help="The tables and views in MariaDB.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
-@schema.command()
+@schema.command(cls=Command)
 def show(
     what: Annotated[
         Literal["tables", "users"],
-        typer.Argument(metavar="[users]", help="The users, instead of tables and views"),
+        typer.Argument(metavar="[users]", help="Show users instead of tables and views"),
     ] = "tables",
 ) -> None:
-    """Print what apply would run, or the statements for users, which it never runs."""
+    """Print what apply would run, or the statements for users, which apply never runs."""
     from dnslb_backend.store.database.schema import show as render  # noqa: PLC0415 -- see the module
 
     out().file.write(render(users=what == "users"))
 
 
-@schema.command()
+@schema.command(cls=Command)
 def apply(
     user: Annotated[
         str | None,
         typer.Option(
             "--user",
             metavar="U",
-            help="Log in as U, who may make tables, instead of the daemon's user",
+            help="Log in as U, who may create tables, instead of the daemon's user",
         ),
     ] = None,
     password_file: Annotated[
@@ -56,13 +58,13 @@ def apply(
         typer.Option(
             "--views-database",
             metavar="DB",
-            help="Where PowerDNS's views go; made if it is missing",
+            help="Database for PowerDNS's views; created if it is missing",
         ),
     ] = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make tables and views in the database that FILE names, and touch nothing else."""
+    """Create tables and views in the database named in FILE, and change nothing else."""
     if password_file is not None and user is None:
         raise typer.BadParameter("it is the password of --user", param_hint="--password-file")
     if views_database == "":
@@ -89,14 +91,14 @@ def _settings(path: Path) -> "MysqlSettings":
     tables = read_toml(path)
     if "mysql" not in tables:
         raise ConfigError([ConfigProblem(str(path), "mysql", "is missing: there is no database")])
-    diagnosis = Problems()
-    found = diagnosis.parse(MysqlSettings, tables["mysql"], str(path), ("mysql",))
-    diagnosis.raise_if_refused()
+    problems = Problems()
+    found = problems.parse(MysqlSettings, tables["mysql"], str(path), ("mysql",))
+    problems.raise_if_refused()
     assert found is not None
     return found
 
 
 def _as_user(settings: "MysqlSettings", user: str, password_file: Path | None) -> "MysqlSettings":
-    """The same server for another user; what stands there of passwords is not theirs."""
+    """The same server for another user, whose password is not the configured one."""
     theirs = {"user": user, "password": None, "passwd": None, "password_file": password_file}
     return settings.model_copy(update=theirs)

@@ -46,11 +46,11 @@ def serve(
     is_test: Annotated[
         bool,
         typer.Option(
-            "-t", "--test", "--check-config", help="Only try the configuration, as check-config"
+            "-t", "--test", "--check-config", help="Only check the configuration, as check-config"
         ),
     ] = False,
 ) -> None:
-    """Run the daemon until it is told to stop."""
+    """Run the daemon until SIGTERM."""
     if loglevel is not None and loglevel not in LEVELS:
         raise typer.BadParameter(f"{loglevel!r} is none of {', '.join(LEVELS)}")
     sources = _sources(config, base, records, masks)
@@ -74,7 +74,7 @@ def check_config(
 
 
 def _check(sources: "ConfigPaths", *, as_json: bool) -> None:
-    """Say what is wrong or doubtful. Raises ConfigError unless it was said as JSON."""
+    """Print problems and warnings. Raises ConfigError, unless they are printed as JSON."""
     from dnslb_backend.config import load  # noqa: PLC0415 -- see the module
 
     try:

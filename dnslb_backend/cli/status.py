@@ -1,4 +1,4 @@
-"""`status` and `reload`: what a running daemon shows, and reading its configuration again."""
+"""`status` and `reload` of a running daemon."""
 
 import http.client
 import json
@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from dnslb_backend.cli.client import AdminClient, AnswerError
+from dnslb_backend.cli.client import AdminClient, RefusedError
 from dnslb_backend.cli.daemon_address import find_daemon
 from dnslb_backend.cli.exit_codes import ExitCode
 from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile, TokenFile
@@ -20,20 +20,20 @@ from dnslb_backend.errors import AdminClientError, ConfigError, ConfigProblem
 
 PATH = "/api/v1/status"
 WATCH_INTERVAL = 2.0
-"""Seconds between two looks."""
+"""Seconds between two refreshes."""
 
 
 def status(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="Only this name, or a glob; default: all")
+        str, typer.Argument(metavar="NAME", help="Only this record, or a glob (default: all)")
     ] = "",
     config: ConfigFile = None,
     as_json: AsJson = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Show it anew until Ctrl-C")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh until Ctrl-C")] = False,
     admin: AdminUrl = None,
     token_file: TokenFile = None,
 ) -> None:
-    """Show every member: its health, and whether it is served."""
+    """Show every member: its state, and whether it is served."""
     client = AdminClient(find_daemon(config, admin, token_file))
     if watch:
         _watch(client, name, as_json=as_json)
@@ -46,11 +46,11 @@ def reload(
     admin: AdminUrl = None,
     token_file: TokenFile = None,
 ) -> None:
-    """Have the daemon read its configuration again, all or nothing."""
+    """Reload the configuration (all or nothing)."""
     client = AdminClient(find_daemon(config, admin, token_file))
     try:
         report = client.post("/api/v1/reload")
-    except AnswerError as error:
+    except RefusedError as error:
         if error.status != http.client.CONFLICT or not error.errors:
             raise
         # As the daemon would say it at its start.
@@ -59,8 +59,8 @@ def reload(
     if as_json:
         print_json(report)
         return
-    told = f"{report['changed']} new or changed, {report['removed']} gone"
-    print_text(Text(f"Reloaded: {report['records']} records, {told}."))
+    changes = f"{report['changed']} new or changed, {report['removed']} removed"
+    print_text(Text(f"Reloaded: {report['records']} records, {changes}."))
     print_error(*(f"warning: {warning}" for warning in report["warnings"]))
 
 
@@ -71,26 +71,26 @@ def _show(client: AdminClient, name: str, *, as_json: bool) -> None:
     report = client.get(PATH, name=name)
     print_text(_page(report, out().width))
     if name and not report["records"]:
-        print_error(f"there is no balanced record {name!r}")
+        print_error(f"no such record: {name}")
         raise typer.Exit(ExitCode.FAILED)
 
 
 def _watch(client: AdminClient, name: str, *, as_json: bool) -> Never:
-    """Show the status anew until Ctrl-C; a daemon that goes away is waited for."""
+    """Refresh the status until Ctrl-C; retry while the daemon does not answer."""
     console = out()
     report = client.get(PATH, name=name)
     if as_json or not console.is_terminal:
         while True:
             _print_again(console, report, as_json=as_json)
-            report = _look_again(client, name)
+            report = _next_report(client, name)
     with Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
             live.update(_page(report, console.width), refresh=True)
-            report = _look_again(client, name)
+            report = _next_report(client, name)
 
 
-def _look_again(client: AdminClient, name: str) -> dict[str, Any]:
-    """The status after a pause, however many it takes until there is one."""
+def _next_report(client: AdminClient, name: str) -> dict[str, Any]:
+    """The status after WATCH_INTERVAL; retries until the daemon answers."""
     while True:
         threading.Event().wait(WATCH_INTERVAL)
         try:
@@ -114,5 +114,5 @@ def _page(report: dict[str, Any], width: int) -> Text:
     try:
         return Text("\n").join(status_lines(report, width))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        message = f"the answer cannot be read, is it a daemon of another version? ({error!r})"
+        message = f"cannot read the response: is the daemon of another version? ({error!r})"
         raise AdminClientError(message) from error

@@ -1,8 +1,8 @@
 """The status as a table for people: a headline a record, a line a member, 80 columns.
 
     www.lb.example A: 1 of 2 served, ttl 5 s
-      10.0.0.1 UP              served p2       3m 200 OK
-      10.0.0.2 DOWN            -      p-      12s timed out after 2 s
+      10.0.0.1 UP               served p2       3m 200 OK
+      10.0.0.2 DOWN             -      p-      12s timed out after 2 s
 
 Lines are put together here, because laying out ten thousand of them in one table of rich takes
 seconds. The width of a column is that of the whole table, so that the eye can follow it.
@@ -16,29 +16,14 @@ from typing import Any
 
 from rich.text import Text
 
+from dnslb_backend.cli.pages import STATE_WIDTH, member_words
 from dnslb_backend.cli.styles import HEALTH_STYLES
 from dnslb_backend.cli.terminal import escape
 
-DECISION_WORDS = {
-    "pending": "not decided yet",
-    "fallback": "FALLBACK",
-    "all": "ALL ARE DOWN, all are served",
-    "last": "ALL ARE DOWN, the last good ones are served",
-    "nodata": "NOBODY SERVES, answers are empty",
-    "servfail": "NOBODY SERVES, lookups fail",
-}
-OTHERS = {
-    "pending": "not decided yet",
-    "fallback": "the fallback",
-    "all": "all members, though all are down",
-    "last": "the last good members, though all are down",
-    "nodata": "answers are empty",
-    "fault": "lookups fail",
-}
-"""What is served beside views that serve."""
+STYLES = {"serving": "", "pending": "bold yellow"}
+"""By the service of a record; any other is a failure."""
 
 NARROWEST_REASON = 16
-HEALTH_WIDTH = 15
 
 StatusRow = dict[str, Any]
 
@@ -54,10 +39,9 @@ def status_lines(status: dict[str, Any], width: int) -> Iterator[Text]:
     widest = max((len(member["content"]) for member in status["members"]), default=0)
     widest = min(widest, 39)
     for record in status["records"]:
-        rows = members[_key(record)]
         yield Text()
-        yield from _record_lines(record, rows, width)
-        for row in rows:
+        yield from _record_lines(record, width)
+        for row in members[_key(record)]:
             yield from _member_lines(row, now, widest, width)
 
 
@@ -86,26 +70,20 @@ def _node_line(status: dict[str, Any], now: datetime) -> Text:
 
 def _brake_lines(brake: dict[str, Any] | None) -> Iterator[Text]:
     """That answers do not follow the checks at present; nothing where they do."""
-    if brake is None:
+    if brake is None or "silent_for" not in brake:
         return
     silent = f"no canary has answered for {brake['silent_for']:.0f} s"
     held = "DOWNs are applied again" if brake["spent"] else f"{brake['held']} DOWN held"
     yield Text(f"BRAKE: {silent}, {held}", style="bold yellow")
 
 
-def _record_lines(record: StatusRow, rows: list[StatusRow], width: int) -> Iterator[Text]:
-    served = sum(row["served"] for row in rows)
-    facts = [f"{served} of {len(rows)} served"]
-    style = ""
-    if word := DECISION_WORDS.get(record["decision"]):
-        if views := record["served_views"]:
-            word = f"views {', '.join(views)} are served; others: {OTHERS[record['decision']]}"
-        facts.insert(0, word)
-        style = "bold yellow" if record["decision"] == "pending" else "bold red"
+def _record_lines(record: StatusRow, width: int) -> Iterator[Text]:
+    facts = [record["summary"]]
     if record["held"]:
-        facts.append("a change waits for the round to end")
+        facts.append("a change waits for the check cycle to end")
     facts.append(f"ttl {record['ttl']} s")
     head = f"{record['name']} {record['type']}: "
+    style = STYLES.get(record["service"], "bold red")
     for index, line in enumerate(_wrap(escape(head + ", ".join(facts)), width)):
         text = Text(line, style=style)
         if index == 0:
@@ -113,11 +91,11 @@ def _record_lines(record: StatusRow, rows: list[StatusRow], width: int) -> Itera
         yield text
     for host in record["hosts"]:
         if host["overdue"] or (host["resolution"] in ("failed", "nxdomain")):
-            said = f"{host['host']} does not resolve: {host['text'] or host['resolution']}"
-            yield from _wrapped(said, "  ", width, "yellow")
+            warning = f"{host['host']} does not resolve: {host['text'] or host['resolution']}"
+            yield from _wrapped(warning, "  ", width, "yellow")
         if host["ignored"]:
-            said = f"{host['host']}: {host['ignored']} addresses over max_addresses are ignored"
-            yield from _wrapped(said, "  ", width, "yellow")
+            warning = f"{host['host']}: {host['ignored']} addresses over max_addresses are ignored"
+            yield from _wrapped(warning, "  ", width, "yellow")
 
 
 def _member_lines(row: StatusRow, now: datetime, widest: int, width: int) -> Iterator[Text]:
@@ -125,11 +103,12 @@ def _member_lines(row: StatusRow, now: datetime, widest: int, width: int) -> Ite
     since = age(datetime.fromisoformat(row["since"]), now) if row["since"] else "-"
     content, reason = escape(row["content"]), escape(_why(row))
     head = Text.assemble("  ", (f"{content:<{widest}} ", "" if row["served"] else "dim"))
-    head.append(f"{_health(row):<{HEALTH_WIDTH}} ", HEALTH_STYLES[row["effective"]])
+    head.append(f"{member_words(row):<{STATE_WIDTH}} ", HEALTH_STYLES[row["effective"]])
     head.append(f"{'served' if row['served'] else '-':<6} ", "green" if row["served"] else "dim")
     head.append(f"p{priority:<3} {since:>6} ")
     room = width - head.cell_len
     if room < NARROWEST_REASON:
+        head.rstrip()
         yield head
         yield from _wrapped(reason, " " * 6, width, "")
         return
@@ -138,21 +117,6 @@ def _member_lines(row: StatusRow, now: datetime, widest: int, width: int) -> Ite
     head.rstrip()
     yield head
     yield from (Text(" " * (width - room) + line) for line in rest)
-
-
-def _health(row: StatusRow) -> str:
-    """What was measured, in the word that says most, and an override behind an arrow."""
-    measured: str = row["health"]
-    if row["stale"]:
-        measured = "stale"
-    elif row["flapping"]:
-        measured = "flapping"
-    elif row["waiting"]:
-        measured = "waiting"
-    if row["override"] is None:
-        return measured
-    action: str = row["override"]["action"]
-    return f"{measured}>{action}"
 
 
 def _why(row: StatusRow) -> str:

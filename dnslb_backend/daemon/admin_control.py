@@ -1,7 +1,6 @@
 """The desk: what operators may see and steer, gathered from the parts that know it."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Literal
 
@@ -10,7 +9,6 @@ from dnslb_backend.admin.control import ClearResult, Detail, Readmitted, ReloadR
 from dnslb_backend.checkers.resources.push_reports import PushReports
 from dnslb_backend.checkers.schedule.scheduler import Scheduler
 from dnslb_backend.core.answers.explain import Explanation, Question, explain, mark_down
-from dnslb_backend.core.answers.name_lookup import resolve_name
 from dnslb_backend.core.answers.snapshot import Snapshot
 from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.healthmap import HealthMap
@@ -89,16 +87,14 @@ class AdminControl:
         asker = self._client_cache.client(client)
         if client and not asker.prefix_length:
             raise RequestError(f"{client!r} is no address or network of a client")
-        meant = resolve_name(self._snapshot(), name)
         question = Question(
-            name=meant.name,
+            name=name,
             qtype=qtype.upper(),
             client=asker,
-            draw=self._client_cache.query_seed(f"{meant.name}.", client),
+            draw=self._client_cache.query_seed(f"{name}.", client),
             down=mark_down(canonical_target(down)) if down else (),
         )
-        told = explain(self._health, self._snapshot(), question)
-        return replace(told, looked_in=meant.looked_in)
+        return explain(self._health, self._snapshot(), question)
 
     def overrides(self) -> list[Override]:
         return self._persistence.overrides()
@@ -125,16 +121,13 @@ class AdminControl:
         self._push_reports.report(token, address, up, text)
 
     async def probe(self, name: str, qtype: str) -> list[ProbeReport]:
-        meant = resolve_name(self._snapshot(), name)
         keys = [
             key
             for key in self._health.records
-            if key.name == meant.name and qtype.upper() in ("ANY", key.type)
+            if key.name == name and qtype.upper() in ("ANY", key.type)
         ]
         if not keys:
-            looked_in = f" in {', '.join(meant.looked_in)}" if meant.looked_in else ""
-            why = f"there is no balanced record {meant.name} {qtype}{looked_in}"
-            raise ConflictError(why, "name")
+            raise ConflictError(f"no such record: {name} {qtype}", "name")
         return [report for key in keys for report in await self._scheduler.probe_now(key)]
 
     def _readmit(self, target: str, name: str) -> list[Readmitted]:

@@ -514,6 +514,8 @@ class Daemon:
         return self._publisher.purger.detail()
 
     def _brake_detail(self) -> object:
+        if not self._config.brake.canaries:
+            return {"canaries": 0}
         status = self._scheduler.brake.status()
         if status.since is None:
             return None

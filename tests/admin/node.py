@@ -5,7 +5,6 @@ import itertools
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from dnslb_backend.admin.control import ClearResult, Detail, Readmitted, ReloadReport
@@ -14,7 +13,6 @@ from dnslb_backend.admin.server import AdminServer
 from dnslb_backend.admin.settings import AdminSettings
 from dnslb_backend.core.answers.explain import Explanation, Question, explain, mark_down
 from dnslb_backend.core.answers.name_index import build_name_index
-from dnslb_backend.core.answers.name_lookup import resolve_name
 from dnslb_backend.core.answers.snapshot import Snapshot, build_snapshot
 from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.decision import Decision
@@ -54,7 +52,7 @@ class Node(Driver):
         self._frozen: Snapshot | None = None
         self.since = at(0).wall
         self.parts: dict[str, Detail] = {}
-        self.forgiven: list[Readmitted] = []
+        self.held_out: list[Readmitted] = []
         self.remembered: list[StoredTransition] = []
         self.reports: list[tuple[str, bool, str]] = []
         self._numbers = itertools.count(1)
@@ -101,10 +99,8 @@ class Node(Driver):
         return does
 
     def explain(self, name: str, qtype: str, client: str, down: str) -> Explanation:
-        meant = resolve_name(self.snapshot(), name)
-        question = Question(meant.name, qtype, down=mark_down(down) if down else ())
-        told = explain(self.health_map, self.snapshot(), question)
-        return replace(told, looked_in=meant.looked_in)
+        question = Question(name, qtype, down=mark_down(down) if down else ())
+        return explain(self.health_map, self.snapshot(), question)
 
     def overrides(self) -> list[Override]:
         return list(self.health_map.overrides)
@@ -132,7 +128,7 @@ class Node(Driver):
         taken = [
             o for o in self.health_map.overrides if target in (o.target, o.id) and o.name == name
         ]
-        forgiven = [one for one in self.forgiven if one.address == target]
+        forgiven = [one for one in self.held_out if one.address == target]
         if not taken and not forgiven:
             raise ConflictError(f"there is no order for {target}")
         self.health_map.set_overrides(
@@ -162,9 +158,13 @@ class Node(Driver):
 
     async def probe(self, name: str, qtype: str) -> list[ProbeReport]:
         """Every target is said to answer as it did the last time."""
-        keys = [key for key in self.health_map.records if key.name == name]
+        keys = [
+            key
+            for key in self.health_map.records
+            if key.name == name and qtype in ("ANY", key.type)
+        ]
         if not keys:
-            raise ConflictError(f"there is no balanced record {name} {qtype}")
+            raise ConflictError(f"no such record: {name} {qtype}", "name")
         return [
             ProbeReport(key, (target.address,), target.address, target.check, result, was, was, 0)
             for key in keys

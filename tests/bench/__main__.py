@@ -29,6 +29,14 @@ async def measure(given: argparse.Namespace) -> Report:
     if "flips" in given.only:
         report.flips = [
             await flips("over unix", changes=given.changes, queries=queries),
+            await flips("over unix, 2,000/s", changes=given.changes, queries=queries, rate=2000),
+            await flips(
+                "purged by the API, 2,000/s",
+                changes=given.changes,
+                queries=queries,
+                by_api=True,
+                rate=2000,
+            ),
             await flips(
                 "30 ms slow, over http", changes=given.changes // 5, queries=queries, delay=0.03
             ),

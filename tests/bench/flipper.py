@@ -1,9 +1,9 @@
 """Serves, changes an answer when it is told to, and says when the change was live.
 
-`python -m tests.bench.flipper --unix PATH --slow PORT --delay SECONDS --control SOCKET`: a line "N"
-on standard input gives one name after the other the address 10.128.0.0 + N; the answer is a line
-with CLOCK_MONOTONIC in nanoseconds, the moment from which a lookup was given the new address. At
-PORT answers take a while.
+`python -m tests.bench.flipper --unix PATH --slow PORT --delay SECONDS --pdns JSON`: a line "N" on
+standard input gives one name after the other the address 10.128.0.0 + N; the answer is a line with
+CLOCK_MONOTONIC in nanoseconds, the moment from which a lookup was given the new address. At PORT
+answers take a while. JSON is [pdns]: how PowerDNS is purged.
 """
 
 import argparse
@@ -39,19 +39,19 @@ def name(number: int) -> str:
     return f"n{number % NAMES}"
 
 
-async def main(path: str, slow: int, delay: float, control_socket: str) -> None:
+async def main(path: str, slow: int, delay: float, channel: PdnsSettings) -> None:
     listener = listen_tcp(ListenAddress("127.0.0.1", 0))
     async with slow_proxy(listener.getsockname()[1], delay, slow):
-        await serve(path, listener, control_socket)
+        await serve(path, listener, channel)
 
 
-async def serve(path: str, listener: socket.socket, control_socket: str) -> None:
+async def serve(path: str, listener: socket.socket, channel: PdnsSettings) -> None:
     loop = asyncio.get_running_loop()
     world = crowded_world()
     responder = Responder(world.current)
     await (unix := UnixConnector(responder)).start([listen_unix(path, 0o600)])
     await (http := HttpConnector(responder, LOOPBACK)).start([listener])
-    purger = Purger(PdnsSettings(control_socket=(control_socket,)))
+    purger = Purger(channel)
     purging = loop.create_task(purger.run())
     plan = Plan(world.zones, world.records)
     dependents = find_references(plan, world.snapshot.name_index)
@@ -75,6 +75,6 @@ if __name__ == "__main__":
     parser.add_argument("--unix", required=True)
     parser.add_argument("--slow", type=int, required=True)
     parser.add_argument("--delay", type=float, default=0.03)
-    parser.add_argument("--control", required=True)
+    parser.add_argument("--pdns", required=True, type=PdnsSettings.model_validate_json)
     given = parser.parse_args()
-    uvloop.run(main(given.unix, given.slow, given.delay, given.control))
+    uvloop.run(main(given.unix, given.slow, given.delay, given.pdns))

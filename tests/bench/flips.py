@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import dns.message
 
+from dnslb_backend.pdns.settings import PdnsSettings
 from tests.bench.contestants import CACHES_ON
 from tests.bench.flipper import address, name
 from tests.bench.load import full_speed
@@ -46,19 +47,36 @@ class Flips(NamedTuple):
     load: float
 
 
-async def flips(title: str, *, changes: int, queries: Path, delay: float | None = None) -> Flips:
-    """So many changes. `delay` has the responder take so long for each answer, over HTTP."""
+async def flips(
+    title: str,
+    *,
+    changes: int,
+    queries: Path,
+    delay: float | None = None,
+    by_api: bool = False,
+    rate: int | None = None,
+) -> Flips:
+    """So many changes, purged over the control socket or `by_api`, at `rate` queries a second
+    (default: as many as PowerDNS answers). `delay` has the responder take so long for each
+    answer, over HTTP.
+    """
     directory = Path(tempfile.mkdtemp(prefix="flips-"))
-    path, slow_port = f"{directory}/flipper.sock", free_port()
+    path, slow_port, api_port = f"{directory}/flipper.sock", free_port(), free_port()
     over_unix = {**unix_settings(path), "distributor-threads": 4}
     over_http = {**http_settings(slow_port), "distributor-threads": 32}
-    settings = over_unix if delay is None else over_http
-    pdns = PowerDNS({**settings, **CACHES_ON, "max-queue-length": 1_000_000})
-    where = ["--unix", path, "--slow", str(slow_port), "--control", str(pdns.control_socket)]
+    settings = {**(over_unix if delay is None else over_http), **CACHES_ON}
+    settings |= {"api": "yes", "api-key": "key", "webserver-port": api_port}
+    pdns = PowerDNS({**settings, "max-queue-length": 1_000_000})
+    channel = PdnsSettings(control_socket=(str(pdns.control_socket),))
+    if by_api:
+        (key := directory / "key").write_text("key")
+        channel = PdnsSettings(api=(f"http://127.0.0.1:{api_port}",), api_key_file=str(key))
+    where = ["--unix", path, "--slow", str(slow_port), "--pdns", channel.model_dump_json()]
     flipper = await asyncio.to_thread(_start_flipper, [*where, "--delay", str(delay or 0)])
     try:
         async with pdns:
-            load = asyncio.create_task(full_speed(pdns, queries, changes * (WATCHED + 0.02)))
+            seconds = changes * (WATCHED + 0.02)
+            load = asyncio.create_task(full_speed(pdns, queries, seconds, rate))
             seen = await asyncio.to_thread(_watch, flipper, pdns.address, changes)
             run = await load
     finally:

@@ -40,11 +40,10 @@ def write_queries(directory: Path) -> Path:
     return path
 
 
-async def full_speed(pdns: PowerDNS, queries: Path, seconds: float) -> Run:
-    """As many queries as it answers."""
-    report = await _dnsperf(
-        pdns, queries, "-l", str(seconds), "-c", str(CLIENTS), "-q", str(OUTSTANDING)
-    )
+async def full_speed(pdns: PowerDNS, queries: Path, seconds: float, rate: int | None = None) -> Run:
+    """As many queries as it answers, or `rate` of them a second."""
+    limit = ("-Q", str(rate)) if rate else ("-c", str(CLIENTS), "-q", str(OUTSTANDING))
+    report = await _dnsperf(pdns, queries, "-l", str(seconds), *limit)
     tally = read_tally(report)
     failed = sum(count for code, count in tally.codes.items() if code != "NOERROR")
     return Run(tally.rate, tally.sent, tally.lost, failed)

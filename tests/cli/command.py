@@ -6,14 +6,14 @@ import pty
 import signal
 import sys
 import tempfile
-from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dnslb_backend.cli.exit_codes import ExitCode
-from tests.rigs.child import Child
-from tests.rigs.waiting import until
+from tests.rigs.capture import LIMIT, capture
+from tests.rigs.child import DEFAULT_SIGINT, Child
+from tests.rigs.waiting import exit_code, until
 
 PLAIN = {
     key: value
@@ -43,23 +43,17 @@ async def run(*arguments: str) -> Ended:
     """Run the command to its end; its output goes to files."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         child = await Child.born(arguments, PLAIN, Path.cwd(), out=out.fileno(), err=err.fileno())
-        code = await child.wait()
+        try:
+            code = await exit_code(child, LIMIT)
+        except TimeoutError:
+            child.send_signal(signal.SIGKILL)
+            raise
         return _ended(code, *(os.pread(each.fileno(), MOST, 0) for each in (out, err)))
 
 
 async def run_afresh(*arguments: str, inside: Sequence[str] = (), **environment: str) -> Ended:
     """As run(), in an interpreter that is started for it, behind the words `inside`."""
-    process = await asyncio.create_subprocess_exec(
-        *inside,
-        *line(*arguments),
-        stdin=DEVNULL,
-        stdout=PIPE,
-        stderr=PIPE,
-        env={**PLAIN, **environment},
-    )
-    out, err = await process.communicate()
-    assert process.returncode is not None
-    return _ended(process.returncode, out, err)
+    return _ended(*await capture(*inside, *line(*arguments), environment={**PLAIN, **environment}))
 
 
 def _ended(code: int, out: bytes, err: bytes) -> Ended:
@@ -78,12 +72,17 @@ async def run_on_terminal(
     os.set_blocking(ours, False)
     settings = {**PLAIN, "TERM": "xterm-256color", "COLUMNS": "80", **environment}
     process = await asyncio.create_subprocess_exec(
-        *line(*arguments), stdin=theirs, stdout=theirs, stderr=theirs, env=settings
+        *DEFAULT_SIGINT,
+        *line(*arguments),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=settings,
     )
     os.close(theirs)
     written = bytearray()
 
-    def ended() -> bool:
+    def is_enough() -> bool:
         try:
             written.extend(os.read(ours, 65536))
         except BlockingIOError:
@@ -93,12 +92,17 @@ async def run_on_terminal(
         return process.returncode is not None or bool(enough and enough in written.decode())
 
     try:
-        await until(ended, what="the command has written enough")
+        await until(is_enough, what="the command has written enough")
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGINT if interrupt else signal.SIGTERM)
-        code = await process.wait()
-        ended()
-        os.close(ours)
+        try:
+            code = await exit_code(process)
+            is_enough()
+        except TimeoutError:
+            process.kill()
+            raise
+        finally:
+            os.close(ours)
     assert not interrupt or code == ExitCode.INTERRUPTED
     return written.decode()

@@ -2,12 +2,14 @@
 
 import re
 import resource
+import sys
 from pathlib import Path
 
 import pytest
 
 from dnslb_backend import __version__
 from tests.cli.command import run, run_afresh, run_on_terminal
+from tests.rigs.capture import capture
 
 COMMANDS = [
     *("serve", "check-config", "status", "explain", "drain", "down", "up", "clear", "history"),
@@ -31,6 +33,9 @@ async def test_help_of_a_command_fits_80_columns(command: str) -> None:
     for ended in (await run(command, "--help"), await run(command, "-h")):
         assert ended.code == 0
         assert max(map(len, ended.out.splitlines())) <= 80
+        # A switch takes no value, and a required argument is written as it is meant.
+        assert "<bool>" not in ended.out
+        assert "{" not in ended.out
 
 
 async def test_the_version() -> None:
@@ -87,3 +92,14 @@ async def test_ctrl_c_gives_no_traceback(config: Path) -> None:
         "status", "--watch", "-c", str(config), enough="10.0.0.1", interrupt=True
     )
     assert "Traceback" not in out
+
+
+async def test_ctrl_c_works_where_the_tests_run_in_the_background_of_a_script() -> None:
+    """A shell has its background jobs ignore SIGINT, and their children inherit that."""
+    this = f"{__file__}::{test_ctrl_c_gives_no_traceback.__name__}"
+    code, out, _ = await capture(
+        *("env", "--ignore-signal=INT", sys.executable, "-m", "pytest", "-q"),
+        *("-p", "no:cacheprovider", "--timeout", "30", this),
+        merge=True,
+    )
+    assert code == 0, out.decode()

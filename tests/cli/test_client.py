@@ -49,7 +49,11 @@ def test_the_address_comes_from_the_configuration(write: Write, toml: str, url: 
 
 @pytest.mark.parametrize(
     ("toml", "complaint"),
-    [("[admin", "is no TOML"), ("admin = 1", "must be a table"), ("[admin]\nlisten = 1", "string")],
+    [
+        ("[admin", "is not valid TOML"),
+        ("admin = 1", "must be a table"),
+        ("[admin]\nlisten = 1", "string"),
+    ],
 )
 def test_a_configuration_that_cannot_be_read(write: Write, toml: str, complaint: str) -> None:
     with pytest.raises(ConfigError, match=complaint):
@@ -98,7 +102,7 @@ async def test_a_reload(config: Path, node: Node) -> None:
     node.reloads = [ReloadReport(3, 2, 1, ("something is doubtful",))]
     ended = await run("reload", "-c", str(config))
     assert ended.code == 0
-    assert ended.out == "Reloaded: 3 records, 2 new or changed, 1 gone.\n"
+    assert ended.out == "Reloaded: 3 records, 2 new or changed, 1 removed.\n"
     assert ended.err == "warning: something is doubtful\n"
     ended = await run("reload", "--json", "-c", str(config))
     assert json.loads(ended.out)["changed"] == 2
@@ -169,13 +173,13 @@ def response(kind: str, body: str, status: str = "200 OK") -> bytes:
         (b"", "cannot be reached"),
         (b"SSH-2.0-OpenSSH_9.2\r\n", "cannot be reached"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort", "cannot be reached"),
-        (response("text/html", "<p>hello"), "is no dnslb-backend"),
+        (response("text/html", "<p>hello"), "is not a dnslb-backend"),
         (response("text/html", "no", "404 Not Found"), "answered 404"),
-        (response("application/json", "<"), "is no dnslb-backend"),
-        (response("application/problem+json", "[]", "500 Oops"), "is no dnslb-backend"),
-        (response("application/problem+json", '{"errors": 7}', "422 No"), "the daemon refused"),
-        (response("application/json", "[1, 2]"), "cannot be read"),
-        (response("application/json", '{"members": 1}'), "cannot be read"),
+        (response("application/json", "<"), "is not a dnslb-backend"),
+        (response("application/problem+json", "[]", "500 Oops"), "is not a dnslb-backend"),
+        (response("application/problem+json", '{"errors": 7}', "422 No"), "refused: "),
+        (response("application/json", "[1, 2]"), "cannot read the response"),
+        (response("application/json", '{"members": 1}'), "cannot read the response"),
     ],
 )
 async def test_what_is_no_daemon_of_ours(answer: bytes, words: str) -> None:
@@ -189,7 +193,7 @@ async def test_what_is_no_daemon_of_ours(answer: bytes, words: str) -> None:
 async def test_what_is_no_url(url: str) -> None:
     ended = await run("status", "--admin", url)
     assert ended.code == 1
-    assert "is no URL" in ended.err
+    assert "is not a URL" in ended.err
 
 
 async def test_a_daemon_that_is_not_there() -> None:

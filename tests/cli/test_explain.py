@@ -22,15 +22,15 @@ async def test_every_step_is_a_line(config: Path, node: Node) -> None:
         "  zone     lb.example",
         "  answer   A 10.0.0.1 (ttl 5 s)",
         "",
-        "www.lb.example A: serve",
+        "www.lb.example A: serving",
         "  views    the client is in none",
         "  policy   all, at most 71",
         "  tiers    open down to priority 2, prio_min_cnt 1",
         "  ttl      5 s",
-        "  10.0.0.1 UP            p2   w1   picked 200 OK",
-        "  10.0.0.2 DOWN          p-   w1   -      503 Service Unavailable",
-        "  10.0.0.3 UP            p1   w1   -      works, but priority 1 is below 2,",
-        "                                          which serves",
+        "  10.0.0.1 UP               p2   w1   answered   200 OK",
+        "  10.0.0.2 DOWN             p-   w1   left out   503 Service Unavailable",
+        "  10.0.0.3 UP               p1   w1   left out   works, but priority 1 is below",
+        "                                                 2, which serves",
     ]
 
 
@@ -39,7 +39,7 @@ async def test_what_if(config: Path, node: Node) -> None:
     lines = ended.out.splitlines()
     assert lines[0] == "www.lb.example A if 10.0.0.[12] were down: NOERROR"
     assert "  answer   A 10.0.0.3 (ttl 5 s)" in lines
-    assert any(line.startswith("  10.0.0.1 UP>down") for line in lines)
+    assert any(line.startswith("  10.0.0.1 FORCED DOWN (UP) ") for line in lines)
     assert node.overrides() == []
 
 
@@ -47,30 +47,20 @@ async def test_an_override_and_who_gave_it(config: Path, node: Node) -> None:
     order = Override("1", "10.0.0.1", Action.DRAIN, author="ann", reason="new disk")
     node.health_map.set_overrides([order], at(5))
     out = (await run("explain", KEY.name, "-c", str(config))).out
-    assert "  10.0.0.1 UP>drain      p2   w1   -      override drain by ann: new disk" in out
+    assert "  10.0.0.1 DRAINED (UP)     p2   w1   left out   override drain by ann: new disk" in out
 
 
 @pytest.mark.parametrize(
     ("name", "line"),
     [
         (f"nope.{ZONE}", f"nope.{ZONE} ANY: NXDOMAIN"),
-        ("www.example.net", "www.example.net ANY: REFUSED"),
+        ("www.example.net.", "www.example.net ANY: REFUSED"),
     ],
 )
 async def test_what_is_not_there_is_an_answer_too(config: Path, name: str, line: str) -> None:
     ended = await run("explain", name, "-c", str(config))
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.splitlines()[0] == line
-
-
-async def test_a_short_name_that_is_nowhere_says_where_it_was_looked_for(config: Path) -> None:
-    ended = await run("explain", "nope", "-c", str(config))
-    assert ended.out.splitlines() == [
-        "nope ANY: REFUSED",
-        "  zone     none of ours",
-        f"  looked   in {ZONE}, and not found in just one: taken as it stands; write",
-        "           it out",
-    ]
 
 
 async def test_warnings_are_shown(config: Path, node: Node) -> None:
@@ -93,9 +83,7 @@ async def test_a_refusal_names_the_switch(config: Path) -> None:
         assert f"\n{switch[2:]}: " in ended.err
     ended = await run("explain", KEY.name, "--down", "192.0.2.77", "-c", str(config))
     assert (ended.code, ended.out) == (1, "")
-    assert ended.err == (
-        "the daemon refused: down: 192.0.2.77 is no address or destination of www.lb.example\n"
-    )
+    assert ended.err == ("refused: down: no member of www.lb.example matches 192.0.2.77\n")
 
 
 @pytest.mark.parametrize("terminal", [False, True])
@@ -112,7 +100,7 @@ async def test_nothing_is_wider_than_80_columns_and_nothing_is_cut(
     else:
         out = (await run(*arguments)).out
     assert max(map(len, out.splitlines())) <= 80
-    for text in (six, "last-word", "UP>down"):
+    for text in (six, "last-word", "FORCED DOWN (UP)"):
         assert text in out
 
 

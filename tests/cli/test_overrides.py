@@ -58,11 +58,11 @@ async def test_an_order_with_all_its_words(config: Path, node: Node, action: Act
 
 async def test_without_an_end_and_back_again(config: Path, node: Node) -> None:
     ended = await run("drain", "10.0.0.1", "-c", str(config))
-    assert ended.out == "drain 10.0.0.1 until it is cleared\n"
+    assert ended.out == "drain 10.0.0.1 until cleared\n"
     assert node.served() == {"10.0.0.2"}
     ended = await run("clear", "10.0.0.1", "-c", str(config))
     assert (ended.code, ended.err) == (0, "")
-    assert ended.out == "Cleared: drain 10.0.0.1 until it is cleared\n"
+    assert ended.out == "Cleared: drain 10.0.0.1\n"
     assert node.served() == {"10.0.0.1", "10.0.0.2"}
 
 
@@ -71,32 +71,32 @@ async def test_json_is_what_the_daemon_said(config: Path, node: Node) -> None:
     order = json.loads(ended.out)
     assert (order["action"], order["id"]) == ("down", node.overrides()[0].id)
     ended = await run("clear", order["id"], "--json", "-c", str(config))
-    assert json.loads(ended.out) == {"cleared": [order], "forgiven": []}
+    assert json.loads(ended.out) == {"cleared": [order], "readmitted": []}
 
 
 async def test_who_is_let_in_is_said(config: Path, node: Node) -> None:
-    node.forgiven = [
+    node.held_out = [
         Readmitted(KEY, "10.0.0.1", "10.0.0.1", "flapping"),
         Readmitted(KEY, "10.0.0.2", "10.0.0.1", "waiting"),
     ]
     ended = await run("clear", "10.0.0.1", "-c", str(config))
     assert (ended.code, ended.err) == (0, "")
     assert ended.out == (
-        "Let in: 10.0.0.1 in www.lb.example A, which was held for flapping\n"
-        "Let in: 10.0.0.2 in www.lb.example A, which waited to return\n"
+        "Readmitted: 10.0.0.1 in www.lb.example A (was held out by damping)\n"
+        "Readmitted: 10.0.0.2 in www.lb.example A (was waiting for failback)\n"
     )
 
 
 async def test_a_refusal_is_one_clear_line(config: Path) -> None:
     ended = await run("drain", "192.0.2.77", "-c", str(config))
     assert (ended.code, ended.out) == (1, "")
-    assert ended.err == "the daemon refused: 192.0.2.77 is no target of a record\n"
+    assert ended.err == "refused: 192.0.2.77 is no target of a record\n"
     ended = await run("clear", "192.0.2.77", "-c", str(config))
     assert (ended.code, ended.out) == (1, "")
-    assert ended.err == "the daemon refused: there is no order for 192.0.2.77\n"
+    assert ended.err == "refused: there is no order for 192.0.2.77\n"
     ended = await run("drain", "10.0.0.1", "--record", "..", "-c", str(config))
     assert ended.code == 1
-    assert ended.err.startswith("the daemon refused: name: '..' is no domain name")
+    assert ended.err.startswith("refused: name: '..' is no domain name")
     assert len(ended.err.splitlines()) == 1
 
 

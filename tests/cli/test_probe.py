@@ -24,8 +24,8 @@ class TryingNode(Node):
     trials: tuple[ProbeReport, ...] = ()
 
     async def probe(self, name: str, qtype: str) -> list[ProbeReport]:
-        if name != "www":
-            raise ConflictError(f"there is no balanced record {name} {qtype}", "name")
+        if qtype == "AAAA":
+            raise ConflictError(f"no such record: {name} {qtype}", "name")
         return list(self.trials)
 
 
@@ -55,7 +55,7 @@ async def test_a_paragraph_for_each_target(config: Path, node: TryingNode) -> No
         "  member   a.example.",
         "  asked    GET /",
         "  answer   nothing",
-        "  said     priority 3, weight 7",
+        "  reported priority 3, weight 7",
         "  target   UP, would stay UP",
     ]
 
@@ -65,7 +65,7 @@ async def test_a_paragraph_for_each_target(config: Path, node: TryingNode) -> No
     [
         (BROKEN, Health.DOWN, "UP, would become DOWN"),
         (OK, Health.UP, "UP, would stay UP"),
-        (NO_SPAWN, Health.UP, "UP, stays so: this was a fault of ours"),
+        (NO_SPAWN, Health.UP, "UP, unchanged: this was a check error"),
     ],
 )
 async def test_what_would_follow(
@@ -81,14 +81,14 @@ async def test_nobody_to_probe(config: Path) -> None:
     ended = await run("probe", "www", "-c", str(config))
     assert (ended.code, ended.out) == (
         0,
-        "No destination has an address: there is nobody to probe.\n",
+        "No destination has an address: there is nothing to probe.\n",
     )
 
 
-async def test_an_unknown_name_is_a_failure(config: Path) -> None:
-    ended = await run("probe", "nope", "A", "-c", str(config))
+async def test_a_type_that_the_name_has_not_is_a_failure(config: Path) -> None:
+    ended = await run("probe", "www", "AAAA", "-c", str(config))
     assert (ended.code, ended.out) == (1, "")
-    assert ended.err == "the daemon refused: there is no balanced record nope A\n"
+    assert ended.err == "refused: no such record: www.lb.example AAAA\n"
 
 
 async def test_json_is_what_the_daemon_said(config: Path, node: TryingNode) -> None:

@@ -126,7 +126,7 @@ async def test_reloading_a_daemon(token_file: Path) -> None:
         daemon.configure(text.replace("www", "web"))
         ended = await run("reload", "-c", str(daemon.config_file))
         assert ended.code == 0, ended.err
-        assert "1 records, 1 new or changed, 1 gone" in ended.out
+        assert "1 records, 1 new or changed, 1 removed" in ended.out
         daemon.configure(text + "surprise = 1\n")
         ended = await run("reload", "-c", str(daemon.config_file))
         assert ended.code == 126

@@ -23,7 +23,7 @@ def record(page: Page, name: str, kind: str = "A") -> Locator:
 
 
 def health(row: Locator) -> Locator:
-    return row.locator(".standing")
+    return row.locator(".state")
 
 
 def counter(page: Page, state: str) -> Locator:

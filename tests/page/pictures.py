@@ -34,7 +34,7 @@ async def happen(node: Scene) -> None:
     await node.stands("192.0.2.13", "DOWN")
     await node.stands("203.0.113.62", "DOWN")
     await passes(2)
-    await node.order("127.0.0.6", "drain", expires_in=5400, reason="new kernel")
+    await node.override("127.0.0.6", "drain", expires_in=5400, reason="new kernel")
 
 
 async def age(node: Scene) -> None:

@@ -103,7 +103,7 @@ class Scene:
     def url(self) -> str:
         return f"http://{self.daemon.admin}"
 
-    async def order(self, target: str, action: str, **more: object) -> None:
+    async def override(self, target: str, action: str, **more: object) -> None:
         body = {"target": target, "action": action, **more}
         status, told = await self.daemon.request(
             "POST", "/api/v1/overrides", body, token=OPERATE_TOKEN
@@ -122,7 +122,7 @@ class Scene:
         assert status == 200, told
 
     async def clear(self) -> None:
-        """As it was at the start: no order holds, and all are well."""
+        """As it was at the start: no override is in force, and all are well."""
         for target in self.targets.values():
             target.heal()
             await target.start()

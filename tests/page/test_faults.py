@@ -28,12 +28,12 @@ async def test_the_daemon_goes_and_comes_back(node: Scene, visit: Visit) -> None
     await visit.open()
     page = visit.page
     await node.daemon.kill()
-    fault = page.get_by_role("alert").filter(has_text="Trying again by itself")
-    await expect(fault).to_contain_text("What you see is as of")
+    fault = page.get_by_role("alert").filter(has_text="Retrying automatically")
+    await expect(fault).to_contain_text("Shown as of")
     await expect(page.locator("#link-text")).to_have_text("Not connected")
     await expect(health(member(page, "192.0.2.31"))).to_have_text("UP")
     await member(page, "192.0.2.31").click()
-    await expect(panel(page)).to_contain_text("The history cannot be read")
+    await expect(panel(page)).to_contain_text("Cannot read the history")
     node.daemon.configure(node.config.replace('[records."www".AAAA]', '[records."six".AAAA]'))
     node.targets[5].fail()
     await node.daemon.start()
@@ -41,7 +41,7 @@ async def test_the_daemon_goes_and_comes_back(node: Scene, visit: Visit) -> None
     await expect(fault).to_be_hidden()
     await expect(health(member(page, "192.0.2.31"))).to_have_text("DOWN")
     await expect(record(page, "six.shop.example", "AAAA")).to_have_count(1)
-    await expect(page.locator("#news")).to_contain_text("The daemon answers again.")
+    await expect(page.locator("#announcements")).to_contain_text("The daemon answers again.")
     # And it is live again.
     node.targets[5].heal()
     await expect(health(member(page, "192.0.2.31"))).to_have_text("UP")
@@ -51,7 +51,7 @@ async def test_the_daemon_goes_and_comes_back(node: Scene, visit: Visit) -> None
 async def test_trying_again_at_once(node: Scene, visit: Visit) -> None:
     await visit.open()
     await node.daemon.stop()
-    button = visit.page.get_by_role("button", name="Try now")
+    button = visit.page.get_by_role("button", name="Retry now")
     await expect(button).to_be_visible()
     await node.daemon.start()
     # In one step: by now the page may have come back by itself.
@@ -84,24 +84,24 @@ async def closed(node: Scene) -> AsyncIterator[Scene]:
 async def give_token(page: Page, token: str) -> None:
     dialog = page.get_by_role("dialog", name="Token")
     await dialog.get_by_label("Token", exact=True).fill(token)
-    await dialog.get_by_role("button", name="Use it").click()
+    await dialog.get_by_role("button", name="Use token").click()
 
 
 async def test_where_reading_wants_a_token(closed: Scene, visit: Visit) -> None:
     page = visit.page
     await page.goto(visit.home)
     dialog = page.get_by_role("dialog", name="Token")
-    await expect(dialog).to_contain_text("The daemon wants a token to read.")
+    await expect(dialog).to_contain_text("The daemon needs a token to read.")
     await expect(page.locator("#link-text")).to_have_text("Token needed")
     await give_token(page, "wrong-token-0123456")
-    await expect(dialog).to_contain_text("The daemon does not know this token.")
+    await expect(dialog).to_contain_text("The daemon does not accept this token.")
     await dialog.get_by_role("button", name="Cancel").click()
     await expect(page.locator(".row")).to_have_count(1)
     await page.get_by_role("button", name="Enter a token").click()
     await give_token(page, READ_TOKEN)
     await visit.is_live()
     await expect(health(member(page, "192.0.2.31"))).to_have_text("UP")
-    await expect(page.locator("#part-store")).to_have_text("in step")
+    await expect(page.locator("#part-store")).to_have_text("in sync")
     closed.targets[5].fail()
     await expect(health(member(page, "192.0.2.31"))).to_have_text("DOWN")
     # It is kept for this tab, over a reload of the page as well.
@@ -143,8 +143,8 @@ async def test_a_node_without_any_record_and_a_record_of_which_nothing_is_known(
         bare.configure(f'{head}[records."www".A]\ndest = ["127.0.0.1"]\ncheck = {SLOW}\n')
         bare.reload()
         row = record(visit.page, "www.shop.example")
-        await expect(row.locator(".decision")).to_have_text("Failing0 of 1 served")
+        await expect(row.locator(".decision")).to_have_text("SERVFAIL0 of 1 served")
         await expect(row.locator(".answer")).to_have_text("DNS answers SERVFAIL")
         await expect(health(member(visit.page, "127.0.0.1"))).to_have_text("UNKNOWN")
-        await expect(counter(visit.page, "failing").locator("b")).to_have_text("1")
+        await expect(counter(visit.page, "servfail").locator("b")).to_have_text("1")
         await expect(nothing).to_be_hidden()

@@ -8,7 +8,7 @@ from tests.rigs.browser import Visit
 
 
 async def unfold(page: Page, content: str) -> None:
-    """Open the form for orders of a member."""
+    """Open the form for overrides of a member."""
     await member(page, content).click()
     await panel(page).locator("summary").click()
 
@@ -32,12 +32,18 @@ async def test_a_drain_with_reason_and_end_and_its_clearing(node: Scene, visit: 
     await panel(page).get_by_role("combobox", name="For").select_option("30 minutes")
     await press(page, "Drain")
     await give_token(page, OPERATE_TOKEN)
-    await expect(panel(page).get_by_text("The order holds.")).to_be_visible()
+    await expect(panel(page).get_by_text("The override is in force.")).to_be_visible()
     row = member(page, "192.0.2.11")
     await expect(health(row)).to_have_text("DRAINED")
     await expect(row.locator(".why")).to_contain_text("29m left")
-    (order,) = await node.overrides()
-    assert (order["action"], order["target"], order["name"], order["reason"], order["author"]) == (
+    (override,) = await node.overrides()
+    assert (
+        override["action"],
+        override["target"],
+        override["name"],
+        override["reason"],
+        override["author"],
+    ) == (
         "drain",
         "127.0.0.2",
         "www.shop.example",
@@ -47,7 +53,7 @@ async def test_a_drain_with_reason_and_end_and_its_clearing(node: Scene, visit: 
     await expect(panel(page).locator(".holds")).to_contain_text(
         "drain by night-shift, in www.shop.example, for another 29m: new <b>disk</b>"
     )
-    await press(page, "Clear this order")
+    await press(page, "Clear this override")
     await expect(health(row)).to_have_text("UP")
     assert await node.overrides() == []
 
@@ -59,20 +65,20 @@ async def test_the_last_member_is_taken_only_on_purpose(node: Scene, visit: Visi
     page = visit.page
     await unfold(page, "192.0.2.31")
     await panel(page).get_by_role("radio", name="Down").check()
-    await panel(page).get_by_role("combobox", name="For").select_option("until it is cleared")
+    await panel(page).get_by_role("combobox", name="For").select_option("until cleared")
     await press(page, "Down")
     await give_token(page, OPERATE_TOKEN)
     doubt = panel(page).get_by_role("alert")
     await expect(doubt).to_contain_text("last serving member of db.shop.example/A")
-    await expect(doubt).to_contain_text("Nobody would be left")
+    await expect(doubt).to_contain_text("No member would be left")
     assert await node.overrides() == []
-    await press(page, "Down it all the same")
-    await expect(panel(page).get_by_text("The order holds.")).to_be_visible()
-    await expect(health(member(page, "192.0.2.31"))).to_have_text("DOWN, forced")
-    assert [order["expires"] for order in await node.overrides()] == [None]
+    await press(page, "Down anyway")
+    await expect(panel(page).get_by_text("The override is in force.")).to_be_visible()
+    await expect(health(member(page, "192.0.2.31"))).to_have_text("FORCED DOWN")
+    assert [override["expires"] for override in await node.overrides()] == [None]
 
 
-async def test_an_order_for_every_record_of_a_target(node: Scene, visit: Visit) -> None:
+async def test_an_override_for_every_record_of_a_target(node: Scene, visit: Visit) -> None:
     await visit.open()
     page = visit.page
     await unfold(page, "192.0.2.12")
@@ -82,10 +88,10 @@ async def test_an_order_for_every_record_of_a_target(node: Scene, visit: Visit) 
     await give_token(page, OPERATE_TOKEN)
     for content in ("192.0.2.12", "203.0.113.52"):
         await expect(health(member(page, content))).to_have_text("DRAINED")
-    assert [order["name"] for order in await node.overrides()] == [""]
+    assert [override["name"] for override in await node.overrides()] == [""]
 
 
-async def test_who_waits_is_let_in(node: Scene, visit: Visit) -> None:
+async def test_a_member_that_waits_is_readmitted(node: Scene, visit: Visit) -> None:
     node.targets[8].fail()
     await node.stands("192.0.2.41", "DOWN")
     node.targets[8].heal()
@@ -93,10 +99,10 @@ async def test_who_waits_is_let_in(node: Scene, visit: Visit) -> None:
     page = visit.page
     await expect(health(member(page, "192.0.2.41"))).to_have_text("WAITING")
     await member(page, "192.0.2.41").click()
-    await press(page, "Let it in now")
+    await press(page, "Readmit now")
     await give_token(page, OPERATE_TOKEN)
     await expect(health(member(page, "192.0.2.41"))).to_have_text("UP")
-    await expect(panel(page).get_by_text("It is taken back.")).to_be_visible()
+    await expect(panel(page).get_by_text("Cleared.")).to_be_visible()
 
 
 async def test_tokens_that_are_wrong_or_may_only_read(node: Scene, visit: Visit) -> None:
@@ -106,7 +112,7 @@ async def test_tokens_that_are_wrong_or_may_only_read(node: Scene, visit: Visit)
     await press(page, "Drain")
     dialog = page.get_by_role("dialog", name="Token")
     for wrong, why in (
-        ("not-the-token-0123", "does not know this token"),
+        ("not-the-token-0123", "does not accept this token"),
         ("with space", "has no spaces"),
         ("", "Enter a token"),
     ):
@@ -115,17 +121,17 @@ async def test_tokens_that_are_wrong_or_may_only_read(node: Scene, visit: Visit)
     await give_token(page, READ_TOKEN)
     await expect(dialog).to_be_hidden()
     doubt = panel(page).get_by_role("alert")
-    await expect(doubt).to_contain_text("This token may read, but not order anything.")
-    await expect(panel(page).get_by_role("button", name="all the same")).to_have_count(0)
+    await expect(doubt).to_contain_text("This token may read, but not change anything.")
+    await expect(panel(page).get_by_role("button", name="anyway")).to_have_count(0)
     assert await node.overrides() == []
     stored = await page.evaluate("[JSON.stringify(localStorage), sessionStorage.length]")
     assert stored == ["{}", 1]
     await page.get_by_role("button", name="Token: set").click()
-    await dialog.get_by_role("button", name="Forget it").click()
+    await dialog.get_by_role("button", name="Forget token").click()
     assert await page.evaluate("sessionStorage.length") == 0
 
 
-async def test_without_a_token_nothing_is_ordered(node: Scene, visit: Visit) -> None:
+async def test_without_a_token_nothing_is_changed(node: Scene, visit: Visit) -> None:
     await visit.open()
     page = visit.page
     await unfold(page, "192.0.2.11")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dnslb_backend import demo
 from dnslb_backend.core.health.decision import Decision, DecisionKind
+from dnslb_backend.demo.settings import POWERDNS
 from dnslb_backend.pdns.methods.responder import Responder
 from tests.pdns.served import Connectors, put_load, queries_seen
 from tests.pdns.shipped import BY_SOCKET, SHIPPED, settings, text
@@ -83,7 +83,7 @@ def test_powerdns_asks_for_a_zone_by_type_in_all_that_is_shipped() -> None:
     texts = {
         path: path.read_text() for path in [*SHIPPED.glob("*.conf"), *root.glob("configs/*/*")]
     }
-    texts[root / "demo"] = demo.POWERDNS
+    texts[root / "demo"] = POWERDNS
     asking = {
         path: text for path, text in texts.items() if re.search(r"launch=(remote|pipe)", text)
     }

@@ -12,7 +12,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+from tests.rigs.waiting import END_LIMIT
+
 ROOT = Path(__file__).parents[2]
+FORK_SERVER = ("-m", "tests.rigs.fork_server")
+
+DEFAULT_SIGINT = ("env", "--default-signal=INT")
+"""In front of a command: Ctrl-C ends it, even where the tests run in the background of a script."""
 
 
 class Child:
@@ -71,7 +77,7 @@ def _fork_server() -> socket.socket:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "tests.rigs.fork_server"],
+            [*DEFAULT_SIGINT, "setpriv", "--pdeathsig", "KILL", sys.executable, *FORK_SERVER],
             stdin=theirs.fileno(),
             cwd=ROOT,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
@@ -79,7 +85,11 @@ def _fork_server() -> socket.socket:
 
     def end() -> None:
         ours.close()
-        process.wait()
+        try:
+            process.wait(END_LIMIT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(END_LIMIT)
 
     atexit.register(end)
     return ours

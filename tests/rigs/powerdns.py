@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tests.rigs.capture import capture
 from tests.rigs.dig import Answer, ask
 from tests.rigs.ports import free_port
 from tests.rigs.server import Server, executable
@@ -88,16 +89,10 @@ class PowerDNS(Server):
 
     async def util(self, *words: str) -> tuple[int, str]:
         """Exit code and all that pdnsutil prints, with the settings of this server."""
-        process = await asyncio.create_subprocess_exec(
-            executable("pdnsutil"),
-            f"--config-dir={self.directory}",
-            *words,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
+        code, output, _ = await capture(
+            executable("pdnsutil"), f"--config-dir={self.directory}", *words, merge=True
         )
-        output, _ = await process.communicate()
-        assert process.returncode is not None
-        return process.returncode, output.decode()
+        return code, output.decode()
 
     async def purge(self, name: str) -> int:
         """Purge `name` from the caches, or `name$` with everything below; returns the count."""

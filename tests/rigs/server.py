@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import ClassVar, Self
 
 from tests.rigs.child import Child
-from tests.rigs.waiting import until
+from tests.rigs.waiting import exit_code, until
 
 # Debian installs servers outside the PATH of an ordinary user.
 PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
@@ -162,8 +162,7 @@ class Server(ABC):
 
     async def wait(self, within: float | None = None) -> int:
         """Its exit code, once it has ended by itself; TimeoutError otherwise."""
-        async with asyncio.timeout(within or self.stop_limit):
-            return await self._started().wait()
+        return await exit_code(self._started(), within or self.stop_limit)
 
     async def stop(self) -> int:
         """Stop it with SIGTERM and return its exit code; TimeoutError if it does not exit."""
@@ -176,7 +175,7 @@ class Server(ABC):
         """Kill it (SIGKILL)."""
         if self.alive:
             self.signal(signal.SIGKILL)
-            await self._started().wait()
+            await exit_code(self._started())
 
     async def restart(self) -> None:
         await self.stop()

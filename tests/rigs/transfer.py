@@ -1,6 +1,5 @@
 """The transfer of a zone (AXFR)."""
 
-import asyncio
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -11,6 +10,7 @@ import dns.rdatatype
 import dns.versioned
 import dns.zone
 
+from tests.rigs.capture import capture
 from tests.rigs.server import executable
 
 
@@ -38,11 +38,9 @@ async def transfer(server: tuple[str, int], zone: str, *, source: str | None = N
 async def transfer_text(server: tuple[str, int], zone: str) -> list[str]:
     """The lines that dig prints of a transfer: quick for zones that are large."""
     host, port = server
-    dig = await asyncio.create_subprocess_exec(
-        *(executable("dig"), f"@{host}", "-p", str(port), zone, "AXFR", "+noall", "+answer"),
-        stdout=asyncio.subprocess.PIPE,
+    _, written, _ = await capture(
+        executable("dig"), f"@{host}", "-p", str(port), zone, "AXFR", "+noall", "+answer"
     )
-    written, _ = await dig.communicate()
     return written.decode().splitlines()
 
 

@@ -1,11 +1,11 @@
 """DNSSEC validators: delv for one query, unbound as a caching resolver."""
 
-import asyncio
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.rigs.capture import capture
 from tests.rigs.dig import Answer, ask
 from tests.rigs.ports import free_port
 from tests.rigs.powerdns import PowerDNS
@@ -69,14 +69,12 @@ async def delv(
     )
     path = Path(pdns.directory) / "anchors"
     path.write_text(f"trust-anchors {{\n{lines}}};\n")
-    process = await asyncio.create_subprocess_exec(
+    _, output, _ = await capture(
         executable("delv"),
         *(f"@{pdns.host}", "-p", str(pdns.port), "-a", str(path), f"+root={known[0].zone}"),
         *(f"{name}.", type),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
+        merge=True,
     )
-    output, _ = await process.communicate()
     text = output.decode()
     outcome = "found"
     if "ncache nxdomain" in text:

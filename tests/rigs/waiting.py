@@ -4,12 +4,27 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar, overload
+from typing import Protocol, TypeVar, overload
 
 T = TypeVar("T")
 
 FIRST_PAUSE = 0.002
 LONGEST_PAUSE = 0.05
+
+END_LIMIT = 20.0
+"""Seconds within which a process ends that was asked to."""
+
+
+class Endable(Protocol):
+    """A process, whichever way it was started."""
+
+    async def wait(self) -> int: ...
+
+
+async def exit_code(process: Endable, within: float = END_LIMIT) -> int:
+    """The exit code of a process that is ending; TimeoutError if it does not."""
+    async with asyncio.timeout(within):
+        return await process.wait()
 
 
 @overload

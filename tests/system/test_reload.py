@@ -159,7 +159,7 @@ def by_signal(number: signal.Signals) -> Callable[[Daemon], Awaitable[None]]:
 
 async def by_command(daemon: Daemon) -> None:
     ended = await run("reload", "-c", str(daemon.config_file))
-    assert (ended.code, ended.out) == (0, "Reloaded: 2 records, 1 new or changed, 0 gone.\n")
+    assert (ended.code, ended.out) == (0, "Reloaded: 2 records, 1 new or changed, 0 removed.\n")
 
 
 async def by_api(daemon: Daemon) -> None:

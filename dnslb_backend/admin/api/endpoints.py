@@ -41,11 +41,11 @@ from dnslb_backend.errors import ConfigError
 
 TEXT = "text/plain"
 EVENT_STREAM = "text/event-stream"
-REFUSED = "it is refused; the detail says why"
+REFUSED = "refused; the detail says why"
 
 
-class Nothing(ApiModel):
-    """A body that says nothing: absent, or an empty object."""
+class EmptyBody(ApiModel):
+    """No body, or an empty object."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -83,7 +83,7 @@ async def show_status(request: web.Request) -> web.Response:
 
 
 async def reload(request: web.Request) -> web.Response:
-    await read_body(request, Nothing)
+    await read_body(request, EmptyBody)
     try:
         report = await request.app[STATE].control.reload()
     except ConfigError as error:
@@ -117,7 +117,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "/",
         "The web page",
         show_page,
-        {200: ResponseSpec("it asks this API for all that it shows", media="text/html")},
+        {200: ResponseSpec("all that it shows comes from this API", media="text/html")},
         role=None,
         tags=("page",),
     ),
@@ -126,14 +126,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "/livez",
         "Whether the process is alive",
         show_live,
-        {200: ResponseSpec("it is", LiveReport)},
+        {200: ResponseSpec("alive", LiveReport)},
         role=None,
         tags=("health",),
     ),
     Endpoint(
         "GET",
         "/readyz",
-        "Whether every balanced record has an answer; detail for those who may read",
+        "Whether every balanced record has an answer; details for callers that may read",
         show_ready,
         {
             200: ResponseSpec("ready", ReadyReport),
@@ -145,13 +145,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "GET",
         "/metrics",
-        "Figures for Prometheus",
+        "Metrics for Prometheus",
         show_metrics,
-        {
-            200: ResponseSpec(
-                "Prometheus's text format, or OpenMetrics where it is asked for", media=TEXT
-            )
-        },
+        {200: ResponseSpec("Prometheus text format, or OpenMetrics on request", media=TEXT)},
         tags=("metrics",),
         is_long=True,
     ),
@@ -167,28 +163,32 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "GET",
         "/api/v1/status/lines",
-        "The status a line a record, each as soon as it is known",
+        "The status, a line for each record",
         show_status_lines,
-        {200: ResponseSpec("a StatusHead, then a RecordLine a line", RecordLine, MEDIA_LINES)},
+        {
+            200: ResponseSpec(
+                "a StatusHead, then a RecordLine for each record", RecordLine, MEDIA_LINES
+            )
+        },
         query=StatusQuery,
     ),
     Endpoint(
         "GET",
         "/api/v1/explain",
-        "How the answer to a question comes about",
+        "How an answer is built",
         show_explanation,
-        {200: ResponseSpec("every step to the answer", ExplainReport)},
+        {200: ResponseSpec("every step from the name to the answer", ExplainReport)},
         query=ExplainQuery,
         is_long=True,
     ),
     Endpoint(
         "GET",
         "/api/v1/history",
-        "What happened, newest first",
+        "Transitions, newest first",
         show_history,
         {
             200: ResponseSpec("transitions", HistoryReport),
-            503: ResponseSpec("no store can be asked", ProblemReport, MEDIA_TYPE),
+            503: ResponseSpec("no store is available", ProblemReport, MEDIA_TYPE),
         },
         query=HistoryQueryText,
         is_long=True,
@@ -196,17 +196,17 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "GET",
         "/api/v1/overrides",
-        "The orders that hold now",
+        "The overrides in force",
         show_overrides,
         {200: ResponseSpec("oldest first", OverridesReport)},
     ),
     Endpoint(
         "POST",
         "/api/v1/overrides",
-        "Drain targets, or have them down or up whatever their checks say",
+        "Drain targets, or treat them as down or up whatever their checks say",
         create_override,
         {
-            201: ResponseSpec("it holds", OverrideRow),
+            201: ResponseSpec("in force", OverrideRow),
             409: ResponseSpec(REFUSED, ProblemReport, MEDIA_TYPE),
         },
         role=Role.OPERATE,
@@ -215,10 +215,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "DELETE",
         "/api/v1/overrides",
-        "Take orders back",
+        "Clear overrides",
         clear_overrides,
         {
-            200: ResponseSpec("they hold no more", ClearedReport),
+            200: ResponseSpec("what was cleared", ClearedReport),
             409: ResponseSpec(REFUSED, ProblemReport, MEDIA_TYPE),
         },
         role=Role.OPERATE,
@@ -227,11 +227,13 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "POST",
         "/api/v1/probe",
-        "Run the checks of a name now; nothing counts",
+        "Run the checks of a name now, without affecting health",
         run_probes,
         {
-            200: ResponseSpec("what was asked and what came back", ProbeResponse),
-            409: ResponseSpec("there is no such record", ProblemReport, MEDIA_TYPE),
+            200: ResponseSpec("request and result of each probe", ProbeResponse),
+            409: ResponseSpec(
+                "the name has no balanced record of this type", ProblemReport, MEDIA_TYPE
+            ),
         },
         role=Role.OPERATE,
         body=ProbeRequest,
@@ -239,12 +241,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "POST",
         "/api/v1/push",
-        "A target says how it is, with the token of its push check",
+        "Report the health of a target, with the token of its push check",
         push_report,
         {
-            200: ResponseSpec("it was taken", PushResponse),
+            200: ResponseSpec("accepted", PushResponse),
             401: ResponseSpec("no token", ProblemReport, MEDIA_TYPE),
-            403: ResponseSpec("no push check waits for this", ProblemReport, MEDIA_TYPE),
+            403: ResponseSpec(
+                "no push check with this token and address", ProblemReport, MEDIA_TYPE
+            ),
         },
         role=None,
         body=PushRequest,
@@ -252,24 +256,26 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "POST",
         "/api/v1/reload",
-        "Read the configuration again, all or nothing",
+        "Reload the configuration (all or nothing)",
         reload,
         {
-            200: ResponseSpec("the new configuration runs", ReloadedReport),
-            409: ResponseSpec("it is bad; the old one runs on", ProblemReport, MEDIA_TYPE),
+            200: ResponseSpec("the new configuration is in use", ReloadedReport),
+            409: ResponseSpec(
+                "invalid; the old configuration stays in use", ProblemReport, MEDIA_TYPE
+            ),
         },
         role=Role.OPERATE,
-        body=Nothing,
+        body=EmptyBody,
     ),
     Endpoint(
         "GET",
         "/api/v1/events",
-        "What happens, as it happens: server-sent events",
+        "Events as they happen (server-sent events)",
         stream_events,
         {
             200: ResponseSpec(
-                "`transition` events, each a TransitionRow; `orders` and `reload`, which say "
-                "that there is something to ask for; `lost` with a count",
+                "`transition` events, each a TransitionRow; `overrides` and `reload`, which say "
+                "that these have changed; `lost` with a count",
                 TransitionRow,
                 EVENT_STREAM,
             ),

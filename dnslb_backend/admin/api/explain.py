@@ -1,21 +1,24 @@
-"""Explanations: how the answer to a question comes about, step by step."""
+"""Explanations: how an answer is built, step by step."""
+
+from typing import Literal
 
 from aiohttp import web
 from pydantic import ConfigDict, Field
 
 from dnslb_backend.admin.api.rows import OverrideRow, override_row
+from dnslb_backend.admin.api.states import MemberState, Service, member_state, service_of
 from dnslb_backend.admin.http.document import ApiModel
 from dnslb_backend.admin.http.endpoint import STATE
-from dnslb_backend.admin.http.names import NAME_LIMIT, QueryType
+from dnslb_backend.admin.http.names import NAME_LIMIT, QueryType, resolve_any_name
 from dnslb_backend.admin.http.problems import field_problem
 from dnslb_backend.admin.http.requests import read_query
-from dnslb_backend.admin.http.responses import json_bytes, render_rows
+from dnslb_backend.admin.http.responses import json_bytes, render_with_rows
 from dnslb_backend.core.answers.explain import Explanation, MemberExplanation, RecordExplanation
 from dnslb_backend.core.health.decision import DecisionKind
 from dnslb_backend.core.health.target import Health
 from dnslb_backend.core.model.records import AllDown, Policy
 from dnslb_backend.core.model.zones import ResourceRecord
-from dnslb_backend.errors import NameFormatError, RequestError
+from dnslb_backend.errors import RequestError
 
 
 class ExplainQuery(ApiModel):
@@ -26,13 +29,16 @@ class ExplainQuery(ApiModel):
     name: str = Field(
         min_length=1, max_length=NAME_LIMIT, description="absolute, or relative to its zone"
     )
-    type: QueryType = Field(default="ANY", description="what is asked for")
-    client: str = Field(default="", max_length=64, description="its address or network, if any")
+    type: QueryType = Field(default="ANY", description="the type that is asked for")
+    client: str = Field(default="", max_length=64, description="its address or network")
     down: str = Field(
         default="",
         max_length=1024,
-        description="what if this target were down: an address, a destination host, or a glob",
+        description="suppose that this target is down: an address, a destination host, or a glob",
     )
+
+
+AnswerOutcome = Literal["answered", "for others", "left out"]
 
 
 class AnswerRow(ApiModel):
@@ -46,12 +52,13 @@ class AnswerRow(ApiModel):
 
 
 class MemberExplanationRow(ApiModel):
-    """One candidate: where it stands, whether this client is given it, and why."""
+    """One candidate: its state, whether this client is given it, and why."""
 
     content: str
     address: str
     dest: str
     views: tuple[str, ...] = Field(description="the clients that it is for; empty: everybody else")
+    state: MemberState = Field(description="in a word or two, for people")
     health: Health = Field(description="what was measured")
     effective: Health = Field(description="the override applied over it")
     stale: bool
@@ -60,6 +67,7 @@ class MemberExplanationRow(ApiModel):
     weight: int
     served: bool = Field(description="whether some client is given it")
     picked: bool = Field(description="whether this client is given it")
+    outcome: AnswerOutcome = Field(description="the two in words")
     fallback: bool
     reason: str
 
@@ -74,32 +82,31 @@ class ExplainedRecord(ApiModel):
     max_answers: int = Field(description="as configured, or what a UDP answer carries")
     prio_min_cnt: int
     all_down: AllDown
+    service: Service = Field(description="what clients of the view that serves are given, in words")
     decision: DecisionKind = Field(description="for clients of the view that serves")
     threshold: int | None = Field(description="the lowest priority that serves there")
     views: tuple[str, ...] = Field(description="the client's views, in the order they are tried")
     view: str = Field(description="the one that serves; empty: none of them")
     scope: int = Field(description="bits of the client's prefix that the answer holds for")
     ttl: int
-    by_chance: bool = Field(description="the next answer may be another one")
+    by_chance: bool = Field(description="random: the next answer may differ")
     answer: tuple[str, ...]
     warnings: tuple[str, ...]
     members: tuple[MemberExplanationRow, ...]
 
 
 class ExplainReport(ApiModel):
-    """What a client is answered, and how that comes about."""
+    """What a client is answered, and how that answer is built."""
 
-    name: str = Field(description="the name that was asked for, or that it led to")
+    name: str = Field(description="the name that was asked for, or the one that it is an alias of")
     type: str
-    client: str = Field(description="its network; empty: nobody in particular")
-    down: str = Field(description="what is supposed to be down")
-    zone: str = Field(description="empty: none of ours")
-    looked_in: tuple[str, ...] = Field(
-        description="the zones in which a name without a final dot was looked for, where it is in "
-        "none of them or in several; it was taken as it stands then"
-    )
+    client: str = Field(description="its network; empty: none given")
+    down: str = Field(description="the target that is supposed to be down")
+    zone: str = Field(description="empty: not served here")
     via: tuple[str, ...] = Field(description="aliases and wildcards on the way")
-    verdict: str = Field(description="NOERROR, NODATA, NXDOMAIN, SERVFAIL, REFUSED, referral to ..")
+    verdict: str = Field(
+        description="NOERROR, NODATA, NXDOMAIN, SERVFAIL, REFUSED, or referral to NAME"
+    )
     answer: tuple[AnswerRow, ...]
     records: tuple[ExplainedRecord, ...]
 
@@ -107,16 +114,13 @@ class ExplainReport(ApiModel):
 async def show_explanation(request: web.Request) -> web.Response:
     asked = read_query(request, ExplainQuery)
     control = request.app[STATE].control
+    name = await resolve_any_name(control, asked.name, "name")
     try:
-        explanation = control.explain(asked.name, asked.type.upper(), asked.client, asked.down)
-    except NameFormatError as error:
-        raise field_problem("name", str(error)) from error
+        explanation = control.explain(name, asked.type, asked.client, asked.down)
     except RequestError as error:
         raise field_problem("client", str(error)) from error
     if explanation.question.down and not _is_about(explanation):
-        raise field_problem(
-            "down", f"{asked.down} is no address or destination of {explanation.name}"
-        )
+        raise field_problem("down", f"no member of {explanation.name} matches {asked.down}")
     return json_bytes(await render_explanation(explanation, asked))
 
 
@@ -130,20 +134,23 @@ async def render_explanation(explanation: Explanation, asked: ExplainQuery) -> b
         else "",
         down=asked.down,
         zone=explanation.zone,
-        looked_in=explanation.looked_in,
         via=explanation.via,
         verdict=explanation.verdict,
         answer=tuple(map(_answer_row, explanation.rows)),
         records=(),
     )
     records = [await _render_record(record) for record in explanation.records]
-    return head.model_dump_json().encode().removesuffix(b"]}") + b",".join(records) + b"]}"
+    return await render_with_rows(head, records=records)
 
 
 async def _render_record(record: RecordExplanation) -> bytes:
-    members = await render_rows(map(_member_row, record.members))
-    head = _record_row(record).model_dump_json().encode()
-    return head.removesuffix(b"]}") + members + b"]}"
+    return await render_with_rows(_record_row(record), members=map(_member_row, record.members))
+
+
+def _outcome(member: MemberExplanation) -> AnswerOutcome:
+    if member.is_picked:
+        return "answered"
+    return "for others" if member.status.is_served else "left out"
 
 
 def _is_about(explanation: Explanation) -> bool:
@@ -172,6 +179,7 @@ def _record_row(explanation: RecordExplanation) -> ExplainedRecord:
         max_answers=explanation.limit,
         prio_min_cnt=record.prio_min_cnt,
         all_down=record.all_down,
+        service=service_of(explanation.kind),
         decision=explanation.kind,
         threshold=explanation.threshold,
         views=explanation.views,
@@ -185,13 +193,14 @@ def _record_row(explanation: RecordExplanation) -> ExplainedRecord:
     )
 
 
-def _member_row(contender: MemberExplanation) -> MemberExplanationRow:
-    status = contender.status
+def _member_row(member: MemberExplanation) -> MemberExplanationRow:
+    status = member.status
     return MemberExplanationRow(
         content=status.member.content,
         address=status.member.address,
         dest=status.member.host,
         views=status.member.views,
+        state=member_state(status),
         health=status.measured,
         effective=status.effective,
         stale=status.state.stale,
@@ -199,7 +208,8 @@ def _member_row(contender: MemberExplanation) -> MemberExplanationRow:
         priority=status.priority,
         weight=status.weight,
         served=status.is_served,
-        picked=contender.is_picked,
+        picked=member.is_picked,
+        outcome=_outcome(member),
         fallback=status.is_fallback,
-        reason=contender.why,
+        reason=member.why,
     )

@@ -1,4 +1,4 @@
-"""History: transitions as the stores remember them, newest first."""
+"""History: transitions as the stores have them, newest first."""
 
 from aiohttp import web
 from pydantic import ConfigDict, Field
@@ -6,10 +6,10 @@ from pydantic import ConfigDict, Field
 from dnslb_backend.admin.http.document import ApiModel
 from dnslb_backend.admin.http.endpoint import STATE
 from dnslb_backend.admin.http.event_stream import TransitionRow, transition_row
-from dnslb_backend.admin.http.names import Name, balanced_name
+from dnslb_backend.admin.http.names import Name, resolve_record_name
 from dnslb_backend.admin.http.problems import field_problem
 from dnslb_backend.admin.http.requests import read_query
-from dnslb_backend.admin.http.responses import json_bytes, render_rows
+from dnslb_backend.admin.http.responses import json_bytes, render_with_rows
 from dnslb_backend.admin.http.timestamps import GivenTimestamp, Timestamp, render_timestamp
 from dnslb_backend.core.health.history import (
     DEFAULT_LIMIT,
@@ -27,15 +27,19 @@ class HistoryQueryText(ApiModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Name = Field(default="", description="only this name; empty: all")
+    name: Name = Field(
+        default="",
+        description="only this record; with a final dot also one that is no longer configured; "
+        "empty: all",
+    )
     since: GivenTimestamp | None = None
-    until: GivenTimestamp | None = Field(default=None, description="up to here, exclusive")
+    until: GivenTimestamp | None = Field(default=None, description="exclusive")
     within: float | None = Field(
         default=None,
         gt=0,
         le=LONGEST,
         allow_inf_nan=False,
-        description="the last so many seconds, by this node's clock; instead of since",
+        description="the last so many seconds by this node's clock; instead of since",
     )
     node: str = Field(default="", max_length=255, description="only of this node; empty: all")
     before: int | None = Field(
@@ -45,7 +49,7 @@ class HistoryQueryText(ApiModel):
 
 
 class HistoryRow(TransitionRow):
-    """A transition, where it happened, and its number in the store that was asked."""
+    """A transition, its node, and its number in the store that was asked."""
 
     id: int
     node: str
@@ -56,7 +60,7 @@ class HistoryReport(ApiModel):
 
     source: str = Field(description="the store that was asked: local, mariadb")
     time: Timestamp = Field(description="when it was asked")
-    before: int | None = Field(description="where the next page begins; null: nothing is left")
+    before: int | None = Field(description="for the next page; null: this is the last")
     events: tuple[HistoryRow, ...]
 
 
@@ -65,11 +69,10 @@ async def show_history(request: web.Request) -> web.Response:
     control = request.app[STATE].control
     wall = control.now().wall
     if asked.since is not None and asked.within is not None:
-        raise field_problem("since", "says the same thing as within: keep one of them")
+        raise field_problem("since", "cannot be combined with within")
     since = asked.since.timestamp() if asked.since is not None else None
     query = HistoryQuery(
-        # Also a record that is no longer configured has its history.
-        name=balanced_name(control.health_map, asked.name, "name") or None,
+        name=await resolve_record_name(control, asked.name, "name") if asked.name else None,
         since=wall - asked.within if asked.within is not None else since,
         until=asked.until.timestamp() if asked.until is not None else None,
         node=asked.node or None,
@@ -77,12 +80,11 @@ async def show_history(request: web.Request) -> web.Response:
         limit=asked.limit,
     )
     events, source = await control.history(query)
-    left = events[-1].id if len(events) >= asked.limit else None
-    head = HistoryReport(source=source, time=render_timestamp(wall), before=left, events=())
-    rows = await render_rows(map(history_row, events))
-    return json_bytes(head.model_dump_json().encode().removesuffix(b"]}") + rows + b"]}")
+    before = events[-1].id if len(events) >= asked.limit else None
+    head = HistoryReport(source=source, time=render_timestamp(wall), before=before, events=())
+    return json_bytes(await render_with_rows(head, events=map(history_row, events)))
 
 
 def history_row(event: StoredTransition) -> HistoryRow:
-    told = transition_row(event.transition)
-    return HistoryRow(id=event.id, node=event.node, **told.model_dump())
+    row = transition_row(event.transition)
+    return HistoryRow(id=event.id, node=event.node, **row.model_dump())

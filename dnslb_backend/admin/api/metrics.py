@@ -1,8 +1,7 @@
 """/metrics: the instruments of this process, and the health map as figures.
 
-What the map knows is counted when somebody asks, in slices, so that it delays no lookup; its
-labels are names from the configuration and fixed words. Only the text is put together in a
-thread.
+The map is counted on each request, in slices, so that it delays no lookup; labels are names from
+the configuration and fixed words. Only the text is rendered in a thread.
 """
 
 import asyncio
@@ -32,7 +31,7 @@ Encode = Callable[[Collector], bytes]
 
 
 class _All(Collector):
-    """What was counted already, then the instruments."""
+    """What was counted before, then the instruments."""
 
     def __init__(self, families: Iterable[Metric]) -> None:
         self._families = list(families)
@@ -50,13 +49,13 @@ async def render_metrics(control: Control, accept: str) -> web.Response:
 
 
 async def count_health(control: Control) -> list[Metric]:
-    """The figures of the health map as they are now."""
+    """The health map as metrics, as it is now."""
     overrides = Counter(override.action.value for override in control.health_map.overrides)
     return [
         _gauge("dnslb_start_time_seconds", "Start of this daemon, in Unix time", control.started),
         *await _count_targets(control.health_map),
         *await _count_records(control),
-        _by("dnslb_overrides", "Orders of operators in force", "action", Action, overrides),
+        _by("dnslb_overrides", "Overrides in force", "action", Action, overrides),
     ]
 
 
@@ -68,10 +67,10 @@ async def _count_targets(health: HealthMap) -> list[Metric]:
         words[state.health] += 1
         stale += state.stale
     return [
-        _by("dnslb_targets", "What is probed, by measured health", "health", Health, words),
+        _by("dnslb_targets", "Targets, by measured health", "health", Health, words),
         _gauge(
             "dnslb_targets_stale",
-            "Targets nothing was heard of for too long; their members keep their place",
+            "Targets without a result for longer than stale_after",
             stale,
         ),
     ]
@@ -102,12 +101,12 @@ async def _count_records(control: Control) -> list[Metric]:
         _gauge("dnslb_members_served", "Members that are served", served),
         _by(
             "dnslb_records",
-            "Balanced records, by what is answered",
+            "Balanced records, by decision",
             "decision",
             DecisionKind,
             kinds,
         ),
-        _gauge("dnslb_records_held", "Records whose change waits for the round to end", held),
+        _gauge("dnslb_records_held", "Records whose change waits for the check cycle to end", held),
         _gauge("dnslb_records_pending", "Records without an answer of their own yet", pending),
         _gauge("dnslb_hosts_overdue", "Host names that do not resolve past dns_ttl", overdue),
         total,

@@ -45,7 +45,7 @@ def _operation(endpoint: Endpoint) -> dict[str, JsonValue]:
         "responses": {str(status): _response(answer) for status, answer in _answers(endpoint)},
     }
     if endpoint.role is not None:
-        # Networks in [admin] allow may read without a token: {} says that none may do as well.
+        # Networks in [admin] allow may read without a token: {} makes it optional.
         token: dict[str, JsonValue] = {"token": []}
         operation["security"] = [token, {}] if endpoint.role is Role.READ else [token]
     if endpoint.query is not None:
@@ -69,16 +69,16 @@ def _answers(endpoint: Endpoint) -> Iterator[tuple[int, ResponseSpec]]:
 
 def _refusals(endpoint: Endpoint) -> Iterator[tuple[int, str]]:
     if endpoint.body is not None:
-        yield 400, "the body is no JSON"
+        yield 400, "the body is not JSON"
     if endpoint.role is not None:
         yield 401, "the token is missing or wrong"
-        yield 403, "this caller may not do this"
+        yield 403, "not allowed for this caller"
     if endpoint.body is not None:
         yield 408, "the body did not arrive"
         yield 413, "the body is too large"
         yield 415, "the body is not application/json"
     if endpoint.body is not None or endpoint.query is not None:
-        yield 422, "what was sent is not what is wanted; the fields are named"
+        yield 422, "invalid request; the errors name the fields"
 
 
 def _response(answer: ResponseSpec) -> JsonValue:

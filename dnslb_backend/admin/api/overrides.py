@@ -1,4 +1,4 @@
-"""Overrides: what operators said of targets, as they say it and take it back."""
+"""Overrides: listed, created and cleared."""
 
 import logging
 from http import HTTPStatus
@@ -8,11 +8,11 @@ from aiohttp import web
 from pydantic import ConfigDict, Field
 
 from dnslb_backend.admin.api.rows import OverrideRow, override_row
-from dnslb_backend.admin.control import Readmitted
+from dnslb_backend.admin.control import Control, Readmitted
 from dnslb_backend.admin.http.auth import authorize
 from dnslb_backend.admin.http.document import ApiModel
 from dnslb_backend.admin.http.endpoint import STATE
-from dnslb_backend.admin.http.names import Name, balanced_name
+from dnslb_backend.admin.http.names import Name, resolve_record_name
 from dnslb_backend.admin.http.problems import field_problem
 from dnslb_backend.admin.http.requests import read_body, read_query
 from dnslb_backend.admin.http.responses import json_response
@@ -23,7 +23,7 @@ from dnslb_backend.core.health.overrides import Action, Override
 from dnslb_backend.logs import fields
 
 LONGEST = 10 * 366 * 86400.0
-"""Seconds that an order may hold if its end is given at all."""
+"""Seconds from now to the end of an override that has one."""
 
 log = logging.getLogger(__name__)
 
@@ -34,46 +34,48 @@ Target = Annotated[
 
 
 class OverrideBody(ApiModel):
-    """What an operator orders; without an end it holds until it is cleared."""
+    """The override that an operator wants; without an end it is in force until it is cleared."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     target: Target
     action: Action
-    name: Name = Field(default="", description="only this balanced record; empty: every one")
-    node: str = Field(default="", max_length=255, description="only this node; empty: every one")
+    name: Name = Field(default="", description="only this record; empty: all")
+    node: str = Field(default="", max_length=255, description="only this node; empty: all")
     reason: str = Field(default="", max_length=1024)
     expires_in: float | None = Field(
         default=None, gt=0, le=LONGEST, allow_inf_nan=False, description="seconds from now"
     )
     expires: GivenTimestamp | None = Field(default=None, description="instead of expires_in")
     force: bool = Field(
-        default=False, description="even if it takes the last serving member of a record"
+        default=False, description="also where a record loses its last serving member"
     )
 
 
 class ClearQuery(ApiModel):
-    """Which orders to take back."""
+    """Which overrides to clear."""
 
     model_config = ConfigDict(extra="forbid")
 
     target: str = Field(
-        min_length=1, max_length=1024, description="as it was ordered, a glob over that, or an id"
+        min_length=1,
+        max_length=1024,
+        description="that of the override, a glob over it, or the id of one override",
     )
-    name: Name = Field(default="", description="only what was ordered for this record alone")
+    name: Name = Field(default="", description="only overrides of this record alone")
     force: Literal["true", "false"] = Field(
-        default="false", description="even if it takes the last serving member of a record"
+        default="false", description="also where a record loses its last serving member"
     )
 
 
 class OverridesReport(ApiModel):
-    """The orders that hold now on any node, oldest first."""
+    """The overrides in force on any node, oldest first."""
 
     overrides: tuple[OverrideRow, ...]
 
 
 class ReadmittedRow(ApiModel):
-    """A member that was let in without having been ordered away."""
+    """A member that serves again, though no override held it out."""
 
     zone: str
     name: str
@@ -81,15 +83,15 @@ class ReadmittedRow(ApiModel):
     content: str
     address: str
     was: Literal["flapping", "waiting"] = Field(
-        description="held for having turned too often, or waiting to return (failback)"
+        description="held out by damping, or waiting for failback"
     )
 
 
 class ClearedReport(ApiModel):
-    """What was taken back; one of the two may be empty."""
+    """What was cleared; one of the two may be empty."""
 
-    cleared: tuple[OverrideRow, ...] = Field(description="orders")
-    forgiven: tuple[ReadmittedRow, ...] = Field(description="what members were held for")
+    cleared: tuple[OverrideRow, ...] = Field(description="overrides")
+    readmitted: tuple[ReadmittedRow, ...] = Field(description="members that were held out")
 
 
 async def show_overrides(request: web.Request) -> web.Response:
@@ -101,10 +103,11 @@ async def create_override(request: web.Request) -> web.Response:
     asked = await read_body(request, OverrideBody)
     control = request.app[STATE].control
     author = _author(request)
+    name = await _record_name(control, asked.name)
     override = OverrideRequest(
         action=asked.action,
         target=asked.target,
-        name=balanced_name(control.health_map, asked.name, "name"),
+        name=name,
         node=asked.node,
         reason=asked.reason,
         author=author,
@@ -120,7 +123,7 @@ async def clear_overrides(request: web.Request) -> web.Response:
     asked = read_query(request, ClearQuery)
     control = request.app[STATE].control
     author = _author(request)
-    name = balanced_name(control.health_map, asked.name, "name")
+    name = await _record_name(control, asked.name)
     force = asked.force == "true"
     cleared = await control.clear(asked.target, name=name, author=author, force=force)
     for override in cleared.overrides:
@@ -130,21 +133,26 @@ async def clear_overrides(request: web.Request) -> web.Response:
     return json_response(
         ClearedReport(
             cleared=tuple(map(override_row, cleared.overrides)),
-            forgiven=tuple(map(_readmitted_row, cleared.readmitted)),
+            readmitted=tuple(map(_readmitted_row, cleared.readmitted)),
         )
     )
 
 
+async def _record_name(control: Control, written: str) -> str:
+    """The record that an override is for; "" is every one."""
+    return await resolve_record_name(control, written, "name") if written else ""
+
+
 def _author(request: web.Request) -> str:
-    """Under which name an order is filed: that of the token, which may have been called back."""
+    """The author of an override: the name of the token, which may have been revoked by now."""
     state = request.app[STATE]
     return authorize(request, state.access, Role.OPERATE, state.refusals).name
 
 
 def _end_of(asked: OverrideBody, wall: float) -> float | None:
-    """When the order ends, Unix time; None where no end was given. Raises ProblemError."""
+    """When the override ends, Unix time; None where no end was given. Raises ProblemError."""
     if asked.expires_in is not None and asked.expires is not None:
-        raise field_problem("expires", "says the same thing as expires_in: keep one of them")
+        raise field_problem("expires", "cannot be combined with expires_in")
     if asked.expires_in is not None:
         return wall + asked.expires_in
     if asked.expires is None:
@@ -154,13 +162,14 @@ def _end_of(asked: OverrideBody, wall: float) -> float | None:
         raise field_problem("expires", "is in the past")
     if end > wall + LONGEST:
         raise field_problem(
-            "expires", "is more than ten years from now; without it the order has no end"
+            "expires",
+            "is more than ten years from now; leave it out for an override without an end",
         )
     return end
 
 
-def _log_override(what: str, override: Override, author: str) -> None:
-    """Every order is in the log, also one that changes no answer."""
+def _log_override(action: str, override: Override, author: str) -> None:
+    """Every override is in the log, also one that changes no answer."""
     facts = {
         "id": override.id,
         "target": override.target,
@@ -170,7 +179,7 @@ def _log_override(what: str, override: Override, author: str) -> None:
     log.info(
         "%s: %s %s%s%s",
         author,
-        what,
+        action,
         override.target,
         f" for {override.name}" if override.name else "",
         f" ({override.reason})" if override.reason else "",
@@ -180,7 +189,7 @@ def _log_override(what: str, override: Override, author: str) -> None:
 
 def _log_readmitted(member: Readmitted, author: str) -> None:
     log.info(
-        "%s: forgive %s in %s, which was %s",
+        "%s: readmit %s in %s, which was %s",
         *(author, member.content, member.key, member.was),
         extra=fields(zone=member.key.zone, name=member.key.name, address=member.address),
     )

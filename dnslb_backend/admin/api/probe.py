@@ -1,18 +1,16 @@
-"""Trials: the checks of a name, run now because somebody wants to see them."""
+"""Probes on demand: the checks of a name, run now."""
 
 from aiohttp import web
 from pydantic import ConfigDict, Field
 
 from dnslb_backend.admin.http.document import ApiModel
 from dnslb_backend.admin.http.endpoint import STATE
-from dnslb_backend.admin.http.names import NAME_LIMIT, QueryType
-from dnslb_backend.admin.http.problems import field_problem
+from dnslb_backend.admin.http.names import NAME_LIMIT, QueryType, resolve_record_name
 from dnslb_backend.admin.http.requests import read_body
-from dnslb_backend.admin.http.responses import json_bytes, render_rows
+from dnslb_backend.admin.http.responses import json_bytes, render_with_rows
 from dnslb_backend.core.health.probe_report import ProbeReport
 from dnslb_backend.core.health.results import Outcome
 from dnslb_backend.core.health.target import Health
-from dnslb_backend.errors import NameFormatError
 
 
 class ProbeRequest(ApiModel):
@@ -27,7 +25,7 @@ class ProbeRequest(ApiModel):
 
 
 class ProbeRow(ApiModel):
-    """One probe: what was asked, what came back, and what that would do to the target."""
+    """One probe: its request, its result, and what that would do to the target."""
 
     zone: str
     name: str
@@ -38,12 +36,12 @@ class ProbeRow(ApiModel):
     outcome: Outcome
     code: int
     text: str
-    priority: int | None = Field(description="as the answer said; null: the configured one")
-    weight: int | None = Field(description="as the answer said; null: the configured one")
+    priority: int | None = Field(description="as the check reported it; null: the configured one")
+    weight: int | None = Field(description="as the check reported it; null: the configured one")
     duration_ms: float
     health: Health = Field(description="of the target now")
     would_be: Health = Field(description="its health if this had counted")
-    streak: int = Field(description="results in a row that would then speak against its health")
+    streak: int = Field(description="results in a row against its health, with this one")
 
 
 class ProbeResponse(ApiModel):
@@ -54,11 +52,11 @@ class ProbeResponse(ApiModel):
 
 async def run_probes(request: web.Request) -> web.Response:
     asked = await read_body(request, ProbeRequest)
-    try:
-        reports = await request.app[STATE].control.probe(asked.name, asked.type.upper())
-    except NameFormatError as error:
-        raise field_problem("name", str(error)) from error
-    return json_bytes(b'{"probes":[%s]}' % await render_rows(map(probe_row, reports)))
+    control = request.app[STATE].control
+    name = await resolve_record_name(control, asked.name, "name")
+    reports = await control.probe(name, asked.type)
+    body = await render_with_rows(ProbeResponse(probes=()), probes=map(probe_row, reports))
+    return json_bytes(body)
 
 
 def probe_row(report: ProbeReport) -> ProbeRow:

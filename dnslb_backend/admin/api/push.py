@@ -1,7 +1,7 @@
-"""Reports: a target says itself how it is, for its `push` check.
+"""Push reports: a target reports its own health, for its `push` check.
 
-The token is the secret that the target shares with its check; it is none of the token file's,
-and opens nothing else.
+The token is the secret that the target shares with its check. It is not in the token file, and
+gives no other access.
 """
 
 from http import HTTPStatus
@@ -19,17 +19,17 @@ from dnslb_backend.errors import ConflictError
 
 
 class PushRequest(ApiModel):
-    """What a target says of itself."""
+    """The report of a target."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     address: str = Field(max_length=64, description="the address that is probed")
-    up: bool = Field(default=True, description="whether it wants to be used")
+    up: bool = Field(default=True, description="whether it may be served")
     text: str = Field(default="", max_length=200, description="a line for people")
 
 
 class PushResponse(ApiModel):
-    """The report was taken."""
+    """The report was accepted."""
 
     accepted: bool = True
 
@@ -41,13 +41,15 @@ async def push_report(request: web.Request) -> web.Response:
         raise ProblemError(
             HTTPStatus.UNAUTHORIZED, "the token of a push check is needed", headers=challenge
         )
-    said = await read_body(request, PushRequest)
-    address = canonical_address(said.address)
+    report = await read_body(request, PushRequest)
+    address = canonical_address(report.address)
     if address is None:
-        raise field_problem("address", f"{said.address!r} is no IP address")
+        raise field_problem("address", f"{report.address!r} is not an IP address")
     try:
-        request.app[STATE].control.push_report(token, address, up=said.up, text=said.text)
+        request.app[STATE].control.push_report(token, address, up=report.up, text=report.text)
     except ConflictError as error:
-        # Whether the token or the address is wrong is nobody's business but the target's.
-        raise ProblemError(HTTPStatus.FORBIDDEN, "no push check waits for this") from error
+        # Not which of the two is wrong: that would help to guess tokens.
+        raise ProblemError(
+            HTTPStatus.FORBIDDEN, "no push check with this token and address"
+        ) from error
     return web.json_response(PushResponse().model_dump())

@@ -1,4 +1,4 @@
-"""Whether this node can answer for all of its balanced records, and what else is worth a look."""
+"""Whether this node can answer for all of its balanced records, and details of its components."""
 
 import logging
 from itertools import islice
@@ -24,18 +24,19 @@ class NameList(ApiModel):
 
 
 class ReadyReport(ApiModel):
-    """Readiness; the detail is for those who may read."""
+    """Readiness; the details are for callers that may read."""
 
     ready: bool
     node: str | None = None
     pending: NameList | None = Field(
-        default=None, description="records whose first round has not ended, nothing restored"
+        default=None,
+        description="records whose first check cycle has not ended, and that were not restored",
     )
     stale: NameList | None = Field(
-        default=None, description="members of which nothing was heard for too long"
+        default=None, description="members without a result for longer than stale_after"
     )
     details: dict[str, JsonValue] | None = Field(
-        default=None, description="what other parts of the daemon have to say"
+        default=None, description="by component of the daemon"
     )
 
 
@@ -55,23 +56,23 @@ def readiness(control: Control, *, with_detail: bool) -> ReadyReport:
 
 
 def with_details(control: Control) -> dict[str, JsonValue]:
-    """What the other parts of the daemon have to say, by their names; nothing of the silent."""
-    told = {name: _log_details(name, detail) for name, detail in control.details.items()}
-    return {name: said for name, said in told.items() if said is not None}
+    """The details of every component that has some, by name."""
+    details = {name: _read_detail(name, detail) for name, detail in control.details.items()}
+    return {name: detail for name, detail in details.items() if detail is not None}
 
 
-def _log_details(name: str, detail: Detail) -> JsonValue:
-    """What a part has to say. A bug in saying it must not make the whole node look unready."""
+def _read_detail(name: str, read: Detail) -> JsonValue:
+    """The detail of a component. An exception in it must not make the whole node look unready."""
     try:
-        said: JsonValue = to_jsonable_python(detail())
+        detail: JsonValue = to_jsonable_python(read())
     except Exception:
-        log.exception("a bug in the detail of %s", name)
+        log.exception("cannot read the detail of %s", name)
         return "not known, see the log"
-    return said
+    return detail
 
 
 def stale_members(health: HealthMap) -> list[str]:
-    """`name/type content` of every member that keeps its place although nothing is heard of it."""
+    """`name/type content` of every member that is stale."""
     return [
         f"{key} {row.member.content}"
         for key, state in health.records.items()

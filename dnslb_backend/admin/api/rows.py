@@ -4,8 +4,16 @@ from dataclasses import replace
 
 from pydantic import Field
 
+from dnslb_backend.admin.api.states import (
+    MemberState,
+    Service,
+    member_state,
+    served_count,
+    service_of,
+    summary_of,
+)
 from dnslb_backend.admin.http.document import ApiModel
-from dnslb_backend.admin.http.timestamps import Timestamp, render_age, render_timestamp
+from dnslb_backend.admin.http.timestamps import Timestamp, render_optional, render_timestamp
 from dnslb_backend.core.answers.snapshot import Snapshot
 from dnslb_backend.core.health.decision import Decision, DecisionKind
 from dnslb_backend.core.health.healthmap import HealthMap
@@ -20,7 +28,7 @@ from dnslb_backend.core.model.records import Record, RecordKey
 
 
 class OverrideRow(ApiModel):
-    """What an operator said, and until when it holds."""
+    """An override, and until when it is in force."""
 
     id: str
     target: str
@@ -35,7 +43,7 @@ class OverrideRow(ApiModel):
 
 
 class MemberRow(ApiModel):
-    """One member: what was measured, what an operator said, what follows from it."""
+    """One member: measured health, the override over it, and what follows from both."""
 
     zone: str
     name: str
@@ -44,18 +52,19 @@ class MemberRow(ApiModel):
     address: str = Field(description="what is probed")
     dest: str = Field(description="the destination as configured")
     views: tuple[str, ...] = Field(description="the clients that it is for; empty: everybody else")
+    state: MemberState = Field(description="in a word or two, for people")
     health: Health = Field(description="what was measured")
     effective: Health = Field(description="the override applied over it; answers use this")
-    stale: bool = Field(description="nothing was heard for stale_after; the member keeps its place")
-    flapping: bool = Field(description="turned too often, and is held DOWN for a while")
-    waiting: bool = Field(description="came back, and waits before it serves again (failback)")
+    stale: bool = Field(description="no result for stale_after; it is served as before")
+    flapping: bool = Field(description="changed too often, and is held DOWN by damping")
+    waiting: bool = Field(description="recovered, and waits for failback")
     served: bool
     fallback: bool = Field(description="served unchecked, in place of the members")
     priority: int | None = Field(description="null: the last check failed")
     weight: int
-    reason: str = Field(description="why it stands where it stands")
+    reason: str = Field(description="why it is served, or is not")
     override: OverrideRow | None
-    since: Timestamp | None = Field(description="since when its effective health holds")
+    since: Timestamp | None = Field(description="the last change of its effective health")
     last_check: Timestamp | None
     last_change: Timestamp | None
     last_up: Timestamp | None
@@ -70,7 +79,7 @@ class HostRow(ApiModel):
 
     host: str
     addresses: tuple[str, ...]
-    resolution: Status | None = Field(description="the last answer; null before the first")
+    resolution: Status | None = Field(description="the last result; null before the first")
     text: str
     overdue: bool = Field(description="the resolver has been failing for longer than dns_ttl")
     ignored: int = Field(description="addresses beyond max_addresses, which are not used")
@@ -83,6 +92,10 @@ class RecordRow(ApiModel):
     name: str
     type: str
     ttl: int
+    service: Service = Field(description="what clients in no view that serves are given, in words")
+    summary: str = Field(description="the service, and how many members are served, as a sentence")
+    members_served: int = Field(description="fallback addresses are not counted")
+    members_total: int
     decision: DecisionKind = Field(description="for clients in no view that serves")
     threshold: int | None = Field(description="the lowest priority that serves those")
     served_views: tuple[str, ...] = Field(description="the views whose own members serve")
@@ -90,10 +103,12 @@ class RecordRow(ApiModel):
         description="what DNS answers now; empty: NODATA; null: SERVFAIL"
     )
     varies: bool = Field(
-        description="the answer depends on who asks, or on chance: each is given some of it"
+        description="the answer depends on the client or is random: each is given some of it"
     )
-    ready: bool = Field(description="its first round has ended, or its answer was restored")
-    held: bool = Field(description="a change that would leave nobody serving waits for the round")
+    ready: bool = Field(description="its first check cycle has ended, or its answer was restored")
+    held: bool = Field(
+        description="a change that would leave no member serving waits for the check cycle to end"
+    )
     hosts: tuple[HostRow, ...]
 
 
@@ -108,7 +123,7 @@ def override_row(override: Override) -> OverrideRow:
         reason=override.reason,
         author=override.author,
         created=render_timestamp(override.created),
-        expires=render_age(override.expires),
+        expires=render_optional(override.expires),
     )
 
 
@@ -127,6 +142,7 @@ def member_row(
         address=member.address,
         dest=member.host,
         views=member.views,
+        state=member_state(status),
         health=status.measured,
         effective=status.effective,
         stale=state.stale,
@@ -138,10 +154,10 @@ def member_row(
         weight=status.weight,
         reason=reason(status, decision),
         override=override_row(status.override) if status.override else None,
-        since=render_age(_since(status)),
-        last_check=render_age(state.last_check),
-        last_change=render_age(state.last_change),
-        last_up=render_age(state.last_up),
+        since=render_optional(_since(status)),
+        last_check=render_optional(state.last_check),
+        last_change=render_optional(state.last_change),
+        last_up=render_optional(state.last_up),
         duration_ms=round(result.duration * 1000, 3) if result else None,
         result_code=result.code if result else None,
         result_text=result.text if result else "",
@@ -152,11 +168,16 @@ def member_row(
 def record_row(state: RecordState, snapshot: Snapshot, mono: float) -> RecordRow:
     """`mono` is the monotonic time by which an overdue resolution is judged."""
     record = state.record
+    served, total = served_count(state.rows)
     return RecordRow(
         zone=record.key.zone,
         name=record.key.name,
         type=record.key.type,
         ttl=record.ttl,
+        service=service_of(state.decision.kind),
+        summary=summary_of(state),
+        members_served=served,
+        members_total=total,
         decision=state.decision.kind,
         threshold=state.decision.threshold,
         served_views=tuple(pool.view for pool in state.decision.serving_pools()),
@@ -172,7 +193,7 @@ def record_row(state: RecordState, snapshot: Snapshot, mono: float) -> RecordRow
 
 
 def _latest(status: MemberStatus, record: Record, health: HealthMap) -> TargetState:
-    """What was measured last: a status is not made anew for results that changed nothing.
+    """What was measured last: a status is not rebuilt for results that changed nothing.
 
     Where health has moved on since the status was read, its own measure is kept: the row shows
     one moment.
@@ -185,7 +206,7 @@ def _latest(status: MemberStatus, record: Record, health: HealthMap) -> TargetSt
 
 
 def _since(status: MemberStatus) -> float | None:
-    """When the effective health began: with the order that differs from what was measured."""
+    """When the effective health began: with the override that differs from what was measured."""
     if status.override is not None and status.effective is not status.measured:
         return status.override.created
     return status.state.last_change

@@ -14,7 +14,8 @@ from dnslb_backend.admin.api.readiness import with_details
 from dnslb_backend.admin.api.rows import MemberRow, RecordRow, member_row, record_row
 from dnslb_backend.admin.control import Control
 from dnslb_backend.admin.http.document import ApiModel
-from dnslb_backend.admin.http.responses import in_slices, render_rows
+from dnslb_backend.admin.http.names import resolve_record_name
+from dnslb_backend.admin.http.responses import in_slices, render_with_rows
 from dnslb_backend.admin.http.timestamps import Timestamp, render_timestamp
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.record_state import RecordState
@@ -28,11 +29,9 @@ class NodeStatus(ApiModel):
     node: str
     version: str
     started: Timestamp
-    time: Timestamp = Field(description="when this was put together")
+    time: Timestamp = Field(description="the moment that all rows show")
     ready: bool = Field(description="every balanced record has an answer of its own")
-    details: dict[str, JsonValue] = Field(
-        description="what other parts of the daemon have to say, as in /readyz"
-    )
+    details: dict[str, JsonValue] = Field(description="by component of the daemon, as in /readyz")
 
 
 class StatusReport(NodeStatus):
@@ -50,8 +49,8 @@ class StatusQuery(ApiModel):
     name: str = Field(
         default="",
         max_length=1024,
-        description="only these names, with spaces between them: absolute, relative to their "
-        "zone, or globs; empty: all",
+        description="only these records, with spaces between them: names, absolute or relative "
+        "to their zone, or globs; empty: all",
     )
 
 
@@ -69,11 +68,12 @@ def node_status(control: Control) -> NodeStatus:
 async def render_status(control: Control, query: StatusQuery) -> bytes:
     """The StatusReport as JSON."""
     states = await states_of(control, query)
-    head = node_status(control).model_dump_json().encode()
     snapshot, mono = control.snapshot(), control.now().mono
-    members = await render_rows(member_rows(states, control.health_map))
-    records = await render_rows(record_row(state, snapshot, mono) for state in states)
-    return b'%s,"members":[%s],"records":[%s]}' % (head[:-1], members, records)
+    return await render_with_rows(
+        node_status(control),
+        members=member_rows(states, control.health_map),
+        records=(record_row(state, snapshot, mono) for state in states),
+    )
 
 
 async def states_of(control: Control, query: StatusQuery) -> list[RecordState]:
@@ -83,7 +83,7 @@ async def states_of(control: Control, query: StatusQuery) -> list[RecordState]:
     """
     wanted = list(control.health_map.records)
     if query.name.split():
-        is_meant = _matcher(query.name)
+        is_meant = await _matcher(control, query.name)
         wanted = [key async for key in in_slices(wanted) if is_meant(key)]
     # One moment, and so one piece. A reload may have taken some away while names were compared.
     records = control.health_map.records
@@ -108,19 +108,24 @@ def member_rows(states: Iterable[RecordState], health: HealthMap) -> Iterator[Me
             yield member_row(status, state.record, state.decision, health)
 
 
-def _matcher(names: str) -> Callable[[RecordKey], bool]:
-    """Whether a record is meant by one of `names`, in any letter case.
+async def _matcher(control: Control, names: str) -> Callable[[RecordKey], bool]:
+    """Whether a record is meant by one of `names`: globs, or names of records.
 
-    A space is no part of a name: where one is meant, it is written as an escape.
+    A space is no part of a name: where one is meant, it is written as an escape. Raises
+    ProblemError for a name that is not that of just one record.
     """
-    wanted = [key_of(name) for name in names.split()]
-    globs = [translate(name) for name in wanted if any(sign in name for sign in "*?[")]
+    wanted = names.split()
+    globs = [translate(key_of(name)) for name in wanted if _is_glob(name)]
     matches = re.compile("|".join(globs)).match if globs else None
-    plain = frozenset(wanted)
+    plain = {
+        await resolve_record_name(control, name, "name") for name in wanted if not _is_glob(name)
+    }
 
     def is_meant(key: RecordKey) -> bool:
-        if key.name in plain or key.name.removesuffix(f".{key.zone}") in plain:
-            return True
-        return matches is not None and matches(key.name) is not None
+        return key.name in plain or (matches is not None and matches(key.name) is not None)
 
     return is_meant
+
+
+def _is_glob(name: str) -> bool:
+    return any(sign in name for sign in "*?[")

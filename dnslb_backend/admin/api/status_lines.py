@@ -1,7 +1,7 @@
-"""The status as lines: a balanced record with its members on each, as soon as it is rendered.
+"""The status as lines: a balanced record with its members on each, sent as they are rendered.
 
-A reader can show the first records while the last ones are still being put together, and none of
-it has to be held in memory as a whole. As in the status, all lines show one moment.
+A reader can show the first records while the last ones are being rendered, and the whole is never
+held in memory. As in the status, all lines show one moment.
 """
 
 from collections import Counter
@@ -21,7 +21,7 @@ from dnslb_backend.admin.control import Control
 from dnslb_backend.admin.http.document import ApiModel
 from dnslb_backend.admin.http.endpoint import STATE
 from dnslb_backend.admin.http.requests import read_query
-from dnslb_backend.admin.http.responses import in_slices, render_rows
+from dnslb_backend.admin.http.responses import in_slices, render_with_rows
 from dnslb_backend.core.health.record_state import RecordState
 from dnslb_backend.core.health.target import Health
 
@@ -58,13 +58,14 @@ async def show_status_lines(request: web.Request) -> web.StreamResponse:
         return response
     state = request.app[STATE]
     async with state.reads.sending():
-        await response.prepare(request)
         parts = render_lines(state.control, query)
-        while True:
+        async with state.reads.rendering:
+            part = await anext(parts, b"")
+        # Not before the query has proved to be good.
+        await response.prepare(request)
+        while part and await state.reads.write(request, response, part):
             async with state.reads.rendering:
                 part = await anext(parts, b"")
-            if not part or not await state.reads.write(request, response, part):
-                break
     return response
 
 
@@ -75,9 +76,9 @@ async def render_lines(control: Control, query: StatusQuery) -> AsyncIterator[by
     yield _head(control, states).model_dump_json().encode() + b"\n"
     parts: list[bytes] = []
     async for state in in_slices(states):
-        members = await render_rows(member_rows([state], control.health_map))
-        record = record_row(state, snapshot, mono).model_dump_json().encode()
-        parts.append(b'{"record":%s,"members":[%s]}\n' % (record, members))
+        line = RecordLine(record=record_row(state, snapshot, mono), members=())
+        members = member_rows([state], control.health_map)
+        parts.append(await render_with_rows(line, members=members) + b"\n")
         if len(parts) >= LINES:
             yield b"".join(parts)
             parts.clear()

@@ -6,7 +6,7 @@
     to change           401                403                  200                     401
 
 Only an Authorization header carries a token: a browser does not send it by itself, so that no
-foreign page can order anything. Peers that may read without one are known by their address;
+foreign page can change anything. Peers that may read without one are known by their address;
 see `http_hosts` for what that alone would let in.
 """
 
@@ -105,7 +105,7 @@ def authorize(
 
 
 def may_read(request: web.Request, access: Access) -> bool:
-    """Whether the detail of an answer that is open to everybody may be shown as well."""
+    """Whether the details of a response that is open to everybody may be included."""
     header = request.headers.get("Authorization")
     if header is not None:
         return _token_of(header, access) is not None
@@ -140,9 +140,9 @@ def _is_foreign(request: web.Request, access: Access) -> bool:
 
 
 def _log_denied(request: web.Request, status: HTTPStatus, why: str, kept_back: int) -> None:
-    """Why somebody was refused is for the log, not for the one who was refused."""
+    """The reason of a refusal is for the log, not for the client."""
     log.warning(
-        "refused a request",
+        "request refused",
         extra=fields(
             peer=peer_of(request),
             method=request.method,
@@ -158,4 +158,4 @@ def _refusal(status: HTTPStatus) -> ProblemError:
     if status is HTTPStatus.UNAUTHORIZED:
         challenge = {"WWW-Authenticate": 'Bearer realm="dnslb"'}
         return ProblemError(status, "a valid token is needed", headers=challenge)
-    return ProblemError(status, "this is not allowed")
+    return ProblemError(status, "not allowed for this caller")

@@ -1,13 +1,13 @@
-"""What operators' programs send and are sent: JSON documents, each described by a model."""
+"""JSON documents of the API, each described by a model."""
 
 from pydantic import BaseModel, ConfigDict
 
 
 class ApiModel(BaseModel):
-    """A document that does not change. Unknown keys are passed over, unless a kind forbids them.
+    """A document that does not change. Unknown keys are ignored, unless a model forbids them.
 
-    The schema of each is built when it is needed first, since a node should answer soon after
-    its start, and nobody asks for most of them.
+    The schema of each is built when it is first needed: a daemon should answer soon after its
+    start, and most are seldom asked for.
     """
 
     model_config = ConfigDict(frozen=True, defer_build=True)

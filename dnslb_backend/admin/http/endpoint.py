@@ -26,7 +26,7 @@ class AdminState:
     ring: EventRing
     reads: ReadAdmission = field(default_factory=ReadAdmission)
     refusals: LogRateLimiter = field(default_factory=lambda: LogRateLimiter(time.monotonic))
-    """Of what is said in the log of those who may not, or talk no HTTP."""
+    """Of log lines about requests that are refused or are not HTTP."""
 
 
 STATE = web.AppKey("state", AdminState)

@@ -1,8 +1,8 @@
-"""The stream of events: what happens on this node, as it happens (server-sent events).
+"""The stream of events of this node (server-sent events).
 
-There is one ring of the latest events, and every client has only its place in it, and at most
-100 KB that are on their way to it. A client that is too slow loses the oldest events and is told
-how many; one whose connection takes nothing at all is cut off.
+There is one ring of the latest events; a client has only its cursor in it, and at most 100 KB that
+are on their way to it. A client that is too slow loses the oldest events and is sent their number;
+one whose connection takes nothing at all is disconnected.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ class TransitionRow(ApiModel):
 
 
 class Hint(StrEnum):
-    """What clients are told that is no transition: it is for them to ask what it means now."""
+    """An event without data: clients ask for what has changed."""
 
     OVERRIDES = "overrides"
     """The overrides in force have changed."""
@@ -86,7 +86,7 @@ class _Event:
 
 
 class EventRing:
-    """The latest events. `epoch` tells this run of the daemon from others."""
+    """The latest events. `epoch` is that of this run of the daemon."""
 
     def __init__(self, epoch: int, kept: int = EVENTS_KEPT) -> None:
         self._epoch = epoch
@@ -94,18 +94,18 @@ class EventRing:
         self._next = 1
         self._changed = asyncio.Event()
 
-    def publish(self, happened: Iterable[StreamEvent]) -> None:
-        """Tell every client; never waits for one."""
+    def publish(self, new: Iterable[StreamEvent]) -> None:
+        """Add events for every client; never waits for one."""
         before = self._next
-        for events in happened:
-            self._events.append(_Event(self._next, events))
+        for event in new:
+            self._events.append(_Event(self._next, event))
             self._next += 1
         if self._next != before:
             self._changed.set()
             self._changed = asyncio.Event()
 
     def cursor(self, last_seen: str) -> int:
-        """The number of the first event for a client that says what it has seen last."""
+        """The number of the first event for a client that has sent its Last-Event-ID."""
         epoch, _, number = last_seen.partition("-")
         is_ours = epoch == str(self._epoch) and number.isascii() and number.isdigit()
         if not is_ours or len(number) > len(str(self._next)):
@@ -113,7 +113,7 @@ class EventRing:
         return min(int(number) + 1, self._next)
 
     def since(self, cursor: int) -> tuple[bytes, int]:
-        """At most BATCH events from `cursor` on as bytes, and the place after them."""
+        """At most EVENTS_PER_WRITE events from `cursor` on as bytes, and the cursor after them."""
         oldest = self._events[0].number if self._events else self._next
         lost = max(oldest - cursor, 0)
         cursor += lost
@@ -155,12 +155,12 @@ class EventStreams:
                 if request.transport is not None:
                     request.transport.abort()
             except ConnectionError:
-                # Gone, as every client goes that has no end to wait for.
+                # The client has gone: such a stream has no other end.
                 pass
         return response
 
     def end(self) -> None:
-        """End all streams; their clients come back and are looked at anew."""
+        """End all streams; their clients reconnect and are authorized again."""
         for task in self._tasks:
             task.cancel()
 
@@ -184,7 +184,7 @@ class EventStreams:
     @contextlib.contextmanager
     def _listed(self) -> Iterator[None]:
         if len(self._tasks) >= CLIENTS:
-            # It comes back and misses nothing: it says what it has seen last.
+            # It reconnects with Last-Event-ID and misses nothing.
             oldest = next(iter(self._tasks))
             del self._tasks[oldest]
             oldest.cancel()
@@ -199,33 +199,33 @@ class EventStreams:
             EVENT_CLIENTS.dec()
 
 
-def transition_row(happened: Transition) -> TransitionRow:
+def transition_row(transition: Transition) -> TransitionRow:
     return TransitionRow(
-        at=render_timestamp(happened.at),
-        zone=happened.key.zone,
-        name=happened.key.name,
-        type=happened.key.type,
-        content=happened.content,
-        address=happened.address,
-        from_health=happened.from_health,
-        to_health=happened.to_health,
-        from_served=happened.from_served,
-        to_served=happened.to_served,
-        from_priority=happened.from_priority,
-        to_priority=happened.to_priority,
-        reason=happened.reason,
+        at=render_timestamp(transition.at),
+        zone=transition.key.zone,
+        name=transition.key.name,
+        type=transition.key.type,
+        content=transition.content,
+        address=transition.address,
+        from_health=transition.from_health,
+        to_health=transition.to_health,
+        from_served=transition.from_served,
+        to_served=transition.to_served,
+        from_priority=transition.from_priority,
+        to_priority=transition.to_priority,
+        reason=transition.reason,
     )
 
 
-def _text_of(events: StreamEvent) -> tuple[str, str]:
+def _text_of(event: StreamEvent) -> tuple[str, str]:
     """The kind and the data of an event."""
-    if isinstance(events, Hint):
-        return events, "{}"
-    return "transition", transition_row(events).model_dump_json()
+    if isinstance(event, Hint):
+        return event, "{}"
+    return "transition", transition_row(event).model_dump_json()
 
 
 def _limit_buffer(request: web.Request) -> None:
-    """Keep the kernel from storing megabytes for a client that does not read, and us as well."""
+    """Keep the kernel and this process from buffering megabytes for a client that does not read."""
     if request.transport is not None:
         request.transport.set_write_buffer_limits(0)
     sock = request.transport.get_extra_info("socket") if request.transport else None

@@ -1,7 +1,7 @@
 """Errors as operators' programs read them: problem+json (RFC 9457), whatever went wrong.
 
 {"type": "about:blank", "title": "Unprocessable Entity", "status": 422,
- "detail": "the body is not what is wanted here",
+ "detail": "invalid request body",
  "errors": [{"field": "target", "message": "Field required"}]}
 """
 
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 class FieldProblem(ApiModel):
-    """One thing wrong with what was sent, or with a file: where, and what is wanted."""
+    """One error in what was sent, or in a file: where, and what is allowed."""
 
     field: str
     message: str
@@ -46,7 +46,7 @@ class ProblemReport(ApiModel):
 
 
 class ProblemError(DnslbError):
-    """A request is refused: status and words for the one who sent it."""
+    """A request is refused: status and message for the client."""
 
     def __init__(
         self,
@@ -75,14 +75,14 @@ class ProblemError(DnslbError):
 
 
 def validation_problem(error: ValidationError, what: str) -> ProblemError:
-    """The refusal of a body or a query that pydantic did not accept; it names every field."""
+    """The refusal of a body or a query that is not valid; it names every field."""
     problems = [
         FieldProblem(field=".".join(map(str, found["loc"])), message=found["msg"])
         for found in error.errors(include_url=False, include_input=False, include_context=False)
     ]
     is_syntax = any(found["type"] == "json_invalid" for found in error.errors(include_url=False))
     status = HTTPStatus.BAD_REQUEST if is_syntax else HTTPStatus.UNPROCESSABLE_ENTITY
-    return ProblemError(status, f"{what} is not what is wanted here", errors=problems)
+    return ProblemError(status, f"invalid {what}", errors=problems)
 
 
 def config_problem(error: ConfigError) -> ProblemError:
@@ -92,12 +92,14 @@ def config_problem(error: ConfigError) -> ProblemError:
         for p in error.problems
     ]
     return ProblemError(
-        HTTPStatus.CONFLICT, "the configuration is bad; the old one runs on", errors=problems
+        HTTPStatus.CONFLICT,
+        "the configuration is invalid; the old one stays in use",
+        errors=problems,
     )
 
 
 def conflict_problem(error: ConflictError) -> ProblemError:
-    """The refusal of an order, in its own words; it names the field if one is to blame."""
+    """The refusal of a request that conflicts with the state; it names the field, if it is one."""
     problems = [FieldProblem(field=error.field, message=str(error))] if error.field else []
     return ProblemError(HTTPStatus.CONFLICT, str(error), errors=problems)
 
@@ -110,7 +112,7 @@ def field_problem(field: str, message: str) -> ProblemError:
 
 @web.middleware
 async def problem_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn every error of a request into problem+json; what is our fault goes to the log."""
+    """Turn every error of a request into problem+json; internal errors are logged."""
     try:
         return await handler(request)
     except ProblemError as error:
@@ -118,30 +120,30 @@ async def problem_middleware(request: web.Request, handler: Handler) -> web.Stre
     except ConflictError as error:
         return conflict_problem(error).response()
     except (StoreError, UnavailableError) as error:
-        log.warning("a request failed: %s", error, extra=fields(path=request.path))
+        log.warning("request failed: %s", error, extra=fields(path=request.path))
         return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, str(error)).response()
     except web.HTTPException as error:
         if error.status < HTTPStatus.BAD_REQUEST:
             raise
         return _translated(error).response()
     except ConnectionError:
-        # The one who asked has gone.
+        # The client has gone.
         raise
     except Exception:
-        log.exception("a request failed", extra=fields(method=request.method, path=request.path))
+        log.exception("request failed", extra=fields(method=request.method, path=request.path))
         return ProblemError(
-            HTTPStatus.INTERNAL_SERVER_ERROR, "a fault of ours; the log has more"
+            HTTPStatus.INTERNAL_SERVER_ERROR, "internal error, see the log"
         ).response()
 
 
 def _translated(error: web.HTTPException) -> ProblemError:
     match error:
         case web.HTTPMethodNotAllowed():
-            detail = f"allowed here: {', '.join(sorted(error.allowed_methods))}"
+            detail = f"allowed methods: {', '.join(sorted(error.allowed_methods))}"
             headers = {"Allow": ",".join(sorted(error.allowed_methods))}
             return ProblemError(HTTPStatus.METHOD_NOT_ALLOWED, detail, headers=headers)
         case web.HTTPNotFound():
-            return ProblemError(HTTPStatus.NOT_FOUND, "there is nothing here")
+            return ProblemError(HTTPStatus.NOT_FOUND, "no such path")
         case web.HTTPRequestEntityTooLarge():
             return ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the body is too large")
         case _:

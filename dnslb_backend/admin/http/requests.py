@@ -1,4 +1,4 @@
-"""What operators send: bodies and queries, read into models or refused with the field's name."""
+"""Request bodies and queries, read into models or refused with the name of the field."""
 
 import asyncio
 from http import HTTPStatus
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from dnslb_backend.admin.http.problems import FieldProblem, ProblemError, validation_problem
 
 BODY_LIMIT = 64 * 1024
-"""Bytes; no order of an operator is longer."""
+"""Bytes; no request is larger."""
 
 BODY_TIMEOUT = 10.0
 """Seconds that a client may take to send a body."""
@@ -29,23 +29,22 @@ async def read_body(request: web.Request, model: type[Model]) -> Model:
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        raise validation_problem(error, "the body") from error
+        raise validation_problem(error, "request body") from error
 
 
 def read_query(request: web.Request, model: type[Model]) -> Model:
-    """The query as a `model`; every key stands at most once. Raises ProblemError."""
-    twice = [key for key in request.query if len(request.query.getall(key)) > 1]
-    if twice:
+    """The query as a `model`; every key at most once. Raises ProblemError."""
+    repeated = [key for key in request.query if len(request.query.getall(key)) > 1]
+    if repeated:
         problems = [
-            FieldProblem(field=key, message="stands here twice") for key in dict.fromkeys(twice)
+            FieldProblem(field=key, message="given more than once")
+            for key in dict.fromkeys(repeated)
         ]
-        raise ProblemError(
-            HTTPStatus.UNPROCESSABLE_ENTITY, "the query is ambiguous", errors=problems
-        )
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "ambiguous query", errors=problems)
     try:
         return model.model_validate(dict(request.query))
     except ValidationError as error:
-        raise validation_problem(error, "the query") from error
+        raise validation_problem(error, "query") from error
 
 
 async def _read(request: web.Request) -> bytes:
@@ -57,4 +56,4 @@ async def _read(request: web.Request) -> bytes:
     except TimeoutError as error:
         raise ProblemError(HTTPStatus.REQUEST_TIMEOUT, "the body did not arrive") from error
     except (web.RequestPayloadError, HttpProcessingError) as error:
-        raise ProblemError(HTTPStatus.BAD_REQUEST, "the body is not what its head says") from error
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "the body does not match its headers") from error

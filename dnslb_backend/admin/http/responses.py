@@ -1,4 +1,4 @@
-"""How answers leave: JSON, whole or put together in slices."""
+"""JSON responses, rendered whole or in slices."""
 
 import asyncio
 import time
@@ -31,7 +31,7 @@ ROWS_PER_TURN = 0.002
 
 
 async def in_slices(items: Iterable[T]) -> AsyncIterator[T]:
-    """The items, with a turn for others whenever the work on them has taken SLICE."""
+    """The items, with a turn for others whenever the work on them has taken ROWS_PER_TURN."""
     end = time.perf_counter() + ROWS_PER_TURN
     for item in items:
         yield item
@@ -40,6 +40,18 @@ async def in_slices(items: Iterable[T]) -> AsyncIterator[T]:
             end = time.perf_counter() + ROWS_PER_TURN
 
 
-async def render_rows(rows: Iterable[BaseModel]) -> bytes:
-    """The elements of a JSON array, without its brackets."""
-    return b",".join([row.model_dump_json().encode() async for row in in_slices(rows)])
+async def render_with_rows(report: BaseModel, **arrays: Iterable[BaseModel | bytes]) -> bytes:
+    """A report as JSON, with these arrays in place of its own fields of their names.
+
+    Their elements are models, or JSON already; they are rendered in slices.
+    """
+    body = report.model_dump_json(exclude=set(arrays)).encode()
+    parts = [body[1:-1]] if body != b"{}" else []
+    for name, rows in arrays.items():
+        elements = [_json(row) async for row in in_slices(rows)]
+        parts.append(b'"%s":[%s]' % (name.encode(), b",".join(elements)))
+    return b"{%s}" % b",".join(parts)
+
+
+def _json(row: BaseModel | bytes) -> bytes:
+    return row if isinstance(row, bytes) else row.model_dump_json().encode()

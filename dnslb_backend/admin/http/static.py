@@ -65,7 +65,7 @@ async def show_page_file(request: web.Request) -> web.Response:
 
 def _reply(request: web.Request, file: PageFile) -> web.Response:
     headers = {
-        # Asked for anew every time: a page must not outlive the daemon that it was made for.
+        # Revalidated every time: the page must be that of the running daemon.
         "Cache-Control": "no-cache",
         "Content-Security-Policy": POLICY,
         "Cross-Origin-Opener-Policy": "same-origin",

@@ -32,6 +32,6 @@ def render_timestamp(wall: float) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def render_age(wall: float | None) -> str | None:
-    """As render_moment; None for what has not happened yet."""
+def render_optional(wall: float | None) -> str | None:
+    """As render_timestamp; None for what has not happened yet."""
     return None if wall is None else render_timestamp(wall)

@@ -40,7 +40,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What one token may do, and the name under which its orders are filed."""
+    """The role of a token, and its name: the author of the overrides that it creates."""
 
     role: Role
     name: str
@@ -49,7 +49,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class TokenFile:
-    """All tokens of one file, and what is doubtful about it."""
+    """All tokens of one file, and warnings about it."""
 
     tokens: tuple[Token, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -69,7 +69,9 @@ def load_tokens(path: Path) -> TokenFile:
             [ConfigProblem(str(path), "", f"cannot be read: {error.strerror}")]
         ) from error
     except UnicodeDecodeError as error:
-        raise ConfigError([ConfigProblem(str(path), "", f"is no UTF-8: {error.reason}")]) from error
+        raise ConfigError(
+            [ConfigProblem(str(path), "", f"is not UTF-8: {error.reason}")]
+        ) from error
     warnings = []
     if mode & _OTHERS_OR_GROUP_WRITE:
         warnings.append(f"{path}: permissions {stat.filemode(mode)} are too open: chmod 0640")
@@ -79,7 +81,7 @@ def load_tokens(path: Path) -> TokenFile:
         words = line.split()
         if not words or words[0].startswith("#"):
             continue
-        wrong = _wrong(words) or ("the token stands here twice" if _known(words, tokens) else "")
+        wrong = _wrong(words) or ("the token is there twice" if _known(words, tokens) else "")
         if wrong:
             problems.append(ConfigProblem(f"{path}:{number}", "", wrong))
             continue
@@ -90,7 +92,7 @@ def load_tokens(path: Path) -> TokenFile:
     if problems:
         raise ConfigError(problems)
     if not tokens:
-        warnings.append(f"{path}: holds no token: nobody can change anything over the API")
+        warnings.append(f"{path}: has no token: nothing can be changed over the API")
     return TokenFile(tuple(tokens.values()), tuple(warnings))
 
 

@@ -1,9 +1,9 @@
-// Asking the daemon. Addresses are relative, so that a proxy may serve the page below a path.
+// Requests to the daemon. Addresses are relative, so that a proxy may serve the page below a path.
 
 const KEY = "dnslb-token";
-const PATIENCE = 15000;
+const TIMEOUT = 15000;
 
-/** The daemon said no, in its own words. `status` 0: it did not answer at all. */
+/** The daemon refused, with its message. `status` 0: it did not answer. */
 export class Refusal extends Error {
   constructor(status, detail, errors = []) {
     super(detail);
@@ -17,24 +17,24 @@ export class Refusal extends Error {
   }
 }
 
-let held = "";
+let inMemory = "";
 
 /** The token of this tab; it is gone when the tab is. */
 export function token() {
   try {
-    return sessionStorage.getItem(KEY) || held;
+    return sessionStorage.getItem(KEY) || inMemory;
   } catch {
-    return held;
+    return inMemory;
   }
 }
 
 export function setToken(text) {
-  held = text;
+  inMemory = text;
   try {
     if (text) sessionStorage.setItem(KEY, text);
     else sessionStorage.removeItem(KEY);
   } catch {
-    // No storage here: it is held for as long as the page is.
+    // No storage: it is kept for as long as the page is open.
   }
 }
 
@@ -42,7 +42,7 @@ export function setToken(text) {
  *  Statuses of `also` are as good as fine. */
 export async function open(path, { signal = null, also = [], ...options } = {}) {
   const limit = new AbortController();
-  const timer = setTimeout(() => limit.abort(), PATIENCE);
+  const timer = setTimeout(() => limit.abort(), TIMEOUT);
   if (signal) signal.addEventListener("abort", () => limit.abort(), { once: true });
   const headers = { ...options.headers };
   if (token()) headers.Authorization = `Bearer ${token()}`;
@@ -71,7 +71,7 @@ async function refusal(response) {
   try {
     problem = await response.json();
   } catch {
-    // A proxy may have said it, in its own way.
+    // It may be the response of a proxy.
   }
   const detail = problem.detail || problem.title || `${response.status} ${response.statusText}`;
   return new Refusal(response.status, String(detail), problem.errors || []);
@@ -100,19 +100,19 @@ async function read(response) {
   try {
     return await response.json();
   } catch {
-    throw new Refusal(0, "The answer of the daemon was cut off.");
+    throw new Refusal(0, "The response of the daemon was cut off.");
   }
 }
 
-/** What /readyz says; that it is not ready is an answer as well. */
+/** The report of /readyz, also while the node is not ready. */
 export async function readiness() {
   return read(await open("readyz", { also: [503] }));
 }
 
 /** Call `each` with every line of a status, parsed, in the batches in which they come. The next
- *  one is not read before it has ended. */
+ *  one is not read before it has ended. A name that is no longer configured has no line. */
 export async function lines(names, each) {
-  const response = await open(query("api/v1/status/lines", { name: names.join(" ") }));
+  const response = await open(query("api/v1/status/lines", { name: names.map((name) => `${name}.`).join(" ") }));
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
@@ -122,12 +122,12 @@ export async function lines(names, each) {
     rest = parts.pop();
     if (parts.length) await each(parts.map((part) => JSON.parse(part)));
   }
-  if (rest) throw new Refusal(0, "The answer of the daemon was cut off.");
+  if (rest) throw new Refusal(0, "The response of the daemon was cut off.");
 }
 
 /** The next piece of a body; Refusal where it ends before its time, or nothing comes for
  *  `within` milliseconds. */
-export async function step(reader, within = PATIENCE) {
+export async function step(reader, within = TIMEOUT) {
   let timer;
   const silence = new Promise((_, reject) => {
     timer = setTimeout(reject, within);

@@ -1,21 +1,21 @@
-// What happened lately, on one page.
+// The latest changes, in the panel.
 
 import { memberKey, recordKey } from "./model.js";
 import { el, visible } from "./dom.js";
 import { eventRow } from "./detail.js";
 
-export function changesView(past, shared) {
+export function changesView(history, shared) {
   const list = el("ol", { class: "events far" });
-  const said = el("p", { class: "quiet" });
+  const message = el("p", { class: "quiet" });
   let seen = null;
   const refresh = () => {
-    if (seen === past.version) return;
-    seen = past.version;
-    said.textContent = past.latest.length ? "The latest changes of this node, newest first." : "Nothing changed within the last hour.";
-    list.replaceChildren(...past.latest.slice(0, 150).map((event) => named(event, shared)));
+    if (seen === history.version) return;
+    seen = history.version;
+    message.textContent = history.latest.length ? "The latest changes of this node, newest first." : "Nothing changed within the last hour.";
+    list.replaceChildren(...history.latest.slice(0, 150).map((event) => named(event, shared)));
   };
   refresh();
-  return { title: "Changes", node: el("div", {}, said, list), refresh };
+  return { title: "Changes", node: el("div", {}, message, list), refresh };
 }
 
 function named(event, shared) {

@@ -1,11 +1,11 @@
-// One member, or one record, in full: what is known of it, its history, and what can be ordered.
+// One member, or one record, in full: its facts, its history, and its overrides.
 
 import { get } from "./api.js";
 import { memberKey } from "./model.js";
 import { el, say, visible } from "./dom.js";
-import { stateOf, badge, shape } from "./icons.js";
+import { badge, shape } from "./icons.js";
 import { overrideForm } from "./overrides.js";
-import { answer, DECISIONS } from "./rows.js";
+import { answer } from "./rows.js";
 import { timeline } from "./timeline.js";
 import { age, duration, left, local, now } from "./times.js";
 
@@ -16,13 +16,13 @@ const WINDOWS = [
 ];
 const EVENTS = 500;
 
-/** Everything about one member. `shared` is what the page is made of: model, explain, ordered, ... */
+/** Everything about one member. `shared` are the parts of the page: model, explain, overridden, … */
 export function memberView(key, member, shared) {
   const facts = el("dl", { class: "facts" });
   const head = el("div", { class: "state" });
   const why = el("p", { class: "reason" });
   const form = overrideForm(member, shared);
-  const past = pastOf(member);
+  const history = historyOf(member);
   const entry = () => shared.model.entries.get(key);
   const current = () => {
     const found = entry();
@@ -32,7 +32,7 @@ export function memberView(key, member, shared) {
   const refresh = () => {
     const row = current();
     if (!row) {
-      head.replaceChildren(el("p", { class: "gone" }, "It is no member any more."));
+      head.replaceChildren(el("p", { class: "gone" }, "It is no longer a member."));
       return;
     }
     if (seen !== row || seen.effective !== row.effective || head.dataset.v !== String(entry().version)) {
@@ -57,10 +57,10 @@ export function memberView(key, member, shared) {
     head,
     why,
     member.fallback ? null : form.node,
-    section("History", past.node),
+    section("History", history.node),
     section("Facts", facts, explain),
   );
-  past.load();
+  history.load();
   return { title: visible(member.content), node, refresh, key: member.key };
 }
 
@@ -70,7 +70,7 @@ function served(row) {
 }
 
 function memberFacts(row) {
-  const order = row.override;
+  const { override } = row;
   return [
     ["Measured", row.health],
     ["Effective", row.effective],
@@ -81,13 +81,13 @@ function memberFacts(row) {
     ["Priority, weight", `${row.priority === null ? "–" : row.priority}, ${row.weight}`],
     ["Probed", row.address],
     ["Destination", row.dest || "–"],
-    ["Views", row.views.length ? row.views.join(", ") : "everybody"],
-    ["Override", order ? `${order.action} by ${order.author || "nobody"}${until(order)}` : "none"],
+    ["Views", row.views.length ? row.views.join(", ") : "all clients"],
+    ["Override", override ? `${override.action} by ${override.author || "unknown"}${until(override)}` : "none"],
   ];
 }
 
-function until(order) {
-  return order.expires ? `, ${left(order.expires)} left` : ", until it is cleared";
+function until(override) {
+  return override.expires ? `, ${left(override.expires)} left` : ", until cleared";
 }
 
 function fillFacts(list, facts) {
@@ -102,34 +102,34 @@ function section(title, ...children) {
 }
 
 /** The history of a member: a strip, and every transition in it. */
-function pastOf(member) {
+function historyOf(member) {
   const drawn = el("div", { class: "wide-strip" });
   const list = el("ol", { class: "events" });
-  const said = el("p", { class: "quiet", role: "status" });
+  const message = el("p", { class: "quiet", role: "status" });
   const choice = el("select", { "aria-label": "How far back" });
   for (const [words, seconds] of WINDOWS) choice.append(el("option", { value: seconds }, words));
   const load = async () => {
     const seconds = Number(choice.value);
-    say(said, "Asking ..");
+    say(message, "Loading …");
     try {
-      const told = await get("api/v1/history", { name: member.name, within: seconds, limit: EVENTS });
-      const mine = told.events.filter((event) => memberKey(event) === member.key);
-      show(mine, told, seconds);
+      const report = await get("api/v1/history", { name: member.name, within: seconds, limit: EVENTS });
+      const mine = report.events.filter((event) => memberKey(event) === member.key);
+      show(mine, report, seconds);
     } catch (error) {
-      say(said, `The history cannot be read: ${error.message}`);
+      say(message, `Cannot read the history: ${error.message}`);
     }
   };
-  const show = (mine, told, seconds) => {
-    const known = told.before === null ? 0 : Date.parse(told.events[told.events.length - 1].at);
+  const show = (mine, report, seconds) => {
+    const known = report.before === null ? 0 : Date.parse(report.events[report.events.length - 1].at);
     const own = mine.filter((event) => event.node === mine[0].node);
     drawn.replaceChildren(
       timeline([...own].reverse(), member, { end: now(), window: seconds * 1000, known }),
     );
     list.replaceChildren(...mine.slice(0, 100).map(eventRow));
-    say(said, mine.length ? `${mine.length} changes, newest first` : "No change in this time.");
+    say(message, mine.length ? `${mine.length} changes, newest first` : "No changes in this time.");
   };
   choice.addEventListener("change", load);
-  const node = el("div", {}, el("div", { class: "bar-line" }, choice, said), drawn, list);
+  const node = el("div", {}, el("div", { class: "bar-line" }, choice, message), drawn, list);
   return { node, load };
 }
 
@@ -170,12 +170,12 @@ export function recordView(key, shared) {
     seen = found.version;
     const { record } = found;
     fillFacts(facts, [
-      ["Decision", (DECISIONS[record.decision] || [record.decision])[0]],
+      ["Service", record.summary],
       ["DNS answers", answer(record)],
       ["Serving priority", record.threshold === null ? "–" : `${record.threshold} and above`],
       ["TTL", `${record.ttl} s`],
-      ["First round", record.ready ? "has ended" : "has not ended"],
-      ["Held", record.held ? "a change waits for the round to end" : "no"],
+      ["First check cycle", record.ready ? "has ended" : "has not ended"],
+      ["Change held back", record.held ? "until the check cycle ends" : "no"],
     ]);
     hosts.replaceChildren(
       ...record.hosts.map((host) =>
@@ -208,7 +208,7 @@ function memberItem(key, row, shared) {
     el(
       "button",
       { type: "button", class: "plain", on: { click: () => shared.openMember(key, row) } },
-      el("span", { class: "health", data: { kind: stateOf(row).kind } }, shape(stateOf(row).kind), el("span", {}, stateOf(row).word)),
+      badge(row),
       el("span", { class: "rdata" }, visible(row.content)),
     ),
   );

@@ -6,6 +6,6 @@
       document.documentElement.dataset.theme = chosen;
     }
   } catch {
-    // No storage here: what the system prefers holds.
+    // No storage: the preference of the system applies.
   }
 })();

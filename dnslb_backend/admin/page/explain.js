@@ -1,13 +1,13 @@
-// Explain: how the answer to a question comes about, step by step.
+// Explain: how an answer is built, step by step.
 
 import { get } from "./api.js";
 import { el, say, visible } from "./dom.js";
-import { stateOf, shape } from "./icons.js";
+import { badge } from "./icons.js";
 
 const TYPES = ["ANY", "A", "AAAA", "CNAME", "MX", "SRV", "TXT", "NS", "SOA", "CAA", "PTR"];
 
 const POLICIES = {
-  all: "all that may serve are answered",
+  all: "all members that serve are answered",
   weighted: "picked by weight",
   sticky: "picked by the client's network",
 };
@@ -17,9 +17,9 @@ export function explainView(name = "", type = "ANY") {
   const kind = el("select", { name: "type" });
   for (const each of TYPES) kind.append(el("option", { value: each }, each));
   kind.value = TYPES.includes(type) ? type : "ANY";
-  const client = el("input", { name: "client", placeholder: "anybody", autocomplete: "off", spellcheck: "false" });
-  const result = el("div", { class: "told" });
-  const said = el("p", { class: "said", role: "status" });
+  const client = el("input", { name: "client", placeholder: "any client", autocomplete: "off", spellcheck: "false" });
+  const result = el("div", { class: "explanation" });
+  const message = el("p", { class: "message", role: "status" });
   const field = (words, input) => el("label", { class: "field" }, el("span", {}, words), input);
   const form = el(
     "form",
@@ -32,20 +32,20 @@ export function explainView(name = "", type = "ANY") {
   let asked = 0;
   const ask = async () => {
     const mine = (asked += 1);
-    say(said, "Asking ..");
+    say(message, "Loading …");
     try {
-      const told = await get("api/v1/explain", {
+      const report = await get("api/v1/explain", {
         name: question.value.trim(),
         type: kind.value,
         client: client.value.trim(),
       });
       if (mine !== asked) return;
-      say(said, "");
-      result.replaceChildren(...explanation(told));
+      say(message, "");
+      result.replaceChildren(...explanation(report));
     } catch (error) {
       if (mine !== asked) return;
       const fields = (error.errors || []).map((fault) => `${fault.field}: ${fault.message}`);
-      say(said, visible(fields.join("; ") || error.message));
+      say(message, visible(fields.join("; ") || error.message));
       result.replaceChildren();
     }
   };
@@ -54,24 +54,24 @@ export function explainView(name = "", type = "ANY") {
     ask();
   });
   if (name) ask();
-  return { title: "Explain an answer", node: el("div", {}, form, said, result), first: question };
+  return { title: "Explain an answer", node: el("div", {}, form, message, result), first: question };
 }
 
-function explanation(told) {
-  const mood = told.verdict === "NOERROR" ? "good" : told.verdict === "NODATA" ? "warn" : "bad";
+function explanation(report) {
+  const mood = report.verdict === "NOERROR" ? "good" : report.verdict === "NODATA" ? "warn" : "bad";
   return [
     el(
       "p",
       { class: "verdict" },
-      el("span", { class: `tag ${mood}` }, visible(told.verdict)),
+      el("span", { class: `tag ${mood}` }, visible(report.verdict)),
       " ",
-      el("span", { class: "rdata" }, visible(`${told.name} ${told.type}`)),
-      told.client ? el("span", { class: "quiet" }, visible(` for ${told.client}`)) : null,
+      el("span", { class: "rdata" }, visible(`${report.name} ${report.type}`)),
+      report.client ? el("span", { class: "quiet" }, visible(` for ${report.client}`)) : null,
     ),
-    told.via.length ? el("p", { class: "quiet" }, visible(`by way of ${told.via.join(", ")}`)) : null,
-    told.zone ? null : el("p", {}, "No zone of ours."),
-    answers(told.answer),
-    told.records.map(recordPart),
+    report.via.length ? el("p", { class: "quiet" }, visible(`via ${report.via.join(", ")}`)) : null,
+    report.zone ? null : el("p", {}, "No zone of this daemon."),
+    answers(report.answer),
+    report.records.map(recordPart),
   ]
     .flat()
     .filter(Boolean);
@@ -100,13 +100,13 @@ function recordPart(record) {
   const steps = [
     `${POLICIES[record.policy] || record.policy}, at most ${record.max_answers}`,
     record.threshold === null
-      ? "nobody may serve"
+      ? "no member may serve"
       : `priority ${record.threshold} and above serves`,
     record.views.length ? `views of this client: ${record.views.join(", ")}` : null,
-    record.view ? `the view ${record.view} serves it` : null,
-    `decided: ${record.decision}; when all are down: ${record.all_down}`,
-    `ttl ${record.ttl} s${record.scope ? `, for all that share ${record.scope} bits of its address` : ""}`,
-    record.by_chance ? "the next answer may be another one" : null,
+    record.view ? `view ${record.view} serves it` : null,
+    `${record.service}; when all are down: ${record.all_down}`,
+    `ttl ${record.ttl} s${record.scope ? `, for all clients that share ${record.scope} bits of its address` : ""}`,
+    record.by_chance ? "random: the next answer may differ" : null,
   ].filter(Boolean);
   return el(
     "section",
@@ -119,14 +119,12 @@ function recordPart(record) {
 }
 
 function candidate(member) {
-  const { kind, word } = stateOf({ ...member, flapping: false, waiting: false });
-  const verdict = member.picked ? "answered" : member.served ? "for others" : "left out";
   return el(
     "li",
     { class: member.picked ? "picked" : "" },
-    el("span", { class: "health", data: { kind } }, shape(kind), el("span", {}, word)),
+    badge(member),
     el("span", { class: "rdata" }, visible(member.content)),
-    el("span", { class: `tag ${member.picked ? "good" : "plain"}` }, verdict),
+    el("span", { class: `tag ${member.picked ? "good" : "plain"}` }, member.outcome),
     el(
       "span",
       { class: "quiet" },

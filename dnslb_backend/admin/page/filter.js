@@ -1,4 +1,6 @@
-// Which records and members are shown. The choice stands in the address, to be sent to others.
+// Which records and members are shown. The choice is in the URL, to be sent to others.
+
+import { SERVICES } from "./model.js";
 
 export const NOTHING = { text: "", state: "", zone: "", trouble: false };
 
@@ -12,11 +14,11 @@ const STATES = {
   stale: (member) => member.stale,
 };
 
-const DECISIONS = {
-  fallback: (record) => record.decision === "fallback",
-  empty: (record) => record.decision === "nodata",
-  failing: (record) => record.decision === "servfail" || record.decision === "pending",
-  "all-down": (record) => record.decision === "all" || record.decision === "last",
+const RECORDS = {
+  "no-answer": isService,
+  fallback: isService,
+  "all-down": isService,
+  servfail: isService,
   unresolved: (record) => record.hosts.some(isUnresolved),
 };
 
@@ -28,14 +30,14 @@ export const WORDS = {
   flapping: "flapping",
   waiting: "waiting to return",
   stale: "stale",
+  "no-answer": "with no answer",
   fallback: "on fallback",
-  empty: "with empty answers",
-  failing: "failing",
-  "all-down": "all down",
+  "all-down": "serving DOWN members",
+  servfail: "answering SERVFAIL",
   unresolved: "not resolving",
 };
 
-/** The choice that the address holds; what cannot be read is left out. */
+/** The choice in the URL; what cannot be read is ignored. */
 export function parse(hash) {
   const given = new URLSearchParams(hash.replace(/^#/, ""));
   const state = given.get("state") || "";
@@ -61,7 +63,7 @@ export function isNothing(choice) {
   return !choice.text && !choice.state && !choice.zone && !choice.trouble;
 }
 
-/** Whether somebody has to look at this member. */
+/** Whether this member is a problem. */
 export function isTroubled(member) {
   return (
     member.effective !== "UP" ||
@@ -75,7 +77,11 @@ export function isTroubled(member) {
 }
 
 export function isRecordTroubled(record) {
-  return record.decision !== "serve" || record.held || record.hosts.some(isUnresolved);
+  return record.service !== "serving" || record.held || record.hosts.some(isUnresolved);
+}
+
+function isService(record, state) {
+  return SERVICES[record.service] === state;
 }
 
 export function isUnresolved(host) {
@@ -96,8 +102,8 @@ export function chosen(entry, choice, words) {
       if (!found.length) return null;
     }
   }
-  const decides = DECISIONS[choice.state];
-  if (decides && !decides(record)) return null;
+  const isMeant = RECORDS[choice.state];
+  if (isMeant && !isMeant(record, choice.state)) return null;
   const keeps = STATES[choice.state];
   if (keeps) {
     found = found.filter(keeps);

@@ -1,10 +1,10 @@
-// What happened lately: one question at the start, and then every event as it comes in.
+// The transitions of the last hour: loaded at the start, then every event as it comes in.
 
 import { get } from "./api.js";
 import { memberKey } from "./model.js";
 import { now } from "./times.js";
 
-/** Milliseconds that a strip in the list shows. */
+/** Milliseconds that a timeline in the list shows. */
 export const WINDOW = 3600 * 1000;
 
 const ASKED = 2000;
@@ -18,15 +18,15 @@ export class History {
     this.version = 0;
   }
 
-  /** Ask for what happened on this node within the window. */
+  /** Load the transitions of this node within the window. */
   async load(node) {
-    const told = await get("api/v1/history", { within: WINDOW / 1000, node, limit: ASKED });
-    const events = told.events;
+    const report = await get("api/v1/history", { within: WINDOW / 1000, node, limit: ASKED });
+    const events = report.events;
     this.byMember = new Map();
     for (let index = events.length - 1; index >= 0; index -= 1) this.keep(events[index]);
     this.latest = events.slice(0, KEPT);
     // Where the answer was full, what was before its oldest event is not known.
-    this.from = told.before === null ? 0 : Date.parse(events[events.length - 1].at);
+    this.from = report.before === null ? 0 : Date.parse(events[events.length - 1].at);
     this.version += 1;
   }
 

@@ -51,20 +51,26 @@ export function shape(kind) {
   );
 }
 
-/** The state of a member in one word, and its shape: what matters most comes first. */
-export function stateOf(member) {
-  if (member.fallback) return { kind: "fallback", word: "FALLBACK" };
-  const action = member.override && member.override.action;
-  if (action === "drain") return { kind: "drain", word: "DRAINED" };
-  if (action) return { kind: action, word: `${member.effective}, forced` };
-  if (member.flapping) return { kind: "flapping", word: "FLAPPING" };
-  if (member.stale) return { kind: "stale", word: "STALE" };
-  if (member.waiting) return { kind: "waiting", word: "WAITING" };
-  return { kind: member.effective.toLowerCase(), word: member.effective };
+/** The shape for the state of a member, as the API names it. */
+const KINDS = {
+  UP: "up",
+  DOWN: "down",
+  UNKNOWN: "unknown",
+  STALE: "stale",
+  WAITING: "waiting",
+  FLAPPING: "flapping",
+  DRAINED: "drain",
+  "FORCED UP": "up",
+  "FORCED DOWN": "down",
+  FALLBACK: "fallback",
+};
+
+export function kindOf(member) {
+  return KINDS[member.state] || "unknown";
 }
 
 /** Mark and word together. */
 export function badge(member) {
-  const { kind, word } = stateOf(member);
-  return el("span", { class: "health", data: { kind } }, shape(kind), el("span", {}, word));
+  const kind = kindOf(member);
+  return el("span", { class: "health", data: { kind } }, shape(kind), el("span", {}, member.state));
 }

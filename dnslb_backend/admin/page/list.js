@@ -13,12 +13,12 @@ const SPARE = 300;
 
 export class List {
   /** `grid` has the focus, `box` holds the rows; `top` says how many pixels of the window others
-   *  cover above them, and `opened` is told of the item that somebody wants to see. */
-  constructor(grid, box, { model, past, top, opened }) {
+   *  cover above them, and `opened` is called with the item that is pressed. */
+  constructor(grid, box, { model, transitions, top, opened }) {
     this.grid = grid;
     this.box = box;
     this.model = model;
-    this.past = past;
+    this.transitions = transitions;
     this.covered = top;
     this.opened = opened;
     this.items = [];
@@ -136,7 +136,7 @@ export class List {
     row.version = version;
     if (item.kind === "zone") row.tick = fillZone(row.node, item);
     else if (item.kind === "record") row.tick = fillRecord(row.node, item);
-    else row.tick = fillMember(row.node, item, this.past);
+    else row.tick = fillMember(row.node, item, this.transitions);
     if (item.kind === "member") {
       const { effective, served } = item.member;
       const state = `${effective} ${served}`;
@@ -149,7 +149,7 @@ export class List {
   versionOf(item) {
     if (item.kind === "zone") return `${item.records} ${item.members} ${item.down}`;
     if (item.kind === "record") return `${item.entry.version} ${item.entry.at}`;
-    return `${item.entry.version} ${item.entry.at} ${this.past.of(item.member).length} ${this.past.from}`;
+    return `${item.entry.version} ${item.entry.at} ${this.transitions.of(item.member).length} ${this.transitions.from}`;
   }
 
   flash(node) {

@@ -19,7 +19,7 @@ import { age, clock } from "./times.js";
 import { TokenDialog } from "./token.js";
 
 const model = new Model();
-const past = new History();
+const transitions = new History();
 const panel = new Panel();
 let choice = parse(location.hash);
 
@@ -29,7 +29,7 @@ byId("columns").append(
 
 const list = new List(byId("list"), byId("rows"), {
   model,
-  past,
+  transitions,
   top: () => byId("pinned").getBoundingClientRect().bottom + byId("columns").offsetHeight,
   opened: (item) => (item.member ? openMember(item.entry.key, item.member) : openRecord(item.entry.key)),
 });
@@ -42,7 +42,7 @@ let isDue = false;
 function changed() {
   if (isDue) return;
   isDue = true;
-  // A hidden page gets no frames, and its title is looked at all the same.
+  // A hidden page gets no frames, and its title is still read.
   if (document.hidden) setTimeout(draw, 100);
   else requestAnimationFrame(draw);
 }
@@ -53,13 +53,13 @@ function draw() {
   const found = list.compose(choice);
   summary.count(counts);
   summary.press(choice.state);
-  tellFound(found, counts);
+  showFound(found, counts);
   showZones();
   showNode(counts);
   panel.refresh();
 }
 
-function tellFound(found, counts) {
+function showFound(found, counts) {
   const isAll = isNothing(choice);
   const words = `${count(found.members, "member")} in ${count(found.records, "record")}`;
   say(byId("found"), model.node ? (isAll ? words : `${words}, of ${counts.members.toLocaleString("en")}`) : "");
@@ -72,17 +72,17 @@ function tellFound(found, counts) {
 function nothingWords() {
   if (choice.trouble && !choice.text && !choice.state) return "No problems. Press x to see everything.";
   const what = choice.state ? ` ${WORDS[choice.state]}` : "";
-  return `Nothing${what} is found. Press x to see everything.`;
+  return `Nothing${what} found. Press x to see everything.`;
 }
 
 let zonesShown = "";
 
 function showZones() {
   const zones = model.zones();
-  const told = zones.join(" ");
+  const joined = zones.join(" ");
   const select = byId("zone");
-  if (told !== zonesShown) {
-    zonesShown = told;
+  if (joined !== zonesShown) {
+    zonesShown = joined;
     select.replaceChildren(
       el("option", { value: "" }, "Every zone"),
       ...zones.map((zone) => el("option", { value: zone }, visible(zone))),
@@ -119,7 +119,7 @@ function connection(state, error = null) {
     link.dataset.state = "live";
     say(byId("link-text"), "Live");
     document.documentElement.classList.remove("is-old");
-    if (!fault.hidden) tell("The daemon answers again.");
+    if (!fault.hidden) announce("The daemon answers again.");
     fault.hidden = true;
     isAsked = false;
     lostAt = null;
@@ -131,16 +131,16 @@ function connection(state, error = null) {
     say(byId("link-text"), "Token needed");
     const why =
       error.status === 403
-        ? "The daemon does not let this page read without a token."
-        : "The daemon wants a token to read.";
+        ? "The daemon does not allow this page to read without a token."
+        : "The daemon needs a token to read.";
     showFault(why, "Enter a token", () => askToken(why));
     if (!isAsked) askToken(why);
     isAsked = true;
   } else {
     link.dataset.state = "lost";
     say(byId("link-text"), "Not connected");
-    const shown = model.isWhole ? ` What you see is as of ${clock(lostAt)}.` : "";
-    showFault(`${visible(error.message)}${shown} Trying again by itself.`, "Try now", () => sync.again());
+    const shown = model.isWhole ? ` Shown as of ${clock(lostAt)}.` : "";
+    showFault(`${visible(error.message)}${shown} Retrying automatically.`, "Retry now", () => sync.again());
   }
   if (model.isWhole) document.documentElement.classList.add("is-old");
 }
@@ -157,27 +157,27 @@ async function askToken(why) {
 }
 
 const tokens = new TokenDialog(() => sync.again());
-byId("open-token").addEventListener("click", () => askToken("For changes it must be of role operate."));
+byId("open-token").addEventListener("click", () => askToken("Changes need a token of role operate."));
 
-// -- news, for those who listen ----------------------------------------------------------------
+// -- announcements, for screen readers -----------------------------------------------------------
 
-const TOLD = 3;
+const ANNOUNCED = 3;
 
-let untold = [];
-let isTelling = false;
+let pending = [];
+let isWaiting = false;
 
 function happened(event) {
-  untold.push(event);
-  if (isTelling) return;
-  isTelling = true;
+  pending.push(event);
+  if (isWaiting) return;
+  isWaiting = true;
   setTimeout(() => {
-    isTelling = false;
-    const events = untold;
-    untold = [];
+    isWaiting = false;
+    const events = pending;
+    pending = [];
     // The worst first, and no more than can be listened to.
     events.sort((one, other) => (other.to_health === "DOWN") - (one.to_health === "DOWN"));
-    for (const event of events.slice(0, TOLD)) tell(sentence(event));
-    if (events.length > TOLD) tell(`and ${events.length - TOLD} more changes`);
+    for (const event of events.slice(0, ANNOUNCED)) announce(sentence(event));
+    if (events.length > ANNOUNCED) announce(`and ${events.length - ANNOUNCED} more changes`);
   }, 1000);
 }
 
@@ -186,8 +186,8 @@ function sentence(event) {
   return `${event.name} ${event.content} ${is}: ${event.reason}`;
 }
 
-function tell(words) {
-  const log = byId("news");
+function announce(words) {
+  const log = byId("announcements");
   log.append(el("p", {}, visible(words)));
   while (log.childElementCount > 5) log.firstChild.remove();
 }
@@ -198,7 +198,7 @@ const shared = {
   model,
   explain: (name, type) => panel.show(explainView(name, type)),
   openMember,
-  ordered: (member) => sync.ask([member.name]),
+  overridden: (member) => sync.ask([member.name]),
   withToken: (attempt, why) => tokens.with(attempt, why),
 };
 
@@ -212,7 +212,7 @@ function openRecord(key) {
 }
 
 byId("open-explain").addEventListener("click", () => panel.show(explainView()));
-byId("open-changes").addEventListener("click", () => panel.show(changesView(past, shared)));
+byId("open-changes").addEventListener("click", () => panel.show(changesView(transitions, shared)));
 
 // -- the filter --------------------------------------------------------------------------------
 
@@ -275,11 +275,11 @@ followKeys([
 
 // -- go ----------------------------------------------------------------------------------------
 
-const sync = new Sync(model, past, {
+const sync = new Sync(model, transitions, {
   changed,
   happened,
   state: connection,
-  node: (told) => summary.parts(told),
+  node: (report) => summary.parts(report),
   inSight: () => list.entries(),
 });
 

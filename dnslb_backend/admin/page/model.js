@@ -13,6 +13,16 @@ const KINDS = { UP: "up", DOWN: "down", UNKNOWN: "unknown" };
 
 const COUNTED = ["override", "flapping", "waiting", "stale"];
 
+/** The services of a record that are counted, as the API names them, and how the page does. */
+export const SERVICES = {
+  "no answer": "no-answer",
+  fallback: "fallback",
+  "serving DOWN members": "all-down",
+  SERVFAIL: "servfail",
+  // A record that is not decided yet is answered with SERVFAIL as well.
+  pending: "servfail",
+};
+
 export class Model {
   constructor() {
     this.node = null;
@@ -44,7 +54,7 @@ export class Model {
     this.version += 1;
   }
 
-  /** Some records anew; those of `names` that did not come are gone. */
+  /** Replace some records; those of `names` that did not come are gone. */
   patch(names, fresh) {
     const found = new Set();
     let isMoved = false;
@@ -66,17 +76,21 @@ export class Model {
     this.version += 1;
   }
 
-  /** A transition, as far as it says something of what is shown. The member, or null. */
-  apply(told) {
-    const entry = this.entries.get(recordKey(told));
-    const member = entry && entry.members.find((row) => row.content === told.content);
+  /** Apply a transition to its member; returns that, or null where it is not shown. */
+  apply(event) {
+    const entry = this.entries.get(recordKey(event));
+    const member = entry && entry.members.find((row) => row.content === event.content);
     if (!member) return null;
-    member.effective = told.to_health;
-    if (!member.override) member.health = told.to_health;
-    member.served = told.to_served;
-    member.priority = told.to_priority;
-    member.reason = told.reason;
-    if (told.from_health !== told.to_health) member.since = told.at;
+    member.effective = event.to_health;
+    if (!member.override) {
+      member.health = event.to_health;
+      // Until the record is loaded again: flapping and waiting are not in the event.
+      if (!member.fallback) member.state = event.to_health;
+    }
+    member.served = event.to_served;
+    member.priority = event.to_priority;
+    member.reason = event.reason;
+    if (event.from_health !== event.to_health) member.since = event.at;
     entry.version += 1;
     this.version += 1;
     return member;
@@ -99,13 +113,11 @@ export class Model {
   tally() {
     const found = { records: 0, members: 0, up: 0, down: 0, unknown: 0 };
     for (const kind of COUNTED) found[kind] = 0;
-    for (const kind of ["serve", "fallback", "nodata", "servfail", "pending", "all", "last"]) {
-      found[kind] = 0;
-    }
+    for (const kind of Object.values(SERVICES)) found[kind] = 0;
     found.overdue = 0;
     for (const { record, members } of this.order) {
       found.records += 1;
-      found[record.decision] += 1;
+      if (record.service in SERVICES) found[SERVICES[record.service]] += 1;
       if (record.hosts.some((host) => host.overdue)) found.overdue += 1;
       for (const member of members) {
         // Fallback addresses are no members.

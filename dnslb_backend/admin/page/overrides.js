@@ -1,11 +1,11 @@
-// Orders: drain, down, up, and taking them back; with a reason, an end, and clear words.
+// Overrides: drain, down and up, with a reason and an end, and clearing them.
 
 import { post, remove, Refusal } from "./api.js";
 import { el, say, visible } from "./dom.js";
 import { left } from "./times.js";
 
 const ACTIONS = [
-  ["drain", "Drain", "no new answers; checks go on"],
+  ["drain", "Drain", "not handed out; checks continue"],
   ["down", "Down", "as if its checks failed"],
   ["up", "Up", "as if its checks passed"],
 ];
@@ -16,13 +16,13 @@ const ENDS = [
   ["2 hours", 7200],
   ["8 hours", 28800],
   ["1 day", 86400],
-  ["until it is cleared", 0],
+  ["until cleared", 0],
 ];
 
-/** The form for one member; `refresh(row)` follows what holds. `shared.ordered` is told of it. */
+/** The form for one member; `refresh(row)` shows what is in force, `shared.overridden` is called after a change. */
 export function overrideForm(member, shared) {
   const holds = el("div", { class: "holds" });
-  const said = el("p", { class: "said", role: "status" });
+  const message = el("p", { class: "message", role: "status" });
   const doubt = el("div", { class: "doubt", role: "alert" });
   const form = el("form", { class: "override" });
   const actions = el("fieldset", { class: "actions" }, el("legend", {}, "What"));
@@ -41,7 +41,7 @@ export function overrideForm(member, shared) {
   const ends = el("select", { name: "ends" });
   for (const [words, seconds] of ENDS) ends.append(el("option", { value: seconds }, words));
   ends.value = "7200";
-  const why = el("input", { name: "why", maxlength: 1024, placeholder: "for others to read", autocomplete: "off" });
+  const why = el("input", { name: "why", maxlength: 1024, placeholder: "shown to others", autocomplete: "off" });
   const button = el("button", { type: "submit", class: "primary" }, "Drain");
   const field = (words, input) => el("label", { class: "field" }, el("span", {}, words), input);
   form.append(actions, field("Where", where), field("For", ends), field("Reason", why), button);
@@ -53,15 +53,15 @@ export function overrideForm(member, shared) {
 
   const attempt = async (what, words, ask) => {
     doubt.replaceChildren();
-    say(said, "Asking ..");
+    say(message, "Sending …");
     button.disabled = true;
     try {
-      await shared.withToken(() => ask(false), "Orders need a token of role operate.");
-      say(said, words);
-      shared.ordered(member);
+      await shared.withToken(() => ask(false), "Overrides need a token of role operate.");
+      say(message, words);
+      shared.overridden(member);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
-      say(said, "");
+      say(message, "");
       const isLast = error.status === 409 && !error.errors.length;
       doubt.replaceChildren(...doubts(error, isLast && what, () => attempt("", words, () => ask(true))));
     } finally {
@@ -73,55 +73,55 @@ export function overrideForm(member, shared) {
     event.preventDefault();
     const chosen = form.elements.action.value;
     const [action, word] = ACTIONS.find(([name]) => name === chosen);
-    const order = { target: member.address, action, name: where.value, reason: why.value.trim() };
-    if (Number(ends.value)) order.expires_in = Number(ends.value);
-    attempt(word, "The order holds.", (force) => post("api/v1/overrides", { ...order, force }));
+    const override = { target: member.address, action, name: where.value, reason: why.value.trim() };
+    if (Number(ends.value)) override.expires_in = Number(ends.value);
+    attempt(word, "The override is in force.", (force) => post("api/v1/overrides", { ...override, force }));
   });
 
-  const takeBack = (target, name) =>
-    attempt("Clear", "It is taken back.", (force) =>
+  const clear = (target, name) =>
+    attempt("Clear", "Cleared.", (force) =>
       remove("api/v1/overrides", { target, name, force: force ? "true" : "" }),
     );
 
-  const refresh = (row) => holds.replaceChildren(...holding(row, takeBack));
+  const refresh = (row) => holds.replaceChildren(...holding(row, clear));
   const more = el("details", { class: "overrides" }, el("summary", {}, "Drain, down or up"), form);
-  return { node: el("div", { class: "operate" }, holds, more, said, doubt), refresh };
+  return { node: el("div", { class: "operate" }, holds, more, message, doubt), refresh };
 }
 
-function holding(row, takeBack) {
-  const order = row.override;
-  if (order) {
-    const end = order.expires ? `for another ${left(order.expires)}` : "until it is cleared";
-    const where = order.name ? `in ${order.name}` : "in every record";
-    const by = order.author ? ` by ${order.author}` : "";
+function holding(row, clear) {
+  const override = row.override;
+  if (override) {
+    const end = override.expires ? `for another ${left(override.expires)}` : "until cleared";
+    const where = override.name ? `in ${override.name}` : "in every record";
+    const by = override.author ? ` by ${override.author}` : "";
     return [
-      el("p", {}, visible(`${order.action}${by}, ${where}, ${end}${order.reason ? `: ${order.reason}` : ""}`)),
-      el("button", { type: "button", on: { click: () => takeBack(order.id, "") } }, "Clear this order"),
+      el("p", {}, visible(`${override.action}${by}, ${where}, ${end}${override.reason ? `: ${override.reason}` : ""}`)),
+      el("button", { type: "button", on: { click: () => clear(override.id, "") } }, "Clear this override"),
     ];
   }
   if (row.flapping || row.waiting) {
-    const why = row.flapping ? "It is held down for flapping." : "It waits before it serves again.";
+    const why = row.flapping ? "It is held DOWN by damping (flapping)." : "It waits for failback.";
     return [
       el("p", {}, why),
-      el("button", { type: "button", on: { click: () => takeBack(row.address, row.name) } }, "Let it in now"),
+      el("button", { type: "button", on: { click: () => clear(row.address, row.name) } }, "Readmit now"),
     ];
   }
   return [];
 }
 
-/** Why it was refused; and where that was for the last one that serves, how to insist. */
+/** Why it was refused; and a button to do it anyway, where a record would lose its last serving member. */
 function doubts(error, what, insist) {
   const words = [el("p", {}, el("strong", {}, "Refused. "), visible(sentence(error)))];
   if (!what) return words;
   words.push(
-    el("p", {}, "Nobody would be left to serve there: clients get what is configured for that, an empty answer as a rule."),
-    el("button", { type: "button", class: "danger", on: { click: insist } }, `${what} it all the same`),
+    el("p", {}, "No member would be left to serve it: clients get what all_down configures, usually an empty answer."),
+    el("button", { type: "button", class: "danger", on: { click: insist } }, `${what} anyway`),
   );
   return words;
 }
 
 function sentence(error) {
-  if (error.status === 403) return "This token may read, but not order anything.";
+  if (error.status === 403) return "This token may read, but not change anything.";
   const fields = error.errors.map((fault) => `${fault.field}: ${fault.message}`).join("; ");
   const text = fields || error.message;
   return text.charAt(0).toUpperCase() + text.slice(1);

@@ -1,14 +1,14 @@
-// The rows of the list: a zone, a record, a member. Each is filled anew when its text has changed.
+// The rows of the list: a zone, a record, a member. Each is filled again when it has changed.
 
 import { el, say, visible } from "./dom.js";
 import { isUnresolved } from "./filter.js";
-import { badge, stateOf } from "./icons.js";
+import { badge, kindOf } from "./icons.js";
 import { timeline } from "./timeline.js";
 import { WINDOW } from "./history.js";
 import { age, duration, left, local, now } from "./times.js";
 
 export const COLUMNS = [
-  ["standing", "Health"],
+  ["state", "State"],
   ["content", "Member"],
   ["served", "Served"],
   ["priority", "Prio"],
@@ -19,15 +19,8 @@ export const COLUMNS = [
   ["history", "Last hour"],
 ];
 
-export const DECISIONS = {
-  serve: ["Serving", "good"],
-  fallback: ["On fallback", "warn"],
-  all: ["All down, all served", "bad"],
-  last: ["All down, last good served", "bad"],
-  nodata: ["Nobody serves", "bad"],
-  servfail: ["Failing", "bad"],
-  pending: ["Not decided yet", "warn"],
-};
+/** By the service of a record, as the API names it; any other is a failure. */
+const MOODS = { serving: "good", fallback: "warn", pending: "warn" };
 
 function cell(name, ...children) {
   return el("span", { role: "gridcell", class: `cell ${name}` }, children);
@@ -57,9 +50,6 @@ export function count(number, word) {
 
 export function fillRecord(row, item) {
   const { record } = item.entry;
-  const members = item.entry.members.filter((member) => !member.fallback);
-  const served = members.filter((member) => member.served).length;
-  const [words, mood] = DECISIONS[record.decision] || [record.decision, "warn"];
   row.className = "row record";
   row.replaceChildren(
     el(
@@ -70,8 +60,8 @@ export function fillRecord(row, item) {
     ),
     cell(
       "decision",
-      el("span", { class: `tag ${mood}` }, words),
-      el("span", { class: "quiet" }, `${served} of ${members.length} served`),
+      el("span", { class: `tag ${MOODS[record.service] || "bad"}` }, record.service),
+      el("span", { class: "quiet" }, `${record.members_served} of ${record.members_total} served`),
     ),
     cell(
       "answer",
@@ -92,7 +82,7 @@ export function answer(record) {
 
 function hints(record) {
   const found = [];
-  if (record.held) found.push(el("span", { class: "tag warn" }, "a change waits for the round"));
+  if (record.held) found.push(el("span", { class: "tag warn" }, "a change waits for the check cycle"));
   for (const host of record.hosts.filter(isUnresolved)) {
     const why = host.text || host.resolution;
     found.push(el("span", { class: "tag warn" }, visible(`${host.host} does not resolve: ${why}`)));
@@ -101,11 +91,10 @@ function hints(record) {
 }
 
 /** Fills the row of a member, and returns what keeps its ages true. */
-export function fillMember(row, item, past) {
+export function fillMember(row, item, transitions) {
   const { member } = item;
-  const { kind } = stateOf(member);
   row.className = `row member${member.served ? "" : " idle"}`;
-  row.dataset.kind = kind;
+  row.dataset.kind = kindOf(member);
   const since = el("span", { title: local(member.since) });
   const checked = el("span", { title: local(member.last_check) });
   const ends = member.override && member.override.expires ? el("span") : null;
@@ -116,7 +105,7 @@ export function fillMember(row, item, past) {
   };
   tick();
   row.replaceChildren(
-    cell("standing", badge(member)),
+    cell("state", badge(member)),
     cell("content", el("span", { class: "rdata" }, visible(member.content)), aside(member)),
     cell("served", member.served ? el("span", { class: "yes" }, "served") : el("span", { class: "quiet" }, "–")),
     cell("priority", member.priority === null ? "–" : String(member.priority)),
@@ -132,7 +121,7 @@ export function fillMember(row, item, past) {
       checked,
       el("span", { class: "quiet took" }, duration(member.duration_ms)),
     ),
-    cell("history", timeline(past.of(member), member, { end: now(), window: WINDOW, known: past.from })),
+    cell("history", timeline(transitions.of(member), member, { end: now(), window: WINDOW, known: transitions.from })),
   );
   return tick;
 }

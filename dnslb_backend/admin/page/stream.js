@@ -2,11 +2,11 @@
 
 import { open, step, Refusal } from "./api.js";
 
-// The daemon shows every 15 s that the stream is alive.
+// The daemon sends a heartbeat every 15 s.
 const SILENCE = 40000;
 
-/** Listen until the stream ends, which raises Refusal. `opened` is called once it stands. */
-export async function listen(heard, opened, signal) {
+/** Listen until the stream ends, which raises Refusal. `opened` is called once it is open. */
+export async function listen(received, opened, signal) {
   const response = await open("api/v1/events", {
     signal,
     headers: { Accept: "text/event-stream" },
@@ -21,7 +21,7 @@ export async function listen(heard, opened, signal) {
     rest = parts.pop();
     for (const part of parts) {
       const event = parse(part);
-      if (event) heard(event.kind, event.data);
+      if (event) received(event.kind, event.data);
     }
   }
 }

@@ -4,22 +4,8 @@ import { byId, el, say, svg } from "./dom.js";
 import { shape } from "./icons.js";
 import { span } from "./times.js";
 
-const COUNTS = {
-  up: (found) => found.up,
-  down: (found) => found.down,
-  unknown: (found) => found.unknown,
-  fallback: (found) => found.fallback,
-  empty: (found) => found.nodata,
-  failing: (found) => found.servfail + found.pending,
-  "all-down": (found) => found.all + found.last,
-  override: (found) => found.override,
-  flapping: (found) => found.flapping,
-  waiting: (found) => found.waiting,
-  stale: (found) => found.stale,
-};
-
 export class Summary {
-  /** `pressed(state)` is called when somebody wants to see only those. */
+  /** `pressed(state)` is called when a counter is pressed, to show only those. */
   constructor(pressed) {
     this.buttons = [...document.querySelectorAll(".counters button")];
     for (const button of this.buttons) {
@@ -33,7 +19,7 @@ export class Summary {
     say(byId("members"), found.members.toLocaleString("en"));
     say(byId("records"), found.records.toLocaleString("en"));
     for (const button of this.buttons) {
-      const number = COUNTS[button.dataset.state](found);
+      const number = found[button.dataset.state];
       say(button.querySelector("b"), number.toLocaleString("en"));
       button.classList.toggle("none", number === 0);
     }
@@ -60,9 +46,9 @@ export class Summary {
     }
   }
 
-  /** What /readyz says; null while it cannot be asked. */
-  parts(told) {
-    for (const [name, [mood, word, more]] of Object.entries(judge(told))) {
+  /** The report of /readyz; null while it cannot be read. */
+  parts(report) {
+    for (const [name, [mood, word, more]] of Object.entries(judge(report))) {
       const place = byId(`part-${name}`);
       place.replaceChildren(el("span", { class: `part ${mood}` }, word));
       place.title = more;
@@ -70,14 +56,14 @@ export class Summary {
   }
 }
 
-function judge(told) {
-  if (!told) {
+function judge(report) {
+  if (!report) {
     const none = ["none", "not known", ""];
     return { ready: none, brake: none, purge: none, store: none };
   }
-  const details = told.details;
+  const details = report.details;
   return {
-    ready: ready(told),
+    ready: ready(report),
     brake: details ? brake(details.brake) : hidden(),
     purge: details ? purge(details.purge) : hidden(),
     store: details ? store(details.mirror) : hidden(),
@@ -85,37 +71,38 @@ function judge(told) {
 }
 
 function hidden() {
-  return ["none", "not shown", "Who may not read is not told."];
+  return ["none", "not shown", "Only callers that may read see this."];
 }
 
-function ready(told) {
-  if (told.ready) return ["good", "ready", "Every balanced record has an answer."];
-  const count = told.pending ? told.pending.count : 0;
-  const first = told.pending ? told.pending.first.slice(0, 10).join(", ") : "";
+function ready(report) {
+  if (report.ready) return ["good", "ready", "Every balanced record has an answer."];
+  const count = report.pending ? report.pending.count : 0;
+  const first = report.pending ? report.pending.first.slice(0, 10).join(", ") : "";
   return ["bad", count ? `${count} pending` : "not ready", first];
 }
 
-function brake(told) {
-  if (!told) return ["good", "released", "No outage is being held back."];
-  const since = span(told.silent_for * 1000);
-  if (told.spent) return ["bad", `spent, ${since}`, "No canary answers; changes are applied again."];
-  return ["bad", `holds ${told.held}, ${since}`, "No canary answers: our own network may be down."];
+function brake(report) {
+  if (!report) return ["good", "not engaged", "No DOWN is held back."];
+  if (report.canaries === 0) return ["none", "off (no canaries)", "[brake] canaries is empty."];
+  const since = span(report.silent_for * 1000);
+  if (report.spent) return ["bad", `spent, ${since}`, "No canary answers; DOWNs are applied again."];
+  return ["bad", `holds ${report.held}, ${since}`, "No canary answers: our own network may be down."];
 }
 
-function purge(told) {
-  if (!told) return ["good", "clean", "PowerDNS knows of every change."];
-  if (!Array.isArray(told)) return ["none", "off", told.advice || ""];
-  const waiting = told.reduce((sum, channel) => sum + channel.unpurged, 0);
-  return ["bad", `failing, ${waiting} wait`, told.map((each) => `${each.channel}: ${each.error}`).join("\n")];
+function purge(report) {
+  if (!report) return ["good", "OK", "PowerDNS has confirmed every purge."];
+  if (!Array.isArray(report)) return ["none", "off", report.advice || ""];
+  const waiting = report.reduce((sum, channel) => sum + channel.unpurged, 0);
+  return ["bad", `failing, ${waiting} waiting`, report.map((each) => `${each.channel}: ${each.error}`).join("\n")];
 }
 
-function store(told) {
-  if (!told || typeof told !== "object") return ["bad", "not known", String(told || "")];
-  const rival = told.mirrors.find((mirror) => mirror.rival);
-  if (rival) return ["bad", "two nodes, one name", `also ${rival.rival}`];
-  const cut = told.mirrors.filter((mirror) => !mirror.is_connected);
-  if (told.is_volatile) return ["bad", "not kept", "The local file cannot be used."];
-  const names = told.mirrors.map((mirror) => mirror.store).join(", ");
-  if (!cut.length) return ["good", "in step", names];
-  return ["bad", `${cut.map((mirror) => mirror.store).join(", ")} away`, cut.map((mirror) => mirror.last_error).join("\n")];
+function store(report) {
+  if (!report || typeof report !== "object") return ["bad", "not known", String(report || "")];
+  const rival = report.mirrors.find((mirror) => mirror.rival);
+  if (rival) return ["bad", "duplicate node name", `also ${rival.rival}`];
+  const cut = report.mirrors.filter((mirror) => !mirror.is_connected);
+  if (report.is_volatile) return ["bad", "not persistent", "The local file cannot be used."];
+  const names = report.mirrors.map((mirror) => mirror.store).join(", ");
+  if (!cut.length) return ["good", "in sync", names];
+  return ["bad", `${cut.map((mirror) => mirror.store).join(", ")} unavailable`, cut.map((mirror) => mirror.last_error).join("\n")];
 }

@@ -1,7 +1,7 @@
 // Keeping the model true: the stream says what happens, and what it means is asked for.
 //
-// Whenever the stream stood anew, everything is asked for again: what was missed is in it. While
-// nothing can be reached, what is shown stays, and is said to be old.
+// Whenever the stream is opened again, everything is loaded again, with what was missed. While the
+// daemon cannot be reached, what is shown stays, and is marked as old.
 
 import { get, lines, readiness, Refusal } from "./api.js";
 import { listen } from "./stream.js";
@@ -18,7 +18,7 @@ const NODE_LOOK = 3000;
 const WHOLE = 60000;
 const REDRAW = 200;
 
-/** Until what was asked to be drawn has been painted. A window that nobody sees may paint nothing. */
+/** Until the next frame is painted; a hidden window may paint none. */
 function frame() {
   if (document.hidden) return null;
   return new Promise((resolve) => {
@@ -28,11 +28,11 @@ function frame() {
 }
 
 export class Sync {
-  /** `view` is told: `changed()`, `happened(event)`, `state(state, error, pause)`,
-   *  `node(readiness)`, `inSight()` gives the entries that people see. */
-  constructor(model, past, view) {
+  /** `view` is called: `changed()`, `happened(event)`, `state(state, error, pause)`,
+   *  `node(readiness)`, `inSight()` returns the entries in sight. */
+  constructor(model, transitions, view) {
     this.model = model;
-    this.past = past;
+    this.transitions = transitions;
     this.view = view;
     this.dirty = new Set();
     this.missed = new Set();
@@ -51,7 +51,7 @@ export class Sync {
     });
   }
 
-  /** Listen for ever; a stream that ends begins again. */
+  /** Listen until the page is closed; a stream that ends is opened again. */
   async run() {
     for (;;) {
       this.cut = new AbortController();
@@ -60,7 +60,7 @@ export class Sync {
         await this.session(this.cut.signal);
       } catch (caught) {
         if (!(caught instanceof Refusal)) console.error(caught);
-        error = caught instanceof Refusal ? caught : new Refusal(0, "What the daemon said cannot be read.");
+        error = caught instanceof Refusal ? caught : new Refusal(0, "The response of the daemon cannot be read.");
       }
       this.isLive = false;
       const pause = this.pause * (0.75 + Math.random() / 2);
@@ -70,7 +70,7 @@ export class Sync {
     }
   }
 
-  /** Try now what would be tried later; also with another token. */
+  /** Retry at once; also with another token. */
   again() {
     this.pause = FIRST_PAUSE;
     this.cut.abort();
@@ -83,7 +83,7 @@ export class Sync {
       failed = reject;
     });
     const streaming = listen(
-      (kind, data) => this.heard(kind, data),
+      (kind, data) => this.received(kind, data),
       () => this.opened().catch(failed),
       signal,
     );
@@ -96,7 +96,7 @@ export class Sync {
     this.isLive = true;
     this.view.state("live");
     this.lookAtNode();
-    await this.past.load(this.model.node.node).catch(() => {});
+    await this.transitions.load(this.model.node.node).catch(() => {});
     this.view.changed();
     this.flush();
   }
@@ -111,15 +111,15 @@ export class Sync {
     });
   }
 
-  heard(kind, data) {
+  received(kind, data) {
     if (kind === "transition") {
-      this.past.add(data);
+      this.transitions.add(data);
       this.model.apply(data);
       this.view.happened(data);
       this.view.changed();
       this.ask([data.name]);
     } else if (kind === "overrides") {
-      this.followOrders();
+      this.followOverrides();
     } else if (kind === "reload" || kind === "lost") {
       this.load().catch(() => {});
     }
@@ -127,7 +127,7 @@ export class Sync {
 
   // -- asking -------------------------------------------------------------------------------
 
-  /** The whole status. One at a time: who asks while one comes in waits for the next. */
+  /** The whole status, one at a time: a caller waits for the one under way, or the next. */
   load() {
     if (this.isLoading) {
       this.another = this.another || this.loading.then(() => this.loadNow(), () => this.loadNow());
@@ -140,7 +140,7 @@ export class Sync {
     this.another = null;
     this.isLoading = true;
     let drawn = -REDRAW;
-    this.loading = this.ordered([], (batch, isFirst) => {
+    this.loading = this.inBatches([], (batch, isFirst) => {
       if (isFirst) {
         const head = batch.shift();
         setClock(head.time);
@@ -168,7 +168,7 @@ export class Sync {
     return this.loading;
   }
 
-  async ordered(names, each) {
+  async inBatches(names, each) {
     let isFirst = true;
     await lines(names, (batch) => {
       const done = each(batch, isFirst);
@@ -199,18 +199,19 @@ export class Sync {
       }
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
-      // The stream will say more of it.
+      // The stream will fail as well, and show it.
     } finally {
       this.isFlushing = false;
     }
   }
 
-  /** As many of the names as one question holds. */
+  /** As many of the names as one request takes. */
   take() {
     const names = [];
     let size = 0;
     for (const name of this.dirty) {
-      size += name.length + 1;
+      // It is sent with a final dot, and a space.
+      size += name.length + 2;
       if (size > NAMES && names.length) break;
       names.push(name);
       this.dirty.delete(name);
@@ -220,7 +221,7 @@ export class Sync {
 
   async patch(names) {
     const found = [];
-    await this.ordered(names, (batch, isFirst) => {
+    await this.inBatches(names, (batch, isFirst) => {
       if (isFirst) {
         const head = batch.shift();
         setClock(head.time);
@@ -229,7 +230,7 @@ export class Sync {
       found.push(...batch);
     });
     if (this.isLoading) {
-      // What is coming in may be of a moment before this: they are asked for once more then.
+      // What is being loaded may be older than this: they are loaded once more then.
       for (const name of names) this.missed.add(name);
       return;
     }
@@ -237,7 +238,7 @@ export class Sync {
     this.view.changed();
   }
 
-  /** What people see is asked for again and again: checks that change nothing are no events. */
+  /** Refresh what is in sight: checks that change nothing are no events. */
   look() {
     if (!this.isLive || document.hidden || this.isLoading) return;
     const old = performance.now() - LOOK * 0.9;
@@ -254,18 +255,18 @@ export class Sync {
     }
   }
 
-  /** Orders have changed: ask for the records that they are about. */
-  async followOrders() {
+  /** Overrides have changed: load the records that they are about. */
+  async followOverrides() {
     try {
       const { overrides } = await get("api/v1/overrides");
-      const fresh = new Map(overrides.map((order) => [order.id, order]));
+      const fresh = new Map(overrides.map((override) => [override.id, override]));
       const before = this.overrides || new Map();
       this.overrides = fresh;
       const moved = [
-        ...overrides.filter((order) => !before.has(order.id)),
-        ...[...before.values()].filter((order) => !fresh.has(order.id)),
+        ...overrides.filter((override) => !before.has(override.id)),
+        ...[...before.values()].filter((override) => !fresh.has(override.id)),
       ];
-      if (!moved.length || moved.some((order) => /[*?[]/.test(order.target))) {
+      if (!moved.length || moved.some((override) => /[*?[]/.test(override.target))) {
         await this.load();
         return;
       }

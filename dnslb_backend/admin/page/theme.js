@@ -15,7 +15,7 @@ export function followTheme(button) {
     try {
       localStorage.setItem(KEY, next);
     } catch {
-      // No storage here: it holds until the page is left.
+      // No storage: it lasts until the page is closed.
     }
     show();
   });

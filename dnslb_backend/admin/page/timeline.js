@@ -1,4 +1,4 @@
-// A timeline: health over time, told apart by height as well as by colour.
+// A timeline: health over time, by height as well as by colour.
 
 import { el, svg } from "./dom.js";
 import { stretches } from "./history.js";

@@ -1,11 +1,11 @@
-// Times as people read them. The clock is that of the node, so that ages are true where ours is not.
+// Times as people read them. The clock is that of the node: that of the browser may be wrong.
 
 let ahead = 0;
 
 /** Take the node's time for now: `moment` as it wrote it. */
 export function setClock(moment) {
-  const told = Date.parse(moment);
-  if (!Number.isNaN(told)) ahead = told - Date.now();
+  const at = Date.parse(moment);
+  if (!Number.isNaN(at)) ahead = at - Date.now();
 }
 
 /** Unix time of the node, in milliseconds. */

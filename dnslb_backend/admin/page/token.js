@@ -1,4 +1,4 @@
-// Asking for the token, when something wants one.
+// The dialog that asks for a token.
 
 import { get, setToken, token, Refusal } from "./api.js";
 import { byId, say } from "./dom.js";
@@ -8,7 +8,7 @@ export class TokenDialog {
   constructor(changed) {
     this.box = byId("token-dialog");
     this.input = byId("token-input");
-    this.said = byId("token-said");
+    this.message = byId("token-message");
     this.changed = changed;
     this.settle = null;
     byId("token-form").addEventListener("submit", (event) => {
@@ -25,12 +25,12 @@ export class TokenDialog {
     this.show();
   }
 
-  /** Ask for a token, and say why; true once one was taken that may read, false if there is none. */
+  /** Ask for a token, with the reason; true once one is accepted, false if there is none. */
   ask(why) {
     this.done(false);
     this.input.value = "";
     say(byId("token-why"), why);
-    say(this.said, "");
+    say(this.message, "");
     byId("token-forget").hidden = !token();
     if (!this.box.open) this.box.showModal();
     this.input.focus();
@@ -41,11 +41,11 @@ export class TokenDialog {
 
   async use(text) {
     if (!text) {
-      say(this.said, "Enter a token, or cancel.");
+      say(this.message, "Enter a token, or cancel.");
       return;
     }
     if (!/^[\x21-\x7e]+$/.test(text)) {
-      say(this.said, "A token has no spaces, and only plain characters.");
+      say(this.message, "A token has no spaces, only ASCII characters.");
       return;
     }
     const before = token();
@@ -55,20 +55,20 @@ export class TokenDialog {
     } catch (error) {
       if (error instanceof Refusal && error.isAboutToken) {
         setToken(before);
-        say(this.said, "The daemon does not know this token.");
+        say(this.message, "The daemon does not accept this token.");
         return;
       }
-      // It does not answer: whether the token is good will be seen.
+      // It does not answer: whether the token is valid is not known yet.
     }
     this.done(true);
     this.box.close();
     this.changed();
   }
 
-  done(isTaken) {
+  done(isAccepted) {
     const { settle } = this;
     this.settle = null;
-    if (settle) settle(isTaken);
+    if (settle) settle(isAccepted);
     this.show();
   }
 
@@ -76,7 +76,7 @@ export class TokenDialog {
     say(byId("open-token"), token() ? "Token: set" : "Token");
   }
 
-  /** Do something that may want a token: where it is refused for that, ask, and try once more. */
+  /** Do something that may need a token: where it is refused for that, ask, and retry once. */
   async with(attempt, why) {
     if (!token() && !(await this.ask(why))) throw new Refusal(401, "No token was given.");
     try {
@@ -84,8 +84,8 @@ export class TokenDialog {
     } catch (error) {
       if (!(error instanceof Refusal) || error.status !== 401) throw error;
       setToken("");
-      const isTaken = await this.ask("The daemon does not know this token any more.");
-      if (!isTaken) throw new Refusal(401, "No token was given.");
+      const isAccepted = await this.ask("The daemon no longer accepts this token.");
+      if (!isAccepted) throw new Refusal(401, "No token was given.");
       return attempt();
     }
   }

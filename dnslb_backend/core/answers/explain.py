@@ -76,11 +76,7 @@ class RecordExplanation:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """One name: `verdict` is what DNS says, in its own words; `via` the names it came through.
-
-    `looked_in` are the zones in which a name was looked for that was written short, and is in
-    none of them, or in several; it was taken as it stands then.
-    """
+    """One name: `verdict` is what DNS says, in its own words; `via` the names it came through."""
 
     question: Question
     zone: str
@@ -89,7 +85,6 @@ class Explanation:
     verdict: str
     rows: tuple[ResourceRecord, ...]
     records: tuple[RecordExplanation, ...]
-    looked_in: tuple[str, ...] = ()
 
 
 def mark_down(target: str) -> tuple[Override, ...]:

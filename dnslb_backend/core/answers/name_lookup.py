@@ -1,35 +1,35 @@
 """Finding a name: its zone, its place there, and which one is meant when it is written short."""
 
-from dataclasses import dataclass
-
 from dnslb_backend.core.answers.name_index import NameEntry
 from dnslb_backend.core.answers.snapshot import Snapshot
 from dnslb_backend.core.model.names import canonical_name, parents
-from dnslb_backend.errors import NameFormatError
+from dnslb_backend.errors import NameFormatError, UnresolvedNameError
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedName:
-    """The canonical name that is meant.
+def resolve_name(snapshot: Snapshot, written: str, *, is_balanced: bool = False) -> str:
+    """The canonical name that an operator means.
 
-    `looked_in` are the zones in which a short one was looked for, where that decided nothing.
-    """
-
-    name: str
-    looked_in: tuple[str, ...] = ()
-
-
-def resolve_name(snapshot: Snapshot, written: str) -> ResolvedName:
-    """A name as operators write it: absolute, or below the only zone in which it exists.
-
-    Raises NameFormatError for what is no name.
+    With a final dot it is taken as written. Otherwise it is absolute, if it lies in one of the
+    zones, or it is relative to the only zone in which it exists; with `is_balanced` only names
+    of balanced records exist. Raises NameFormatError, UnresolvedNameError.
     """
     name = canonical_name(f"{written.removesuffix('.')}.")
-    if written.endswith(".") or zone_of(snapshot, name) is not None:
-        return ResolvedName(name)
-    zones = tuple(snapshot.name_index.zones)
-    found = [full for zone in zones if (full := _below(written, zone)) and exists(snapshot, full)]
-    return ResolvedName(found[0]) if len(found) == 1 else ResolvedName(name, zones)
+    if written.endswith("."):
+        return name
+    if is_record(snapshot, name) if is_balanced else zone_of(snapshot, name) is not None:
+        return name
+    is_known = is_record if is_balanced else exists
+    below = {_below(written, zone) for zone in snapshot.name_index.zones}
+    found = sorted(full for full in below if full and is_known(snapshot, full))
+    if len(found) != 1:
+        raise UnresolvedNameError(written, tuple(found))
+    return found[0]
+
+
+def is_record(snapshot: Snapshot, name: str) -> bool:
+    """Whether a canonical name is that of a balanced record."""
+    entry = snapshot.name_index.entries.get(name)
+    return entry is not None and bool(entry.records)
 
 
 def exists(snapshot: Snapshot, name: str) -> bool:

@@ -41,7 +41,7 @@ def create(
     if is_ours:
         if not matches_anything(health, override):
             where = f" of {request.name}" if request.name else ""
-            raise ConflictError(f"{override.target} is no address or destination{where}", "target")
+            raise ConflictError(f"no member{where} matches {override.target}", "target")
         if not request.force:
             _refuse_to_empty(health, (*table.live(at.wall), override), (override,))
     return table.add(override)
@@ -75,7 +75,7 @@ def clear(
     ]
     if not found:
         raise OverrideNotFoundError(
-            f"nothing was ordered for {target}{f' under {name}' if name else ''}", "target"
+            f"no override for {target}{f' in {name}' if name else ''}", "target"
         )
     if not force:
         left = [override for override in table.live(at.wall) if override not in found]
@@ -98,7 +98,7 @@ def _zone_of(health: HealthMap, name: str) -> str:
         return ""
     zone = next((key.zone for key in health.records if key.name == name), None)
     if zone is None:
-        raise ConflictError(f"{name} is no balanced record", "name")
+        raise ConflictError(f"no such record: {name}", "name")
     return zone
 
 

@@ -77,7 +77,7 @@ async def test_what_if_of_nobody_is_refused(client: aiohttp.ClientSession, node:
 
 @pytest.mark.parametrize(
     ("name", "verdict"),
-    [(f"nope.{ZONE}", "NXDOMAIN"), ("www.example.net", "REFUSED"), (ZONE, "NOERROR")],
+    [(f"nope.{ZONE}", "NXDOMAIN"), ("www.example.net.", "REFUSED"), (ZONE, "NOERROR")],
 )
 async def test_names_without_a_balanced_record(
     client: aiohttp.ClientSession, name: str, verdict: str
@@ -101,6 +101,9 @@ async def test_a_fault_of_ours_is_told(client: aiohttp.ClientSession) -> None:
         ("name=" + "x" * 64, "name"),
         ("name=www&type=A%20A", "type"),
         ("name=www&type=" + "A" * 21, "type"),
+        ("name=www&type=BOGUS", "type"),
+        ("name=www&type=TYPE65536", "type"),
+        ("name=nope", "name"),
         ("name=www&client=" + "1" * 65, "client"),
         ("name=www&down=" + "x" * 1025, "down"),
         ("name=www&up=x", "up"),

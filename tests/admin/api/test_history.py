@@ -69,7 +69,7 @@ async def test_one_name_also_one_that_is_gone(client: aiohttp.ClientSession, nod
     )
     node.settle()
     node.remembered.append(StoredTransition(1000, "ns2", moved))
-    for name in ("api.old.example", "API.old.example."):
+    for name in ("api.old.example.", "API.old.example."):
         assert [event.id for event in (await history(client, name=name)).events] == [1000]
     for name in ("www", "www.lb.example"):
         names = {event.name for event in (await history(client, name=name)).events}

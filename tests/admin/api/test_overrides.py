@@ -102,7 +102,8 @@ async def test_a_name_of_two_zones_must_be_written_out(
     assert problem["errors"] == [
         {
             "field": "name",
-            "message": "www may be www.b.example or www.lb.example: write it out",
+            "message": "www exists in several zones (www.b.example, www.lb.example): "
+            "give the full name",
         }
     ]
     assert node.overrides() == []
@@ -215,17 +216,17 @@ async def test_a_bad_clear_names_its_field(
     assert [error["field"] for error in problem["errors"]] == [field]
 
 
-async def test_what_was_forgiven_is_said(
+async def test_what_was_readmitted_is_reported(
     client: aiohttp.ClientSession, node: Node, caplog: pytest.LogCaptureFixture
 ) -> None:
-    node.forgiven = [Readmitted(KEY, "10.0.0.1", "10.0.0.1", "flapping")]
+    node.held_out = [Readmitted(KEY, "10.0.0.1", "10.0.0.1", "flapping")]
     with caplog.at_level(logging.INFO):
         async with client.delete(f"{PATH}?target=10.0.0.1", headers=OPERATE) as response:
             assert response.status == 200
             report = await response.json()
     assert report == {
         "cleared": [],
-        "forgiven": [
+        "readmitted": [
             {
                 "zone": ZONE,
                 "name": KEY.name,
@@ -236,7 +237,7 @@ async def test_what_was_forgiven_is_said(
             }
         ],
     }
-    assert f"night-shift: forgive 10.0.0.1 in {KEY}, which was flapping" in caplog.text
+    assert f"night-shift: readmit 10.0.0.1 in {KEY}, which was flapping" in caplog.text
 
 
 class RefusingNode(Node):

@@ -90,5 +90,5 @@ async def test_a_bad_request_names_its_field(
 
 async def test_an_unknown_name_is_refused(client: aiohttp.ClientSession) -> None:
     async with client.post(PATH, json={"name": "nope"}, headers=OPERATE) as response:
-        assert response.status == 409
-        assert "no balanced record nope" in json.loads(await response.text())["detail"]
+        assert response.status == 422
+        assert "no such record: nope" in json.loads(await response.text())["detail"]

@@ -57,8 +57,10 @@ async def test_they_come_in_order_and_only_what_was_asked_for(
         "www",
         "api.other",
     }
-    head, *none = await lines(client, name="nothing")
+    head, *none = await lines(client, name="nothing. x*")
     assert (head["records"], none) == (0, [])
+    async with client.get(PATH, params={"name": "nothing"}) as response:
+        assert response.status == 422
     async with client.get(PATH, params={"nmae": "www"}) as response:
         assert response.status == 422
     async with client.head(PATH) as response:

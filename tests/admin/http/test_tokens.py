@@ -64,7 +64,7 @@ def test_a_missing_or_unreadable_file_is_refused(tmp_path: Path) -> None:
     binary = tmp_path / "binary"
     binary.write_bytes(b"\xff\xfe\x00")
     for path in (tmp_path / "absent", tmp_path, binary):
-        with pytest.raises(ConfigError, match=r"cannot be read|is no UTF-8"):
+        with pytest.raises(ConfigError, match=r"cannot be read|is not UTF-8"):
             load_tokens(path)
 
 

@@ -9,7 +9,7 @@ from dnslb_backend.core.answers.name_lookup import resolve_name
 from dnslb_backend.core.answers.snapshot import Snapshot, build_snapshot
 from dnslb_backend.core.health.decision import PENDING
 from dnslb_backend.core.model.zones import ResourceRecord
-from dnslb_backend.errors import NameFormatError
+from dnslb_backend.errors import NameFormatError, UnresolvedNameError
 from tests.core.building import ZONE, plan, record, zone
 
 OTHER = "other.example"
@@ -46,16 +46,33 @@ def snapshot() -> Snapshot:
     ],
 )
 def test_what_is_clear(snapshot: Snapshot, written: str, meant: str) -> None:
-    found = resolve_name(snapshot, written)
-    assert (found.name, found.looked_in) == (meant, ())
+    assert resolve_name(snapshot, written) == meant
 
 
-@pytest.mark.parametrize("written", ["nope", "ns1", "www.example.net", "x" * 63 + ".y" * 90])
-def test_what_is_in_no_zone_or_in_several_is_taken_as_it_stands(
+@pytest.mark.parametrize("written", ["nope", "www.example.net", "x" * 63 + ".y" * 90])
+def test_what_is_in_no_zone_is_refused(snapshot: Snapshot, written: str) -> None:
+    with pytest.raises(UnresolvedNameError, match="no such record: ") as refused:
+        resolve_name(snapshot, written)
+    assert refused.value.found == ()
+
+
+def test_what_is_in_several_zones_is_refused_with_their_names(snapshot: Snapshot) -> None:
+    with pytest.raises(UnresolvedNameError, match="give the full name") as refused:
+        resolve_name(snapshot, "ns1")
+    assert refused.value.found == (f"ns1.{ZONE}", f"ns1.{OTHER}")
+
+
+@pytest.mark.parametrize("written", ["www", "WWW", f"www.{ZONE}", f"www.{ZONE}."])
+def test_a_balanced_record(snapshot: Snapshot, written: str) -> None:
+    assert resolve_name(snapshot, written, is_balanced=True) == f"www.{ZONE}"
+
+
+@pytest.mark.parametrize("written", ["ns1", f"ns1.{ZONE}", ZONE, "a.b.wild", f"nope.{ZONE}"])
+def test_a_name_without_a_balanced_record_is_none_to_those_who_want_one(
     snapshot: Snapshot, written: str
 ) -> None:
-    found = resolve_name(snapshot, written)
-    assert (found.name, found.looked_in) == (written, (ZONE, OTHER))
+    with pytest.raises(UnresolvedNameError):
+        resolve_name(snapshot, written, is_balanced=True)
 
 
 @pytest.mark.parametrize("written", ["x" * 64, "a..b", "." * 3])

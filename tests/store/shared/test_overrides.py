@@ -264,9 +264,9 @@ def test_nor_is_it_by_taking_back_an_order(book: OverrideTable, driver: Driver) 
 @pytest.mark.parametrize(
     ("wish", "complaint"),
     [
-        (drain("192.0.2.99"), "no address or destination"),
-        (drain("web9.example"), "no address or destination"),
-        (drain(A, name="nosuch.lb.example"), "no balanced record"),
+        (drain("192.0.2.99"), "no member matches 192.0.2.99"),
+        (drain("web9.example"), "no member matches web9.example"),
+        (drain(A, name="nosuch.lb.example"), "no such record"),
         (drain(""), "1 to 1024 characters"),
         (drain("x" * 1025), "1 to 1024 characters"),
         (drain(A, expires=WALL), "expired already"),
@@ -308,5 +308,5 @@ def test_orders_are_taken_back_by_target_glob_name_or_id(
     assert clear(book, driver.health_map, first.id, NOW) == [first]
     ask(book, driver, drain(A))
     assert len(clear(book, driver.health_map, "192.0.2.*", NOW)) == 1
-    with pytest.raises(ConflictError, match="nothing was ordered for"):
+    with pytest.raises(ConflictError, match="no override for"):
         clear(book, driver.health_map, A, NOW)

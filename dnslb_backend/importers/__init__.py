@@ -1,0 +1,1 @@
+"""Configurations of other projects, written as configurations of dnslb-backend."""
