@@ -24,7 +24,7 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates python3 ${CHECK_PACKAGES} \
     && rm -rf /var/lib/apt/lists/*
 # The numbers are fixed, because volumes keep them. 953 is the group of PowerDNS, here and in its
-# official image: whoever is in it may open the sockets in /run/dnslb, and put one there.
+# official image: its members may open the sockets in /run/dnslb, and create one there.
 RUN groupadd --gid 953 pdns \
     && useradd --uid 10053 --gid pdns --no-create-home --home-dir /var/lib/dnslb \
         --shell /usr/sbin/nologin dnslb \
@@ -32,7 +32,7 @@ RUN groupadd --gid 953 pdns \
     && install --directory --owner=dnslb --group=pdns --mode=0770 /run/dnslb \
     && install --directory --owner=dnslb --group=pdns --mode=0700 /var/lib/dnslb
 COPY --from=build /opt/dnslb /opt/dnslb
-# As systemd would say it: they are the defaults of [state] path and [server] unix.
+# As systemd sets them: the defaults of [state] path and [server] unix.
 ENV PATH=/opt/dnslb/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     STATE_DIRECTORY=/var/lib/dnslb \
     RUNTIME_DIRECTORY=/run/dnslb
@@ -40,7 +40,7 @@ VOLUME ["/run/dnslb", "/var/lib/dnslb"]
 EXPOSE 8053 8054
 USER 10053:953
 STOPSIGNAL SIGTERM
-# Alive means that the process answers; whether every record has an answer, --ready would ask.
+# Checks that the process answers; --ready would check that every record has an answer.
 HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 CMD ["dnslb-backend", "ping"]
 ENTRYPOINT ["dnslb-backend"]
 # The configuration is mounted at /etc/dnslb/dnslb.toml.

@@ -7,7 +7,7 @@ SHELL := /bin/bash
 # Debian keeps servers in /usr/sbin, which is not on the PATH of an ordinary user.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-# Installed packages have their byte code; without it a daemon takes half as long again to start.
+# Installed packages have their bytecode; without it a daemon takes 50 % longer to start.
 export PYTHONDONTWRITEBYTECODE :=
 
 VENV := .venv
@@ -19,7 +19,7 @@ WORKERS ?= 4
 # A file is the unit, in the order of tests/conftest.py: the longest first.
 SPREAD = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-# What `make demo` and `make run` need, and what one tries the demo with.
+# What `make demo` and `make run` need, and the tools to try the demo.
 SYSTEM_PACKAGES := pdns-server pdns-backend-remote bind9-dnsutils curl
 # What the tests need beyond that; mariadb-server-core is the server without a service.
 TEST_PACKAGES := pdns-backend-bind pdns-backend-pipe pdns-backend-mysql pdns-backend-lua2 pdns-tools \
@@ -36,7 +36,7 @@ help:  ## show this
 setup: $(VENV)/.installed  ## install what is missing and build .venv/
 	@.ci/packages $(SYSTEM_PACKAGES)
 
-demo: setup  ## targets, the daemon and PowerDNS on this machine; ARGS=--once proves it and ends
+demo: setup  ## targets, the daemon and PowerDNS on this machine; ARGS=--once tests it and exits
 	@$(BIN)/dnslb-backend demo $(ARGS)
 
 run: setup  ## dnslb-backend serve, with ARGS="-c dnslb.toml"
@@ -48,7 +48,7 @@ check: setup $(VENV)/.installed-dev  ## lint, format, types, layers
 	$(BIN)/mypy
 	$(PYTEST) --quiet tests/test_layers.py
 
-test: setup-tests  ## every test but the long ones; ARGS go to pytest
+test: setup-tests  ## every test except the long ones; ARGS go to pytest
 	$(PYTEST) -m "not soak" $(SPREAD) $(ARGS)
 
 soak: setup-tests  ## the long ones: faults, leaks
@@ -63,7 +63,7 @@ coverage: setup-tests  ## the branches that the tests do not reach
 bench: setup-tests  ## measure; ARGS go to tests.bench
 	$(BIN)/python -m tests.bench $(ARGS)
 
-pictures: setup-tests  ## make the pictures of docs/page.md anew
+pictures: setup-tests  ## regenerate the pictures of docs/page.md
 	$(BIN)/python -m tests.page.pictures
 
 docs: setup-tests  ## make docs/configuration.md anew, and try what documents say
@@ -82,7 +82,7 @@ clean:  ## remove .venv/ and all else that was built
 setup-tests: setup $(VENV)/.installed-dev
 	@.ci/packages $(TEST_PACKAGES)
 
-# The stamp names its tree: in one that was moved, the scripts of .venv/ point nowhere.
+# The stamp names its tree: in a tree that was moved, the scripts of .venv/ point to the old path.
 ifneq ($(file <$(VENV)/.installed),$(CURDIR))
 $(VENV)/.installed: FORCE
 endif

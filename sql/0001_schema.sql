@@ -3,10 +3,10 @@
 -- Names are absolute, in lower case, without the final dot. Times are UTC. Every row carries the
 -- node that wrote it, except lb_override, which all nodes share.
 --
--- row_key stands for the columns that tell rows apart; they may be longer than an index takes.
--- session tells the rows of one connection of one daemon from what was there before.
+-- row_key is a hash of the columns that identify a row; they may be too long for an index.
+-- session marks the rows that one connection of one daemon has written.
 
--- Which of the numbered files were applied.
+-- The numbered files that have been applied.
 CREATE TABLE IF NOT EXISTS lb_schema_version (
   version        INT UNSIGNED    NOT NULL,
   applied        DATETIME        NOT NULL,
@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS lb_node (
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin
   COMMENT='dnslb-backend';
 
--- One row a member, and one for each address that is served without being a member.
+-- One row per member, and one for each address that is served without being a member.
 CREATE TABLE IF NOT EXISTS lb_state (
   node           VARCHAR(255)    NOT NULL,
   row_key        CHAR(32)        CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -69,7 +69,7 @@ CREATE TABLE IF NOT EXISTS lb_state (
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin
   COMMENT='dnslb-backend';
 
--- One row a balanced record: what its answer is and why.
+-- One row per balanced record: its answer and why.
 CREATE TABLE IF NOT EXISTS lb_record (
   node           VARCHAR(255)    NOT NULL,
   row_key        CHAR(32)        CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -87,7 +87,7 @@ CREATE TABLE IF NOT EXISTS lb_record (
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin
   COMMENT='dnslb-backend';
 
--- What the resolver said about the host names of balanced records.
+-- The resolver's answers for the host names of balanced records.
 CREATE TABLE IF NOT EXISTS lb_host (
   node           VARCHAR(255)    NOT NULL,
   row_key        CHAR(32)        CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -105,7 +105,7 @@ CREATE TABLE IF NOT EXISTS lb_host (
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin
   COMMENT='dnslb-backend';
 
--- id is the number PowerDNS knows the zone by; soa is the SOA record as it is served.
+-- id is PowerDNS's number of the zone; soa is the SOA record as it is served.
 CREATE TABLE IF NOT EXISTS lb_zone (
   node           VARCHAR(255)    NOT NULL,
   row_key        CHAR(32)        CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -121,7 +121,7 @@ CREATE TABLE IF NOT EXISTS lb_zone (
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin
   COMMENT='dnslb-backend';
 
--- Rows that do not depend on health. Type ENT is a name that has only names below it.
+-- Records that do not depend on health. Type ENT is a name that has only names below it.
 CREATE TABLE IF NOT EXISTS lb_static (
   node           VARCHAR(255)    NOT NULL,
   row_key        CHAR(32)        CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -138,7 +138,7 @@ CREATE TABLE IF NOT EXISTS lb_static (
   COMMENT='dnslb-backend';
 
 -- Every change of a member's effective health, priority or served state. Rows are only added;
--- event keeps one that was sent twice from being two.
+-- event makes sure that one that was sent twice is stored once.
 CREATE TABLE IF NOT EXISTS lb_transition (
   id             BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
   event          VARCHAR(40)     CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -163,8 +163,8 @@ CREATE TABLE IF NOT EXISTS lb_transition (
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin
   COMMENT='dnslb-backend';
 
--- What operators said. An empty node, zone or name means every one. A cleared order stays for a
--- while, so that every node hears of it.
+-- Operators' overrides. An empty node, zone or name means all. A cleared override stays for a while,
+-- so that every node reads it.
 CREATE TABLE IF NOT EXISTS lb_override (
   id             CHAR(32)        CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   node           VARCHAR(255)    NOT NULL,

@@ -1,10 +1,10 @@
--- What PowerDNS keeps of signed zones. All nodes share it: it has no node, and no session.
+-- PowerDNS's data about signed zones. All nodes share it: it has no node, and no session.
 --
--- Of two copies of a row the one with the higher version holds; versions are milliseconds of the
--- clock, and rise even where the clock does not. What is gone leaves its row behind, without its
--- content, so that no copy brings it back.
+-- Of two copies of a row the one with the higher version wins; versions are milliseconds of the
+-- clock, and increase even if the clock does not. A deleted item keeps its row, without content, so
+-- that no copy restores it.
 
--- Private keys: for the daemon, and for nobody who may only read.
+-- Private keys: for the daemon, not for readers.
 CREATE TABLE IF NOT EXISTS lb_key (
   row_key        CHAR(32)        CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   zone           VARCHAR(1024)   CHARACTER SET ascii COLLATE ascii_general_ci NOT NULL,
@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS lb_metadata (
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin
   COMMENT='dnslb-backend';
 
--- Keys that transfers are signed with (TSIG): for the daemon, and for nobody who may only read.
+-- Keys that sign transfers (TSIG): for the daemon, not for readers.
 CREATE TABLE IF NOT EXISTS lb_tsig (
   row_key        CHAR(32)        CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   name           VARCHAR(1024)   CHARACTER SET ascii COLLATE ascii_general_ci NOT NULL,

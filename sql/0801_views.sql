@@ -1,7 +1,7 @@
 -- For people.
 
--- One row a member: where it stands, since when, and why. age counts the seconds since its last
--- check, mirror_age those since the node gave its last sign of life.
+-- One row a member: its state, since when, and why. age counts the seconds since its last
+-- check, mirror_age those since the node's last heartbeat.
 CREATE OR REPLACE SQL SECURITY INVOKER VIEW lb_status AS
 SELECT s.node,
        s.name,

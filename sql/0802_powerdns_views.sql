@@ -1,8 +1,8 @@
--- What PowerDNS's gmysql backend reads, so that launch=gmysql can serve the last mirrored answers
--- when no daemon runs. All of it is of the node with the freshest heartbeat, and read-only.
+-- For PowerDNS's gmysql backend, so that launch=gmysql can serve the last mirrored answers when no
+-- daemon runs. All of it is from the node with the latest heartbeat, and read-only.
 --
--- Every view says in a condition that changes nothing who made it: one that does not say so is
--- somebody else's, and is left alone.
+-- Every view has a condition without effect that marks it as created by this program: a view without
+-- the mark belongs to another program, and is left alone.
 
 CREATE OR REPLACE SQL SECURITY INVOKER VIEW domains AS
 SELECT z.id,
@@ -20,12 +20,12 @@ SELECT z.id,
 
 -- In this order: the SOA of each zone; the members of balanced records, those that are not served
 -- disabled; rows that do not depend on health; for a name with nothing enabled a row of type NULL,
--- which tells PowerDNS that the name exists; and for a record whose answer is not known a row that
--- PowerDNS cannot read, since its answer to that is the daemon's: SERVFAIL.
+-- so that PowerDNS knows that the name exists; and for a record whose answer is unknown a row that
+-- PowerDNS cannot parse, so that it answers SERVFAIL, as the daemon would.
 --
 -- An address that is served without being checked (fallback) counts as good at the last heartbeat.
 --
--- Everybody is answered like a client that is in no view, and given all that is served.
+-- All clients get the answer for a client in no view, with all serving members.
 CREATE OR REPLACE SQL SECURITY INVOKER VIEW records AS
 SELECT CAST(CONV(LEFT(z.row_key, 15), 16, 10) AS UNSIGNED) AS id,
        z.id AS domain_id,
@@ -114,7 +114,7 @@ SELECT CAST(CONV(LEFT(r.row_key, 15), 16, 10) AS UNSIGNED),
  WHERE r.node = (SELECT n.node FROM lb_node n ORDER BY n.heartbeat DESC, n.node LIMIT 1)
    AND r.decision IN ('servfail', 'fault', 'pending');
 
--- The rest is empty: there is nothing of it in a balanced zone, but PowerDNS asks.
+-- The others are empty: a balanced zone has no such data, but PowerDNS reads them.
 
 CREATE OR REPLACE SQL SECURITY INVOKER VIEW supermasters AS
 SELECT '' AS ip, '' AS nameserver, '' AS account

@@ -1,5 +1,5 @@
--- Users with no more rights than they need. This file is for reading: take the variant that
--- suits, put a password where it says PASSWORD, and run it as the administrator with the mirror's
+-- Users with the least rights. Review this file: choose a variant, replace PASSWORD with a
+-- password, and run it as the administrator with the mirror's
 -- database as the default one (USE ..., or mariadb DATABASE < FILE), after `schema apply`.
 
 -- The daemon on the same host, known by its system user: unix_socket = "/run/mysqld/mysqld.sock".
@@ -8,7 +8,7 @@ CREATE USER IF NOT EXISTS 'dnslb'@'localhost' IDENTIFIED VIA unix_socket;
 -- The daemon on another host. REQUIRE SSL keeps the password and the data private.
 CREATE USER IF NOT EXISTS 'dnslb'@'%' IDENTIFIED BY 'PASSWORD' REQUIRE SSL;
 
--- What either of them may do: write rows, and change no table.
+-- Rights of either: write rows, but change no table.
 GRANT SELECT, INSERT, UPDATE, DELETE ON lb_state TO 'dnslb'@'localhost', 'dnslb'@'%';
 GRANT SELECT, INSERT, UPDATE, DELETE ON lb_record TO 'dnslb'@'localhost', 'dnslb'@'%';
 GRANT SELECT, INSERT, UPDATE, DELETE ON lb_host TO 'dnslb'@'localhost', 'dnslb'@'%';
@@ -57,6 +57,6 @@ GRANT SELECT ON records TO 'pdns'@'localhost';
 GRANT SELECT ON supermasters TO 'pdns'@'localhost';
 GRANT SELECT ON comments TO 'pdns'@'localhost';
 GRANT SELECT ON domainmetadata TO 'pdns'@'localhost';
--- Only where it shall sign without a daemon (gmysql-dnssec=yes): the keys.
+-- Only if it should sign without a daemon (gmysql-dnssec=yes): the keys.
 -- GRANT SELECT ON lb_key TO 'pdns'@'localhost';
 -- GRANT SELECT ON cryptokeys TO 'pdns'@'localhost';

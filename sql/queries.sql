@@ -1,6 +1,6 @@
--- Questions to the mirror, to be copied. All of them only read. Times are UTC.
+-- Queries for the mirror, to copy. All are read-only. Times are UTC.
 
--- 1. Is the mirror fresh? One row a node; silent is in seconds and should stay below ten.
+-- 1. Is the mirror fresh? One row per node; silent is in seconds and should stay below ten.
 SELECT node, version, started, heartbeat, restored,
        TIMESTAMPDIFF(SECOND, heartbeat, UTC_TIMESTAMP()) AS silent
   FROM lb_node
@@ -12,7 +12,7 @@ SELECT node, name, type, address, since, reason
  WHERE effective = 'DOWN'
  ORDER BY since;
 
--- 3. What is not known: not checked yet, or nothing heard for too long?
+-- 3. What is unknown: not checked yet, or without a result for too long?
 SELECT node, name, type, address, served, age, reason
   FROM lb_status
  WHERE health = 'UNKNOWN'
@@ -30,7 +30,7 @@ SELECT node, name, type, decision
  WHERE decision <> 'serve'
  ORDER BY name;
 
--- 6. Which names would be gone with one more failure?
+-- 6. Which names have one serving member left?
 SELECT node, name, type, SUM(served) AS serving, COUNT(*) AS members
   FROM lb_state
  GROUP BY node, name, type
@@ -60,7 +60,7 @@ SELECT target, action, IF(name = '', 'every record', name) AS record,
  WHERE cleared IS NULL AND (expires IS NULL OR expires > UTC_TIMESTAMP())
  ORDER BY created;
 
--- 10. Who drained what in the last month, and who took it back?
+-- 10. Who drained what in the last month, and who cleared it?
 SELECT created, author, action, target, reason, expires, cleared, cleared_by
   FROM lb_override
  WHERE created > UTC_TIMESTAMP() - INTERVAL 30 DAY
@@ -79,7 +79,7 @@ SELECT node, name, address, duration_ms, result_text
  ORDER BY duration_ms DESC
  LIMIT 20;
 
--- 13. Do the nodes answer alike?
+-- 13. Do the nodes give the same answers?
 SELECT name, type, content, GROUP_CONCAT(node ORDER BY node) AS served_by
   FROM lb_state
  WHERE served = 1

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The daemon's user in MariaDB, with the rights of sql/0901_users.sql and no others. Run after the
-# tables are made; again to give it a new password.
+# tables are created; run again to change its password.
 set -eu
 password=$(cat /run/secrets/mariadb_dnslb)
 case $password in

@@ -1,7 +1,7 @@
 # PowerDNS of the distribution, as compose.yaml runs it: its configuration is mounted. User and group
 # have the numbers of the official image.
 FROM debian:bookworm-slim
-# The user comes first, so that the package takes it instead of making one with another number.
+# The user is created first, so that the package uses it instead of creating one with another number.
 RUN groupadd --gid 953 pdns \
     && useradd --uid 953 --gid pdns --no-create-home --home-dir /var/spool/powerdns \
         --shell /usr/sbin/nologin pdns \
@@ -15,6 +15,6 @@ USER 953:953
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 \
     CMD ["pdns_control", "--config-dir=/etc/powerdns", "rping"]
-# As the first process of a container PowerDNS would not hear SIGTERM: tini passes it on.
+# As the first process of a container PowerDNS would ignore SIGTERM: tini forwards it.
 ENTRYPOINT ["tini", "--", "pdns_server"]
 CMD ["--config-dir=/etc/powerdns"]

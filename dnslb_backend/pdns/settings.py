@@ -1,4 +1,4 @@
-"""What the configuration may say about PowerDNS: the tables [server] and [pdns]."""
+"""The tables [server] and [pdns] of the configuration."""
 
 import os
 from functools import cached_property
@@ -93,7 +93,7 @@ class _PdnsSettings(BaseModel):
 
 
 class ServerSettings(_PdnsSettings):
-    """The table [server]: where PowerDNS reaches us. An empty `http` or `unix` turns it off."""
+    """The table [server]: where PowerDNS connects. An empty `http` or `unix` turns it off."""
 
     http: Annotated[str, AfterValidator(check_listen)] = "127.0.0.1:8053"
     """Where the remote HTTP connector listens; its path is always `/dns`. "" turns it off. Beyond
@@ -106,28 +106,28 @@ class ServerSettings(_PdnsSettings):
     unix_group: Annotated[str, Field(min_length=1)] | None = None
     """Its group; this process must be in it. Default: that of the process. Example: `"pdns"`"""
     allow: Annotated[tuple[NetworkText, ...], BeforeValidator(_as_tuple)] | None = None
-    """Networks that may ask over HTTP. Default: loopback.
+    """Networks that may connect over HTTP. Default: loopback.
     Example: `["127.0.0.0/8", "192.0.2.0/24"]`"""
 
     hosts: Annotated[
         tuple[Annotated[str, AfterValidator(check_host)], ...], BeforeValidator(_as_tuple)
     ] = ()
-    """Names with a dot that are in the URL by which PowerDNS asks over HTTP. Addresses,
-    `localhost`, names without a dot and this host's own name are always good; under any other a
-    web page from elsewhere could read what is served here (DNS rebinding).
+    """Names with a dot in the URL that PowerDNS connects to over HTTP. Addresses,
+    `localhost`, names without a dot and this host's own name are always allowed; with any other
+    name a foreign web page could read the answers (DNS rebinding).
     Example: `["dnslb.example.com"]`"""
     http_keys: bool = False
     """Whether PowerDNS may fetch the private keys of signed zones over HTTP, and write keys and
     metadata, as `pdnsutil` does. Every user of every host in `allow` may then do so as well: unlike
-    the unix socket, HTTP cannot tell them apart. While it is `false`, what needs signing fails
-    (SERVFAIL) for a PowerDNS that asks over HTTP; unsigned zones are served."""
+    the unix socket, HTTP cannot distinguish them. While it is `false`, zones with keys fail
+    (SERVFAIL) for a PowerDNS that connects over HTTP; unsigned zones are served."""
 
     @model_validator(mode="after")
     def _says_who_may_ask(self) -> "ServerSettings":
         endpoint = self.endpoint
         if endpoint is not None and not endpoint.is_loopback and self.allow is None:
             raise ValueError(
-                f'http = "{self.http}" can be reached from elsewhere: say in `allow` who may ask'
+                f'http = "{self.http}" is reachable from other hosts: list its clients in `allow`'
             )
         return self
 
@@ -155,7 +155,7 @@ class PdnsSettings(_PdnsSettings):
         BeforeValidator(_as_tuple),
         BeforeValidator(_one_or_more),
     ] = ()
-    """Control sockets through which PowerDNS is told which names changed: one as text, or a list.
+    """Control sockets for purging changed names from PowerDNS's caches: one as text, or a list.
     Example: `"/run/pdns/pdns.controlsocket"`"""
     api: Annotated[
         tuple[ApiUrl, ...], BeforeValidator(_as_tuple), BeforeValidator(_one_or_more)

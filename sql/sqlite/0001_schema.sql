@@ -1,6 +1,6 @@
 -- The same tables as in ../, for the local file of one node.
 
--- Which of the numbered files were applied.
+-- The numbered files that have been applied.
 CREATE TABLE IF NOT EXISTS lb_schema_version (
   version        INTEGER NOT NULL,
   applied        TEXT    NOT NULL,
@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS lb_node (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS lb_node_by_heartbeat ON lb_node (heartbeat);
 
--- One row a member, and one for each address that is served without being a member.
+-- One row per member, and one for each address that is served without being a member.
 CREATE TABLE IF NOT EXISTS lb_state (
   node           TEXT    NOT NULL,
   row_key        TEXT    NOT NULL,
@@ -60,7 +60,7 @@ CREATE TABLE IF NOT EXISTS lb_state (
 CREATE INDEX IF NOT EXISTS lb_state_by_name ON lb_state (name, type);
 CREATE INDEX IF NOT EXISTS lb_state_by_health ON lb_state (health);
 
--- One row a balanced record: what its answer is and why.
+-- One row per balanced record: its answer and why.
 CREATE TABLE IF NOT EXISTS lb_record (
   node           TEXT    NOT NULL,
   row_key        TEXT    NOT NULL,
@@ -77,7 +77,7 @@ CREATE TABLE IF NOT EXISTS lb_record (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS lb_record_by_name ON lb_record (name, type);
 
--- What the resolver said about the host names of balanced records.
+-- The resolver's answers for the host names of balanced records.
 CREATE TABLE IF NOT EXISTS lb_host (
   node           TEXT    NOT NULL,
   row_key        TEXT    NOT NULL,
@@ -94,7 +94,7 @@ CREATE TABLE IF NOT EXISTS lb_host (
   PRIMARY KEY (node, row_key)
 ) WITHOUT ROWID;
 
--- id is the number PowerDNS knows the zone by; soa is the SOA record as it is served.
+-- id is PowerDNS's number of the zone; soa is the SOA record as it is served.
 CREATE TABLE IF NOT EXISTS lb_zone (
   node           TEXT    NOT NULL,
   row_key        TEXT    NOT NULL,
@@ -109,7 +109,7 @@ CREATE TABLE IF NOT EXISTS lb_zone (
 CREATE INDEX IF NOT EXISTS lb_zone_by_zone ON lb_zone (zone);
 CREATE INDEX IF NOT EXISTS lb_zone_by_id ON lb_zone (id);
 
--- Rows that do not depend on health. Type ENT is a name that has only names below it.
+-- Records that do not depend on health. Type ENT is a name that has only names below it.
 CREATE TABLE IF NOT EXISTS lb_static (
   node           TEXT    NOT NULL,
   row_key        TEXT    NOT NULL,
@@ -125,7 +125,7 @@ CREATE TABLE IF NOT EXISTS lb_static (
 CREATE INDEX IF NOT EXISTS lb_static_by_name ON lb_static (name, type);
 
 -- Every change of a member's effective health, priority or served state. Rows are only added;
--- event keeps one that was sent twice from being two.
+-- event makes sure that one that was sent twice is stored once.
 CREATE TABLE IF NOT EXISTS lb_transition (
   id             INTEGER PRIMARY KEY AUTOINCREMENT,
   event          TEXT    NOT NULL,
@@ -148,8 +148,8 @@ CREATE TABLE IF NOT EXISTS lb_transition (
 CREATE INDEX IF NOT EXISTS lb_transition_by_time ON lb_transition (at);
 CREATE INDEX IF NOT EXISTS lb_transition_by_name ON lb_transition (name, at);
 
--- What operators said. An empty node, zone or name means every one. A cleared order stays for a
--- while, so that every node hears of it.
+-- Operators' overrides. An empty node, zone or name means all. A cleared override stays for a while,
+-- so that every node reads it.
 CREATE TABLE IF NOT EXISTS lb_override (
   id             TEXT    NOT NULL,
   node           TEXT    NOT NULL,

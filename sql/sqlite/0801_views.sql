@@ -1,7 +1,7 @@
 -- For people.
 
--- One row a member: where it stands, since when, and why. since and age are of the last check;
--- mirror_age is how many seconds ago the node gave its last sign of life.
+-- One row a member: its state, since when, and why. since and age are of the last check;
+-- mirror_age is the seconds since the node's last heartbeat.
 DROP VIEW IF EXISTS lb_status;
 CREATE VIEW lb_status AS
 SELECT s.node,

@@ -151,7 +151,7 @@ tests:
           - exp_labels: {{job: dnslb, instance: ns1, severity: critical}}
             exp_annotations:
               summary: ns1 does not answer
-              description: PowerDNS behind it says SERVFAIL for every balanced name.
+              description: Its PowerDNS answers SERVFAIL for every balanced name.
       - {{alertname: DnslbNoAnswer, eval_time: 2m30s, exp_alerts: []}}
       - alertname: DnslbNoAnswer
         eval_time: 3m
@@ -160,7 +160,7 @@ tests:
             exp_annotations:
               summary: "www.lb.example A: no member is served"
               description: >-
-                Clients get the fallback, or nothing. `dnslb-backend status NAME` says why.
+                Clients get the fallback, or nothing. `dnslb-backend status NAME` shows why.
       - {{alertname: DnslbMembersDown, eval_time: 10m, exp_alerts: []}}
       - alertname: DnslbMembersDown
         eval_time: 13m
@@ -168,7 +168,7 @@ tests:
           - exp_labels: {{health: DOWN, instance: ns1, severity: warning}}
             exp_annotations:
               summary: "ns1: 1 members are down"
-              description: "`dnslb-backend status` names them."
+              description: "`dnslb-backend status` lists them."
 """
 
 

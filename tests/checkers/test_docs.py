@@ -81,4 +81,4 @@ def test_every_code_is_explained() -> None:
 
 def test_every_kind_is_in_the_list() -> None:
     for name in KINDS:
-        assert f"`{name}`" in PAGE.partition("## What holds")[0]
+        assert f"`{name}`" in PAGE.partition("## Common to all kinds")[0]

@@ -8,7 +8,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 from dnslb_backend.network import AddressPort
-from dnslb_backend.pdns.connectors.http import PATIENCE, HttpConnector
+from dnslb_backend.pdns.connectors.http import READ_TIMEOUT, HttpConnector
 from dnslb_backend.pdns.connectors.sockets import listen_tcp, listen_unix
 from dnslb_backend.pdns.connectors.unix import UnixConnector
 from dnslb_backend.pdns.methods.responder import Responder
@@ -23,7 +23,7 @@ Serve = Callable[[Responder], AbstractAsyncContextManager[Settings]]
 
 @asynccontextmanager
 async def serve_http(
-    responder: Responder, *, patience: float = PATIENCE, serves_keys: bool = False
+    responder: Responder, *, patience: float = READ_TIMEOUT, serves_keys: bool = False
 ) -> AsyncIterator[int]:
     """An HTTP connector for this host; yields its port."""
     listener = listen_tcp(AddressPort("127.0.0.1", 0))

@@ -1,1 +1,1 @@
-"""Real servers for tests: each on free ports, in a directory of its own, ended with its test."""
+"""Real servers for tests: each on free ports, in its own directory, stopped when its test ends."""

@@ -21,12 +21,12 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    # A container has little of it.
+    # A container has little shared memory.
     "--disable-dev-shm-usage",
 ]
 
 PATIENCE = 30_000
-"""Milliseconds that anything on a page may take, on a machine that has much else to do."""
+"""Milliseconds that anything on a page may take, on a busy machine."""
 
 expect.set_options(timeout=PATIENCE / 2)
 
@@ -36,7 +36,7 @@ NARROW: ViewportSize = {"width": 390, "height": 844}
 
 @asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
-    """A browser without a window, with a profile of its own."""
+    """A headless browser with its own profile."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=executable("chromium"), headless=True, args=FLAGS
@@ -48,7 +48,7 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 class Visit:
-    """One page that somebody looks at. Whatever it complains of is in `complaints`.
+    """One open page. Its console errors and failed requests are in `complaints`.
 
     A request to anybody but the daemon at `home` is a complaint as well.
     """
@@ -63,7 +63,7 @@ class Visit:
         page.on("console", lambda said: self._said(said.type, said.text))
 
     def _said(self, kind: str, text: str) -> None:
-        # That a request failed is told by the page itself, in its own words.
+        # The page itself reports failed requests.
         if kind in ("error", "warning") and not text.startswith("Failed to load resource"):
             self.complaints.append(f"{kind}: {text}")
 
@@ -89,7 +89,7 @@ async def visiting(
     size: ViewportSize = WIDE,
     scheme: str = "light",
 ) -> AsyncIterator[Visit]:
-    """A reader with a profile of its own; nothing may have gone wrong when it leaves."""
+    """A viewer with its own profile; fails if the page has reported errors."""
     context = await browser.new_context(
         viewport=size,
         color_scheme="dark" if scheme == "dark" else "light",

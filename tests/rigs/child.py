@@ -22,7 +22,7 @@ DEFAULT_SIGINT = ("env", "--default-signal=INT")
 
 
 class Child:
-    """As asyncio.subprocess.Process, as far as a rig needs it."""
+    """The part of asyncio.subprocess.Process that a rig needs."""
 
     def __init__(self, pid: int, news: socket.socket) -> None:
         self.pid = pid
@@ -64,16 +64,16 @@ class Child:
 
 
 async def _number(news: socket.socket) -> int:
-    """What the fork server says next: first the process id, at last the exit code."""
+    """The fork server's next message: first the process id, at last the exit code."""
     said = await asyncio.get_running_loop().sock_recv(news, 32)
     if not said:
-        raise RuntimeError("the fork server is gone; what it said stands above")
+        raise RuntimeError("the fork server exited; its output is above")
     return int(said)
 
 
 @functools.cache
 def _fork_server() -> socket.socket:
-    """Where requests go; its process ends with this one."""
+    """The fork server's input; it exits with this process."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         process = subprocess.Popen(

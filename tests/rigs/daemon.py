@@ -1,4 +1,4 @@
-"""dnslb-backend itself, as `serve` in a process of its own."""
+"""dnslb-backend itself, as `serve` in its own process."""
 
 import json
 import signal
@@ -26,8 +26,8 @@ class Daemon(Server):
 
     What the text leaves out is set so that daemons do not meet: the listeners of PowerDNS and of
     operators on free ports, the state in a file of the rig's directory. `async with` waits until
-    it is live, and with `ready` until every first round has ended as well. Where it has a place or
-    an environment of its own, an interpreter is started for it alone.
+    it is live, and with `ready` until every first check cycle has ended as well. With its own
+    namespace or environment it gets a fresh interpreter.
     """
 
     name = "dnslb"
@@ -65,11 +65,11 @@ class Daemon(Server):
 
     @property
     def admin(self) -> str:
-        """HOST:PORT for operators; empty where the configuration turns it off."""
+        """HOST:PORT of the admin listener; empty if it is disabled."""
         return str(self.config["admin"]["listen"])
 
     def configure(self, config: str) -> None:
-        """Write another configuration, to be read at the next start or reload."""
+        """Write another configuration, for the next start or reload."""
         for table, keys in self._own.items():
             for key, value in keys.items():
                 config = with_setting(config, table, key, value)
@@ -77,7 +77,7 @@ class Daemon(Server):
         self.config_file.write_text(config)
 
     def reload(self) -> None:
-        """Tell it to read its configuration again; its log says how that went."""
+        """Make it reload its configuration; its log has the result."""
         self.signal(signal.SIGHUP)
 
     def command(self) -> list[str]:
@@ -100,7 +100,7 @@ class Daemon(Server):
             await self.ready()
 
     async def ready(self, *, within: float = 15.0) -> None:
-        """Wait until every balanced record had its first round."""
+        """Wait until every balanced record had its first check cycle."""
         await until(lambda: self.health("/readyz"), within=within, what=f"{self.name} ready")
 
     async def health(self, path: str) -> bool:
@@ -112,7 +112,7 @@ class Daemon(Server):
         return status == 200
 
     async def get(self, path: str, *, token: str = "") -> tuple[int, Any]:
-        """Status and content of a page for operators: parsed if it is JSON, else its text."""
+        """Status and body of an admin request: parsed if it is JSON, else its text."""
         return await self.request("GET", path, token=token)
 
     async def request(
@@ -130,7 +130,7 @@ class Daemon(Server):
             return response.status, json.loads(text) if is_json else text
 
     def powerdns(self, **settings: object) -> PowerDNS:
-        """A name server that asks this daemon over HTTP; `_` in a setting's name means `-`."""
+        """A PowerDNS connected to this daemon over HTTP; `_` in a setting's name means `-`."""
         remote = f"http:url=http://{self.http}/dns,timeout=2000"
         named = {key.replace("_", "-"): value for key, value in settings.items()}
         return PowerDNS({"launch": "remote", "remote-connection-string": remote} | named)
@@ -144,7 +144,7 @@ async def follows(
     *,
     within: float = 10.0,
 ) -> Answer:
-    """Ask DNS until the answer holds exactly `addresses`, and return that answer."""
+    """Query DNS until the answer has exactly `addresses`, and return that answer."""
 
     async def followed() -> Answer | None:
         answer = await pdns.ask(name, type)

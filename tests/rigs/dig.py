@@ -1,4 +1,4 @@
-"""Asking a name server over real sockets, as dig does."""
+"""Queries to a name server over real sockets, as dig sends them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ ADDRESS_TYPES = {dns.rdatatype.A, dns.rdatatype.AAAA}
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a name server said.
+    """A name server's answer.
 
     `rcode` and `flags` are spelt as dig prints them, flags in lower case ("NOERROR", "aa").
     `contents` are the records of the type that was asked for, in the order they came in;
     `addresses` all of the answer section. `ttl` is the smallest there, None if it is empty.
-    `has_soa` tells of the authority section, `scope` is that of the client subnet that came back.
+    `has_soa` is about the authority section, `scope` is that of the client subnet that came back.
     """
 
     rcode: str
@@ -36,7 +36,7 @@ class Answer:
 
     @property
     def is_nodata(self) -> bool:
-        """The name exists, and has nothing of that type (RFC 2308)."""
+        """The name exists, without records of that type (RFC 2308)."""
         return self.rcode == "NOERROR" and not self.message.answer and self.has_soa
 
 
@@ -51,7 +51,7 @@ async def ask(
     tcp: bool = False,
     timeout: float = 3.0,  # noqa: ASYNC109 - of one datagram, as dig has it
 ) -> Answer:
-    """Ask `server` once; TimeoutError if nothing comes back within `timeout` seconds.
+    """Query `server` once; TimeoutError if nothing comes back within `timeout` seconds.
 
     `ecs` is the client subnet to send along, such as "192.0.2.0/24". With `wants_proof`
     signatures are asked for as well (DO).

@@ -22,14 +22,14 @@ from typing import Any
 from dnslb_backend.__main__ import main as run_command_line
 
 WARM = ("dnslb_backend.cli.app", "dnslb_backend.daemon")
-"""What a daemon imports anyway."""
+"""Modules that a daemon imports anyway."""
 LONGEST = 1 << 17
 """Bytes of one request: command line, environment, directory."""
 PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    """Be the interpreter that forks: requests come over standard input."""
+    """The loop of the fork server: requests come over standard input."""
     for module in WARM:
         importlib.import_module(module)
     gc.freeze()  # children need not look through it
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def _attend(channel: socket.socket) -> Any:
-    """Start and bury children until nobody can ask any more; in a child, what was asked."""
+    """Start and reap children until standard input ends; returns the request in a child."""
     with selectors.DefaultSelector() as selector, channel:
         selector.register(channel, selectors.EVENT_READ)
         while True:
@@ -83,7 +83,7 @@ def _bury(descriptor: int, pid: int, news: int) -> None:
 
 
 def _stand_alone(parent: int, out: int, err: int) -> None:
-    """Have standard streams of its own, and die with the parent however that ends."""
+    """Set up the child's standard streams, and have it killed when its parent exits."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGKILL)

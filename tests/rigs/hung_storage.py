@@ -1,4 +1,4 @@
-"""A file that hangs whoever opens it, as one on storage that does not answer.
+"""A file whose open() hangs, as on storage that does not answer.
 
 fanotify(7): the kernel asks this process whether a file may be opened, and gets no answer.
 """
@@ -22,9 +22,8 @@ AT_FDCWD = -100
 def hung(path: Path, *, exec_only: bool = False) -> Iterator[Callable[[], bool]]:
     """Until the end of the block, opening `path` (or executing it) does not return.
 
-    Gives whether somebody is held by now.
-
-    Skips the test where the kernel does not let us: it needs CAP_SYS_ADMIN.
+    Yields a function that returns whether a process hangs by now. Skips the test without
+    CAP_SYS_ADMIN, which this needs.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     group = libc.fanotify_init(FAN_CLOEXEC | FAN_NONBLOCK | FAN_CLASS_CONTENT, os.O_RDONLY)

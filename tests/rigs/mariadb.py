@@ -1,4 +1,4 @@
-"""A real MariaDB server with a data directory of its own."""
+"""A real MariaDB server with its own data directory."""
 
 import asyncio
 import atexit
@@ -21,7 +21,7 @@ from tests.rigs.server import PATH, Server, executable
 SMALL = ["--innodb-buffer-pool-size=8M", "--innodb-log-file-size=4M"]
 
 UNSAFE = ["--debug-no-sync", "--innodb-flush-method=nosync"]
-"""What it wrote outlives it, but no power cut: nobody else need wait while the disk is written."""
+"""Data survives a crash of the server, but not a power cut: no test has to wait for the disk."""
 
 
 class MariaDB(Server):
@@ -84,7 +84,7 @@ class MariaDB(Server):
     async def query(
         self, sql: str, args: Sequence[object] = (), *, database: str | None = None
     ) -> list[dict[str, Any]]:
-        """The rows of one statement, run as root over a connection of its own."""
+        """The rows of one statement, run as root over a new connection."""
         async with (
             self.connection(database) as connection,
             connection.cursor(aiomysql.DictCursor) as cursor,
@@ -94,7 +94,7 @@ class MariaDB(Server):
 
 
 def _as_whom() -> list[str]:
-    """It refuses to run as root unless it is told to."""
+    """It refuses to run as root without --user."""
     return ["--user=root"] if os.geteuid() == 0 else []
 
 
@@ -109,7 +109,7 @@ def _template() -> Path:
             "--no-defaults",
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
-            "--force",  # else it wants to find the name of this machine in DNS
+            "--force",  # else it needs the name of this machine in DNS
             "--skip-name-resolve",
             f"--datadir={directory / 'data'}",
             *SMALL,

@@ -1,4 +1,4 @@
-"""A server that speaks just enough of MariaDB's protocol to be broken, or hostile, at any step."""
+"""A server with just enough of MariaDB's protocol to fail, or be hostile, at any step."""
 
 import asyncio
 import struct
@@ -77,14 +77,14 @@ def table(
 
 
 Answer = list[bytes] | Callable[[asyncio.StreamWriter], Awaitable[None]] | None
-"""Packets that are sent; a play of its own; or None: it hangs up."""
+"""Packets that are sent; a function that replaces them; or None: it disconnects."""
 
 
 class Impostor:
-    """Says hello, then answers each packet of a login with the next of `login`, then statements.
+    """Sends a greeting, then answers each login packet with the next of `login`, then statements.
 
-    `answers` are looked up by how a statement begins; OK where there is none. `heard` is all that
-    clients have said, `statements` the statements among it.
+    `answers` are looked up by the start of a statement; the default is OK. `received` is all that
+    clients have sent, `statements` the statements in it.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Impostor:
         self.greeting = hello() if greeting is None else greeting
         self.login = [OK] if login is None else login
         self.answers = answers or {}
-        self.heard = b""
+        self.received = b""
         self.statements: list[str] = []
         self.connections = 0
         self.port = 0
@@ -117,7 +117,7 @@ class Impostor:
                 writer.write(packet(number + 2, OK))
         while True:
             _, said = await self._hear(reader)
-            if said[:1] == b"\1":  # goodbye
+            if said[:1] == b"\1":  # COM_QUIT
                 return
             statement = said[1:].decode()
             self.statements.append(statement)
@@ -135,7 +135,7 @@ class Impostor:
     async def _hear(self, reader: asyncio.StreamReader) -> tuple[int, bytes]:
         head = await reader.readexactly(4)
         content = await reader.readexactly(int.from_bytes(head[:3], "little"))
-        self.heard += content
+        self.received += content
         return head[3], content
 
 

@@ -1,4 +1,4 @@
-"""A name server whose answers a test changes at will; silent when it is told to be."""
+"""A name server whose answers a test changes at will, and that can be silenced."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ class NameServer:
     """Answers A and AAAA over UDP and TCP at `host`, port 53 unless another is named.
 
     `addresses` holds what each name has: the addresses of both families, in a list that may be
-    empty. A name that is not there is NXDOMAIN. While `is_silent` nobody gets an answer.
+    empty. An unknown name is NXDOMAIN. While `is_silent` it sends no answers.
     """
 
     def __init__(self, host: str, port: int = 53) -> None:
@@ -53,7 +53,7 @@ class NameServer:
             self._server.close()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One question a connection (RFC 1035, 4.2.2)."""
+        """One query per connection (RFC 1035, 4.2.2)."""
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             size = int.from_bytes(await reader.readexactly(2), "big")
             wire = await reader.readexactly(size)
@@ -97,7 +97,7 @@ class _Questions(asyncio.DatagramProtocol):
 
 
 def _datagram(response: dns.message.Message) -> bytes:
-    """What a datagram carries; where the answer is larger, it is to be asked for over TCP (TC)."""
+    """The datagram for an answer; truncated (TC) if it does not fit."""
     try:
         return response.to_wire()
     except dns.exception.TooBig:

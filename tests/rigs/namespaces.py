@@ -1,4 +1,4 @@
-"""A network of one's own: a namespace with a cable to this machine, and its own resolv.conf."""
+"""A network namespace, connected to this machine by a veth pair, with its own resolv.conf."""
 
 import itertools
 import os
@@ -16,7 +16,7 @@ _numbers = itertools.count(1)
 
 
 class ForbiddenError(Exception):
-    """Namespaces cannot be made here; the text says why."""
+    """Namespaces cannot be created here; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,32 +41,32 @@ class Namespace:
         return Path("/etc/netns") / self.name / "resolv.conf"
 
     def resolve_with(self, *servers: str, options: str = "timeout:1 attempts:1") -> None:
-        """Which name servers its programs ask; those that run read it again when they resolve."""
+        """Set its name servers; running programs reread the file when they resolve."""
         # Written in place: a running program has this very file mounted over its own.
         lines = [*(f"nameserver {server}" for server in servers), f"options {options}"]
         self.resolv_conf.write_text("\n".join(lines) + "\n")
 
     def cut(self) -> None:
-        """What is sent is lost, in both directions, and nobody is told."""
+        """Drop all packets, in both directions, without any error."""
         _ip("link", "set", self.cable, "down")
 
     def unplug(self) -> None:
-        """Its programs are told at once: network unreachable."""
+        """Its programs get an error at once: network unreachable."""
         _ip("-n", self.name, "link", "set", "cable", "down")
 
     def swallow(self, network: str) -> None:
-        """What its programs send to `network`, in CIDR form, is lost from now on."""
+        """Drop all packets to `network`, in CIDR form, from now on."""
         _ip("-n", self.name, "link", "add", "hole", "type", "veth", "peer", "name", "bottom")
         for end in ("hole", "bottom"):
             _ip("-n", self.name, "link", "set", end, "arp", "off", "up")
         _ip("-n", self.name, "route", "add", network, "dev", "hole")
 
     def heal(self) -> None:
-        """As it was before cut() and unplug()."""
+        """Undo cut() and unplug()."""
         _ip("link", "set", self.cable, "up")
         _ip("-n", self.name, "link", "set", "cable", "up")
         _ip("-n", self.name, "route", "replace", "default", "via", self.outer)
-        # Known for good: while the cable is cut a packet is lost, rather than refused after ARP.
+        # A permanent neighbour: while cut, packets are dropped instead of refused after ARP.
         for place, device, address in (
             ((), self.cable, self.inner),
             (("-n", self.name), "cable", self.outer),
@@ -88,7 +88,7 @@ class Namespace:
 
 @contextmanager
 def namespace() -> Iterator[Namespace]:
-    """A namespace that is gone afterwards; ForbiddenError where none can be made."""
+    """A namespace, removed afterwards; ForbiddenError if it cannot be created."""
     if os.geteuid() != 0:
         raise ForbiddenError("only root may make network namespaces")
     _remove_orphans()
@@ -134,7 +134,7 @@ def _hardware_address(address: str) -> str:
 
 
 def _remove(name: str) -> None:
-    """The cable goes with the namespace at one of its ends."""
+    """Removing the namespace removes the veth pair."""
     _ip("netns", "delete", name)
     folder = Path("/etc/netns") / name
     (folder / "resolv.conf").unlink(missing_ok=True)

@@ -1,11 +1,11 @@
-"""Port numbers that nobody uses, for programs that must be told theirs."""
+"""Unused port numbers, for programs that need a fixed one."""
 
 import itertools
 import os
 import socket
 
-# Below the range that the kernel takes for outgoing connections, so that none of those is in the
-# way later. Each process begins elsewhere, and never gives out a number twice.
+# Below the kernel's range for outgoing connections, so that none of those takes the port later.
+# Each process starts elsewhere, and never returns a number twice.
 LOWEST, HIGHEST = 10_000, 32_000
 _numbers = itertools.cycle(range(LOWEST, HIGHEST))
 _next_numbers = itertools.islice(_numbers, os.getpid() * 97 % (HIGHEST - LOWEST), None)

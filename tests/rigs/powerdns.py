@@ -45,7 +45,7 @@ class PowerDNS(Server):
             "guardian": "no",
             "write-pid": "no",
             "disable-syslog": "yes",
-            "security-poll-suffix": "",  # it would ask the Internet
+            "security-poll-suffix": "",  # else it queries the Internet
             "consistent-backends": "no",
         }
 
@@ -63,7 +63,7 @@ class PowerDNS(Server):
         return [executable("pdns_server"), f"--config-dir={self.directory}"]
 
     async def answers(self) -> bool:
-        """It asks its backends for their zones before this line."""
+        """It fetches the zones of its backends before this line."""
         return "ready to distribute questions" in self.latest_log
 
     async def ask(
@@ -77,7 +77,7 @@ class PowerDNS(Server):
         return await ask(self.address, name, type, ecs=ecs, tcp=tcp)
 
     async def control(self, command: str) -> str:
-        """What pdns_control would print for `command`."""
+        """The output of pdns_control for `command`."""
         async with asyncio.timeout(5):
             reader, writer = await asyncio.open_unix_connection(self.control_socket)
             try:
@@ -95,5 +95,5 @@ class PowerDNS(Server):
         return code, output.decode()
 
     async def purge(self, name: str) -> int:
-        """Forget the cached answers for `name`; `name$` for all below it as well. How many."""
+        """Purge `name` from the caches, or `name$` with everything below; returns the count."""
         return int(await self.control(f"purge {name}"))

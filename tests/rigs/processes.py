@@ -1,4 +1,4 @@
-"""What the system tells of processes: proc(5)."""
+"""Facts about processes, from proc(5)."""
 
 import os
 import secrets
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def nap() -> str:
-    """An argument for `sleep` that is far away and unlike any other: its process can be found."""
+    """A long and unique argument for `sleep`, to find its process by."""
     return f"1000.{secrets.randbelow(10**12):012}"
 
 
@@ -20,7 +20,7 @@ def running(argument: str) -> list[int]:
 
 
 def living(pids: Iterable[str]) -> list[str]:
-    """Those that exist still."""
+    """Those that still exist."""
     return [pid for pid in pids if Path("/proc", pid).exists()]
 
 
@@ -29,14 +29,14 @@ def children(script: str = "", *, of: int | None = None) -> list[int]:
     pids: list[int] = []
     with suppress(FileNotFoundError, ProcessLookupError):
         for task in list(Path(f"/proc/{of or os.getpid()}/task").iterdir()):
-            # A thread may end while it is looked at: those of the others count all the same.
+            # A thread may end during the scan: the children of the others still count.
             with suppress(FileNotFoundError, ProcessLookupError):
                 pids += map(int, (task / "children").read_text().split())
     return [pid for pid in pids if script.encode() in _read(pid, "cmdline")]
 
 
 def family(pid: int) -> list[int]:
-    """A process and its descendants, also such that end in this moment."""
+    """A process and its descendants, including any that exit at this moment."""
     return [pid, *(member for child in children(of=pid) for member in family(child))]
 
 
@@ -50,7 +50,7 @@ def descriptors(pid: int | None = None) -> dict[str, str]:
 
 
 def open_files(pid: int) -> int:
-    """How many descriptors it holds."""
+    """The number of its open descriptors."""
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
@@ -59,18 +59,18 @@ def thread_count(pid: int) -> int:
 
 
 def processor_time(pid: int) -> float:
-    """Seconds of processor time that it has used, all threads, the system's on its behalf too."""
+    """Seconds of CPU time that it has used, all threads, user and system."""
     fields = _read(pid, "stat").rpartition(b")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def resident(pid: int | None = None) -> float:
-    """Megabytes of memory that a process holds, by default this one."""
+    """Resident memory of a process in MB, by default of this one."""
     return _status(pid or os.getpid(), "VmRSS") / 1024
 
 
 def peak_memory(pid: int) -> int:
-    """The most memory it ever used, in MiB."""
+    """Its peak resident memory in MiB."""
     return _status(pid, "VmHWM") // 1024
 
 
@@ -89,7 +89,7 @@ def end(pids: list[int]) -> None:
 def _status(pid: int, name: str) -> int:
     """A figure in kB."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    # Of a process that has ended and was not waited for there is none.
+    # A zombie has none.
     return next((int(line.split()[1]) for line in lines if line.startswith(f"{name}:")), 0)
 
 

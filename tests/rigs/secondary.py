@@ -1,4 +1,4 @@
-"""A secondary: Knot DNS, which transfers a zone when it is told that it changed."""
+"""A secondary: Knot DNS, which transfers a zone after a NOTIFY."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -86,7 +86,7 @@ class Secondary(Server):
         return [executable("knotd"), "--config", str(path)]
 
     async def answers(self) -> bool:
-        """It says SERVFAIL of a zone that it has not been given yet."""
+        """It answers SERVFAIL for a zone that it has not transferred yet."""
         try:
             query = dns.message.make_query(self.zones[0], "SOA")
             await dns.asyncquery.udp(query, self.host, timeout=1, port=self.port)
@@ -102,5 +102,5 @@ class Secondary(Server):
         return await ask((self.host, self.port), name, type, tcp=True)
 
     async def has(self, zone: str) -> bool:
-        """Whether it was given a zone."""
+        """Whether it has transferred a zone."""
         return (await self.ask(zone, "SOA")).rcode == "NOERROR"

@@ -1,4 +1,4 @@
-"""A program under test: started in a directory of its own, watched, and ended by its pid."""
+"""A program under test: started in its own directory, watched, and stopped by its pid."""
 
 import asyncio
 import os
@@ -15,22 +15,22 @@ from typing import ClassVar, Self
 from tests.rigs.child import Child
 from tests.rigs.waiting import exit_code, until
 
-# Debian keeps servers where the PATH of an ordinary user does not look.
+# Debian installs servers outside the PATH of an ordinary user.
 PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 
 TAIL = 60
-"""So many lines of a log are shown when something failed."""
+"""Lines of a log that a failure shows."""
 
 seen: "list[Server]" = []
-"""The servers of the test that runs, for its report if it fails."""
+"""The servers of the running test, for its failure report."""
 
 
 class StartError(Exception):
-    """A server ended or stayed silent while it was starting; the text holds its log."""
+    """A server exited or did not answer while starting; the text has its log."""
 
 
 def executable(name: str) -> str:
-    """The path of a program; FileNotFoundError naming it where it is not installed."""
+    """The path of a program; FileNotFoundError with its name if it is not installed."""
     path = shutil.which(name, path=PATH)
     if path is None:
         raise FileNotFoundError(f"{name} is not installed: make setup-tests")
@@ -66,7 +66,7 @@ class Server(ABC):
 
     @abstractmethod
     async def answers(self) -> bool:
-        """Whether it does its work by now; asked until it is true."""
+        """Whether it is ready; polled until it is true."""
 
     @property
     def alive(self) -> bool:
@@ -84,13 +84,13 @@ class Server(ABC):
 
     @property
     def log(self) -> str:
-        """All that it wrote, over all its starts."""
+        """Its complete output, over all starts."""
         path = self.directory / "log"
         return path.read_text(errors="replace") if path.exists() else self._last_log
 
     @property
     def latest_log(self) -> str:
-        """What it wrote since it was started last."""
+        """Its output since the last start."""
         return self.log[self._launched_at :]
 
     @property
@@ -115,7 +115,7 @@ class Server(ABC):
 
     async def begin(self, log: int) -> Process | Child:
         """Start the process; what it writes goes to the descriptor `log`."""
-        # The kernel ends it if the test process is gone, however that came.
+        # The kernel kills it when the test process exits for any reason.
         guarded = [executable("setpriv"), "--pdeathsig", "KILL", *self.inside, *self.command()]
         return await asyncio.create_subprocess_exec(
             *guarded,
@@ -148,7 +148,7 @@ class Server(ABC):
         self._started().send_signal(number)
 
     def pause(self) -> None:
-        """It goes on existing, and does nothing (SIGSTOP).
+        """Suspend it (SIGSTOP).
 
         Each of its threads has stopped, or waits in the kernel for what cannot be interrupted.
         """
@@ -165,14 +165,14 @@ class Server(ABC):
         return await exit_code(self._started(), within or self.stop_limit)
 
     async def stop(self) -> int:
-        """End it in its own way (SIGTERM) and return its exit code; TimeoutError if it will not."""
+        """Stop it with SIGTERM and return its exit code; TimeoutError if it does not exit."""
         if self.alive:
             self.resume()
             self.signal(signal.SIGTERM)
         return await self.wait()
 
     async def kill(self) -> None:
-        """End it with no chance to tidy up (SIGKILL)."""
+        """Kill it (SIGKILL)."""
         if self.alive:
             self.signal(signal.SIGKILL)
             await exit_code(self._started())
@@ -198,7 +198,7 @@ class Server(ABC):
         await self._end()
 
     async def _end(self) -> None:
-        """Gone afterwards, with its directory; only its log is kept."""
+        """Stop it and remove its directory; only its log is kept."""
         try:
             if self.alive:
                 await self.stop()
@@ -215,7 +215,7 @@ class Server(ABC):
 
 
 def _state(thread: Path) -> str:
-    """What the kernel says it does, in one letter (proc_pid_stat(5)); T also when it is gone."""
+    """Its state, in one letter (proc_pid_stat(5)); T also if it is gone."""
     try:
         return (thread / "stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):

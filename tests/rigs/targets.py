@@ -1,4 +1,4 @@
-"""Targets to probe: small real servers that fall ill and get well on command."""
+"""Targets to probe: small real servers that fail and recover on command."""
 
 import asyncio
 import ssl
@@ -14,7 +14,7 @@ from tests.rigs.ports import free_port
 
 
 class Target(ABC):
-    """Something on `host` that is probed. `hits` counts how often.
+    """A target on `host`. `hits` counts its probes.
 
     While it is stopped its port refuses, and start() takes the same port again.
     """
@@ -31,14 +31,14 @@ class Target(ABC):
 
     @abstractmethod
     async def start(self) -> None:
-        """Listen; nothing happens if it does already."""
+        """Start to listen; no effect if it does already."""
 
     @abstractmethod
     async def stop(self) -> None:
-        """Listen no more; nothing happens if it does not."""
+        """Stop listening; no effect if it does not listen."""
 
     async def probed(self, times: int = 1, *, within: float = 10.0) -> None:
-        """Wait until it was asked `times` more from now on; TimeoutError after `within` s."""
+        """Wait until it was probed `times` more; TimeoutError after `within` s."""
         goal = self.hits + times
         async with asyncio.timeout(within), self._changed:
             await self._changed.wait_for(lambda: self.hits >= goal)
@@ -62,7 +62,7 @@ class Target(ABC):
 
 
 class TcpTarget(Target):
-    """Accepts connections, greets each with `banner`, and hangs up."""
+    """Accepts connections, greets each with `banner`, and closes it."""
 
     def __init__(self, host: str = "127.0.0.1", port: int | None = None) -> None:
         super().__init__(host, port)
@@ -113,12 +113,12 @@ class HttpTarget(Target):
         self.status = status
 
     def heal(self) -> None:
-        """Well again: status 200, and no longer hanging."""
+        """Recover: status 200, and no longer hanging."""
         self.status = 200
         self._flowing.set()
 
     def hang(self) -> None:
-        """Accept requests, and answer none until heal()."""
+        """Accept requests without answering until heal()."""
         self._flowing.clear()
 
     async def start(self) -> None:
@@ -126,7 +126,7 @@ class HttpTarget(Target):
             return
         # A handler is cancelled when its client gives up: a hanging one must not outlive the test.
         server = web.Server(self._answer, handler_cancellation=True)
-        # 0 would mean to wait for ever.
+        # 0 would wait forever.
         runner = web.ServerRunner(server, shutdown_timeout=0.01)
         await runner.setup()
         try:
@@ -137,7 +137,7 @@ class HttpTarget(Target):
         self._runner = runner
 
     async def stop(self) -> None:
-        """Connections that are open are cut."""
+        """Open connections are cut."""
         if self._runner is not None:
             runner, self._runner = self._runner, None
             await runner.cleanup()

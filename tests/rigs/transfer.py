@@ -1,4 +1,4 @@
-"""A whole zone as a name server hands it out (AXFR)."""
+"""The transfer of a zone (AXFR)."""
 
 from collections.abc import Iterator
 from typing import NamedTuple

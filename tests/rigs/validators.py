@@ -1,4 +1,4 @@
-"""Who believes only what is signed: delv for one question, unbound as a resolver that caches."""
+"""DNSSEC validators: delv for one query, unbound as a caching resolver."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -17,7 +17,7 @@ _DS = re.compile(r"^DS = \S+ IN DS (\d+ \d+ 2 \S+)", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """A key that is believed without proof, or its DNSKEY record to be put elsewhere."""
+    """A trust anchor, or its DNSKEY record to publish elsewhere."""
 
     zone: str
     flags: str
@@ -31,22 +31,22 @@ class Anchor:
 
 
 async def anchors(pdns: PowerDNS, zone: str) -> list[Anchor]:
-    """The keys that others refer to, as `pdnsutil show-zone` tells them."""
-    code, told = await pdns.util("show-zone", zone)
-    assert code == 0, told
-    return [Anchor(*found) for found in _DNSKEY.findall(told)]
+    """The key-signing keys, as `pdnsutil show-zone` prints them."""
+    code, output = await pdns.util("show-zone", zone)
+    assert code == 0, output
+    return [Anchor(*found) for found in _DNSKEY.findall(output)]
 
 
 async def delegation_signers(pdns: PowerDNS, zone: str) -> list[str]:
-    """What the parent is to be given: the contents of DS records with SHA-256."""
-    code, told = await pdns.util("show-zone", zone)
-    assert code == 0, told
-    return _DS.findall(told)
+    """For the parent: the contents of the DS records with SHA-256."""
+    code, output = await pdns.util("show-zone", zone)
+    assert code == 0, output
+    return _DS.findall(output)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What delv made of an answer; `outcome` is "found", "nodata", "nxdomain" or "failed"."""
+    """delv's result for an answer; `outcome` is "found", "nodata", "nxdomain" or "failed"."""
 
     is_valid: bool
     outcome: str
@@ -62,7 +62,7 @@ async def delv(
     name: str,
     type: str = "A",  # noqa: A002 - what DNS calls it
 ) -> Verdict:
-    """Ask a name server, and believe only what `trusted` vouch for."""
+    """Query a name server, and validate with the trust anchors `trusted`."""
     known = list(trusted)
     lines = "".join(
         f'{a.zone} static-key {a.flags} {a.protocol} {a.algorithm} "{a.key}";\n' for a in known
@@ -87,7 +87,7 @@ async def delv(
 
 
 class Unbound(Server):
-    """A validating resolver that knows whom to ask for these zones, and nothing else.
+    """A validating resolver with the name servers of these zones, and nothing else.
 
     Aggressive use of what it has cached (RFC 8198) is on: a wrong proof does its worst.
     """
@@ -147,5 +147,5 @@ remote-control:
         name: str,
         type: str = "A",  # noqa: A002 - what DNS calls it
     ) -> Answer:
-        """SERVFAIL is what it says of what it cannot believe; "ad" in the flags: it does."""
+        """SERVFAIL if the validation fails; "ad" in the flags if it succeeds."""
         return await ask(("127.0.0.1", self.port), name, type, wants_proof=True, timeout=5)

@@ -1,4 +1,4 @@
-"""Waiting for what another process does: the one place of the tests that looks at a clock."""
+"""Waiting for another process: the only place of the tests that uses a clock."""
 
 import asyncio
 import inspect
@@ -36,7 +36,7 @@ async def until(condition: Callable[[], T], *, within: float = ..., what: str = 
 async def until(
     condition: Callable[[], T | Awaitable[T]], *, within: float = 10.0, what: str = ""
 ) -> T:
-    """Ask `condition` until it gives something true, and return that.
+    """Poll `condition` until it returns something true, and return that.
 
     It is asked again after a pause that grows from 2 to 50 ms. TimeoutError after `within` seconds,
     naming `what` was waited for and what `condition` gave last.
@@ -55,5 +55,5 @@ async def until(
 
 
 async def passes(seconds: float) -> None:
-    """Wait for time itself: where a standstill of so long is what happens, and nothing else."""
+    """Wait for time to pass: only where the pause itself is what is tested."""
     await asyncio.sleep(seconds)  # noqa: TID251 - there is no event in it

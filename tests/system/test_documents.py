@@ -1,8 +1,8 @@
 """Every command that a document shows as `console` is run as it stands, against the demo.
 
-Its output must be the lines shown below it, sooner or later: what it shows may have to follow.
-`..` stands for anything, alone on a line for any number of lines. A command behind which nothing is
-shown must end well; one that ends otherwise says so: `# exits with 1`.
+Its output must become the lines shown below it within a few seconds: some effects need a moment.
+`…` matches anything, alone on a line any number of lines. A command without output below it must
+exit with 0; one that does not has a comment: `# exits with 1`.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from tests.rigs.waiting import until
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
 ADDRESSES = re.compile(r"([0-9a-f.:]+\n)+")
-"""Their order is chance: PowerDNS shuffles them."""
+"""In any order: PowerDNS shuffles them."""
 AS_IT_BEGAN = """
 for web in web1 web2 web3; do curl -s -X POST http://127.0.0.1:8055/$web/start; done
 dnslb-backend clear '*'
@@ -40,7 +40,7 @@ PAGES = {
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A command, and the lines that are shown below it."""
+    """A command, and the output shown below it."""
 
     command: str
     shown: tuple[str, ...]
@@ -56,17 +56,17 @@ class Step:
         if ADDRESSES.fullmatch(output):
             return sorted(output.split()) == sorted(self.shown)
         wanted = "".join(
-            "(?:.*\n)*" if line.strip() == ".." else f"{_pattern(line)}\n" for line in self.shown
+            "(?:.*\n)*" if line.strip() == "…" else f"{_pattern(line)}\n" for line in self.shown
         )
         return not self.shown or re.fullmatch(wanted, output) is not None
 
 
 def _pattern(line: str) -> str:
-    return ".*".join(re.escape(part) for part in line.rstrip().split("..")) + " *"
+    return ".*".join(re.escape(part) for part in line.rstrip().split("…")) + " *"
 
 
 def steps(page: str) -> Iterator[Step]:
-    """The commands of a page in their order; a line that ends in a backslash goes on."""
+    """The commands of a page in order; a line that ends in a backslash continues on the next."""
     for block in PAGES[page]:
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, _, shown = re.sub(r"\\\n", "\\\\\0", part).partition("\n")
@@ -74,7 +74,7 @@ def steps(page: str) -> Iterator[Step]:
 
 
 class Demo(Server):
-    """`dnslb-backend demo`, at its ports, in a network of its own."""
+    """`dnslb-backend demo` on its usual ports, in a network namespace of its own."""
 
     name = "demo"
 
@@ -119,7 +119,7 @@ async def demo() -> AsyncIterator[Demo]:
 
 @pytest.fixture
 def programs(tmp_path: Path) -> Path:
-    """A folder with `dnslb-backend` that finds the demo where others have /etc/dnslb/dnslb.toml."""
+    """A directory with a `dnslb-backend` that uses the demo's configuration by default."""
     real = f"{sys.executable} -m dnslb_backend"
     script = tmp_path / "dnslb-backend"
     script.write_text(

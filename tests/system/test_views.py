@@ -298,11 +298,11 @@ async def test_places_are_looked_up_and_looked_up_again(caches: str, tmp_path: P
             assert (await served.ask("www", source=source)).addresses == {address}
 
         write_places(path, {"127.20.0.0/16": place("AU", "OC")})
-        await served.daemon.logged("the location database was read again")
+        await served.daemon.logged("location database reloaded")
         await served.follows("www", {PART}, source="127.20.0.1")
 
         await asyncio.to_thread(path.write_bytes, path.read_bytes()[:100])
-        line = await served.daemon.logged("the location database has changed but is not used")
+        line = await served.daemon.logged("ignoring the changed location database")
         assert str(path) in line
         assert (await served.ask("www", source="127.20.0.1")).addresses == {PART}
 

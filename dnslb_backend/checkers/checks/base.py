@@ -1,4 +1,4 @@
-"""What a check is, and how one execution of it is kept from harming anything but its own result."""
+"""The base class of checks, and the execution of one probe, whose errors become its result."""
 
 import asyncio
 import time
@@ -15,22 +15,22 @@ from dnslb_backend.checkers.resources.resources import CheckResources
 from dnslb_backend.core.health.results import Result
 
 OVERTIME = 30.0
-"""A check that keeps the time itself is given up so much (s) after its timeout: more than the
-limits of all that it does for us, starting commands on a busy machine and searching answers."""
+"""Seconds after its timeout when a check that manages the timeout itself is stopped: more than the
+limits of starting commands on a busy machine and searching answers."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeEndpoint:
-    """Where a check is asked: an IP literal, and a port that overrides the check's own."""
+    """The address to probe: an IP literal, and a port that overrides the check's own."""
 
     address: str
     port: int | None = None
 
 
 class Check(BaseModel):
-    """What is asked of an address. Hashable; two equal checks ask the same thing.
+    """A health check of an address. Hashable; equal checks probe the same thing.
 
-    A kind fixes `type` to its name(s) and stands in the registry.
+    A kind fixes `type` to its name(s), and is in the registry.
     """
 
     model_config = ConfigDict(
@@ -39,7 +39,7 @@ class Check(BaseModel):
 
     manages_timeout: ClassVar[bool] = False
     """True where `probe` bounds the target by the timeout itself, because what it does after that
-    (ending a command, searching an answer) must not count as the target's silence."""
+    (ending a command, searching an answer) must not count against the target."""
 
     asks_nobody: ClassVar[bool] = False
     """True where `probe` sends nothing: such probes need no slot, and may all begin at once."""
@@ -74,8 +74,8 @@ async def run_probe(
 ) -> Result:
     """One execution of the check: a value whatever happens; only CancelledError leaves it.
 
-    The target has `limit` seconds, the record's timeout. A check that keeps the time itself may
-    take longer where this machine is slow to begin it, or to judge the answer.
+    The target has `limit` seconds, the record's timeout. A check that manages the
+    timeout itself may take longer if this machine is slow to start it, or to evaluate the answer.
     """
     started = clock()
     try:
@@ -90,7 +90,7 @@ async def run_probe(
 
 
 async def _trusted(answer: Coroutine[None, None, Result], limit: float) -> Result:
-    """The last resort for a check that forgot to keep the time: our fault, not the target's."""
+    """The last resort for a check that exceeds its timeout: a check error, not a failure."""
     scope = asyncio.timeout(limit + OVERTIME)
     try:
         async with scope:

@@ -1,8 +1,8 @@
-"""What an answer says of priority and weight, and whether it is the expected one.
+"""Extracts priority and weight from an answer, and checks whether it is the expected one.
 
 The rules are the original's: `@` is the destination's own value, a number is that number, any
 other text counts its length + 1 (a bar of `+++` is 4). Where nothing is found, the priority is
--1 (works, out of use) and the weight is the destination's own.
+-1 (healthy, out of service) and the weight is the destination's own.
 """
 
 import json
@@ -68,7 +68,7 @@ class OutputCheck(Check):
     @model_validator(mode="after")
     def _can_be_extracted(self) -> Self:
         if not self.has_headers and any(
-            reading is not None and reading.header for reading in (self.priority, self.weight)
+            extractor is not None and extractor.header for extractor in (self.priority, self.weight)
         ):
             raise ValueError("header: only answers of http have headers")
         return self
@@ -82,7 +82,7 @@ class OutputCheck(Check):
     ) -> Result:
         """Pass with priority and weight if `expect` (a regexp) is found in the answer.
 
-        Raises ProbeError when the searching takes too long.
+        Raises ProbeError if the search takes too long.
         """
         found = await self._find(output, resources, expect)
         return found.result(text) if found.expected else unexpected(expect, output)
@@ -95,13 +95,15 @@ class OutputCheck(Check):
         """
         found = await self._find(output, resources, expect)
         wanted = ((self.priority, found.priority), (self.weight, found.weight))
-        if found.expected and all(value is not None for reading, value in wanted if reading):
+        if found.expected and all(value is not None for extractor, value in wanted if extractor):
             return found.result(text)
         return None
 
     async def _find(self, output: Output, resources: CheckResources, expect: str) -> "_Found":
-        readings = [reading for reading in (self.priority, self.weight) if reading is not None]
-        patterns = [expect, *(reading.regex for reading in readings)]
+        extractors = [
+            extractor for extractor in (self.priority, self.weight) if extractor is not None
+        ]
+        patterns = [expect, *(extractor.regex for extractor in extractors)]
         wanted = list(dict.fromkeys(filter(None, patterns)))
         answers = await resources.text.search(output.text, *wanted) if wanted else []
         found = dict(zip(wanted, answers, strict=True))
@@ -139,14 +141,14 @@ def unexpected(expect: str, output: Output) -> Result:
 
 
 def priority_of(text: str | None) -> int | None:
-    """The priority that a text stands for; None is the destination's own."""
+    """The priority that a text means; None is the destination's own."""
     if text is None:
         return NOT_FOUND_PRIORITY
     return _number(text)
 
 
 def weight_of(text: str | None) -> int | None:
-    """The weight (>= 0) that a text stands for; None is the destination's own."""
+    """The weight (>= 0) that a text means; None is the destination's own."""
     if text is None:
         return None
     number = _number(text)
@@ -163,14 +165,14 @@ def _number(text: str) -> int | None:
     return max(-NUMBER_LIMIT, min(NUMBER_LIMIT, number))
 
 
-def _value(reading: Extractor, output: Output, groups: Mapping[str, str | None]) -> str | None:
-    if reading.regex:
-        # A group that took no part in the match says as little as no match at all.
-        return groups.get(reading.regex)
-    if reading.header:
-        return output.headers.get(reading.header.lower())
+def _value(extractor: Extractor, output: Output, groups: Mapping[str, str | None]) -> str | None:
+    if extractor.regex:
+        # A group that took no part in the match counts as no match.
+        return groups.get(extractor.regex)
+    if extractor.header:
+        return output.headers.get(extractor.header.lower())
     try:
-        value = json_at(output.text, reading.json_path)
+        value = json_at(output.text, extractor.json_path)
     except LookupError:
         return None
     return _as_text(value)

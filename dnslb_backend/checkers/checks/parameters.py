@@ -12,7 +12,7 @@ from dnslb_backend.checkers.checks.template import check_template
 def compiled(pattern: str) -> re.Pattern[str]:
     """Raises ValueError for what is not a regular expression of Python's `re`."""
     with warnings.catch_warnings():
-        # Doubtful patterns are the operator's choice; the original ran them silently.
+        # Dubious patterns are the operator's choice; the original ran them without a warning.
         warnings.simplefilter("ignore")
         try:
             return re.compile(pattern)
@@ -48,7 +48,7 @@ def _no_nul(text: str) -> str:
 
 
 def check_server_name(text: str) -> str:
-    """The name as TLS asks for it, without a final dot; raises ValueError where it cannot be."""
+    """The name as TLS sends it, without a final dot; raises ValueError if it is invalid."""
     name = text.removesuffix(".")
     try:
         name.encode("idna")

@@ -26,8 +26,8 @@ KINDS: Mapping[str, tuple[str, str]] = {
 def check_class(name: str) -> type[Check]:
     """The class of the kind `name`, a key of KINDS.
 
-    Imported when it is wanted: a node that starts again should answer soon, and some kinds bring
-    a whole library along.
+    Imported on first use: a restarted daemon should answer soon, and some kinds import a whole
+    library.
     """
     module, attribute = KINDS[name]
     found = getattr(import_module(f"dnslb_backend.checkers.checks.kinds.{module}"), attribute)

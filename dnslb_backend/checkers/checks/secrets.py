@@ -23,7 +23,7 @@ async def resolve_secret(secret: SecretStr | None, file: str, text: TextWorkers)
     content = await text.read(file)
     if content is None:
         raise ProbeError(f"{file}: no such file")
-    # Some editors put a mark of byte order before the text.
+    # Some editors put a byte order mark before the text.
     line = content.text.removeprefix("\ufeff").partition("\n")[0].strip()
     if not line:
         raise ProbeError(f"{file}: the first line is empty")

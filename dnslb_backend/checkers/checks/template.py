@@ -36,7 +36,7 @@ class _Sample(Mapping[str, str]):
 def check_template(text: str) -> str:
     """`text` itself; raises ValueError where `render` would fail or print more than the address.
 
-    The message quotes what is wrong and no more: the rest of an argument may be a password.
+    The message quotes only the invalid part: the rest of an argument may be a password.
     """
     for found in _CONVERSIONS.finditer(text):
         shown = found[0][:QUOTE_LIMIT]

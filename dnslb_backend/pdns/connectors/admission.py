@@ -1,4 +1,4 @@
-"""Who gets in over HTTP: allowed peers, and of the others a few that read why they do not."""
+"""Admission of HTTP peers: allowed ones are served, a few of the others get a 403."""
 
 import asyncio
 from typing import cast
@@ -9,10 +9,10 @@ from dnslb_backend.pdns.connectors.fault_log import ThrottledLog
 from dnslb_backend.sockets import ConnectionLimit
 
 REFUSAL_TIMEOUT = 5.0
-"""Seconds that a peer who may not ask has for sending its request and reading the 403."""
+"""Seconds that a refused peer has to send its request and read the 403."""
 
 REFUSAL_LIMIT = 64
-"""Peers at a time that are to read why they may not ask."""
+"""Refused peers at a time that get a 403."""
 
 _REASON = b"[server] allow does not name this peer\n"
 _REFUSED = (
@@ -22,7 +22,7 @@ _REFUSED = (
 
 
 class AdmissionProtocol(asyncio.Protocol):
-    """Looks at the peer of a new connection once, before a byte of it is read."""
+    """Checks the peer of a new connection once, before a byte of it is read."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class AdmissionProtocol(asyncio.Protocol):
         self._read_timeout = loop.call_later(REFUSAL_TIMEOUT, transport.abort)
 
     def data_received(self, data: bytes) -> None:
-        """A peer that may not ask has sent something: now it will read that it is refused."""
+        """A refused peer has sent something: now it will read the 403."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(_REFUSED)
             self._transport.close()
@@ -67,7 +67,7 @@ class AdmissionProtocol(asyncio.Protocol):
             self._refused.discard(self)
 
     def cut_off(self) -> None:
-        """End it now; another peer is to read that it is refused."""
+        """End it now, to make room for another refused peer."""
         if self._transport is not None:
             self._transport.abort()
 

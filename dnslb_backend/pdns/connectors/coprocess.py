@@ -1,21 +1,21 @@
 """`dnslb-backend pipe`: what PowerDNS starts for `remote-connection-string=pipe:` or `launch=pipe`.
 
-It passes requests to the daemon's unix socket, and answers back; the daemon speaks both dialects.
-PowerDNS starts one for every thread, and another whenever it has killed one: so only the
+It forwards requests to the daemon's unix socket, and answers back; the daemon handles both
+dialects. PowerDNS starts one per thread, and another whenever it has killed one: so only the
 standard library is imported.
 
-PowerDNS replaces a coprocess that fails while a question is being answered. Of one that ends, or
-is late, while it is being launched, the remote backend reads every answer one question later from
-then on, or none any more; the pipe backend ends PowerDNS. So this lives as long as PowerDNS
-wants, needs no daemon for the introduction, and answers in time or never:
+PowerDNS replaces a coprocess that fails during a lookup. If one exits, or is late, while it is
+being started, the remote backend reads every later answer one lookup too late, or none at all; the
+pipe backend makes PowerDNS exit. So this runs as long as PowerDNS does, needs no daemon for the
+handshake, and answers in time or never:
 
-    HELO, initialize                     done, unless PowerDNS has given up on it by now
-    the connection broke since the last  connect again, introduce PowerDNS again, repeat the
-    request                              request
-    the daemon cannot be reached         FAIL to the pipe backend; else keep trying until
-                                         PowerDNS's own time-out, when it says SERVFAIL
-    the daemon breaks off, as it does    FAIL to the pipe backend; else an answer without a
-    where it has no answer               result: PowerDNS says SERVFAIL at once
+    HELO, initialize                     answered here, unless PowerDNS has timed out by now
+    the connection broke since the last  reconnect, repeat the handshake, repeat the request
+    request
+    the daemon cannot be reached         FAIL to the pipe backend; else retry until PowerDNS's
+                                         own timeout, when it answers SERVFAIL
+    the daemon disconnects, as it does   FAIL to the pipe backend; else an answer without a
+    when it has no answer                result: PowerDNS answers SERVFAIL at once
     PowerDNS sends the next request      it has given up on the last one: no answer to that
 """
 
@@ -33,7 +33,7 @@ DEFAULT_CONFIG = "/etc/dnslb/dnslb.toml"
 USAGE = """\
 usage: dnslb-backend pipe [--socket PATH] [-c FILE]
 
-Started by PowerDNS: answers on its standard output what comes on its standard input.
+Started by PowerDNS: reads requests on standard input, writes answers to standard output.
 
   --socket PATH  the daemon's unix socket (default: [server] unix of FILE,
                  else /run/dnslb/pdns.sock)
@@ -44,10 +44,10 @@ RETRY = 0.1
 """Seconds between two attempts to reach the daemon."""
 
 LAST_WAIT = 10.0
-"""Seconds that the daemon has for an answer once nothing more can be requested."""
+"""Seconds that the daemon has for an answer after the end of standard input."""
 
 POWERDNS_TIMEOUT = 2000
-"""Milliseconds that PowerDNS waits for an answer where `timeout=` does not say."""
+"""Milliseconds that PowerDNS waits for an answer without `timeout=`."""
 
 IN_TIME = 0.9
 """The part of that after which an answer could come too late."""
@@ -66,7 +66,7 @@ NO_RESULT = b'{"result":null}\n'
 
 
 class DaemonGoneError(Exception):
-    """The daemon cannot be reached, or broke off."""
+    """The daemon cannot be reached, or disconnected."""
 
 
 class GivenUpError(Exception):
@@ -93,13 +93,13 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def find_socket(arguments: Sequence[str]) -> str:
-    """The path of the daemon's socket, as the command line says it. Raises UsageError."""
+    """The path of the daemon's socket, from the command line. Raises UsageError."""
     options = {"--socket": "", "-c": ""}
     words = iter(arguments)
     for word in words:
         name, equals, value = word.partition("=")
         if name not in options:
-            raise UsageError(f"there is no {word}")
+            raise UsageError(f"unknown option {word}")
         options[name] = value if equals else next(words, "")
         if not options[name]:
             raise UsageError(f"{name} needs a value")
@@ -133,17 +133,17 @@ def _write(descriptor: int, data: bytes) -> None:
 
 
 class Requests:
-    """What PowerDNS requests on one descriptor, a line each; it waits for each answer."""
+    """PowerDNS's requests on one descriptor, one per line; it waits for each answer."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._unread = b""
         self.first = b""
-        """The first line: how PowerDNS introduces itself."""
+        """The first line: PowerDNS's handshake."""
         self.has_ended = False
 
     def next(self) -> bytes:
-        """The request that PowerDNS waits for now, the last one; b"" at the end of all."""
+        """The last request, which PowerDNS waits for now; b"" at the end of input."""
         while b"\n" not in self._unread and not self.has_ended:
             self._read()
         end = self._unread.rfind(b"\n") + 1
@@ -172,7 +172,7 @@ class Requests:
 
 
 class DaemonConnection:
-    """The daemon behind its socket; `ask` connects when it has to."""
+    """The daemon's socket; `ask` connects if necessary."""
 
     def __init__(self, path: str, requests: Requests) -> None:
         self._path = path
@@ -185,7 +185,7 @@ class DaemonConnection:
         return self._requests.first.startswith(HELLO)
 
     def ask(self, line: bytes) -> bytes:
-        """What to answer to one request; b"" where PowerDNS must not get an answer."""
+        """The answer to one request; b"" if PowerDNS must not get one."""
         if line in KNOWN_HELLOS:
             return BANNER
         if line.replace(b" ", b"").startswith(INITIALIZE):
@@ -201,7 +201,7 @@ class DaemonConnection:
 
     def _ask(self, line: bytes) -> bytes:
         if self._sock is not None:
-            # A connection that broke since the last request is none that failed in this one.
+            # A connection that broke since the last request does not fail this one.
             answer = self._exchange(self._sock, line)
             if answer is not None:
                 return answer
@@ -231,7 +231,7 @@ class DaemonConnection:
             self._requests.wait(RETRY)
 
     def _exchange(self, sock: socket.socket, line: bytes) -> bytes | None:
-        """Send `line` and return the answer to it; None if the connection was gone before it."""
+        """Send `line` and return its answer; None if the connection broke before it."""
         answer = bytearray()
         try:
             sock.sendall(line)
@@ -275,8 +275,8 @@ class DaemonConnection:
 def is_in_time(initialize: bytes, age: float) -> bool:
     """Whether PowerDNS still waits for the answer to `initialize` after `age` milliseconds.
 
-    It is sent as soon as this process exists. Silence is right in any case: it costs a SERVFAIL,
-    and PowerDNS goes on with its next question.
+    It is sent as soon as this process exists. No answer is always safe: it costs a SERVFAIL, and
+    PowerDNS continues with its next lookup.
     """
     option = initialize.replace(b" ", b"").partition(b'"timeout":"')[2].partition(b'"')[0]
     timeout = int(option) if option.isdigit() else POWERDNS_TIMEOUT
@@ -284,9 +284,9 @@ def is_in_time(initialize: bytes, age: float) -> bool:
 
 
 def age() -> float:
-    """Milliseconds since PowerDNS made this process (proc_pid_stat(5), starttime), 0: unknown."""
+    """Age of this process in milliseconds (starttime of proc_pid_stat(5)); 0: unknown."""
     try:
-        with open("/proc/self/stat", "rb") as file:  # noqa: PTH123 - pathlib costs time
+        with open("/proc/self/stat", "rb") as file:  # noqa: PTH123 - pathlib is slow
             ticks = int(file.read().rpartition(b")")[2].split()[19])
     except OSError:  # chroot= of PowerDNS
         return 0.0

@@ -33,22 +33,22 @@ from dnslb_backend.tasks import BackgroundTasks
 log = logging.getLogger(__name__)
 
 KEEP_ALIVE = 86400.0
-"""Seconds that an idle connection lives. Closing one early races with PowerDNS's next query."""
+"""Seconds until an idle connection is closed: closing early races with PowerDNS's next query."""
 
-PATIENCE = 10.0
-"""Seconds that a peer surely has for the head of a request, and for its body. PowerDNS sends
-either in one piece, as soon as it is connected; and waits itself for 2 s."""
+READ_TIMEOUT = 10.0
+"""Seconds that a peer has at least for the head of a request, and for its body. PowerDNS sends
+either in one piece, as soon as it is connected, and itself waits 2 s."""
 
 CLOSE_TIMEOUT = 1.0
 """Seconds that a half-read request may still take when its connection must end."""
 
 
 class _ForbiddenError(DnslbError):
-    """It is not PowerDNS that asks; the text says how that shows."""
+    """The client is not PowerDNS; the text says why."""
 
 
 class _KeysError(DnslbError):
-    """A request is not for everyone who can connect; `what` it would do."""
+    """A request is not open to all who can connect; `what` is what it would do."""
 
     def __init__(self, what: str) -> None:
         super().__init__(
@@ -61,9 +61,10 @@ class HttpConnector:
     """Serves one responder over HTTP to the hosts of `networks`.
 
     A peer that does not send the whole of a request within `read_timeout` seconds, or twice that,
-    loses its connection; one that has asked before may be silent between two requests. Without
-    `serves_keys`, what would show a private key or write is refused: anyone on an allowed host
-    can connect. A Host that is neither local nor in `hosts` is a web page's, and refused.
+    is disconnected; one that has sent a request before may be idle between two requests. Without
+    `serves_keys`, requests that return a private key or write are refused: anyone on an allowed
+    host can connect. A Host that is neither local nor in `hosts` comes from a web page, and is
+    refused.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class HttpConnector:
         *,
         serves_keys: bool = False,
         hosts: Iterable[str] = (),
-        read_timeout: float = PATIENCE,
+        read_timeout: float = READ_TIMEOUT,
     ) -> None:
         self._responder = MeteredResponder(responder, "http")
         self._networks = tuple(networks)
@@ -103,7 +104,7 @@ class HttpConnector:
         )
         self._tasks.start(server.watch(self._read_timeout), "watch of HTTP peers")
         self._listeners = [
-            # It listens once more, and would shorten the queue.
+            # create_server calls listen() again, which would shorten the queue.
             await loop.create_server(
                 lambda: AdmissionProtocol(self._networks, server, refused, self._fault_log),
                 sock=listener,
@@ -115,7 +116,7 @@ class HttpConnector:
     def allow(
         self, networks: Iterable[Network], *, serves_keys: bool = False, hosts: Iterable[str] = ()
     ) -> None:
-        """From now on only hosts of `networks` may ask; others lose their connections."""
+        """From now on only hosts of `networks` may connect; others are disconnected."""
         self._serves_keys = serves_keys
         self._hosts = frozenset(hosts)
         self._networks = tuple(networks)
@@ -131,7 +132,7 @@ class HttpConnector:
         for listener in self._listeners:
             listener.close()
         self._is_draining = True
-        # Those that were accepted a moment ago have not reached us yet.
+        # Connections that were just accepted have not called back yet.
         for _ in range(2):
             await asyncio.sleep(0)
         try:
@@ -167,7 +168,7 @@ class HttpConnector:
         except NoSuchPathError as error:
             return self._bad_request(404, f"PowerDNS's requests are served under {error}")
         except WrongVerbError as error:
-            response = self._bad_request(405, f"this is asked for with {error}")
+            response = self._bad_request(405, f"method not allowed: use {error}")
             response.headers["Allow"] = str(error)
             return response
         except web.HTTPException:
@@ -183,14 +184,14 @@ class HttpConnector:
     def _read(self, method: str, parameters: Parameters) -> bytes:
         body = self._responder.answer(method, parameters)
         if not self._serves_keys and self._responder.shows_keys(method, body):
-            # An empty answer would have a signed zone served unsigned.
+            # With an empty answer PowerDNS would serve a signed zone unsigned.
             name = key_of(str(parameters.get("name", "all")))
             raise _KeysError(f"{method} of {name[:255]} shows keys")
         return body
 
     async def _write(self, request: web.BaseRequest, method: str, parameters: Parameters) -> bytes:
         if "Origin" in request.headers:
-            # A page in a browser sent it, which is not PowerDNS.
+            # Sent by a page in a browser, not by PowerDNS.
             raise _ForbiddenError("only PowerDNS may write")
         if not self._serves_keys:
             raise _KeysError(f"{method} writes")
@@ -202,20 +203,20 @@ class HttpConnector:
         return web.Response(status=status, text=f"{text}\n")
 
     def _servfail(self, error: Exception) -> web.Response:
-        """HTTP 500: PowerDNS says SERVFAIL, and resolvers ask elsewhere."""
+        """HTTP 500: PowerDNS answers SERVFAIL, and resolvers try another server."""
         self._fault_log.failed(error)
-        return web.Response(status=500, text="a fault of dnslb-backend, see its log\n")
+        return web.Response(status=500, text="internal error in dnslb-backend, see its log\n")
 
 
 async def _body_of(request: web.BaseRequest) -> bytes:
-    """All of it; one that says itself that it is too long is not waited for."""
+    """The complete body; one whose Content-Length is too large is refused at once."""
     size, limit = request.content_length or 0, request.client_max_size
     if size > limit:
         raise web.HTTPRequestEntityTooLarge(max_size=limit, actual_size=size)
     try:
         body = await request.read()
     except ConnectionError:
-        raise RequestError("the peer went away in the middle of it") from None
+        raise RequestError("the peer closed the connection within a request") from None
     except web.RequestPayloadError as error:
         raise RequestError(f"cannot read the body: {error}") from None
     cast(HttpConnection, request.protocol).mark_read()

@@ -1,8 +1,8 @@
-"""Requests and answers on lines of their own: the unix and pipe connectors.
+"""One request or answer per line: the unix and pipe connectors.
 
 A line is JSON, as PowerDNS's remote backend writes it, or the tabbed dialect of its pipe
-backend, which begins with a HELO. PowerDNS asks one thing at a time; that several lines come
-in one piece, or one in several, or that nobody reads the answers, is taken as it comes.
+backend, which begins with a HELO. PowerDNS sends one request at a time; several lines in one
+piece, one line in several pieces, and peers that do not read are handled all the same.
 """
 
 import asyncio
@@ -31,13 +31,13 @@ from dnslb_backend.sockets import ConnectionLimit
 from dnslb_backend.tasks import BackgroundTasks
 
 LINE_LIMIT = 64 * 1024
-"""Bytes of one request; those of PowerDNS have some hundreds."""
+"""Bytes of one request; PowerDNS's have a few hundred."""
 
 SHORT_REQUEST = 2048
-"""Bytes that a lookup of PowerDNS never has; what is longer is not worth remembering."""
+"""Bytes that a lookup of PowerDNS never reaches; longer requests are not cached."""
 
 CACHE_SIZE = 4096
-"""Requests that are remembered: resolvers that are busy ask the same again."""
+"""Requests in the cache: busy resolvers repeat their queries."""
 
 _TEXT = rb'"[ !#-\[\]-~]*"'
 _LOOKUP = re.compile(
@@ -45,8 +45,8 @@ _LOOKUP = re.compile(
     rb'"qtype": "([A-Z0-9]+)", "real-remote": "([ !#-\[\]-~]*)", "remote": %(text)b, '
     rb'"zone-id": -?[0-9]+\}\}\n' % {b"text": _TEXT}
 )
-"""A lookup exactly as PowerDNS writes it. Nothing in it can mean anything else in JSON: there is
-no escape, and no byte that is none. Whatever differs is read by a real parser."""
+"""A lookup exactly as PowerDNS writes it. It means the same in JSON, since it has no escapes
+and no bytes that need one. A JSON parser reads any other line."""
 
 
 CLOSE_TIMEOUT = 5.0
@@ -54,7 +54,7 @@ CLOSE_TIMEOUT = 5.0
 
 READ_TIMEOUT = 10.0
 """Seconds that a peer has for the rest of a line, which PowerDNS sends in one piece, and to read
-an answer that the system's buffers do not hold. No more of its requests are read meanwhile."""
+an answer that exceeds the socket buffers. Its further requests are not read meanwhile."""
 
 JSON = "json"
 """The dialect of the remote backend; that of the pipe backend is `abi1` to `abi5`."""
@@ -62,7 +62,7 @@ JSON = "json"
 
 @lru_cache(CACHE_SIZE)
 def parse_lookup(line: bytes) -> tuple[str, str, Callable[[], str]] | None:
-    """Name, type and who asks, of a line just as PowerDNS writes a lookup; None for all else."""
+    """Name, type and client of a line exactly as PowerDNS writes a lookup; None for any other."""
     found = _LOOKUP.fullmatch(line)
     if found is None:
         return None
@@ -72,24 +72,24 @@ def parse_lookup(line: bytes) -> tuple[str, str, Callable[[], str]] | None:
 
 @dataclass(frozen=True, slots=True)
 class StoredConnection:
-    """A connection between two requests, and the dialect it speaks: all that it consists of."""
+    """A connection between two requests, and its dialect: the complete state."""
 
     sock: socket.socket
     dialect: str = JSON
 
 
 HandOver = Callable[[StoredConnection | None], None]
-"""Told once when a connection has come between two requests; None if it broke instead."""
+"""Called once when a connection is between two requests; with None if it broke instead."""
 
 
 class LineProtocol(asyncio.Protocol):
-    """One connection, which is asked by a `remote` or a `pipe` backend.
+    """One connection of a PowerDNS with the `remote` or the `pipe` backend.
 
-    It is in `peers` until it is over, or no longer ours.
+    It is in `peers` until it ends or is handed over.
 
-    `dialect` is known of one that somebody else accepted. Raises RequestError for an unknown one.
-    Who does not end a line, or read an answer, within PATIENCE seconds is hung up on; between
-    lines is no limit.
+    `dialect` is that of a connection that another process accepted. Raises RequestError for an
+    unknown one. A peer that does not complete a line, or read an answer, within READ_TIMEOUT
+    seconds is disconnected; between lines there is no limit.
     """
 
     def __init__(
@@ -121,9 +121,9 @@ class LineProtocol(asyncio.Protocol):
         self._limit: asyncio.TimerHandle | None = None
         self._write: asyncio.Task[None] | None = None
 
-    def hand_over(self, leave: HandOver) -> None:
-        """Hand the connection to `hand_over` as soon as it is between two requests."""
-        self._on_hand_over = leave
+    def hand_over(self, on_hand_over: HandOver) -> None:
+        """Pass the connection to `on_hand_over` as soon as it is between two requests."""
+        self._on_hand_over = on_hand_over
         self._fast_path = False
         if self._transport is None:
             self._handed_over(None)
@@ -131,7 +131,7 @@ class LineProtocol(asyncio.Protocol):
         self._hand_over_if_idle()
 
     def cut_off(self) -> None:
-        """End it now, whatever it is at."""
+        """End it now, even within a request."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -144,7 +144,7 @@ class LineProtocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._peers.idle(self)
-        # All day long: one lookup, whole, and nobody waits. Everything else goes the long way.
+        # The usual case: one complete lookup, nothing queued. Everything else takes the slow path.
         transport = self._transport
         if self._fast_path and transport and not self._partial and not self._waiting:
             try:
@@ -160,7 +160,7 @@ class LineProtocol(asyncio.Protocol):
             if answer is not None:
                 transport.write(answer + b"\n")
                 return
-        self._cut(data)
+        self._split(data)
         self._work()
 
     def pause_writing(self) -> None:
@@ -187,8 +187,8 @@ class LineProtocol(asyncio.Protocol):
 
     # -- inside -------------------------------------------------------------------------
 
-    def _cut(self, data: bytes) -> None:
-        """Into lines; what comes after the last one waits for its end."""
+    def _split(self, data: bytes) -> None:
+        """Queue the complete lines; keep the rest until its end arrives."""
         known = len(self._partial)
         self._partial += data
         if self._partial.find(b"\n", known) >= 0:
@@ -202,7 +202,7 @@ class LineProtocol(asyncio.Protocol):
             self._hang_up()
 
     def _start_limit(self) -> None:
-        # Looked at twice, so that a standstill of this process costs no peer its connection.
+        # In two steps, so that a suspension of this process does not cost a peer its connection.
         loop = asyncio.get_running_loop()
         self._limit = loop.call_later(READ_TIMEOUT / 2, self._renew_limit)
 
@@ -235,7 +235,7 @@ class LineProtocol(asyncio.Protocol):
         self._hand_over_if_idle()
 
     async def _execute_write(self, method: str, parameters: Parameters) -> None:
-        """One request that takes its time; those that come after it wait."""
+        """One write; the requests after it wait."""
         try:
             answer = await self._responder.execute_write(
                 method, parameters, peer_name(self._transport)
@@ -255,7 +255,7 @@ class LineProtocol(asyncio.Protocol):
         self._work()
 
     def _answer(self, line: bytes) -> bytes | None:
-        """What is said to this line; None: nothing, the connection ends."""
+        """The answer to this line; None: no answer, the connection ends."""
         try:
             if self._pipe_abi is not None:
                 return self._pipe_abi.answer(line)
@@ -287,7 +287,7 @@ class LineProtocol(asyncio.Protocol):
         return self._responder.answer(method, parameters)
 
     def _hang_up(self) -> None:
-        """In the JSON dialect the only way to say that there is no answer."""
+        """Close the connection: in the JSON dialect the only way to report a failure."""
         transport, self._transport = self._transport, None
         self._waiting.clear()
         self._forget_limit()
@@ -311,6 +311,6 @@ class LineProtocol(asyncio.Protocol):
         )
 
     def _handed_over(self, connection: StoredConnection | None) -> None:
-        leave, self._on_hand_over = self._on_hand_over, None
-        if leave is not None:
-            leave(connection)
+        on_hand_over, self._on_hand_over = self._on_hand_over, None
+        if on_hand_over is not None:
+            on_hand_over(connection)

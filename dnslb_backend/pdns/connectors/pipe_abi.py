@@ -41,7 +41,7 @@ class PipeAbiSession:
 
     def __init__(self, responder: MeteredResponder, version: int) -> None:
         if version not in VERSIONS:
-            raise RequestError(f"there is no version {version} of the pipe backend's ABI")
+            raise RequestError(f"the pipe backend's ABI has no version {version}")
         self.version = version
         self._responder = responder
 
@@ -68,7 +68,7 @@ class PipeAbiSession:
         parameters = {"domain_id": zone_id} if name is None else {"zonename": name}
         answer = self._responder.answer("list", parameters)
         if answer == FALSE:
-            raise RequestError(f"there is no zone {name or zone_id}")
+            raise RequestError(f"no such zone: {name or zone_id}")
         return self._data(answer)
 
     def _data(self, answer: bytes) -> bytes:

@@ -68,11 +68,11 @@ def remove_unix(path: str) -> None:
 
 @contextmanager
 def _alone_at(path: str) -> Iterator[None]:
-    """Two of us at once would each take the other's new socket for a stale one.
+    """Lock `path`: two processes at once would each take the other's new socket for a stale one.
 
-    The lock is on a file beside the socket that others cannot open: any user may lock a folder
-    that they can read. It exists only meanwhile, so that none is left for another user's start.
-    Raises BlockingIOError while another process has it, OSError where it cannot be had.
+    The lock is on a file beside the socket that others cannot open: any user may lock a directory
+    that they can read. The file exists only meanwhile, so that none is left for another user's
+    start. Raises BlockingIOError while another process has the lock, OSError if it cannot be taken.
     """
     lock = f"{path}.lock"
     descriptor = _open_lock(lock)
@@ -104,7 +104,7 @@ def _open_lock(lock: str) -> int:
 
 
 def _is_at(descriptor: int, path: str) -> bool:
-    """Whether it is the file that is there now, and not one that was removed before."""
+    """Whether this is the file at `path` now, and not one that was removed meanwhile."""
     ours = os.fstat(descriptor)
     try:
         there = os.lstat(path)

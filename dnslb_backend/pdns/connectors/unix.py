@@ -1,6 +1,6 @@
 """The unix connector: `remote-connection-string=unix:path=/run/dnslb/pdns.sock`.
 
-PowerDNS's pipe backend (`pipe-command` may be the path of a socket) and our own coprocess come
+PowerDNS's pipe backend (`pipe-command` may be the path of a socket) and our own coprocess connect
 here as well.
 """
 
@@ -28,7 +28,7 @@ KEEP_PATH: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3,
 
 
 class UnixConnector:
-    """Serves one responder on unix sockets; the permissions of the socket say who may ask."""
+    """Serves one responder on unix sockets; its permissions decide who may connect."""
 
     def __init__(self, responder: Responder) -> None:
         self._remote = MeteredResponder(responder, "unix")
@@ -42,7 +42,7 @@ class UnixConnector:
         """Accept on `listeners`, which are bound, and closed by `stop`."""
         loop = asyncio.get_running_loop()
         self._listeners = [
-            # It listens once more, and would shorten the queue.
+            # It calls listen() again, which would shorten the queue.
             await loop.create_unix_server(self._peer, sock=listener, backlog=BACKLOG, **KEEP_PATH)
             for listener in listeners
         ]
@@ -54,17 +54,17 @@ class UnixConnector:
             try:
                 peer = self._peer(connection.dialect)
             except RequestError as error:
-                log.warning("a connection was handed to us that cannot be served: %s", error)
+                log.warning("cannot serve a connection restored from systemd: %s", error)
                 connection.sock.close()
                 continue
             await loop.connect_accepted_socket(lambda peer=peer: peer, connection.sock)  # type: ignore[misc]
             self._peers.idle(peer)
 
     async def stop(self, grace: float) -> list[StoredConnection]:
-        """Accept no more, and let go of every connection between two of its requests.
+        """Accept no more, and release every connection between two of its requests.
 
-        They are returned, and still open: close them, or hand them to a successor. What is
-        within a request after `grace` seconds is cut off.
+        The returned connections are still open: close them, or hand them to a successor. Those
+        still within a request after `grace` seconds are closed.
         """
         for listener in self._listeners:
             listener.close()

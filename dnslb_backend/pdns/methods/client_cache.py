@@ -1,4 +1,4 @@
-"""Who is asking, as PowerDNS says it, and the chance that one query is given."""
+"""The client of a lookup, as PowerDNS reports it, and the random seed of its query."""
 
 import socket
 from collections.abc import Callable
@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dnslb_backend.core.model.clients import NO_CLIENT, NO_LOCATION, ClientSubnet, Location
 
 Locate = Callable[[str], Location]
-"""Where an address is. Answers at once, from memory."""
+"""Returns the location of an address, without blocking."""
 
 CACHE_SIZE = 4096
-"""Clients and draws that are remembered; more start the memory afresh."""
+"""Cached clients and seeds; beyond that a cache is cleared."""
 
 CLIENT_LENGTH = 80
 """Characters of an IPv6 address with a zone index and a prefix length, and some more."""
@@ -24,7 +24,7 @@ _MAPPED = b"\0" * 10 + b"\xff\xff"
 
 
 def parse_client(text: str, locate: Locate | None = None) -> ClientSubnet:
-    """Read `192.0.2.1`, `192.0.2.0/24` or `fe80::1%eth0`; what is none of these is NOBODY.
+    """Read `192.0.2.1`, `192.0.2.0/24` or `fe80::1%eth0`; anything else is NO_CLIENT.
 
     An IPv4 address inside an IPv6 one (RFC 4291, 2.5.5.2) is the IPv4 address.
     """
@@ -51,10 +51,10 @@ def parse_client(text: str, locate: Locate | None = None) -> ClientSubnet:
 
 
 class ClientCache:
-    """Remembers clients that were read, and what chance gave to a query under way.
+    """Caches parsed clients, and the random seeds of queries in progress.
 
-    PowerDNS looks a name up more than once for one query; all of these lookups must be given
-    the same draw, and a draw must not be spent on each of them.
+    PowerDNS looks a name up more than once for one query; all of these lookups must get the same
+    seed.
     """
 
     def __init__(self, mono: Callable[[], float], query_seed: Callable[[], int]) -> None:
@@ -65,7 +65,7 @@ class ClientCache:
         self._locate: Locate | None = None
 
     def use_locator(self, locate: Locate | None) -> None:
-        """Find the place of clients with `locate` from now on."""
+        """Locate clients with `locate` from now on."""
         self._locate = locate
         self._clients.clear()
 
@@ -80,7 +80,7 @@ class ClientCache:
         return found
 
     def query_seed(self, qname: str, client: str) -> int:
-        """64 bits of chance, the same for lookups of one query."""
+        """64 random bits, the same for all lookups of one query."""
         now = self._mono()
         key = (qname[:NAME_LENGTH], client[:CLIENT_LENGTH])
         found = self._query_seeds.get(key)

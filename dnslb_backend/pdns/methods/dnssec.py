@@ -54,8 +54,8 @@ KIND_LENGTH = 64
 HIGHEST_ID = 999_999_999
 
 RULE_TERM = 120.0
-"""Seconds for which names are taken for hashes after a zone has ceased to hash: PowerDNS keeps
-metadata for `domain-metadata-cache-ttl`, a minute unless it is told otherwise."""
+"""Seconds for which names are taken for hashes after a zone has stopped using NSEC3: PowerDNS
+caches metadata for `domain-metadata-cache-ttl`, a minute by default."""
 
 FALSE, TRUE = render_result(False), render_result(True)
 
@@ -63,7 +63,7 @@ KEY_METHODS = frozenset({"getdomainkeys", "gettsigkey", "gettsigkeys"})
 """The methods whose answers hold private keys, in lower case."""
 
 NO_KEYS = frozenset({FALSE, render_result([])})
-"""What they answer where there is no key."""
+"""Their answers when there is no key."""
 
 
 class KeyStore(Protocol):
@@ -85,7 +85,7 @@ class KeyStore(Protocol):
 
 
 class NoKeyStore:
-    """Nothing is kept, and nothing can be."""
+    """A store that is empty and refuses writes."""
 
     def keys(self, zone: str) -> Sequence[ZoneKey]:
         return ()
@@ -108,7 +108,7 @@ Write = Callable[[Parameters], Awaitable[bytes]]
 
 
 class DnssecMethods:
-    """The methods of PowerDNS that are about signed zones: those that ask, and those that order.
+    """The methods of PowerDNS that are about signed zones: reads and writes.
 
     `mono` is a clock that only rises.
     """
@@ -164,7 +164,7 @@ class DnssecMethods:
                 f"not written within {WRITE_TIMEOUT:g} s; nothing was changed"
             ) from None
 
-    # -- who stands beside whom ------------------------------------------------------------
+    # -- neighbours ------------------------------------------------------------------------
 
     def _get_before_and_after(self, parameters: Parameters) -> bytes:
         """PowerDNS asks for a name relative to the zone, or for a hash where it uses those."""
@@ -180,7 +180,7 @@ class DnssecMethods:
         return render_result(named if found.unhashed else named | {"unhashed": ""})
 
     def _hash_rule(self, zone: str) -> Nsec3Param | None:
-        """How names are hashed, or were until a moment ago: PowerDNS hears of that later."""
+        """How names are hashed, or were until a moment ago: PowerDNS caches that."""
         texts = self._key_store.metadata(zone).get("NSEC3PARAM", ())
         rule = parse_nsec3param(texts[0]) if texts else None
         if rule is not None:
@@ -190,11 +190,11 @@ class DnssecMethods:
         return last if self._mono() - since < RULE_TERM else None
 
     def _chain(self, snapshot: Snapshot, zone: str, rule: Nsec3Param | None) -> Chain:
-        """Made once for a configuration; what changes with health is no matter of chains."""
+        """Built once per configuration: chains do not depend on health."""
         layout = snapshot.name_index
         made_of, chain = self._chains.get((zone, rule), (None, None))
         if chain is None or made_of is not layout:
-            # What was made of another configuration, or by another rule, is of no more use.
+            # Drop chains of another configuration or rule.
             self._chains = {
                 key: found
                 for key, found in self._chains.items()
@@ -231,7 +231,7 @@ class DnssecMethods:
             raise RequestError("parameter key must be an object")
         inner = [name for name in self._current().name_index.zones if is_within(name, zone)]
         if len(inner) > 1:
-            # There is no delegation to those, and nothing that could prove where they begin.
+            # There is no delegation to those, so nothing could prove where they begin.
             raise RequestError(
                 f"{zone} cannot be signed, {max(inner, key=len)} is a zone within it"
             )
@@ -265,7 +265,7 @@ class DnssecMethods:
         return TRUE
 
     def _zone(self, parameters: Parameters) -> str | None:
-        """The zone that is asked about, None if it is not ours."""
+        """The zone of the request, None if it is not configured."""
         zone = domain_name(parameters, "name")
         return zone if zone in self._current().name_index.zones else None
 
@@ -353,7 +353,7 @@ def _check_key(content: str) -> None:
 
 
 def _key_id(zone: str, content: str) -> int:
-    """The same on every node, and after every way there is to bring a key back."""
+    """Derived from the key: the same on every node, and after a restore or import."""
     digest = blake2b(f"{zone}\0{content}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "big") % HIGHEST_ID + 1
 
@@ -363,6 +363,6 @@ def _tsig(key: TsigKey) -> dict[str, str]:
 
 
 def _is_unsure(snapshot: Snapshot, name: str) -> bool:
-    """Where the types of a name are not known yet, or are not the same for everybody."""
+    """Whether the types of a name are not known yet, or differ between clients."""
     node = snapshot.names[name]
     return bool(node.unknown_types) or any(selector.is_for_views for selector in node.selectors)

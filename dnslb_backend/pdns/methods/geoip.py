@@ -1,4 +1,4 @@
-"""Where clients are: an MMDB file, read into memory and read again when it changes."""
+"""Where clients are: an MMDB file, read into memory, and reread when it changes."""
 
 import io
 import logging
@@ -23,7 +23,7 @@ class GeoDatabase:
     """Answers from one MMDB file (country, city or ASN layout of MaxMind's databases)."""
 
     def __init__(self, path: Path) -> None:
-        """Read the file. Raises PlacesError where it, or the library for it, is not there."""
+        """Read the file. Raises GeoDatabaseError if it, or the library, is missing."""
         self._path = path
         self._seen = self._stamp()
         self._reader = _open(path)
@@ -34,13 +34,13 @@ class GeoDatabase:
         return self._path
 
     def locate(self, address: str) -> Location:
-        """What the database says of an address; of an unknown one, that it is nowhere."""
+        """The location of an address; NO_LOCATION of an unknown one."""
         try:
             found, bits = self._reader.get_with_prefix_len(address)
         except ValueError:
             return NO_LOCATION
         except Exception as error:  # noqa: BLE001 - a damaged file may raise anything
-            self._complain(error)
+            self._report_damage(error)
             return NO_LOCATION
         record = _table(found)
         country = _table(record.get("country") or record.get("registered_country"))
@@ -52,14 +52,14 @@ class GeoDatabase:
             bits=bits,
         )
 
-    def _complain(self, error: Exception) -> None:
-        """Say it once a file, not once a question."""
+    def _report_damage(self, error: Exception) -> None:
+        """Log it once per file, not once per query."""
         if not self._is_damaged:
             self._is_damaged = True
             log.error("the location database %s is damaged: %r", self._path, error)
 
     def refresh(self) -> bool:
-        """Read the file again if it has changed; a bad one is reported and the old one serves."""
+        """Reread the file if it has changed; if it is bad, log that and keep the old data."""
         stamp = self._stamp()
         if stamp == self._seen or stamp is None:
             return False
@@ -67,10 +67,10 @@ class GeoDatabase:
         try:
             self._reader = _open(self._path)
         except GeoDatabaseError as error:
-            log.error("the location database has changed but is not used: %s", error)
+            log.error("ignoring the changed location database: %s", error)
             return False
         self._is_damaged = False
-        log.info("the location database was read again")
+        log.info("location database reloaded")
         return True
 
     def _stamp(self) -> tuple[int, int, int] | None:

@@ -1,4 +1,4 @@
-"""The responder as one transport sees it: what PowerDNS asks through that is counted."""
+"""The responder as one transport sees it: its lookups are counted."""
 
 import logging
 from collections.abc import Callable
@@ -16,13 +16,12 @@ log = logging.getLogger(__name__)
 
 NXDOMAIN = render_result([])
 NODATA = f'{{"result":[{{"qtype":"{ENT}"'.encode()
-"""What an answer begins with that has no rows but the one that says the name exists."""
+"""The start of an answer whose only row marks that the name exists."""
 
 LOOKUPS = ("lookup", "apilookup")
 
 CACHE_SIZE = 4096
-"""Questions whose answers are at hand, as resolvers that are busy ask the same again; more start
-the memory afresh."""
+"""Cached questions, since busy resolvers repeat their queries; beyond that the cache is cleared."""
 
 
 class MeteredResponder:
@@ -36,7 +35,7 @@ class MeteredResponder:
         self._known: dict[bytes, tuple[bytes, metrics.LookupOutcome]] = {}
 
     def known(self, question: bytes) -> bytes | None:
-        """What was answered to `question`, if everybody is answered that, now as then; counted."""
+        """The cached answer to `question`, if it is valid and the same for all clients; counted."""
         began = perf_counter()
         snapshot = self.responder.snapshot()
         if snapshot is not self._snapshot:
@@ -51,7 +50,7 @@ class MeteredResponder:
     def lookup(
         self, qname: str, qtype: str, remote: Callable[[], str], question: bytes = b""
     ) -> bytes:
-        """As Responder.lookup. What `known` is asked for next is the answer to `question`."""
+        """As Responder.lookup. The answer is cached for `known(question)`."""
         began = perf_counter()
         is_for_all = False
         try:
@@ -107,5 +106,5 @@ class MeteredResponder:
         return method.lower() in KEY_METHODS and answer not in NO_KEYS
 
     def refused(self) -> None:
-        """A request made no sense."""
+        """A request was invalid."""
         self._meter.count("bad_request", 0.0)

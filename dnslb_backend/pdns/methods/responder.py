@@ -1,8 +1,8 @@
-"""Answers what PowerDNS asks, whatever transport brought it.
+"""Answers PowerDNS's requests, whatever the transport.
 
-A method that is not implemented, and a question about something that is not there, get
-`{"result":false}`. A fault of ours is never an answer: it is raised, and the transport makes
-PowerDNS say SERVFAIL of it.
+A method that is not implemented, and a request for something that does not exist, get
+`{"result":false}`. An internal error is never an answer: it is raised, and the transport makes
+PowerDNS answer SERVFAIL.
 """
 
 import logging
@@ -33,14 +33,14 @@ NAME_LIMIT = 60
 """Characters of a method's name that are logged."""
 
 UNKNOWN_LIMIT = 20
-"""Methods that are not supported and logged, once each; PowerDNS has some ten of them."""
+"""Unsupported methods that are logged, once each; PowerDNS has about ten of them."""
 
 
 class Responder:
     """Answers from the snapshot that `current`, known as `snapshot`, returns at that moment.
 
-    `describe` tells a person how the canonical name it is given stands; `key_store` keeps what
-    belongs to signed zones; `notifies` says whether PowerDNS is asked to notify secondaries.
+    `describe` explains the state of a canonical name to a person; `key_store` has the data of
+    signed zones; `notifies` returns whether a channel makes PowerDNS notify secondaries.
     """
 
     def __init__(
@@ -70,8 +70,8 @@ class Responder:
     def answer(self, method: str, parameters: Parameters) -> bytes:
         """The answer to `method`, whose letter case does not matter, as one line of JSON.
 
-        Raises RequestError for parameters that make no sense, NotReadyError where the truth
-        is not known yet; any other exception is a fault of ours as well.
+        Raises RequestError for invalid parameters, NotReadyError if the answer is not known yet;
+        any other exception is an internal error.
         """
         perform = self._methods.get(method.lower())
         if perform is None:
@@ -83,38 +83,36 @@ class Responder:
         if method not in self._unknown and len(self._unknown) < UNKNOWN_LIMIT:
             self._unknown.add(method)
             log.warning(
-                "method %r is not supported; if it is none of PowerDNS's, "
-                "see url and url-suffix of remote-connection-string in pdns.conf",
+                "method %r is not supported; if PowerDNS has no such method, "
+                "check url and url-suffix of remote-connection-string in pdns.conf",
                 method,
             )
 
     def is_write(self, method: str) -> bool:
-        """Whether `method` changes what is kept, and so is for `execute_write` and not for
-        `answer`.
-        """
+        """Whether `method` is for `execute_write`, not for `answer`."""
         return self._dnssec.is_write(method.lower())
 
     async def execute_write(self, method: str, parameters: Parameters) -> bytes:
-        """The answer to an order, once it is kept for good.
+        """The answer to a write, once it is stored durably.
 
-        Raises RequestError as `answer`, and StoreError where it could not be kept.
+        Raises RequestError as `answer`, and StoreError if it could not be stored.
         """
         return await self._dnssec.execute_write(method.lower(), parameters)
 
     def lookup(self, qname: str, qtype: str, remote: Callable[[], str]) -> bytes:
         """The answer to `lookup`, for transports that need no dictionary to read it.
 
-        `remote` says who asks, as PowerDNS's real-remote; it is called where that matters.
+        `remote` returns the client, PowerDNS's real-remote; it is called only if that matters.
         """
         found = self.find(qname, qtype)
         return found if isinstance(found, bytes) else self.choose(found, qname, remote)
 
     def find(self, qname: str, qtype: str) -> bytes | DynamicAnswer:
-        """The answer to a lookup if it is the same for everybody, else what is to be chosen of."""
+        """The answer to a lookup if it is the same for all clients, else a DynamicAnswer."""
         return self.snapshot().lookup(key_of(qname), qtype)
 
     def choose(self, choice: DynamicAnswer, qname: str, remote: Callable[[], str]) -> bytes:
-        """The answer for who asks, after `find` has found a DynamicAnswer."""
+        """The answer for one client, after `find` has returned a DynamicAnswer."""
         client = remote()
         query_seed = self._client_cache.query_seed(qname, client) if choice.draws else 0
         return choice.answer(self._client_cache.client(client), query_seed)
@@ -141,7 +139,7 @@ class Responder:
             return "PONG"
         if word.upper() == "STATUS" and name:
             return self._describe(key_of(name))
-        return f"{query.strip()[:100]!r} is no command; there are: PING, STATUS name"
+        return f"unknown command {query.strip()[:100]!r}; known are: PING, STATUS name"
 
     def _describe_rows(self, name: str) -> str:
         node = self.snapshot().names.get(name)
@@ -149,4 +147,4 @@ class Responder:
             return f"{name}: no such name"
         lines = [f"{row.qname} {row.ttl} {row.qtype} {row.content}" for row in node.all_rows()]
         lines += [f"{name} {qtype}: not known yet" for qtype in sorted(node.unknown_types)]
-        return "\n".join(lines) or f"{name}: nothing here, names below it exist"
+        return "\n".join(lines) or f"{name}: no records, but names below it exist"

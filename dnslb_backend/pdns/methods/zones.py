@@ -1,8 +1,8 @@
-"""What PowerDNS asks about whole zones: which there are, all their rows, and what has changed.
+"""The methods about whole zones: the list of zones, transfers, and changes.
 
 A PowerDNS with `primary=yes` asks getUpdatedMasters at its start and every `xfr-cycle-interval`
-seconds, sends NOTIFY for what it finds there, and says so with setNotified. If nobody answers it
-then, it exits. So what it is asked to notify, over a channel, is left out.
+seconds, sends NOTIFY for what it finds there, and says so with setNotified. If it gets no
+answer, it exits. So zones that it notifies through a channel are left out.
 """
 
 import logging
@@ -25,8 +25,8 @@ _OPEN, _CLOSE = b'{"result":[', b"]}"
 class ZoneMethods:
     """Answers from the snapshot that `current` returns at that moment.
 
-    `metadata` tells what is said of a zone, given by its canonical name; `notifies`, whether
-    PowerDNS is asked over a channel to notify the secondaries that the configuration names.
+    `metadata` returns the metadata of a zone, by its canonical name; `notifies`, whether a channel
+    makes PowerDNS notify the secondaries in the configuration.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class ZoneMethods:
         if len(answer) > HTTP_LIMIT and zone.name not in self._large:
             self._large.add(zone.name)
             log.warning(
-                "a transfer of %s has %d bytes, and over HTTP PowerDNS reads %d at most",
+                "the transfer of %s has %d bytes; over HTTP PowerDNS reads at most %d",
                 zone.name,
                 len(answer),
                 HTTP_LIMIT,
@@ -81,7 +81,7 @@ class ZoneMethods:
         return FALSE if zone is None else render_result(self._domain(snapshot, zone))
 
     def _get_updated_masters(self, _: Parameters) -> bytes:
-        """Zones that read differently than when secondaries were last told."""
+        """Zones that have changed since their secondaries were last notified."""
         snapshot, notifies = self._current(), self._notifies()
         return self._render(
             snapshot,
@@ -115,7 +115,7 @@ class ZoneMethods:
         }
 
     def _has_secondaries(self, zone: Zone) -> bool:
-        """Whether somebody is to be told of changes; pdnsutil may say so as well."""
+        """Whether there is anyone to notify; pdnsutil may have configured that as well."""
         return bool(self._metadata(zone.name).get("ALSO-NOTIFY"))
 
 

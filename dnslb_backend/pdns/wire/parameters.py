@@ -1,4 +1,4 @@
-"""What a request of PowerDNS says, whatever transport brought it."""
+"""The parameters of a request, whatever the transport."""
 
 from collections.abc import Mapping
 

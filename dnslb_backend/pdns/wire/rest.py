@@ -6,7 +6,7 @@
     post=1,post_json=1   POST  /dns                         {"method": "lookup", ...}
 
 In REST, PowerDNS writes some parameters into the path, in a fixed order, and the others into
-the query or a form. What it says in headers (who asks) no answer depends on.
+the query or a form. Headers (the client) do not affect the answer here.
 """
 
 import re
@@ -76,7 +76,7 @@ VERBS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 def parse_lookup(target: str) -> tuple[str, str] | None:
     """Name and type of a lookup in REST, None when `target` is anything else.
 
-    This is what PowerDNS asks all day, so that it has a short way of its own.
+    The fast path for the most frequent request.
     """
     if not target.startswith(_LOOKUP) or "?" in target:
         return None
@@ -89,7 +89,7 @@ def parse_lookup(target: str) -> tuple[str, str] | None:
 def parse_http(verb: str, target: str, body: bytes) -> tuple[str, Parameters]:
     """Method and parameters of a request in any of the dialects.
 
-    Raises NoSuchPathError, WrongVerbError, or RequestError where it makes no sense.
+    Raises NoSuchPathError, WrongVerbError, or RequestError if it is invalid.
     """
     path, _, query = target.partition("?")
     if path.rstrip("/") == PREFIX:
@@ -118,9 +118,9 @@ def parse_http(verb: str, target: str, body: bytes) -> tuple[str, Parameters]:
 
 def _check_path(method: str, components: list[str], path: tuple[str, ...]) -> None:
     if len(components) != len(path):
-        raise RequestError(f"{method} is asked for as {'/'.join((method, *path))}")
+        raise RequestError(f"{method} is requested as {'/'.join((method, *path))}")
     if path == REST["lookup"].path and not components[1].isalnum():
-        raise RequestError(f"{components[1][:40]!r} is no type: see url-suffix in pdns.conf")
+        raise RequestError(f"{components[1][:40]!r} is not a type: see url-suffix in pdns.conf")
 
 
 def parse_form(text: str) -> dict[str, object]:
@@ -152,7 +152,7 @@ def decode(component: str) -> str:
     if "%" not in component:
         _check_escapes(component)
         return component
-    # PowerDNS encodes whatever is no letter or digit, and in most names that is the dots alone.
+    # PowerDNS encodes all but letters and digits, which in most names are the dots only.
     plain = component.replace("%2e", ".")
     if "%" not in plain and plain.isascii():
         return plain

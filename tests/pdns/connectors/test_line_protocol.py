@@ -324,7 +324,7 @@ async def test_a_peer_that_does_not_read_is_waited_for_and_costs_little(world: W
 
 
 async def some_bytes_a_turn(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
-    """As one a second would be for the real PATIENCE."""
+    """As one a second would be for the real READ_TIMEOUT."""
     with contextlib.suppress(OSError):
         while await loop.sock_recv(sock, 1):
             await passes(0.01)

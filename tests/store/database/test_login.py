@@ -254,7 +254,7 @@ async def test_a_password_is_not_sent_in_a_form_that_others_can_read(
         for attempt in (MariaStore(settings).open(), apply(settings)):
             with pytest.raises(StoreError, match="not sent without TLS; see `ssl`"):
                 await attempt
-        assert b"hush hush" not in impostor.heard
+        assert b"hush hush" not in impostor.received
         assert impostor.connections == 2
         assert not impostor.statements
 
@@ -264,7 +264,7 @@ async def test_what_is_configured_to_be_sent_in_clear_needs_tls() -> None:
         settings = MysqlSettings(host="127.0.0.1", port=impostor.port, auth_plugin=CLEAR)
         with pytest.raises(StoreError, match="not sent without TLS"):
             await MariaStore(settings).open()
-        assert impostor.heard == b""
+        assert impostor.received == b""
 
 
 @pytest.mark.parametrize("tls", [True, {"verify_mode": True}, {"verify_mode": False}])
@@ -276,7 +276,7 @@ async def test_without_the_tls_that_is_configured_there_is_no_login(tls: Any) ->
         for attempt in (MariaStore(settings).open(), apply(settings)):
             with pytest.raises(StoreError, match="does not offer TLS"):
                 await attempt
-        assert impostor.heard == b""
+        assert impostor.received == b""
 
 
 @pytest.mark.parametrize("method", [SHA, CACHED])
@@ -289,12 +289,12 @@ async def test_a_unix_socket_is_private_enough_for_some_methods(
     async with serving(Impostor(login=login_, answers=answers), path) as impostor:
         settings = MysqlSettings(unix_socket=path, user="dnslb", password=SecretStr("hush hush"))
         await (await MariaConnection.open(settings)).close()
-        assert b"hush hush" in impostor.heard
+        assert b"hush hush" in impostor.received
     async with serving(Impostor(login=[switch(CLEAR), OK]), f"{path}2") as impostor:
         settings = settings.model_copy(update={"unix_socket": f"{path}2"})
         with pytest.raises(StoreError, match="not sent without TLS"):
             await MariaConnection.open(settings)
-        assert b"hush hush" not in impostor.heard
+        assert b"hush hush" not in impostor.received
 
 
 # -- files --------------------------------------------------------------------------------

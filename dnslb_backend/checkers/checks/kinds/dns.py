@@ -1,4 +1,4 @@
-"""`dns`: a question to a name server, judged by the code and the data of its answer."""
+"""`dns`: a query to a name server, evaluated by the code and the data of its answer."""
 
 import asyncio
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from dnslb_backend.core.health.results import Code, Result, failed
 from dnslb_backend.network import bracketed
 
 UDP_PAYLOAD = 1232
-"""What fits everywhere without fragments (the flag day of 2020)."""
+"""Fits everywhere without fragmentation (DNS flag day 2020)."""
 
 LARGE = 2048
 """Longer messages (bytes) are parsed in a thread: thousands of records take tens of ms."""
@@ -34,28 +34,28 @@ PARSE_LIMIT = 5.0
 """Seconds for that thread; it may wait long for its turn on a busy machine."""
 
 DATAGRAMS = 64
-"""So many may arrive that answer nothing we asked; then nothing more is listened to."""
+"""Datagrams that may arrive without answering the query; then the probe stops reading."""
 
 TEXT_LIMIT = 64 * 1024
 
 NO_EDNS = frozenset({dns.rcode.FORMERR, dns.rcode.NOTIMP})
-"""What servers say that do not know EDNS (RFC 6891, section 7): they are asked without it."""
+"""Answers of servers without EDNS (RFC 6891, section 7): they are queried again without it."""
 
 
 def _check_name(text: str) -> str:
     try:
         dns.name.from_text(text)
     except dns.exception.DNSException as error:
-        raise ValueError(f"{text!r} is no domain name: {error}") from error
+        raise ValueError(f"{text!r} is not a domain name: {error}") from error
     return text
 
 
 def _check_type(text: str) -> str:
     try:
         if dns.rdatatype.is_metatype(dns.rdatatype.from_text(text)) and text.upper() != "ANY":
-            raise ValueError(f"{text!r} cannot be asked for")
+            raise ValueError(f"{text!r} cannot be queried")
     except dns.exception.DNSException as error:
-        raise ValueError(f"{text!r} is no type of records, such as A or SOA") from error
+        raise ValueError(f"{text!r} is not a record type such as A or SOA") from error
     return text.upper()
 
 
@@ -63,13 +63,13 @@ def _check_rcode(text: str) -> str:
     try:
         return dns.rcode.to_text(dns.rcode.from_text(text))
     except dns.exception.DNSException as error:
-        raise ValueError(f"{text!r} is no response code, such as NOERROR or NXDOMAIN") from error
+        raise ValueError(f"{text!r} is not a response code such as NOERROR or NXDOMAIN") from error
 
 
 class DnsCheck(OutputCheck):
-    """Asks for `name` and `qtype`, over TCP as well when the answer is cut short.
+    """Queries `name` and `qtype`, over TCP as well if the answer is truncated.
 
-    | what is answered | result |
+    | answer | result |
     |---|---|
     | another code than `rcode` | fail -6 |
     | `expect` not found in the data (one record a line), or no DNS message | fail -1 |
@@ -137,7 +137,7 @@ class DnsCheck(OutputCheck):
 
 @dataclass(frozen=True, slots=True)
 class _DnsReply:
-    """What a message says; `text` is the data of its answer, one record a line, as in zones."""
+    """A parsed message; `text` is the data of its answer, one record per line, as in zone files."""
 
     rcode: dns.rcode.Rcode
     flags: int
@@ -163,7 +163,7 @@ class _Datagrams(asyncio.DatagramProtocol):
     def _put(self, item: bytes | Exception) -> None:
         self._left -= 1
         if self._left == 0:
-            # Whoever sends more than this sends nonsense.
+            # A server that sends more than this is broken.
             self._transport.close()
         if not self.arrived.full():
             self.arrived.put_nowait(item)
@@ -174,8 +174,8 @@ async def _over_udp(
 ) -> _DnsReply:
     """The first datagram that answers the query.
 
-    Messages that do not are passed over: a guess, an answer to an earlier question, the query
-    itself sent back. One of our number makes silence after it a TargetError.
+    Other messages are skipped: a guess, an answer to an earlier query, an echo of the query. If
+    one has the right ID, a timeout after it becomes a TargetError.
     """
     loop = asyncio.get_running_loop()
     async with until(deadline):
@@ -196,7 +196,7 @@ async def _over_udp(
                     return await _parsed(item, query)
                 except NoAnswerError as error:
                     passed_over = error
-        raise TargetError(Code.NO_MATCH, f"{DATAGRAMS} messages that do not answer the question")
+        raise TargetError(Code.NO_MATCH, f"{DATAGRAMS} messages that do not answer the query")
     except TimeoutError:
         if passed_over is not None:
             raise passed_over from None
@@ -242,8 +242,10 @@ def _parse(wire: bytes, query: dns.message.QueryMessage) -> _DnsReply:
         try:
             reply = dns.message.from_wire(wire, ignore_trailing=True)
         except (dns.exception.DNSException, ValueError) as error:
-            raise TargetError(Code.NO_MATCH, f"no DNS message: {type(error).__name__}") from error
+            raise TargetError(
+                Code.NO_MATCH, f"not a DNS message: {type(error).__name__}"
+            ) from error
         if not query.is_response(reply):
-            raise NoAnswerError(Code.NO_MATCH, "the message does not answer the question")
+            raise NoAnswerError(Code.NO_MATCH, "the message does not answer the query")
         text = "\n".join(rdata.to_text() for rrset in reply.answer for rdata in rrset)
         return _DnsReply(reply.rcode(), reply.flags, text)

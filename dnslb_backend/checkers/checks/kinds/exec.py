@@ -37,7 +37,7 @@ class ExecCheck(OutputCheck):
     |---|---|
     | exit code in `error_codes` | error -3 |
     | exit code in neither `pass_codes` nor `warn_codes` | fail: the exit code (-1 for 0) |
-    | ended by signal N | as exit code 128 + N, as shells say it |
+    | killed by signal N | as exit code 128 + N, as in shells |
     | `expect` not found in its output | fail -1 |
     | no end within the timeout | fail -2 |
     | cannot be started, or its program is not loaded in time | error -3 |
@@ -51,11 +51,11 @@ class ExecCheck(OutputCheck):
     expect: Regexp = ""
     pass_codes: ExitCodes = (0,)
     warn_codes: ExitCodes = ()
-    """These pass as well, and their text says that it is a warning."""
+    """These pass as well, with a warning in the text."""
     error_codes: ExitCodes = ()
-    """With these the command says that it could not find out."""
+    """With these the command could not determine the health."""
     prio_regex: Regexp = ""
-    """The original's way to say `priority = { regex = ".." }`; without a group it does nothing."""
+    """The original's way to say `priority = { regex = "…" }`; without a group it has no effect."""
 
     @property
     def prio_regex_active(self) -> bool:
@@ -66,7 +66,7 @@ class ExecCheck(OutputCheck):
         if not self.argv[0]:
             raise ValueError("argv: the first element names the command and cannot be empty")
         if self.prio_regex and self.priority is not None:
-            raise ValueError("prio_regex and priority say the same thing: give one of them")
+            raise ValueError("prio_regex and priority do the same: give one of them")
         return self
 
     @model_validator(mode="after")
@@ -115,13 +115,13 @@ class ExecCheck(OutputCheck):
 
 
 def _exit_text(finished: Finished) -> str:
-    """How it ended, and the first line of what it said, on standard error if nowhere else."""
+    """The exit code, and the first line of its output, or of standard error if there is none."""
     line = one_line(finished.output) or _first_words(finished.stderr)
     what = f"exit code {finished.code}"
     if finished.signal:
         what += f" ({_signal_name(finished.signal)})"
     elif name := _signal_name(finished.code - 128):
-        # A shell says so of a command that it ran; others may mean something else by it.
+        # A shell reports a killed command so; other programs may mean something else by it.
         what += f" ({name}?)"
     return f"{what}: {line}" if line else what
 
@@ -135,7 +135,7 @@ def _signal_name(number: int) -> str:
 
 
 def _first_words(stderr: str) -> str:
-    """Its first line; of a traceback of Python, which ends with what happened, the last one."""
+    """Its first line; the last one of a Python traceback, which has the exception."""
     line = one_line(stderr)
     return one_line(stderr.rstrip().splitlines()[-1]) if line.startswith("Traceback ") else line
 
@@ -169,7 +169,7 @@ def _without_secret(option: str, word: str) -> str:
     if (named := _SECRET_OPTION.match(word)) and named[2]:
         return f"{named[1]}{named[2]}***"
     if word.startswith("-p") and word != "-p" and not _PORT.fullmatch(word[2:]):
-        # In the manner of mysql; where the number of a port is meant, it is shown.
+        # As for mysql; a port number is shown.
         return "-p***"
     if " " in word:
         return " ".join(_without_secrets(word.split(" ")))

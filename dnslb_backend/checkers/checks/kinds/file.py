@@ -1,4 +1,4 @@
-"""`file`: somebody else writes a target's state into a file; this reads it."""
+"""`file`: another program writes a target's state into a file; this reads it."""
 
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -20,12 +20,12 @@ def _absolute(path: str) -> str:
 
 
 class FileCheck(OutputCheck):
-    """Judges the file by its age and its words.
+    """Evaluates the age of the file and its words.
 
-    | what is found | result |
+    | found | result |
     |---|---|
     | no file | fail -1 |
-    | last written more than `max_age` seconds ago (or ahead of our clock) | fail -2 |
+    | last written more than `max_age` seconds ago (or ahead of the local clock) | fail -2 |
     | its first word is one of `down` | fail -6 |
     | `up` is given, and its first word is none of them | fail -1 |
     | `expect` not found in it | fail -1 |
@@ -56,7 +56,7 @@ class FileCheck(OutputCheck):
         if file is None:
             return failed(Code.NO_MATCH, f"no file {path}")
         if self.max_age is not None and abs(file.age) > self.max_age:
-            when = "ago" if file.age > 0 else "ahead of our clock"
+            when = "ago" if file.age > 0 else "ahead of the local clock"
             return failed(Code.TIMEOUT, f"written {abs(file.age):.0f} s {when}")
         word = next(iter(file.text.split(maxsplit=1)), "")
         if word in self.down:

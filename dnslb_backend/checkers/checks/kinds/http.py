@@ -1,4 +1,4 @@
-"""`http` and `https`: one request, judged by its status and, if wanted, by what it brings."""
+"""`http` and `https`: one request, evaluated by its status and, if configured, its body."""
 
 import base64
 import re
@@ -38,15 +38,15 @@ SECRET_NAME = re.compile(r"(?i)auth|cookie|key|pass|secret|token")
 
 
 class HttpCheck(OutputCheck, TlsCheckParameters):
-    """Asks the endpoint's address, whatever host the URL names; that name goes into Host and SNI.
+    """Connects to the endpoint's address, whatever host the URL names; that is for Host and SNI.
 
-    | what happens | result |
+    | event | result |
     |---|---|
     | no complete answer in time | fail -2 |
     | refused, reset, closed without an answer | fail -4 |
     | TLS: handshake, chain, name | fail -5 |
     | a status that is not in `status`, too many redirects | fail -6 |
-    | no HTTP, or a wanted body that breaks off | fail -6 |
+    | not HTTP, or a truncated body that is needed | fail -6 |
     | `body` or `json_value` not found | fail -1 |
     """
 
@@ -81,16 +81,16 @@ class HttpCheck(OutputCheck, TlsCheckParameters):
             yield "type https needs a URL that begins with https:"
         yield from self.problems_of_tls(used=self._may_need_tls)
         if bool(self.json_path) != (self.json_value is not None):
-            yield "json_path and json_value need each other"
+            yield "json_path and json_value must be given together"
         if self.method == "HEAD" and self._wants_body:
-            yield "an answer to HEAD has no body to look at"
+            yield "a response to HEAD has no body to check"
         yield from self._problems_of_secrets()
 
     def _problems_of_secrets(self) -> Iterator[str]:
         passwords = (self.password is not None) + bool(self.password_file)
         tokens = (self.token is not None) + bool(self.token_file)
         if passwords > 1 or tokens > 1:
-            yield "a secret stands in place or in a file, not both"
+            yield "give a secret inline or in a file, not both"
         if bool(self.user) != bool(passwords):
             yield "user needs password or password_file, and these need user"
         if self.user and tokens:
@@ -135,7 +135,7 @@ class HttpCheck(OutputCheck, TlsCheckParameters):
         request = self._request(url, endpoint, True, {}, None)
         # A query may carry a secret.
         shown = (
-            f"{self.method} {request.url.with_query(None)}{'?..' if url.raw_query_string else ''}"
+            f"{self.method} {request.url.with_query(None)}{'?…' if url.raw_query_string else ''}"
         )
         host = request.headers["Host"]
         implied = authority(endpoint.address, request.url.port, url.scheme)
@@ -159,7 +159,7 @@ class HttpCheck(OutputCheck, TlsCheckParameters):
         tls: ssl.SSLContext | None,
         resources: CheckResources,
     ) -> HttpReply:
-        """The reply to the request, or to the last redirect; all are asked at the endpoint."""
+        """The reply to the request, or to the last redirect; all go to the endpoint."""
         home = url = parsed_url(self.url, endpoint.address)
         for _ in range(self.redirects + 1):
             at_home = url.origin() == home.origin()

@@ -24,7 +24,7 @@ TOKEN_SIZE = 16
 PACKET_LIMIT = 65536
 
 PACKETS = 1000
-"""So many are looked at: a raw socket sees the replies to other pings of the target too."""
+"""Packets to inspect: a raw socket sees the replies to other pings of the target too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class IcmpCheck(Check):
 
 
 def echo_request(kind: int, sequence: int, payload: bytes) -> bytes:
-    """An echo request with its checksum, which the kernel replaces where it knows better."""
+    """An echo request with its checksum, which the kernel may replace."""
     identifier = int.from_bytes(payload[:2], "big")
     bare = HEADER.pack(kind, 0, 0, identifier, sequence) + payload
     return HEADER.pack(kind, 0, _checksum(bare), identifier, sequence) + payload
@@ -122,7 +122,7 @@ async def _replied(sock: socket.socket, protocol: _Protocol, address: str, token
         if left == 0:
             loop.remove_reader(sock)
         try:
-            # An unprivileged socket is given replies from everywhere, connected or not.
+            # An unprivileged socket receives replies from any address, connected or not.
             packet, (sender, *_) = sock.recvfrom(PACKET_LIMIT)
         except BlockingIOError:
             return

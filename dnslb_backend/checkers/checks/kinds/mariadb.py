@@ -1,4 +1,4 @@
-"""`mariadb`: log in, look at the server's state, ask a query."""
+"""`mariadb`: log in, check the server's state, run a query."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -48,7 +48,7 @@ OUR_ACCOUNT = frozenset(
         3159,  # it must use TLS, and the check does not
     }
 )
-"""Errors of the account that the check logs in with, from this address: configured by us, and the
+"""Errors of the account that the check logs in with, from this address: configured here, and the
 same on every server at once. They say nothing about the target's health."""
 
 CANNOT_SERVE = frozenset(
@@ -61,13 +61,13 @@ CANNOT_SERVE = frozenset(
         1927,  # it ended the connection
     }
 )
-"""Errors by which the server turns everybody away, or lost the connection itself."""
+"""Errors of a server that refuses all clients, or lost the connection itself."""
 
 TOO_SLOW = frozenset({1969, 3024})
 """The server ended a statement for the time it took."""
 
 WORD = 3
-"""A literal of so few characters is no secret, and may stand anywhere."""
+"""A literal of so few characters is not a secret, and may occur anywhere."""
 
 LIMITS = Limits(bytes=1 << 20, packets=5000)
 """Of one answer. A result has at most 4096 columns, and of its rows only the first is read."""
@@ -88,7 +88,7 @@ def _not_empty(text: str) -> str:
 
 
 class MariadbCheck(OutputCheck, TlsCheckParameters):
-    """Passes when every state holds, and the first value of the query matches.
+    """Passes if the server has every state, and the first value of the query matches.
 
     | what is found | result |
     |---|---|
@@ -123,7 +123,7 @@ class MariadbCheck(OutputCheck, TlsCheckParameters):
     def _problems(self) -> Iterator[str]:
         yield from self.problems_of_tls(used=self.tls)
         if self.password is not None and self.password_file:
-            yield "a secret stands in place or in a file, not both"
+            yield "give a secret inline or in a file, not both"
         if self.max_lag is not None and "replica" not in self.states:
             yield 'max_lag needs states = ["replica"]'
 
@@ -151,7 +151,7 @@ class MariadbCheck(OutputCheck, TlsCheckParameters):
             async with within(limit):
                 text = await self._answer(connection, limit)
         except MariadbError as error:
-            raise _verdict(error, self.query) from error
+            raise _classify(error, self.query) from error
         finally:
             connection.abort()
         output = Output(text[:TEXT_LIMIT], cut=len(text) > TEXT_LIMIT)
@@ -160,7 +160,7 @@ class MariadbCheck(OutputCheck, TlsCheckParameters):
     def describe(self, endpoint: ProbeEndpoint) -> str:
         address = f"{bracketed(endpoint.address)}:{endpoint.port or self.port}"
         states = f"{', '.join(self.states)}; " if self.states else ""
-        query = _LITERALS.sub("'..'", self.query)
+        query = _LITERALS.sub("'…'", self.query)
         return one_line(f"MariaDB {self.user}@{address}: {states}{query}")
 
     async def _answer(self, connection: MariadbSession, limit: float) -> str:
@@ -175,7 +175,7 @@ class MariadbCheck(OutputCheck, TlsCheckParameters):
         return text
 
     async def _question(self, connection: MariadbSession, limit: float) -> str:
-        # We hang up at our timeout; without this the server would go on working.
+        # The probe disconnects at its timeout; without this the server would keep working.
         is_bounded = "MariaDB" in connection.version
         bound = f", SESSION max_statement_time = {limit:.3f}" if is_bounded else ""
         await connection.run(f"{SET_NAMES}{bound}")
@@ -202,7 +202,7 @@ _STATEMENTS: dict[Preset, str] = {
 
 
 _LITERALS = re.compile(r"""'(?:[^'\\]|\\.|'')*(?:'|$)|"(?:[^"\\]|\\.|"")*(?:"|$)""", re.DOTALL)
-"""What a statement has between quotes may be secret."""
+"""Literals in a statement may be secret."""
 
 
 def _why_not_writable(rows: Sequence[ResultRow]) -> str:
@@ -213,7 +213,7 @@ def _why_not_writable(rows: Sequence[ResultRow]) -> str:
 
 def _why_no_replica(rows: Sequence[ResultRow], max_lag: float | None) -> str:
     if not rows:
-        return "the server replicates from nobody"
+        return "the server is not a replica"
     for row in rows:
         for thread in ("Slave_IO_Running", "Slave_SQL_Running"):
             if row.get(thread) != "Yes":
@@ -249,8 +249,8 @@ def _text(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def _verdict(error: MariadbError, query: str) -> Exception:
-    """Whose fault it is that the server could not be asked."""
+def _classify(error: MariadbError, query: str) -> Exception:
+    """Classify an error: a problem of this side, or a failure of the target."""
     if isinstance(error, UnsafeLoginError):
         return ProbeError(f"{error}: set tls = true")
     if isinstance(error, TlsMissingError):
@@ -266,9 +266,9 @@ def _verdict(error: MariadbError, query: str) -> Exception:
 
 
 def _without_literals(text: str, query: str) -> str:
-    """Servers quote the statement that they cannot read."""
+    """Servers quote the statement that they cannot parse."""
     text = text.partition(" near ")[0]
     for literal in _LITERALS.findall(query):
         content = literal.strip("'\"")
-        text = text.replace(content, "..") if len(content) > WORD else text
+        text = text.replace(content, "…") if len(content) > WORD else text
     return text

@@ -1,4 +1,4 @@
-"""`push`: the target reports itself; this looks at what it said last, and how long ago."""
+"""`push`: the target reports its own health; this evaluates its last report, and the age of it."""
 
 from dataclasses import replace
 from typing import Annotated, ClassVar, Literal, Self
@@ -15,14 +15,14 @@ from dnslb_backend.core.health.results import Code, Result, check_error, failed
 
 
 class PushCheck(OutputCheck):
-    """Judges the last report of the target with this token; its silence, every time it is asked.
+    """Evaluates the last report of the target with this token, and its age at every probe.
 
     | what is known | result |
     |---|---|
     | nothing since this check began, less than `max_silence` seconds ago | error -3 |
-    | no word for more than `max_silence` seconds | fail -2 |
-    | it said that it is down | fail -6 |
-    | it said that it is up | pass |
+    | no report for more than `max_silence` seconds | fail -2 |
+    | it reported down | fail -6 |
+    | it reported up | pass |
     """
 
     asks_nobody: ClassVar[bool] = True

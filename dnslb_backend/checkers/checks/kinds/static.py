@@ -8,7 +8,7 @@ from dnslb_backend.core.health.results import Code, Result, failed, passed
 
 
 class StaticCheck(Check):
-    """Asks nobody."""
+    """Sends nothing."""
 
     asks_nobody: ClassVar[bool] = True
 

@@ -1,4 +1,4 @@
-"""`tcp`: a connection is accepted, and optionally the target says what it should."""
+"""`tcp`: the target accepts a connection and, optionally, sends the expected text."""
 
 import asyncio
 import contextlib
@@ -24,11 +24,11 @@ QUIET = 0.1
 """Seconds without a byte after which an answer that does not end in a line feed is judged."""
 
 LINES = 32
-"""So many lines are judged one by one as they come; what follows them, when it has come to rest."""
+"""Lines that are evaluated one by one as they arrive; later ones, in a pause or at the end."""
 
 
 class TcpCheck(OutputCheck):
-    """Connects; with `send`, says it; with `expect`, listens until that was said or time is up."""
+    """Connects; sends `send`; with `expect`, reads until it matches or time is up."""
 
     manages_timeout: ClassVar[bool] = True
 
@@ -70,10 +70,9 @@ class TcpCheck(OutputCheck):
     async def _listen(
         self, connection: TargetConnection, deadline: float, limit: float, resources: CheckResources
     ) -> Result:
-        """Judge the answer as it grows: at the end of each line, in a pause, and at its end.
+        """Evaluate the answer as it grows: at the end of each line, in a pause, and at its end.
 
-        These are moments of the answer, not of the packets that it comes in: `prio=5` may be the
-        start of `prio=50`.
+        Packet boundaries do not matter: `prio=5` may be the start of `prio=50`.
         """
         answer = _Received()
         while not answer.ended:
@@ -92,7 +91,7 @@ class TcpCheck(OutputCheck):
 
 
 class _Received:
-    """What a target has said so far, and the moments of it at which it may be judged."""
+    """The data received so far, and the points at which it may be evaluated."""
 
     def __init__(self) -> None:
         self.received = bytearray()
@@ -117,7 +116,7 @@ class _Received:
         self.ended = not data or len(self.received) > RECEIVE_LIMIT
 
     def moments(self, *, lines_only: bool) -> Iterator[Output]:
-        """What is to be judged now; with `lines_only` nothing that ends within a line."""
+        """The parts to evaluate now; with `lines_only` none that ends within a line."""
         while self._lines < LINES and (end := self.received.find(b"\n", self._judged) + 1):
             self._lines += 1
             self._judged = end

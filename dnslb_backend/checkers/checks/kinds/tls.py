@@ -23,12 +23,12 @@ from dnslb_backend.network import bracketed
 
 DAY = 86400
 
-OBJECTION_TIME = 1.0
-"""Seconds for a server to answer our goodbye; most do so at once."""
+ALERT_TIMEOUT = 1.0
+"""Seconds for a server to answer close_notify; most do so at once."""
 
 
 class TlsCheck(TlsCheckParameters):
-    """Shakes hands; without `sni` the certificate must be made out to the address."""
+    """Does a handshake; without `sni` the certificate must be valid for the address."""
 
     manages_timeout: ClassVar[bool] = True
 
@@ -67,7 +67,7 @@ class TlsCheck(TlsCheckParameters):
             with conversation():
                 result = self._judged(session)
             if session.version() == "TLSv1.3":
-                await _let_object(connection, deadline)
+                await _wait_for_alert(connection, deadline)
             return result
 
     def describe(self, endpoint: ProbeEndpoint) -> str:
@@ -102,12 +102,12 @@ def _first_to_expire(session: ssl.SSLObject) -> tuple[float, str]:
     return ends[first], f"CA certificate {one_line(name)!r}"
 
 
-async def _let_object(connection: TargetConnection, deadline: float) -> None:
-    """Raises ssl.SSLError if the server turns our certificate down, or the lack of one.
+async def _wait_for_alert(connection: TargetConnection, deadline: float) -> None:
+    """Raises ssl.SSLError if the server rejects the client certificate, or the lack of one.
 
-    In TLS 1.3 it does so after the handshake, when ours is done already. Silence is consent.
+    In TLS 1.3 it does so only after the client's side of the handshake. No alert means success.
     """
-    end = min(asyncio.get_running_loop().time() + OBJECTION_TIME, deadline)
+    end = min(asyncio.get_running_loop().time() + ALERT_TIMEOUT, deadline)
     with contextlib.suppress(TimeoutError):
         async with until(end):
             await connection.say_goodbye()

@@ -176,13 +176,13 @@ async def test_the_right_answer_is_waited_for(
 async def test_only_wrong_answers_are_a_wrong_answer(tools: CheckResources) -> None:
     async with answers(lambda query: [other(query)]) as port:
         result = await probe(tools, {"type": "dns", "name": NAME, "port": port}, limit=0.3)
-    assert (result.code, result.text) == (-1, "the message does not answer the question")
+    assert (result.code, result.text) == (-1, "the message does not answer the query")
 
 
 async def test_a_flood_of_datagrams_is_cut_off(tools: CheckResources) -> None:
     async with answers(lambda query: [number(query)] * 100) as port:
         result = await probe(tools, {"type": "dns", "name": NAME, "port": port}, limit=20)
-    assert (result.code, result.text) == (-1, "64 messages that do not answer the question")
+    assert (result.code, result.text) == (-1, "64 messages that do not answer the query")
 
 
 @pytest.mark.parametrize("rcode", [dns.rcode.FORMERR, dns.rcode.NOTIMP])

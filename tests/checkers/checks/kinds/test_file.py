@@ -67,7 +67,7 @@ async def test_no_file(tools: CheckResources, state: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("age", "text"), [(3600, "3600 s ago"), (-3600, "3600 s ahead of our clock")]
+    ("age", "text"), [(3600, "3600 s ago"), (-3600, "3600 s ahead of the local clock")]
 )
 async def test_a_file_that_nobody_writes_any_more(
     tools: CheckResources, state: Path, age: float, text: str

@@ -60,7 +60,7 @@ def ask(port: int | None, **keys: Any) -> dict[str, Any]:
         ({"query": "SELECT nonsense"}, -6, "error 1054: Unknown column"),
         ({"query": "SELECT seq FROM mysql.seq_1_to_1000000000"}, 0, "1"),
         ({"states": ["read_write"]}, 0, "1"),
-        ({"states": ["replica"]}, -6, "the server replicates from nobody"),
+        ({"states": ["replica"]}, -6, "the server is not a replica"),
         ({"states": ["galera"]}, -6, "wsrep_ready is OFF, not ON"),
         ({"database": "information_schema", "query": "SELECT DATABASE()"}, 0, "information_schema"),
     ],
@@ -259,11 +259,11 @@ async def test_a_password_is_not_sent_in_a_form_that_others_can_read(
         result = await probe(tools, ask(impostor.port))
     assert (result.outcome, result.code) == (Outcome.ERROR, Code.INTERNAL_ERROR)
     assert "is not sent without TLS: set tls = true" in result.text
-    assert b"s3cret" not in impostor.heard
+    assert b"s3cret" not in impostor.received
     # Nothing but the proofs that cannot be turned round, and no request for a public key.
     assert len(impostor.login) >= 1
     assert not impostor.statements
-    assert not impostor.heard.endswith((b"\1", b"\2"))
+    assert not impostor.received.endswith((b"\1", b"\2"))
 
 
 async def test_a_proof_of_the_password_is_sent(tools: CheckResources) -> None:
@@ -281,7 +281,7 @@ async def test_tls_that_is_not_offered_ends_the_probe_before_the_login(
         async with serving(Impostor()) as impostor:
             result = await probe(tools, ask(impostor.port, tls=True, verify=verify))
         assert (result.outcome, result.code) == (Outcome.FAIL, Code.TLS)
-        assert impostor.heard == b""
+        assert impostor.received == b""
 
 
 # -- what is broken on the other side -----------------------------------------------------
