@@ -94,7 +94,7 @@ class AdminControl:
             name=meant.name,
             qtype=qtype.upper(),
             client=asker,
-            draw=self._client_cache.query_seed(f"{meant.name}.", client),
+            seed=self._client_cache.query_seed(f"{meant.name}.", client),
             down=mark_down(canonical_target(down)) if down else (),
         )
         told = explain(self._health, self._snapshot(), question)

@@ -164,7 +164,7 @@ class Scheduler:
             key=key,
             contents=tuple(m.content for m in state.members if target in m.targets),
             address=target.address,
-            is_probed=check.describe(endpoint),
+            check=check.describe(endpoint),
             result=result,
             before=self._health.target(target).health,
             after=after.health,

@@ -1,4 +1,4 @@
-"""Finding a name: its zone, its place there, and which one is meant when it is written short."""
+"""Finding a name: its zone, its entry there, and the absolute name behind a relative one."""
 
 from dataclasses import dataclass
 
@@ -10,9 +10,9 @@ from dnslb_backend.errors import NameFormatError
 
 @dataclass(frozen=True, slots=True)
 class ResolvedName:
-    """The canonical name that is meant.
+    """The canonical name that an operator meant.
 
-    `looked_in` are the zones in which a short one was looked for, where that decided nothing.
+    `looked_in` are the zones that were searched for a relative name without exactly one match.
     """
 
     name: str
@@ -22,7 +22,7 @@ class ResolvedName:
 def resolve_name(snapshot: Snapshot, written: str) -> ResolvedName:
     """A name as operators write it: absolute, or below the only zone in which it exists.
 
-    Raises NameFormatError for what is no name.
+    Raises NameFormatError for an invalid name.
     """
     name = canonical_name(f"{written.removesuffix('.')}.")
     if written.endswith(".") or zone_of(snapshot, name) is not None:
@@ -33,7 +33,7 @@ def resolve_name(snapshot: Snapshot, written: str) -> ResolvedName:
 
 
 def exists(snapshot: Snapshot, name: str) -> bool:
-    """Whether a zone of ours says anything of this name but that there is none."""
+    """Whether one of our zones answers for this name with anything but NXDOMAIN."""
     zone = zone_of(snapshot, name)
     if zone is None:
         return False
@@ -44,13 +44,13 @@ def exists(snapshot: Snapshot, name: str) -> bool:
 
 
 def zone_of(snapshot: Snapshot, name: str) -> str | None:
-    """The apex of the zone that a name is in; None: it is in none of ours."""
+    """The apex of our zone that a name is in, None where it is in none."""
     labels = [name, *parents(name, "")]
     return next((label for label in labels if label in snapshot.name_index.zones), None)
 
 
 def entry_of(snapshot: Snapshot, name: str, zone: str) -> NameEntry | None:
-    """The place that answers for a name: its own, or the wildcard beside its closest encloser."""
+    """The entry that answers for a name: its own, or the wildcard of its closest encloser."""
     entries = snapshot.name_index.entries
     if name in entries:
         return entries[name]
@@ -61,7 +61,7 @@ def entry_of(snapshot: Snapshot, name: str, zone: str) -> NameEntry | None:
 
 
 def delegation_of(snapshot: Snapshot, name: str, zone: str) -> str | None:
-    """The name at which a part of the zone was handed to others, if `name` is in that part."""
+    """The delegation at or above `name`, None where there is none."""
     entries = snapshot.name_index.entries
     for label in reversed([name, *parents(name, zone)]):
         if label != zone and label in entries and _has_ns(entries[label]):
@@ -70,7 +70,7 @@ def delegation_of(snapshot: Snapshot, name: str, zone: str) -> str | None:
 
 
 def _below(written: str, zone: str) -> str:
-    """The name below a zone; "" where that is too long."""
+    """The name relative to a zone as an absolute one; "" where that is too long."""
     try:
         return canonical_name(written, zone)
     except NameFormatError:

@@ -1,4 +1,4 @@
-"""What changed in the health map, for those who publish, keep and report it."""
+"""What changed in the health map, to be published, persisted and reported."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from dnslb_backend.core.model.records import RecordKey
 
 
 class Overflow(NamedTuple):
-    """A host name began to have addresses beyond `limit`, or has none any more (`ignored` 0)."""
+    """A host name resolves to `ignored` addresses beyond `limit`, or (0) no longer to any."""
 
     key: RecordKey
     host: str
@@ -18,10 +18,10 @@ class Overflow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What happened since the last time somebody asked, oldest transition first.
+    """What changed since the last `take_changes`, oldest transition first.
 
-    `answers` are records whose answer may read differently now; `touched` are those of which
-    any figure changed.
+    `answers` are records whose answer may have changed; `touched` are those of which any figure
+    changed.
     """
 
     answers: frozenset[RecordKey]

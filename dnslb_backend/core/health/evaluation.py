@@ -1,6 +1,6 @@
-"""From what is known of a record's targets to its table and its decision.
+"""From the state of a record's targets to its rows and its decision.
 
-A member that came back waits (failback) in every view that it is for, until it serves there.
+A member that recovered is held out (failback) in each of its views, until it serves there.
 """
 
 from collections.abc import Collection, Sequence
@@ -20,13 +20,13 @@ from dnslb_backend.core.health.target import Health, TargetState, combine
 from dnslb_backend.core.health.targets import Targets
 from dnslb_backend.core.health.ttl import answer_ttl
 
-NOWHERE: frozenset[str] = frozenset()
+NO_VIEWS: frozenset[str] = frozenset()
 
 
 def evaluate(
     state: RecordState, rows: Sequence[MemberStatus], candidates: Sequence[Candidate]
 ) -> Decision:
-    """The decision that follows from these rows; PENDING before the first round has ended."""
+    """The decision that follows from these rows; PENDING before the first check cycle ends."""
     if not state.is_ready:
         return PENDING
     decision = decide(
@@ -43,7 +43,7 @@ def evaluate(
 def evaluate_members(
     state: RecordState, targets: Targets, active_overrides: ActiveOverrides
 ) -> list[MemberStatus]:
-    """Every member as it stands."""
+    """The status of every member."""
     known = state.rows[: len(state.members)]
     return [
         evaluate_member(state, member, row, targets, active_overrides)
@@ -58,10 +58,10 @@ def evaluate_member(
     targets: Targets,
     active_overrides: ActiveOverrides,
 ) -> MemberStatus:
-    """A member as it stands: `row` itself, its last one, where nothing has moved."""
+    """The status of a member: its last one, `row` itself, where nothing changed."""
     probed = _probed(state, member, targets)
     override = active_overrides.effective(state.record.key.name, *member.aliases)
-    waits_in = NOWHERE
+    waits_in = NO_VIEWS
     if member.content in state.waiting and (override is None or override.action is Action.DRAIN):
         waits_in = state.waiting[member.content].views
     if row is not None and row.is_unchanged(member, probed, override, waits_in):
@@ -72,9 +72,9 @@ def evaluate_member(
 def track_returns(
     state: RecordState, targets: Targets, positions: Collection[int] | None, mono: float
 ) -> None:
-    """Follow which members came back since the last decision, and which wait no more.
+    """Update which members are held out after recovery (failback).
 
-    Only those at `positions` can have moved; None: any can.
+    Only those at `positions` can have changed since the last decision; None: any can.
     """
     failback = state.record.failback
     if not failback:
@@ -85,12 +85,12 @@ def track_returns(
         here = {member.content for member in members}
         state.waiting = {c: back for c, back in state.waiting.items() if c in here}
     else:
-        members = tuple(state.members[place] for place in positions)
-        rows = tuple(state.rows[place] for place in positions)
+        members = tuple(state.members[position] for position in positions)
+        rows = tuple(state.rows[position] for position in positions)
     before = {row.member.content: row.state.last_known for row in rows}
     for member in members:
-        standing = _probed(state, member, targets).last_known
-        if standing is not Health.UP:
+        health = _probed(state, member, targets).last_known
+        if health is not Health.UP:
             state.waiting.pop(member.content, None)
         elif before.get(member.content) is Health.DOWN:
             state.waiting[member.content] = PendingReturn(mono, frozenset(member.views or ("",)))
@@ -100,11 +100,11 @@ def track_returns(
 
 
 def clear_returned(state: RecordState, rows: list[MemberStatus], decision: Decision) -> None:
-    """A member that serves waits no more: it has come back."""
+    """End the failback of members that serve."""
     served = {
         (view, content) for view, contents in decision.served_in().items() for content in contents
     }
-    for place, row in enumerate(rows):
+    for position, row in enumerate(rows):
         back = state.waiting.get(row.member.content)
         if back is None:
             continue
@@ -114,13 +114,13 @@ def clear_returned(state: RecordState, rows: list[MemberStatus], decision: Decis
         else:
             del state.waiting[row.member.content]
         if row.waits_in and row.waits_in != views:
-            rows[place] = replace(row, waits_in=views)
-            state.candidates[place] = rows[place].candidate()
+            rows[position] = replace(row, waits_in=views)
+            state.candidates[position] = rows[position].candidate()
 
 
 def keep_last_good(state: RecordState) -> None:
-    """Keep for `all_down = "last"` who serves at the end of a round: what stands for a moment in
-    between may be but the last survivor of something that fails all."""
+    """Remember for `all_down = "last"` which members serve at the end of a check cycle: in between,
+    it may be only the last one to go down of members that all fail."""
     decision = state.decision
     if decision.kind is DecisionKind.SERVE:
         state.last_good = decision.contents

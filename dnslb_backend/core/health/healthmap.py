@@ -1,16 +1,14 @@
-"""The health map: what is known of every record, and what follows from it.
+"""The health map: the state of every record, and the decisions that follow from it.
 
-Callers report what happened (`open_cycle`, `record_resolution`, `record_result`, `close_cycle`,
-...) and
-collect with `take_changes` which answers changed and why. It never waits, asks or looks at a
-clock.
+Sans-IO: callers report what happened (`open_cycle`, `record_resolution`, `record_result`,
+`close_cycle`, …), pass the time in, and collect with `take_changes` which answers changed and why.
 
-Results are cheap: they only mark the records that they count for. A marked record is decided
-once for all of them, by `take_changes` or when its round closes, since one decision costs as
-much as the record has members.
+Results are cheap: they only mark the records that use the target. A marked record is decided
+once for all of them, by `take_changes` or at the end of its check cycle, since the cost of a
+decision grows with the members of the record.
 
-A change that would leave a name with no serving member waits until every target of that
-record's round has answered or timed out.
+A change that would leave a name without a serving member waits until every target in that
+record's check cycle has answered or timed out.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -69,14 +67,14 @@ class HealthMap:
         self._transitions: list[Transition] = []
         self._overflows: list[Overflow] = []
 
-    # -- asked --------------------------------------------------------------------------
+    # -- state --------------------------------------------------------------------------
 
     @property
     def overrides(self) -> tuple[Override, ...]:
         return self._active_overrides.overrides
 
     def covered(self, overrides: Iterable[Override]) -> set[RecordKey]:
-        """The records of which any of these orders names a member or a destination."""
+        """The records with a member or a destination that one of these overrides matches."""
         return {key for override in overrides for key in self._coverage.covered(override)}
 
     def target(self, key: TargetKey) -> TargetState:
@@ -86,11 +84,11 @@ class HealthMap:
         return iter(self._targets)
 
     def is_used(self, key: TargetKey) -> bool:
-        """Whether any record asks for this target."""
+        """Whether any record uses this target."""
         return key in self._targets
 
     def records_using(self, key: TargetKey) -> frozenset[RecordKey]:
-        """The records that a target counts for."""
+        """The records that use a target."""
         return frozenset(self._targets.users(key))
 
     def targets_of(self, key: RecordKey) -> list[TargetKey]:
@@ -100,7 +98,7 @@ class HealthMap:
         return list(dict.fromkeys(target for member in members for target in member.targets))
 
     def pending(self) -> list[RecordKey]:
-        """Records whose first round has not ended and whose answer was not restored."""
+        """Records whose first check cycle has not ended and whose answer was not restored."""
         return list(self._pending)
 
     def take_changes(self) -> Changes:
@@ -119,18 +117,18 @@ class HealthMap:
         return changes
 
     def decide_marked(self) -> None:
-        """Decide every record that is marked, as of the moment at which it was marked last."""
+        """Decide every marked record, as of the time at which it was last marked."""
         for key, at in list(self._marked.items()):
             self._decide(key, at)
 
-    # -- told ---------------------------------------------------------------------------
+    # -- events -------------------------------------------------------------------------
 
     def apply_plan(self, plan: Plan, at: Instant) -> list[RecordKey]:
-        """Make `plan` the one that runs; return the records that are new or were changed.
+        """Switch to `plan`; return the records that are new or were changed.
 
-        Health, addresses and counters follow the member, also when its check changed. A
-        changed record is held in its old answer until its next round has ended. A target that
-        moves from one record to another keeps its state.
+        Health, addresses and counters follow the member, also when its check changed. A changed
+        record keeps its old answer until its next check cycle has ended. A target that moves
+        from one record to another keeps its state.
         """
         self.decide_marked()
         before = self.records
@@ -167,10 +165,10 @@ class HealthMap:
     def restore(
         self, pasts: Mapping[RecordKey, RestoredRecord], overrides: Iterable[Override], at: Instant
     ) -> frozenset[RecordKey]:
-        """Put back what an earlier run knew, before any round; return the records it answers.
+        """Restore what an earlier run saved, before any check cycle; return the ready records.
 
-        Those are ready, and as over a change of the configuration, what would leave nobody
-        serving waits for the first round to end.
+        As over a reload, a change that would leave no member serving waits for the end of the
+        first check cycle.
         """
         self._active_overrides = ActiveOverrides(overrides)
         # Records share targets: all are restored before any is decided.
@@ -186,7 +184,7 @@ class HealthMap:
         return frozenset(self.records.keys() - self._pending.keys())
 
     def open_cycle(self, key: RecordKey) -> None:
-        """A round of this record begins: resolving first, then its probes."""
+        """A check cycle begins: host names are resolved and targets probed."""
         self.records[key].is_cycle_open = True
 
     def record_resolution(self, key: RecordKey, host: str, answer: Resolution, at: Instant) -> None:
@@ -252,7 +250,7 @@ class HealthMap:
         self.cancel_probe(target, at)
 
     def close_cycle(self, key: RecordKey, at: Instant) -> None:
-        """The round is over; what waited for it is decided now."""
+        """The check cycle is over; what waited for it is decided now."""
         state = self.records[key]
         state.is_cycle_open = False
         if state.is_held or not state.is_ready or key in self._marked:
@@ -266,14 +264,14 @@ class HealthMap:
         self._mark_stale(target, at)
 
     def readmit(self, at: Instant) -> None:
-        """Let in the members that came back and have waited enough."""
+        """Readmit the recovered members whose failback time is over."""
         waiting, self._waiting = self._waiting, set()
         for key in waiting & self.records.keys():
             self.records[key].is_partial = False
             self._marked[key] = at
 
     def expire_stale(self, targets: Iterable[TargetKey], at: Instant) -> None:
-        """Mark those of these targets that fell silent."""
+        """Mark those of these targets stale that had no result for too long."""
         for target in targets:
             state, users = self._targets[target], self._targets.users(target)
             if state.stale or not users or not self._targets.is_known(target):
@@ -284,9 +282,9 @@ class HealthMap:
                 self._mark_stale(target, at)
 
     def readmit_member(self, key: RecordKey, content: str, at: Instant) -> None:
-        """An operator forgives a member: it is neither held for flapping nor waits to return.
+        """Readmit a member for an operator: end its damping and its failback.
 
-        Who shares its targets is not held for flapping either, but goes on waiting.
+        Damping ends for all members that share its targets, failback only for this one.
         """
         state = self.records[key]
         state.waiting.pop(content, None)
@@ -298,14 +296,14 @@ class HealthMap:
         self._decide(key, at, whole=True)
 
     def set_overrides(self, overrides: Iterable[Override], at: Instant) -> None:
-        """Replace all overrides; every record they touch, or touched, is decided anew."""
+        """Replace all overrides; decide again every record that a change of them affects."""
         before = set(self._active_overrides.overrides)
         self._active_overrides = ActiveOverrides(overrides)
         for key in self.covered(before.symmetric_difference(self._active_overrides.overrides)):
             self._touched.add(key)
             self._decide(key, at, whole=True, is_override=True)
 
-    # -- inside -------------------------------------------------------------------------
+    # -- internals ----------------------------------------------------------------------
 
     def _count_pending(self) -> None:
         waiting = (key for key, state in self.records.items() if not state.is_ready)
@@ -338,11 +336,11 @@ class HealthMap:
         self._move(target, mark_stale(state, at), at)
 
     def _move(self, target: TargetKey, after: TargetState, at: Instant) -> None:
-        """A target stands elsewhere now: mark the records that it counts for."""
+        """Set the changed state of a target, and mark the records that use it."""
         users = self._targets.users(target)
         for key in users:
             if target in self.records[key].moved:
-                # Its last move is not decided yet, and every change of health is reported.
+                # Its last change is not decided yet, and every change of health is reported.
                 self._decide(key, self._marked[key])
         self._targets[target] = after
         for key in users:
@@ -355,7 +353,7 @@ class HealthMap:
                 self._marked[key] = at
 
     def _regroup(self, key: RecordKey) -> None:
-        """Follow what resolvers have answered since the members were built last."""
+        """Rebuild the members if host names have resolved to other addresses since."""
         if self.records[key].is_reshaped:
             self._rebuild_members(key)
 
@@ -391,7 +389,7 @@ class HealthMap:
     def evaluate_with(
         self, key: RecordKey, active_overrides: ActiveOverrides
     ) -> tuple[tuple[MemberStatus, ...], Decision]:
-        """The table and the answer of a record as they would be if these overrides held."""
+        """The rows and the decision of a record if these overrides were in force."""
         state = self.records[key]
         rows = evaluate_members(state, self._targets, active_overrides)
         decision = evaluate(state, rows, [row.candidate() for row in rows])
@@ -405,7 +403,7 @@ class HealthMap:
         whole: bool = False,
         is_override: bool = False,
     ) -> None:
-        """Decide a record: by the targets that moved, or by the whole of it."""
+        """Decide a record: by the targets that changed, or by all of them."""
         self._regroup(key)
         state = self.records[key]
         self._marked.pop(key, None)
@@ -441,10 +439,10 @@ class HealthMap:
         self._publish(key, rows, decision, at.wall, moved)
 
     def _is_awaiting(self, state: RecordState) -> bool:
-        """Whether somebody may yet be found who serves, by the probes of this round.
+        """Whether a probe in flight may still find a member that can serve.
 
-        Where records share targets, a probe of others is under way at any time: what has begun
-        after the change is not waited for.
+        Where records share targets, other probes are in flight at any time: those that began
+        after the change are not waited for.
         """
         return state.is_cycle_open or not state.awaited.isdisjoint(state.positions)
 

@@ -1,4 +1,4 @@
-"""What one probe brings home: always a value, never an exception."""
+"""The result of one probe: always a value, never an exception."""
 
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
@@ -11,7 +11,7 @@ class Outcome(StrEnum):
     PASS = "pass"
     FAIL = "fail"
     ERROR = "error"
-    """A fault of ours: it says nothing about the target, whose last health is kept."""
+    """The check could not be run: it says nothing about the target, whose health is unchanged."""
 
 
 class Code(IntEnum):
@@ -53,5 +53,5 @@ def failed(code: int, text: str) -> Result:
 
 
 def check_error(text: str) -> Result:
-    """A fault of ours: cannot spawn, no file descriptors, a missing binary, a bad regexp."""
+    """The check could not be run: no file descriptors, a missing binary, a bad regexp."""
     return Result(Outcome.ERROR, Code.INTERNAL_ERROR, text[:TEXT_LIMIT])

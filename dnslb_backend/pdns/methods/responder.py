@@ -116,7 +116,7 @@ class Responder:
     def choose(self, choice: DynamicAnswer, qname: str, remote: Callable[[], str]) -> bytes:
         """The answer for who asks, after `find` has found a DynamicAnswer."""
         client = remote()
-        query_seed = self._client_cache.query_seed(qname, client) if choice.draws else 0
+        query_seed = self._client_cache.query_seed(qname, client) if choice.is_random else 0
         return choice.answer(self._client_cache.client(client), query_seed)
 
     def _lookup(self, parameters: Parameters) -> bytes:
