@@ -27,7 +27,7 @@ TEST_PACKAGES := pdns-backend-bind pdns-backend-pipe pdns-backend-mysql pdns-bac
 	libfaketime prometheus knot tini unbound \
 	chromium fonts-inter fonts-jetbrains-mono libatomic1 netbase
 
-.PHONY: setup setup-tests demo run check test soak coverage bench pictures docs dist clean help FORCE
+.PHONY: setup setup-tests demo run check test soak coverage mutants bench pictures docs dist clean help FORCE
 
 help:  ## show this
 	@echo 'make TARGET [ARGS="..."]'
@@ -59,6 +59,9 @@ coverage: setup-tests  ## the branches that the tests do not reach
 	$(BIN)/coverage run -m pytest -m "not soak" $(SPREAD) $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+mutants: setup $(VENV)/.installed-mutants  ## small mistakes in the core that its tests do not notice
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 bench: setup-tests  ## measure; ARGS go to tests.bench
 	$(BIN)/python -m tests.bench $(ARGS)
@@ -96,4 +99,8 @@ $(VENV)/.installed: pyproject.toml
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(PIP) install --upgrade 'pip>=25.1'
 	$(PIP) install --group dev
+	@touch $@
+
+$(VENV)/.installed-mutants: $(VENV)/.installed-dev
+	$(PIP) install --group mutants
 	@touch $@

@@ -1,1 +1,1 @@
-"""The pure core: no I/O, no clock, no chance; time and randomness are arguments."""
+"""The pure core: no I/O, no clock, no randomness; time and seeds are arguments."""

@@ -73,7 +73,7 @@ class AdminControl:
             name=name,
             qtype=qtype.upper(),
             client=subnet,
-            draw=client_cache.query_seed(f"{name}.", client),
+            seed=client_cache.query_seed(f"{name}.", client),
             down=mark_down(canonical_target(down)) if down else (),
         )
         return explain(self._health, self.snapshot(), question)

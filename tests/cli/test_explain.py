@@ -29,8 +29,7 @@ async def test_every_step_is_a_line(config: Path, node: Node) -> None:
         "  ttl      5 s",
         "  10.0.0.1 UP               p2   w1   answered   200 OK",
         "  10.0.0.2 DOWN             p-   w1   left out   503 Service Unavailable",
-        "  10.0.0.3 UP               p1   w1   left out   works, but priority 1 is below",
-        "                                                 2, which serves",
+        "  10.0.0.3 UP               p1   w1   left out   standby (priority 2 is serving)",
     ]
 
 
@@ -68,7 +67,7 @@ async def test_warnings_are_shown(config: Path, node: Node) -> None:
     node.adopt(record("10.0.0.9", key=key))
     ended = await run("explain", key.name, "A", "-c", str(config))
     assert ended.out.splitlines()[0] == f"{key.name} A: SERVFAIL"
-    assert "  warning: nothing is known of any member" in ended.out
+    assert "  warning: no member's health is known" in ended.out
 
 
 async def test_json_is_what_the_daemon_said(config: Path) -> None:

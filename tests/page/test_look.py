@@ -49,7 +49,9 @@ async def test_a_member_says_how_it_is_and_why(page: Page) -> None:
     await expect(row.locator(".checked")).to_have_text(re.compile(r"^\d+s ago[\d.]+ m?s$"))
     await expect(member(page, "10.20.0.21").locator(".tag.view")).to_have_text("office")
     await expect(member(page, "203.0.113.51").locator(".weight")).to_have_text("80")
-    await expect(member(page, "192.0.2.32").locator(".why")).to_contain_text("is below 2")
+    await expect(member(page, "192.0.2.32").locator(".why")).to_contain_text(
+        "priority 2 is serving"
+    )
 
 
 async def test_what_dns_answers_now_is_there(page: Page) -> None:

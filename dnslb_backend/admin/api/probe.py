@@ -67,7 +67,7 @@ def probe_row(report: ProbeReport) -> ProbeRow:
         type=report.key.type,
         contents=report.contents,
         address=report.address,
-        asked=report.is_probed,
+        asked=report.check,
         outcome=result.outcome,
         code=result.code,
         text=result.text,

@@ -171,7 +171,7 @@ class Scheduler:
             key=key,
             contents=tuple(m.content for m in state.members if target in m.targets),
             address=target.address,
-            is_probed=check.describe(endpoint),
+            check=check.describe(endpoint),
             result=result,
             before=observed.before.health,
             after=observed.after.health,

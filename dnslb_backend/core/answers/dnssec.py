@@ -1,6 +1,6 @@
-"""What PowerDNS keeps of a signed zone: its keys, its metadata, and keys for transfers.
+"""What PowerDNS stores about signed zones: signing keys, metadata, and TSIG keys.
 
-What is secret is never shown by `repr`, so that no log and no traceback can tell it.
+Secrets are kept out of `repr`, and so out of logs and tracebacks.
 """
 
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 class ZoneKey:
     """A key that signs a zone. `content` is the private key as PowerDNS writes it.
 
-    An active one signs, a published one stands in the zone. `id` is the same on every node.
+    An active key signs, a published one is in the DNSKEY set. `id` is the same on every node.
     """
 
     zone: str
@@ -27,7 +27,7 @@ class ZoneKey:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """All values of one kind that PowerDNS keeps of a zone; there is at least one."""
+    """All values of one kind of domain metadata of a zone; at least one."""
 
     zone: str
     kind: str
@@ -40,7 +40,7 @@ class Metadata:
 
 @dataclass(frozen=True, slots=True)
 class TsigKey:
-    """A key that peers sign transfers with (TSIG, RFC 8945), for whatever zone."""
+    """A key that authenticates transfers (TSIG, RFC 8945); it belongs to no zone."""
 
     name: str
     algorithm: str

@@ -1,4 +1,4 @@
-"""Choices: the answer of a name that depends on who asks, or on chance."""
+"""Answers that depend on the client or are random, rendered once and cached."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -11,54 +11,50 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 Render = Callable[[Sequence[ResourceRecord], int], bytes]
-"""Writes rows of one zone (its number second) in PowerDNS's form; no rows: no such name."""
+"""Renders rows of the zone with this id as PowerDNS reads them; no rows: no such name."""
 
 CACHE_SIZE = 512
-"""Answers, and clients, that a choice remembers; when it has more, it starts afresh."""
+"""Entries in each cache of a dynamic answer; a full cache is cleared."""
 
 
 class RandomAnswer:
-    """The answers among which chance chooses, for everybody in the same seats.
+    """The random answers of one combination of stable selections, shared by its clients.
 
-    `rendered` writes the answer that a draw gives in them.
+    `render` renders the answer that a query seed selects.
     """
 
-    __slots__ = ("_answers", "_chances", "_rendered", "_selections")
+    __slots__ = ("_answers", "_pickers", "_render", "_selections")
 
     def __init__(
         self,
         selections: tuple[StableSelection, ...],
-        rendered: Callable[[tuple[StableSelection, ...], int], bytes],
+        render: Callable[[tuple[StableSelection, ...], int], bytes],
     ) -> None:
         self._selections = selections
-        self._rendered = rendered
-        self._chances = [
-            selection.chance.pick for selection in selections if selection.chance is not None
+        self._render = render
+        self._pickers = [
+            selection.picker.pick for selection in selections if selection.picker is not None
         ]
         self._answers: dict[tuple[tuple[int, ...], ...] | tuple[int, ...], bytes] = {}
 
-    def answer(self, draw: int) -> bytes:
-        """What this draw gives."""
-        weights_by_selection = self._chances
-        chosen = (
-            weights_by_selection[0](draw)
-            if len(weights_by_selection) == 1
-            else tuple([pick(draw) for pick in weights_by_selection])
-        )
+    def answer(self, seed: int) -> bytes:
+        """The answer for this query seed."""
+        pickers = self._pickers
+        chosen = pickers[0](seed) if len(pickers) == 1 else tuple([pick(seed) for pick in pickers])
         known = self._answers.get(chosen)
         if known is None:
             if len(self._answers) >= CACHE_SIZE:
                 self._answers.clear()
-            known = self._answers[chosen] = self._rendered(self._selections, draw)
+            known = self._answers[chosen] = self._render(self._selections, seed)
         return known
 
 
 class DynamicAnswer:
-    """The answer to one question about one name, for whoever asks.
+    """The answer to one question about one name, for every client.
 
-    `rows` are the same for everybody; each selector adds what it picks. What was rendered once is
-    remembered, and what a client is given, or what chance gives it: a choice is replaced when
-    anything about its name changes.
+    `rows` are the same for all clients; each selector adds what it picks. Rendered answers are
+    cached, by client and by what the selectors picked. The caches cannot go stale: a change of
+    the name's rows or decisions makes another DynamicAnswer.
     """
 
     __slots__ = (
@@ -69,7 +65,7 @@ class DynamicAnswer:
         "_selectors",
         "_stable_answers",
         "_zone_id",
-        "draws",
+        "is_random",
     )
 
     def __init__(
@@ -87,53 +83,53 @@ class DynamicAnswer:
         self._render = render
         self._stable_answers: dict[tuple[StableSelection, ...], bytes | RandomAnswer] = {}
         self._clients: dict[ClientSubnet, bytes | RandomAnswer] = {}
-        self.draws = any(selector.draws for selector in selectors)
-        """Whether chance has a part in it; if not, a client is always given the same."""
+        self.is_random = any(selector.uses_seed for selector in selectors)
+        """Whether any client may get a random answer; if not, `answer` ignores the seed."""
 
     @property
     def needs_location(self) -> bool:
-        """Whether the location of the client matters."""
+        """Whether the answer may depend on the client's location."""
         return any(selector.needs_location for selector in self._selectors)
 
-    def answer(self, client: ClientSubnet, draw: int) -> bytes:
-        """The answer for a client. Raises NotReadyError where it is not known."""
+    def answer(self, client: ClientSubnet, seed: int) -> bytes:
+        """The answer for a client. Raises NotReadyError while health is unknown."""
         known = self._clients.get(client)
         if known is None:
             known = self._select_stable(
                 tuple([selector.select_stable(client) for selector in self._selectors])
             )
-            self._remember(self._clients, client, known)
-        return known if isinstance(known, bytes) else known.answer(draw)
+            self._store(self._clients, client, known)
+        return known if isinstance(known, bytes) else known.answer(seed)
 
     def _select_stable(self, selections: tuple[StableSelection, ...]) -> "bytes | RandomAnswer":
-        """What everybody in these seats is given, or what chance chooses from for them."""
+        """The answer of these selections, or the random answers where one of them is random."""
         known = self._stable_answers.get(selections)
         if known is None:
-            is_by_chance = any(selection.chance is not None for selection in selections)
+            is_random = any(selection.picker is not None for selection in selections)
             known = (
-                RandomAnswer(selections, self._random_answer)
-                if is_by_chance
-                else self._random_answer(selections, 0)
+                RandomAnswer(selections, self._rendered)
+                if is_random
+                else self._rendered(selections, 0)
             )
-            self._remember(self._stable_answers, selections, known)
+            self._store(self._stable_answers, selections, known)
         return known
 
-    def _random_answer(self, selections: tuple[StableSelection, ...], draw: int) -> bytes:
+    def _rendered(self, selections: tuple[StableSelection, ...], seed: int) -> bytes:
         return self._render(
-            self.rows([selection.pick(draw) for selection in selections]), self._zone_id
+            self.rows([selection.pick(seed) for selection in selections]), self._zone_id
         )
 
     @staticmethod
-    def _remember(memory: dict[K, V], key: K, value: V) -> None:
-        if len(memory) >= CACHE_SIZE:
-            memory.clear()
-        memory[key] = value
+    def _store(cache: dict[K, V], key: K, value: V) -> None:
+        if len(cache) >= CACHE_SIZE:
+            cache.clear()
+        cache[key] = value
 
     def rows(self, picks: Sequence[Selection]) -> list[ResourceRecord]:
-        """The rows of an answer; at least the one that says: the name exists.
+        """The rows of an answer; at least one, which may only say that the name exists.
 
-        Where this client is given nothing of some type, what is left is for this client as
-        well, since PowerDNS keeps what has no scope: all that it had been told of the name.
+        Where the client gets no row of some type, the other rows are scoped to it as well:
+        PowerDNS would cache unscoped ones for all clients, as everything the name has.
         """
         rows = list(self._rows)
         for selector, pick in zip(self._selectors, picks, strict=True):

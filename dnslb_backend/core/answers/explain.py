@@ -1,7 +1,7 @@
 """Explaining an answer: every step from the name to the rows, and why each member is in or out.
 
-Nothing is decided here: health map, selectors and snapshot are asked the same questions as for a
-real lookup, and what they say is written down.
+Nothing is decided here: the health map, the selectors and the snapshot decide as for a real
+lookup, and the steps are recorded.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,6 @@ from dnslb_backend.core.health.decision import Decision, DecisionKind
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.members import MemberStatus
 from dnslb_backend.core.health.overrides import Action, ActiveOverrides, Override
-from dnslb_backend.core.health.target import Health
 from dnslb_backend.core.health.transitions import reason
 from dnslb_backend.core.model.address_selection import common_prefix, overlaps
 from dnslb_backend.core.model.clients import NO_CLIENT, ClientSubnet
@@ -26,26 +25,23 @@ from dnslb_backend.core.model.zones import ResourceRecord
 from dnslb_backend.errors import NotReadyError
 
 LONGEST_CHAIN = 8
-"""CNAMEs that are followed, as PowerDNS does."""
+"""Names that a chain of CNAMEs may pass through; longer ones are cut off."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is to be explained.
-
-    `down` are orders that are not given, but supposed: what if these members were down.
-    """
+    """What to explain: `seed` is the query seed, `down` are hypothetical overrides (what if)."""
 
     name: str
     qtype: str = "ANY"
     client: ClientSubnet = NO_CLIENT
-    draw: int = 0
+    seed: int = 0
     down: tuple[Override, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class MemberExplanation:
-    """One member of a balanced record; `is_picked` is whether this client is given it."""
+    """One member of a balanced record; `is_picked`: whether it is in this client's answer."""
 
     status: MemberStatus
     is_picked: bool
@@ -54,9 +50,9 @@ class MemberExplanation:
 
 @dataclass(frozen=True, slots=True)
 class RecordExplanation:
-    """One balanced record. `views` is the client's chain, `view` the one that serves it.
+    """One balanced record. `views` are the client's, in order; `view` is the one that serves it.
 
-    `kind` and `threshold` are of what is decided for that view.
+    `kind` and `threshold` are those of the decision for that view.
     """
 
     record: Record
@@ -88,12 +84,12 @@ class Explanation:
 
 
 def mark_down(target: str) -> tuple[Override, ...]:
-    """The question "what if TARGET were down": an address, a destination host or a glob."""
+    """The hypothetical override for "what if TARGET were down": an address, a host or a glob."""
     return (Override("what-if", target.lower(), Action.DOWN, reason="supposed by --down"),)
 
 
 def explain(health: HealthMap, snapshot: Snapshot, question: Question) -> Explanation:
-    """Say what a client is answered, and how that came about."""
+    """What a client is answered, and why."""
     name = canonical_name(f"{question.name.removesuffix('.')}.")
     via: list[str] = []
     while True:
@@ -141,7 +137,7 @@ def _explain_name(
 def explain_record(
     health: HealthMap, record: Record, table: ViewTable | None, question: Question
 ) -> RecordExplanation:
-    """Say what a client is given of one balanced record, and why."""
+    """What a client gets of one balanced record, and why."""
     if question.down:
         statuses, decision = health.evaluate_with(
             record.key, ActiveOverrides((*health.overrides, *question.down))
@@ -153,7 +149,7 @@ def explain_record(
     view, scope, rows, ttl = "", 0, [], record.ttl if decision.ttl is None else decision.ttl
     if not (selector.is_static and decision.is_servfail):
         try:
-            pick = selector.select(question.client, question.draw)
+            pick = selector.select(question.client, question.seed)
             view, scope, rows = pick.pool, pick.scope, selector.rows(pick)
         except NotReadyError:
             rows = []
@@ -185,7 +181,7 @@ def explain_record(
 
 
 def _decided_for(view: str, record: Record, decision: Decision) -> tuple[DecisionKind, int | None]:
-    """What was decided for the clients of a view, "" for none, and its lowest open priority."""
+    """The decision for the clients of a view ("" for none), and the lowest priority that serves."""
     pool = decision.pool(view)
     if pool is None:
         return decision.kind, decision.threshold
@@ -198,16 +194,14 @@ def _why(status: MemberStatus, decision: Decision, view: str, *, is_picked: bool
     """Why a member is in this client's answer, or is not."""
     views = status.member.views
     if view and view not in views:
-        return f"is not for view {view}"
+        return f"not in view {view}"
     if not view and views:
-        return f"is for {', '.join(views)} only"
+        return f"only for {', '.join(views)}"
     if status.is_served and not is_picked:
-        return "may serve, but the policy picked others"
+        return "eligible, but the policy picked others"
     if status.is_served:
         return reason(status, decision) or "serves"
-    if status.effective is Health.UP and status.override is None:
-        return reason(status, decision) or "works, but a higher priority serves"
-    return reason(status, decision) or f"is {status.effective}"
+    return reason(status, decision) or str(status.effective)
 
 
 def _warnings(
@@ -221,11 +215,11 @@ def _warnings(
                 "it may always pick the same one (RFC 6724, rule 9)"
             )
     if decision.is_servfail:
-        yield "nothing is known of any member: PowerDNS is told of a fault, resolvers ask elsewhere"
+        yield "no member's health is known: the answer is SERVFAIL, resolvers try the next server"
 
 
 def _alias(entry: NameEntry, qtype: str) -> str | None:
-    """Where a static CNAME leads, unless it was asked for itself."""
+    """The target of a static CNAME, unless the question is for the CNAME itself."""
     rows: Sequence[ResourceRecord] = entry.static
     found = next((row.content for row in rows if row.qtype == "CNAME"), None)
     if found is None or qtype in ("CNAME", "ANY"):

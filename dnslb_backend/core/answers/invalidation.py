@@ -1,19 +1,18 @@
-"""Which of PowerDNS's cached answers a change makes wrong: more than those that bear its name.
+"""Which of PowerDNS's cached answers a change invalidates: more than those of the name itself.
 
-    the name that changed         what PowerDNS must forget
+    the name that changed         what to purge
     www                           www
-    *.apps                        apps and all below it: it answers for them
-    what www's rows are shown in  as well, and so on:
+    *.apps                        apps and all below it: the wildcard answers for them
+    names that show www's rows    as well, recursively:
       alias CNAME www               alias
       *.any CNAME www               any and all below it
-      mail MX, SRV, SVCB .. www     mail, for its additional section
+      mail MX, SRV, SVCB … www     mail, for its additional section
       sub NS www                    sub and all below it, for the glue of its referrals
       tree DNAME at or above www    tree and all below it
-    the apex, by its serial       the apex, but nobody is sent astray while it is late, unless
-                                  there are secondaries
+    the apex, by its serial       the apex; not urgent, unless the zone has secondaries
 
-A name that was added or removed changes what lies below it, and what a wildcard covers: then
-all of its zone is forgotten.
+A name that was added or removed changes what exists below it, and what a wildcard covers: then
+the whole zone is purged.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -37,13 +36,13 @@ TARGET_FIELD = {
     "NAPTR": 5,
     "SRV": 3,
 }
-"""The types whose content names another name, and which of its fields that is."""
+"""The types whose content refers to another name, and in which field."""
 
 
 class PurgeItem(NamedTuple):
-    """Answers that are wrong now: for `name`, and where `below` is set for all below it.
+    """Cached answers to purge: those of `name`, and with `below` those of all names below it.
 
-    What is not urgent is only out of date, a serial that has moved on.
+    Not urgent is what is merely outdated: an old serial.
     """
 
     name: str
@@ -53,7 +52,12 @@ class PurgeItem(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class References:
-    """Who shows rows of whom. `below` are the names whose answers bear other names."""
+    """Which names show rows of which others.
+
+    `users` are the names that refer to a name, `trees` the owners of DNAMEs to it or above it.
+    `below` are the names whose answers are cached under names below them, `serials` the apexes
+    where nothing but the serial changes and no secondary needs it at once.
+    """
 
     users: Mapping[str, tuple[str, ...]]
     trees: Mapping[str, tuple[str, ...]]
@@ -61,7 +65,7 @@ class References:
     serials: frozenset[str]
 
     def names_to_purge(self, changed: Iterable[str]) -> frozenset[PurgeItem]:
-        """All that a change of these names makes wrong, themselves included."""
+        """Everything that a change of these names invalidates, the names included."""
         seen = set(changed)
         waiting = list(seen)
         while waiting:
@@ -69,7 +73,7 @@ class References:
                 if user not in seen:
                     seen.add(user)
                     waiting.append(user)
-        return frozenset(map(self._stale, seen))
+        return frozenset(map(self._item, seen))
 
     def _users(self, name: str) -> Iterator[str]:
         yield from self.users.get(name, ())
@@ -77,14 +81,14 @@ class References:
             for ancestor in _upwards(name):
                 yield from self.trees.get(ancestor, ())
 
-    def _stale(self, name: str) -> PurgeItem:
+    def _item(self, name: str) -> PurgeItem:
         if name.startswith("*."):
             return PurgeItem(name[2:], below=True)
         return PurgeItem(name, name in self.below, name not in self.serials)
 
 
 def find_references(plan: Plan, name_index: NameIndex) -> References:
-    """Read off the configuration who refers to whom."""
+    """The references between the names of the configuration."""
     users: dict[str, set[str]] = {}
     trees: dict[str, set[str]] = {}
     below: set[str] = set()
@@ -116,29 +120,29 @@ def purge_after_reload(
     before: NameIndex,
     after: NameIndex,
     changed: Collection[str],
-    known: Iterable[References],
+    references: Iterable[References],
 ) -> frozenset[PurgeItem]:
-    """What a new configuration makes wrong.
+    """What a new configuration invalidates.
 
-    `changed` are the names that read differently than before, `known` the dependents under
-    the old configuration and under the new one.
+    `changed` are the names whose answers differ, `references` those of the old configuration and
+    of the new one.
     """
-    come_or_gone = before.entries.keys() ^ after.entries.keys()
+    added_or_removed = before.entries.keys() ^ after.entries.keys()
     whole = {
-        (after.entries.get(name) or before.entries[name]).zone.name for name in come_or_gone
+        (after.entries.get(name) or before.entries[name]).zone.name for name in added_or_removed
     } | (before.zones.keys() ^ after.zones.keys())
     found = {PurgeItem(zone, below=True) for zone in whole}
-    for dependents in known:
+    for known in references:
         found |= {
-            stale
-            for stale in dependents.names_to_purge(changed)
-            if not any(is_within(stale.name, zone) for zone in whole)
+            item
+            for item in known.names_to_purge(changed)
+            if not any(is_within(item.name, zone) for zone in whole)
         }
     return frozenset(found)
 
 
 def _contents(plan: Plan) -> Iterator[tuple[str, str, str]]:
-    """Owner, type and content of every row that may ever be told, addresses left out."""
+    """Owner, type and content of every row that can ever be served, except addresses."""
     for zone in plan.zones.values():
         for name in zone.ns:
             yield zone.name, "NS", f"{name}."
@@ -157,7 +161,7 @@ def _target(qtype: str, content: str) -> str | None:
 
 
 def _answering(target: str, name_index: NameIndex) -> Iterator[str]:
-    """The names whose rows are shown for `target`: itself, or what covers it from above."""
+    """The names whose rows answer for `target`: itself, or a wildcard or DNAME above it."""
     yield target
     if target in name_index.entries:
         return
@@ -165,14 +169,14 @@ def _answering(target: str, name_index: NameIndex) -> Iterator[str]:
         if f"*.{ancestor}" in name_index.entries:
             yield f"*.{ancestor}"
         if ancestor in name_index.entries:
-            # It may hold a DNAME. The apex changes all the time, by its serial.
+            # It may have a DNAME. The apex is left out: its serial changes all the time.
             if ancestor not in name_index.zones:
                 yield ancestor
             return
 
 
 def _upwards(name: str) -> Iterator[str]:
-    """`name` and every name above it, the root left out."""
+    """`name` and every name above it, without the root."""
     labels = split_labels(name)
     for start in range(len(labels)):
         yield ".".join(labels[start:])

@@ -1,4 +1,4 @@
-"""Where every name of the configuration stands: what it holds before health is looked at."""
+"""An index of every configured name: its zone, static rows and balanced records."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from dnslb_backend.core.model.zones import ResourceRecord, Zone
 class NameEntry:
     """One name of a zone: its static rows and its balanced records; both empty for an ENT.
 
-    A record whose members are for views comes with the table that finds them.
+    A record with members for views comes with the table that matches clients to them.
     """
 
     name: str
@@ -37,7 +37,7 @@ class NameIndex:
 
 
 def build_name_index(plan: Plan) -> NameIndex:
-    """Give every name its place, empty non-terminals (RFC 8020) included."""
+    """Index every name, empty non-terminals (RFC 8020) included."""
     rows: dict[str, list[ResourceRecord]] = {}
     records: dict[str, list[tuple[Record, ViewTable | None]]] = {}
     tables: dict[frozenset[str], ViewTable] = {}
@@ -65,7 +65,7 @@ def build_name_index(plan: Plan) -> NameIndex:
 
 
 def _table(record: Record, plan: Plan, tables: dict[frozenset[str], ViewTable]) -> ViewTable | None:
-    """The table of just the views that a record knows: fewer views, shorter scopes."""
+    """A table of only the views that a record uses: fewer views give shorter scopes."""
     names = frozenset(view for dest in record.dests for view in dest.views)
     if not names:
         return None
@@ -75,7 +75,7 @@ def _table(record: Record, plan: Plan, tables: dict[frozenset[str], ViewTable]) 
 
 
 def _static_rows(zone: Zone) -> Iterable[ResourceRecord]:
-    """The rows of a zone without its SOA, those at or below a delegation marked so."""
+    """The rows of a zone without its SOA; those at or below a delegation are not authoritative."""
     yield from (ResourceRecord(zone.spelling, "NS", f"{name}.", zone.soa.ttl) for name in zone.ns)
     cuts = {
         name

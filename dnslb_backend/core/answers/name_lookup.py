@@ -1,4 +1,4 @@
-"""Finding a name: its zone, its place there, and which one is meant when it is written short."""
+"""Finding a name: its zone, its entry there, and the absolute name behind a relative one."""
 
 from dnslb_backend.core.answers.name_index import NameEntry
 from dnslb_backend.core.answers.snapshot import Snapshot
@@ -33,7 +33,7 @@ def is_record(snapshot: Snapshot, name: str) -> bool:
 
 
 def exists(snapshot: Snapshot, name: str) -> bool:
-    """Whether a zone of ours says anything of this name but that there is none."""
+    """Whether one of our zones answers for this name with anything but NXDOMAIN."""
     zone = zone_of(snapshot, name)
     if zone is None:
         return False
@@ -44,13 +44,13 @@ def exists(snapshot: Snapshot, name: str) -> bool:
 
 
 def zone_of(snapshot: Snapshot, name: str) -> str | None:
-    """The apex of the zone that a name is in; None: it is in none of ours."""
+    """The apex of our zone that a name is in, None where it is in none."""
     labels = [name, *parents(name, "")]
     return next((label for label in labels if label in snapshot.name_index.zones), None)
 
 
 def entry_of(snapshot: Snapshot, name: str, zone: str) -> NameEntry | None:
-    """The place that answers for a name: its own, or the wildcard beside its closest encloser."""
+    """The entry that answers for a name: its own, or the wildcard of its closest encloser."""
     entries = snapshot.name_index.entries
     if name in entries:
         return entries[name]
@@ -61,7 +61,7 @@ def entry_of(snapshot: Snapshot, name: str, zone: str) -> NameEntry | None:
 
 
 def delegation_of(snapshot: Snapshot, name: str, zone: str) -> str | None:
-    """The name at which a part of the zone was handed to others, if `name` is in that part."""
+    """The delegation at or above `name`, None where there is none."""
     entries = snapshot.name_index.entries
     for label in reversed([name, *parents(name, zone)]):
         if label != zone and label in entries and _has_ns(entries[label]):
@@ -70,7 +70,7 @@ def delegation_of(snapshot: Snapshot, name: str, zone: str) -> str | None:
 
 
 def _below(written: str, zone: str) -> str:
-    """The name below a zone; "" where that is too long."""
+    """The name relative to a zone as an absolute one; "" where that is too long."""
     try:
         return canonical_name(written, zone)
     except NameFormatError:

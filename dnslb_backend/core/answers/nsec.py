@@ -1,11 +1,11 @@
-"""Who stands beside whom in a signed zone: the chains that prove what is not there.
+"""The NSEC and NSEC3 chains of a signed zone, which prove what does not exist.
 
     NSEC    names in canonical order (RFC 4034, section 6.1): the apex, names with rows of their
             own, and delegations
     NSEC3   the hashes (RFC 5155) of those and of empty non-terminals
 
-What lies below a delegation is not ours, and stands in no chain. A name whose health is not known,
-or that has nothing for nobody in particular, stands in its chain like any other.
+Names below a delegation are in no chain. A name whose health is unknown, or that has no rows for
+clients in no view, is in its chain like any other.
 """
 
 from base64 import b32hexdecode, b32hexencode
@@ -31,17 +31,17 @@ HASH_LENGTH = 32
 """Bytes of a hash, and its characters in base32hex."""
 
 MOST_ITERATIONS = 2500
-"""RFC 5155, section 10.3; more would be work for nothing."""
+"""RFC 5155, section 10.3: the limit for keys of 4096 bits."""
 
 IsUnsure = Callable[[str], bool]
-"""Whether nobody should be told which types a canonical name has."""
+"""Whether the types of a canonical name must not be asserted now, as its health is unknown."""
 
 
 class Adjacent(NamedTuple):
-    """The last name of a chain that is not behind the one in question, and the one behind that.
+    """The last owner of a chain that does not sort after a name, and the owner after that.
 
-    `unhashed` is the canonical name that `before` stands for, "" where it stands for none. The
-    others are relative to the zone, the apex being ""; in a chain of hashes they are those.
+    `unhashed` is the canonical name of `before`, "" where it has none. The others are relative
+    to the zone ("" for the apex), or hashes in an NSEC3 chain.
     """
 
     unhashed: str
@@ -51,7 +51,7 @@ class Adjacent(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Nsec3Param:
-    """How names are hashed; `opt_out` leaves delegations out that are not signed."""
+    """How names are hashed; `opt_out` leaves out unsigned delegations."""
 
     iterations: int
     salt: bytes
@@ -59,7 +59,7 @@ class Nsec3Param:
 
 
 def parse_nsec3param(text: str) -> Nsec3Param | None:
-    """What an NSEC3PARAM record says (`1 0 0 -`); None for what cannot be followed."""
+    """Parse the content of an NSEC3PARAM record (`1 0 0 -`); None where it cannot be used."""
     try:
         algorithm, flags, iterations, salt = text.split()
         count = int(iterations)
@@ -79,9 +79,9 @@ def is_hash(qname: str) -> bool:
 
 
 def sort_key(name: str) -> SortKey:
-    """Of a name without its final dot, as PowerDNS or the configuration wrote it.
+    """The sort key of a name without its final dot, in PowerDNS's spelling or ours.
 
-    Raises dns.exception.DNSException where it is none.
+    Raises dns.exception.DNSException for an invalid name.
     """
     if "\\" not in name:
         return tuple(reversed(name.lower().encode().split(b"."))) if name else ()
@@ -108,16 +108,16 @@ class NsecChain:
         self._names = [name for _, name in owners]
 
     def adjacent(self, name: str, is_unsure: IsUnsure) -> Adjacent:
-        """Of `name`, relative to the zone, whether it is there or not.
+        """The neighbours of `name`, relative to the zone, whether it exists or not.
 
-        Where `name` is not there and the types of the name before it are unsure, the first
-        name below that takes its place: it is not there either, and so has none. Raises
-        RequestError for what is no name.
+        Where `name` does not exist and the types of the name before it are unsure, `before` is
+        the first possible name below that: it does not exist and so has no types. Raises
+        RequestError for an invalid name.
         """
         try:
             key = sort_key(name)
         except (dns.exception.DNSException, UnicodeError) as error:
-            raise RequestError(f"{name!r} is no name: {error}") from error
+            raise RequestError(f"{name!r} is not a valid name: {error}") from error
         found = bisect_right(self._keys, key) - 1
         owner = self._names[found]
         before = self._relative(owner)
@@ -140,9 +140,9 @@ class Nsec3Chain:
         self._names = [name for _, name in hashed]
 
     def adjacent(self, name: str, is_unsure: IsUnsure) -> Adjacent:
-        """Of a hash for which `is_hash` holds.
+        """The neighbours of a hash for which `is_hash` holds.
 
-        As in a chain of names, one whose types are unsure gives way to the next hash.
+        As in an NSEC chain, an owner whose types are unsure is replaced by the next possible hash.
         """
         digest = b32hexdecode(name.upper())
         found = bisect_right(self._hashes, digest) - 1

@@ -1,7 +1,7 @@
-"""Policies: how an answer is picked among the members that may serve.
+"""Policies: which of the serving members are picked for an answer.
 
-Chance is an argument: a `draw` is a whole number of 64 bits, the same for all lookups of one
-query. A weight of 0 keeps a member out while any other has more; if all have 0, all are equal.
+Randomness is an argument: a `seed` is an integer of 64 bits, the same for all lookups of one
+query. A member of weight 0 is not picked while any other has more; if all have 0, all are equal.
 """
 
 import math
@@ -23,28 +23,28 @@ class Weighted:
 
     @property
     def is_open(self) -> bool:
-        """Whether another draw may pick others."""
+        """Whether another seed may pick other members."""
         return sum(weight > 0 for weight in self._weights) > self._count
 
-    def pick(self, draw: int) -> tuple[int, ...]:
-        """Indexes of the chosen, ascending."""
+    def pick(self, seed: int) -> tuple[int, ...]:
+        """The indexes picked, ascending."""
         if self._count == 1:
-            return (bisect_right(self._sums, draw * self._sums[-1] >> 64),)
+            return (bisect_right(self._sums, seed * self._sums[-1] >> 64),)
         # Exponential races: the smallest arrival times of rates `weight` (Efraimidis, Spirakis).
         arrivals: list[tuple[float, int]] = []
         for index, weight in enumerate(self._weights):
             if weight > 0:
-                draw = scramble(draw)
-                arrivals.append((-math.log((draw + 1) / 2**64) / weight, index))
+                seed = scramble(seed)
+                arrivals.append((-math.log((seed + 1) / 2**64) / weight, index))
         arrivals.sort()
         return tuple(sorted(index for _, index in arrivals[: self._count]))
 
 
 class Sticky:
-    """Rendezvous hashing: a client network keeps its members for as long as they stay.
+    """Rendezvous hashing: a client network keeps its members for as long as they serve.
 
-    When a member goes, only the clients that had it move, and spread by weight; when one comes,
-    it takes its share and nobody else moves.
+    When a member leaves, only its clients move, spread over the others by weight; when one joins,
+    it takes its share of clients and no other client moves.
     """
 
     def __init__(self, contents: Sequence[str], weights: Sequence[int], count: int) -> None:
@@ -57,13 +57,13 @@ class Sticky:
         self._count = min(count, len(self._members))
 
     def pick(self, network: tuple[int, int]) -> tuple[int, ...]:
-        """Indexes of the chosen for a client network, ascending."""
+        """The indexes picked for a client network, ascending."""
         seed = _number(b"%d/%d" % network)
         scores = [
             (-math.log((scramble(seed ^ number) + 1) / 2**64) / weight, index)
             for index, number, weight in self._members
         ]
-        if self._count == 1:
+        if self._count < 2:
             return (min(scores)[1],)
         scores.sort()
         return tuple(sorted(index for _, index in scores[: self._count]))
@@ -76,7 +76,7 @@ def effective_weights(weights: Sequence[int]) -> list[int]:
 
 
 def _number(text: bytes) -> int:
-    """64 bits that are the same on every node and machine."""
+    """A hash of 64 bits that is the same on every node and after every restart."""
     return int.from_bytes(blake2b(text, digest_size=8).digest(), "big")
 
 

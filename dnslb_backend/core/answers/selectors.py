@@ -1,9 +1,9 @@
-"""Menus: the answers of a balanced record that depend on who asks, or on chance.
+"""Selectors: which rows of a balanced record one client gets.
 
-    who asks -> chain of views -> the first pool that serves, else the common one -> policy -> rows
+    client -> its views in order -> first pool that serves, else the common one -> policy -> rows
 
-A selector belongs to one decision. Everything that can be prepared is: picking costs a search for
-the views, and a hash or a draw.
+A selector belongs to one decision. It is prepared as far as possible: selecting costs one search
+for the views, and one hash or random pick.
 """
 
 from collections.abc import Sequence
@@ -19,20 +19,20 @@ from dnslb_backend.core.model.zones import ResourceRecord
 from dnslb_backend.errors import NotReadyError
 
 UDP_LIMIT = 1232
-"""Bytes of an answer that pass every path (the DNS flag day of 2020); the rest is a random pick."""
+"""Bytes that pass every path (DNS flag day 2020); of more members, random ones are answered."""
 
 ONE_QUERY = 1
-"""The scope of an answer that is for one query only: small, but no cache may keep it."""
+"""The scope of an answer for one query only: PowerDNS caches nothing that has a scope."""
 
 _HEADER = 12 + 11 + 24 + 28
-"""Of a message and of its OPT row, that with a client subnet (IPv6 in full) and a cookie."""
+"""Bytes of the header and the OPT record, with a client subnet (IPv6 in full) and a cookie."""
 
 _RECORD = 12
 _SIZES = {"A": 4, "AAAA": 16}
 
 
 class Selection(NamedTuple):
-    """What one client is given: indexes into the rows of a pool, and the scope it holds for."""
+    """What one client gets: indexes into the rows of a pool, and the scope of that answer."""
 
     pool: str
     chosen: tuple[int, ...]
@@ -40,15 +40,15 @@ class Selection(NamedTuple):
 
 
 class StableSelection(NamedTuple):
-    """What is certain of a pick; where `chance` is, it chooses anew every time."""
+    """A selection without its random part: `picker`, where given, chooses for every query."""
 
     pool: str
     chosen: tuple[int, ...]
     scope: int
-    chance: Weighted | None
+    picker: Weighted | None
 
-    def pick(self, draw: int) -> Selection:
-        chosen = self.chosen if self.chance is None else self.chance.pick(draw)
+    def pick(self, seed: int) -> Selection:
+        chosen = self.chosen if self.picker is None else self.picker.pick(seed)
         return Selection(self.pool, chosen, self.scope)
 
 
@@ -56,8 +56,8 @@ class StableSelection(NamedTuple):
 class _Pool:
     rows: tuple[ResourceRecord, ...]
     picker: Weighted | Sticky | None
-    given: tuple[ResourceRecord, ...]
-    """Those that any client can be given: not those of weight 0 beside others."""
+    eligible: tuple[ResourceRecord, ...]
+    """The rows that a client can get: without those of weight 0, unless all have weight 0."""
     everything: tuple[int, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -65,7 +65,7 @@ class _Pool:
 
 
 class Selector:
-    """The answers of one balanced record. Equal selectors give equal answers to equal askers."""
+    """The answers of one balanced record. Equal selectors give equal answers to equal clients."""
 
     __slots__ = (
         "_bits",
@@ -75,8 +75,8 @@ class Selector:
         "_record",
         "_serving",
         "_table",
-        "draws",
         "is_static",
+        "uses_seed",
     )
 
     def __init__(self, record: Record, decision: Decision, table: ViewTable | None) -> None:
@@ -92,7 +92,7 @@ class Selector:
         self._last_resort_pools = frozenset(
             pool.view for pool in decision.pools if pool.is_last_resort
         )
-        self.draws = any(isinstance(pool.picker, Weighted) for pool in self._pools.values())
+        self.uses_seed = any(isinstance(pool.picker, Weighted) for pool in self._pools.values())
         self.is_static = not decision.pools and self._pools[""].picker is None
 
     def __eq__(self, other: object) -> bool:
@@ -112,7 +112,7 @@ class Selector:
 
     @property
     def is_for_views(self) -> bool:
-        """Whether some clients may be given something where others are given nothing."""
+        """Whether the answer depends on the views of the client."""
         return self._table is not None
 
     @property
@@ -120,26 +120,26 @@ class Selector:
         return self._table is not None and self._table.needs_location
 
     def is_random(self, view: str) -> bool:
-        """Whether the clients of a view, "" for none, are given a random pick."""
+        """Whether the clients of a view ("" for none) get a random pick."""
         picker = self._pools[view].picker
         return isinstance(picker, Weighted) and picker.is_open
 
     def all_rows(self) -> tuple[ResourceRecord, ...]:
-        """Everything that some client may be given, once; one row where only one may stand."""
-        rows = tuple(dict.fromkeys(row for pool in self._pools.values() for row in pool.given))
+        """Every row that some client may get, once; only the first one of CNAMEs."""
+        rows = tuple(dict.fromkeys(row for pool in self._pools.values() for row in pool.eligible))
         return rows[:1] if self.type == "CNAME" else rows
 
     def common_rows(self) -> tuple[ResourceRecord, ...]:
-        """All that clients in no view may be given; one row where only one may stand."""
-        rows = self._pools[""].given
+        """Every row that clients in no view may get; only the first one of CNAMEs."""
+        rows = self._pools[""].eligible
         return rows[:1] if self.type == "CNAME" else rows
 
-    def select(self, client: ClientSubnet, draw: int) -> Selection:
-        """What a client is given. Raises NotReadyError where that is not known."""
-        return self.select_stable(client).pick(draw)
+    def select(self, client: ClientSubnet, seed: int) -> Selection:
+        """What a client gets. Raises NotReadyError while health is unknown."""
+        return self.select_stable(client).pick(seed)
 
     def select_stable(self, client: ClientSubnet) -> "StableSelection":
-        """Where a client is served for as long as this selector holds; raises NotReadyError."""
+        """What a client gets, up to the random pick. Raises NotReadyError while it is unknown."""
         view, scope = self._view_of(client)
         if not view and self._decision.is_servfail:
             raise NotReadyError(f"{self._record.key}: health is not known yet")
@@ -163,21 +163,21 @@ class Selector:
             return "", 0
         chain = self._table.match(client)
         view = _first(chain.views, self._serving) or _first(chain.views, self._last_resort_pools)
-        # Even scope 0 may not be cached: PowerDNS would hand it to clients of another view.
+        # Not even scope 0 may be cached: PowerDNS would serve it to clients of another view.
         return view, max(chain.scope, ONE_QUERY)
 
 
-def _first(wanted: Sequence[str], there: frozenset[str]) -> str:
-    """The first of the wanted that is there, "" for none."""
-    if there:
+def _first(wanted: Sequence[str], present: frozenset[str]) -> str:
+    """The first of `wanted` that is present, "" for none."""
+    if present:
         for view in wanted:
-            if view in there:
+            if view in present:
                 return view
     return ""
 
 
 def answer_limit(record: Record) -> int:
-    """How many rows an answer has at most: as configured, one CNAME, and what UDP carries."""
+    """The most rows of an answer: `max_answers`, one for a CNAME, and what fits into UDP."""
     if record.key.type == "CNAME":
         return 1
     name = len(record.key.name) + 2
@@ -209,7 +209,7 @@ def _pool(
     counted = [1] * len(contents) if alike else list(weights)
     if len(rows) <= limit and all(weight > 0 for weight in counted):
         return _Pool(rows, None, rows)
-    given = tuple(row for row, weight in zip(rows, counted, strict=True) if weight > 0) or rows
+    eligible = tuple(row for row, weight in zip(rows, counted, strict=True) if weight > 0) or rows
     if record.policy is Policy.STICKY:
-        return _Pool(rows, Sticky(contents, counted, limit), given)
-    return _Pool(rows, Weighted(counted, limit), given)
+        return _Pool(rows, Sticky(contents, counted, limit), eligible)
+    return _Pool(rows, Weighted(counted, limit), eligible)

@@ -1,7 +1,7 @@
-"""The snapshot: the immutable view that every lookup reads, replaced whole on change.
+"""The snapshot: the immutable view that every lookup reads, replaced as a whole on change.
 
-What PowerDNS is told about one name is rendered to bytes once, when the name is built; a
-lookup is a dictionary access. Only the names that a change touched are built again.
+The answer of a name is rendered to bytes once, when the name is built; a lookup is a dictionary
+access. Only the names that a change touched are rebuilt.
 """
 
 import re
@@ -18,31 +18,29 @@ from dnslb_backend.core.model.zones import ResourceRecord, Zone, next_serial
 from dnslb_backend.errors import NotReadyError
 
 RENDERED_AHEAD = 64
-"""Rows of one name that are rendered for transfers whenever it changes: no lookup needs them."""
+"""A name with more rows for transfers is rendered by the transfer, not at each of its changes."""
 
 Decide = Callable[[RecordKey], Decision]
 
 ENT = "ENT"
-"""The row type that tells PowerDNS: the name exists, but has no record of any type."""
+"""The row type by which PowerDNS learns that a name exists without a record of any type."""
 
 
 NAME_EXISTS = ("TYPE65280", "\\# 0")
-"""Type and content of a row that says so where ENT cannot be said: in a transfer.
+"""Type and content of the row that stands for ENT in a transfer, which has no ENT.
 
-The type is one for private use (RFC 6895), written as RFC 3597 says, that nobody asks for.
+The type is for private use (RFC 6895), in the notation of RFC 3597; no client queries it.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class NameAnswer:
-    """One name: what it may answer, and the answer to ANY.
+    """One name: its rows, and its rendered answer to ANY.
 
-    `rows` are those that everybody is given, `selectors` what depends on who asks.
-    `unknown_types` are
-    the types whose answer is not known; `answer` is None then, since ANY has no truthful one.
-    `transfer_rows` are the rows that a transfer shows, None where that was never known.
-    `transfer_bytes` is
-    their rendering; None where they are so many that it is left to the transfer.
+    `rows` are the same for all clients, `selectors` add what depends on the client or is random.
+    `unknown_types` are the types whose answer is unknown; `answer` is None while there are any.
+    `transfer_rows` are the rows shown in a transfer, None while they were never known, and
+    `transfer_bytes` their rendering, None where the transfer has to render them.
     """
 
     zone: Zone
@@ -54,11 +52,11 @@ class NameAnswer:
     transfer_bytes: bytes | None
 
     def all_rows(self) -> list[ResourceRecord]:
-        """Every row that some client may be given."""
+        """Every row that some client may get."""
         return [*self.rows, *(row for selector in self.selectors for row in selector.all_rows())]
 
     def same_answers_as(self, other: "NameAnswer | None") -> bool:
-        """Whether nobody could tell the two apart."""
+        """Whether both give the same answers to every client."""
         return other is not None and (self.rows, self.selectors, self.unknown_types) == (
             other.rows,
             other.selectors,
@@ -68,7 +66,7 @@ class NameAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Every zone and name as PowerDNS may be told at one moment."""
+    """The answers of every zone and name at one moment."""
 
     name_index: NameIndex
     render: Render
@@ -82,9 +80,8 @@ class Snapshot:
     def lookup(self, name: str, qtype: str) -> bytes | DynamicAnswer:
         """The answer for a canonical name and a type or ANY.
 
-        It is bytes for PowerDNS, or a DynamicAnswer where it depends on who asks. Raises
-        NotReadyError
-        where the truth is not known yet.
+        Bytes for PowerDNS, or a DynamicAnswer where it depends on the client or is random. Raises
+        NotReadyError while health is unknown.
         """
         node = self.names.get(name)
         if node is None:
@@ -96,21 +93,23 @@ class Snapshot:
         return self._lookup_type(name, node, qtype)
 
     def rows(self, zone: str) -> list[ResourceRecord]:
-        """The rows that a transfer of a zone shows, its SOA first. Raises NotReadyError."""
+        """The rows of a transfer of the zone, its SOA first. Raises NotReadyError."""
         self.transfer(zone)
         return [row for node in self._names_of(zone) for row in node.transfer_rows or ()]
 
     def transfer(self, zone: str) -> list[bytes]:
         """As `rows`, rendered name by name. Raises NotReadyError.
 
-        A secondary cannot tell clients apart and cannot say that it does not know. So it is
-        given what clients in no view are, all that policies choose from, and of what is not
-        known now, what was known last.
+        A secondary cannot distinguish clients and cannot answer SERVFAIL for one type. So it gets
+        what clients in no view get, all members that policies choose from, and the last known
+        rows of types that are unknown now.
         """
         found = []
         for node in self._names_of(zone):
             if node.transfer_rows is None:
-                raise NotReadyError(f"{zone}: health is not known yet, it cannot be transferred")
+                raise NotReadyError(
+                    f"{zone}: health is not known yet, so the zone cannot be transferred"
+                )
             if node.transfer_rows:
                 found.append(node.transfer_bytes or self.render(node.transfer_rows, node.zone.id))
         return found
@@ -134,9 +133,9 @@ class Snapshot:
     def with_answers(
         self, names: Iterable[str], decide: Decide, wall: float
     ) -> tuple["Snapshot", frozenset[str]]:
-        """The snapshot after `names` were decided anew, and the names that read differently.
+        """The snapshot with `names` rebuilt, and the names whose answers changed.
 
-        The serial of a zone rises when any of its names changed, and so its apex changes too.
+        When any name of a zone changes, its serial rises, and so its apex changes too.
         """
         nodes = dict(self.names)
         changed: set[str] = set()
@@ -173,7 +172,7 @@ class Snapshot:
         if rows:
             return self.render(rows, node.zone.id)
         if qtype == "SOA":
-            # PowerDNS asks for SOA to find where a zone begins, and takes any row for one.
+            # PowerDNS queries SOA to find the apex of a zone, and takes any row for one.
             return self.no_answer
         return self.render((no_data(name),), node.zone.id)
 
@@ -181,7 +180,7 @@ class Snapshot:
 def _consequence(name: str, node: NameAnswer) -> str:
     if name != node.zone.name:
         return ""
-    return "; with consistent-backends=yes in pdns.conf its whole zone is SERVFAIL meanwhile"
+    return "; until then, with consistent-backends=yes in pdns.conf, its whole zone is SERVFAIL"
 
 
 def build_snapshot(
@@ -192,10 +191,10 @@ def build_snapshot(
     before: Snapshot | None = None,
     serials: Mapping[str, int] | None = None,
 ) -> tuple[Snapshot, frozenset[str]]:
-    """A snapshot from nothing, and every name that reads differently than in `before`.
+    """A snapshot of all names, and every name whose answers differ from those in `before`.
 
-    A zone keeps its serial over a reload that changed nothing in it; `serials` are the last
-    ones that an earlier run of this program handed out.
+    A zone keeps its serial over a reload that changes nothing in it; `serials` are the last ones
+    that an earlier run of the daemon served.
     """
     known = {**(serials or {}), **(before.serials if before else {})}
     draft = {
@@ -213,7 +212,7 @@ def build_snapshot(
     moved = {(draft.get(name) or old[name]).zone.name for name in changed} | {
         zone for zone in name_index.zones if before is None or zone not in before.serials
     }
-    # Those of zones that are gone stay known: they may come back.
+    # Serials of removed zones are kept, as a zone may come back.
     fresh = known | {
         zone: next_serial(known.get(zone, 0), wall) for zone in moved & name_index.zones.keys()
     }
@@ -230,16 +229,16 @@ def build_name_answer(
     serial: int,
     decide: Decide,
     render: Render,
-    last_listed: tuple[ResourceRecord, ...] | None = None,
+    last_transferred: tuple[ResourceRecord, ...] | None = None,
 ) -> NameAnswer:
-    """Everything at one name, as it is to be told now.
+    """Build the answers of one name from the decisions of its records.
 
-    `last_listed` are the rows of this name that transfers have shown so far, None: never any.
+    `last_transferred` are the rows of this name in transfers so far, None: never any.
     """
     zone = entry.zone
     rows: list[ResourceRecord] = []
     selectors: list[Selector] = []
-    faults: set[str] = set()
+    unknown_static: set[str] = set()
     unknown: set[str] = set()
     if entry.is_apex:
         rows.append(ResourceRecord(zone.spelling, "SOA", zone.soa.content(serial), zone.soa.ttl))
@@ -252,24 +251,34 @@ def build_name_answer(
         if not selector.is_static:
             selectors.append(selector)
         elif decision.is_servfail:
-            faults.add(record.key.type)
+            unknown_static.add(record.key.type)
         else:
             rows += selector.all_rows()
-    # PowerDNS lists the types that are ours in its proofs, and would take this for one.
+    # PowerDNS lists authoritative types in its NSEC proofs, and would list ENT as one.
     empty = no_data(entry.name)._replace(auth=not (entry.records or entry.static))
     answer: bytes | DynamicAnswer | None = None
-    if not faults:
+    if not unknown_static:
         answer = (
             DynamicAnswer(rows, selectors, empty, zone.id, render)
             if selectors
             else render(rows or [empty], zone.id)
         )
-    listed = _transfer_rows(entry, rows, selectors, unknown, last_listed)
-    listing = answer if isinstance(answer, bytes) and rows else None
-    if listing is None and listed is not None and len(listed) <= RENDERED_AHEAD:
-        listing = render(listed, zone.id)
+    transfer_rows = _transfer_rows(entry, rows, selectors, unknown, last_transferred)
+    transfer_bytes = answer if isinstance(answer, bytes) and rows else None
+    if (
+        transfer_bytes is None
+        and transfer_rows is not None
+        and len(transfer_rows) <= RENDERED_AHEAD
+    ):
+        transfer_bytes = render(transfer_rows, zone.id)
     return NameAnswer(
-        zone, tuple(rows), tuple(selectors), frozenset(faults), answer, listed, listing
+        zone,
+        tuple(rows),
+        tuple(selectors),
+        frozenset(unknown_static),
+        answer,
+        transfer_rows,
+        transfer_bytes,
     )
 
 
@@ -278,13 +287,13 @@ def _transfer_rows(
     rows: Sequence[ResourceRecord],
     selectors: Sequence[Selector],
     unknown: Set[str],
-    last_listed: tuple[ResourceRecord, ...] | None,
+    last_transferred: tuple[ResourceRecord, ...] | None,
 ) -> tuple[ResourceRecord, ...] | None:
-    """The rows of a name that a transfer shows; of types that are unknown, the last ones.
+    """The rows of a name in a transfer; those of unknown types are the last known ones.
 
-    A name where nobody may serve exists: where it has nothing else, a row says so.
+    A name without a serving member still exists: where it has no other rows, NAME_EXISTS is one.
     """
-    if unknown and last_listed is None:
+    if unknown and last_transferred is None:
         return None
     found = (
         *rows,
@@ -294,18 +303,18 @@ def _transfer_rows(
             if selector.type not in unknown
             for row in selector.common_rows()
         ),
-        *(row for row in last_listed or () if row.qtype in unknown),
+        *(row for row in last_transferred or () if row.qtype in unknown),
     )
-    sign = ResourceRecord(entry.name, *NAME_EXISTS, entry.zone.soa.minimum)
-    if found or not entry.records or (unknown and sign not in (last_listed or ())):
+    marker = ResourceRecord(entry.name, *NAME_EXISTS, entry.zone.soa.minimum)
+    if found or not entry.records or (unknown and marker not in (last_transferred or ())):
         return found
-    return (sign,)
+    return (marker,)
 
 
 def _last_transfer_rows(
     before: Snapshot | None, entry: NameEntry
 ) -> tuple[ResourceRecord, ...] | None:
-    """The rows of a name that transfers of its zone have shown; None if there never were any."""
+    """The rows of a name in transfers of its zone so far, None: never any."""
     if before is None or entry.zone.name not in before.name_index.zones:
         return None
     node = before.names.get(entry.name)
@@ -313,5 +322,5 @@ def _last_transfer_rows(
 
 
 def no_data(name: str) -> ResourceRecord:
-    """The row that says: this name exists, what was asked for does not."""
+    """The row for a name that exists without the type in question."""
     return ResourceRecord(name, ENT, "", 0)

@@ -9,7 +9,7 @@ from dnslb_backend.core.model.records import RecordKey
 
 
 class Overflow(NamedTuple):
-    """A host name began to have addresses beyond `limit`, or has none any more (`ignored` 0)."""
+    """A host name resolves to `ignored` addresses beyond `limit`, or (0) no longer to any."""
 
     key: RecordKey
     host: str
@@ -21,8 +21,8 @@ class Overflow(NamedTuple):
 class Changes:
     """What changed since the last call of `HealthMap.take_changes`, oldest transition first.
 
-    `answers` are records whose answer may read differently now; `touched` are those of which
-    any figure changed.
+    `answers` are records whose answer may have changed; `touched` are those of which any figure
+    changed.
     """
 
     answers: frozenset[RecordKey]

@@ -1,4 +1,4 @@
-"""Points in time, handed to the core by its callers."""
+"""Points in time, which callers pass in."""
 
 from typing import NamedTuple
 
@@ -6,8 +6,8 @@ from typing import NamedTuple
 class Instant(NamedTuple):
     """One moment on both clocks, in seconds.
 
-    `wall` is Unix time and is shown to people; it may jump. `mono` never jumps and is what
-    every duration is measured with.
+    `wall` is Unix time, for display and storage; it may jump. `mono` never jumps and measures
+    every duration.
     """
 
     wall: float

@@ -1,4 +1,4 @@
-"""Which records an override may move, found without a look at every member."""
+"""Which records an override affects, looked up without visiting every member."""
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
@@ -8,14 +8,14 @@ from dnslb_backend.core.model.records import RecordKey
 
 
 class Coverage:
-    """The records by every alias of their members and destinations."""
+    """An index of records by the aliases of their members and destinations."""
 
     def __init__(self) -> None:
         self._records: dict[str, set[RecordKey]] = {}
         self._aliases: dict[RecordKey, frozenset[str]] = {}
 
     def put(self, key: RecordKey, aliases: Iterable[str]) -> None:
-        """A record is known by these aliases from now on; by none, it is forgotten."""
+        """Replace the aliases of a record; without any, the record is removed."""
         before, after = self._aliases.pop(key, frozenset()), frozenset(aliases)
         for alias in before - after:
             self._records[alias].discard(key)
@@ -27,7 +27,7 @@ class Coverage:
             self._aliases[key] = after
 
     def covered(self, override: Override) -> set[RecordKey]:
-        """The records of which `override` names a member or a destination."""
+        """The records with a member or a destination that matches `override`."""
         found = set(self._records.get(override.target, ()))
         if override.is_glob:
             for alias, keys in self._records.items():

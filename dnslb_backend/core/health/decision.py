@@ -1,21 +1,22 @@
-"""Who serves: from the standing of every member to the answer of one balanced record.
+"""Which members serve: from the health of every member to the answer of one balanced record.
 
     eligible members                    answer
     some                                SERVE: those of the tiers that prio_min_cnt opens
-    none, and no member is known        FALLBACK if there is one, else SERVFAIL
+    none, and all health is unknown     FALLBACK if there is one, else SERVFAIL
     none, all_down = fallback           FALLBACK if it has addresses, else NODATA
     none, all_down = all                ALL: every member
-    none, all_down = last               LAST: who served at the end of the last round in which
-                                        anybody did, the gone and the drained left out; else NODATA
+    none, all_down = last               LAST: the members that served at the end of the last check
+                                        cycle in which any did, without those that are removed or
+                                        drained since; else NODATA
     none, all_down = nodata             NODATA
     none, all_down = servfail           SERVFAIL
 
-"No member is known" means that every member is UNKNOWN since start, or that there is none
+"All health is unknown" means that every member is UNKNOWN since start, or that there is none
 because a destination was never resolved. A destination that resolved to nothing is known.
 
-A view with eligible members is served those; without, its clients go on to the next view and
-then to the common members. Where those cannot serve either, `all` and `last` give a view its own
-members, its own last good set: its last resort.
+The clients of a view get its eligible members; where it has none, they get those of their next
+view, and then the common members. Where those cannot serve either, `all` and `last` give a view
+its own members, or its own last good set: its last resort.
 """
 
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ from dnslb_backend.core.model.records import AllDown, Record
 
 class DecisionKind(StrEnum):
     PENDING = "pending"
-    """The first round has not ended and nothing was restored."""
+    """The first check cycle has not ended and nothing was restored."""
     SERVE = "serve"
     FALLBACK = "fallback"
     ALL = "all"
@@ -46,17 +47,17 @@ class Pool:
     contents: tuple[str, ...]
     weights: tuple[int, ...]
     is_last_resort: bool = False
-    """Given because nobody is well: only to clients for whom no other pool serves."""
+    """No member is eligible: only for clients that no other pool serves."""
     threshold: int | None = field(default=None, compare=False)
-    """The lowest priority that serves here; None where nobody is well."""
+    """The lowest priority that serves here; None where no member is eligible."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The answer of one balanced record: what is served, in stable order, and why.
 
-    `contents` serve every client that no pool of `pools` is for, and `weights` are theirs
-    (empty: all alike). `ttl` None is the configured one.
+    `contents` serve every client without a pool in `pools`, and `weights` are their weights
+    (empty: all equal). `ttl` None is the configured one.
     """
 
     kind: DecisionKind
@@ -68,20 +69,20 @@ class Decision:
 
     @property
     def is_servfail(self) -> bool:
-        """Whether a client that is in no view cannot be told the truth."""
+        """Whether clients in no view get SERVFAIL, as no health is known."""
         return self.kind in (DecisionKind.PENDING, DecisionKind.SERVFAIL)
 
     @property
     def is_answer(self) -> bool:
-        """Whether any client can be told anything."""
+        """Whether any client gets an answer other than SERVFAIL."""
         return not self.is_servfail or bool(self.pools)
 
     def served(self) -> set[str]:
-        """Everything that some client is given."""
+        """Every content that some client may get."""
         return {*self.contents, *(content for pool in self.pools for content in pool.contents)}
 
     def loses_service(self, before: "Decision") -> bool:
-        """Whether somebody had a serving member `before` and would have none now."""
+        """Whether some clients had a serving member `before` and would have none now."""
         views = {pool.view for pool in before.pools} | {""}
         return any(before.serves(view) and not self.serves(view) for view in views)
 
@@ -92,24 +93,24 @@ class Decision:
         )
 
     def is_last_resort(self, content: str) -> bool:
-        """Whether this is given to somebody because nobody is well."""
+        """Whether this content is served although not eligible, as nothing else is left."""
         if self.kind in (DecisionKind.ALL, DecisionKind.LAST) and content in self.contents:
             return True
         return any(pool.is_last_resort and content in pool.contents for pool in self.pools)
 
     def pool(self, view: str) -> Pool | None:
-        """The pool of a view; None where its clients are given what all others are."""
+        """The pool of a view; None where its clients get the common members."""
         return next((pool for pool in self.pools if pool.view == view), None)
 
     def threshold_of(self, views: Sequence[str]) -> int | None:
-        """The lowest priority that serves where a member of these views, or of none, is meant."""
+        """The lowest priority that serves among members of these views, or of none."""
         if not views:
             return self.threshold
         found = (pool.threshold for pool in self.serving_pools() if pool.view in views)
         return min((lowest for lowest in found if lowest is not None), default=None)
 
     def served_in(self) -> dict[str, Sequence[str]]:
-        """Who serves where: contents by view, "" for clients in none."""
+        """The contents that serve each view, "" for clients in none."""
         found: dict[str, Sequence[str]] = {p.view: p.contents for p in self.serving_pools()}
         return {**found, "": self.contents} if self.kind is DecisionKind.SERVE else found
 
@@ -123,10 +124,10 @@ PENDING = Decision(DecisionKind.PENDING)
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One member as the decision sees it: effective standing and effective priority.
+    """One member as the decision sees it: effective health and effective priority.
 
-    `priority` is None where there is none because the last check failed. Without `views` a
-    member is for everybody who is in no view that serves.
+    `priority` is None where the last check failed. A member without `views` is for the clients
+    in no view that serves.
     """
 
     content: str
@@ -134,12 +135,12 @@ class Candidate:
     priority: int | None
     is_drained: bool = False
     waits_in: frozenset[str] = frozenset()
-    """Views, "" for clients in none, in which it came back a short while ago: there it is let in
-    only where nobody else can serve."""
+    """The views ("" for clients in none) in which it is held out after recovery (failback): there
+    it serves only where no other member can."""
     weight: int = 1
     views: tuple[str, ...] = ()
     is_damped: bool = False
-    """UP by its results but held DOWN for flapping: let in only where nobody else can serve."""
+    """UP by its results but held DOWN for flapping: serves only where no other member can."""
 
     @property
     def is_eligible(self) -> bool:
@@ -162,29 +163,29 @@ def decide(
 ) -> Decision:
     """Apply the table above, for clients in no view and then for each view by itself.
 
-    `fallback` are the addresses of the record's fallback hosts. `is_resolved` says that every
-    destination has been answered by the resolver at least once, be it with nothing. `last_good`
-    and `last_pools` are what served last, everybody and the clients of views.
+    `fallback` are the addresses of the record's fallback hosts. `is_resolved`: the resolver has
+    answered for every destination at least once, if only with nothing. `last_good` and
+    `last_pools` are what served last, clients in no view and those of each view.
     """
     common = [c for c in candidates if not c.views]
-    # Where all are for views, what is known of those is what is known of the record.
-    is_unknown = _nobody_known(common or candidates, is_resolved=is_resolved)
+    # Where every member is for a view, their health is that of the record.
+    is_unknown = _is_unknown(common or candidates, is_resolved=is_resolved)
     decision = _decide_common(record, common, fallback, last_good, is_unknown=is_unknown)
     views = dict.fromkeys(view for c in candidates for view in c.views)
     if not views:
         return decision
     last = {pool.view: pool.contents for pool in last_pools}
-    may_resort = decision.kind is not DecisionKind.SERVE and not is_unknown
+    has_last_resort = decision.kind is not DecisionKind.SERVE and not is_unknown
     pools = []
     for view in views:
         members = [c for c in candidates if view in c.views]
         serving, lowest = _serving(members, record.prio_min_cnt, view)
         if serving:
             pools.append(Pool(view, *_listed(record, serving), threshold=lowest))
-        elif may_resort and record.all_down is AllDown.ALL:
+        elif has_last_resort and record.all_down is AllDown.ALL:
             pools.append(Pool(view, *_listed(record, members), is_last_resort=True))
         elif (
-            may_resort
+            has_last_resort
             and record.all_down is AllDown.LAST
             and (kept := _kept(last.get(view, ()), members))
         ):
@@ -216,8 +217,8 @@ def _serving(
 ) -> tuple[list[Candidate], int | None]:
     """The candidates of the open tiers, and the lowest priority among those."""
     healthy = [c for c in candidates if c.is_eligible]
-    calm = [c for c in healthy if not c.is_damped] or healthy
-    eligible = [c for c in calm if view not in c.waits_in] or calm
+    steady = [c for c in healthy if not c.is_damped] or healthy
+    eligible = [c for c in steady if view not in c.waits_in] or steady
     lowest = threshold((c.priority for c in eligible if c.priority), min_count)
     if lowest is None:
         return [], None
@@ -227,7 +228,7 @@ def _serving(
 def _listed(
     record: Record, serving: Sequence[Candidate]
 ) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Contents and weights in stable order: of CNAMEs, the first one is what is answered."""
+    """Contents and weights in stable order: of CNAMEs, the first one is the answer."""
     if record.key.type == "CNAME":
         return _columns(sorted(serving, key=lambda c: -(c.priority or 0)))
     return _columns(sorted(serving, key=lambda c: c.content))
@@ -238,12 +239,12 @@ def _columns(listed: Sequence[Candidate]) -> tuple[tuple[str, ...], tuple[int, .
 
 
 def _kept(last: Sequence[str], candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Who served last and is still a member that is not drained, in the same order."""
+    """The members that served last and are not removed or drained since, in the same order."""
     known = {c.content: c for c in candidates if not c.is_drained}
     return [known[content] for content in last if content in known]
 
 
-def _nobody_known(candidates: Sequence[Candidate], *, is_resolved: bool) -> bool:
+def _is_unknown(candidates: Sequence[Candidate], *, is_resolved: bool) -> bool:
     if not candidates:
         return not is_resolved
     return all(c.health is Health.UNKNOWN and not c.is_drained for c in candidates)

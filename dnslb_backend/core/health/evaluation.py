@@ -1,6 +1,6 @@
-"""From what is known of a record's targets to its table and its decision.
+"""From the state of a record's targets to its rows and its decision.
 
-A member that came back waits (failback) in every view that it is for, until it serves there.
+A member that recovered is held out (failback) in each of its views, until it serves there.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -20,7 +20,7 @@ from dnslb_backend.core.health.target import Health, TargetState, combine
 from dnslb_backend.core.health.targets import Targets
 from dnslb_backend.core.health.ttl import answer_ttl
 
-NOWHERE: frozenset[str] = frozenset()
+NO_VIEWS: frozenset[str] = frozenset()
 
 
 def evaluate(
@@ -77,7 +77,7 @@ def evaluate_member(
     """The status of a member: `row` itself, its last one, where nothing has changed."""
     probed = _probed(state, member, targets)
     override = active_overrides.effective(state.record.key.name, *member.aliases)
-    waits_in = NOWHERE
+    waits_in = NO_VIEWS
     if member.content in state.waiting and (override is None or override.action is Action.DRAIN):
         waits_in = state.waiting[member.content].views
     if row is not None and row.is_unchanged(member, probed, override, waits_in):
@@ -88,9 +88,9 @@ def evaluate_member(
 def track_returns(
     state: RecordState, targets: Targets, positions: Collection[int] | None, mono: float
 ) -> None:
-    """Follow which members came back since the last decision, and which wait no more.
+    """Update which members are held out after recovery (failback).
 
-    Only those at `positions` can have moved; None: any can.
+    Only those at `positions` can have changed since the last decision; None: any can.
     """
     failback = state.record.failback
     if not failback:
@@ -101,12 +101,12 @@ def track_returns(
         here = {member.content for member in members}
         state.waiting = {c: back for c, back in state.waiting.items() if c in here}
     else:
-        members = tuple(state.members[place] for place in positions)
-        rows = tuple(state.rows[place] for place in positions)
+        members = tuple(state.members[position] for position in positions)
+        rows = tuple(state.rows[position] for position in positions)
     before = {row.member.content: row.state.last_known for row in rows}
     for member in members:
-        standing = _probed(state, member, targets).last_known
-        if standing is not Health.UP:
+        health = _probed(state, member, targets).last_known
+        if health is not Health.UP:
             state.waiting.pop(member.content, None)
         elif before.get(member.content) is Health.DOWN:
             state.waiting[member.content] = PendingReturn(mono, frozenset(member.views or ("",)))
@@ -116,11 +116,11 @@ def track_returns(
 
 
 def clear_returned(state: RecordState, rows: list[MemberStatus], decision: Decision) -> None:
-    """A member that serves waits no more: it has come back."""
+    """End the failback of members that serve."""
     served = {
         (view, content) for view, contents in decision.served_in().items() for content in contents
     }
-    for place, row in enumerate(rows):
+    for position, row in enumerate(rows):
         back = state.waiting.get(row.member.content)
         if back is None:
             continue
@@ -130,8 +130,8 @@ def clear_returned(state: RecordState, rows: list[MemberStatus], decision: Decis
         else:
             del state.waiting[row.member.content]
         if row.waits_in and row.waits_in != views:
-            rows[place] = replace(row, waits_in=views)
-            state.candidates[place] = rows[place].candidate()
+            rows[position] = replace(row, waits_in=views)
+            state.candidates[position] = rows[position].candidate()
 
 
 def keep_last_good(state: RecordState) -> None:

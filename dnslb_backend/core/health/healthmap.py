@@ -1,4 +1,4 @@
-"""The health map: what is known of every record, and what follows from it.
+"""The health map: the state of every record, and the decisions that follow from it.
 
 Callers report what happened (`open_cycle`, `record_resolution`, `record_result`, `close_cycle`, …)
 and collect with `take_changes` which answers changed and why. It never waits, and callers pass the
@@ -83,7 +83,7 @@ class HealthMap:
         return key in self._targets
 
     def records_using(self, key: TargetKey) -> frozenset[RecordKey]:
-        """The records that a target counts for."""
+        """The records that use a target."""
         return frozenset(self._targets.users(key))
 
     def targets_of(self, key: RecordKey) -> list[TargetKey]:
@@ -102,14 +102,14 @@ class HealthMap:
         return self._changes.take()
 
     def decide_marked(self) -> None:
-        """Decide every record that is marked, as of the moment at which it was marked last."""
+        """Decide every marked record, as of the time at which it was last marked."""
         for key, at in list(self._marked.items()):
             self._decide(key, at)
 
     # -- events -------------------------------------------------------------------------
 
     def apply_plan(self, plan: Plan, at: Instant) -> list[RecordKey]:
-        """Make `plan` the one that runs; return the records that are new or were changed.
+        """Switch to `plan`; return the records that are new or were changed.
 
         Health, addresses and counters follow the member, also when its check changed. A
         changed record is held in its old answer until its next check cycle has ended. A target that
@@ -250,7 +250,7 @@ class HealthMap:
         self._move(target, mark_stale(state, at), at)
 
     def readmit(self, at: Instant) -> None:
-        """Let in the members that came back and have waited enough."""
+        """Readmit the recovered members whose failback time is over."""
         waiting, self._waiting = self._waiting, set()
         for key in waiting & self.records.keys():
             self.records[key].is_partial = False
@@ -289,7 +289,7 @@ class HealthMap:
             self._changes.touch([key])
             self._decide(key, at, whole=True, is_override=True)
 
-    # -- inside -------------------------------------------------------------------------
+    # -- internals ----------------------------------------------------------------------
 
     def _count_pending(self) -> None:
         waiting = (key for key, state in self.records.items() if not state.is_ready)
@@ -308,7 +308,7 @@ class HealthMap:
         users = self._targets.users(target)
         for key in users:
             if target in self.records[key].moved:
-                # Its last move is not decided yet, and every change of health is reported.
+                # Its last change is not decided yet, and every change of health is reported.
                 self._decide(key, self._marked[key])
         self._targets[target] = after
         for key in users:
@@ -321,7 +321,7 @@ class HealthMap:
                 self._marked[key] = at
 
     def _regroup(self, key: RecordKey) -> None:
-        """Follow what resolvers have answered since the members were built last."""
+        """Rebuild the members if host names have resolved to other addresses since."""
         if self.records[key].is_reshaped:
             self._membership.rebuild(key, self.records[key])
 
@@ -337,7 +337,7 @@ class HealthMap:
     def _decide(
         self, key: RecordKey, at: Instant, *, whole: bool = False, is_override: bool = False
     ) -> None:
-        """Decide a record: by the targets that moved, or by the whole of it."""
+        """Decide a record: by the targets that changed, or by all of them."""
         self._regroup(key)
         state = self.records[key]
         self._marked.pop(key, None)

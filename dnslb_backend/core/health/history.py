@@ -1,4 +1,4 @@
-"""Transitions as they are remembered, and how to ask for them."""
+"""Stored transitions, and queries for them."""
 
 from dataclasses import dataclass
 
@@ -10,9 +10,9 @@ MAX_LIMIT = 10_000
 
 @dataclass(frozen=True, slots=True)
 class HistoryQuery:
-    """Which transitions: of one canonical name, since and until some Unix time, on one node.
+    """Which transitions: of one canonical name, since and until a Unix time, on one node.
 
-    At most `limit` of them, older than the one whose id is `before`: so one pages backwards.
+    At most `limit` of them, with ids below `before`, to page backwards.
     """
 
     name: str | None = None
@@ -25,7 +25,7 @@ class HistoryQuery:
 
 @dataclass(frozen=True, slots=True)
 class StoredTransition:
-    """A transition, the node it happened on, and its number in the store that was asked."""
+    """A transition, the node it happened on, and its id in the store it was read from."""
 
     id: int
     node: str

@@ -1,13 +1,13 @@
-"""What is known of the addresses behind one host name.
+"""The addresses behind one host name.
 
-answer      addresses afterwards
+resolution  addresses afterwards
 found       the new ones
 empty       none: the name exists and has no address of this family
 NXDOMAIN    the old ones until dns_ttl has passed since the last good answer, then none
-failed      the old ones, for as long as it takes: silence of a resolver is no answer
+failed      the old ones, without limit: a failed lookup says nothing about the name
 
-Of more than `limit` addresses those are kept that are in use already, then the lowest: a resolver
-that rotates a long list moves nothing.
+Of more than `limit` addresses, those already in use are kept first, then the lowest ones, so that
+a resolver that rotates a long list changes nothing.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ class HostState:
     ignored: int = 0
 
     def is_overdue(self, mono: float, dns_ttl: float) -> bool:
-        """Whether the addresses stand in for an answer that has been missing past dns_ttl."""
+        """Whether lookups fail and the last good answer is older than dns_ttl."""
         if self.last is None or self.last.status is not Status.FAILED or not self.is_answered:
             return False
         return self.resolved is None or mono - self.resolved > dns_ttl
@@ -40,26 +40,26 @@ UNRESOLVED = HostState()
 
 
 def apply_resolution(
-    state: HostState, answer: Resolution, mono: float, dns_ttl: float, limit: int
+    state: HostState, resolution: Resolution, mono: float, dns_ttl: float, limit: int
 ) -> HostState:
-    """The state after one more answer; the table above is the rule."""
-    match answer.status:
+    """The state after one more resolution; the table above is the rule."""
+    match resolution.status:
         case Status.FOUND | Status.EMPTY:
-            addresses = _limited(answer.addresses, state.addresses, limit)
-            ignored = len(answer.addresses) - len(addresses)
-            last = answer if not ignored else replace(answer, addresses=addresses)
+            addresses = _limited(resolution.addresses, state.addresses, limit)
+            ignored = len(resolution.addresses) - len(addresses)
+            last = resolution if not ignored else replace(resolution, addresses=addresses)
             return HostState(addresses, mono, is_answered=True, last=last, ignored=ignored)
         case Status.NXDOMAIN:
-            stands = state.resolved is not None and mono - state.resolved < dns_ttl
-            if stands:
-                return replace(state, is_answered=True, last=answer)
-            return HostState((), state.resolved, is_answered=True, last=answer)
+            is_fresh = state.resolved is not None and mono - state.resolved < dns_ttl
+            if is_fresh:
+                return replace(state, is_answered=True, last=resolution)
+            return HostState((), state.resolved, is_answered=True, last=resolution)
         case Status.FAILED:
-            return replace(state, last=answer)
+            return replace(state, last=resolution)
 
 
 def limited(state: HostState, limit: int) -> HostState:
-    """The state under a limit that may be lower than the one it was made under."""
+    """The state with at most `limit` addresses, as after a reload that lowered the limit."""
     if len(state.addresses) <= limit:
         return state
     ignored = state.ignored + len(state.addresses) - limit

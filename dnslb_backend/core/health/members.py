@@ -1,4 +1,4 @@
-"""Members: the addresses of a balanced record and where they stand."""
+"""Members: the addresses of a balanced record, and their status."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from dnslb_backend.core.model.records import Dest, Record, joined_views
 
 
 class TargetKey(NamedTuple):
-    """What is probed once however many members share it.
+    """What is probed, once for all members that share it.
 
     `check` is the fingerprint of the check with all its parameters and timing.
     """
@@ -36,16 +36,16 @@ class Member:
 
     @property
     def aliases(self) -> tuple[str, str, str]:
-        """What operators may call it: the address that is probed or served, its destination."""
+        """The names that overrides match: the address probed, the content served, the host."""
         return self.address, self.content, self.host
 
 
 @dataclass(frozen=True, slots=True)
 class MemberStatus:
-    """Where a member stands: what was measured, what holds, and whether it is served.
+    """The status of a member: measured and effective health, and whether it is served.
 
     `priority` is None where the last check failed. `waits_in` are the views ("" for clients in
-    none) in which it stays out after it came back (failback). `is_fallback` marks an address that
+    none) in which it is held out after recovery (failback). `is_fallback` marks an address that
     is served unchecked and is no member.
     """
 
@@ -74,7 +74,7 @@ class MemberStatus:
         override: Override | None,
         waits_in: frozenset[str],
     ) -> bool:
-        """Whether `apply_override` would say the same of these once more."""
+        """Whether `apply_override` would return this status again for these arguments."""
         return (
             self.member is member
             and self.state is state
@@ -84,13 +84,13 @@ class MemberStatus:
 
     def candidate(self) -> Candidate:
         is_drained = self.override is not None and self.override.action is Action.DRAIN
-        standing, is_damped = self.effective, False
+        health, is_damped = self.effective, False
         if self.override is None or is_drained:
-            standing = self.state.last_known
+            health = self.state.last_known
             is_damped = self.state.undamped is Health.UP
         return Candidate(
             self.member.content,
-            standing,
+            health,
             measured_priority(self.member, self.state) if is_damped else self.priority,
             is_drained,
             self.waits_in,
@@ -106,7 +106,7 @@ def apply_override(
     override: Override | None,
     waits_in: frozenset[str] = frozenset(),
 ) -> MemberStatus:
-    """Lay the override over what was measured.
+    """Combine measured health with the override.
 
     measured   drain      down   up     none
     any        measured   DOWN   UP     measured      (a drained member is not eligible)
@@ -115,7 +115,7 @@ def apply_override(
     weight = state.weight if state.weight is not None else member.weight
     action = override.action if override else None
     if action is Action.UP:
-        # Whoever is ordered up serves: what a check said to keep it out holds no more.
+        # An override UP serves, whatever priority or weight a check reported to keep it out.
         measured = measured if measured > 0 else member.priority
         weight = weight if weight > 0 else member.weight
         return MemberStatus(member, state, Health.UP, measured, weight, False, override)
@@ -131,18 +131,18 @@ def measured_priority(member: Member, state: TargetState) -> int:
 
 
 def build_members(record: Record, hosts: Mapping[str, HostState]) -> tuple[Member, ...]:
-    """Every address that the destinations stand for, once, with its highest priority.
+    """Every address of the destinations, once, with its highest priority.
 
-    It is for the clients of all of them.
+    An address of several destinations is for the views of all of them.
     """
     members: dict[str, Member] = {}
     for dest in record.dests:
         for address in _addresses(dest, hosts):
             member = _member(record, dest, address)
-            rival = members.get(member.content)
-            if rival is not None:
-                best = member if member.priority > rival.priority else rival
-                member = replace(best, views=joined_views(rival.views, member.views))
+            other = members.get(member.content)
+            if other is not None:
+                best = member if member.priority > other.priority else other
+                member = replace(best, views=joined_views(other.views, member.views))
             members[member.content] = member
     return tuple(members.values())
 
@@ -159,20 +159,20 @@ def mark_served(
     before: Sequence[MemberStatus],
     record: Record,
 ) -> tuple[MemberStatus, ...]:
-    """The rows as the decision leaves them, followed by what is served without being a member.
+    """The rows with `is_served` set, followed by what is served without being a member.
 
-    Such a row is one that `before` still knows, or an unchecked fallback.
+    Such a row is taken from `before`, or is an unchecked fallback.
     """
     served = decision.served()
     marked = [
-        row if row.is_served == (row.member.content in served) else _turned(row) for row in rows
+        row if row.is_served == (row.member.content in served) else _toggled(row) for row in rows
     ]
     if len(served) == sum(row.is_served for row in marked):
         return tuple(marked)
     known = {row.member.content for row in rows}
     old = {row.member.content: row for row in before}
-    strangers = sorted(served - known)
-    marked += [old.get(content) or _unchecked(content, record) for content in strangers]
+    others = sorted(served - known)
+    marked += [old.get(content) or _unchecked(content, record) for content in others]
     return tuple(marked)
 
 
@@ -180,7 +180,7 @@ def _addresses(dest: Dest, hosts: Mapping[str, HostState]) -> tuple[str, ...]:
     return (dest.host,) if dest.is_literal else hosts.get(dest.host, UNRESOLVED).addresses
 
 
-def _turned(row: MemberStatus) -> MemberStatus:
+def _toggled(row: MemberStatus) -> MemberStatus:
     return replace(row, is_served=not row.is_served)
 
 

@@ -1,4 +1,4 @@
-"""What orders would do, asked before they are given."""
+"""What overrides would do, checked before they are applied."""
 
 from collections.abc import Iterable
 
@@ -10,20 +10,21 @@ from dnslb_backend.core.model.records import RecordKey
 def records_without_service(
     health: HealthMap, overrides: Iterable[Override], moved: Iterable[Override]
 ) -> tuple[RecordKey, ...]:
-    """The records where somebody has a serving member now and had none if only `overrides` held.
+    """The records where some clients would lose their serving members if `overrides` were all.
 
-    They may still be answered, by a fallback or as `all_down` says. `moved` are the orders that
-    come or go with that: others than they cover are not looked at.
+    A fallback or `all_down` may still answer them. `moved` are the overrides that this adds or
+    removes: only records that they match are evaluated.
     """
-    rulings = ActiveOverrides(overrides)
+    active_overrides = ActiveOverrides(overrides)
     covered = health.covered(moved)
     return tuple(
         key
         for key, state in health.records.items()
-        if key in covered and health.evaluate_with(key, rulings)[1].loses_service(state.decision)
+        if key in covered
+        and health.evaluate_with(key, active_overrides)[1].loses_service(state.decision)
     )
 
 
 def matches_anything(health: HealthMap, override: Override) -> bool:
-    """Whether `override` names any member, or any destination, resolved or not."""
+    """Whether `override` matches any member, or any destination, resolved or not."""
     return bool(health.covered([override]))

@@ -1,4 +1,4 @@
-"""What operators ask for, before it is checked and becomes an override."""
+"""Overrides as operators request them, before validation."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from dnslb_backend.core.health.overrides import Action
 
 @dataclass(frozen=True, slots=True)
 class OverrideRequest:
-    """What an operator asks for. `target` is an address, a destination host, or a glob.
+    """A requested override. `target` is an address, a destination host, or a glob.
 
     `name` is a canonical name, empty for every record; `node` is empty for every node. `expires`
     is Unix time, None until cleared. `force` also takes the last serving member of a record.

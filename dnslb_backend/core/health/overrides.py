@@ -1,4 +1,4 @@
-"""What operators said, kept apart from what was measured."""
+"""Operator overrides, kept apart from measured health."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,16 +8,16 @@ from fnmatch import fnmatchcase
 
 class Action(StrEnum):
     DRAIN = "drain"
-    """No new answers, checks go on, and it is no failure."""
+    """Not served any more; checks go on, and it counts as no failure."""
     DOWN = "down"
-    """As if the checks failed."""
+    """Treated as if its checks failed."""
     UP = "up"
-    """As if the checks passed."""
+    """Treated as if its checks passed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """One order: `action` for every member that `target` names.
+    """One override: `action` for every member that `target` matches.
 
     `target` is an address, a destination host, or a glob over both, in lower case. `zone` and
     `name` are canonical and narrow it to one name; empty means every record. `node` empty
@@ -40,7 +40,7 @@ class Override:
         return any(sign in self.target for sign in "*?[")
 
     def matches(self, name: str, *aliases: str) -> bool:
-        """Whether this order speaks of a member under `name` that is known by these aliases."""
+        """Whether this override matches a member of the record `name` with these aliases."""
         if self.name and self.name != name:
             return False
         return self.target in aliases or any(fnmatchcase(alias, self.target) for alias in aliases)
@@ -50,7 +50,7 @@ class Override:
 
 
 class ActiveOverrides:
-    """Overrides that hold together, indexed: those for other targets cost a member nothing."""
+    """The overrides in force, indexed by target, so that unrelated ones cost a member nothing."""
 
     def __init__(self, overrides: Iterable[Override]) -> None:
         self.overrides = tuple(overrides)
@@ -61,9 +61,9 @@ class ActiveOverrides:
                 self._literal.setdefault(override.target, []).append(override)
 
     def effective(self, name: str, *aliases: str) -> Override | None:
-        """The order that holds for a member: the more specific one, then the newer one.
+        """The override that applies to a member: the more specific one, then the newer one.
 
-        An order for one name beats one for all names, and a literal target beats a glob.
+        One for a single name beats one for all names, and a literal target beats a glob.
         """
         found = [
             override
@@ -86,6 +86,6 @@ class ActiveOverrides:
 
 
 def next_expiry(overrides: Iterable[Override], wall: float) -> float | None:
-    """The Unix time at which the next order that still lives will end; None where none will."""
+    """The Unix time at which the next override expires; None where none will."""
     ends = (override.expires for override in overrides if override.is_live(wall))
     return min((end for end in ends if end is not None), default=None)

@@ -1,4 +1,4 @@
-"""Probes that are run because somebody wants to see them; they count for nothing."""
+"""Probes on demand: reported, but not counted."""
 
 from dataclasses import dataclass
 
@@ -9,16 +9,16 @@ from dnslb_backend.core.model.records import RecordKey
 
 @dataclass(frozen=True, slots=True)
 class ProbeReport:
-    """One probe: what was asked of whom, what came back, and what that would do to the target.
+    """One probe on demand: its target, its result, and what that result would change.
 
-    `contents` are the members that the target counts for. `after` is its health if the result
-    had counted, `streak` how many results in a row would then speak against it.
+    `contents` are the members that use the target. `after` would be its health if the result
+    counted, and `streak` the number of results in a row against that health.
     """
 
     key: RecordKey
     contents: tuple[str, ...]
     address: str
-    is_probed: str
+    check: str
     result: Result
     before: Health
     after: Health

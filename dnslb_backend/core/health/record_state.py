@@ -1,4 +1,4 @@
-"""What is known of one balanced record: while it is at work, and of an earlier run."""
+"""The state of one balanced record: at run time, and as restored from an earlier run."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from dnslb_backend.core.model.records import Record
 
 
 class PendingReturn(NamedTuple):
-    """A member came back at monotonic `since`, and has not served in `views` since.
+    """A member recovered at monotonic `since` and has not served in `views` since.
 
     The view "" is clients in none.
     """
@@ -23,16 +23,16 @@ class PendingReturn(NamedTuple):
 
 @dataclass(slots=True)
 class RecordState:
-    """One balanced record at work. `rows` show its members, then unchecked fallbacks."""
+    """One balanced record at run time. `rows` are its members, then unchecked fallbacks."""
 
     record: Record
     hosts: dict[str, HostState] = field(default_factory=dict)
     members: tuple[Member, ...] = ()
     positions: dict[TargetKey, list[int]] = field(default_factory=dict)
-    """Which members, by their positions, a target counts for."""
+    """The positions of the members that use each target."""
     rows: tuple[MemberStatus, ...] = ()
     candidates: list[Candidate] = field(default_factory=list)
-    """What the decision sees of `members`: with a thousand of them, one moves at a time."""
+    """The decision's input for each of `members`, updated one by one: there may be thousands."""
     decision: Decision = PENDING
     last_good: tuple[str, ...] = ()
     last_pools: tuple[Pool, ...] = ()
@@ -41,23 +41,23 @@ class RecordState:
     is_held: bool = False
     """A change that would leave no member serving waits for the end of the check cycle."""
     is_reshaped: bool = False
-    """A host name was resolved to something else, and `members` do not follow that yet."""
+    """A host name resolved to other addresses, and `members` are not rebuilt yet."""
     is_partial: bool = False
-    """The next decision may look at those members alone whose targets `moved`."""
+    """The next decision needs to evaluate only the members whose targets `moved`."""
     moved: dict[TargetKey, float] = field(default_factory=dict)
     """Targets whose health changed since the last decision, and when (Unix time)."""
     waiting: dict[str, PendingReturn] = field(default_factory=dict)
-    """Members, by content, that came back and have not served since."""
+    """Members, by content, that recovered and have not served since."""
     awaited: set[TargetKey] = field(default_factory=set)
-    """Targets whose probes were under way when it was held first: it waits for these as well."""
+    """Targets whose probes were in flight when it was first held: it waits for these as well."""
 
 
 @dataclass(frozen=True, slots=True)
 class RestoredRecord:
-    """What an earlier run knew of one record. `targets` are by content, in order of the checks.
+    """One record as an earlier run saved it. `targets` are by content, in order of the checks.
 
-    `waiting` are the members that came back and have not served since, with the monotonic time
-    of that. `decision` is PENDING where it is too old to be given as an answer.
+    `waiting` are the members that recovered and have not served since, with the monotonic time
+    of their recovery. `decision` is PENDING where it is too old to be served.
     """
 
     hosts: Mapping[str, HostState]
@@ -78,7 +78,7 @@ def is_resolved(state: RecordState) -> bool:
 
 
 def is_known(state: RecordState) -> bool:
-    """Whether the health of any member is known, so that a fault is what `all_down` asks for."""
+    """Whether the health of any member is known, so that SERVFAIL can only come from `all_down`."""
     return any(c.health is not Health.UNKNOWN for c in state.candidates)
 
 

@@ -1,4 +1,4 @@
-"""What a lookup of a destination's host name brought home: always a value, never an exception."""
+"""The result of resolving a destination's host name: always a value, never an exception."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,15 +11,15 @@ class Status(StrEnum):
     NXDOMAIN = "nxdomain"
     """The name does not exist."""
     FAILED = "failed"
-    """Nobody answered, or nothing usable: it says nothing about the name."""
+    """No usable answer: it says nothing about the name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
     """Addresses in canonical text form, each once, in ascending order; only FOUND has any.
 
-    `text` says in one line why it FAILED; `ignored` are some of the addresses beside the good
-    ones that no server can have.
+    `text` says in one line why it FAILED; `ignored` are some of the addresses that were left
+    out, as no server can have them.
     """
 
     status: Status

@@ -1,9 +1,9 @@
-"""What is remembered of the health map, so that a later run goes on where this one ended.
+"""The saved health map, from which the next run of the daemon continues.
 
-Two clocks are in play. Wall times are remembered, since a monotonic clock means nothing to
-another run; but the wall clock may have been set meanwhile. ``SavedState.elapsed`` is how much time
-has really passed, where somebody knows. Where nobody does, the wall clock is believed, and what
-lies further than max_age in its past or in its future counts as unknown.
+Times are saved as wall times, since a monotonic clock means nothing to another run; but the wall
+clock may have been set in between. `SavedState.elapsed` is the time that really passed, where it
+can be measured. Otherwise the wall clock is trusted, and health dated more than max_age before or
+after it counts as unknown.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ from dnslb_backend.core.model.rules import Damping
 
 @dataclass(frozen=True, slots=True)
 class SavedHost:
-    """What the resolver had said of one host name; `resolved` is Unix time."""
+    """The saved resolution of one host name; `resolved` is Unix time."""
 
     host: str
     addresses: tuple[str, ...]
@@ -36,7 +36,7 @@ class SavedHost:
 
 @dataclass(frozen=True, slots=True)
 class SavedMember:
-    """One row of a record's table.
+    """One row of a record.
 
     Its `status` combines `states`, those of each of the record's checks in their order; there is
     none for an address that is served unchecked. Where it came back and has not served since,
@@ -52,7 +52,7 @@ class SavedMember:
 
 @dataclass(frozen=True, slots=True)
 class SavedRecord:
-    """One balanced record: its answer with its TTL, and what led to it."""
+    """One balanced record: its answer with its TTL, and the state that led to it."""
 
     key: RecordKey
     ttl: int
@@ -65,10 +65,10 @@ class SavedRecord:
 
 @dataclass(frozen=True, slots=True)
 class SavedState:
-    """Everything that is remembered. `taken` is the Unix time of the last sign of life.
+    """Everything that is saved. `taken` is the Unix time at which it was last known to be true.
 
     `elapsed` is how many seconds have passed since, by a clock that never jumps; None where no
-    such clock spans the time between.
+    such clock covers the time between.
     """
 
     records: Mapping[RecordKey, SavedRecord] = field(default_factory=dict)
@@ -78,7 +78,7 @@ class SavedState:
     elapsed: float | None = None
 
     def wall(self, at: Instant) -> float:
-        """What the wall clock of the memory's own time would show now."""
+        """The time now on the wall clock as it was set when the state was saved."""
         if self.taken is None or self.elapsed is None:
             return at.wall
         return self.taken + self.elapsed
@@ -88,13 +88,13 @@ EMPTY = SavedState()
 
 
 def capture(health: HealthMap, serials: Mapping[str, int], at: Instant) -> SavedState:
-    """All that a later run needs. The wall clock and the truth agree at this moment."""
+    """Everything that a later run needs, as of now."""
     records = {key: capture_record(state, health, at) for key, state in health.records.items()}
     return SavedState(records, dict(serials), health.overrides, taken=at.wall, elapsed=0.0)
 
 
 def capture_record(state: RecordState, health: HealthMap, at: Instant) -> SavedRecord:
-    """The part of one record."""
+    """What a later run needs of one record."""
     return SavedRecord(
         key=state.record.key,
         ttl=state.record.ttl if state.decision.ttl is None else state.decision.ttl,
@@ -141,7 +141,7 @@ def _capture_member(
 
 
 def _shifted(state: TargetState, offset: float) -> TargetState:
-    """The state with its monotonic times moved to another clock, all but `heard`."""
+    """The state with its monotonic times, except `last_seen`, moved to another clock."""
     if not state.flips and state.suppressed_until is None:
         return state
     return replace(
@@ -154,38 +154,38 @@ def _shifted(state: TargetState, offset: float) -> TargetState:
 
 
 def restore(
-    health: HealthMap, memory: SavedState, at: Instant, max_age: float
+    health: HealthMap, saved: SavedState, at: Instant, max_age: float
 ) -> frozenset[RecordKey]:
-    """Put back what is remembered of the records that `health` has adopted and not yet checked.
+    """Restore the records of `health`'s plan, before their first check cycle.
 
     Returns those whose answer is restored; they are ready. Health older than `max_age` seconds
-    counts as UNKNOWN; addresses, the last good answer and overrides have no age.
+    counts as UNKNOWN; addresses, the last good answer and overrides do not age.
     """
-    recollection = _Restoration(memory, at, max_age)
+    restoration = _Restoration(saved, at, max_age)
     pasts = {
-        key: recollection.restored(record, health.records[key].record)
-        for key, record in memory.records.items()
+        key: restoration.restored(record, health.records[key].record)
+        for key, record in saved.records.items()
         if key in health.records
     }
-    overrides = [override for override in memory.overrides if override.is_live(at.wall)]
+    overrides = [override for override in saved.overrides if override.is_live(at.wall)]
     return health.restore(pasts, overrides, at)
 
 
 def _is_content(text: str, record: Record) -> bool:
-    """Whether a row of this type can have this content; of other types the core knows nothing."""
+    """Whether a record of this type can have this content; only address types are checked."""
     if record.key.type not in ("A", "AAAA"):
         return True
     return canonical_address(text) == text and address_type(text) == record.key.type
 
 
 class _Restoration:
-    """Translates one memory to the clocks of today."""
+    """Translates one saved state to the current clocks."""
 
-    def __init__(self, memory: SavedState, at: Instant, max_age: float) -> None:
+    def __init__(self, saved: SavedState, at: Instant, max_age: float) -> None:
         self.at = at
         self.max_age = max_age
-        self.then = memory.wall(at)
-        self.is_current = self._is_young(memory.taken)
+        self.then = saved.wall(at)
+        self.is_current = self._is_recent(saved.taken)
 
     def restored(self, record: SavedRecord, configured: Record) -> RestoredRecord:
         """What `configured` can have said. A content that no member had is never served."""
@@ -224,22 +224,23 @@ class _Restoration:
             },
         )
 
-    def _is_young(self, wall: float | None) -> bool:
+    def _is_recent(self, wall: float | None) -> bool:
         return wall is not None and abs(self.then - wall) < self.max_age
 
     def _host(self, host: SavedHost) -> HostState:
-        age = 0.0 if host.resolved is None else max(0.0, self.then - host.resolved)
-        resolved = None if host.resolved is None else self.at.mono - age
+        resolved = None
+        if host.resolved is not None:
+            resolved = self.at.mono - max(0.0, self.then - host.resolved)
         return HostState(host.addresses, resolved, host.is_answered, host.last)
 
     def _state(self, state: TargetState, max_hold: float) -> TargetState:
-        """As it was, and heard of right now: the checks get their time before it grows stale."""
-        if not self.is_current or not self._is_young(state.last_check):
+        """The saved state, seen just now, so that checks have time to run before it is stale."""
+        if not self.is_current or not self._is_recent(state.last_check):
             return NEVER_PROBED
         dated = self._dated(state)
         if dated.suppressed_until is None:
             return dated
-        # None is held for longer than it can be, whatever was read.
+        # No saved value may hold a target for longer than the configuration allows.
         held_until = min(dated.suppressed_until, self.at.mono + max_hold)
         return replace(
             dated, suppress_for=min(dated.suppress_for, max_hold), suppressed_until=held_until
@@ -256,7 +257,7 @@ class _Restoration:
         )
 
     def _shifted_time(self, wall: float | None) -> float | None:
-        """A remembered wall time by the clock of today; never in the future."""
+        """A saved wall time on the current wall clock; never in the future."""
         return None if wall is None else self.at.wall - max(0.0, self.then - wall)
 
     def _row(self, saved: SavedMember) -> MemberStatus:

@@ -1,4 +1,4 @@
-"""When rounds happen: a fixed phase of the interval, on a clock that never jumps."""
+"""When check cycles begin: at a fixed phase of the interval, on the monotonic clock."""
 
 import math
 import zlib
@@ -9,19 +9,19 @@ from dnslb_backend.core.model.records import Timing
 
 
 def phase_start(seed: str, interval: float, shift: float | None, now: Instant) -> float:
-    """A monotonic time at which a round of this phase falls; add intervals for the others.
+    """A monotonic time at which a check cycle of this phase begins; add intervals for others.
 
-    With `shift`, rounds fall on wall-clock times congruent to it modulo `interval`, as the wall
-    clock stood at `now`; later steps of that clock move nothing. Without, `seed` chooses the
-    phase, the same one on every node and after every restart.
+    With `shift`, cycles begin at wall-clock times congruent to it modulo `interval`, by the wall
+    clock at `now`; later steps of that clock change nothing. Without, `seed` determines the phase,
+    the same one on every node and after every restart.
     """
     phase = _spread(seed) * interval if shift is None else shift
     return now.mono + (phase - now.wall) % interval
 
 
-def next_tick(anchored: float, interval: float, now: float) -> float:
-    """The first tick strictly after monotonic `now`; rounds that were overrun are skipped."""
-    tick = anchored + (math.floor((now - anchored) / interval) + 1) * interval
+def next_tick(phase: float, interval: float, now: float) -> float:
+    """The first tick strictly after monotonic `now`; ticks that were missed are skipped."""
+    tick = phase + (math.floor((now - phase) / interval) + 1) * interval
     return tick if tick > now else tick + interval
 
 

@@ -10,9 +10,9 @@ pass     DOWN               UP after `rise` in a row, else DOWN
 fail     UP                 DOWN after `fall` in a row, else UP
 
 With damping, a target whose health changed `flips` times within `window` is held DOWN for
-`suppress_for`
-seconds, twice as long every time, until it has been calm for a window. The end of a hold is the
-first of the next changes. Results go on counting meanwhile: `undamped` is what they say.
+`suppress_for` seconds, twice as long every time, until it has not changed for a window. The end of
+a hold counts as the first of the next changes. Results count meanwhile: `undamped` is the health
+without the hold.
 """
 
 from dataclasses import dataclass, replace
@@ -33,15 +33,14 @@ class Health(StrEnum):
 class TargetState:
     """What is known of one target.
 
-    `last_known` is the health that results have established; it outlives staleness, because a
-    target we stopped hearing of keeps its place. `health` is what is shown: UNKNOWN when
-    stale. `streak` counts results in a row that speak against `last_known`. `last_seen` is the
-    monotonic time of the last pass or fail. The wall times are None before the first.
+    `last_known` is the health by its results; it outlives staleness, because a stale target keeps
+    being served or not. `health` is what is shown: UNKNOWN when stale. `streak` counts results in
+    a row against `last_known`. `last_seen` is the monotonic time of the last pass or fail. The
+    wall times are None before the first.
 
-    `flips` are the monotonic times of its recent turns. Until `suppressed_until` a flapping target
-    stays DOWN; `suppress_for` is how long that was, and `undamped` the health that it would have
-    if it were
-    not held (None: it is not).
+    `flips` are the monotonic times of its recent changes of health. Until `suppressed_until` a
+    flapping target is held DOWN, for `suppress_for` seconds; `undamped` is the health that it
+    would have otherwise (None: it is not held).
     """
 
     last_known: Health = Health.UNKNOWN
@@ -124,7 +123,7 @@ def _turned(state: TargetState, at: Instant, damping: Damping | None) -> TargetS
 
 
 def reset_damping(state: TargetState) -> TargetState:
-    """The state after an operator forgave it: not held for flapping any more."""
+    """The state without its damping, as when an operator readmits it."""
     return replace(state, flips=(), suppress_for=0.0, suppressed_until=None, undamped=None)
 
 
@@ -137,30 +136,30 @@ def combine(states: list[TargetState], require: int) -> TargetState:
     """The state of a member that is probed by several checks, `require` of which must pass.
 
     UP when enough are up, DOWN when the rest can no longer suffice, else UNKNOWN. Result and
-    times are those of the check that matters most: the newest that speaks for the verdict.
+    times are those of the newest check that agrees with that.
     """
     if len(states) == 1:
         return states[0]
     up = sum(state.last_known is Health.UP for state in states)
     down = sum(state.last_known is Health.DOWN for state in states)
     if up >= require:
-        standing = Health.UP
+        health = Health.UP
     elif len(states) - down < require:
-        standing = Health.DOWN
+        health = Health.DOWN
     else:
-        standing = Health.UNKNOWN
-    speaking = [state for state in states if state.last_known is standing] or states
-    voice = max(speaking, key=lambda state: state.last_check or 0.0)
+        health = Health.UNKNOWN
+    agreeing = [state for state in states if state.last_known is health] or states
+    newest = max(agreeing, key=lambda state: state.last_check or 0.0)
     return replace(
-        voice,
-        last_known=standing,
-        stale=all(state.stale for state in speaking),
-        priority=next((s.priority for s in speaking if s.priority is not None), None),
-        weight=next((s.weight for s in speaking if s.weight is not None), None),
+        newest,
+        last_known=health,
+        stale=all(state.stale for state in agreeing),
+        priority=next((s.priority for s in agreeing if s.priority is not None), None),
+        weight=next((s.weight for s in agreeing if s.weight is not None), None),
         suppressed_until=max(
-            (s.suppressed_until for s in speaking if s.suppressed_until), default=None
+            (s.suppressed_until for s in agreeing if s.suppressed_until), default=None
         ),
-        undamped=_undamped(states, require) if standing is Health.DOWN else None,
+        undamped=_undamped(states, require) if health is Health.DOWN else None,
     )
 
 

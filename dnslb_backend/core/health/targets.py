@@ -1,4 +1,4 @@
-"""Targets: what is probed, what is known of each, and which records it counts for."""
+"""Targets: what is probed, the state of each, and the records that use it."""
 
 from collections.abc import Iterable, Iterator, Set
 
@@ -8,9 +8,9 @@ from dnslb_backend.core.model.records import RecordKey
 
 
 class Targets:
-    """The targets that records use; one that no record uses any more is forgotten.
+    """The targets that records use; a target is removed with its last user.
 
-    Reading the state of one that was never heard of gives UNHEARD.
+    The state of a target without any result is NEVER_PROBED.
     """
 
     def __init__(self) -> None:
@@ -31,21 +31,21 @@ class Targets:
         return iter(self._users)
 
     def is_known(self, target: TargetKey) -> bool:
-        """Whether anything was ever said of it."""
+        """Whether it has a state, from a result or restored."""
         return target in self._states
 
     def users(self, target: TargetKey) -> Set[RecordKey]:
-        """The records that it counts for, as they are now and will be."""
+        """The records that use it: a live view."""
         return self._users.get(target, frozenset())
 
     def add_user(self, target: TargetKey, user: RecordKey, past: TargetState | None = None) -> None:
-        """It counts for this record; `past` is what is known of it if nothing newer is."""
+        """Add a record that uses it; `past` is its state unless it has one already."""
         self._users.setdefault(target, set()).add(user)
         if past is not None:
             self._states.setdefault(target, past)
 
     def remove_user(self, targets: Iterable[TargetKey], user: RecordKey) -> None:
-        """They count for this record no more."""
+        """Remove a record from the users of these targets."""
         for target in targets:
             users = self._users.get(target)
             if users is None:
@@ -58,11 +58,11 @@ class Targets:
     # -- probes -------------------------------------------------------------------------
 
     def begin(self, target: TargetKey) -> None:
-        """A probe of it is under way."""
+        """A probe of it begins."""
         self._in_flight.add(target)
 
     def end(self, target: TargetKey) -> None:
-        """No probe of it is under way any more."""
+        """No probe of it is in flight any more."""
         self._in_flight.discard(target)
 
     def is_in_flight(self, target: TargetKey) -> bool:

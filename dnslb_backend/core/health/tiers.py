@@ -1,10 +1,10 @@
-"""Priority tiers: who of the healthy may serve."""
+"""Priority tiers: which of the healthy members serve."""
 
 from collections.abc import Iterable
 
 
 def threshold(priorities: Iterable[int], min_count: int) -> int | None:
-    """The lowest priority that serves, None when nobody can.
+    """The lowest priority that serves, None where no member can.
 
     Only positive priorities serve. Walking down from the highest, a tier is opened as long as
     fewer than `min_count` members are in; if all together are too few, all are in.

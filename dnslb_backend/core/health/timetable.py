@@ -1,11 +1,11 @@
 """The timetable: when which record is due for a check cycle, and which target for a probe.
 
-Sans-IO: callers pass the time in, and say when probes begin and end. No target waits for another
-one, nor for a resolver:
+Sans-IO: callers pass the time in, and report when probes begin and end. No target waits for
+another one, nor for a resolver:
 
-first           at once, when its record is new or was changed, or when the resolver names it
+first           at once, when its record is new or was changed, or when its address is resolved
 at the ticks    of the first record that uses it, every `interval`
-at its own pace so long after its last probe began as `fast_interval` or `down_interval` says
+at its own pace `fast_interval` or `down_interval` after its last probe began
 
 A target that is still being probed when it is due again skips that tick; at a pace of its own it
 is due as soon as that probe has ended. All times are monotonic, in seconds.
@@ -25,7 +25,7 @@ from dnslb_backend.core.health.schedule import next_tick, phase_start, probe_int
 from dnslb_backend.core.model.records import RecordKey
 
 EARLY = 0.001
-"""What is due within this many seconds is due: timers are not exact."""
+"""What is due within this many seconds is due now: timers are not exact."""
 
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
@@ -42,7 +42,7 @@ class Due(NamedTuple):
 
 @dataclass(slots=True)
 class _Ticks:
-    """The ticks of one record: `phase` is one of them, `next` the one to come."""
+    """The ticks of one record: `phase` is any of them, `next` the next one."""
 
     added: float
     phase: float
@@ -51,10 +51,10 @@ class _Ticks:
 
 @dataclass(slots=True)
 class _Probing:
-    """The last probe of a target; `pause` (s) grows while its check cannot be run at all."""
+    """The last probe of a target; `pause` (s) grows while its check is broken."""
 
     begun: float
-    is_under_way: bool = True
+    is_in_flight: bool = True
     pause: float = 0.0
     paused_until: float = -math.inf
 
@@ -87,11 +87,11 @@ class Timetable:
     # -- what is due --------------------------------------------------------------------
 
     def next_due(self) -> float:
-        """When `take` may have something to give again; infinity is never."""
+        """When `take` may return something again; infinity is never."""
         return self._heap[0][0] if self._heap else math.inf
 
     def take(self, now: float, limit: int) -> Iterator[Due]:
-        """What is due by now, oldest first, from at most `limit` entries; each is given once."""
+        """What is due by now, oldest first, from at most `limit` entries; each is returned once."""
         for _ in range(limit):
             if self.next_due() > now + EARLY:
                 return
@@ -124,11 +124,11 @@ class Timetable:
     def _is_due_at_tick(
         self, target: TargetKey, key: RecordKey, added: float | None, now: float
     ) -> bool:
-        """Whether a tick of this record, its first where `added` is given, is one of the target."""
+        """Whether the target is due at a tick of this record, its first where `added` is given."""
         probing = self._probing.get(target)
         if probing is None:
             return True
-        if probing.is_under_way or probing.paused_until > now:
+        if probing.is_in_flight or probing.paused_until > now:
             return False
         if added is not None:
             return probing.begun < added
@@ -136,7 +136,7 @@ class Timetable:
 
     def _own(self, target: TargetKey, now: float) -> Due | None:
         probing = self._probing.get(target)
-        if probing is None or probing.is_under_way or not self._health.is_used(target):
+        if probing is None or probing.is_in_flight or not self._health.is_used(target):
             return None
         due = self._own_due(target)
         if due is None or max(due, probing.paused_until) > now + EARLY:
@@ -144,7 +144,7 @@ class Timetable:
         return Due(min(self._health.records_using(target)), due, [target], is_tick=False)
 
     def _own_due(self, target: TargetKey) -> float | None:
-        """When a target is due at a pace of its own, None where it follows the ticks."""
+        """When a target is due at its own pace, None where it follows the ticks."""
         timing = self._health.records[next(iter(self._health.records_using(target)))].record.timing
         own = probe_interval(timing, self._health.target(target))
         return None if own == timing.interval else self._probing[target].begun + own
@@ -155,21 +155,21 @@ class Timetable:
     # -- probes -------------------------------------------------------------------------
 
     def begin(self, target: TargetKey, due: float, now: float) -> bool:
-        """A probe that was due begins; False where one began since then, or is under way."""
+        """A probe that was due begins; False where one began since then, or is in flight."""
         probing = self._probing.get(target)
         begun = max(due, now)
         if probing is None:
             self._probing[target] = _Probing(begun)
             return True
-        if probing.is_under_way or probing.begun >= due:
+        if probing.is_in_flight or probing.begun >= due:
             return False
-        probing.begun, probing.is_under_way = begun, True
+        probing.begun, probing.is_in_flight = begun, True
         return True
 
     def end(self, target: TargetKey, now: float, *, is_broken: bool = False) -> None:
-        """Its probe has ended, and counts already; a broken check pauses longer every time."""
+        """Its probe has ended, and counts already; a broken check is paused longer every time."""
         probing = self._probing[target]
-        probing.is_under_way = False
+        probing.is_in_flight = False
         if is_broken:
             probing.pause = min(max(2 * probing.pause, FIRST_PAUSE), LONGEST_PAUSE)
             probing.paused_until = now + probing.pause
@@ -178,9 +178,9 @@ class Timetable:
         self.follow(target, now)
 
     def follow(self, target: TargetKey, now: float) -> None:
-        """The health of a target has changed, and with it perhaps its pace."""
+        """The health of a target has changed, and perhaps its interval with it."""
         probing = self._probing.get(target)
-        if probing is None or probing.is_under_way or not self._health.is_used(target):
+        if probing is None or probing.is_in_flight or not self._health.is_used(target):
             return
         due = self._own_due(target)
         if due is not None:

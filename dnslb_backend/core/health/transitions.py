@@ -1,4 +1,4 @@
-"""Changes of members, and the words that explain them to operators."""
+"""Changes of members, and the texts that explain them to operators."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,8 @@ from itertools import zip_longest
 
 from dnslb_backend.core.health.decision import Decision, DecisionKind
 from dnslb_backend.core.health.members import MemberStatus, TargetKey
-from dnslb_backend.core.health.target import Health
+from dnslb_backend.core.health.results import Outcome
+from dnslb_backend.core.health.target import Health, TargetState
 from dnslb_backend.core.model.records import RecordKey
 
 
@@ -35,9 +36,9 @@ def diff(
     wall: float,
     moved: Mapping[TargetKey, float],
 ) -> list[Transition]:
-    """What changed between two tables of one record, a member that came or went included.
+    """The transitions between two lists of rows of one record; members may come and go.
 
-    It changed at `wall`, or when a target of the member `moved`; Unix times.
+    A member changed when one of its targets `moved`, else at `wall`; Unix times.
     """
     found: list[Transition] = []
     for was, now in _differing(before, after):
@@ -64,7 +65,7 @@ def diff(
 def _differing(
     before: Sequence[MemberStatus], after: Sequence[MemberStatus]
 ) -> Iterator[tuple[MemberStatus | None, MemberStatus | None]]:
-    """Each member whose row is another one, with both rows; most of a long table stays as it is."""
+    """Both rows of each member whose row was replaced; most of a long list is not."""
     moved = [(was, now) for was, now in zip_longest(before, after) if was is not now]
     old = {was.member.content: was for was, _ in moved if was is not None}
     for _, now in moved:
@@ -75,27 +76,37 @@ def _differing(
 
 
 def reason(status: MemberStatus, decision: Decision) -> str:
-    """Why a member stands where it stands, in words for operators."""
+    """Why a member is served or not, in words for operators."""
     override = status.override
     if override is not None:
         words = [f"override {override.action}"]
         if override.author:
             words.append(f"by {override.author}")
         return " ".join(words) + (f": {override.reason}" if override.reason else "")
-    said = status.state.result.text if status.state.result else ""
     if status.is_fallback:
         return "fallback, served unchecked"
+    text = _result_text(status.state)
     if status.state.stale:
-        return f"nothing heard for too long, keeps its place{f' ({said})' if said else ''}"
+        served = "still served" if status.is_served else "still not served"
+        return f"stale: no recent result, {served} as before{f' ({text})' if text else ''}"
     if status.state.last_known is Health.UP:
-        return _reason_up(status, decision) or said
+        return _reason_up(status, decision) or text
     if status.state.last_known is Health.DOWN:
-        return _reason_down(status, decision, said)
-    return said or "not checked yet"
+        return _reason_down(status, decision, text)
+    return text or "not checked yet"
+
+
+def _result_text(state: TargetState) -> str:
+    """The text of the last result; an error changes no health that is known."""
+    if state.result is None:
+        return ""
+    if state.result.outcome is Outcome.ERROR and state.health is not Health.UNKNOWN:
+        return f"check error, health unchanged: {state.result.text}"
+    return state.result.text
 
 
 def _reason_gone(status: MemberStatus, decision: Decision) -> str:
-    """Why a row is there no more."""
+    """Why a row was removed."""
     if not status.is_fallback:
         return "no longer an address of its destination"
     if decision.kind is DecisionKind.FALLBACK:
@@ -103,31 +114,31 @@ def _reason_gone(status: MemberStatus, decision: Decision) -> str:
     return (
         "members serve again"
         if decision.kind is DecisionKind.SERVE
-        else "no fallback is served any more"
+        else "the fallback is no longer served"
     )
 
 
 def _reason_up(status: MemberStatus, decision: Decision) -> str:
-    """Why a healthy member is out; "" when it serves."""
+    """Why a healthy member is not served; "" where it is, or where only the view decides."""
     if status.is_served:
         return ""
     if status.is_waiting:
-        return "came back, and waits before it serves again (failback)"
+        return "recovered, held out by failback"
     if status.priority is not None and status.priority <= 0:
-        return f"works, but is out at priority {status.priority}"
+        return f"up, but not served at priority {status.priority}"
     lowest = decision.threshold_of(status.member.views)
     if lowest is not None:
-        return f"works, but priority {status.priority} is below {lowest}, which serves"
+        return f"standby (priority {lowest} is serving)"
     return ""
 
 
-def _reason_down(status: MemberStatus, decision: Decision, said: str) -> str:
+def _reason_down(status: MemberStatus, decision: Decision, text: str) -> str:
     if status.state.suppressed_until is not None:
         held = f"flapping, held down for {status.state.suppress_for:g} s"
-        return f"{held}, but serves since nobody else would" if status.is_served else held
+        return f"{held}; served as no other member can" if status.is_served else held
     if status.is_served and decision.is_last_resort(status.member.content):
-        return f"served because all are down: {said}"
-    return said
+        return f"served because all are down: {text}"
+    return text
 
 
 def _figures(row: MemberStatus | None) -> tuple[Health, bool, int | None]:

@@ -1,7 +1,7 @@
-"""Which clients do not choose: rule 9 of address selection (RFC 6724, section 5).
+"""Which clients always pick the same address: rule 9 of address selection (RFC 6724, section 5).
 
-getaddrinfo prefers the address that has the longest prefix in common with the client's own. A
-client in the smallest prefix that holds all servers therefore always picks the same one.
+getaddrinfo prefers the address with the longest prefix in common with the client's own. A client
+in the smallest network that contains all servers therefore always picks the same one.
 """
 
 from collections.abc import Sequence
@@ -11,20 +11,20 @@ Network = IPv4Network | IPv6Network
 
 
 def common_prefix(addresses: Sequence[str]) -> str | None:
-    """The smallest network that holds all addresses, None for fewer than two of one family."""
+    """The smallest network with all addresses, None unless there are two or more of one family."""
     found = {ip_address(address) for address in addresses}
     versions = {address.version for address in found}
     if len(found) < 2 or len(versions) != 1:
         return None
     values = [int(address) for address in found]
-    bits = 32 if versions == {4} else 128
+    network, bits = (IPv4Network, 32) if versions == {4} else (IPv6Network, 128)
     kept = bits - (min(values) ^ max(values)).bit_length()
     first = min(values) >> (bits - kept) << (bits - kept)
-    return str(ip_network((first, kept)))
+    return str(network((first, kept)))
 
 
 def overlaps(block: str, network: str) -> bool:
-    """Whether a client of `network` may lie in `block`. A host is a network too."""
+    """Whether a client of `network` may be in `block`. `network` may also be a host."""
     ours, theirs = ip_network(block), ip_network(network, strict=False)
     return ours.version == theirs.version and _overlap(ours, theirs)
 

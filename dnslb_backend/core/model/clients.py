@@ -1,4 +1,4 @@
-"""Who asks: the client's network, as far as it is known."""
+"""Clients: the network that a query came from, as far as it is known."""
 
 from dataclasses import dataclass
 from ipaddress import ip_network
@@ -8,7 +8,7 @@ BITS = {4: 32, 6: 128}
 
 
 class Location(NamedTuple):
-    """Where a client is, as a location database says; `bits` is the prefix it says that of."""
+    """A client's location by a GeoIP database; `bits` is the prefix length that it holds for."""
 
     country: str = ""
     continent: str = ""
@@ -19,17 +19,15 @@ class Location(NamedTuple):
 NO_LOCATION = Location()
 
 
-# Not frozen, though nobody changes one: that would double the cost of a client never seen before.
+# Never changed, but not frozen: that would double the cost of creating one.
 @dataclass(slots=True, eq=False)
 class ClientSubnet:
-    """The network that a query came from: `value` are its bits, `prefix_length` of them are meant.
+    """The network that a query came from: the first `prefix_length` bits of the address `value`.
 
-    `prefix_length` is 0 where the client did not want to be known, or there is none.
-    `mapped_prefix` are the bits
-    in front of an IPv4 address that came inside an IPv6 one: whoever asked counts them as well.
+    `prefix_length` is 0 where the client hid its address, or there is none. `mapped_prefix` is
+    the number of bits before an IPv4 address mapped into an IPv6 one: scopes count them as well.
 
-    Two clients are one where they are one object: what a client was given is looked up by it,
-    for every question.
+    Clients are equal only if they are the same object: it is the cache key of every answer.
     """
 
     version: int
@@ -44,10 +42,10 @@ class ClientSubnet:
         )
 
     def network(self, bits: int) -> tuple[int, int]:
-        """Version and the leading `bits` of the address, or as many as are known."""
+        """IP version and the leading `bits` of the address, or as many as are known."""
         kept = min(bits, self.prefix_length)
         return self.version, self.value >> (BITS[self.version] - kept) if kept else 0
 
 
 NO_CLIENT = ClientSubnet(4, 0, 0)
-"""A lookup on behalf of no client, as PowerDNS makes them for itself."""
+"""The client of a lookup that PowerDNS makes on its own behalf."""

@@ -1,4 +1,4 @@
-"""Domain names as this package keeps them.
+"""Domain names in canonical form.
 
 A *canonical* name is absolute, in lower case, without the final dot, and escaped as PowerDNS
 escapes (`\\.`, `\\\\`, `\\DDD`), so that the name in a lookup becomes a dictionary key by
@@ -33,17 +33,17 @@ def canonical_name(text: str, origin: str | None = None) -> str:
 
 
 def spelled_name(text: str, origin: str | None = None) -> str:
-    """As canonical_name, but in the letter case that the configuration wrote."""
+    """As canonical_name, but in the letter case of `text`."""
     try:
         name = dns.name.from_text(text, _base(origin), IDNA)
     except (dns.exception.DNSException, UnicodeError, ValueError) as error:
-        raise NameFormatError(f"{text!r} is no domain name: {error}") from error
+        raise NameFormatError(f"{text!r} is not a domain name: {error}") from error
     return ".".join(_escape(label) for label in name.labels[:-1])
 
 
 @lru_cache
 def _base(origin: str | None) -> dns.name.Name:
-    """Thousands of names are read below one."""
+    """Cached, as thousands of names are relative to one origin."""
     return dns.name.root if origin is None else dns.name.from_text(f"{origin}.", None, IDNA)
 
 
@@ -77,9 +77,9 @@ def split_labels(name: str) -> list[str]:
 
 
 def canonical_address(text: str) -> str | None:
-    """The canonical text of an IP address literal, None when `text` is none.
+    """The canonical text of an IP address, None where `text` is not one.
 
-    A literal with a zone index (`fe80::1%eth0`) cannot be served to others and is none.
+    An address with a zone index (`fe80::1%eth0`) cannot be served, and gives None.
     """
     try:
         address = ipaddress.ip_address(text)

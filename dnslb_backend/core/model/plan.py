@@ -1,4 +1,4 @@
-"""The configuration as the core sees it: zones and balanced records, ready to run."""
+"""The configuration as the core sees it: zones, balanced records and views."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from dnslb_backend.core.model.zones import Zone
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that is to be answered. `records` keep the order of the configuration."""
+    """Everything that is served. `records` are in the order of the configuration."""
 
     zones: dict[str, Zone]
     records: dict[RecordKey, Record]

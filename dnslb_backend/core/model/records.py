@@ -1,4 +1,4 @@
-"""Balanced records as they were configured: names whose answers depend on health."""
+"""Balanced records as configured: names whose answers depend on health."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -25,7 +25,7 @@ class Policy(StrEnum):
 
 
 class AllDown(StrEnum):
-    """What is served when no member may serve."""
+    """What is served when no member is eligible."""
 
     FALLBACK = "fallback"
     ALL = "all"
@@ -36,7 +36,7 @@ class AllDown(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Dest:
-    """A configured destination: a host name or an IP literal, and how much it is wanted.
+    """A configured destination: a host name or an IP literal, with priority and weight.
 
     A higher `prio` is preferred; at 0 and below a destination is checked but never served.
     """
@@ -52,7 +52,7 @@ class Dest:
 
 
 def joined_views(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
-    """The views of what two destinations stand for; no view means everybody."""
+    """The views of an address of two destinations; no view means every client."""
     return tuple(dict.fromkeys((*one, *other))) if one and other else ()
 
 
@@ -60,7 +60,7 @@ def joined_views(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...
 class Timing:
     """When a record is resolved and probed; seconds throughout.
 
-    `shift` None spreads the rounds deterministically over the interval.
+    `shift` None spreads check cycles deterministically over the interval.
     """
 
     interval: float
@@ -77,12 +77,12 @@ class Timing:
 class Record:
     """One balanced record.
 
-    `spelling` is the absolute name as configured. `checks` are fingerprints: two records that
-    ask the same thing in the same way share them, and so share probes. `require` is how many
-    of them must pass. `failback` is how long (s) a member that came back stays out while others
-    serve; infinity is until an operator lets it in. `sticky_bits` are how much of an IPv4 and
-    an IPv6 address chooses the members. `ttl_range` is given where the TTL follows the checks.
-    `max_addresses` is how many addresses of one host name are used.
+    `spelling` is the absolute name as configured. `checks` are fingerprints: records with the
+    same checks share them, and so share probes. `require` is how many of them must pass.
+    `failback` is how long (s) a recovered member is held out while others serve; infinity is
+    until an operator readmits it. `sticky_bits` are the prefix lengths of IPv4 and IPv6 clients
+    that determine the members. `ttl_range` is given for `ttl = "auto"`. `max_addresses` is how
+    many addresses of one host name are used.
     """
 
     key: RecordKey
@@ -105,13 +105,13 @@ class Record:
     max_addresses: int = 64
 
     def host_names(self) -> list[str]:
-        """The names to resolve, once each: destinations first, then fallbacks."""
+        """The host names to resolve, once each: destinations first, then fallbacks."""
         names = (dest.host for dest in (*self.dests, *self.fallback) if not dest.is_literal)
         return list(dict.fromkeys(names))
 
     @property
     def may_miss_some(self) -> bool:
-        """Whether it may have no data for some clients while others are given some."""
+        """Whether it may have no data for some clients while others get an answer."""
         if not any(dest.views for dest in self.dests):
             return False
         match self.all_down:

@@ -1,11 +1,11 @@
-""""""
+"""When results change the health of a target."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Damping:
-    """When a target counts as flapping, and for how long it is then held DOWN; in seconds."""
+    """When a target counts as flapping, and how long it is then held DOWN; in seconds."""
 
     flips: int = 6
     window: float = 300.0
@@ -15,7 +15,7 @@ class Damping:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """What it takes to turn a target: passes and fails in a row, and damping, None for none."""
+    """Passes and fails in a row that change a target's health, and damping, None for none."""
 
     rise: int = 1
     fall: int = 1

@@ -1,8 +1,8 @@
-"""Views: which clients are meant by a name, looked up by their network or their place.
+"""Views: named groups of clients, matched by network or location.
 
-The networks of all views are cut into ranges that do not overlap, so that a lookup is one
-binary search however many there are. The chain of a client names its views in the order in
-which they are tried: longest prefix first, then AS number, country, continent.
+The networks of all views are split into ranges that do not overlap, so that a lookup is one
+binary search, however many there are. The views of a client are in the order in which they are
+tried: longest prefix first, then AS number, country, continent.
 """
 
 from bisect import bisect_right
@@ -17,7 +17,7 @@ from dnslb_backend.core.model.clients import BITS, ClientSubnet
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The clients that a view is for; `networks` in CIDR form, the rest as databases say it."""
+    """The clients of a view; `networks` in CIDR form, the rest as in GeoIP databases."""
 
     name: str
     networks: tuple[str, ...] = ()
@@ -31,9 +31,9 @@ class View:
 
 
 class ViewMatch(NamedTuple):
-    """The views of a client, the one to try first in front.
+    """The views of a client, in the order in which they are tried.
 
-    `scope` is the shortest prefix of the client's address within which everybody has this chain.
+    `scope` is the shortest prefix of its address within which all clients have the same views.
     """
 
     views: tuple[str, ...]
@@ -44,7 +44,7 @@ class _Range(NamedTuple):
     """A range of addresses with the same networks around all of them.
 
     `networks` are those, longest prefix first: (bits, view), and `views` are theirs, once each.
-    `first` and `end` are the bounds within which neighbours lead to the same views.
+    `first` and `end` bound the adjacent ranges with the same views.
     """
 
     networks: tuple[tuple[int, str], ...]
@@ -55,7 +55,7 @@ class _Range(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ViewTable:
-    """Finds the chain of a client among some views."""
+    """Matches clients to views."""
 
     views: tuple[View, ...]
     _starts: Mapping[int, list[int]] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class ViewTable:
     needs_location: bool = False
 
     def match(self, client: ClientSubnet) -> ViewMatch:
-        """The views of a client. What is not known of its address matches no longer prefix."""
+        """The views of a client. A network longer than its known prefix does not match."""
         bits = BITS[client.version]
         index = bisect_right(self._starts[client.version], client.value) - 1
         found = self._ranges[client.version][index]
@@ -85,7 +85,7 @@ class ViewTable:
 
 
 def build_table(views: Iterable[View]) -> ViewTable:
-    """The table of these views, whose networks may lie inside each other."""
+    """The table of these views, whose networks may contain each other."""
     listed = tuple(views)
     starts: dict[int, list[int]] = {}
     ranges: dict[int, list[_Range]] = {}
@@ -95,7 +95,7 @@ def build_table(views: Iterable[View]) -> ViewTable:
 
 
 def _cut(views: tuple[View, ...], version: int, bits: int) -> tuple[list[int], list[_Range]]:
-    """Where a range begins whose addresses have the same networks around them, and which."""
+    """The first address of each range, and the networks that contain the range."""
     sweep = _Sweep(1 << bits)
     for first, length, end, name in sorted(_blocks(views, version)):
         sweep.close_until(first)
@@ -105,7 +105,7 @@ def _cut(views: tuple[View, ...], version: int, bits: int) -> tuple[list[int], l
 
 
 def _bounded(starts: list[int], ranges: list[_Range], limit: int) -> Iterable[_Range]:
-    """The ranges with their bounds: neighbours that lead to the same views are one."""
+    """The ranges with their bounds, which span adjacent ranges with the same views."""
     index = 0
     for views, group in groupby(ranges, key=_views):
         members = list(group)
@@ -119,7 +119,7 @@ def _views(found: _Range) -> tuple[str, ...]:
 
 
 def _blocks(views: tuple[View, ...], version: int) -> Iterable[tuple[int, int, int, str]]:
-    """Every network as first address, prefix length, first address behind it, view."""
+    """Every network as (first address, prefix length, first address after it, view)."""
     for view in views:
         for text in view.networks:
             network = ip_network(text)
@@ -129,27 +129,27 @@ def _blocks(views: tuple[View, ...], version: int) -> Iterable[tuple[int, int, i
 
 
 class _Sweep:
-    """Goes over the address space once; `around` are the networks that are open, inner last."""
+    """Sweeps the address space once; `_open` are the networks around the address, inner last."""
 
     def __init__(self, limit: int) -> None:
         self.starts = [0]
         self.ranges = [_Range(())]
         self._limit = limit
-        self._around: list[tuple[int, int, str]] = []
+        self._open: list[tuple[int, int, str]] = []
 
     def open(self, first: int, length: int, end: int, name: str) -> None:
-        self._around.append((end, length, name))
-        self._note(first)
+        self._open.append((end, length, name))
+        self._begin_range(first)
 
     def close_until(self, address: int) -> None:
-        while self._around and self._around[-1][0] <= address:
-            end = self._around[-1][0]
-            while self._around and self._around[-1][0] == end:
-                self._around.pop()
-            self._note(end)
+        while self._open and self._open[-1][0] <= address:
+            end = self._open[-1][0]
+            while self._open and self._open[-1][0] == end:
+                self._open.pop()
+            self._begin_range(end)
 
-    def _note(self, address: int) -> None:
-        inside = _Range(tuple((length, name) for _, length, name in reversed(self._around)))
+    def _begin_range(self, address: int) -> None:
+        inside = _Range(tuple((length, name) for _, length, name in reversed(self._open)))
         if self.starts[-1] == address:
             self.ranges[-1] = inside
         elif self.ranges[-1] != inside and address < self._limit:

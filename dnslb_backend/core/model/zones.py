@@ -1,4 +1,4 @@
-"""Zones and the rows that PowerDNS is given for them."""
+"""Zones and their resource records."""
 
 import zlib
 from collections.abc import Mapping
@@ -14,9 +14,9 @@ SERIAL_LIMIT = 2**32
 class ResourceRecord(NamedTuple):
     """One resource record: absolute name as configured without the final dot, type, content.
 
-    `auth` is false for what lies at or below a delegation: we hand it out, others own it.
-    `scope` above 0 marks what is for some clients only, or for one query: the prefix of the
-    client's address that it holds for. PowerDNS keeps such rows out of its caches.
+    `auth` is false at and below a delegation. `scope` above 0 marks a row for some clients only,
+    or for one query: the prefix length of the client's address that it holds for. PowerDNS does
+    not cache such rows.
     """
 
     qname: str
@@ -48,11 +48,11 @@ class Soa:
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """An apex we are authoritative for, with everything in it that does not depend on health.
+    """A zone that we are authoritative for, with everything in it that does not depend on health.
 
     `name` is canonical, `spelling` is what the configuration wrote. `ns` holds canonical names.
-    `also_notify` are the secondaries that PowerDNS tells of a change, `allow_axfr` the networks
-    that may transfer the zone, beside those that PowerDNS allows itself.
+    `also_notify` are secondaries that PowerDNS notifies of changes, `allow_axfr` networks that may
+    transfer the zone, in addition to those in PowerDNS's own configuration.
     """
 
     name: str
@@ -66,16 +66,16 @@ class Zone:
 
     @property
     def metadata(self) -> Mapping[str, tuple[str, ...]]:
-        """What the configuration says of the zone, by PowerDNS's kinds of domain metadata."""
-        said = {"ALSO-NOTIFY": self.also_notify, "ALLOW-AXFR-FROM": self.allow_axfr}
-        return {kind: values for kind, values in said.items() if values}
+        """The zone's configured metadata by PowerDNS's kinds of domain metadata."""
+        metadata = {"ALSO-NOTIFY": self.also_notify, "ALLOW-AXFR-FROM": self.allow_axfr}
+        return {kind: values for kind, values in metadata.items() if values}
 
 
 def assign_ids(names: list[str]) -> dict[str, int]:
-    """A number for each zone, the same on every node and after every restart.
+    """An id for each zone, the same on every node and after every restart.
 
-    PowerDNS remembers them in its zone cache, so a reload must not renumber: they are derived
-    from the name, and only a collision moves the name that sorts later.
+    PowerDNS keeps them in its zone cache, so a reload must not renumber: they are derived from
+    the name, and only a collision changes the id of the name that sorts later.
     """
     ids: dict[str, int] = {}
     taken: set[int] = set()
@@ -89,10 +89,10 @@ def assign_ids(names: list[str]) -> dict[str, int]:
 
 
 def next_serial(previous: int, wall: float) -> int:
-    """The serial after a change: it follows the clock and rises even when the clock does not.
+    """The serial after a change: it follows the clock, and rises even where the clock does not.
 
-    A step is less than half of the numbers there are, or secondaries would see it go back
-    (RFC 1982). The number after the last one is 1; a previous 0 is none.
+    It rises by less than half of the number space, or secondaries would take it for older
+    (RFC 1982). The serial after the highest is 1; a previous 0 means none.
     """
     now = int(wall) % SERIAL_LIMIT
     if not previous or 0 < now - previous < SERIAL_LIMIT // 2:

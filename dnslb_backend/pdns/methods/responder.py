@@ -114,7 +114,7 @@ class Responder:
     def choose(self, choice: DynamicAnswer, qname: str, remote: Callable[[], str]) -> bytes:
         """The answer for one client, after `find` has returned a DynamicAnswer."""
         client = remote()
-        query_seed = self._client_cache.query_seed(qname, client) if choice.draws else 0
+        query_seed = self._client_cache.query_seed(qname, client) if choice.is_random else 0
         return choice.answer(self._client_cache.client(client), query_seed)
 
     def _lookup(self, parameters: Parameters) -> bytes:

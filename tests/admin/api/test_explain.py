@@ -39,7 +39,7 @@ async def test_every_step_to_the_answer(client: aiohttp.ClientSession, node: Nod
     assert [(row.content, row.health, row.picked, row.reason) for row in told.members] == [
         ("10.0.0.1", Health.UP, True, "200 OK"),
         ("10.0.0.2", Health.DOWN, False, "503 Service Unavailable"),
-        ("10.0.0.3", Health.UP, False, "works, but priority 1 is below 2, which serves"),
+        ("10.0.0.3", Health.UP, False, "standby (priority 2 is serving)"),
     ]
 
 
@@ -89,7 +89,7 @@ async def test_names_without_a_balanced_record(
 async def test_a_fault_of_ours_is_told(client: aiohttp.ClientSession) -> None:
     report = await explain(client)
     assert (report.verdict, report.answer) == ("SERVFAIL", ())
-    assert "nothing is known" in report.records[0].warnings[0]
+    assert "no member's health is known" in report.records[0].warnings[0]
 
 
 @pytest.mark.parametrize(

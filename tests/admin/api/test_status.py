@@ -81,7 +81,7 @@ async def test_after_a_round(client: aiohttp.ClientSession, node: Node) -> None:
     assert (second.result_code, second.result_text) == (-6, "503 Service Unavailable")
     assert second.last_up is None
     assert (third.health, third.served, third.priority) == ("UP", False, 1)
-    assert "below 2" in third.reason
+    assert third.reason == "standby (priority 2 is serving)"
 
 
 async def test_measured_and_effective_are_both_shown(

@@ -9,10 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnslb_backend.core.answers.dynamic import DynamicAnswer
-from dnslb_backend.core.answers.explain import Explanation, Question, explain, mark_down
+from dnslb_backend.core.answers.explain import (
+    LONGEST_CHAIN,
+    Explanation,
+    Question,
+    explain,
+    mark_down,
+)
 from dnslb_backend.core.answers.name_index import build_name_index
 from dnslb_backend.core.answers.snapshot import Snapshot, build_snapshot
 from dnslb_backend.core.health.decision import DecisionKind
+from dnslb_backend.core.health.overrides import Action, Override
 from dnslb_backend.core.health.results import Result, check_error, failed, passed
 from dnslb_backend.core.model.clients import NO_CLIENT, ClientSubnet
 from dnslb_backend.core.model.plan import Plan
@@ -20,7 +27,7 @@ from dnslb_backend.core.model.records import AllDown, Policy, Record
 from dnslb_backend.core.model.views import View
 from dnslb_backend.core.model.zones import ResourceRecord
 from dnslb_backend.errors import NotReadyError
-from tests.core.building import KEY, ZONE, Driver, plan, record
+from tests.core.building import KEY, ZONE, Driver, at, plan, record
 
 A, B, C = "10.0.0.1", "10.0.0.2", "10.0.0.3"
 PASS, FAIL, ERROR = passed(), failed(1, "exit code 1"), check_error("no such program")
@@ -40,10 +47,15 @@ def render(rows: Sequence[ResourceRecord], zone_id: int) -> bytes:
 class World:
     """One record whose members answered, the snapshot of it, and questions about both."""
 
-    def __init__(self, base: Record, results: dict[str, Result]) -> None:
+    def __init__(
+        self,
+        base: Record,
+        results: dict[str, Result],
+        static: Sequence[ResourceRecord] = STATIC,
+    ) -> None:
         self.driver = Driver(base)
         self.driver.round(results)
-        built = replace(plan(base, static=STATIC), views=VIEWS)
+        built = replace(plan(base, static=static), views=VIEWS)
         self.snapshot = self._snapshot(built)
 
     def _snapshot(self, built: Plan) -> Snapshot:
@@ -60,7 +72,7 @@ class World:
         try:
             found = self.snapshot.lookup(question.name, question.qtype)
             if isinstance(found, DynamicAnswer):
-                found = found.answer(question.client, question.draw)
+                found = found.answer(question.client, question.seed)
         except NotReadyError:
             return None
         return [tuple(row) for row in json.loads(found) if row[0] != "ENT"]
@@ -107,10 +119,10 @@ RECORDS = st.builds(
     st.integers(0, 2**64 - 1),
 )
 def test_what_is_explained_is_what_is_answered(
-    base: Record, results: list[Result], client: ClientSubnet, draw: int
+    base: Record, results: list[Result], client: ClientSubnet, seed: int
 ) -> None:
     world = World(base, dict(zip((A, B, C), results, strict=True)))
-    question = ask(client, draw=draw)
+    question = ask(client, seed=seed)
     told = world.explain(question)
     (part,) = told.records
     answer = world.answer(question)
@@ -133,7 +145,7 @@ def test_every_member_has_its_reason(world: World) -> None:
     (part,) = world.explain(ask()).records
     assert [(c.status.member.content, c.is_picked, c.why) for c in part.members] == [
         (A, True, "serves"),
-        (B, False, "works, but priority 1 is below 2, which serves"),
+        (B, False, "standby (priority 2 is serving)"),
         (C, False, "exit code 1"),
     ]
 
@@ -189,7 +201,7 @@ def test_the_decision_and_the_tiers_are_those_of_the_view_that_serves() -> None:
     assert (inside.view, inside.kind, inside.threshold) == ("office", DecisionKind.SERVE, 3)
     assert (outside.view, outside.kind, outside.threshold) == ("", DecisionKind.NODATA, None)
     why = {contender.status.member.content: contender.why for contender in inside.members}
-    assert why[A] == "works, but priority 1 is below 3, which serves"
+    assert why[A] == "standby (priority 3 is serving)"
 
 
 def test_of_one_member_that_has_weight_nothing_is_by_chance() -> None:
@@ -199,3 +211,104 @@ def test_of_one_member_that_has_weight_nothing_is_by_chance() -> None:
         world = World(replace(base, dests=dests), results)
         assert world.explain(ask()).records[0].is_random is by_chance
     assert World(base, {A: PASS, B: PASS}).explain(ask()).records[0].is_random
+
+
+def test_each_client_reads_why_a_member_is_not_for_it() -> None:
+    base = record(A, B, C)
+    views: tuple[tuple[str, ...], ...] = (("office", "lab"), (), ())
+    dests = tuple(replace(d, views=v) for d, v in zip(base.dests, views, strict=True))
+    item = replace(base, dests=dests, policy=Policy.WEIGHTED, max_answers=1)
+    world = World(item, {A: PASS, B: PASS, C: FAIL})
+    (outside,) = world.explain(ask(ClientSubnet(4, 11 << 24 | 5, 32))).records
+    assert [member.why for member in outside.members] == [
+        "only for office, lab",
+        "serves",
+        FAIL.text,
+    ]
+    (inside,) = world.explain(ask(ClientSubnet(4, 10 << 24 | 5, 32))).records
+    assert [member.why for member in inside.members] == [
+        "serves",
+        "not in view office",
+        "not in view office",
+    ]
+    assert (inside.views, outside.views) == (("office",), ())
+
+
+def test_a_member_that_was_not_picked_is_eligible() -> None:
+    item = replace(record(A, B), policy=Policy.WEIGHTED)
+    (part,) = World(item, {A: PASS, B: PASS}).explain(ask()).records
+    assert sorted((member.is_picked, member.why) for member in part.members) == [
+        (False, "eligible, but the policy picked others"),
+        (True, "serves"),
+    ]
+    assert (part.limit, part.ttl, len(part.rows)) == (1, 5, 1)
+
+
+def test_a_member_with_an_override_reads_as_that() -> None:
+    world = World(record(A, B), {A: PASS, B: FAIL})
+    world.driver.health_map.set_overrides([Override("1", A, Action.DOWN)], at(9))
+    (part,) = world.explain(ask()).records
+    assert [member.why for member in part.members] == ["override down", FAIL.text]
+    (part,) = world.explain(ask(down=mark_down(B.upper()))).records
+    assert part.members[0].why == "override down", "what is supposed comes on top"
+
+
+def test_unknown_health_is_servfail_with_a_warning() -> None:
+    world = World(record(A, B), {A: ERROR, B: ERROR})
+    told = world.explain(ask())
+    (part,) = told.records
+    assert (told.verdict, told.rows) == ("SERVFAIL", ())
+    assert any("SERVFAIL" in warning for warning in part.warnings)
+    assert World(record(A), {A: FAIL}).explain(ask()).records[0].warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("client", "answers", "is_warned"),
+    [
+        (ClientSubnet(4, 10 << 24 | 2, 32), 2, True),
+        (ClientSubnet(4, 10 << 24, 24), 2, True),
+        (ClientSubnet(4, 10 << 24 | 2, 32), 1, False),
+        (NO_CLIENT, 2, False),
+    ],
+)
+def test_only_a_known_client_of_several_servers_is_warned(
+    client: ClientSubnet, answers: int, is_warned: bool
+) -> None:
+    item = record(*(A, B)[:answers])
+    (part,) = World(item, {A: PASS, B: PASS}).explain(ask(client)).records
+    assert bool(part.warnings) is is_warned
+
+
+ALIASES = [
+    *(ResourceRecord(f"c{n}.{ZONE}", "CNAME", f"c{n + 1}.{ZONE}.", 60) for n in range(20)),
+    ResourceRecord(f"loop.{ZONE}", "CNAME", f"loop.{ZONE}.", 60),
+    ResourceRecord(f"away.{ZONE}", "CNAME", "www.other.example.", 60),
+    ResourceRecord(f"*.wild.{ZONE}", "CNAME", f"www.{ZONE}.", 60),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "qtype", "last", "steps", "verdict"),
+    [
+        ("away", "A", "www.other.example", 1, "REFUSED"),
+        ("away", "CNAME", f"away.{ZONE}", 0, "NOERROR"),
+        ("away", "ANY", f"away.{ZONE}", 0, "NOERROR"),
+        ("x.wild", "A", f"www.{ZONE}", 2, "NOERROR"),
+        ("loop", "A", f"loop.{ZONE}", LONGEST_CHAIN, "NODATA"),
+        ("c0", "A", f"c{LONGEST_CHAIN}.{ZONE}", LONGEST_CHAIN, "NODATA"),
+        ("c13", "A", f"c20.{ZONE}", 7, "NXDOMAIN"),
+    ],
+)
+def test_cnames_are_followed_to_an_end(
+    name: str, qtype: str, last: str, steps: int, verdict: str
+) -> None:
+    world = World(record(A), {A: PASS}, ALIASES)
+    told = world.explain(Question(f"{name}.{ZONE}", qtype))
+    assert (told.name, len(told.via), told.verdict) == (last, steps, verdict)
+
+
+def test_any_explains_every_record_of_a_name() -> None:
+    told = World(record(A), {A: PASS}).explain(Question(f"{KEY.name}."))
+    assert (told.zone, told.name, told.verdict) == (ZONE, KEY.name, "NOERROR")
+    assert [part.record.key for part in told.records] == [KEY]
+    assert World(record(A), {A: PASS}).explain(Question(KEY.name, "AAAA")).records == ()

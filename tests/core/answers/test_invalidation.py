@@ -145,3 +145,55 @@ def test_zones_that_come_or_go_are_forgotten_whole() -> None:
     few, many = build("www"), build("www", zones=("new.example",))
     for before, after in ((few, many), (many, few)):
         assert reload(before, after) == {PurgeItem("new.example", below=True)}
+
+
+@pytest.mark.parametrize(
+    ("qtype", "content"),
+    [
+        *((qtype, f"www.{ZONE}.") for qtype in ("CNAME", "ALIAS", "NS")),
+        *((qtype, f"10 www.{ZONE}.") for qtype in ("MX", "KX", "AFSDB", "SVCB", "HTTPS")),
+        ("SRV", f"1 2 443 www.{ZONE}."),
+        ("NAPTR", f'100 10 "S" "SIP+D2U" "" www.{ZONE}.'),
+    ],
+)
+def test_every_type_that_names_another_is_purged_with_it(qtype: str, content: str) -> None:
+    references = build("www", static=(("user", qtype, content),))[2]
+    names = {item.name for item in references.names_to_purge([f"www.{ZONE}"])}
+    assert names >= {f"www.{ZONE}", f"user.{ZONE}"}
+
+
+@pytest.mark.parametrize(
+    ("qtype", "content"),
+    [
+        ("MX", "10"),
+        ("SRV", "1 2 443"),
+        ("CNAME", ""),
+        ("TXT", f"www.{ZONE}."),
+        ("A", f"www.{ZONE}"),
+    ],
+)
+def test_a_content_that_names_no_other_refers_to_nothing(qtype: str, content: str) -> None:
+    references = build("www", static=(("user", qtype, content),))[2]
+    assert f"user.{ZONE}" not in {item.name for item in references.names_to_purge([f"www.{ZONE}"])}
+
+
+def test_a_name_below_the_apex_has_no_reference_through_the_apex() -> None:
+    """The apex is no DNAME, and its serial changes all the time."""
+    references = build("www", static=(("user", "CNAME", f"nothing.here.{ZONE}."),))[2]
+    assert {item.name for item in references.names_to_purge([ZONE])} == {ZONE}
+
+
+def test_what_covers_a_missing_name_is_the_nearest_above_it() -> None:
+    static = (
+        ("*.deep.wild", "A", "192.0.2.1"),
+        ("*.wild", "A", "192.0.2.2"),
+        ("near", "CNAME", f"x.deep.wild.{ZONE}."),
+        ("far", "CNAME", f"x.shallow.wild.{ZONE}."),
+    )
+    references = build("www", static=static)[2]
+
+    def users(name: str) -> set[str]:
+        return {item.name for item in references.names_to_purge([f"{name}.{ZONE}"])}
+
+    assert users("*.deep.wild") == {f"deep.wild.{ZONE}", f"near.{ZONE}"}
+    assert users("*.wild") == {f"wild.{ZONE}", f"far.{ZONE}"}

@@ -200,3 +200,47 @@ def test_what_is_no_name_is_a_request_that_cannot_be_understood(name: str) -> No
     chain = NsecChain(build_name_index(Plan({ZONE: zone}, {})), ZONE)
     with pytest.raises(RequestError):
         chain.adjacent(name, lambda _: False)
+
+
+@pytest.mark.parametrize("name", ["v" * 32, "0123456789abcdefghijklmnopqrstuv"])
+def test_every_digit_of_base32hex_can_be_in_a_hash(name: str) -> None:
+    assert is_hash(name)
+
+
+def test_the_most_iterations_are_those_of_rfc_5155() -> None:
+    assert parse_nsec3param("1 0 2500 -") == Nsec3Param(2500, b"", opt_out=False)
+
+
+@pytest.mark.parametrize(("flags", "opt_out"), [(0, False), (1, True), (2, False), (3, True)])
+def test_only_the_lowest_flag_is_opt_out(flags: int, opt_out: bool) -> None:
+    found = parse_nsec3param(f"1 {flags} 0 -")
+    assert found is not None
+    assert found.opt_out is opt_out
+
+
+@given(st.binary(min_size=20, max_size=20))
+def test_a_hash_lies_between_its_neighbours(digest: bytes) -> None:
+    name = b32hexencode(digest).decode().lower()
+    ordered = sorted(HASHES.values())
+    found = Nsec3Chain(RFC5155, ZONE, RULE).adjacent(name, sure)
+    below = [each for each in ordered if each <= name]
+    assert found.before == (below[-1] if below else ordered[-1])
+    above = [each for each in ordered if each > found.before]
+    assert found.after == (above[0] if above else ordered[0])
+    away = Nsec3Chain(RFC5155, ZONE, RULE).adjacent(name, unsure)
+    assert away.after == found.after
+    if found.before != name:
+        assert int(away.before, 32) == int(found.before, 32) + 1
+        assert away.unhashed == ""
+
+
+def test_names_below_each_of_several_delegations_are_left_out() -> None:
+    zone = layout(
+        *(("a", "NS"), ("x.a", "A"), ("y.x.a", "A"), ("b", "A"), ("c", "NS"), ("x.c", "A")),
+        *(("ca", "A"), ("d", "NS"), ("d", "A")),
+    )
+    chain = NsecChain(zone, ZONE)
+    names = [""]
+    while (after := chain.adjacent(names[-1], sure).after) != "":
+        names.append(after)
+    assert names == ["", "a", "b", "c", "ca", "d"]

@@ -3,19 +3,25 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from ipaddress import ip_address
 
+import dns.edns
+import dns.message
+import dns.rrset
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dnslb_backend.core.answers.dynamic import DynamicAnswer
 from dnslb_backend.core.answers.policies import scramble
-from dnslb_backend.core.answers.selectors import ONE_QUERY, Selector, answer_limit
+from dnslb_backend.core.answers.selectors import ONE_QUERY, UDP_LIMIT, Selector, answer_limit
 from dnslb_backend.core.health.decision import Decision, DecisionKind, Pool
 from dnslb_backend.core.model.clients import NO_CLIENT, ClientSubnet
-from dnslb_backend.core.model.records import Policy, Record
+from dnslb_backend.core.model.records import Dest, Policy, Record, RecordKey
 from dnslb_backend.core.model.views import View, build_table
 from dnslb_backend.core.model.zones import ResourceRecord
 from dnslb_backend.errors import NotReadyError
-from tests.core.building import KEY, record
+from tests.core.building import KEY, ZONE, record
 
 A, B, C = "192.0.2.1", "192.0.2.2", "192.0.2.3"
 SERVE = Decision(DecisionKind.SERVE, (A, B, C), 1, (1, 1, 2))
@@ -28,9 +34,9 @@ OFFICE, LAB, OUTSIDE = (
 
 
 def contents(
-    menu: Selector, client: ClientSubnet = NO_CLIENT, draw: int = 0
+    menu: Selector, client: ClientSubnet = NO_CLIENT, seed: int = 0
 ) -> tuple[list[str], int]:
-    pick = menu.select(client, draw)
+    pick = menu.select(client, seed)
     return [row.content for row in menu.rows(pick)], pick.scope
 
 
@@ -45,7 +51,7 @@ def test_all_is_the_same_for_everybody() -> None:
 def test_weighted_gives_one_by_default_and_no_cache_may_keep_it() -> None:
     menu = Selector(with_policy(Policy.WEIGHTED), SERVE, None)
     assert not menu.is_static
-    found = [contents(menu, draw=scramble(i)) for i in range(4000)]
+    found = [contents(menu, seed=scramble(i)) for i in range(4000)]
     assert {(len(rows), scope) for rows, scope in found} == {(1, ONE_QUERY)}
     share = sum(rows == [C] for rows, _ in found) / len(found)
     assert share == pytest.approx(0.5, abs=0.03)
@@ -66,7 +72,7 @@ def test_sticky_follows_the_network_of_the_client() -> None:
 
 def test_a_limit_gives_a_random_part() -> None:
     menu = Selector(with_policy(Policy.ALL, 2), SERVE, None)
-    found = {tuple(contents(menu, draw=scramble(i))[0]) for i in range(200)}
+    found = {tuple(contents(menu, seed=scramble(i))[0]) for i in range(200)}
     assert found == {(A, B), (A, C), (B, C)}
 
 
@@ -151,3 +157,134 @@ def test_a_cname_is_one() -> None:
     assert len(menu.all_rows()) == 1
     drawn = Selector(replace(alias, policy=Policy.WEIGHTED, max_answers=5), names, None)
     assert len(contents(drawn)[0]) == 1
+
+
+# -- limits ---------------------------------------------------------------------------------
+
+
+def wire_size(name: str, qtype: str, rows: int) -> int:
+    """Bytes of such an answer to a client behind a resolver that sends subnet and cookie."""
+    message = dns.message.make_query(f"{name}.", qtype)
+    response = dns.message.make_response(message)
+    start = 0xC0000000 if qtype == "A" else 0x20010DB8 << 96
+    texts = [str(ip_address(start + number)) for number in range(rows)]
+    if rows:
+        response.answer.append(dns.rrset.from_text_list(f"{name}.", 60, "IN", qtype, texts))
+    subnet = dns.edns.ECSOption("2001:db8::1", 128, 128)
+    cookie = dns.edns.GenericOption(dns.edns.OptionType.COOKIE, bytes(24))
+    response.use_edns(0, options=[subnet, cookie])
+    return len(response.to_wire(max_size=65535))
+
+
+@given(
+    st.sampled_from(["A", "AAAA"]),
+    st.lists(st.integers(1, 63).map("a".__mul__), max_size=3),
+)
+def test_an_answer_has_as_many_addresses_as_fit_and_no_more(qtype: str, labels: list[str]) -> None:
+    name = ".".join([*labels, ZONE])
+    limit = answer_limit(record(A, key=RecordKey(ZONE, name, qtype)))
+    assert wire_size(name, qtype, limit) <= UDP_LIMIT < wire_size(name, qtype, limit + 1)
+
+
+@pytest.mark.parametrize(
+    ("policy", "wanted", "limit"),
+    [
+        (Policy.ALL, None, 71),
+        (Policy.ALL, 2, 2),
+        (Policy.ALL, 500, 71),
+        (Policy.WEIGHTED, None, 1),
+        (Policy.WEIGHTED, 3, 3),
+        (Policy.STICKY, None, 1),
+    ],
+)
+def test_the_limit_is_what_is_wanted_and_fits(
+    policy: Policy, wanted: int | None, limit: int
+) -> None:
+    assert answer_limit(with_policy(policy, wanted)) == limit
+
+
+def test_contents_of_any_length_have_at_least_one_row() -> None:
+    def limit(*contents: str | None) -> int:
+        dests = tuple(Dest("x", content=content) for content in contents)
+        return answer_limit(replace(record(A), key=KEY._replace(type="TXT"), dests=dests))
+
+    assert limit("x" * 4000) == limit("y", "x" * 4000) == 1
+    assert limit("x" * 200) < limit("x" * 20) < limit(None)
+    fitting = limit("x" * 200)
+    assert fitting * (12 + 200) < UDP_LIMIT
+
+
+# -- weights and views ----------------------------------------------------------------------
+
+
+def test_a_member_of_weight_zero_is_out_of_what_may_be_given() -> None:
+    decision = Decision(DecisionKind.SERVE, (A, B, C), 1, (1, 0, 2))
+    for policy in (Policy.WEIGHTED, Policy.STICKY):
+        chosen = Selector(with_policy(policy, 3), decision, None)
+        assert not chosen.is_static
+        assert [row.content for row in chosen.all_rows()] == [A, C]
+        assert chosen.common_rows() == chosen.all_rows()
+        assert contents(chosen)[0] == [A, C]
+        assert not chosen.is_random("")
+    alike = Selector(with_policy(Policy.ALL), decision, None)
+    assert [row.content for row in alike.all_rows()] == [A, B, C]
+
+
+def test_where_all_have_weight_zero_all_may_be_given() -> None:
+    decision = Decision(DecisionKind.SERVE, (A, B), 1, (0, 0))
+    chosen = Selector(with_policy(Policy.WEIGHTED), decision, None)
+    assert [row.content for row in chosen.all_rows()] == [A, B]
+    assert chosen.is_random("")
+
+
+def test_without_weights_all_are_equal() -> None:
+    decision = Decision(DecisionKind.FALLBACK, (A, B))
+    chosen = Selector(with_policy(Policy.WEIGHTED), decision, None)
+    assert {tuple(contents(chosen, seed=scramble(i))[0]) for i in range(50)} == {(A,), (B,)}
+
+
+def test_the_last_resort_of_a_view_is_for_clients_whom_no_other_view_serves() -> None:
+    pools = (Pool("office", (B,), (1,)), Pool("lab", (C,), (1,), is_last_resort=True))
+    chosen = Selector(record(A, B, C), Decision(DecisionKind.NODATA, pools=pools), TABLE)
+    assert contents(chosen, LAB)[0] == [B], "the office serves, and lab lies in it"
+    only = Selector(record(A, B, C), Decision(DecisionKind.NODATA, pools=pools[1:]), TABLE)
+    assert contents(only, LAB)[0] == [C]
+    assert contents(only, OFFICE)[0] == []
+
+
+def test_rows_have_the_ttl_of_the_decision_or_the_configured_one() -> None:
+    for ttl, expected in ((None, 5), (0, 0), (60, 60)):
+        decision = Decision(DecisionKind.SERVE, (A,), 1, (1,), ttl=ttl)
+        (row,) = Selector(record(A), decision, None).all_rows()
+        assert (row.qname, row.qtype, row.ttl, row.auth) == (KEY.name, "A", expected, True)
+
+
+def test_selectors_are_equal_if_record_decision_and_table_are() -> None:
+    chosen = Selector(record(A, B), SERVE, None)
+    assert chosen == Selector(record(A, B), SERVE, None)
+    assert chosen != Selector(record(A), SERVE, None)
+    assert chosen != Selector(record(A, B), Decision(DecisionKind.NODATA), None)
+    pooled = Decision(DecisionKind.NODATA, pools=(Pool("office", (B,), (1,)),))
+    other = build_table([View("office", ("10.2.0.0/16",))])
+    assert Selector(record(A), pooled, TABLE) != Selector(record(A), pooled, other)
+    assert chosen != SERVE
+
+
+@pytest.mark.parametrize(
+    ("policy", "views", "is_random", "is_static"),
+    [
+        (Policy.ALL, False, False, True),
+        (Policy.ALL, True, False, False),
+        (Policy.WEIGHTED, False, True, False),
+        (Policy.WEIGHTED, True, True, False),
+        (Policy.STICKY, False, False, False),
+    ],
+)
+def test_it_says_what_its_answers_depend_on(
+    policy: Policy, views: bool, is_random: bool, is_static: bool
+) -> None:
+    pools = (Pool("office", (B,), (1,)),) if views else ()
+    chosen = Selector(with_policy(policy), replace(SERVE, pools=pools), TABLE)
+    assert (chosen.uses_seed, chosen.is_random("")) == (is_random, is_random)
+    assert (chosen.is_static, chosen.is_for_views) == (is_static, views)
+    assert not chosen.needs_location

@@ -3,10 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from dnslb_backend.core.health.decision import Candidate, Decision, DecisionKind, Pool, decide
 from dnslb_backend.core.health.target import Health
 from dnslb_backend.core.model.records import AllDown
-from tests.core.building import record
+from tests.core.building import KEY, record
+from tests.core.restatement import enabled
 
 A, B = "192.0.2.1", "192.0.2.2"
 
@@ -74,3 +79,163 @@ def test_last_gives_each_view_what_served_it_last() -> None:
     assert gone.pools == drained.pools == ()
     assert decided(*office, all_down=AllDown.LAST).pools == ()
     assert decided(*office, all_down=AllDown.NODATA, last_pools=last).pools == ()
+
+
+# -- the tables of the module, restated -----------------------------------------------------
+
+CONTENTS = [f"192.0.2.{number}" for number in range(1, 6)]
+VIEWS = ["far", "near"]
+CANDIDATES = st.lists(
+    st.builds(
+        Candidate,
+        st.sampled_from(CONTENTS),
+        st.sampled_from(list(Health)),
+        st.none() | st.integers(-1, 3),
+        st.booleans(),
+        st.sets(st.sampled_from(["", *VIEWS])).map(frozenset),
+        st.integers(0, 3),
+        st.sets(st.sampled_from(VIEWS)).map(sorted).map(tuple),
+        st.booleans(),
+    ),
+    unique_by=lambda candidate: candidate.content,
+)
+
+
+def serving(candidates: Sequence[Candidate], view: str, min_count: int) -> set[str]:
+    """Who serves the clients of a view: steady and back for good before any other."""
+    able = [
+        candidate
+        for candidate in candidates
+        if (view in candidate.views if view else not candidate.views)
+        and (candidate.health is Health.UP or candidate.is_damped)
+        and not candidate.is_drained
+        and (candidate.priority or 0) > 0
+    ]
+    able = [candidate for candidate in able if not candidate.is_damped] or able
+    able = [candidate for candidate in able if view not in candidate.waits_in] or able
+    return enabled({candidate.content: candidate.priority for candidate in able}, min_count)
+
+
+@given(CANDIDATES, st.integers(1, 3), st.sampled_from(["A", "CNAME"]))
+def test_the_members_that_serve_are_those_of_the_plain_rule(
+    candidates: list[Candidate], min_count: int, kind: str
+) -> None:
+    item = record(A, key=KEY._replace(type=kind), prio_min_cnt=min_count)
+    decision = decide(item, candidates, fallback=(), last_good=(), is_resolved=True)
+    known = {candidate.content: candidate for candidate in candidates}
+    for view in ("", *VIEWS):
+        wanted = serving(candidates, view, min_count)
+        found = decision.served_in().get(view, ())
+        assert set(found) == wanted
+        assert decision.serves(view) is (bool(wanted) or decision.kind is DecisionKind.SERVE)
+        lowest = min((known[content].priority or 0 for content in wanted), default=None)
+        assert decision.threshold_of((view,) if view else ()) == lowest
+        by_priority = sorted(found, key=lambda content: -(known[content].priority or 0))
+        assert list(found) == (by_priority if kind == "CNAME" else sorted(found))
+    assert decision.served() == {
+        c for view in ("", *VIEWS) for c in serving(candidates, view, min_count)
+    }
+    for pool in decision.pools:
+        assert pool.weights == tuple(known[content].weight for content in pool.contents)
+    if decision.kind is DecisionKind.SERVE:
+        assert decision.weights == tuple(known[c].weight for c in decision.contents)
+
+
+@given(
+    CANDIDATES.map(lambda found: [replace(c, health=Health.DOWN, is_damped=False) for c in found]),
+    st.sampled_from(list(AllDown)),
+    st.lists(st.sampled_from(CONTENTS), unique=True).map(tuple),
+    st.booleans(),
+    st.booleans(),
+)
+def test_where_no_member_serves_the_table_decides(
+    candidates: list[Candidate],
+    all_down: AllDown,
+    last: tuple[str, ...],
+    is_resolved: bool,
+    has_fallback: bool,
+) -> None:
+    fallback = ("192.0.2.99",) if has_fallback else ()
+    pools = tuple(Pool(view, last, (1,) * len(last)) for view in VIEWS)
+    decision = decide(
+        record(A, all_down=all_down),
+        candidates,
+        fallback=fallback,
+        last_good=last,
+        last_pools=pools,
+        is_resolved=is_resolved,
+    )
+    common = [candidate for candidate in candidates if not candidate.views]
+    left = [c for c in last if any(c == m.content and not m.is_drained for m in common)]
+    expected: tuple[str, Sequence[str]] = ("nodata", ())
+    if not candidates and not is_resolved:
+        expected = ("fallback", fallback) if fallback else ("servfail", ())
+    elif all_down is AllDown.FALLBACK and fallback:
+        expected = ("fallback", fallback)
+    elif all_down is AllDown.ALL and common:
+        expected = ("all", sorted(candidate.content for candidate in common))
+    elif all_down is AllDown.LAST and left:
+        expected = ("last", left)
+    elif all_down is AllDown.SERVFAIL:
+        expected = ("servfail", ())
+    assert (decision.kind.value, list(decision.contents)) == (expected[0], list(expected[1]))
+    assert decision.threshold is None
+    assert not any(decision.serves(view) for view in ("", *VIEWS))
+    for view in VIEWS:
+        mine = [candidate for candidate in candidates if view in candidate.views]
+        pool = decision.pool(view)
+        resort: Sequence[str] = ()
+        if all_down is AllDown.ALL:
+            resort = sorted(candidate.content for candidate in mine)
+        elif all_down is AllDown.LAST:
+            resort = [c for c in last if any(c == m.content and not m.is_drained for m in mine)]
+        assert list(pool.contents if pool else ()) == list(resort)
+        assert all(decision.is_last_resort(content) for content in resort)
+    if decision.kind in (DecisionKind.NODATA, DecisionKind.FALLBACK, DecisionKind.SERVFAIL):
+        given_out = {content for pool in decision.pools for content in pool.contents}
+        assert not any(decision.is_last_resort(c) for c in {*CONTENTS, *fallback} - given_out)
+
+
+@pytest.mark.parametrize(
+    ("kind", "pools", "is_servfail", "is_answer"),
+    [
+        (DecisionKind.PENDING, (), True, False),
+        (DecisionKind.SERVFAIL, (), True, False),
+        (DecisionKind.SERVFAIL, (Pool("near", (A,), (1,)),), True, True),
+        (DecisionKind.NODATA, (), False, True),
+        (DecisionKind.SERVE, (), False, True),
+    ],
+)
+def test_an_answer_is_anything_but_servfail_for_all(
+    kind: DecisionKind, pools: tuple[Pool, ...], is_servfail: bool, is_answer: bool
+) -> None:
+    decision = Decision(kind, pools=pools)
+    assert (decision.is_servfail, decision.is_answer) == (is_servfail, is_answer)
+
+
+SERVES = Decision(DecisionKind.SERVE, (A,))
+NEAR, RESORT = Pool("near", (B,), (1,)), Pool("near", (B,), (1,), is_last_resort=True)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "loses"),
+    [
+        (SERVES, SERVES, False),
+        (SERVES, Decision(DecisionKind.NODATA), True),
+        (SERVES, Decision(DecisionKind.FALLBACK, (B,)), True),
+        (Decision(DecisionKind.NODATA), Decision(DecisionKind.SERVFAIL), False),
+        (replace(SERVES, pools=(NEAR,)), SERVES, False),
+        (replace(SERVES, pools=(NEAR,)), Decision(DecisionKind.NODATA, pools=(NEAR,)), True),
+        (Decision(DecisionKind.NODATA, pools=(NEAR,)), SERVES, False),
+        (Decision(DecisionKind.NODATA, pools=(NEAR,)), Decision(DecisionKind.NODATA), True),
+        (
+            Decision(DecisionKind.NODATA, pools=(NEAR,)),
+            Decision(DecisionKind.NODATA, pools=(RESORT,)),
+            True,
+        ),
+    ],
+)
+def test_service_is_lost_where_some_clients_had_a_serving_member(
+    before: Decision, after: Decision, loses: bool
+) -> None:
+    assert after.loses_service(before) is loses

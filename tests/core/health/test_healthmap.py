@@ -342,7 +342,7 @@ def test_damping_leaves_nobody_without_an_answer(fallback: tuple[str, ...]) -> N
     (row, *_) = driver.health_map.records[KEY].rows
     assert row.effective is Health.DOWN
     why = reason(row, driver.health_map.records[KEY].decision)
-    assert why == "flapping, held down for 60 s, but serves since nobody else would"
+    assert why == "flapping, held down for 60 s; served as no other member can"
     assert driver.round({A: FAIL, B: PASS}) == {B}
     assert driver.round({A: FAIL, B: FAIL}) == set(fallback)
 

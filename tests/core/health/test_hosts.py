@@ -2,8 +2,14 @@
 
 from dataclasses import replace
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from dnslb_backend.core.health.changes import Overflow
-from dnslb_backend.core.health.resolutions import Status
+from dnslb_backend.core.health.hosts import HostState, apply_resolution
+from dnslb_backend.core.health.hosts import limited as lower_limit
+from dnslb_backend.core.health.resolutions import Resolution, Status, found
 from dnslb_backend.core.health.results import passed
 from tests.core.building import KEY, Driver, record
 
@@ -77,3 +83,77 @@ def test_fallback_hosts_are_limited_as_well() -> None:
     driver.resolve(HOST, *addresses(1, 2, 3))
     driver.close()
     assert driver.served() == set(addresses(1, 2))
+
+
+# -- the table of the module ----------------------------------------------------------------
+
+OLD = HostState(("192.0.2.1",), resolved=100.0, is_answered=True)
+BLIND = HostState()
+GONE, SILENT = Resolution(Status.NXDOMAIN), Resolution(Status.FAILED, text="timed out")
+
+
+@pytest.mark.parametrize(
+    ("before", "resolution", "mono", "after"),
+    [
+        (OLD, found(("192.0.2.2",)), 101, (("192.0.2.2",), 101, True)),
+        (BLIND, found(("192.0.2.2",)), 101, (("192.0.2.2",), 101, True)),
+        (OLD, found(()), 101, ((), 101, True)),
+        (OLD, GONE, 399, (("192.0.2.1",), 100, True)),
+        (OLD, GONE, 400, ((), 100, True)),
+        (BLIND, GONE, 101, ((), None, True)),
+        (OLD, SILENT, 9999, (("192.0.2.1",), 100, True)),
+        (BLIND, SILENT, 101, ((), None, False)),
+    ],
+)
+def test_each_resolution_leaves_the_addresses_of_the_table(
+    before: HostState,
+    resolution: Resolution,
+    mono: float,
+    after: tuple[tuple[str, ...], float | None, bool],
+) -> None:
+    state = apply_resolution(before, resolution, mono, 300, limit=9)
+    assert (state.addresses, state.resolved, state.is_answered) == after
+    assert (state.last, state.ignored) == (resolution, 0)
+
+
+@pytest.mark.parametrize(
+    ("state", "mono", "is_overdue"),
+    [
+        (BLIND, 9999, False),
+        (OLD, 9999, False),
+        (replace(OLD, last=GONE), 9999, False),
+        (replace(OLD, last=SILENT), 400, False),
+        (replace(OLD, last=SILENT), 401, True),
+        (replace(OLD, last=SILENT, resolved=None), 0, True),
+        (replace(BLIND, last=SILENT), 9999, False),
+    ],
+)
+def test_addresses_are_overdue_while_lookups_fail_past_dns_ttl(
+    state: HostState, mono: float, is_overdue: bool
+) -> None:
+    assert state.is_overdue(mono, 300) is is_overdue
+
+
+@given(
+    st.lists(st.integers(1, 20), unique=True).map(sorted),
+    st.sets(st.integers(1, 20)),
+    st.integers(1, 6),
+)
+def test_a_limit_keeps_used_addresses_first_and_then_the_first_found(
+    answer: list[int], used: set[int], limit: int
+) -> None:
+    before = HostState(tuple(addresses(*sorted(used))), resolved=1.0, is_answered=True)
+    resolution = found(tuple(addresses(*answer)))
+    state = apply_resolution(before, resolution, 2.0, 300, limit)
+    wanted = [n for n in answer if n in used] + [n for n in answer if n not in used]
+    assert state.addresses == tuple(addresses(*sorted(wanted[:limit])))
+    assert state.ignored == len(answer) - len(state.addresses)
+    assert state.last is not None
+    assert state.last.addresses == state.addresses
+
+
+@pytest.mark.parametrize(("limit", "kept", "ignored"), [(1, 1, 4), (2, 2, 3), (3, 3, 2), (4, 3, 2)])
+def test_a_lower_limit_cuts_what_is_known(limit: int, kept: int, ignored: int) -> None:
+    state = HostState(tuple(addresses(1, 2, 3)), 1.0, is_answered=True, ignored=2)
+    cut = lower_limit(state, limit)
+    assert (cut.addresses, cut.ignored) == (tuple(addresses(1, 2, 3))[:kept], ignored)

@@ -1,19 +1,20 @@
 """A later run goes on where this one ended."""
 
-from dataclasses import replace
+from dataclasses import astuple, fields, is_dataclass, replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dnslb_backend.core.health.clock import Instant
-from dnslb_backend.core.health.decision import DecisionKind
+from dnslb_backend.core.health.decision import Decision, DecisionKind, Pool
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.overrides import Action, Override
 from dnslb_backend.core.health.resolutions import Status
 from dnslb_backend.core.health.results import Result, check_error, failed, passed
-from dnslb_backend.core.health.saved_state import EMPTY, SavedState, capture, restore
-from dnslb_backend.core.health.target import Health
+from dnslb_backend.core.health.saved_state import EMPTY, SavedHost, SavedState, capture, restore
+from dnslb_backend.core.health.target import Health, TargetState
 from dnslb_backend.core.model.records import AllDown, Record, RecordKey
 from dnslb_backend.core.model.rules import Damping, Thresholds
 from tests.core.building import KEY, ZONE, Driver, at, plan, record
@@ -419,3 +420,152 @@ def test_a_fault_that_is_configured_is_no_fault_of_the_restart() -> None:
     unknown = Driver(record(A))
     unknown.round({A: check_error("no such program")})
     assert again(unknown, after=1).health_map.pending() == [KEY]
+
+
+# -- what is saved --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ttl_range", [None, (2, 60)])
+def test_the_saved_ttl_is_that_of_the_answer(ttl_range: tuple[int, int] | None) -> None:
+    driver = Driver(replace(record(A), ttl=7, ttl_range=ttl_range))
+    assert remembered(driver).records[KEY].ttl == 7, "nothing is decided yet"
+    driver.round({A: FAIL})
+    assert remembered(driver).records[KEY].ttl == (7 if ttl_range is None else 2)
+
+
+def plain_records(memory: SavedState, wall: float) -> object:
+    """All that is saved of records, its times in milliseconds before `wall`."""
+
+    def plain(value: object) -> object:
+        match value:
+            case TargetState():
+                return plain(astuple(replace(value, last_seen=0.0)))
+            case float():
+                return round(wall - value if value > 1e9 else value, 3)
+            case tuple() | list():
+                return tuple(map(plain, value))
+            case _ if is_dataclass(value) and not isinstance(value, type):
+                return tuple(plain(getattr(value, field.name)) for field in fields(value))
+        return value
+
+    return plain(list(memory.records.values()))
+
+
+ANSWERS = st.sampled_from([PASS, FAIL, ERROR, passed("p", priority=3, weight=2)])
+
+
+@given(
+    st.lists(st.tuples(ANSWERS, ANSWERS, st.sampled_from([1.0, 20.0, 200.0])), max_size=8),
+    st.sampled_from([0.0, 30.0]),
+    st.sampled_from([None, Damping(flips=2, window=300, hold=60)]),
+    st.floats(-1e5, 1e5),
+    st.floats(-1e8, 1e8),
+)
+def test_what_is_restored_is_what_was_saved_whatever_the_clocks_show(
+    rounds: list[tuple[Result, Result, float]],
+    failback: float,
+    damping: Damping | None,
+    mono_jump: float,
+    wall_jump: float,
+) -> None:
+    rules = Thresholds(fall=2, damping=damping)
+    driver = Driver(replace(record(A, HOST), thresholds=rules, failback=failback))
+    driver.resolve(HOST, B)
+    driver.round({A: PASS, B: PASS})
+    for first, second, pause in rounds:
+        driver.round({A: first, B: second})
+        driver.wait(pause)
+    before = remembered(driver)
+    now = Instant(at(driver.clock).wall + wall_jump, driver.clock + mono_jump)
+    later = HealthMap()
+    later.apply_plan(plan(driver.health_map.records[KEY].record), now)
+    restore(later, before, now, 1e9)
+    after = capture(later, before.serials, now)
+    assert plain_records(after, now.wall) == plain_records(before, at(driver.clock).wall)
+
+
+# -- what can be restored -------------------------------------------------------------------
+
+
+def restored_from(item: Record, **changed: Any) -> Driver:
+    """Another run of this record, after what was saved of it was changed."""
+    driver = Driver(item)
+    driver.round({dest.host: PASS for dest in item.dests if dest.is_literal})
+    memory = remembered(driver)
+    memory = replace(memory, records={KEY: replace(memory.records[KEY], **changed)})
+    later = Driver(item)
+    later.clock = driver.clock
+    restore(later.health_map, memory, at(later.clock), 300)
+    return later
+
+
+def test_a_content_of_another_type_than_addresses_is_restored() -> None:
+    item = record(A)
+    mail = replace(item.dests[0], content="10 mail.example.", check_address=A)
+    item = replace(item, key=KEY._replace(type="MX"), dests=(mail,))
+    driver = Driver(item)
+    driver.health_map.open_cycle(item.key)
+    driver.hear(A, PASS, item.key)
+    driver.close(item.key)
+    later = Driver(item)
+    restore(later.health_map, remembered(driver), at(driver.clock), 300)
+    assert decision(later, item.key) == (DecisionKind.SERVE, {"10 mail.example."})
+
+
+STRANGE = Decision(DecisionKind.SERVE, ("198.51.100.1",), 1, (1,))
+
+
+def test_an_answer_of_contents_that_no_member_had_is_not_restored() -> None:
+    assert restored_from(record(A)).health_map.pending() == []
+    assert restored_from(record(A), decision=STRANGE).health_map.pending() == [KEY]
+
+
+@pytest.mark.parametrize(
+    ("last", "served"),
+    [((B,), {B}), ((B, "198.51.100.1"), {B}), (("198.51.100.1",), set())],
+)
+def test_of_the_last_good_members_only_known_ones_are_restored(
+    last: tuple[str, ...], served: set[str]
+) -> None:
+    later = restored_from(record(A, B, all_down=AllDown.LAST), last_good=last)
+    later.health_map.open_cycle(KEY)
+    for address in (A, B):
+        later.hear(address, FAIL)
+    assert later.health_map.records[KEY].last_good == tuple(sorted(served))
+
+
+def test_pools_with_unknown_contents_are_not_restored() -> None:
+    pools = (Pool("near", (A,), (1,)), Pool("far", (A, "198.51.100.1"), (1, 1)))
+    later = restored_from(record(A), last_pools=pools)
+    assert later.health_map.records[KEY].last_pools == pools[:1]
+
+
+@pytest.mark.parametrize("address", ["::1", "192.0.2.01", "rubbish"])
+def test_addresses_of_another_type_or_spelling_are_not_restored(address: str) -> None:
+    host = SavedHost(HOST, (address,), at(0).wall, True, None)
+    later = restored_from(record(A), hosts=(host,))
+    assert HOST not in later.health_map.records[KEY].hosts
+
+
+def test_saved_times_are_unix_times() -> None:
+    rules = Thresholds(damping=Damping(flips=3, window=300, hold=60))
+    driver = Driver(replace(record(A, B), thresholds=rules, failback=100.0))
+    for answer in (PASS, FAIL, PASS):
+        driver.round({A: answer, B: PASS})
+    row = remembered(driver).records[KEY].members[0]
+    assert len(row.status.state.flips) == 2
+    for _ in range(2):
+        driver.round({A: FAIL, B: PASS})
+    held = remembered(driver).records[KEY].members[0].status.state
+    assert held.suppressed_until is not None
+    assert row.waiting_since is not None
+    now = at(driver.clock).wall
+    assert all(now - 10 < time <= now for time in (*row.status.state.flips, row.waiting_since))
+    assert now + 50 < held.suppressed_until <= now + 60
+
+
+def test_a_resolution_in_the_future_counts_as_one_of_now() -> None:
+    host = SavedHost(HOST, (A,), at(50).wall, True, None)
+    later = restored_from(record(HOST, A), hosts=(host,))
+    found = later.health_map.records[KEY].hosts[HOST]
+    assert found.resolved == pytest.approx(later.clock)

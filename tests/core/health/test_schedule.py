@@ -61,3 +61,24 @@ def test_a_target_is_asked_faster_while_it_turns_and_slower_while_down(
     timing = replace(TIMING, fast_interval=1, down_interval=30)
     assert probe_interval(timing, state) == seconds
     assert probe_interval(TIMING, state) == TIMING.interval
+
+
+@given(st.integers(-1000, 1000), st.integers(1, 60), st.integers(-3000, 3000))
+def test_ticks_are_whole_intervals_from_any_tick(phase: int, interval: int, now: int) -> None:
+    tick = next_tick(phase, interval, now)
+    assert (tick - phase) % interval == 0
+    assert now < tick <= now + interval
+
+
+def test_records_share_no_phase_and_it_lies_ahead() -> None:
+    now = Instant(1_700_000_000, 1000)
+    starts = [phase_start(f"www{number}/A", 10, None, now) for number in range(100)]
+    assert len(set(starts)) == 100
+    assert all(now.mono <= start < now.mono + 10 for start in starts)
+
+
+@pytest.mark.parametrize(
+    ("shift", "wall", "ahead"), [(0, 20, 0), (3, 20, 3), (3, 24, 9), (0, 21, 9)]
+)
+def test_a_shift_is_counted_from_whole_intervals(shift: float, wall: float, ahead: float) -> None:
+    assert phase_start("www", 10, shift, Instant(wall, 500)) == 500 + ahead

@@ -220,4 +220,67 @@ def test_turns_far_apart_are_no_flapping() -> None:
 
 def test_an_operator_may_forgive_a_flapping_target() -> None:
     held = flap(after(PASS), 10, 4)
-    assert observe(reset_damping(held), PASS, at(15), DAMPED).health is Health.UP
+    free = reset_damping(held)
+    assert observe(free, PASS, at(15), DAMPED).health is Health.UP
+    assert (free.flips, free.suppress_for, free.suppressed_until, free.undamped) == (
+        (),
+        0,
+        None,
+        None,
+    )
+
+
+# -- several checks -------------------------------------------------------------------------
+
+SOME_HEALTH = st.sampled_from(list(Health))
+CHECKS = st.builds(
+    lambda health, undamped, stale, number, until: TargetState(
+        last_known=Health.DOWN if undamped else health,
+        undamped=undamped,
+        stale=stale,
+        priority=number,
+        weight=number,
+        last_check=number,
+        suppressed_until=until if undamped else None,
+    ),
+    SOME_HEALTH,
+    st.sampled_from([None, None, Health.UP, Health.DOWN]),
+    st.booleans(),
+    st.none() | st.integers(1, 5),
+    st.floats(1, 99),
+)
+
+
+def verdict(healths: list[Health], require: int) -> Health:
+    """UP or DOWN if that holds whatever those that are unknown turn out to be."""
+    unknown = healths.count(Health.UNKNOWN)
+    possible = {healths.count(Health.UP) + more >= require for more in range(unknown + 1)}
+    return (
+        {True: Health.UP, False: Health.DOWN}[possible.pop()]
+        if len(possible) == 1
+        else (Health.UNKNOWN)
+    )
+
+
+@given(st.lists(CHECKS, min_size=2, max_size=4), st.integers(1, 4))
+def test_several_checks_are_one_state(states: list[TargetState], require: int) -> None:
+    require = min(require, len(states))
+    found = combine(states, require)
+    health = verdict([state.last_known for state in states], require)
+    assert found.last_known is health
+    alike = [state for state in states if state.last_known is health] or states
+    assert found.stale is all(state.stale for state in alike)
+    known = [state.priority for state in alike if state.priority is not None]
+    assert (found.priority, found.weight) == ((known[0], known[0]) if known else (None, None))
+    assert found.last_check == max((state.last_check for state in alike), key=lambda at: at or 0)
+    ends = [state.suppressed_until for state in alike if state.suppressed_until is not None]
+    assert found.suppressed_until == (max(ends) if ends else None)
+    is_held = health is Health.DOWN and any(state.undamped for state in states)
+    free = [state.undamped or state.last_known for state in states]
+    would_be = Health.UP if free.count(Health.UP) >= require else Health.DOWN
+    assert found.undamped is (would_be if is_held else None)
+
+
+def test_one_check_is_its_own_state() -> None:
+    state = after(PASS)
+    assert combine([state], 1) is state

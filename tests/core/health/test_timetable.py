@@ -5,6 +5,7 @@ from collections.abc import Iterator, Set
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +15,7 @@ from dnslb_backend.core.health.members import TargetKey
 from dnslb_backend.core.health.results import Result, failed, passed
 from dnslb_backend.core.health.schedule import phase_start, probe_interval
 from dnslb_backend.core.health.target import NEVER_PROBED, TargetState, observe
-from dnslb_backend.core.health.timetable import FIRST_PAUSE, Timetable
+from dnslb_backend.core.health.timetable import FIRST_PAUSE, LONGEST_PAUSE, Timetable
 from dnslb_backend.core.model.records import Record, RecordKey, Timing
 from tests.core.building import ZONE, at, plan, record
 
@@ -265,3 +266,77 @@ def test_a_late_turn_begins_each_target_once_and_keeps_the_phase() -> None:
     late = list(made.take(31.0, 10))
     assert [due.targets for due in late] == [[A]]
     assert made.next_due() == 35.0
+
+
+def test_a_check_that_could_be_run_pauses_as_at_first_when_it_breaks_again() -> None:
+    made = timetable(record(A.address, key=HERE, timing=replace(TIMING, interval=0.5)))
+    begun, now = [], 0.0
+    for is_broken in (True, True, False, True, False):
+        while not (found := [t for due in made.take(now, 10) for t in due.targets]):
+            now = made.next_due()
+        assert found == [A]
+        made.begin(A, now, now)
+        begun.append(now)
+        made.end(A, now, is_broken=is_broken)
+    assert [b - a for a, b in pairwise(begun)] == [FIRST_PAUSE, 2.0, 0.5, FIRST_PAUSE]
+
+
+def test_a_pause_has_an_end() -> None:
+    made = timetable(record(A.address, key=HERE, timing=TIMING))
+    now = 0.0
+    for _ in range(20):
+        made.begin(A, now, now)
+        made.end(A, now, is_broken=True)
+        now += 1000
+    made.begin(A, now, now)
+    made.end(A, now, is_broken=True)
+    waited = now
+    while not [t for due in made.take(waited, 10) for t in due.targets]:
+        waited = max(made.next_due(), waited)
+    assert LONGEST_PAUSE <= waited - now < LONGEST_PAUSE + TIMING.interval
+
+
+def test_a_target_that_is_being_probed_is_not_due_at_its_own_pace() -> None:
+    health = HealthMap()
+    timing = replace(TIMING, down_interval=2.0)
+    health.apply_plan(plan(record(A.address, key=HERE, timing=timing)), at(0))
+    made = Timetable(health)
+    made.add(HERE, Instant(0, 0))
+    assert [due.targets for due in made.take(0, 10)] == [[A]]
+    made.begin(A, 0, 0)
+    health.record_result(A, failed(1, "refused"), at(0.5))
+    made.end(A, 0.5)
+    assert made.next_due() == 2.0
+    assert made.begin(A, 1.0, 1.0)
+    assert list(made.take(3.0, 10)) == []
+
+
+def test_at_most_as_many_entries_are_taken_as_asked_for() -> None:
+    keys = [RecordKey(ZONE, f"{name}.{ZONE}", "A") for name in "abcd"]
+    made = timetable(*(record(A.address, key=key, timing=TIMING) for key in keys))
+    assert [len(list(made.take(0, limit))) for limit in (0, 1, 2, 9)] == [0, 1, 2, 1]
+
+
+@pytest.mark.parametrize(("now", "is_due"), [(4.998, False), (4.9995, True), (5.0, True)])
+def test_what_is_due_in_a_moment_is_due(now: float, is_due: bool) -> None:
+    made = timetable(record(A.address, key=HERE, timing=TIMING))
+    for due in made.take(0, 10):
+        made.begin(A, due.at, 0)
+    made.end(A, 0.1)
+    assert bool(list(made.take(now, 10))) is is_due
+
+
+def test_targets_without_a_record_are_named_and_forgotten() -> None:
+    health = HealthMap()
+    health.apply_plan(plan(record(A.address, key=HERE)), at(0))
+    made = Timetable(health)
+    made.add(HERE, Instant(0, 0))
+    assert (made.records(), made.new_targets(HERE), made.unused()) == ([HERE], [A], [])
+    made.begin(A, 0, 0)
+    assert made.new_targets(HERE) == []
+    health.apply_plan(plan(), at(1))
+    made.remove(HERE)
+    assert (made.records(), made.unused()) == ([], [A])
+    made.forget([A])
+    assert made.unused() == []
+    assert list(made.take(99, 10)) == []

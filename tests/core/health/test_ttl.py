@@ -1,7 +1,14 @@
 from dataclasses import replace
+from typing import Any
 
+import pytest
+
+from dnslb_backend.core.health.members import Member, MemberStatus
 from dnslb_backend.core.health.overrides import Action, Override
 from dnslb_backend.core.health.results import failed, passed
+from dnslb_backend.core.health.target import NEVER_PROBED, Health, TargetState
+from dnslb_backend.core.health.ttl import answer_ttl
+from dnslb_backend.core.model.rules import Thresholds
 from tests.core.building import KEY, ZONE, Driver, at, record
 
 A, B = "192.0.2.1", "192.0.2.2"
@@ -49,3 +56,45 @@ def test_a_configured_ttl_never_moves() -> None:
     driver = Driver(record(A, B, fall=3))
     driver.round({A: PASS, B: FAIL})
     assert ttl(driver) == 5
+
+
+MEMBER = Member(A, A, A, 1, 1, ())
+STEADY = replace(NEVER_PROBED, last_known=Health.UP)
+
+
+def row(state: TargetState, **more: Any) -> MemberStatus:
+    return replace(MemberStatus(MEMBER, state, state.health, 1, 1, True), **more)
+
+
+@pytest.mark.parametrize(
+    ("rows", "seconds"),
+    [
+        ([row(STEADY)], 15),
+        ([], 1),
+        ([row(STEADY), row(NEVER_PROBED)], 1),
+        ([row(replace(STEADY, last_known=Health.DOWN))], 1),
+        ([row(replace(STEADY, stale=True))], 1),
+        ([row(replace(STEADY, streak=1))], 1),
+        ([row(STEADY, waits_in=frozenset({""}))], 1),
+        ([row(STEADY, override=Override("1", A, Action.UP))], 1),
+    ],
+)
+def test_it_is_short_while_the_answer_may_change_soon(
+    rows: list[MemberStatus], seconds: int
+) -> None:
+    assert answer_ttl(AUTO, rows) == seconds
+
+
+@pytest.mark.parametrize(
+    ("fall", "fast", "seconds"), [(1, None, 5), (3, None, 15), (3, 1.5, 8), (1, 1.5, 5)]
+)
+def test_it_is_the_time_in_which_a_failure_counts(
+    fall: int, fast: float | None, seconds: int
+) -> None:
+    item = replace(AUTO, thresholds=Thresholds(fall=fall))
+    item = replace(item, timing=replace(item.timing, fast_interval=fast))
+    assert answer_ttl(item, [row(STEADY)]) == seconds
+
+
+def test_it_has_a_lower_bound() -> None:
+    assert answer_ttl(replace(AUTO, ttl_range=(20, 60)), [row(STEADY)]) == 20

@@ -1,14 +1,18 @@
+import dns.name
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dnslb_backend.core.model.names import (
+    address_type,
     canonical_address,
     canonical_name,
+    is_sinkhole,
     is_within,
     key_of,
     parents,
     spelled_name,
+    split_labels,
 )
 from dnslb_backend.errors import NameFormatError
 
@@ -78,3 +82,85 @@ def test_within_looks_at_whole_labels() -> None:
 )
 def test_addresses_have_one_spelling(text: str, address: str | None) -> None:
     assert canonical_address(text) == address
+
+
+@pytest.mark.parametrize(
+    ("name", "apex", "found"),
+    [
+        ("a.b.c.lb.example", "lb.example", ["b.c.lb.example", "c.lb.example"]),
+        ("a.b.c", "", ["b.c", "c"]),
+        ("a", "", []),
+        ("", "", []),
+    ],
+)
+def test_parents_are_between_a_name_and_its_apex(name: str, apex: str, found: list[str]) -> None:
+    assert parents(name, apex) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "apex", "answer"),
+    [
+        ("lb.example", "lb.example", True),
+        ("www.lb.example", "lb.example", True),
+        ("xlb.example", "lb.example", False),
+        ("example", "lb.example", False),
+        ("www", "", True),
+        ("", "", True),
+        ("", "example", False),
+    ],
+)
+def test_everything_is_within_the_root(name: str, apex: str, answer: bool) -> None:
+    assert is_within(name, apex) is answer
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ("", []),
+        ("a", ["a"]),
+        ("a.b", ["a", "b"]),
+        (r"a\.b.c", [r"a\.b", "c"]),
+        (r"a\\\.b.c", [r"a\\\.b", "c"]),
+        (r"\032.c", [r"\032", "c"]),
+    ],
+)
+def test_labels_are_cut_at_dots_that_are_not_escaped(name: str, labels: list[str]) -> None:
+    assert split_labels(name) == labels
+
+
+@pytest.mark.parametrize(
+    ("address", "answer"),
+    [
+        ("192.0.2.1", False),
+        ("0.0.0.0", True),
+        ("0.1.2.3", True),
+        ("1.0.0.0", False),
+        ("127.0.0.1", False),
+        ("224.0.0.1", True),
+        ("239.255.255.255", True),
+        ("255.255.255.255", True),
+        ("255.255.255.254", False),
+        ("::", True),
+        ("::1", False),
+        ("ff02::1", True),
+        ("2001:db8::1", False),
+        ("::ffff:192.0.2.1", False),
+        ("::ffff:0.0.0.0", True),
+        ("::ffff:224.0.0.1", True),
+    ],
+)
+def test_no_server_has_a_sinkhole(address: str, answer: bool) -> None:
+    assert is_sinkhole(address) is answer
+
+
+@pytest.mark.parametrize(("address", "kind"), [("192.0.2.1", "A"), ("::1", "AAAA")])
+def test_an_address_has_its_type(address: str, kind: str) -> None:
+    assert address_type(address) == kind
+
+
+@given(st.lists(st.binary(min_size=1, max_size=9), min_size=1, max_size=4))
+def test_a_canonical_name_stays_what_it_is(labels: list[bytes]) -> None:
+    text = dns.name.Name([*labels, b""]).to_text()
+    name = canonical_name(text)
+    assert canonical_name(f"{name}.") == name
+    assert len(split_labels(name)) == len(labels)

@@ -148,6 +148,15 @@ def test_a_row_names_the_views_that_a_member_is_for() -> None:
     assert column(rows, STATE, "served") == [1, 1]
 
 
+def test_a_fallback_for_clients_in_no_view_is_in_no_view() -> None:
+    item = record(A, B, fallback=[A])
+    driver = Driver(replace(item, dests=(replace(item.dests[0], views=("x",)), item.dests[1])))
+    driver.round({A: PASS, B: FAIL})
+    assert driver.served() == {A}
+    rows = rows_of(capture(driver.health_map, {}, at(9)))[STATE]
+    assert column(rows, STATE, "views") == ["", ""]
+
+
 def _rounded(memory: SavedState, key: RecordKey) -> object:
     """Without what is not stored: monotonic times, and what a result said of priorities."""
     item = memory.records[key]
