@@ -210,7 +210,7 @@ class DampingSettings(ConfigTable):
     """Seconds in which changes are counted."""
     hold: Duration = 60.0
     """Seconds that a flapping member is held down at first; each time again twice as long. One that
-    passes its checks serves nevertheless where nobody else would."""
+    passes its checks serves nevertheless where no other member would."""
     max_hold: Duration = 3600.0
     """Seconds that it is held down at most."""
 
@@ -246,7 +246,7 @@ class RecordSettings(ConfigTable):
     """Seconds that the resolver has for the host names. Default: required. Example: `1`"""
     dns_ttl: Annotated[Wait, Seconds] = 300.0
     """Seconds after which a name that does not exist any more loses its addresses, and one that
-    cannot be resolved is told of. The last addresses stay and go on being checked until then, and
+    cannot be resolved is reported. The last addresses stay and go on being checked until then, and
     beyond if only the resolver fails."""
     check: list[str] | dict[str, Any] | None = None
     """What is asked of every address: a command and its arguments, or a table with a `type`; see
@@ -267,7 +267,7 @@ class RecordSettings(ConfigTable):
     """So many healthy members must be served, if there are so many: lower priorities are opened
     until they are."""
     fallback: str | list[str] = ""
-    """Hosts that are served, unchecked, when nobody may serve. A list, or one host as text.
+    """Hosts that are served, unchecked, when no member may serve. A list, or one host as text.
     Example: `["sorry.example", "192.0.2.99"]`"""
     proto: str | None = None
     """Has no effect; accepted because the original has it. Example: `"tcp"`"""
@@ -287,7 +287,7 @@ class RecordSettings(ConfigTable):
     failback: Literal["auto", "manual"] | Wait = "auto"
     """When a member that came back serves again, if others of its view do: at once (`"auto"`),
     after so many seconds, or when an operator clears it (`"manual"`). Once it has served, because
-    nobody else could, it waits no more."""
+    no other member could, it waits no more."""
     damping: DampingSettings | None = None
     """Holds down what changes too often, below. Default: off.
     Example: `{ flips = 6, window = 300 }`"""
@@ -301,12 +301,12 @@ class RecordSettings(ConfigTable):
     Example: `2`"""
     max_addresses: Count = 64
     """So many addresses of one host name are used, those in use already first; more are logged and
-    ignored, since whoever answers for that name decides how many are probed. Example: `256`"""
+    ignored, since the owner of that name decides how many are probed. Example: `256`"""
     sticky: StickySettings = StickySettings()
     """How much of the client's address `policy = "sticky"` looks at, below.
     Example: `{ ipv4 = 24, ipv6 = 56 }`"""
     all_down: Literal["fallback", "all", "last", "nodata", "servfail"] | None = None
-    """What is served when nobody may serve. Default: `"fallback"` where there is one, else
+    """What is served when no member may serve. Default: `"fallback"` where there is one, else
     `"nodata"`. Example: `"last"`"""
     client_networks: list[Network] = []
     """Where clients live: `check-config` warns of those that would always pick the same server (RFC

@@ -37,7 +37,7 @@ One TOML file, `/etc/dnslb/dnslb.toml` unless `-c` names another, and files with
 (`load_records`, `-r`). Every table, with comments, is in
 [configs/dnslb.toml](../configs/dnslb.toml); `dnslb-backend check-config` says what is wrong with a
 file, where, and what is allowed there. A key that is not on this page is refused. Times are in
-seconds, fractions are allowed where a number is. Secrets may stand in files of their own (the keys
+seconds, fractions are allowed where a number is. Secrets may be in files of their own (the keys
 that end in `_file`) and never appear in logs.
 """
 
@@ -60,16 +60,16 @@ SECTIONS = (
         "a wildcard), TYPE is A, AAAA, CNAME, MX or SRV. What a record leaves out is taken from "
         "`[default]`, which has the same keys.",
     ),
-    Section("dest = [{ .. }]", models.DestSettings, "A destination as a table."),
-    Section("sticky = { .. }", models.StickySettings, 'For `policy = "sticky"`.'),
-    Section("damping = { .. }", models.DampingSettings, "When a member counts as flapping."),
+    Section("dest = [{ … }]", models.DestSettings, "A destination as a table."),
+    Section("sticky = { … }", models.StickySettings, 'For `policy = "sticky"`.'),
+    Section("damping = { … }", models.DampingSettings, "When a member counts as flapping."),
     Section(
         '[zones."NAME"]',
         models.ZoneSettings,
         "A zone. For `global.domain_name` the table is optional; every further zone has one.",
     ),
-    Section("soa = { .. }", models.SoaSettings, "The SOA of a zone; its serial follows changes."),
-    Section("static = [{ .. }]", models.StaticSettings, "A row that does not depend on health."),
+    Section("soa = { … }", models.SoaSettings, "The SOA of a zone; its serial follows changes."),
+    Section("static = [{ … }]", models.StaticSettings, "A row that does not depend on health."),
     Section(
         "[views.NAME]",
         models.ViewSettings,
@@ -91,7 +91,7 @@ SECTIONS = (
     Section(
         "[brake]",
         models.BrakeSettings,
-        "For the time when our own network fails: then nobody is taken for DOWN.",
+        "For the time when our own network fails: then no target goes DOWN.",
     ),
     Section("[state]", StateSettings, "The local copy of the health map, always kept."),
     Section(
@@ -100,7 +100,7 @@ SECTIONS = (
         "Present: the health map is mirrored into MariaDB, see [SQL](sql.md). Keys of other "
         f"drivers have no effect: {', '.join(f'`{key}`' for key in sorted(IGNORED_KEYS))}.",
     ),
-    Section("ssl = { .. }", MysqlTlsSettings, "How the connection to MariaDB is encrypted."),
+    Section("ssl = { … }", MysqlTlsSettings, "How the connection to MariaDB is encrypted."),
 )
 """In the order of the page. A table of tables (`check`) has a page of its own."""
 
