@@ -7,7 +7,9 @@ that hangs would stop every other user of it, and the shutdown.
 import asyncio
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from contextlib import suppress
+from functools import partial
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -30,36 +32,44 @@ async def run_blocking(function: Callable[[], T], deadline: float | None) -> T:
         raise TimeoutError(f"{MAX_THREADS} blocking calls are under way")
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[T] = loop.create_future()
-
-    def deliver(value: T | None, error: BaseException | None) -> None:
-        if outcome.done():
-            return
-        if error is not None:
-            outcome.set_exception(error)
-        else:
-            outcome.set_result(value)  # type: ignore[arg-type]  # T may be Optional itself
-
-    def call() -> None:
-        value: T | None = None
-        error: BaseException | None = None
-        try:
-            value = function()
-        except BaseException as raised:  # noqa: BLE001  # carried over to the caller
-            error = raised
-        finally:
-            _slots.release()
-        try:
-            loop.call_soon_threadsafe(deliver, value, error)
-        except RuntimeError:
-            return  # the loop has ended: nobody waits for the outcome
-
+    call = threading.Thread(
+        target=_call, args=(function, loop, outcome), name=THREAD_NAME, daemon=True
+    )
     try:
-        threading.Thread(target=call, name=THREAD_NAME, daemon=True).start()
+        call.start()
     except RuntimeError:
         _slots.release()
         raise
-    async with asyncio.timeout(deadline):
-        return await outcome
+    try:
+        async with asyncio.timeout(deadline):
+            return await outcome
+    finally:
+        # It holds the exception, whose traceback refers to this frame: without this, they and all
+        # that the function had at hand would wait for the garbage collector.
+        del outcome
+
+
+def _call(
+    function: Callable[[], T], loop: asyncio.AbstractEventLoop, outcome: asyncio.Future[T]
+) -> None:
+    try:
+        deliver = partial(_deliver, outcome, function(), None)
+    except BaseException as error:  # noqa: BLE001 -- carried over to the caller
+        deliver = partial(_deliver, outcome, None, error)
+    finally:
+        _slots.release()
+    with suppress(RuntimeError):  # the loop has ended, and the caller with it
+        loop.call_soon_threadsafe(deliver)
+    del outcome, deliver  # for the reason above
+
+
+def _deliver(outcome: asyncio.Future[Any], value: object, error: BaseException | None) -> None:
+    if outcome.done():
+        return
+    if error is not None:
+        outcome.set_exception(error)
+    else:
+        outcome.set_result(value)
 
 
 def is_under_way() -> bool:

@@ -63,8 +63,13 @@ class HttpConnection(web.RequestHandler):
             return
         message, body = self._messages[-1]
         before, self._received = self._received, body
-        is_bad = not isinstance(message, RawRequestMessage)
-        if is_bad and before is not None and not before.is_eof():
+        if isinstance(message, RawRequestMessage):
+            return
+        if message.exc is not None:
+            # Its traceback refers to frames that refer to it: without this, they would wait for
+            # the garbage collector, and this connection with them.
+            message.exc.with_traceback(None)
+        if before is not None and not before.is_eof():
             # The bad piece was within a body, whose reader the parser forgets to tell.
             before.set_exception(web.RequestPayloadError("malformed body"))
 

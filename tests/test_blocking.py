@@ -1,9 +1,11 @@
 """Blocking calls end at their deadline for the caller, and never hold up the end of a process."""
 
 import asyncio
+import gc
 import subprocess
 import sys
 import threading
+import weakref
 from contextlib import suppress
 
 import pytest
@@ -27,6 +29,28 @@ async def test_what_a_call_returns_and_raises_reaches_the_caller() -> None:
     assert await run_blocking(lambda: 7, 5) == 7
     with pytest.raises(ZeroDivisionError):
         await run_blocking(lambda: 1 // 0, 5)
+
+
+class Loaded:
+    """What a function had at hand when it failed."""
+
+
+async def test_what_a_failed_call_had_at_hand_is_freed_at_once() -> None:
+    """A refused reload of a large configuration must not wait for the garbage collector."""
+    left: list[weakref.ref[Loaded]] = []
+
+    def fail() -> None:
+        loaded = Loaded()
+        left.append(weakref.ref(loaded))
+        raise ValueError
+
+    gc.disable()
+    try:
+        with suppress(ValueError):
+            await run_blocking(fail, 5)
+        await until(lambda: left[0]() is None)
+    finally:
+        gc.enable()
 
 
 async def test_calls_that_never_return_use_up_their_own_slots_only() -> None:

@@ -1,6 +1,7 @@
 """What both HTTP listeners, PowerDNS's connector and that of operators, make of odd clients."""
 
 import asyncio
+import gc
 import socket
 from collections.abc import AsyncIterator
 from typing import NamedTuple
@@ -8,6 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from dnslb_backend.admin.settings import AdminSettings
+from dnslb_backend.http_server import HttpConnection
 from dnslb_backend.pdns.methods.responder import Responder
 from tests.admin.node import Node, serving
 from tests.pdns.transports import serve_http
@@ -51,6 +53,22 @@ async def listener(request: pytest.FixtureRequest) -> AsyncIterator[Listener]:
     else:
         async with serving(Node(), AdminSettings(listen="127.0.0.1:0")) as url:
             yield Listener(int(url.rpartition(":")[2].strip("/")), "/api/v1/status")
+
+
+async def test_connections_that_sent_garbage_are_freed_at_once(listener: Listener) -> None:
+    """They must not wait for the garbage collector."""
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(5):
+            await listener.say(GARBAGE)
+        await until(lambda: not connections())
+    finally:
+        gc.enable()
+
+
+def connections() -> list[object]:
+    return [each for each in gc.get_objects() if isinstance(each, HttpConnection)]
 
 
 @pytest.mark.parametrize("count", [1, 5])

@@ -4,7 +4,6 @@ load -> start -> listen -> check -> ready -> … reloads … -> stop accepting -
 """
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -21,6 +20,11 @@ from dnslb_backend.clock import now
 from dnslb_backend.config import Config, ConfigPaths
 from dnslb_backend.daemon.admin_control import AdminControl
 from dnslb_backend.daemon.listeners import Listeners
+from dnslb_backend.daemon.memory import (
+    collect_garbage,
+    configure_allocator,
+    exempt_from_collection,
+)
 from dnslb_backend.daemon.parts import Parts
 from dnslb_backend.daemon.reload_requests import ReloadRequests
 from dnslb_backend.daemon.reloader import Reloader, log_warnings
@@ -34,11 +38,6 @@ log = logging.getLogger(__name__)
 
 FLUSH_TIMEOUT = 2.0
 """Seconds that the stores have at the stop to write what is not written yet."""
-
-COLLECT = (500, 10_000, 2)
-"""Thresholds of the garbage collector: it looks often at new objects, which takes a millisecond or
-two, and seldom at the others. Probes leave next to no cycles behind, and looking for some among
-thousands of probes under way would stop the event loop for a fifth of a second."""
 
 SWITCH_INTERVAL = 0.0005
 """Seconds that a lookup may have to wait for a thread that computes, as that which writes out
@@ -72,6 +71,7 @@ async def _run(paths: ConfigPaths, loglevel: str | None) -> None:
         return
     logs.configure(loglevel or config.settings.loglevel)
     sys.setswitchinterval(SWITCH_INTERVAL)
+    configure_allocator()
     log_warnings(config.warnings)
     notifier, reloads = Notifier.from_environment(), ReloadRequests()
     _handle_signals(RELOAD_SIGNALS, reloads.submit)
@@ -111,7 +111,7 @@ class Daemon:
 
     async def run(self, config: Config, stop: asyncio.Event) -> None:
         """Serve until `stop` is set; returns when everything has ended. Raises StartError."""
-        _spare_garbage_collector()
+        exempt_from_collection()
         await self._listeners.open(config)
         self._parts.snapshots.purge_all()
         try:
@@ -151,6 +151,7 @@ class Daemon:
             Service("persistence", "mirror", parts.persistence.run),
             Service("readiness", "daemon", parts.readiness.run),
             Service("location updates", "daemon", parts.locations.run),
+            Service("garbage collection", "daemon", collect_garbage),
             Service("event loop delay", "daemon", metrics.measure_loop_delay),
             Service("watchdog", "daemon", lambda: feed_watchdog(self._notifier, self._idle)),
         )
@@ -165,10 +166,3 @@ def _handle_signals(numbers: Sequence[signal.Signals], handler: Callable[[], Non
     for number in numbers:
         loop.add_signal_handler(number, handler)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
-
-
-def _spare_garbage_collector() -> None:
-    """Exempt what exists by now, which stays: with ten thousand members, looking through all of it
-    again and again would stop the event loop for tens of milliseconds."""
-    gc.freeze()
-    gc.set_threshold(*COLLECT)
