@@ -133,7 +133,7 @@ def test_a_monitor_becomes_a_check(monitor: object, check: object) -> None:
         ({"type": "http", "url": "http://[/"}, "URL of the monitor"),
         ({"type": "http", "url": "http://${content}/", "body_match": "("}, "regular expression"),
         ({"type": "http", "url": "http://${content}/", "method": "POST"}, "GET"),
-        ({"type": "http", "url": "http://user:secret@${content}/"}, "must not carry a password"),
+        ({"type": "http", "url": "http://user:secret@${content}/"}, "must not contain a password"),
     ],
 )
 def test_a_monitor_without_an_equal_is_noted_with_its_row(monitor: object, why: str) -> None:
@@ -214,7 +214,7 @@ def test_a_name_that_is_none_is_noted(name: str) -> None:
     ("change", "why"),
     [
         ({"domains": []}, "x.sql: has no domains"),
-        ({"domains": [{"id": 1, "domain": "a..b"}]}, "no domain name"),
+        ({"domains": [{"id": 1, "domain": "a..b"}]}, "not a domain name"),
         ({"rrsets": []}, "rrsets has no row with id 1"),
         ({"records": [{"id": "x"}]}, "no database of PowerGSLB"),
     ],

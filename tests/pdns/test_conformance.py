@@ -173,7 +173,7 @@ async def test_people_can_talk_to_the_backend(stand: Stand) -> None:
     assert (await _backend_command(stand, "PING")).strip().endswith("PONG")
     assert "10.0.0.4" in await _backend_command(stand, "STATUS v4.LB.example")
     assert "no such name" in await _backend_command(stand, "status nope.lb.example.")
-    assert "no command" in await _backend_command(stand, "reboot & now=1\t2")
+    assert "unknown command" in await _backend_command(stand, "reboot & now=1\t2")
 
 
 async def _serial(stand: Stand) -> int:

@@ -106,7 +106,7 @@ CASES = {
     "open to the world": (
         config(table("server", http=f"0.0.0.0:{free_port()}")),
         "server",
-        "say in `allow` who may ask",
+        "list its clients in `allow`",
     ),
 }
 
