@@ -66,10 +66,13 @@ bench: setup-tests  ## measure; ARGS go to tests.bench
 pictures: setup-tests  ## make the pictures of docs/page.md anew
 	$(BIN)/python -m tests.page.pictures
 
-docs: setup-tests  ## make docs/configuration.md anew, and try what documents say
+docs: setup-tests  ## make docs/configuration.md and the JSON Schema anew, and try what documents say
 	$(BIN)/python -m dnslb_backend.config.reference > docs/configuration.md.new
 	mv docs/configuration.md.new docs/configuration.md
-	$(PYTEST) --quiet tests/test_docs.py tests/config/test_reference.py tests/system/test_documents.py
+	$(BIN)/dnslb-backend schema config > configs/dnslb.schema.json
+	$(BIN)/dnslb-backend schema config records > configs/records.schema.json
+	$(PYTEST) --quiet tests/test_docs.py tests/config/test_reference.py \
+		tests/config/test_json_schema.py tests/system/test_documents.py
 
 dist: setup $(VENV)/.installed-dev  ## wheel and source distribution, in dist/
 	$(BIN)/python -m build

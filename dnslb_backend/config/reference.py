@@ -41,6 +41,12 @@ One TOML file, `/etc/dnslb/dnslb.toml` unless `-c` names another, and files with
 file, where, and what is allowed there. A key that is not on this page is refused. Times are in
 seconds, fractions are allowed where a number is. Secrets may stand in files of their own (the keys
 that end in `_file`) and never appear in logs.
+
+Editors that know JSON Schema (Even Better TOML for VS Code, or any with the taplo language server)
+complete keys, show what they mean, and mark mistakes, if the first line of the file names the
+schema: `#:schema PATH/dnslb.schema.json`, in a file of `load_records`
+`#:schema PATH/records.schema.json`. Both are in [configs/](../configs/), and
+`dnslb-backend schema config` prints them.
 """
 
 
@@ -143,7 +149,7 @@ class Option:
 
 def options(model: type[BaseModel]) -> Iterator[Option]:
     """The keys of a model. Raises LookupError for one that is not explained."""
-    told = _docstrings(model)
+    told = docstrings(model)
     for name, field in model.model_fields.items():
         if name in IGNORED_KEYS and issubclass(model, MysqlSettings):
             continue
@@ -182,7 +188,7 @@ def _section(section: Section) -> str:
     return "\n".join([*lines, ""])
 
 
-def _docstrings(model: type[BaseModel]) -> dict[str, str]:
+def docstrings(model: type[BaseModel]) -> dict[str, str]:
     """The text below every attribute, of the model and of those that it is made of."""
     found: dict[str, str] = {}
     for base in reversed(model.__mro__):
