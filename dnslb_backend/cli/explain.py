@@ -18,6 +18,7 @@ import typer
 from rich.text import Text
 
 from dnslb_backend.cli.client import AdminClient
+from dnslb_backend.cli.completion import complete_name, complete_target
 from dnslb_backend.cli.daemon_address import find_daemon
 from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile, TokenFile
 from dnslb_backend.cli.pages import field, print_page, wrapped
@@ -41,14 +42,26 @@ ExplainRow = dict[str, Any]
 
 
 def explain(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Absolute, or relative to its zone")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="Absolute, or relative to its zone",
+            autocompletion=complete_name,
+        ),
+    ],
     qtype: Annotated[str, typer.Argument(metavar="TYPE", help="Default: all types")] = "ANY",
     client: Annotated[
         str, typer.Option("--client", metavar="IP", help="Who asks: an address or a network")
     ] = "",
     down: Annotated[
         str,
-        typer.Option("--down", metavar="TARGET", help="What if this target, or glob, were down?"),
+        typer.Option(
+            "--down",
+            metavar="TARGET",
+            help="What if this target, or glob, were down?",
+            autocompletion=complete_target,
+        ),
     ] = "",
     config: ConfigFile = None,
     as_json: AsJson = False,
