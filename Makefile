@@ -16,6 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST := $(BIN)/python -m pytest
 ARGS ?=
 WORKERS ?= 4
+RELEASE ?=
 # A file is the unit, in the order of tests/conftest.py: the longest first.
 SPREAD = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
@@ -27,11 +28,12 @@ TEST_PACKAGES := pdns-backend-bind pdns-backend-pipe pdns-backend-mysql pdns-bac
 	libfaketime prometheus knot tini unbound \
 	chromium fonts-inter fonts-jetbrains-mono libatomic1 netbase
 
-.PHONY: setup setup-tests demo run check test soak coverage bench pictures docs dist clean help FORCE
+.PHONY: setup setup-tests demo run check test soak coverage bench pictures docs dist deb test-deb \
+	clean help FORCE
 
 help:  ## show this
 	@echo 'make TARGET [ARGS="..."]'
-	@sed -n 's/^\([a-z]*\):[^#]*## /  \1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):[^#]*## /  \1\t/p' Makefile | expand -t 12
 
 setup: $(VENV)/.installed  ## install what is missing and build .venv/
 	@.ci/packages $(SYSTEM_PACKAGES)
@@ -76,6 +78,12 @@ docs: setup-tests  ## make docs/configuration.md and the JSON Schema anew, and t
 
 dist: setup $(VENV)/.installed-dev  ## wheel and source distribution, in dist/
 	$(BIN)/python -m build
+
+deb:  ## Debian packages, in dist/; RELEASE=trixie builds that one only
+	.ci/deb $(RELEASE)
+
+test-deb: setup-tests  ## build the Debian packages and try them in fresh systems
+	$(PYTEST) -m soak --timeout 3600 tests/packaging/test_debian.py $(ARGS)
 
 clean:  ## remove .venv/ and all else that was built
 	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* htmlcov

@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "reload": ("status", "reload"),
     "ping": ("ping", "ping"),
     "schema": ("schema", "schema"),
+    "files": ("files", "files"),
     "demo": ("demo", "demo"),
     "pipe": ("pipe", "pipe"),
 }
