@@ -8,7 +8,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import dns.exception
 import dns.message
@@ -16,11 +17,10 @@ import dns.query
 import dns.rdatatype
 
 AS_UNDER_SYSTEMD = {"RUNTIME_DIRECTORY": "/run/dnslb", "STATE_DIRECTORY": "/var/lib/dnslb"}
-PROGRAMS = (
-    ["python3", "-m", "http.server", "--bind", "127.0.0.1", "--directory", "/srv", "80"],
-    ["setpriv", "--reuid=dnslb", "--regid=dnslb", "--init-groups", "dnslb-backend", "serve"],
-    ["pdns_server", "--daemon=no", "--guardian=no", "--socket-dir=/run"],
-)
+TARGET = ["python3", "-m", "http.server", "--bind", "127.0.0.1", "--directory", "/srv", "80"]
+DAEMON = ["setpriv", "--reuid=dnslb", "--regid=dnslb", "--init-groups", "dnslb-backend", "serve"]
+POWERDNS = ["pdns_server", "--daemon=no", "--guardian=no", "--socket-dir=/run"]
+SOCKET = Path("/run/dnslb/pdns.sock")
 LIMIT = 60.0
 
 
@@ -44,14 +44,19 @@ def addresses(name: str) -> list[str]:
     return [str(item) for rows in reply.answer for item in rows]
 
 
+def wait(is_there: Callable[[], object]) -> None:
+    end = time.monotonic() + LIMIT
+    while not is_there() and time.monotonic() < end:
+        time.sleep(0.2)  # noqa: TID251 - nothing in there reports it
+
+
 def main(name: str) -> None:
-    with contextlib.ExitStack() as stack:
-        for command in PROGRAMS:
-            stack.enter_context(running(command))
-        end = time.monotonic() + LIMIT
-        while not (found := addresses(name)) and time.monotonic() < end:
-            time.sleep(0.2)  # noqa: TID251 - no event tells that all three are there
-        print(*found)  # noqa: T201 - its output
+    with running(TARGET), running(DAEMON):
+        # Under systemd the socket is there first.
+        wait(SOCKET.exists)
+        with running(POWERDNS):
+            wait(lambda: addresses(name))
+            print(*addresses(name))  # noqa: T201 - its output
 
 
 if __name__ == "__main__":

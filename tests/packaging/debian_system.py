@@ -46,6 +46,10 @@ class System:
         switches = ("--yes", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold")
         return self.run("apt-get", "-q", "install", *switches, *packages)
 
+    def purge(self) -> None:
+        """Purge the package, if it is there."""
+        self.ok("dpkg", "--purge", "dnslb-backend")
+
     def path(self, name: str) -> Path:
         return self.root / name.lstrip("/")
 

@@ -62,7 +62,7 @@ def system(release: str, package: Path) -> Iterator[System]:
     with debian(release) as system:
         done = system.install(system.receive(package))
         assert done.returncode == 0, done.stdout + done.stderr
-        system.ok("apt-get", "-q", "purge", "--yes", "dnslb-backend")
+        system.purge()
         yield system
 
 
@@ -72,7 +72,7 @@ def installed(system: System) -> Iterator[System]:
     done = system.install("/root/dnslb-backend.deb")
     assert done.returncode == 0, done.stdout + done.stderr
     yield system
-    system.ok("apt-get", "-q", "purge", "--yes", "dnslb-backend")
+    system.purge()
     shutil.rmtree(system.path("/etc/dnslb"), ignore_errors=True)
 
 
@@ -126,8 +126,8 @@ def test_the_schema_that_the_configuration_names_is_there(served: System) -> Non
 
 
 def test_systemd_accepts_the_units(served: System) -> None:
-    units = served.ok("dpkg", "--listfiles", "dnslb-backend").split()
-    ours = [unit for unit in units if unit.endswith((".service", ".socket"))]
+    listed = served.ok("dpkg", "--listfiles", "dnslb-backend")
+    ours = re.findall(r"^.*/lib/systemd/system/\S+\.(?:service|socket)$", listed, re.MULTILINE)
     assert len(ours) == 3
     done = served.run("systemd-analyze", "verify", "--man=no", *ours)
     assert not [line for line in done.stderr.splitlines() if OURS.search(line)], done.stderr
@@ -161,7 +161,7 @@ def test_purged_it_leaves_nothing(system: System) -> None:
     assert system.install("/root/dnslb-backend.deb").returncode == 0
     system.put("/var/lib/dnslb/state.sqlite", "gone")
     system.ok("dnslb-backend", "check-config", "--help")
-    system.ok("apt-get", "-q", "purge", "--yes", "dnslb-backend")
+    system.purge()
     after = files(system)
     assert after - before == set()
     # The user stays, as those of other packages do: files may belong to it.
@@ -170,7 +170,7 @@ def test_purged_it_leaves_nothing(system: System) -> None:
 
 def test_what_an_operator_wrote_survives_a_purge(installed: System) -> None:
     installed.put(RECORDS, THREE_LINES)
-    installed.ok("apt-get", "-q", "purge", "--yes", "dnslb-backend")
+    installed.purge()
     assert installed.path(RECORDS).read_text() == THREE_LINES
     assert not installed.path(MAIN).exists()
 
@@ -181,7 +181,7 @@ def test_a_configuration_made_by_hand_is_kept(system: System) -> None:
     assert system.install("/root/dnslb-backend.deb").returncode == 0
     assert system.path(MAIN).read_text() == mine
     assert "mine.example" not in system.path(f"{MAIN}.dpkg-dist").read_text()
-    system.ok("apt-get", "-q", "purge", "--yes", "dnslb-backend")
+    system.purge()
 
 
 def test_another_architecture_is_refused_by_dpkg(
@@ -201,7 +201,7 @@ def test_fish_completes_with_the_shipped_script(system: System, package: Path) -
     assert offered.split()[0] == "status"
     script = "/usr/share/zsh/vendor-completions/_dnslb-backend"
     assert system.ok("zsh", "-n", script) == ""
-    system.ok("apt-get", "-q", "purge", "--yes", "dnslb-backend")
+    system.purge()
 
 
 def test_a_build_that_fails_leaves_nothing(release: str, tmp_path: Path) -> None:
