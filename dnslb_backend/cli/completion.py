@@ -1,6 +1,6 @@
 """What a shell offers for NAME and TARGET: what the running daemon has.
 
-Whoever presses Tab waits for LIMIT seconds at most, and without a daemon gets nothing, silently.
+Pressing Tab takes LIMIT seconds at most; without a daemon nothing is offered, silently.
 """
 
 import signal

@@ -70,8 +70,8 @@ def export(
         print_json({"written": [str(path) for path in written]})
         return
     same = len(shipped) - len(written)
-    told = f"Wrote {len(written)} files to {directory}; {same} were there already."
-    out().print(told, soft_wrap=True)
+    summary = f"Wrote {len(written)} files to {directory}; {same} were there already."
+    out().print(summary, soft_wrap=True)
 
 
 def shipped_files() -> Mapping[str, bytes]:
@@ -93,7 +93,7 @@ def _shipped() -> Iterator[tuple[str, bytes]]:
 
 
 def _content(path: Path) -> bytes | None:
-    """What is there; None for nothing. Raises ExportError for what is no file of ours."""
+    """What is there; None for nothing. Raises ExportError for what is no file."""
     try:
         if not path.exists():
             return None

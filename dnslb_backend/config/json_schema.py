@@ -93,7 +93,7 @@ def _sections() -> dict[str, Any]:
 
 @cache
 def _types() -> type[BaseModel]:
-    """What stands below the name of a record: a table for each type."""
+    """What is below the name of a record: a table for each type."""
     return _table("RecordTypes", {name: (_record(), None) for name in TYPES})
 
 

@@ -86,7 +86,7 @@ def repacked(package: Path, folder: Path, field: str, value: str) -> Path:
     lines = control.read_text().splitlines()
     changed = [f"{field}: {value}" if line.startswith(f"{field}: ") else line for line in lines]
     control.write_text("\n".join([*changed, ""]))
-    command = ["dpkg-deb", "--build", "--root-owner-group", str(tree), str(made)]
+    command = ["dpkg-deb", "--build", "-Znone", "--root-owner-group", str(tree), str(made)]
     subprocess.run(command, check=True, capture_output=True)
     shutil.rmtree(tree)
     return made
