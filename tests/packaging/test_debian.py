@@ -211,11 +211,11 @@ def test_a_build_that_fails_leaves_nothing(release: str, tmp_path: Path) -> None
                  *("LICENSE", "README.md", "pyproject.toml")):  # fmt: skip
         source = ROOT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, tree / name)
-    with (tree / "pyproject.toml").open("a") as file:
-        file.write("[nonsense\n")
+    with (tree / "configs/debian/rules").open("a") as file:
+        file.write("\nexecute_before_dh_installdocs:\n\techo broken on purpose >&2; exit 1\n")
     done = build(release, folder, tree)
     assert done.returncode != 0
-    assert "pyproject.toml" in done.stderr
+    assert "broken on purpose" in done.stderr
     assert not folder.exists() or not list(folder.iterdir())
 
 
