@@ -39,6 +39,12 @@ One TOML file, `/etc/dnslb/dnslb.toml` unless `-c` names another, and files with
 file, where, and what is allowed there. A key that is not on this page is refused. Times are in
 seconds, fractions are allowed where a number is. Secrets may be in files of their own (the keys
 that end in `_file`) and never appear in logs.
+
+Editors that know JSON Schema (Even Better TOML for VS Code, or any with the taplo language server)
+complete keys, show what they mean, and mark mistakes, if the first line of the file names the
+schema: `#:schema PATH/dnslb.schema.json`, in a file of `load_records`
+`#:schema PATH/records.schema.json`. Both are in [configs/](../configs/), and
+`dnslb-backend schema config` prints them.
 """
 
 
