@@ -29,7 +29,7 @@ from dnslb_backend.daemon.parts import Parts
 from dnslb_backend.daemon.reload_requests import ReloadRequests
 from dnslb_backend.daemon.reloader import Reloader, log_warnings
 from dnslb_backend.daemon.startup import load_or_stop, start
-from dnslb_backend.daemon.supervisor import Service, supervise
+from dnslb_backend.daemon.supervisor import BackgroundService, supervise
 from dnslb_backend.daemon.watchdog import feed_watchdog
 from dnslb_backend.pdns.methods.responder import Responder
 from dnslb_backend.systemd import Notifier
@@ -137,23 +137,25 @@ class Daemon:
         if not await self._parts.persistence.flush(FLUSH_TIMEOUT):
             log.warning("could not write all changes to the stores within %g s", FLUSH_TIMEOUT)
 
-    def _reloads(self) -> Service:
-        return Service(
+    def _reloads(self) -> BackgroundService:
+        return BackgroundService(
             "reloads", "reload", lambda: self._parts.reloads.serve(self._reloader.reload)
         )
 
-    def _services(self) -> Sequence[Service]:
+    def _services(self) -> Sequence[BackgroundService]:
         parts = self._parts
         return (
-            Service("check scheduler", "scheduler", parts.scheduler.run),
-            Service("change publisher", "publisher", parts.changes.run),
-            Service("purger", "purge", parts.purging.run),
-            Service("persistence", "mirror", parts.persistence.run),
-            Service("readiness", "daemon", parts.readiness.run),
-            Service("location updates", "daemon", parts.locations.run),
-            Service("garbage collection", "daemon", collect_garbage),
-            Service("event loop delay", "daemon", metrics.measure_loop_delay),
-            Service("watchdog", "daemon", lambda: feed_watchdog(self._notifier, self._idle)),
+            BackgroundService("check scheduler", "scheduler", parts.scheduler.run),
+            BackgroundService("change publisher", "publisher", parts.changes.run),
+            BackgroundService("purger", "purge", parts.purging.run),
+            BackgroundService("persistence", "mirror", parts.persistence.run),
+            BackgroundService("readiness", "daemon", parts.readiness.run),
+            BackgroundService("location updates", "daemon", parts.locations.run),
+            BackgroundService("garbage collection", "daemon", collect_garbage),
+            BackgroundService("event loop delay", "daemon", metrics.measure_loop_delay),
+            BackgroundService(
+                "watchdog", "daemon", lambda: feed_watchdog(self._notifier, self._idle)
+            ),
         )
 
     def _idle(self) -> float:

@@ -22,7 +22,7 @@ from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.resolutions import Resolution
 from dnslb_backend.core.model.records import Record
 from dnslb_backend.daemon.change_publisher import ChangePublisher
-from dnslb_backend.daemon.supervisor import Service, supervise
+from dnslb_backend.daemon.supervisor import BackgroundService, supervise
 from dnslb_backend.metrics import Component
 from dnslb_backend.pdns.cache.purger import Purger
 from dnslb_backend.pdns.methods.responder import Responder
@@ -136,7 +136,9 @@ def fail_service(component: Component) -> Fail:
         async def run() -> None:
             raise BrokenError
 
-        await run_until_counted(component, supervise(Service("a service", component, run)))
+        await run_until_counted(
+            component, supervise(BackgroundService("a service", component, run))
+        )
 
     return fail
 
