@@ -196,7 +196,7 @@ def test_a_dest_that_is_listed_twice_and_not_alike_is_refused(write: Write) -> N
         ("[global]\nmax_record_checks = 0\n", "global.max_record_checks: should be greater"),
         ('[global]\nloglevel = "loud"\n', "global.loglevel: should be 'debug', 'info'"),
         ('[global]\nload_records = "x"\n', "global.load_records: should be a valid list"),
-        ('[global]\ndomain_name = "a..b"\n', "global.domain_name: 'a..b.' is no domain name"),
+        ('[global]\ndomain_name = "a..b"\n', "global.domain_name: 'a..b.' is not a domain name"),
         (RECORD, "records: needs global.domain_name"),
         (GLOBAL + RECORD, "records.www.A: needs ttl, interval, timeout, dns_timeout, check"),
         (HEAD + '[records."www".A]\n', "records.www.A: needs dest"),
@@ -264,7 +264,7 @@ def test_a_dest_that_is_listed_twice_and_not_alike_is_refused(write: Write) -> N
             'zones."lb.example".ns: should be a valid list',
         ),
         (HEAD + '[zones."lb.example".soa]\nserial = 1\n', 'zones."lb.example".soa.serial: unknown'),
-        (HEAD + '[zones."lb.example".soa]\nmname = "a..b"\n', ".soa.mname: 'a..b' is no domain"),
+        (HEAD + '[zones."lb.example".soa]\nmname = "a..b"\n', ".soa.mname: 'a..b' is not a domain"),
         (
             HEAD + '[zones."lb.example".soa]\nttl = -1\n',
             ".soa.ttl: should be greater than or equal",
