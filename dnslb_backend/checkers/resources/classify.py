@@ -4,7 +4,7 @@ The phase decides. Until a target can be spoken to, the errno does:
 
 | exception | verdict |
 |---|---|
-| refused, reset, host unreachable (its gateway said so, or nobody answered ARP) | fail -4 |
+| refused, reset, host unreachable (its gateway said so, or no answer to ARP) | fail -4 |
 | no way: a router said so | fail -4 |
 | no way: this machine knows no route | error |
 | out of descriptors, memory, buffers or ports; no permission | error |

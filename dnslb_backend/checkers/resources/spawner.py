@@ -1,6 +1,6 @@
 """The process that runs the commands of `exec` checks; the daemon starts it as a script.
 
-Starting a command costs the event loop up to a millisecond each time; here it costs nobody.
+Starting a command costs the event loop up to a millisecond each time; here it delays no lookup.
 Standard library only, and nothing of this package: it must start fast and stay small.
 
 Standard input is a socket to the daemon, one JSON object a line:
@@ -25,9 +25,9 @@ A command is forked, not spawned: until it has loaded its program, which takes f
 storage hangs, posix_spawn(3) would stop this process, and all other commands with it.
 
 A command has its own session. When it ends, or is ended (SIGTERM, a second later SIGKILL),
-whatever it left behind is killed: its process group, and whoever became an orphan (this process
-adopts them) unless another command that is still running started it. When the daemon ends,
-everything ends.
+whatever it left behind is killed: its process group, and every process that became an orphan
+(this process adopts them) unless another command that is still running started it. When the daemon
+ends, everything ends.
 
 Arguments: a token, the same for all lives of this helper of one daemon, and the number of lives
 before this one. Commands carry the token in their environment, so that a second life finds and
@@ -284,7 +284,7 @@ class Spawner:
             reaped = True
             job = self._by_pid.pop(ended.si_pid, None)
             if job is not None:
-                # While its leader is not waited for, nobody else can have this group's number.
+                # While its leader is not waited for, no other group can have its number.
                 signal_group(job.pid, signal.SIGKILL)
                 self._finish(job, ended)
             os.waitpid(ended.si_pid, 0)
