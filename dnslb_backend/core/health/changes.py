@@ -78,6 +78,9 @@ class ChangeLog:
 
     def take(self, records: Mapping[RecordKey, RecordState]) -> Changes:
         """What was collected since the last call; `records` are those of the health map."""
+        for moved in self._transitions:
+            if moved.is_flip and moved.key in records:
+                records[moved.key].flips.add(moved.content, moved.at)
         changes = Changes(
             frozenset(self._answers),
             frozenset(self._touched),

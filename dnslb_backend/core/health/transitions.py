@@ -31,6 +31,11 @@ class Transition:
     is_first: bool = field(default=False, compare=False)
     """Its record has had no answer before."""
 
+    @property
+    def is_flip(self) -> bool:
+        """Whether the member went from UP to DOWN or back."""
+        return {self.from_health, self.to_health} == {Health.UP, Health.DOWN}
+
 
 def diff(
     key: RecordKey,
