@@ -174,8 +174,9 @@ def _change_publisher(
         persistence.record_changes(changes, snapshots.snapshot())
 
     def stream(changes: Changes) -> None:
-        if changes.transitions:
-            events(list(changes.transitions))
+        happened: list[StreamEvent] = [*changes.transitions, *changes.decisions]
+        if happened:
+            events(happened)
 
     return ChangePublisher(health.take_changes, (answer, persist, report_changes, stream))
 

@@ -89,7 +89,9 @@ async def test_the_expressions_of_the_dashboard_are_expressions(tmp_path: Path) 
     rules = [
         {
             "record": f"panel:{number}",
-            "expr": expression.replace("$__rate_interval", "5m").replace("$instance", ".*"),
+            "expr": expression.replace("$__rate_interval", "5m")
+            .replace("$instance", ".*")
+            .replace("$record", ".*"),
         }
         for number, expression in enumerate(expressions())
     ]
@@ -104,7 +106,7 @@ def test_the_dashboard_can_be_imported() -> None:
     ids = [panel["id"] for panel in panels()]
     assert len(ids) == len(set(ids))
     variables = {variable["name"] for variable in dashboard["templating"]["list"]}
-    assert variables == {"datasource", "instance"}
+    assert variables == {"datasource", "instance", "record"}
     places = [
         (x, y)
         for panel in panels()
@@ -118,6 +120,27 @@ def test_the_dashboard_can_be_imported() -> None:
         for target in panel.get("targets", []):
             assert target["datasource"]["uid"] == "${datasource}"
             assert "$instance" in target["expr"]
+
+
+def unit_of(expression: str) -> str:
+    """Of a series: a time, a rate, or a number."""
+    if re.search(r"_seconds(_bucket)?\{", expression):
+        return "time"
+    return "rate" if "rate(" in expression else "number"
+
+
+def test_series_of_another_unit_have_an_axis_of_their_own() -> None:
+    for panel in panels():
+        first, *others = (
+            unit_of(target["expr"]) for target in panel.get("targets", [{"expr": ""}])
+        )
+        placed = {
+            each["matcher"]["options"]
+            for each in panel.get("fieldConfig", {}).get("overrides", [])
+            if {"id": "custom.axisPlacement", "value": "right"} in each["properties"]
+        }
+        odd = {chr(ord("B") + n) for n, unit in enumerate(others) if unit != first}
+        assert odd <= placed, panel["title"]
 
 
 def test_every_alert_says_how_bad_it_is_and_what_to_do() -> None:

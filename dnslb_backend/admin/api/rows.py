@@ -4,14 +4,7 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from dnslb_backend.admin.api.states import (
-    MemberState,
-    Service,
-    member_state,
-    served_count,
-    service_of,
-    summary_of,
-)
+from dnslb_backend.admin.api.states import MemberState, member_state, summary_of
 from dnslb_backend.admin.http.document import ApiModel
 from dnslb_backend.admin.http.timestamps import Timestamp, render_optional, render_timestamp
 from dnslb_backend.core.answers.snapshot import Snapshot
@@ -22,6 +15,7 @@ from dnslb_backend.core.health.members import MemberStatus
 from dnslb_backend.core.health.overrides import Action, Override
 from dnslb_backend.core.health.record_state import RecordState
 from dnslb_backend.core.health.resolutions import Status
+from dnslb_backend.core.health.service import Service, served_count, service_of
 from dnslb_backend.core.health.target import NEVER_PROBED, Health, TargetState, combine
 from dnslb_backend.core.health.transitions import reason
 from dnslb_backend.core.model.records import Record, RecordKey

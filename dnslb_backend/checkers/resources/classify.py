@@ -89,6 +89,10 @@ class ProbeError(DnslbError):
     """We could not ask, or could not judge the answer: it says nothing about the target."""
 
 
+class StallError(ProbeError):
+    """This process stalled while the probe was under way."""
+
+
 class TargetError(DnslbError):
     """The target did not do what was asked; `code` is the result's."""
 
@@ -136,7 +140,7 @@ def classify_exception(error: Exception, limit: float, address: str) -> Result:
     it knows of none itself.
     """
     if isinstance(error, ProbeError):
-        return check_error(one_line(str(error)))
+        return check_error(one_line(str(error)), is_stall=isinstance(error, StallError))
     if isinstance(error, TargetError):
         return failed(error.code, one_line(str(error)))
     if isinstance(error, TimeoutError):
