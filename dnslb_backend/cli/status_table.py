@@ -16,7 +16,8 @@ from typing import Any
 
 from rich.text import Text
 
-from dnslb_backend.cli.pages import STATE_WIDTH, member_words
+from dnslb_backend.cli.node_lines import node_lines
+from dnslb_backend.cli.pages import STATE_WIDTH, age, member_words
 from dnslb_backend.cli.styles import HEALTH_STYLES
 from dnslb_backend.cli.terminal import escape
 
@@ -31,8 +32,7 @@ StatusRow = dict[str, Any]
 def status_lines(status: dict[str, Any], width: int) -> Iterator[Text]:
     """The lines of a status as /api/v1/status gives it."""
     now = datetime.fromisoformat(status["time"])
-    yield _node_line(status, now)
-    yield from _brake_lines(status["details"].get("brake"))
+    yield from node_lines(status, now, width)
     members: dict[tuple[str, str, str], list[StatusRow]] = defaultdict(list)
     for member in status["members"]:
         members[_key(member)].append(member)
@@ -45,36 +45,8 @@ def status_lines(status: dict[str, Any], width: int) -> Iterator[Text]:
             yield from _member_lines(row, now, widest, width)
 
 
-def age(since: datetime, now: datetime) -> str:
-    """How long ago, in the two largest units at most: `12s`, `3m`, `2h05m`, `4d`."""
-    seconds = max(int((now - since).total_seconds()), 0)
-    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
-    if days >= 2:
-        return f"{days}d"
-    if hours:
-        return f"{hours}h{minutes % 60:02d}m"
-    return f"{minutes}m" if minutes else f"{seconds}s"
-
-
 def _key(row: StatusRow) -> tuple[str, str, str]:
     return (row["zone"], row["name"], row["type"])
-
-
-def _node_line(status: dict[str, Any], now: datetime) -> Text:
-    uptime = age(datetime.fromisoformat(status["started"]), now)
-    ready = ("ready", "green") if status["ready"] else ("not ready", "bold yellow")
-    return Text.assemble(
-        (status["node"], "bold"), f"  dnslb-backend {status['version']}, up {uptime}, ", ready
-    )
-
-
-def _brake_lines(brake: dict[str, Any] | None) -> Iterator[Text]:
-    """That answers do not follow the checks at present; nothing where they do."""
-    if brake is None or "silent_for" not in brake:
-        return
-    silent = f"no canary has answered for {brake['silent_for']:.0f} s"
-    held = "DOWNs are applied again" if brake["spent"] else f"{brake['held']} DOWN held"
-    yield Text(f"BRAKE: {silent}, {held}", style="bold yellow")
 
 
 def _record_lines(record: StatusRow, width: int) -> Iterator[Text]:

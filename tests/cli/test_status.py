@@ -35,6 +35,81 @@ async def test_a_line_a_member(config: Path, node: Node) -> None:
     ]
 
 
+NODE_TROUBLE: list[tuple[str, object, str]] = [
+    (
+        "brake",
+        {"held": 3, "silent_for": 75.2, "spent": False},
+        "BRAKE: no canary has answered for 1m, 3 DOWN held",
+    ),
+    (
+        "purge",
+        {"channels": 0, "advice": "caches must be 0"},
+        "PURGE: off, no [pdns] channel is configured: caches must be 0",
+    ),
+    (
+        "purge",
+        [{"channel": "/run/c", "error": "EPERM", "unpurged": 3, "oldest": 9.1}],
+        "PURGE: /run/c failing, 3 to purge for 9s: EPERM; PowerDNS may answer from its cache",
+    ),
+    (
+        "mirror",
+        {"is_volatile": True, "mirrors": []},
+        "STORE: the local file cannot be used, a restart loses the state of this node",
+    ),
+    (
+        "mirror",
+        {
+            "is_volatile": False,
+            "mirrors": [
+                {
+                    "store": "mariadb",
+                    "is_connected": False,
+                    "lag": 70.0,
+                    "backlog": 12,
+                    "last_error": "gone away",
+                    "duplicate_instance": None,
+                }
+            ],
+        },
+        "STORE: mariadb unavailable, 1m behind, 12 changes wait: gone away",
+    ),
+    (
+        "mirror",
+        {
+            "is_volatile": False,
+            "mirrors": [{"store": "d", "is_connected": True, "duplicate_instance": "a"}],
+        },
+        (
+            "NODE NAME: another daemon (instance a) uses it in d: "
+            "give every daemon its own global.node"
+        ),
+    ),
+    (
+        "config",
+        {"problem": "zones: bad", "problems": 3, "refused_for": 250.0},
+        "CONFIG: running is not what is on disk, reload refused 4m ago: zones: bad (and 2 more)",
+    ),
+    ("geo", "not known, see the log", "GEO: not known, see the log"),
+]
+
+
+@pytest.mark.parametrize(("component", "detail", "line"), NODE_TROUBLE)
+async def test_what_is_wrong_with_the_node_follows_the_headline(
+    config: Path, node: Node, component: str, detail: object, line: str
+) -> None:
+    node.parts[component] = lambda: detail
+    lines = (await run("status", "-c", str(config))).out.partition("\n\n")[0].splitlines()
+    assert lines[0].endswith("ready")
+    assert " ".join(lines[1:]) == line
+    assert max(map(len, lines)) <= 80
+
+
+async def test_stale_members_are_counted_below_the_headline(config: Path, node: Node) -> None:
+    node.wait(1000)
+    lines = (await run("status", "-c", str(config))).out.splitlines()
+    assert lines[1] == "STALE: 3 members have no recent result and are served as before"
+
+
 async def test_only_one_name(config: Path, node: Node) -> None:
     other = RecordKey(ZONE, f"api.{ZONE}", "A")
     node.adopt(record("10.0.0.1"), record("10.0.0.9", key=other))
