@@ -24,7 +24,7 @@ from dnslb_backend.core.health.record_state import RecordState
 from dnslb_backend.core.health.resolutions import Status
 from dnslb_backend.core.health.target import NEVER_PROBED, Health, TargetState, combine
 from dnslb_backend.core.health.transitions import reason
-from dnslb_backend.core.model.records import Record, RecordKey
+from dnslb_backend.core.model.records import Policy, Record, RecordKey
 
 
 class OverrideRow(ApiModel):
@@ -61,6 +61,7 @@ class MemberRow(ApiModel):
     served: bool
     fallback: bool = Field(description="served unchecked, in place of the members")
     priority: int | None = Field(description="null: the last check failed")
+    configured_priority: int
     weight: int
     reason: str = Field(description="why it is served, or is not")
     override: OverrideRow | None
@@ -92,6 +93,7 @@ class RecordRow(ApiModel):
     name: str
     type: str
     ttl: int
+    policy: Policy
     service: Service = Field(description="what clients in no view that serves are given, in words")
     summary: str = Field(description="the service, and how many members are served, as a sentence")
     members_served: int = Field(description="fallback addresses are not counted")
@@ -151,6 +153,7 @@ def member_row(
         served=status.is_served,
         fallback=status.is_fallback,
         priority=status.priority,
+        configured_priority=member.priority,
         weight=status.weight,
         reason=reason(status, decision),
         override=override_row(status.override) if status.override else None,
@@ -174,6 +177,7 @@ def record_row(state: RecordState, snapshot: Snapshot, mono: float) -> RecordRow
         name=record.key.name,
         type=record.key.type,
         ttl=record.ttl,
+        policy=record.policy,
         service=service_of(state.decision.kind),
         summary=summary_of(state),
         members_served=served,

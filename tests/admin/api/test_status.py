@@ -66,6 +66,7 @@ async def test_after_a_round(client: aiohttp.ClientSession, node: Node) -> None:
         "served": True,
         "fallback": False,
         "priority": 2,
+        "configured_priority": 2,
         "weight": 1,
         "reason": "200 OK",
         "since": moment(0.1),
