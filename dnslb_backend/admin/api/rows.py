@@ -1,9 +1,11 @@
 """One member and one balanced record as operators' programs read them."""
 
 from dataclasses import replace
+from math import isfinite
 
 from pydantic import Field
 
+from dnslb_backend.admin.api.holds import hold_of
 from dnslb_backend.admin.api.states import (
     MemberState,
     Service,
@@ -15,7 +17,8 @@ from dnslb_backend.admin.api.states import (
 from dnslb_backend.admin.http.document import ApiModel
 from dnslb_backend.admin.http.timestamps import Timestamp, render_optional, render_timestamp
 from dnslb_backend.core.answers.snapshot import Snapshot
-from dnslb_backend.core.health.decision import Decision, DecisionKind
+from dnslb_backend.core.health.clock import Instant
+from dnslb_backend.core.health.decision import DecisionKind
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.hosts import HostState
 from dnslb_backend.core.health.members import MemberStatus
@@ -64,6 +67,9 @@ class MemberRow(ApiModel):
     configured_priority: int
     weight: int
     reason: str = Field(description="why it is served, or is not")
+    held_until: Timestamp | None = Field(
+        description="the end of what damping or failback holds out; null: nothing, or no end"
+    )
     override: OverrideRow | None
     since: Timestamp | None = Field(description="the last change of its effective health")
     last_check: Timestamp | None
@@ -130,12 +136,13 @@ def override_row(override: Override) -> OverrideRow:
 
 
 def member_row(
-    status: MemberStatus, record: Record, decision: Decision, health: HealthMap
+    status: MemberStatus, group: RecordState, health: HealthMap, at: Instant
 ) -> MemberRow:
-    """`record` and `decision` are those that the member belongs to."""
+    """`group` is the record that the member belongs to."""
+    record = group.record
     member, state = status.member, _latest(status, record, health)
     status = replace(status, state=state)
-    result = state.result
+    result, hold = state.result, hold_of(status, group, at)
     return MemberRow(
         zone=record.key.zone,
         name=record.key.name,
@@ -155,7 +162,8 @@ def member_row(
         priority=status.priority,
         configured_priority=member.priority,
         weight=status.weight,
-        reason=reason(status, decision),
+        reason=hold.why if hold else reason(status, group.decision),
+        held_until=render_optional(hold.until) if hold and isfinite(hold.until) else None,
         override=override_row(status.override) if status.override else None,
         since=render_optional(_since(status)),
         last_check=render_optional(state.last_check),

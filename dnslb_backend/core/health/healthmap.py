@@ -30,7 +30,7 @@ from dnslb_backend.core.health.hosts import UNRESOLVED, apply_resolution
 from dnslb_backend.core.health.members import MemberStatus, TargetKey, mark_served
 from dnslb_backend.core.health.membership import Membership
 from dnslb_backend.core.health.observation import Observation
-from dnslb_backend.core.health.overrides import ActiveOverrides, Override
+from dnslb_backend.core.health.overrides import ActiveOverrides, Authors, Override
 from dnslb_backend.core.health.record_state import (
     RecordState,
     RestoredRecord,
@@ -281,11 +281,13 @@ class HealthMap:
         self._changes.touch([key])
         self._decide(key, at, whole=True)
 
-    def set_overrides(self, overrides: Iterable[Override], at: Instant) -> None:
+    def set_overrides(
+        self, overrides: Iterable[Override], at: Instant, cleared_by: Authors | None = None
+    ) -> None:
         """Replace all overrides, and decide every record that one of the changed ones covers."""
-        before = set(self._active_overrides.overrides)
-        self._active_overrides = ActiveOverrides(overrides)
-        for key in self.covered(before.symmetric_difference(self._active_overrides.overrides)):
+        before = self._active_overrides
+        self._active_overrides, changed = before.replaced(overrides, at.wall, cleared_by)
+        for key in self.covered(changed):
             self._changes.touch([key])
             self._decide(key, at, whole=True, is_override=True)
 
@@ -387,7 +389,8 @@ class HealthMap:
     ) -> None:
         state = self.records[key]
         after = mark_served(rows, decision, state.rows, state.record)
-        self._changes.add(diff(key, state.rows, after, decision, wall, moved))
+        ended = self._active_overrides.ended
+        self._changes.add(diff(key, state.rows, after, decision, wall, moved, ended))
         if after != state.rows:
             self._changes.touch([key])
         if decision != state.decision:
