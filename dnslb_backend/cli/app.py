@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "check-config": ("serve", "check_config"),
     "status": ("status", "status"),
     "explain": ("explain", "explain"),
+    "overrides": ("override_list", "overrides"),
     "drain": ("overrides", "drain"),
     "down": ("overrides", "down"),
     "up": ("overrides", "up"),

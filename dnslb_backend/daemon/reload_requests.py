@@ -2,11 +2,22 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 
 from dnslb_backend.admin.control import ReloadReport
-from dnslb_backend.errors import ConflictError
+from dnslb_backend.clock import now
+from dnslb_backend.errors import ConfigError, ConflictError
 
 Waiting = asyncio.Future[ReloadReport]
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedReload:
+    """A reload that failed: its first problem, and how many there are; `at` is monotonic time."""
+
+    problem: str
+    count: int
+    at: float
 
 
 class ReloadRequests:
@@ -16,6 +27,17 @@ class ReloadRequests:
         self._waiting: list[Waiting] = []
         self._wanted = asyncio.Event()
         self._is_stopped = False
+        self._refused: RefusedReload | None = None
+
+    def detail(self) -> object:
+        """What /readyz shows of the last reload; None unless it was refused."""
+        if self._refused is None:
+            return None
+        return {
+            "problem": self._refused.problem,
+            "problems": self._refused.count,
+            "refused_for": round(now().mono - self._refused.at, 1),
+        }
 
     def submit(self) -> None:
         """Reload, and report the outcome in the log alone."""
@@ -38,23 +60,30 @@ class ReloadRequests:
                 await self._wanted.wait()
                 self._wanted.clear()
                 waiting, self._waiting = self._waiting, []
-                await _reload_for(waiting, reload)
+                await self._reload_for(waiting, reload)
         finally:
             self._is_stopped = True
             _fail([*waiting, *self._waiting], _stopping())
 
+    async def _reload_for(
+        self, waiting: Iterable[Waiting], reload: Callable[[], Awaitable[ReloadReport]]
+    ) -> None:
+        try:
+            report = await reload()
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who asked for it get it
+            self._refused = _refusal(error)
+            _fail(waiting, error)
+        else:
+            self._refused = None
+            for each in waiting:
+                if not each.done():
+                    each.set_result(report)
 
-async def _reload_for(
-    waiting: Iterable[Waiting], reload: Callable[[], Awaitable[ReloadReport]]
-) -> None:
-    try:
-        report = await reload()
-    except Exception as error:  # noqa: BLE001 - whatever it is, those who asked for it get it
-        _fail(waiting, error)
-    else:
-        for each in waiting:
-            if not each.done():
-                each.set_result(report)
+
+def _refusal(error: Exception) -> RefusedReload:
+    problems = error.problems if isinstance(error, ConfigError) else [error]
+    first = next((str(problem) for problem in problems), "") or type(error).__name__
+    return RefusedReload(first, len(problems), now().mono)
 
 
 def _fail(waiting: Iterable[Waiting], error: Exception) -> None:

@@ -182,6 +182,6 @@ def _change_publisher(
 
 
 def _apply_overrides(parts: Parts, overrides: Iterable[Override]) -> None:
-    parts.health.set_overrides(overrides, now())
+    parts.health.set_overrides(overrides, now(), parts.persistence.cleared_by)
     parts.changes.notify()
     parts.events([Hint.OVERRIDES])

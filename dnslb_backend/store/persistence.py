@@ -246,6 +246,10 @@ class Persistence:
         """Those in force on any node, oldest first."""
         return self._overrides.table.everywhere(self._clocks.now().wall)
 
+    def cleared_by(self, number: str) -> str:
+        """Who cleared the override of this id; "" where it was not cleared."""
+        return self._overrides.table.cleared_by(number)
+
     async def override(self, request: OverrideRequest) -> Override:
         """Set an override: in force here before anything is awaited, soon on every node it is for.
 

@@ -13,14 +13,13 @@ from dnslb_backend.admin.api.explain import (
 from dnslb_backend.admin.api.history import HistoryQueryText, HistoryReport, show_history
 from dnslb_backend.admin.api.metrics import render_metrics
 from dnslb_backend.admin.api.openapi import build_openapi
+from dnslb_backend.admin.api.override_list import OverridesReport, show_overrides
 from dnslb_backend.admin.api.overrides import (
     ClearedReport,
     ClearQuery,
     OverrideBody,
-    OverridesReport,
     clear_overrides,
     create_override,
-    show_overrides,
 )
 from dnslb_backend.admin.api.probe import ProbeRequest, ProbeResponse, run_probes
 from dnslb_backend.admin.api.push import PushRequest, PushResponse, push_report
@@ -196,9 +195,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "GET",
         "/api/v1/overrides",
-        "The overrides in force",
+        "The overrides in force, and what they affect",
         show_overrides,
         {200: ResponseSpec("oldest first", OverridesReport)},
+        is_long=True,
     ),
     Endpoint(
         "POST",

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
+from types import MappingProxyType
 
 from dnslb_backend.core.health.decision import Decision, DecisionKind
 from dnslb_backend.core.health.members import MemberStatus, TargetKey
@@ -45,10 +46,12 @@ def diff(
     wall: float,
     moved: Mapping[TargetKey, float],
     is_first: bool = False,
+    ended: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Transition]:
     """The transitions between two lists of rows of one record; members may come and go.
 
-    A member changed when one of its targets `moved`, else at `wall`; Unix times.
+    A member changed when one of its targets `moved`, else at `wall`; Unix times. `ended` says, by
+    id, how overrides ended that are no longer in force.
     """
     found: list[Transition] = []
     for was, now in _differing(before, after):
@@ -57,6 +60,8 @@ def diff(
         known = now or was
         assert known is not None
         why = reason(now, decision) if now else _reason_gone(known, decision)
+        if was and was.override and was.override.id in ended:
+            why = ": ".join(filter(None, (ended[was.override.id], why)))
         found.append(
             Transition(
                 max((moved[t] for t in known.member.targets if t in moved), default=wall),
