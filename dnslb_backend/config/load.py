@@ -22,6 +22,7 @@ from dnslb_backend.config.models import (
     ViewSettings,
     ZoneSettings,
 )
+from dnslb_backend.config.notify import read_notify
 from dnslb_backend.config.problems import Cursor, Problems
 from dnslb_backend.config.records import TYPES, RecordTables
 from dnslb_backend.config.zones import (
@@ -34,6 +35,7 @@ from dnslb_backend.core.model.plan import Plan
 from dnslb_backend.core.model.views import View
 from dnslb_backend.core.model.zones import Zone, assign_ids
 from dnslb_backend.errors import ConfigError, ConfigProblem, NameFormatError
+from dnslb_backend.notifications.settings import NotifySettings, Receivers
 from dnslb_backend.pdns.methods.geoip import GeoDatabase, GeoDatabaseError
 from dnslb_backend.pdns.settings import PdnsSettings, ServerSettings
 from dnslb_backend.store.settings import MysqlSettings, StateSettings
@@ -45,6 +47,7 @@ SECTIONS = (
     "geo",
     "global",
     "mysql",
+    "notify",
     "pdns",
     "records",
     "server",
@@ -72,6 +75,7 @@ class Config:
     brake: BrakeSettings
     geo_database: GeoDatabase | None
     mysql: MysqlSettings | None
+    notify: Receivers
     warnings: tuple[ConfigProblem, ...]
     fingerprint: str
 
@@ -120,6 +124,9 @@ class _Loader:
         check_coexistence(zones, tables.origins, self.main)
         warn_of_unknown_answers(zones, tables.records, tables.origins)
         advise_secondaries(zones, self.main, has_channel=pdns.has_channel)
+        notify = read_notify(
+            self._section("notify", NotifySettings), tables.records, self.main.at("notify")
+        )
         self.problems.raise_if_refused()
         return Config(
             plan=Plan(zones, tables.records, views),
@@ -134,6 +141,7 @@ class _Loader:
             brake=brake,
             geo_database=geo_database,
             mysql=mysql,
+            notify=notify,
             warnings=tuple(self.problems.warnings),
             fingerprint=_fingerprint(self.raw, tables),
         )
