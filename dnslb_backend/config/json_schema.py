@@ -18,6 +18,11 @@ from dnslb_backend.checkers.checks.registry import KINDS, check_class
 from dnslb_backend.config import models
 from dnslb_backend.config.load import SECTIONS
 from dnslb_backend.config.records import TYPES
+from dnslb_backend.notifications.settings import (
+    CommandSettings,
+    NotifySettings,
+    WebhookSettings,
+)
 from dnslb_backend.pdns.settings import PdnsSettings, ServerSettings
 from dnslb_backend.store.settings import MysqlSettings, StateSettings
 
@@ -74,6 +79,10 @@ def _sections() -> dict[str, Any]:
     types: Any = _types()
     fields: dict[str, Any] = {"records": (dict[str, types], {})}
     zone = create_model("Zone", __base__=models.ZoneSettings, **fields)
+    receivers: dict[str, Any] = {
+        "webhooks": (dict[str, WebhookSettings], {}),
+        "commands": (dict[str, CommandSettings], {}),
+    }
     return {
         "global": models.GlobalSettings,
         "default": _record(),
@@ -87,6 +96,7 @@ def _sections() -> dict[str, Any]:
         "brake": models.BrakeSettings,
         "state": StateSettings,
         "mysql": MysqlSettings,
+        "notify": create_model("Notify", __base__=NotifySettings, **receivers),
     }
 
 

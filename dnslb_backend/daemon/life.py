@@ -37,7 +37,7 @@ from dnslb_backend.systemd import Notifier
 log = logging.getLogger(__name__)
 
 FLUSH_TIMEOUT = 2.0
-"""Seconds that the stores have at the stop to write what is not written yet."""
+"""Seconds that stores and receivers of notifications have at the stop for what still waits."""
 
 SWITCH_INTERVAL = 0.0005
 """Seconds that a lookup may have to wait for a thread that computes, as that which writes out
@@ -134,7 +134,11 @@ class Daemon:
         self._notifier.stopping()
         log.info("stopping")
         await self._listeners.close()
-        if not await self._parts.persistence.flush(FLUSH_TIMEOUT):
+        is_written, _ = await asyncio.gather(
+            self._parts.persistence.flush(FLUSH_TIMEOUT),
+            self._parts.notifications.flush(FLUSH_TIMEOUT),
+        )
+        if not is_written:
             log.warning("could not write all changes to the stores within %g s", FLUSH_TIMEOUT)
 
     def _reloads(self) -> BackgroundService:
@@ -149,6 +153,7 @@ class Daemon:
             BackgroundService("change publisher", "publisher", parts.changes.run),
             BackgroundService("purger", "purge", parts.purging.run),
             BackgroundService("persistence", "mirror", parts.persistence.run),
+            BackgroundService("notifications", "notify", parts.notifications.run),
             BackgroundService("readiness", "daemon", parts.readiness.run),
             BackgroundService("location updates", "daemon", parts.locations.run),
             BackgroundService("garbage collection", "daemon", collect_garbage),

@@ -166,7 +166,29 @@ tests:
         values: "2x4 0x10"
       - series: 'dnslb_members{{health="DOWN",instance="ns1"}}'
         values: "0x4 1x50"
+      - series: 'dnslb_notification_failures_total{{receiver="webhook",instance="ns1"}}'
+        values: "0x4 1x50"
+      - series: 'dnslb_notifications_total{{receiver="webhook",outcome="sent",instance="ns2"}}'
+        values: "0x4 9x50"
+      - series: 'dnslb_notifications_total{{receiver="command",outcome="dropped",instance="ns2"}}'
+        values: "0x40 3x20"
     alert_rule_test:
+      - {{alertname: DnslbNotificationsFailing, eval_time: 3m, exp_alerts: []}}
+      - alertname: DnslbNotificationsFailing
+        eval_time: 4m
+        exp_alerts:
+          - exp_labels: {{receiver: webhook, instance: ns1, severity: warning}}
+            exp_annotations:
+              summary: "ns1: a webhook of [notify] is not notified"
+              description: The log names it and says why. Events are retried for max_age.
+      - {{alertname: DnslbNotificationsFailing, eval_time: 15m, exp_alerts: []}}
+      - alertname: DnslbNotificationsFailing
+        eval_time: 22m
+        exp_alerts:
+          - exp_labels: {{receiver: command, instance: ns2, severity: warning}}
+            exp_annotations:
+              summary: "ns2: a command of [notify] is not notified"
+              description: The log names it and says why. Events are retried for max_age.
       - {{alertname: DnslbDown, eval_time: 2m, exp_alerts: []}}
       - alertname: DnslbDown
         eval_time: 4m

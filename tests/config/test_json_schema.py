@@ -98,6 +98,7 @@ def test_what_documents_show_passes(document: str, text: str) -> None:
         ('[zones.a.records."www".A]\nttl = -1\n', "$.zones.a.records.www.A.ttl"),
         ("[pdns]\ncontrol_socket = 5\n", "$.pdns.control_socket"),
         ("[mysql]\nport = 70000\n", "$.mysql.port"),
+        ('[notify.webhooks.a]\nurl = "http://a"\nevent = 1\n', "$.notify.webhooks.a"),
     ],
 )
 def test_a_mistake_is_refused_where_it_is(text: str, place: str) -> None:

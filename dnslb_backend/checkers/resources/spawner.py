@@ -6,6 +6,7 @@ Standard library only, and nothing of this package: it must start fast and stay 
 Standard input is a socket to the daemon, one JSON object a line:
 
     {"id": 7, "argv": ["check", "192.0.2.1"], "limit": 1.5}     run it, for at most 1.5 s
+    {"id": 7, …, "input": "text", "environment": {"A": "b"}}    with this on its standard input
     {"id": 7, "stop": true}                                     kill it
     {"id": 8, "ping": true}                                     does this process run?
 
@@ -99,7 +100,6 @@ class Spawner:
         self._selector = selectors.DefaultSelector()
         self._daemon = DaemonChannel(control, self._selector, self._handle)
         self._environment = dict(os.environ)
-        self._null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         self._parent = os.getppid()
 
     def run(self) -> None:
@@ -126,7 +126,7 @@ class Spawner:
 
     def _handle(self, request: dict[str, Any]) -> None:
         if "argv" in request:
-            self._start(Job(request["id"], request["argv"], request["limit"]))
+            self._start(Job(request))
         elif "ping" in request:
             self._daemon.send({"id": request["id"], "pong": True})
         elif (job := self._jobs.get(request["id"])) is not None:
@@ -143,7 +143,7 @@ class Spawner:
     def _start(self, job: Job) -> None:
         try:
             self._refuse_stuck(job)
-            job.fork(self._null, {**self._environment, MARK: f"{self._token}:{job.id}"})
+            job.fork({**self._environment, MARK: f"{self._token}:{job.id}"})
         except OSError as error:
             self._daemon.send(_cannot_run(job, error.strerror or str(error)))
             return
