@@ -135,7 +135,8 @@ def _views(record: ExplainRow) -> str:
 
 def _policy(record: ExplainRow) -> str:
     chance = ", random: the next answer may differ" if record["by_chance"] else ""
-    return f"{record['policy']}, at most {record['max_answers']}{chance}"
+    limit = f"at most {record['max_answers']}{' (fits UDP)' if record['fits_udp'] else ''}"
+    return f"{record['policy']}, {limit}{chance}"
 
 
 def _tiers(record: ExplainRow) -> str:

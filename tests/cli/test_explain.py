@@ -24,7 +24,7 @@ async def test_every_step_is_a_line(config: Path, node: Node) -> None:
         "",
         "www.lb.example A: serving",
         "  views    the client is in none",
-        "  policy   all, at most 71",
+        "  policy   all, at most 71 (fits UDP)",
         "  tiers    open down to priority 2, prio_min_cnt 1",
         "  ttl      5 s",
         "  10.0.0.1 UP               p2   w1   answered   200 OK",

@@ -81,6 +81,7 @@ class ExplainedRecord(ApiModel):
     type: str
     policy: Policy
     max_answers: int = Field(description="as configured, or what a UDP answer carries")
+    fits_udp: bool = Field(description="max_answers is what a UDP answer carries")
     prio_min_cnt: int
     all_down: AllDown
     service: Service = Field(description="what clients of the view that serves are given, in words")
@@ -178,6 +179,7 @@ def _record_row(explanation: RecordExplanation) -> ExplainedRecord:
         type=record.key.type,
         policy=record.policy,
         max_answers=explanation.limit,
+        fits_udp=_is_limited_by_udp(explanation),
         prio_min_cnt=record.prio_min_cnt,
         all_down=record.all_down,
         service=service_of(explanation.kind),
@@ -192,6 +194,16 @@ def _record_row(explanation: RecordExplanation) -> ExplainedRecord:
         warnings=explanation.warnings,
         members=(),
     )
+
+
+def _is_limited_by_udp(explanation: RecordExplanation) -> bool:
+    """Whether an answer has fewer members than are wanted because more would not fit."""
+    record = explanation.record
+    if record.key.type == "CNAME":
+        return False
+    if record.max_answers is None:
+        return record.policy is Policy.ALL
+    return explanation.limit < record.max_answers
 
 
 def _member_row(member: MemberExplanation) -> MemberExplanationRow:

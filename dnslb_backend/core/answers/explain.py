@@ -4,8 +4,8 @@ Nothing is decided here: the health map, the selectors and the snapshot decide a
 lookup, and the steps are recorded.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from dnslb_backend.core.answers.name_index import NameEntry
 from dnslb_backend.core.answers.name_lookup import delegation_of, entry_of, zone_of
@@ -92,33 +92,34 @@ def explain(health: HealthMap, snapshot: Snapshot, question: Question) -> Explan
     """What a client is answered, and why."""
     name = canonical_name(f"{question.name.removesuffix('.')}.")
     via: list[str] = []
+    aliases: list[ResourceRecord] = []
     while True:
         zone = zone_of(snapshot, name)
+        found = Explanation(question, zone or "", name, tuple(via), "REFUSED", tuple(aliases), ())
         if zone is None:
-            return Explanation(question, "", name, tuple(via), "REFUSED", (), ())
+            return found
         if (cut := delegation_of(snapshot, name, zone)) is not None:
-            return Explanation(question, zone, name, tuple(via), f"referral to {cut}", (), ())
+            return replace(found, verdict=f"referral to {cut}")
         entry = entry_of(snapshot, name, zone)
         if entry is None:
-            return Explanation(question, zone, name, tuple(via), "NXDOMAIN", (), ())
+            return replace(found, verdict="NXDOMAIN")
         if entry.name != name:
             via.append(entry.name)
         alias = _alias(entry, question.qtype)
         if alias is None or len(via) >= LONGEST_CHAIN:
-            return _explain_name(health, entry, question, name, tuple(via))
+            return _explain_name(health, snapshot, entry, replace(found, via=tuple(via)))
         via.append(name)
-        name = alias
+        aliases.append(alias._replace(qname=name))
+        name = canonical_name(alias.content)
 
 
 def _explain_name(
-    health: HealthMap,
-    entry: NameEntry,
-    question: Question,
-    name: str,
-    via: tuple[str, ...],
+    health: HealthMap, snapshot: Snapshot, entry: NameEntry, found: Explanation
 ) -> Explanation:
-    wanted = question.qtype
-    rows = [row for row in entry.static if wanted in ("ANY", row.qtype)]
+    """The end of the way to a name: what is `found` so far, with the rows of the entry."""
+    question, wanted = found.question, found.question.qtype
+    static = (*_soa(entry, snapshot), *entry.static)
+    rows = [row for row in static if wanted in ("ANY", row.qtype)]
     explanations = [
         explain_record(health, record, table, question)
         for record, table in entry.records
@@ -128,10 +129,19 @@ def _explain_name(
     if any(record.decision.is_servfail and not record.rows for record in explanations):
         verdict = "SERVFAIL"
     else:
-        verdict = "NOERROR" if rows or (entry.is_apex and wanted in ("ANY", "SOA")) else "NODATA"
-    return Explanation(
-        question, entry.zone.name, name, via, verdict, tuple(rows), tuple(explanations)
-    )
+        verdict = "NOERROR" if rows else "NODATA"
+    if entry.name != found.name:
+        # A wildcard answers with the name that was asked for.
+        rows = [row._replace(qname=found.name) for row in rows]
+    return replace(found, verdict=verdict, rows=(*found.rows, *rows), records=tuple(explanations))
+
+
+def _soa(entry: NameEntry, snapshot: Snapshot) -> Iterator[ResourceRecord]:
+    """The SOA of a zone's apex, none elsewhere."""
+    if entry.is_apex:
+        zone = entry.zone
+        content = zone.soa.content(snapshot.serials[zone.name])
+        yield ResourceRecord(zone.spelling, "SOA", content, zone.soa.ttl)
 
 
 def explain_record(
@@ -218,10 +228,8 @@ def _warnings(
         yield "no member's health is known: the answer is SERVFAIL, resolvers try the next server"
 
 
-def _alias(entry: NameEntry, qtype: str) -> str | None:
-    """The target of a static CNAME, unless the question is for the CNAME itself."""
-    rows: Sequence[ResourceRecord] = entry.static
-    found = next((row.content for row in rows if row.qtype == "CNAME"), None)
-    if found is None or qtype in ("CNAME", "ANY"):
+def _alias(entry: NameEntry, qtype: str) -> ResourceRecord | None:
+    """The static CNAME of a name, unless the question is for the CNAME itself."""
+    if qtype in ("CNAME", "ANY"):
         return None
-    return canonical_name(found)
+    return next((row for row in entry.static if row.qtype == "CNAME"), None)

@@ -307,6 +307,22 @@ def test_cnames_are_followed_to_an_end(
     assert (told.name, len(told.via), told.verdict) == (last, steps, verdict)
 
 
+def test_the_answer_has_the_rows_that_dig_shows(world: World) -> None:
+    def rows(name: str, qtype: str) -> list[tuple[str, str, str]]:
+        told = world.explain(Question(name, qtype))
+        return [(row.qname, row.qtype, row.content) for row in told.rows]
+
+    apex = world.snapshot.names[ZONE].rows
+    assert rows(ZONE, "SOA") == [(r.qname, r.qtype, r.content) for r in apex if r.qtype == "SOA"]
+    assert len(rows(ZONE, "SOA")) == 1
+    assert rows(ZONE, "ANY") == [(r.qname, r.qtype, r.content) for r in apex]
+    assert rows(f"www.{ZONE}", "SOA") == []
+    assert rows(f"nope.{ZONE}", "TXT") == [(f"nope.{ZONE}", "TXT", '"any"')]
+    alias = (f"alias.{ZONE}", "CNAME", f"www.{ZONE}.")
+    assert rows(f"alias.{ZONE}", "A") == [alias, (f"www.{ZONE}", "A", A)]
+    assert rows(f"alias.{ZONE}", "AAAA") == [alias]
+
+
 def test_any_explains_every_record_of_a_name() -> None:
     told = World(record(A), {A: PASS}).explain(Question(f"{KEY.name}."))
     assert (told.zone, told.name, told.verdict) == (ZONE, KEY.name, "NOERROR")
