@@ -162,8 +162,8 @@ tests:
     input_series:
       - series: 'up{{job="dnslb",instance="ns1"}}'
         values: "1x4 0x10"
-      - series: 'dnslb_record_members_served{{name="www.lb.example",type="A",instance="ns1"}}'
-        values: "2x4 0x10"
+      - series: 'dnslb_record_decision{{name="www",type="A",decision="nodata",instance="ns1"}}'
+        values: "_x5 1x10"
       - series: 'dnslb_members{{health="DOWN",instance="ns1"}}'
         values: "0x4 1x50"
       - series: 'dnslb_notification_failures_total{{receiver="webhook",instance="ns1"}}'
@@ -195,23 +195,29 @@ tests:
         exp_alerts:
           - exp_labels: {{job: dnslb, instance: ns1, severity: critical}}
             exp_annotations:
-              summary: ns1 does not answer
-              description: Its PowerDNS answers SERVFAIL for every balanced name.
+              runbook_url: docs/operations.md#the-daemon-does-not-answer
+              summary: ns1 cannot be scraped
+              description: >-
+                If the daemon does not run, its PowerDNS answers SERVFAIL for every balanced
+                name. If `dnslb-backend ping` succeeds there, Prometheus is refused: check its
+                token, [admin] allow and hosts.
       - {{alertname: DnslbNoAnswer, eval_time: 2m30s, exp_alerts: []}}
       - alertname: DnslbNoAnswer
         eval_time: 3m
         exp_alerts:
-          - exp_labels: {{name: www.lb.example, type: A, instance: ns1, severity: critical}}
+          - exp_labels:
+              {{name: www, type: A, decision: nodata, instance: ns1, severity: critical}}
             exp_annotations:
-              summary: "www.lb.example A: no member is served"
-              description: >-
-                Clients get the fallback, or nothing. `dnslb-backend status NAME` shows why.
+              runbook_url: docs/operations.md#all-targets-of-a-name-are-down
+              summary: "www A: clients get no answer (nodata)"
+              description: No member may serve. `dnslb-backend status www` shows why.
       - {{alertname: DnslbMembersDown, eval_time: 10m, exp_alerts: []}}
       - alertname: DnslbMembersDown
         eval_time: 13m
         exp_alerts:
           - exp_labels: {{health: DOWN, instance: ns1, severity: warning}}
             exp_annotations:
+              runbook_url: docs/operations.md#all-targets-of-a-name-are-down
               summary: "ns1: 1 members are down"
               description: "`dnslb-backend status` lists them."
 """

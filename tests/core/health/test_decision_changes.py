@@ -141,6 +141,17 @@ def test_what_is_held_until_the_end_of_the_cycle_is_no_change_yet() -> None:
     assert said(changes(driver)) == [("serving", "no answer", "error", "1 of 1 members DOWN")]
 
 
+def test_the_last_healthy_member_that_falls_within_its_cycle_is_no_recovery() -> None:
+    driver = serving(A, B)
+    driver.round({A: FAIL})
+    assert len(changes(driver)) == 1
+    driver.health_map.open_cycle(KEY)
+    driver.hear(B, FAIL)
+    assert changes(driver) == ()
+    driver.close()
+    assert said(changes(driver)) == [("serving", "no answer", "error", "2 of 2 members DOWN")]
+
+
 def test_a_reload_goes_on_from_what_was_reported_and_a_removed_record_is_silent() -> None:
     driver = serving(A, B)
     driver.round({A: FAIL, B: FAIL})
