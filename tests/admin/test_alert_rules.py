@@ -189,6 +189,13 @@ SCENES = {
         gauge("mirror_lag_seconds", "61x30"),
         (gauge("mirror_lag_seconds", "59x30"), gauge("mirror_lag_seconds", "0x18 61x10")),
     ),
+    "DnslbNotificationsFailing": Scene(
+        "10m",
+        gauge("notification_failures_total", "0+1x30", receiver="chat"),
+        (gauge("notification_failures_total", "3x30", receiver="chat"),
+         gauge("notifications_total", "0+1x30", receiver="chat", outcome="sent")),
+        'instance="ns1",receiver="chat"',
+    ),
 }  # fmt: skip
 
 
