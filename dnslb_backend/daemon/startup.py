@@ -89,7 +89,7 @@ async def start(
     readiness = Readiness(health, notifier)
     events = Callbacks[list[StreamEvent]]()
     notifications = Dispatcher(
-        config.notify, health, config.node, NotificationCommands(resources.commands), now
+        config.notify, config.node, NotificationCommands(resources.commands), now
     )
     changes = _change_publisher(
         health, snapshots, readiness, persistence, (_stream_to(events), notifications.publish)

@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 from dnslb_backend.core.health.changes import Changes
 from dnslb_backend.core.health.clock import Instant
-from dnslb_backend.core.health.healthmap import HealthMap
+from dnslb_backend.core.health.decision_changes import DecisionChange
+from dnslb_backend.core.health.service import Severity
 from dnslb_backend.metrics import NotificationReceiver
 from dnslb_backend.notifications.command import Command, RunCommand
-from dnslb_backend.notifications.decisions import DecisionTracker
 from dnslb_backend.notifications.events import Event, EventSource
 from dnslb_backend.notifications.settings import Receivers
 from dnslb_backend.notifications.webhook import Webhook
@@ -24,12 +24,10 @@ class Dispatcher:
     def __init__(
         self,
         receivers: Receivers,
-        health: HealthMap,
         node: str,
         run_command: RunCommand,
         now: Callable[[], Instant],
     ) -> None:
-        self._tracker = DecisionTracker(health)
         self._node = node
         self._run_command = run_command
         self._now = now
@@ -41,11 +39,11 @@ class Dispatcher:
 
     def publish(self, changes: Changes) -> None:
         """Queue the events of these changes; never waits."""
-        at = self._now()
-        decisions = self._tracker.observe(changes, at.wall)
         if not self._workers:
             return
-        sources: list[EventSource] = [*changes.transitions, *decisions]
+        at = self._now()
+        sources: list[EventSource] = [*changes.transitions]
+        sources += (change for change in changes.decisions if not _is_usual_start(change))
         events = [
             Event(f"{self._run_id}-{next(self._numbers)}", source, at.mono) for source in sources
         ]
@@ -108,3 +106,8 @@ class Dispatcher:
 
     def _wall(self) -> float:
         return self._now().wall
+
+
+def _is_usual_start(change: DecisionChange) -> bool:
+    """Whether a record merely serves after its first check."""
+    return change.is_start and change.after.severity is Severity.INFO

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from dnslb_backend.core.health.decision_changes import DecisionChange
 from dnslb_backend.core.health.target import Health
 from dnslb_backend.core.health.transitions import Transition
 from dnslb_backend.core.model.records import RecordKey
-from dnslb_backend.notifications.decisions import DecisionChange
 from dnslb_backend.notifications.settings import EventWord, ReceiverSettings
 
 EventSource = DecisionChange | Transition
@@ -64,19 +64,21 @@ class Event:
         source = self.source
         reason = f" ({source.reason})" if source.reason else ""
         if isinstance(source, DecisionChange):
-            counts = f"{source.served} of {source.total} members served"
-            return f"{source.key}: {source.before} -> {source.after}, {counts}{reason}"
+            before, after = source.before.service, source.after.service
+            steps = " -> ".join(dict.fromkeys([before, after]))
+            return f"{source.key}: {steps}{reason}"
         words = ", ".join(sorted(words_of(source))) or f"priority {source.to_priority}"
         return f"{source.key} {source.content}: {words}{reason}"
 
 
 def _decision_fields(change: DecisionChange) -> dict[str, object]:
     return {
-        "severity": change.severity,
-        "from": change.before,
-        "to": change.after,
-        "served": change.served,
-        "total": change.total,
+        "severity": change.after.severity,
+        "from": change.before.service,
+        "to": change.after.service,
+        "served": change.after.served,
+        "total": change.after.total,
+        "up": change.after.up,
         "reason": change.reason,
     }
 

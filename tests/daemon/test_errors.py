@@ -125,7 +125,7 @@ async def fail_notify(_: Path) -> None:
 
     driver = Driver(record("192.0.2.1"))
     receivers = Receivers(commands={"pager": CommandSettings(argv=["page"])})
-    dispatcher = Dispatcher(receivers, driver.health_map, "ns1", run, now)
+    dispatcher = Dispatcher(receivers, "ns1", run, now)
     driver.round({"192.0.2.1": failed(1, "no")})
     dispatcher.publish(driver.health_map.take_changes())
     await run_until_counted("notify", dispatcher.run())

@@ -37,9 +37,7 @@ class Scene(Driver):
             # All records share the two targets.
             self.close(key)
         self.health_map.take_changes()
-        self.dispatcher = Dispatcher(
-            receivers, self.health_map, "ns1", NotificationCommands(runner), now
-        )
+        self.dispatcher = Dispatcher(receivers, "ns1", NotificationCommands(runner), now)
 
     def publish(self) -> None:
         self.dispatcher.publish(self.health_map.take_changes())

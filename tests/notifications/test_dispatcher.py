@@ -36,20 +36,19 @@ async def test_a_decision_that_changes_is_posted() -> None:
     assert delivery.headers["Idempotency-Key"] == event["id"]
     assert "Dnslb-Signature" not in delivery.headers
     assert (delivery.document["node"], delivery.document["dropped"]) == ("ns1", 0)
-    assert delivery.document["summary"] == (
-        f"{KEY}: serve -> nodata, 0 of 2 members served ({B}: 503 Service Unavailable)"
-    )
+    assert delivery.document["summary"] == (f"{KEY}: serving -> no answer (2 of 2 members DOWN)")
     assert {name: event[name] for name in event if name not in ("id", "at")} == {
         "event": "decision",
         "zone": KEY.zone,
         "name": KEY.name,
         "type": KEY.type,
         "severity": "error",
-        "from": "serve",
-        "to": "nodata",
+        "from": "serving",
+        "to": "no answer",
         "served": 0,
         "total": 2,
-        "reason": f"{B}: 503 Service Unavailable",
+        "up": 0,
+        "reason": "2 of 2 members DOWN",
     }
     assert event["at"].endswith("Z")
 
@@ -92,7 +91,10 @@ async def test_a_hanging_receiver_delays_no_other() -> None:
             scene.fail()
             await hook.delivered(within=5)
             scene.recover()
-            assert [event["to"] for event in await hook.events(2, within=5)] == ["nodata", "serve"]
+            assert [event["to"] for event in await hook.events(2, within=5)] == [
+                "no answer",
+                "serving",
+            ]
             await until(lambda: scene.dispatcher.waiting("webhook") == 2)
 
 
@@ -192,7 +194,7 @@ async def test_a_changed_receiver_takes_over_what_waits() -> None:
         scene.fail()
         scene.recover()
         scene.dispatcher.reconfigure(webhooks(chat={"url": hook.url}))
-        assert [event["to"] for event in await hook.events(2)] == ["nodata", "serve"]
+        assert [event["to"] for event in await hook.events(2)] == ["no answer", "serving"]
 
 
 async def test_an_unchanged_receiver_goes_on_undisturbed() -> None:

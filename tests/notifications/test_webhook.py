@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from dnslb_backend.core.health.decision import DecisionKind
-from dnslb_backend.notifications.decisions import DecisionChange
+from dnslb_backend.core.health.decision_changes import DecisionChange
+from dnslb_backend.core.health.service import Service, ServiceStatus
 from dnslb_backend.notifications.events import Event
 from dnslb_backend.notifications.payload import render
 from dnslb_backend.notifications.receiver import Failure
@@ -29,7 +29,13 @@ PAYLOAD = render(
     [
         Event(
             "run-1",
-            DecisionChange(1.0, KEY, DecisionKind.SERVE, DecisionKind.NODATA, 0, 2, "timed out"),
+            DecisionChange(
+                1.0,
+                KEY,
+                ServiceStatus(Service.SERVING, 2, 2, 2),
+                ServiceStatus(Service.NO_ANSWER, 0, 2, 0),
+                "2 of 2 members DOWN",
+            ),
             0.0,
         )
     ],

@@ -36,7 +36,9 @@ async def test_lookups_go_on_while_a_webhook_hangs() -> None:
             events = await hook.events(3)
             await until(lambda: stuck.connections == 1)
             assert {event["event"] for event in events} == {"decision", "transition"}
-            assert [event["to"] for event in events if event["event"] == "decision"] == ["nodata"]
+            assert [event["to"] for event in events if event["event"] == "decision"] == [
+                "no answer"
+            ]
             await follows(pdns, "www.lb.example", set())
             assert await slowest_lookup(daemon) < 1.0
             await targets[0].start()
@@ -102,12 +104,12 @@ async def test_a_reload_follows_changes_of_receivers() -> None:
             await daemon.logged("reloaded: ")
             await target.stop()
             (event,) = await hook.events(1)
-            assert (event["from"], event["to"]) == ("serve", "nodata")
+            assert (event["from"], event["to"]) == ("serving", "no answer")
             daemon.configure(config(www, webhook("chat", url="ftp://chat.example")))
             daemon.reload()
             await daemon.logged("reload refused: ")
             await target.start()
-            assert [each["to"] for each in await hook.events(2)] == ["nodata", "serve"]
+            assert [each["to"] for each in await hook.events(2)] == ["no answer", "serving"]
 
 
 async def test_a_command_runs_with_the_events_of_a_daemon(tmp_path: Path) -> None:
@@ -119,4 +121,4 @@ async def test_a_command_runs_with_the_events_of_a_daemon(tmp_path: Path) -> Non
         async with Daemon(config(www, page)):
             await target.stop()
             await until(out.exists)
-            assert '"to": "nodata"' in out.read_text()
+            assert '"to": "no answer"' in out.read_text()
