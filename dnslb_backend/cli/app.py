@@ -9,7 +9,7 @@ import typer
 
 from dnslb_backend import __version__
 from dnslb_backend.cli.exit_codes import ExitCode
-from dnslb_backend.cli.notation import Command, Group
+from dnslb_backend.cli.notation import PlainCommand, PlainGroup
 from dnslb_backend.cli.terminal import print_error
 from dnslb_backend.errors import ConfigError, DnslbError
 
@@ -46,7 +46,7 @@ def commands(only: str | None = None) -> typer.Typer:
     """
     app = typer.Typer(
         name="dnslb-backend",
-        cls=Group,
+        cls=PlainGroup,
         help="A DNS load balancer for PowerDNS.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
@@ -61,7 +61,7 @@ def commands(only: str | None = None) -> typer.Typer:
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name)
         else:
-            app.command(name, cls=Command, context_settings=_SETTINGS.get(name))(command)
+            app.command(name, cls=PlainCommand, context_settings=_SETTINGS.get(name))(command)
     return app
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from typer.core import TyperCommand, TyperGroup
 
 
-class Command(TyperCommand):
+class PlainCommand(TyperCommand):
     """A command with such help."""
 
     def get_params(self, ctx: Any) -> list[Any]:
@@ -15,7 +15,7 @@ class Command(TyperCommand):
         return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
 
 
-class Group(TyperGroup):
+class PlainGroup(TyperGroup):
     """A group of commands with such help."""
 
     def get_params(self, ctx: Any) -> list[Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from dnslb_backend.cli.notation import Command, Group
+from dnslb_backend.cli.notation import PlainCommand, PlainGroup
 from dnslb_backend.cli.options import DEFAULT_FILE, AsJson, ConfigFile
 from dnslb_backend.cli.terminal import out, print_json
 from dnslb_backend.errors import ConfigError, ConfigProblem
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from dnslb_backend.store.settings import MysqlSettings
 
 schema = typer.Typer(
-    cls=Group,
+    cls=PlainGroup,
     help="The tables and views in MariaDB, and the JSON Schema of the configuration.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
-@schema.command(cls=Command)
+@schema.command(cls=PlainCommand)
 def show(
     what: Annotated[
         Literal["tables", "users"],
@@ -39,7 +39,7 @@ def show(
     out().file.write(render(users=what == "users"))
 
 
-@schema.command(cls=Command)
+@schema.command(cls=PlainCommand)
 def apply(
     user: Annotated[
         str | None,

@@ -95,7 +95,7 @@ def words_of(source: EventSource) -> set[EventWord]:
     return words
 
 
-class Selection:
+class EventFilter:
     """Which events a receiver has chosen."""
 
     def __init__(self, settings: ReceiverSettings) -> None:

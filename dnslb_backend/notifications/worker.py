@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dnslb_backend import metrics
 from dnslb_backend.component_log import ComponentLog
 from dnslb_backend.notifications.event_queue import EventQueue
-from dnslb_backend.notifications.events import Event, Selection
+from dnslb_backend.notifications.events import Event, EventFilter
 from dnslb_backend.notifications.payload import render
 from dnslb_backend.notifications.receiver import Failure, Receiver
 from dnslb_backend.throttle import LogRateLimiter
@@ -29,7 +29,7 @@ class Worker:
         self.receiver = receiver
         self._label = f"{receiver.kind} {name}"
         self._node = node
-        self._selection = Selection(receiver.settings)
+        self._selection = EventFilter(receiver.settings)
         self._queue = EventQueue(receiver.settings.queue_size)
         self._batch: list[Event] = []
         self._dropped = 0
