@@ -11,6 +11,8 @@ LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 HIGHEST_PORT = 65535
 
+_BRACKETS = "IPv6 addresses, and no others, are written in brackets"
+
 
 class AddressPort(NamedTuple):
     """An IP address literal, without brackets, and a port; a listener on port 0 takes a free one.
@@ -34,6 +36,8 @@ def parse_address_port(text: str, *, lowest: int = 0) -> AddressPort:
 
     Raises ValueError that says what is allowed; ports below `lowest` are not.
     """
+    if missing := _without_port(text):
+        raise _not_address_port(text, f"it needs a port: {missing}:PORT")
     host, _, port = text.rpartition(":")
     is_bracketed = host.startswith("[") and host.endswith("]")
     bare = host[1:-1] if is_bracketed else host
@@ -42,7 +46,7 @@ def parse_address_port(text: str, *, lowest: int = 0) -> AddressPort:
     except ValueError:
         raise _not_address_port(text, "names are not looked up" if bare else "") from None
     if (address.version == 6) != is_bracketed:
-        raise _not_address_port(text, "IPv6 addresses, and no others, are written in brackets")
+        raise _not_address_port(text, _BRACKETS)
     is_number = port.isascii() and port.isdigit() and len(port) <= len(str(HIGHEST_PORT))
     if not is_number or not lowest <= int(port) <= HIGHEST_PORT:
         raise _not_address_port(text, f"the port is {lowest} to {HIGHEST_PORT}")
@@ -92,6 +96,16 @@ def contains(networks: Iterable[Network], address: Address | None) -> bool:
 def bracketed(address: str) -> str:
     """The address as it is written in a URL or before a port: IPv6 in brackets."""
     return f"[{address}]" if ":" in address else address
+
+
+def _without_port(text: str) -> str:
+    """An address that has no port, as it is written before one; empty for any other text."""
+    bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    try:
+        is_address = bracketed(str(ipaddress.ip_address(bare))) == text.lower()
+    except ValueError:
+        is_address = text == "localhost"
+    return text if is_address else ""
 
 
 def _not_address_port(text: str, why: str) -> ValueError:

@@ -37,7 +37,7 @@ def test_an_address_with_its_port_is_read_and_written(text: str, host: str, port
     [
         ("", ""),
         ("8053", ""),
-        ("192.0.2.1", ""),
+        ("192.0.2.1", "it needs a port: 192.0.2.1:PORT; "),
         (":8053", ""),
         ("ns1.example:8053", "names are not looked up; "),
         ("http://192.0.2.1:8053", "names are not looked up; "),

@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "ping": ("ping", "ping"),
     "schema": ("schema", "schema"),
     "import": ("importing", "importing"),
+    "files": ("files", "files"),
     "demo": ("demo", "demo"),
     "pipe": ("pipe", "pipe"),
 }

@@ -25,7 +25,7 @@ from dnslb_backend.cli.options import (
     RecordFiles,
 )
 from dnslb_backend.cli.pages import wrapped
-from dnslb_backend.cli.terminal import out, print_json, print_text
+from dnslb_backend.cli.terminal import escape, out, print_json, print_text
 
 if TYPE_CHECKING:
     from dnslb_backend.config.effective import EffectiveKey, EffectiveRecord
@@ -98,7 +98,8 @@ def _lines(found: "Sequence[EffectiveRecord]", width: int) -> Iterator[Text]:
         if index:
             yield Text()
         yield from wrapped(f"{record.key.name} {record.key.type}", width, style="bold")
-        yield from wrapped(f"in {record.file}: {record.path}", width, "  ")
+        # Never broken: it is copied.
+        yield Text(f"  in {escape(f'{record.file}: {record.path}')}")
         label = max(len(key.name) for key in record.keys)
         for key in record.keys:
             yield from _key_lines(key, label, width)

@@ -67,18 +67,23 @@ def check_config(
     base: BaseDirectory = None,
     records: RecordFiles = None,
     masks: MaskedFiles = None,
+    is_strict: Annotated[
+        bool, typer.Option("--strict", help="Treat warnings as errors, for CI")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Try a configuration: no database, no network, nothing is started."""
-    _check(_sources(config, base, records, masks), as_json=as_json)
+    _check(_sources(config, base, records, masks), as_json=as_json, is_strict=is_strict)
 
 
-def _check(sources: "ConfigPaths", *, as_json: bool) -> None:
+def _check(sources: "ConfigPaths", *, as_json: bool, is_strict: bool = False) -> None:
     """Print problems and warnings. Raises ConfigError, unless they are printed as JSON."""
     from dnslb_backend.config import load  # noqa: PLC0415 -- see the module
 
     try:
         loaded = load(sources)
+        if is_strict and loaded.warnings:
+            raise ConfigError(list(loaded.warnings))
     except ConfigError as error:
         if not as_json:
             raise

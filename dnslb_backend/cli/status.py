@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from dnslb_backend.cli.client import AdminClient, RefusedError
+from dnslb_backend.cli.completion import complete_name
 from dnslb_backend.cli.daemon_address import find_daemon
 from dnslb_backend.cli.exit_codes import ExitCode
 from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile, TokenFile
@@ -28,7 +29,12 @@ WATCH_INTERVAL = 2.0
 
 def status(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="Only this record, or a glob (default: all)")
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="Only this record, or a glob (default: all)",
+            autocompletion=complete_name,
+        ),
     ] = "",
     zone: Annotated[str, typer.Option("--zone", metavar="ZONE", help="Only this zone")] = "",
     problems: Annotated[

@@ -1,9 +1,9 @@
 """Destinations: `host@prio` or a table, and the fallback hosts."""
 
-import re
-import socket
+from collections.abc import Iterable
 from dataclasses import replace
 
+from dnslb_backend.config.addresses import host_refusal, looks_like_an_address
 from dnslb_backend.config.models import DestSettings
 from dnslb_backend.config.problems import Cursor
 from dnslb_backend.config.rdata import RecordDataError, canonical_content
@@ -13,10 +13,8 @@ from dnslb_backend.core.model.names import (
     canonical_name,
     is_sinkhole,
 )
-from dnslb_backend.core.model.records import Dest, joined_views
+from dnslb_backend.core.model.records import Dest, RecordKey, joined_views
 from dnslb_backend.errors import NameFormatError
-
-_NUMERIC = re.compile(r"[0-9][0-9a-fA-FxX.]*")
 
 
 class _DestError(ValueError):
@@ -44,6 +42,10 @@ def build_dests(
             joined = replace(dest, views=joined_views(known.views, dest.views))
             if replace(known, views=joined.views) != joined:
                 raise _DestError(f"{dest.host} is listed twice; only the views may differ")
+            if joined == known and (dest.host, dest.content) in found:
+                where.at(index).warn(f"{dest.host} is listed twice")
+            if not dest.is_literal and looks_like_an_address(dest.host):
+                where.at(index).warn(f"{dest.host!r} is a host name, but looks like an address")
             found[dest.host, dest.content] = joined
         except _DestError as error:
             where.at(index).refuse(str(error))
@@ -72,6 +74,15 @@ def build_fallback(
     return tuple(found.values())
 
 
+def refuse_own_name(key: RecordKey, dests: Iterable[Dest], where: Cursor) -> None:
+    """Refuse a record that would be looked up to answer for itself."""
+    for dest in dests:
+        is_name = key.type == "CNAME" or (key.type in ("A", "AAAA") and not dest.is_literal)
+        name = dest.content or dest.host
+        if is_name and canonical_name(f"{name.removesuffix('.')}.") == key.name:
+            where.refuse(f"{name.removesuffix('.')} is the name of this record")
+
+
 def _parse(text: str) -> DestSettings:
     host, at, prio = text.partition("@")
     if not at:
@@ -98,7 +109,7 @@ def _dest(settings: DestSettings, record_type: str, zone: str) -> Dest:
     else:
         host, is_literal = settings.host, True
         content = _content(settings, record_type, zone)
-        probed = probed or _literal(settings.host)
+        probed = probed or canonical_address(settings.host)
         if probed is None:
             raise _DestError(
                 f"{settings.host!r}: a record of type {record_type} needs check_address, the "
@@ -141,14 +152,14 @@ def _fallback(host: str, record_type: str, zone: str) -> Dest:
 
 
 def _host(text: str, record_type: str) -> tuple[str, bool]:
-    literal = _literal(text)
+    literal = canonical_address(text)
     if literal is not None:
         if address_type(literal) != record_type:
             raise _DestError(f"{text!r} is not an address for a record of type {record_type}")
         _refuse_sinkhole(literal)
         return literal, True
-    if not text or any(c.isspace() or c in ":/%[]" for c in text):
-        raise _DestError(f"{text!r} is neither an IP address nor a host name")
+    if refusal := host_refusal(text):
+        raise _DestError(refusal)
     try:
         name = canonical_name(text)
     except NameFormatError as error:
@@ -162,14 +173,3 @@ def _refuse_sinkhole(address: str) -> None:
             f"{address} is not a server's address: unspecified, multicast and broadcast addresses "
             "are not allowed"
         )
-
-
-def _literal(text: str) -> str | None:
-    """An address in canonical text; also in the short forms that getaddrinfo takes (`10.1`)."""
-    literal = canonical_address(text)
-    if literal is None and _NUMERIC.fullmatch(text):
-        try:
-            return socket.inet_ntoa(socket.inet_aton(text))
-        except OSError:
-            return None
-    return literal

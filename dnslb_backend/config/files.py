@@ -94,6 +94,16 @@ def record_files(sources: ConfigPaths, patterns: list[str]) -> list[Path]:
     return [path for path in found if _real(path) not in masked] + named
 
 
+def unmatched(sources: ConfigPaths, patterns: list[str]) -> list[str]:
+    """The patterns that match no file, as absolute globs."""
+    directory = sources.directory.absolute()
+    return [
+        str(directory / pattern)
+        for pattern in patterns
+        if not glob.glob(pattern, root_dir=directory)  # noqa: PTH207 -- as in record_files
+    ]
+
+
 def _real(path: Path) -> str:
     """The path behind symbolic links; of links that lead in a circle it is one of them."""
     return os.path.realpath(path)

@@ -13,21 +13,27 @@ from dnslb_backend.admin.http.auth import Access, load_access
 from dnslb_backend.admin.settings import AdminSettings
 from dnslb_backend.checkers.checks.base import Check
 from dnslb_backend.config.coexistence import check_coexistence, warn_of_unknown_answers
-from dnslb_backend.config.files import ConfigPaths, read_toml, record_files
+from dnslb_backend.config.exposure import advise_listeners
+from dnslb_backend.config.files import ConfigPaths, read_toml, record_files, unmatched
+from dnslb_backend.config.missing_files import MYSQL_FILES, warn_of_missing_file
 from dnslb_backend.config.models import (
     BrakeSettings,
     GeoSettings,
     GlobalSettings,
     RecordSettings,
-    ViewSettings,
     ZoneSettings,
 )
+from dnslb_backend.config.notify import read_notify
 from dnslb_backend.config.problems import Cursor, Problems
 from dnslb_backend.config.records import TYPES, RecordTables
+from dnslb_backend.config.references import advise_references
+from dnslb_backend.config.suggestions import unknown
+from dnslb_backend.config.views import build_views
 from dnslb_backend.config.zones import (
     advise_secondaries,
     build_zone,
     keep_no_data_uncached,
+    unquoted,
 )
 from dnslb_backend.core.model.names import canonical_name
 from dnslb_backend.core.model.plan import Plan
@@ -35,6 +41,7 @@ from dnslb_backend.core.model.records import RecordKey
 from dnslb_backend.core.model.views import View
 from dnslb_backend.core.model.zones import Zone, assign_ids
 from dnslb_backend.errors import ConfigError, ConfigProblem, NameFormatError
+from dnslb_backend.notifications.settings import NotifySettings, Receivers
 from dnslb_backend.pdns.methods.geoip import GeoDatabase, GeoDatabaseError
 from dnslb_backend.pdns.settings import PdnsSettings, ServerSettings
 from dnslb_backend.store.settings import MysqlSettings, StateSettings
@@ -46,6 +53,7 @@ SECTIONS = (
     "geo",
     "global",
     "mysql",
+    "notify",
     "pdns",
     "records",
     "server",
@@ -73,6 +81,7 @@ class Config:
     brake: BrakeSettings
     geo_database: GeoDatabase | None
     mysql: MysqlSettings | None
+    notify: Receivers
     warnings: tuple[ConfigProblem, ...]
     fingerprint: str
 
@@ -116,7 +125,9 @@ class _Loader:
         mysql = self._section("mysql", MysqlSettings) if "mysql" in self.raw else None
         for warning in mysql.warnings if mysql else ():
             self.main.at("mysql").warn(warning)
-        views = self._views()
+        views = build_views(
+            self.raw.get("views", {}), self.main.at("views"), has_geo="geo" in self.raw
+        )
         geo_database = self._geo_database()
         written = self._zone_settings(settings)
         tables = self._records(settings, default, views, written)
@@ -129,8 +140,14 @@ class _Loader:
         zones = keep_no_data_uncached(zones, tables.records.values(), self.main)
         check_coexistence(zones, tables.origins, self.main)
         warn_of_unknown_answers(zones, tables.records, tables.origins)
-        advise_secondaries(zones, self.main, has_channel=pdns.has_channel)
+        notify = read_notify(
+            self._section("notify", NotifySettings), tables.records, self.main.at("notify")
+        )
         self.problems.raise_if_refused()
+        advise_secondaries(zones, tables.records.values(), self.main, has_channel=pdns.has_channel)
+        advise_references(zones, written, tables.records, tables.origins, self.main)
+        advise_listeners(admin, server, self.main)
+        self._warn_of_missing_files(settings, pdns, mysql)
         return Config(
             plan=Plan(zones, tables.records, views),
             checks=tables.checks,
@@ -144,14 +161,23 @@ class _Loader:
             brake=brake,
             geo_database=geo_database,
             mysql=mysql,
+            notify=notify,
             warnings=tuple(self.problems.warnings),
             fingerprint=_fingerprint(self.raw, tables),
         )
 
+    def _warn_of_missing_files(
+        self, settings: GlobalSettings, pdns: PdnsSettings, mysql: MysqlSettings | None
+    ) -> None:
+        for pattern in unmatched(self.sources, settings.load_records):
+            self.main.at("global", "load_records").warn(f"there is no file {pattern}")
+        warn_of_missing_file(pdns.api_key_file, self.main.at("pdns", "api_key_file"))
+        for key in MYSQL_FILES:
+            warn_of_missing_file(getattr(mysql, key, None), self.main.at("mysql", key))
+
     def _refuse_unknown_sections(self) -> None:
         for name in sorted(self.raw.keys() - set(SECTIONS)):
-            allowed = ", ".join(SECTIONS)
-            self.main.at(name).refuse(f"unknown section; allowed here: {allowed}")
+            self.main.at(name).refuse(unknown("section", name, SECTIONS))
 
     def _section(self, name: str, model: type[Model]) -> Model:
         """The section as written; as if it were empty once its problems are reported."""
@@ -166,35 +192,19 @@ class _Loader:
         try:
             access = load_access(admin)
         except ConfigError as error:
-            self.problems.problems += error.problems
+            self._report_token_file(error.problems, str(admin.token_file))
             return Access()
         for warning in access.warnings:
             self.problems.at("").warn(warning)
         return access
 
-    def _views(self) -> dict[str, View]:
-        tables = self.raw.get("views", {})
-        if not isinstance(tables, dict):
-            self.main.at("views").refuse("must be a table of views")
-            return {}
-        found: dict[str, View] = {}
-        for name, table in tables.items():
-            parsed = self.main.at("views", name).parse(ViewSettings, table)
-            # One that was refused is known all the same: members may name it.
-            view = parsed or ViewSettings()
-            found[name] = View(
-                name,
-                tuple(view.networks),
-                frozenset(view.countries),
-                frozenset(view.continents),
-                frozenset(view.asns),
-            )
-        placed = [view.name for view in found.values() if view.needs_location]
-        if placed and "geo" not in self.raw:
-            self.main.at("views", placed[0]).refuse(
-                "has countries, continents or asns, which need [geo] database"
-            )
-        return found
+    def _report_token_file(self, found: list[ConfigProblem], file: str) -> None:
+        """A file that cannot be read is reported where it is named, a bad line where it is."""
+        for problem in found:
+            if problem.file == file:
+                self.main.at("admin", "token_file").refuse(f"{file} {problem.message}")
+            else:
+                self.problems.problems.append(problem)
 
     def _geo_database(self) -> GeoDatabase | None:
         if "geo" not in self.raw:
@@ -221,6 +231,9 @@ class _Loader:
             tables = {}
         for name, table in tables.items():
             where = self.main.at("zones", name)
+            if message := unquoted(name, table):
+                where.refuse(message)
+                continue
             parsed = where.parse(ZoneSettings, table)
             spelling = name.removesuffix(".")
             if parsed is None:

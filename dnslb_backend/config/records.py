@@ -11,11 +11,12 @@ from typing import Any
 from pydantic import SecretStr
 
 from dnslb_backend.checkers.checks.base import Check
-from dnslb_backend.config.advice import advise
+from dnslb_backend.config.advice import advise, advise_priorities
 from dnslb_backend.config.checks import build_checks, check_ports
-from dnslb_backend.config.dests import build_dests, build_fallback
+from dnslb_backend.config.dests import build_dests, build_fallback, refuse_own_name
 from dnslb_backend.config.models import RecordSettings
 from dnslb_backend.config.problems import Cursor
+from dnslb_backend.config.suggestions import unknown
 from dnslb_backend.config.validation import dotted
 from dnslb_backend.core.model.names import canonical_name, is_within, spelled_name
 from dnslb_backend.core.model.records import AllDown, Dest, Policy, Record, RecordKey, Timing
@@ -43,12 +44,16 @@ class RecordTables:
     records: dict[RecordKey, Record] = field(default_factory=dict)
     checks: dict[str, Check] = field(default_factory=dict)
     origins: dict[RecordKey, Cursor] = field(default_factory=dict)
+    _is_default_advised: bool = False
 
     def read(self, zone: str, spelling: str, tables: dict[str, Any], where: Cursor) -> None:
         """Take every record of `tables` (NAME, then TYPE) into `zone`, a canonical name."""
         for name, types in tables.items():
             if not isinstance(types, dict):
                 where.at(name).refuse("must be a table of record types")
+                continue
+            if message := _misplaced(name, types):
+                where.at(name).refuse(message)
                 continue
             for record_type, table in types.items():
                 self._read_one(
@@ -59,7 +64,7 @@ class RecordTables:
         self, zone: tuple[str, str], name: str, record_type: str, table: Any, where: Cursor
     ) -> None:
         if record_type not in TYPES:
-            where.refuse(f"unknown record type; allowed: {' or '.join(TYPES)}")
+            where.refuse(unknown("record type", record_type, TYPES))
             return
         found = _key(*zone, name, record_type, where)
         if found is None:
@@ -86,16 +91,19 @@ class RecordTables:
             where.refuse(f"needs {', '.join(missing)}, here or in [default]")
             return
         before = len(where.problems.problems)
-        checks = build_checks(settings, own, where)
+        checks = build_checks(settings, own, where, self._table_of_checks(own, where))
         dests = build_dests(settings.dest or [], key.type, key.zone, where.at("dest"))
         fallback = build_fallback(settings.fallback, key.type, key.zone, where.at("fallback"))
+        refuse_own_name(key, dests, where.at("dest"))
+        refuse_own_name(key, fallback, where.at("fallback"))
         self._check_answers(settings, dests, where)
         check_ports(checks, dests, where.at("check"))
         require = _require(settings, len(checks), where.at("require"))
         if len(where.problems.problems) > before:
             return
         timing = build_timing(settings)
-        advise(settings, dests, timing, where)
+        advise(settings, own, dests, timing, where)
+        advise_priorities(dests, checks, where.at("dest"))
         self.records[key] = Record(
             key=key,
             spelling=shown,
@@ -116,6 +124,15 @@ class RecordTables:
             client_networks=tuple(settings.client_networks),
             max_addresses=settings.max_addresses,
         )
+
+    def _table_of_checks(self, own: RecordSettings, where: Cursor) -> Cursor | None:
+        """Where a record's checks are written; None for those of [default], but the first time."""
+        if {"check", "checks"} & own.model_fields_set:
+            return where
+        if self._is_default_advised:
+            return None
+        self._is_default_advised = True
+        return self.main.at("default")
 
     def _blame_default(self, before: int, own: RecordSettings, where: Cursor) -> None:
         """Name [default], once, for what is wrong with a check that a record has from there."""
@@ -156,6 +173,21 @@ class RecordTables:
         fingerprint = fingerprint_of(check, build_thresholds(settings), timing)
         self.checks.setdefault(fingerprint, check)
         return fingerprint
+
+
+def _misplaced(name: str, types: dict[str, Any]) -> str:
+    """What is wrong with tables whose name was not quoted, or that have no type; else empty."""
+    if keys := sorted(types.keys() & RecordSettings.model_fields.keys()):
+        return f'has {keys[0]} where a record type is expected; write [records."{name}".A]'
+    for label, table in types.items():
+        labels = [name, label]
+        while label not in TYPES and isinstance(table, dict) and len(table) == 1:
+            ((label, table),) = table.items()
+            if label in TYPES:
+                shown = ".".join(labels)
+                return f'a name with dots needs quotes: [records."{shown}".{label}]'
+            labels.append(label)
+    return ""
 
 
 def _key(

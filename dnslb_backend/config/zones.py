@@ -9,9 +9,10 @@ import dns.rdatatype
 from dnslb_backend.config.models import StaticSettings, ZoneSettings
 from dnslb_backend.config.problems import Cursor
 from dnslb_backend.config.rdata import PARSED_BY_PDNS_ALONE, RecordDataError, canonical_data
+from dnslb_backend.config.references import rname_warning
 from dnslb_backend.config.values import host_of
 from dnslb_backend.core.model.names import canonical_name, is_within, spelled_name
-from dnslb_backend.core.model.records import Record
+from dnslb_backend.core.model.records import Policy, Record
 from dnslb_backend.core.model.zones import ResourceRecord, Soa, Zone
 from dnslb_backend.errors import NameFormatError
 
@@ -61,6 +62,19 @@ def build_zone(
     )
 
 
+def unquoted(name: str, table: object) -> str:
+    """What to write where TOML took the labels of a zone's name for tables; else empty."""
+    labels = [name]
+    while isinstance(table, dict) and len(table) == 1:
+        ((label, inner),) = table.items()
+        if label in ZoneSettings.model_fields or not isinstance(inner, dict):
+            break
+        labels.append(label)
+        table = inner
+    shown = ".".join(labels)
+    return f'a name with dots needs quotes: [zones."{shown}"]' if len(labels) > 1 else ""
+
+
 def keep_no_data_uncached(
     zones: Mapping[str, Zone], records: Iterable[Record], where: Cursor
 ) -> dict[str, Zone]:
@@ -75,18 +89,33 @@ def keep_no_data_uncached(
         if zone is not None and zone.soa.minimum and record.may_miss_some:
             found[zone.name] = replace(zone, soa=replace(zone.soa, minimum=0))
             where.at("zones", zone.spelling, "soa", "minimum").warn(
-                f"is taken for 0, not {zone.soa.minimum}: {record.key} may have no data for some "
-                "views only, and a cache would give that to clients of others",
+                f"is treated as 0 because {record.key} may be empty for some views"
             )
     return found
 
 
-def advise_secondaries(zones: Mapping[str, Zone], where: Cursor, *, has_channel: bool) -> None:
-    """Warn of secondaries that would not be notified of changes."""
-    for zone in zones.values():
-        if zone.also_notify and not has_channel:
+def advise_secondaries(
+    zones: Mapping[str, Zone], records: Iterable[Record], where: Cursor, *, has_channel: bool
+) -> None:
+    """Warn of secondaries that would not be notified, or that serve other answers."""
+    notifying = {zone.name: zone for zone in zones.values() if zone.also_notify}
+    for zone in notifying.values():
+        if not has_channel:
             message = "needs [pdns] control_socket or api: PowerDNS is asked there to notify"
             where.at("zones", zone.spelling, "also_notify").warn(message)
+    for record in records:
+        if record.key.zone in notifying and (what := _differs_on_secondaries(record)):
+            zone = notifying[record.key.zone]
+            where.at("zones", zone.spelling, "also_notify").warn(f"{record.key}: {what}")
+
+
+def _differs_on_secondaries(record: Record) -> str:
+    """What secondaries cannot do for a record; empty where they serve what is served here."""
+    if any(dest.views for dest in record.dests):
+        return "secondaries leave out the members for views: they cannot distinguish clients"
+    if record.policy is not Policy.ALL:
+        return f'secondaries serve all members: policy "{record.policy}" has no effect there'
+    return ""
 
 
 def _soa(settings: ZoneSettings, apex: str, node: str, where: Cursor) -> Soa:
@@ -99,6 +128,12 @@ def _soa(settings: ZoneSettings, apex: str, node: str, where: Cursor) -> Soa:
         if given is None:
             where.at(key).warn(f"is missing; serving {guess}")
         names[key] = _name(given or f"{guess}.", apex, where.at(key)) or guess
+    if written.rname is not None and (
+        warning := rname_warning(written.rname, names["rname"], apex)
+    ):
+        where.at("rname").warn(warning)
+    if written.expire < written.refresh:
+        where.at("expire").warn(f"is below refresh, {written.refresh}: secondaries stop answering")
     return Soa(
         mname=names["mname"],
         rname=names["rname"],

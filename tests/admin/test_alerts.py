@@ -28,6 +28,7 @@ from tests.rigs import namespaces
 from tests.rigs.daemon import Daemon
 from tests.rigs.mariadb import MariaDB
 from tests.rigs.nameserver import NameServer
+from tests.rigs.ports import free_port
 from tests.rigs.server import executable
 from tests.rigs.targets import TcpTarget
 from tests.rigs.waiting import passes, until
@@ -131,7 +132,9 @@ def _farm(folder: Path, flock: TcpTarget, *more: str) -> str:
     return config(
         table("admin", token_file=str(folder / "tokens")),
         record("flock", dest=FLOCK, check=check),
+        record("spare", dest=FLOCK, check=check, fallback="192.0.2.9"),
         record("odd", dest=["192.0.2.1"], check=[str(folder / "check")], stale_after=1),
+        table("notify.webhooks.gone", url=f"http://127.0.0.1:{free_port()}/"),
         *more,
     )
 
@@ -196,11 +199,18 @@ async def lose_all_targets(stage: Stage) -> Daemon:
 
 
 async def flap(stage: Stage) -> Daemon:
-    """Sixty members leave, and come back."""
-    await stage.flock.stop()
-    await stage.farm.logged("no longer served")
-    await stage.flock.start()
+    """Sixty members leave and come back, three times."""
+    for _ in range(3):
+        await stage.flock.stop()
+        await until(lambda: _are_all(stage.farm, "DOWN"), within=WITHIN, what="all DOWN")
+        await stage.flock.start()
+        await until(lambda: _are_all(stage.farm, "UP"), within=WITHIN, what="all UP")
     return stage.farm
+
+
+async def _are_all(daemon: Daemon, health: str) -> bool:
+    _, report = await daemon.get("/api/v1/status?name=flock")
+    return {row["health"] for row in report["members"]} == {health}
 
 
 async def lose_the_check(stage: Stage) -> Daemon:
@@ -212,7 +222,7 @@ async def add_a_check_that_hangs(stage: Stage) -> Daemon:
     new = record("new", dest=["192.0.2.1"], check=["sleep", "99"], interval=100, timeout=90)
     stage.farm.configure(_farm(stage.folder, stage.flock, new))
     stage.farm.reload()
-    await stage.farm.logged("reloaded: 3 records")
+    await stage.farm.logged("reloaded: 4 records")
     return stage.farm
 
 
@@ -334,6 +344,7 @@ async def figures_of(daemon: Daemon) -> dict[str, float]:
 FAULTS: dict[str, Fault] = {
     "DnslbNotReady": add_a_check_that_hangs,
     "DnslbNoAnswer": lose_all_targets,
+    "DnslbNoHealthyMember": lose_all_targets,
     "DnslbLookupFaults": ask_what_nobody_knows,
     "DnslbLookupsSlow": run_short_of_cpu,
     "DnslbMembersDown": lose_all_targets,
@@ -350,6 +361,8 @@ FAULTS: dict[str, Fault] = {
     "DnslbPurgeFailing": change_an_answer,
     "DnslbMirrorDown": kill_the_database,
     "DnslbMirrorBehind": change_without_a_database,
+    "DnslbNotificationsFailing": lose_all_targets,
+    "DnslbLastHealthyMember": change_without_a_database,
     "DnslbRestarting": restart_again_and_again,
     "DnslbDown": kill,
 }

@@ -89,7 +89,9 @@ async def test_the_expressions_of_the_dashboard_are_expressions(tmp_path: Path) 
     rules = [
         {
             "record": f"panel:{number}",
-            "expr": expression.replace("$__rate_interval", "5m").replace("$instance", ".*"),
+            "expr": expression.replace("$__rate_interval", "5m")
+            .replace("$instance", ".*")
+            .replace("$record", ".*"),
         }
         for number, expression in enumerate(expressions())
     ]
@@ -104,7 +106,7 @@ def test_the_dashboard_can_be_imported() -> None:
     ids = [panel["id"] for panel in panels()]
     assert len(ids) == len(set(ids))
     variables = {variable["name"] for variable in dashboard["templating"]["list"]}
-    assert variables == {"datasource", "instance"}
+    assert variables == {"datasource", "instance", "record"}
     places = [
         (x, y)
         for panel in panels()
@@ -118,6 +120,27 @@ def test_the_dashboard_can_be_imported() -> None:
         for target in panel.get("targets", []):
             assert target["datasource"]["uid"] == "${datasource}"
             assert "$instance" in target["expr"]
+
+
+def unit_of(expression: str) -> str:
+    """Of a series: a time, a rate, or a number."""
+    if re.search(r"_seconds(_bucket)?\{", expression):
+        return "time"
+    return "rate" if "rate(" in expression else "number"
+
+
+def test_series_of_another_unit_have_an_axis_of_their_own() -> None:
+    for panel in panels():
+        first, *others = (
+            unit_of(target["expr"]) for target in panel.get("targets", [{"expr": ""}])
+        )
+        placed = {
+            each["matcher"]["options"]
+            for each in panel.get("fieldConfig", {}).get("overrides", [])
+            if {"id": "custom.axisPlacement", "value": "right"} in each["properties"]
+        }
+        odd = {chr(ord("B") + n) for n, unit in enumerate(others) if unit != first}
+        assert odd <= placed, panel["title"]
 
 
 def test_every_alert_says_how_bad_it_is_and_what_to_do() -> None:
@@ -139,34 +162,62 @@ tests:
     input_series:
       - series: 'up{{job="dnslb",instance="ns1"}}'
         values: "1x4 0x10"
-      - series: 'dnslb_record_members_served{{name="www.lb.example",type="A",instance="ns1"}}'
-        values: "2x4 0x10"
+      - series: 'dnslb_record_decision{{name="www",type="A",decision="nodata",instance="ns1"}}'
+        values: "_x5 1x10"
       - series: 'dnslb_members{{health="DOWN",instance="ns1"}}'
         values: "0x4 1x50"
+      - series: 'dnslb_notification_failures_total{{receiver="webhook",instance="ns1"}}'
+        values: "0x4 1x50"
+      - series: 'dnslb_notifications_total{{receiver="webhook",outcome="sent",instance="ns2"}}'
+        values: "0x4 9x50"
+      - series: 'dnslb_notifications_total{{receiver="command",outcome="dropped",instance="ns2"}}'
+        values: "0x40 3x20"
     alert_rule_test:
+      - {{alertname: DnslbNotificationsFailing, eval_time: 3m, exp_alerts: []}}
+      - alertname: DnslbNotificationsFailing
+        eval_time: 4m
+        exp_alerts:
+          - exp_labels: {{receiver: webhook, instance: ns1, severity: warning}}
+            exp_annotations:
+              summary: "ns1: a webhook of [notify] is not notified"
+              description: The log names it and says why. Events are retried for max_age.
+      - {{alertname: DnslbNotificationsFailing, eval_time: 15m, exp_alerts: []}}
+      - alertname: DnslbNotificationsFailing
+        eval_time: 22m
+        exp_alerts:
+          - exp_labels: {{receiver: command, instance: ns2, severity: warning}}
+            exp_annotations:
+              summary: "ns2: a command of [notify] is not notified"
+              description: The log names it and says why. Events are retried for max_age.
       - {{alertname: DnslbDown, eval_time: 2m, exp_alerts: []}}
       - alertname: DnslbDown
         eval_time: 4m
         exp_alerts:
           - exp_labels: {{job: dnslb, instance: ns1, severity: critical}}
             exp_annotations:
-              summary: ns1 does not answer
-              description: Its PowerDNS answers SERVFAIL for every balanced name.
+              runbook_url: docs/operations.md#the-daemon-does-not-answer
+              summary: ns1 cannot be scraped
+              description: >-
+                If the daemon does not run, its PowerDNS answers SERVFAIL for every balanced
+                name. If `dnslb-backend ping` succeeds there, Prometheus is refused: check its
+                token, [admin] allow and hosts.
       - {{alertname: DnslbNoAnswer, eval_time: 2m30s, exp_alerts: []}}
       - alertname: DnslbNoAnswer
         eval_time: 3m
         exp_alerts:
-          - exp_labels: {{name: www.lb.example, type: A, instance: ns1, severity: critical}}
+          - exp_labels:
+              {{name: www, type: A, decision: nodata, instance: ns1, severity: critical}}
             exp_annotations:
-              summary: "www.lb.example A: no member is served"
-              description: >-
-                Clients get the fallback, or nothing. `dnslb-backend status NAME` shows why.
+              runbook_url: docs/operations.md#all-targets-of-a-name-are-down
+              summary: "www A: clients get no answer (nodata)"
+              description: No member may serve. `dnslb-backend status www` shows why.
       - {{alertname: DnslbMembersDown, eval_time: 10m, exp_alerts: []}}
       - alertname: DnslbMembersDown
         eval_time: 13m
         exp_alerts:
           - exp_labels: {{health: DOWN, instance: ns1, severity: warning}}
             exp_annotations:
+              runbook_url: docs/operations.md#all-targets-of-a-name-are-down
               summary: "ns1: 1 members are down"
               description: "`dnslb-backend status` lists them."
 """

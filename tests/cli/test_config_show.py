@@ -53,8 +53,7 @@ async def test_each_key_says_where_it_is_from(files: Path) -> None:
     ended = await run("config", "show", "WWW", "A", "-c", str(files))
     assert (ended.code, ended.err) == (0, "")
     lines = ended.out.splitlines()
-    assert lines[0] == "www.lb.example A"
-    assert f"in {files}: records.www.A" in " ".join(" ".join(lines[1:4]).split())
+    assert lines[:2] == ["www.lb.example A", f"  in {files}: records.www.A"]
     for line in (
         '  dest            record    ["192.0.2.1@2", { host = "192.0.2.2", weight = 5 }]',
         "  ttl             [default] 5",
@@ -63,7 +62,7 @@ async def test_each_key_says_where_it_is_from(files: Path) -> None:
         "  rise            built-in  1",
     ):
         assert line in lines
-    assert max(map(len, lines[4:])) <= 80
+    assert max(map(len, lines[2:])) <= 80
 
 
 async def test_every_type_of_a_name_is_shown(files: Path) -> None:

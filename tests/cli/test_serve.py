@@ -102,6 +102,33 @@ async def test_check_config_as_json(write: Write) -> None:
     assert problem["file"].endswith("bad.toml")
 
 
+async def test_warnings_are_errors_for_a_strict_check_only(write: Write) -> None:
+    (Path(write("dnslb.toml", "")).parent / "records.d/none.toml").touch()
+    zone = (
+        '[zones."lb.example"]\nsoa = { mname = "ns1", rname = "admin@lb.example" }\nns = ["ns1"]\n'
+    )
+    rows = 'static = [{ name = "ns1", type = "A", content = "192.0.2.53" }]\n'
+    file = write("dnslb.toml", GOOD + zone + rows)
+    warned = await run("check-config", "-c", file)
+    place = f'{file}: zones."lb.example".soa.rname: has an @'
+    assert (warned.code, warned.err.count("\n")) == (0, 1)
+    assert warned.err.startswith(f"warning: {place}")
+    strict = await run("check-config", "--strict", "-c", file)
+    assert (strict.code, strict.out) == (126, "")
+    assert strict.err.startswith(place)
+    as_json = await run("check-config", "--strict", "--json", "-c", file)
+    assert as_json.code == 126
+    (problem,) = json.loads(as_json.out)["problems"]
+    assert problem["path"] == 'zones."lb.example".soa.rname'
+    good = write("dnslb.toml", (GOOD + zone + rows).replace("admin@lb.example", "admin"))
+    assert (await run("check-config", "--strict", "-c", good)).code == 0
+
+
+async def test_a_daemon_starts_with_warnings() -> None:
+    async with Daemon(GOOD + "max_answers = 9\n") as daemon:
+        assert "127.0.0.1" in (await run("status", "-c", str(daemon.config_file))).out
+
+
 async def test_a_bad_configuration_starts_nothing(write: Write) -> None:
     ended = await run("serve", "-c", write("dnslb.toml", BAD))
     assert ended.code == 126

@@ -20,6 +20,7 @@ domain_name = "lb.example"
 [zones."lb.example"]
 soa = { mname = "ns1", rname = "hostmaster", minimum = 0 }
 ns = ["ns1"]
+static = [{ name = "ns1", type = "A", content = "192.0.2.53" }]
 [default]
 ttl = 5
 interval = 5

@@ -191,12 +191,15 @@ def test_a_dest_that_is_listed_twice_and_not_alike_is_refused(write: Write) -> N
     [
         ("[global\n", "is not valid TOML"),
         ("[nonsense]\n", "nonsense: unknown section; allowed here: admin, brake"),
-        ("[global]\nlogleve = 1\n", "global.logleve: unknown key; allowed here: delete_unknowns"),
+        (
+            "[global]\nlogleve = 1\n",
+            "global.logleve: unknown key; did you mean loglevel? Allowed here: delete_unknowns",
+        ),
         ('[global]\ndelete_unknowns = "false"\n', "global.delete_unknowns: should be a valid bool"),
         ("[global]\nmax_record_checks = 0\n", "global.max_record_checks: should be greater"),
         ('[global]\nloglevel = "loud"\n', "global.loglevel: should be 'debug', 'info'"),
         ('[global]\nload_records = "x"\n', "global.load_records: should be a valid list"),
-        ('[global]\ndomain_name = "a..b"\n', "global.domain_name: 'a..b.' is no domain name"),
+        ('[global]\ndomain_name = "a..b"\n', "global.domain_name: 'a..b.' is not a domain name"),
         (RECORD, "records: needs global.domain_name"),
         (GLOBAL + RECORD, "records.www.A: needs ttl, interval, timeout, dns_timeout, check"),
         (HEAD + '[records."www".A]\n', "records.www.A: needs dest"),
@@ -237,7 +240,7 @@ def test_a_dest_that_is_listed_twice_and_not_alike_is_refused(write: Write) -> N
         (HEAD + RECORD + "dns_timeout = -1\n", "records.www.A.dns_timeout: should be greater"),
         (HEAD + RECORD + 'fallback = "a@2"\n', "records.www.A.fallback: 'a@2': a fallback has no"),
         (HEAD + RECORD + "colour = 1\n", "records.www.A.colour: unknown key; allowed here: all_d"),
-        (HEAD + '[records."www".CAT]\n', "records.www.CAT: unknown record type; allowed: A or"),
+        (HEAD + '[records."www".CAT]\n', "records.www.CAT: unknown record type; allowed here: A,"),
         (HEAD + "[records]\nwww = 3\n", "records.www: must be a table of record types"),
         (HEAD + '[records."a..b".A]\ndest=["192.0.2.1"]\n', 'records."a..b".A: '),
         (HEAD + RECORD + 'expect = "x"\n', "records.www.A.expect: belongs to a command check"),
@@ -252,8 +255,11 @@ def test_a_dest_that_is_listed_twice_and_not_alike_is_refused(write: Write) -> N
         (HEAD + RECORD + 'check = ["x", "%(port)s"]\nexpect = ""\n', "records.www.A.check"),
         (HEAD + RECORD + 'check = []\nexpect = ""\n', "records.www.A.check"),
         (HEAD + RECORD + 'check = "true"\n', "records.www.A.check: "),
-        (HEAD + RECORD + 'check = { type = "telepathy" }\n', "records.www.A.check: "),
-        (HEAD + RECORD + 'check = { type = "tcp", prt = 1 }\n', "check.prt: unknown key; allowed"),
+        (HEAD + RECORD + 'check = { type = "telepathy" }\n', "records.www.A.check.type: "),
+        (
+            HEAD + RECORD + 'check = { type = "tcp", prt = 1 }\n',
+            "check.prt: unknown key; did you mean port?",
+        ),
         (HEAD + RECORD + 'check = { type = "http", url = "http://%s/" }\n', "A.check.url: "),
         (
             HEAD + RECORD + 'checks = [{ type = "tcp" , port = 1 }]\nrequire = 2\n',
@@ -264,7 +270,7 @@ def test_a_dest_that_is_listed_twice_and_not_alike_is_refused(write: Write) -> N
             'zones."lb.example".ns: should be a valid list',
         ),
         (HEAD + '[zones."lb.example".soa]\nserial = 1\n', 'zones."lb.example".soa.serial: unknown'),
-        (HEAD + '[zones."lb.example".soa]\nmname = "a..b"\n', ".soa.mname: 'a..b' is no domain"),
+        (HEAD + '[zones."lb.example".soa]\nmname = "a..b"\n', ".soa.mname: 'a..b' is not a domain"),
         (
             HEAD + '[zones."lb.example".soa]\nttl = -1\n',
             ".soa.ttl: should be greater than or equal",
@@ -429,7 +435,7 @@ def test_named_files_must_exist(write: Write, switch: str) -> None:
         (RECORD + 'proto = "TCP"\n', "records.www.A.proto: has no effect"),
         (
             RECORD + 'all_down = "fallback"\n',
-            "records.www.A.all_down: is fallback, but there is none",
+            'records.www.A.all_down: is "fallback", but there is no fallback',
         ),
         (RECORD + "stale_after = 0.5\n", "records.www.A.stale_after: is below interval"),
     ],

@@ -12,9 +12,11 @@ domain_name = "lb.example"
 [zones."lb.example"]
 soa = { mname = "ns1", rname = "hostmaster", minimum = 7 }
 ns = ["ns1"]
+static = [{ name = "ns1", type = "A", content = "192.0.2.53" }]
 [zones."other.example"]
 soa = { mname = "ns1", rname = "hostmaster", minimum = 7 }
 ns = ["ns1"]
+static = [{ name = "ns1", type = "A", content = "192.0.2.53" }]
 [default]
 ttl = 5
 interval = 5
@@ -50,7 +52,7 @@ def test_a_zone_with_data_for_some_has_no_negative_ttl(tmp_path: Path, record: s
     minimums = {zone.name: zone.soa.minimum for zone in config.plan.zones.values()}
     assert minimums == {"lb.example": 0, "other.example": 7}
     (warning,) = config.warnings
-    assert 'zones."lb.example".soa.minimum: is taken for 0, not 7: www' in str(warning)
+    assert 'zones."lb.example".soa.minimum: is treated as 0 because www' in str(warning)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from dnslb_backend.admin.api.status_lines import MEDIA_LINES, RecordLine, show_s
 from dnslb_backend.admin.http.auth import may_read
 from dnslb_backend.admin.http.document import ApiModel
 from dnslb_backend.admin.http.endpoint import STATE, STREAMS, Endpoint, ResponseSpec
-from dnslb_backend.admin.http.event_stream import TransitionRow
+from dnslb_backend.admin.http.event_stream import EventRow
 from dnslb_backend.admin.http.problems import MEDIA_TYPE, ProblemReport, config_problem
 from dnslb_backend.admin.http.requests import read_body, read_query
 from dnslb_backend.admin.http.responses import json_bytes, json_response
@@ -274,9 +274,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         stream_events,
         {
             200: ResponseSpec(
-                "`transition` events, each a TransitionRow; `overrides` and `reload`, which say "
-                "that these have changed; `lost` with a count",
-                TransitionRow,
+                "`transition` events, each a TransitionRow; `decision` events, each a DecisionRow; "
+                "`overrides` and `reload`, which say that these have changed; `lost` with a count",
+                EventRow,
                 EVENT_STREAM,
             ),
         },

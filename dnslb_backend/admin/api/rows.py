@@ -6,14 +6,7 @@ from math import isfinite
 from pydantic import Field
 
 from dnslb_backend.admin.api.holds import hold_of
-from dnslb_backend.admin.api.states import (
-    MemberState,
-    Service,
-    member_state,
-    served_count,
-    service_of,
-    summary_of,
-)
+from dnslb_backend.admin.api.states import MemberState, member_state, summary_of
 from dnslb_backend.admin.http.document import ApiModel
 from dnslb_backend.admin.http.timestamps import Timestamp, render_optional, render_timestamp
 from dnslb_backend.core.answers.snapshot import Snapshot
@@ -25,6 +18,7 @@ from dnslb_backend.core.health.members import MemberStatus
 from dnslb_backend.core.health.overrides import Action, Override
 from dnslb_backend.core.health.record_state import RecordState
 from dnslb_backend.core.health.resolutions import Status
+from dnslb_backend.core.health.service import Service, served_count, service_of
 from dnslb_backend.core.health.target import NEVER_PROBED, Health, TargetState, combine
 from dnslb_backend.core.health.transitions import reason
 from dnslb_backend.core.model.records import Policy, Record, RecordKey

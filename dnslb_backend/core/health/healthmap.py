@@ -17,7 +17,8 @@ from dataclasses import replace
 
 from dnslb_backend.core.health.changes import ChangeLog, Changes, Overflow
 from dnslb_backend.core.health.clock import Instant
-from dnslb_backend.core.health.decision import PENDING, Decision
+from dnslb_backend.core.health.decision import PENDING, Decision, DecisionKind
+from dnslb_backend.core.health.decision_changes import report
 from dnslb_backend.core.health.evaluation import (
     clear_returned,
     evaluate,
@@ -99,7 +100,7 @@ class HealthMap:
     def take_changes(self) -> Changes:
         """Decide what is marked, and return what changed since the last call."""
         self.decide_marked()
-        return self._changes.take()
+        return self._changes.take(self.records)
 
     def decide_marked(self) -> None:
         """Decide every marked record, as of the time at which it was last marked."""
@@ -163,6 +164,8 @@ class HealthMap:
             state = self.records[key]
             if not state.decision.is_answer and not is_known(state):
                 state.is_ready, state.decision = False, PENDING
+            # What is restored is no change.
+            report(state)
         self._count_pending()
         return frozenset(self.records.keys() - self._pending.keys())
 
@@ -368,11 +371,8 @@ class HealthMap:
         self._publish(key, rows, decision, at.wall, moved)
 
     def _is_awaiting(self, state: RecordState) -> bool:
-        """Whether probes of this check cycle may yet find a member that can serve.
-
-        Where records share targets, some probe is under way at any time: those that have begun
-        after the change are not awaited.
-        """
+        """Whether probes of this check cycle may yet find a member that can serve; not those that
+        have begun after the change, since other records may share the targets."""
         return state.is_cycle_open or not state.awaited.isdisjoint(state.positions)
 
     def _stop_awaiting(self, target: TargetKey) -> None:
@@ -389,11 +389,11 @@ class HealthMap:
     ) -> None:
         state = self.records[key]
         after = mark_served(rows, decision, state.rows, state.record)
+        is_first = state.decision.kind is DecisionKind.PENDING
         ended = self._active_overrides.ended
-        self._changes.add(diff(key, state.rows, after, decision, wall, moved, ended))
-        if after != state.rows:
-            self._changes.touch([key])
+        self._changes.add(diff(key, state.rows, after, decision, wall, moved, is_first, ended))
         if decision != state.decision:
             self._changes.answer(key)
-        state.rows = after
-        state.decision = decision
+        if after != state.rows or decision != state.decision:
+            self._changes.move(key, wall)
+        state.rows, state.decision = after, decision

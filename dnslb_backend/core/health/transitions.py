@@ -1,7 +1,7 @@
 """Changes of members, and the texts that explain them to operators."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import zip_longest
 from types import MappingProxyType
 
@@ -27,6 +27,15 @@ class Transition:
     from_priority: int | None
     to_priority: int | None
     reason: str
+    code: int | None = field(default=None, compare=False)
+    """Of the last result; it is not stored."""
+    is_first: bool = field(default=False, compare=False)
+    """Its record has had no answer before."""
+
+    @property
+    def is_flip(self) -> bool:
+        """Whether the member went from UP to DOWN or back."""
+        return {self.from_health, self.to_health} == {Health.UP, Health.DOWN}
 
 
 def diff(
@@ -36,6 +45,7 @@ def diff(
     decision: Decision,
     wall: float,
     moved: Mapping[TargetKey, float],
+    is_first: bool = False,
     ended: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Transition]:
     """The transitions between two lists of rows of one record; members may come and go.
@@ -62,6 +72,8 @@ def diff(
                 *(_is_served(was), _is_served(now)),
                 *(_priority(was), _priority(now)),
                 why,
+                _code(known),
+                is_first,
             )
         )
     return found
@@ -144,6 +156,10 @@ def _reason_down(status: MemberStatus, decision: Decision, text: str) -> str:
     if status.is_served and decision.is_last_resort(status.member.content):
         return f"served because all are down: {text}"
     return text
+
+
+def _code(row: MemberStatus) -> int | None:
+    return None if row.state.result is None else row.state.result.code
 
 
 def _figures(row: MemberStatus | None) -> tuple[Health, bool, int | None]:
