@@ -16,6 +16,7 @@ from dnslb_backend.errors import ConfigError, DnslbError
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "serve": ("serve", "serve"),
     "check-config": ("serve", "check_config"),
+    "config": ("config_show", "config"),
     "status": ("status", "status"),
     "explain": ("explain", "explain"),
     "overrides": ("override_list", "overrides"),

@@ -37,6 +37,7 @@ from dnslb_backend.config.zones import (
 )
 from dnslb_backend.core.model.names import canonical_name
 from dnslb_backend.core.model.plan import Plan
+from dnslb_backend.core.model.records import RecordKey
 from dnslb_backend.core.model.views import View
 from dnslb_backend.core.model.zones import Zone, assign_ids
 from dnslb_backend.errors import ConfigError, ConfigProblem, NameFormatError
@@ -90,7 +91,14 @@ def load(sources: ConfigPaths) -> Config:
 
     Works offline: it needs no database, no name server and no PowerDNS.
     """
-    return _Loader(sources).load()
+    return load_with_origins(sources)[0]
+
+
+def load_with_origins(sources: ConfigPaths) -> tuple[Config, Mapping[RecordKey, Cursor]]:
+    """As `load`, and where the table of each record is."""
+    loader = _Loader(sources)
+    config = loader.load()
+    return config, loader.origins
 
 
 class _Loader:
@@ -101,6 +109,7 @@ class _Loader:
         self.raw = read_toml(sources.main)
         self.problems = Problems()
         self.main = self.problems.at(str(sources.main))
+        self.origins: Mapping[RecordKey, Cursor] = {}
 
     def load(self) -> Config:
         self._refuse_unknown_sections()
@@ -122,6 +131,7 @@ class _Loader:
         geo_database = self._geo_database()
         written = self._zone_settings(settings)
         tables = self._records(settings, default, views, written)
+        self.origins = tables.origins
         if not written and not self.problems.problems:
             self.main.at("global", "domain_name").refuse(
                 'is missing: there is no zone to serve; it, or a [zones."NAME"], is required'
