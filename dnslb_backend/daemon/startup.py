@@ -8,6 +8,7 @@ from functools import partial
 from random import getrandbits
 
 from dnslb_backend import __version__, metrics
+from dnslb_backend.admin.control import ReloadReport
 from dnslb_backend.admin.http.event_stream import Hint, StreamEvent
 from dnslb_backend.blocking import run_blocking
 from dnslb_backend.checkers.resources.resources import CheckResources
@@ -69,7 +70,7 @@ async def start(
     resources: CheckResources,
     resolver: Resolver,
     notifier: Notifier,
-    reloads: ReloadRequests,
+    reloads: ReloadRequests[ReloadReport],
 ) -> Parts:
     """Build every part, with the answers that an earlier run has left."""
     health = HealthMap()
@@ -118,6 +119,7 @@ async def start(
         locations=LocationUpdates(client_cache, config.geo_database),
         readiness=readiness,
         reloads=reloads,
+        previews=ReloadRequests(),
     )
     overrides_changed.add(partial(_apply_overrides, parts))
     keys_changed.add(snapshots.purge_zones)
