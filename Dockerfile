@@ -9,6 +9,8 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 COPY pyproject.toml README.md LICENSE ./
+COPY configs configs
+COPY pdns pdns
 COPY sql sql
 COPY dnslb_backend dnslb_backend
 RUN python3 -m venv tools \

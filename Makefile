@@ -16,6 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST := $(BIN)/python -m pytest
 ARGS ?=
 WORKERS ?= 4
+RELEASE ?=
 # A file is the unit, in the order of tests/conftest.py: the longest first.
 SPREAD = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
@@ -27,11 +28,12 @@ TEST_PACKAGES := pdns-backend-bind pdns-backend-pipe pdns-backend-mysql pdns-bac
 	libfaketime prometheus knot tini unbound \
 	chromium fonts-inter fonts-jetbrains-mono libatomic1 netbase
 
-.PHONY: setup setup-tests demo run check test soak coverage mutants bench pictures docs dist clean help FORCE
+.PHONY: setup setup-tests demo run check test soak coverage mutants bench pictures docs dist deb \
+	test-deb clean help FORCE
 
 help:  ## show this
 	@echo 'make TARGET [ARGS="..."]'
-	@sed -n 's/^\([a-z]*\):[^#]*## /  \1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):[^#]*## /  \1\t/p' Makefile | expand -t 12
 
 setup: $(VENV)/.installed  ## install what is missing and build .venv/
 	@.ci/packages $(SYSTEM_PACKAGES)
@@ -49,14 +51,14 @@ check: setup $(VENV)/.installed-dev  ## lint, format, types, layers
 	$(PYTEST) --quiet tests/test_layers.py
 
 test: setup-tests  ## every test except the long ones; ARGS go to pytest
-	$(PYTEST) -m "not soak" $(SPREAD) $(ARGS)
+	$(PYTEST) -m "not soak and not debian" $(SPREAD) $(ARGS)
 
 soak: setup-tests  ## the long ones: faults, leaks
 	$(PYTEST) -m soak --timeout 3600 $(ARGS)
 
 coverage: setup-tests  ## the branches that the tests do not reach
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -m "not soak" $(SPREAD) $(ARGS)
+	$(BIN)/coverage run -m pytest -m "not soak and not debian" $(SPREAD) $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
@@ -69,13 +71,22 @@ bench: setup-tests  ## measure; ARGS go to tests.bench
 pictures: setup-tests  ## regenerate the pictures of docs/page.md
 	$(BIN)/python -m tests.page.pictures
 
-docs: setup-tests  ## make docs/configuration.md anew, and try what documents say
+docs: setup-tests  ## make docs/configuration.md and the JSON Schema anew, and try what documents say
 	$(BIN)/python -m dnslb_backend.config.reference > docs/configuration.md.new
 	mv docs/configuration.md.new docs/configuration.md
-	$(PYTEST) --quiet tests/test_docs.py tests/config/test_reference.py tests/system/test_documents.py
+	$(BIN)/dnslb-backend schema config > configs/dnslb.schema.json
+	$(BIN)/dnslb-backend schema config records > configs/records.schema.json
+	$(PYTEST) --quiet tests/test_docs.py tests/config/test_reference.py \
+		tests/config/test_json_schema.py tests/system/test_documents.py
 
 dist: setup $(VENV)/.installed-dev  ## wheel and source distribution, in dist/
 	$(BIN)/python -m build
+
+deb:  ## Debian packages, in dist/; RELEASE=trixie builds that one only
+	.ci/deb $(RELEASE)
+
+test-deb: setup-tests  ## build the Debian packages and try them in fresh systems
+	$(PYTEST) -m debian --timeout 3600 tests/packaging/test_debian.py $(ARGS)
 
 clean:  ## remove .venv/ and all else that was built
 	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* htmlcov

@@ -2,7 +2,7 @@
 
 A page can have its own name resolve to an address of this machine or network, and then read what
 is served there as its own (DNS rebinding); the name in Host gives it away. A name without a dot
-is not in public DNS, so that nobody can register it.
+is not in public DNS, and cannot be registered.
 """
 
 import ipaddress

@@ -70,7 +70,7 @@ class HttpConnection(web.RequestHandler):
             # the garbage collector, and this connection with them.
             message.exc.with_traceback(None)
         if before is not None and not before.is_eof():
-            # The bad piece was within a body, whose reader the parser forgets to tell.
+            # The bad piece was within a body, whose reader the parser does not notify.
             before.set_exception(web.RequestPayloadError("malformed body"))
 
     def mark_read(self) -> None:

@@ -43,8 +43,10 @@ WAITING_LINES = 10_000
 """Lines that may wait for a slow reader; further ones are dropped and counted."""
 
 _FIELDS = "dnslb_fields"
+_JSON_FIELDS = "dnslb_json_fields"
 _RESERVED = frozenset(
-    {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", "level", "time", _FIELDS}
+    {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", "level", "time"}
+    | {_FIELDS, _JSON_FIELDS}
 )
 _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3}
 _CRITICAL = 2
@@ -71,6 +73,11 @@ def fields(**values: object) -> dict[str, object]:
     Plain `extra={...}` works as well, but the logging library keeps `name` for itself.
     """
     return {_FIELDS: values}
+
+
+def json_fields(**values: object) -> dict[str, object]:
+    """As `fields`, for an event whose message says all of it: only JSON repeats it."""
+    return {_JSON_FIELDS: values}
 
 
 def configure(level: str, fmt: Format | None = None, *, fd: int = 2) -> None:
@@ -205,7 +212,8 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        for key, value in {**_fields(record), **_failure(record)}.items():
+        given = {**_fields(record), **getattr(record, _JSON_FIELDS, {}), **_failure(record)}
+        for key, value in given.items():
             facts.setdefault(key, value)
         line = json.dumps(facts, default=str, separators=(",", ":"))
         return (_priority(record) if self._under_systemd else "") + line

@@ -46,11 +46,16 @@ Component = Literal[
     "lookup",
     "mirror",
     "purge",
+    "notify",
     "admin",
     "reload",
     "daemon",
 ]
 """Parts of the daemon that may fail, as docs/metrics.md describes them."""
+
+NotificationReceiver = Literal["webhook", "command"]
+NotificationOutcome = Literal["sent", "refused", "expired", "dropped"]
+"""`refused`: retrying would not help; `dropped`: the queue was full."""
 
 # A timestamp for every series would double their number.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -175,6 +180,27 @@ MIRROR_DROPPED = Counter(
     "dnslb_mirror_dropped", "Transitions given up because too many waited", registry=REGISTRY
 )
 
+# -- notifications -------------------------------------------------------------------------
+
+NOTIFICATIONS = Counter(
+    "dnslb_notifications",
+    "Events for receivers of [notify], by the kind of receiver and how they ended",
+    ["receiver", "outcome"],
+    registry=REGISTRY,
+)
+NOTIFICATION_FAILURES = Counter(
+    "dnslb_notification_failures",
+    "Deliveries to receivers of [notify] that failed and are retried",
+    ["receiver"],
+    registry=REGISTRY,
+)
+NOTIFICATION_QUEUE = Gauge(
+    "dnslb_notification_queue",
+    "Events that are not delivered yet to receivers of [notify]",
+    ["receiver"],
+    registry=REGISTRY,
+)
+
 # -- operators -----------------------------------------------------------------------------
 
 ADMIN_REQUESTS = Counter(
@@ -196,6 +222,11 @@ for _word in get_args(HealthWord):
     TRANSITIONS.labels(_word)
 for _status in get_args(ResolutionStatus):
     RESOLUTIONS.labels(_status)
+for _receiver in get_args(NotificationReceiver):
+    NOTIFICATION_FAILURES.labels(_receiver)
+    NOTIFICATION_QUEUE.labels(_receiver)
+    for _outcome in get_args(NotificationOutcome):
+        NOTIFICATIONS.labels(_receiver, _outcome)
 for _result in ("ok", "refused"):
     RELOADS.labels(_result)
 for _class in ("2xx", "4xx", "5xx"):

@@ -1,7 +1,7 @@
 """Keeping secrets out of texts that others wrote: messages of peers and libraries, URLs.
 
 A secret that we hold is never formatted into a text; what a peer echoes is redacted where its text
-enters, by whoever holds the secret.
+enters, by the code that holds the secret.
 """
 
 import json

@@ -3,6 +3,7 @@
 | block | |
 |---|---|
 | `console` | run against the demo, with the output it shows (tests/system/test_documents.py) |
+| `python` | run against a webhook's request (tests/notifications/test_webhook.py) |
 | `sql` | run in MariaDB (tests/store/test_questions.py) |
 | `toml` | read here, and loaded where it is a whole configuration |
 | `json`, `yaml`, `ini`, `text`, none | an example, or a drawing |
@@ -23,7 +24,7 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 PICTURE = re.compile(r'\bsrc(?:set)?="([^"]+)"')
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 BLOCK = re.compile(r"^```([a-z]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-TRIED = {"console", "sql", "toml"}
+TRIED = {"console", "python", "sql", "toml"}
 EXAMPLES = {"json", "yaml", "ini", "text", ""}
 TOML = [
     (str(path.relative_to(ROOT)), text)

@@ -1,6 +1,6 @@
 """The layers of ARCHITECTURE.md, read off the imports of every module.
 
-    cli -> { daemon | importers } -> config -> { pdns | checkers | store | admin }
+    cli -> { daemon | importers } -> config -> { pdns | checkers | store | admin | notifications }
         -> { core, logs, metrics } -> errors
 
 A module may import its own layer and every layer below it. Layers of one row do not know each
@@ -21,7 +21,7 @@ ROWS = (
     {"cli"},
     {"daemon", "importers"},
     {"config"},
-    {"pdns", "checkers", "store", "admin"},
+    {"pdns", "checkers", "store", "admin", "notifications"},
     {"http"},
     {"core", "logs", "metrics"},
     {"errors"},
@@ -41,6 +41,7 @@ HOMES = {
     "checkers": "checkers",
     "store": "store",
     "admin": "admin",
+    "notifications": "notifications",
     "core": "core",
     "logs": "logs",
     "network": "logs",
@@ -74,6 +75,14 @@ ROOMS = {
     ),
     "pdns": ({"peers"}, {"settings"}, {"wire"}, {"methods"}, {"connectors", "cache"}),
     "admin": ({"settings", "control"}, {"http"}, {"api"}, {"app"}, {"server"}),
+    "notifications": (
+        {"settings", "decisions", "name_resolver"},
+        {"events"},
+        {"event_queue", "payload"},
+        {"receiver"},
+        {"webhook", "command", "worker"},
+        {"dispatcher"},
+    ),
     "importers": (
         {"draft"},
         {"toml", "zone_file", "sql_dump", "lua_expression"},
@@ -404,6 +413,16 @@ def test_the_packages_around_the_coprocess_import_nothing_that_costs_time() -> N
         ("pdns.cache.purger", "from dnslb_backend.pdns.connectors.http import X", "cache does not"),
         ("admin.http.auth", "from dnslb_backend.admin.api.rows import X", "http does not"),
         ("importers.toml", "from dnslb_backend.importers.lua import X", "toml does not"),
+        (
+            "notifications.command",
+            "from dnslb_backend.checkers.resources.commands import X",
+            "notifications may import",
+        ),
+        (
+            "notifications.events",
+            "from dnslb_backend.notifications.worker import X",
+            "events does not",
+        ),
         ("store.odd", "from dnslb_backend.store.mirror.rows import X", "no room of store"),
         ("surprise", "", "belongs to no layer"),
         ("pdns.connectors.http", "from dnslb_backend.surprise import X", "belongs to no layer"),

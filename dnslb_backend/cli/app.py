@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "check-config": ("serve", "check_config"),
     "status": ("status", "status"),
     "explain": ("explain", "explain"),
+    "overrides": ("override_list", "overrides"),
     "drain": ("overrides", "drain"),
     "down": ("overrides", "down"),
     "up": ("overrides", "up"),
@@ -28,6 +29,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "ping": ("ping", "ping"),
     "schema": ("schema", "schema"),
     "import": ("importing", "importing"),
+    "files": ("files", "files"),
     "demo": ("demo", "demo"),
     "pipe": ("pipe", "pipe"),
 }

@@ -18,6 +18,7 @@ import typer
 from rich.text import Text
 
 from dnslb_backend.cli.client import AdminClient
+from dnslb_backend.cli.completion import complete_name, complete_target
 from dnslb_backend.cli.daemon_address import find_daemon
 from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile, TokenFile
 from dnslb_backend.cli.pages import STATE_WIDTH, field, member_words, print_page, wrapped
@@ -39,14 +40,26 @@ ExplainRow = dict[str, Any]
 
 
 def explain(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Absolute, or relative to its zone")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="Absolute, or relative to its zone",
+            autocompletion=complete_name,
+        ),
+    ],
     qtype: Annotated[str, typer.Argument(metavar="TYPE", help="Default: all types")] = "ANY",
     client: Annotated[
         str, typer.Option("--client", metavar="IP", help="Address or network of the client")
     ] = "",
     down: Annotated[
         str,
-        typer.Option("--down", metavar="TARGET", help="Suppose that this target, or glob, is down"),
+        typer.Option(
+            "--down",
+            metavar="TARGET",
+            help="Suppose that this target, or glob, is down",
+            autocompletion=complete_target,
+        ),
     ] = "",
     config: ConfigFile = None,
     as_json: AsJson = False,

@@ -11,6 +11,7 @@ import typer
 from rich.text import Text
 
 from dnslb_backend.cli.client import AdminClient
+from dnslb_backend.cli.completion import complete_name
 from dnslb_backend.cli.daemon_address import find_daemon
 from dnslb_backend.cli.durations import parse_duration
 from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile, TokenFile
@@ -24,7 +25,12 @@ MOST = 10_000
 
 def history(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="Only this record (default: all)")
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="Only this record (default: all)",
+            autocompletion=complete_name,
+        ),
     ] = "",
     since: Annotated[
         float | None,

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from dnslb_backend.cli.client import AdminClient
+from dnslb_backend.cli.completion import complete_name, complete_override, complete_target
 from dnslb_backend.cli.daemon_address import find_daemon
 from dnslb_backend.cli.durations import parse_duration
 from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile, TokenFile
@@ -14,14 +15,22 @@ from dnslb_backend.cli.terminal import print_json
 PATH = "/api/v1/overrides"
 WAS = {"flapping": "was held out by damping", "waiting": "was waiting for failback"}
 
+TARGET_HELP = "An address, a destination host, or a glob over them, quoted"
+
 Target = Annotated[
-    str,
-    typer.Argument(
-        metavar="TARGET", help="An address, a destination host, or a glob over them, quoted"
-    ),
+    str, typer.Argument(metavar="TARGET", help=TARGET_HELP, autocompletion=complete_target)
+]
+Overridden = Annotated[
+    str, typer.Argument(metavar="TARGET", help=TARGET_HELP, autocompletion=complete_override)
 ]
 RecordName = Annotated[
-    str, typer.Option("--record", metavar="NAME", help="Only this record (default: all)")
+    str,
+    typer.Option(
+        "--record",
+        metavar="NAME",
+        help="Only this record (default: all)",
+        autocompletion=complete_name,
+    ),
 ]
 Duration = Annotated[
     float | None,
@@ -93,7 +102,7 @@ def up(
 
 
 def clear(
-    target: Target,
+    target: Overridden,
     record: RecordName = "",
     force: Force = False,
     config: ConfigFile = None,

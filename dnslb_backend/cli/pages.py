@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from typing import Any
 
 from rich.text import Text
@@ -53,6 +54,37 @@ def member_words(row: dict[str, Any]) -> str:
     return f"{state} ({row['health']})"
 
 
+def override_words(override: dict[str, Any], now: datetime) -> str:
+    """`by alice 3m ago, ends in 1h57m: new disk`."""
+    words = [f"by {override['author']}"] if override["author"] else []
+    words.append(f"{age(datetime.fromisoformat(override['created']), now)} ago,")
+    words.append(ends_in(override["expires"], now))
+    return " ".join(words) + (f": {override['reason']}" if override["reason"] else "")
+
+
+def ends_in(expires: str | None, now: datetime) -> str:
+    """When an override ends: `ends in 1h57m`, or `no end`."""
+    if expires is None:
+        return "no end"
+    return f"ends in {span((datetime.fromisoformat(expires) - now).total_seconds())}"
+
+
 def moment(text: str) -> str:
     """A time of the API, to the second: `2026-01-31 12:00:00Z`."""
     return f"{text[:19].replace('T', ' ')}Z"
+
+
+def age(since: datetime, now: datetime) -> str:
+    """How long ago, as `span`."""
+    return span((now - since).total_seconds())
+
+
+def span(length: float) -> str:
+    """Seconds in the two largest units at most: `12s`, `3m`, `2h05m`, `4d`."""
+    seconds = max(int(length), 0)
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
+    if days >= 2:
+        return f"{days}d"
+    if hours:
+        return f"{hours}h{minutes % 60:02d}m"
+    return f"{minutes}m" if minutes else f"{seconds}s"

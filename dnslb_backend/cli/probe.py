@@ -13,6 +13,7 @@ import typer
 from rich.text import Text
 
 from dnslb_backend.cli.client import AdminClient
+from dnslb_backend.cli.completion import complete_name
 from dnslb_backend.cli.daemon_address import find_daemon
 from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile, TokenFile
 from dnslb_backend.cli.pages import field, print_page, wrapped
@@ -25,7 +26,14 @@ TIMEOUT = 600.0
 
 
 def probe(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Absolute, or relative to its zone")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="Absolute, or relative to its zone",
+            autocompletion=complete_name,
+        ),
+    ],
     qtype: Annotated[
         str, typer.Argument(metavar="TYPE", help="Type of the record; default: all")
     ] = "ANY",

@@ -1,4 +1,4 @@
-"""`schema show` and `schema apply`: the tables and views in MariaDB.
+"""`schema show` and `schema apply`: tables and views in MariaDB; `schema config`: the JSON Schema.
 
 Of the configuration only [mysql] is read. The store and its libraries are imported when they
 are wanted, as the daemon is in `serve`.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 schema = typer.Typer(
     cls=Group,
-    help="The tables and views in MariaDB.",
+    help="The tables and views in MariaDB, and the JSON Schema of the configuration.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -80,6 +80,19 @@ def apply(
         return
     for sentence in report:
         out().print(sentence, soft_wrap=True)
+
+
+@schema.command()
+def config(
+    what: Annotated[
+        Literal["main", "records"],
+        typer.Argument(metavar="[records]", help="Files of load_records, instead of the main file"),
+    ] = "main",
+) -> None:
+    """Print the JSON Schema of configuration files, for editors."""
+    from dnslb_backend.config.json_schema import main_file, record_file  # noqa: PLC0415 -- see the module
+
+    print_json(record_file() if what == "records" else main_file())
 
 
 def _settings(path: Path) -> "MysqlSettings":

@@ -23,6 +23,7 @@ from dnslb_backend.config.models import (
     RecordSettings,
     ZoneSettings,
 )
+from dnslb_backend.config.notify import read_notify
 from dnslb_backend.config.problems import Cursor, Problems
 from dnslb_backend.config.records import TYPES, RecordTables
 from dnslb_backend.config.references import advise_references
@@ -39,6 +40,7 @@ from dnslb_backend.core.model.plan import Plan
 from dnslb_backend.core.model.views import View
 from dnslb_backend.core.model.zones import Zone, assign_ids
 from dnslb_backend.errors import ConfigError, ConfigProblem, NameFormatError
+from dnslb_backend.notifications.settings import NotifySettings, Receivers
 from dnslb_backend.pdns.methods.geoip import GeoDatabase, GeoDatabaseError
 from dnslb_backend.pdns.settings import PdnsSettings, ServerSettings
 from dnslb_backend.store.settings import MysqlSettings, StateSettings
@@ -50,6 +52,7 @@ SECTIONS = (
     "geo",
     "global",
     "mysql",
+    "notify",
     "pdns",
     "records",
     "server",
@@ -77,6 +80,7 @@ class Config:
     brake: BrakeSettings
     geo_database: GeoDatabase | None
     mysql: MysqlSettings | None
+    notify: Receivers
     warnings: tuple[ConfigProblem, ...]
     fingerprint: str
 
@@ -126,6 +130,9 @@ class _Loader:
         zones = keep_no_data_uncached(zones, tables.records.values(), self.main)
         check_coexistence(zones, tables.origins, self.main)
         warn_of_unknown_answers(zones, tables.records, tables.origins)
+        notify = read_notify(
+            self._section("notify", NotifySettings), tables.records, self.main.at("notify")
+        )
         self.problems.raise_if_refused()
         advise_secondaries(zones, tables.records.values(), self.main, has_channel=pdns.has_channel)
         advise_references(zones, written, tables.records, tables.origins, self.main)
@@ -144,6 +151,7 @@ class _Loader:
             brake=brake,
             geo_database=geo_database,
             mysql=mysql,
+            notify=notify,
             warnings=tuple(self.problems.warnings),
             fingerprint=_fingerprint(self.raw, tables),
         )

@@ -49,8 +49,7 @@ class GlobalSettings(ConfigTable):
     """What becomes of this node's rows in the mirror when their record is no longer configured:
     deleted, or kept and named in the log."""
     loglevel: Annotated[Literal["debug", "info", "warning", "error"], LowerCase] = "info"
-    """Events below this level are not logged, but transitions, which are `info`, always are.
-    `serve -l` overrides it."""
+    """Events below this level are not logged. `serve -l` overrides it."""
     max_record_checks: Annotated[Count, Integer] = 100
     """How many records may have probes under way at the same time; as many are resolved at once.
     The others wait in order, those last whose probes are always under way."""

@@ -20,6 +20,12 @@ from pydantic_core import PydanticUndefined
 
 from dnslb_backend.admin.settings import AdminSettings
 from dnslb_backend.config import models
+from dnslb_backend.notifications.settings import (
+    CommandSettings,
+    NotifySettings,
+    WebhookSettings,
+    WebhookTlsSettings,
+)
 from dnslb_backend.pdns.settings import PdnsSettings, ServerSettings
 from dnslb_backend.store.settings import (
     IGNORED_KEYS,
@@ -39,6 +45,12 @@ One TOML file, `/etc/dnslb/dnslb.toml` unless `-c` names another, and files with
 file, where, and what is allowed there. A key that is not on this page is refused. Times are in
 seconds, fractions are allowed where a number is. Secrets may be in files of their own (the keys
 that end in `_file`) and never appear in logs.
+
+Editors that know JSON Schema (Even Better TOML for VS Code, or any with the taplo language server)
+complete keys, show what they mean, and mark mistakes, if the first line of the file names the
+schema: `#:schema PATH/dnslb.schema.json`, in a file of `load_records`
+`#:schema PATH/records.schema.json`. Both are in [configs/](../configs/), and
+`dnslb-backend schema config` prints them.
 """
 
 
@@ -93,6 +105,14 @@ SECTIONS = (
         models.BrakeSettings,
         "For the time when our own network fails: then no target goes DOWN.",
     ),
+    Section(
+        "[notify]",
+        NotifySettings,
+        "Who is notified when a record or a member changes; see [notifications](notifications.md).",
+    ),
+    Section("[notify.webhooks.NAME]", WebhookSettings, "A URL that events are posted to."),
+    Section("tls = { … }", WebhookTlsSettings, "How a webhook with https is met."),
+    Section("[notify.commands.NAME]", CommandSettings, "A command that is run with events."),
     Section("[state]", StateSettings, "The local copy of the health map, always kept."),
     Section(
         "[mysql]",
@@ -106,13 +126,16 @@ SECTIONS = (
 
 WORDS: dict[str, str] = {
     "check_canary": "ADDRESS:PORT",
+    "_check_argument": "text",
     "_check_control_socket": "path",
     "_check_db_host": "host name",
     "check_listen": "ADDRESS:PORT, or empty",
     "_check_mode": "octal permissions",
     "check_network": "network",
     "_check_path": "path",
+    "_check_secret": "text",
     "_check_url": "URL",
+    "_check_webhook_url": "URL",
     "check_host": "host name",
     "_regexp": "regular expression",
     "check_secondary": "address, or ADDRESS:PORT",

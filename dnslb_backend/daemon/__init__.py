@@ -9,7 +9,7 @@ listeners.py           where PowerDNS and operators are served, also after a rel
 admin_control.py       what operators ask for and override
 supervisor.py          restarts what fails; readiness.py and watchdog.py report to systemd
 location_updates.py    follows the file of the location database
-transition_log.py      transitions in the log
+transition_log.py      transitions and decisions in the log
 """
 
 from dnslb_backend.daemon.life import serve

@@ -31,6 +31,7 @@ class AdminControl:
         self._started = now().wall
         self._details: Mapping[str, Detail] = {
             "brake": self._brake_detail,
+            "config": parts.reloads.detail,
             "purge": parts.purging.detail,
             "mirror": parts.persistence.detail,
         }

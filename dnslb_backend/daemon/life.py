@@ -30,7 +30,7 @@ from dnslb_backend.daemon.parts import Parts
 from dnslb_backend.daemon.reload_requests import ReloadRequests
 from dnslb_backend.daemon.reloader import Reloader, log_warnings
 from dnslb_backend.daemon.startup import load_or_stop, start
-from dnslb_backend.daemon.supervisor import Service, supervise
+from dnslb_backend.daemon.supervisor import BackgroundService, supervise
 from dnslb_backend.daemon.watchdog import feed_watchdog
 from dnslb_backend.pdns.methods.responder import Responder
 from dnslb_backend.systemd import Notifier
@@ -38,7 +38,7 @@ from dnslb_backend.systemd import Notifier
 log = logging.getLogger(__name__)
 
 FLUSH_TIMEOUT = 2.0
-"""Seconds that the stores have at the stop to write what is not written yet."""
+"""Seconds that stores and receivers of notifications have at the stop for what still waits."""
 
 SWITCH_INTERVAL = 0.0005
 """Seconds that a lookup may have to wait for a thread that computes, as that which writes out
@@ -139,28 +139,35 @@ class Daemon:
         self._notifier.stopping()
         log.info("stopping")
         await self._listeners.close()
-        if not await self._parts.persistence.flush(FLUSH_TIMEOUT):
+        is_written, _ = await asyncio.gather(
+            self._parts.persistence.flush(FLUSH_TIMEOUT),
+            self._parts.notifications.flush(FLUSH_TIMEOUT),
+        )
+        if not is_written:
             log.warning("could not write all changes to the stores within %g s", FLUSH_TIMEOUT)
 
-    def _reloads(self) -> Sequence[Service]:
+    def _reloads(self) -> Sequence[BackgroundService]:
         parts, reloader = self._parts, self._reloader
         return (
-            Service("reloads", "reload", lambda: parts.reloads.serve(reloader.reload)),
-            Service("previews", "reload", lambda: parts.previews.serve(reloader.preview)),
+            BackgroundService("reloads", "reload", lambda: parts.reloads.serve(reloader.reload)),
+            BackgroundService("previews", "reload", lambda: parts.previews.serve(reloader.preview)),
         )
 
-    def _services(self) -> Sequence[Service]:
+    def _services(self) -> Sequence[BackgroundService]:
         parts = self._parts
         return (
-            Service("check scheduler", "scheduler", parts.scheduler.run),
-            Service("change publisher", "publisher", parts.changes.run),
-            Service("purger", "purge", parts.purging.run),
-            Service("persistence", "mirror", parts.persistence.run),
-            Service("readiness", "daemon", parts.readiness.run),
-            Service("location updates", "daemon", parts.locations.run),
-            Service("garbage collection", "daemon", collect_garbage),
-            Service("event loop delay", "daemon", metrics.measure_loop_delay),
-            Service("watchdog", "daemon", lambda: feed_watchdog(self._notifier, self._idle)),
+            BackgroundService("check scheduler", "scheduler", parts.scheduler.run),
+            BackgroundService("change publisher", "publisher", parts.changes.run),
+            BackgroundService("purger", "purge", parts.purging.run),
+            BackgroundService("persistence", "mirror", parts.persistence.run),
+            BackgroundService("notifications", "notify", parts.notifications.run),
+            BackgroundService("readiness", "daemon", parts.readiness.run),
+            BackgroundService("location updates", "daemon", parts.locations.run),
+            BackgroundService("garbage collection", "daemon", collect_garbage),
+            BackgroundService("event loop delay", "daemon", metrics.measure_loop_delay),
+            BackgroundService(
+                "watchdog", "daemon", lambda: feed_watchdog(self._notifier, self._idle)
+            ),
         )
 
     def _idle(self) -> float:

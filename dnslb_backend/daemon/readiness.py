@@ -2,12 +2,10 @@
 
 import asyncio
 import contextlib
-import logging
 
 from dnslb_backend.core.health.healthmap import HealthMap
+from dnslb_backend.daemon.transition_log import log_ready
 from dnslb_backend.systemd import Notifier
-
-log = logging.getLogger(__name__)
 
 START_EXTENSION = 30.0
 """Seconds of start-up that systemd is asked for while first check cycles make progress."""
@@ -51,6 +49,6 @@ class Readiness:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(1):
                     await self._all_ended.wait()
-        log.info("ready: every first check cycle has ended")
+        log_ready(state.reported for state in self._health.records.values())
         self._is_ready = True
         self._notifier.ready("Running")

@@ -146,6 +146,7 @@ class Reloader:
         parts.scheduler.configure_brake(prepared.canaries, config.brake.hold)
         parts.locations.use(config.geo_database)
         parts.persistence.reconfigure(storage_config(config))
+        parts.notifications.reconfigure(config.notify)
         if self._loglevel is None:
             logs.set_level(config.settings.loglevel)
         warnings = (*config.warnings, *self._needs_restart(config))

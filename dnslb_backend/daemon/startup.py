@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from random import getrandbits
+from typing import get_args
 
 from dnslb_backend import __version__, metrics
 from dnslb_backend.admin.control import ReloadReport
@@ -22,8 +23,9 @@ from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.overrides import Override
 from dnslb_backend.core.health.saved_state import SavedState, restore
 from dnslb_backend.daemon.callbacks import Callbacks
-from dnslb_backend.daemon.change_publisher import ChangePublisher
+from dnslb_backend.daemon.change_publisher import ChangePublisher, Stage
 from dnslb_backend.daemon.location_updates import LocationUpdates
+from dnslb_backend.daemon.notification_commands import NotificationCommands
 from dnslb_backend.daemon.parts import Parts
 from dnslb_backend.daemon.purging import Purging
 from dnslb_backend.daemon.readiness import Readiness
@@ -31,6 +33,7 @@ from dnslb_backend.daemon.reload_requests import ReloadRequests
 from dnslb_backend.daemon.snapshot_publisher import SnapshotPublisher
 from dnslb_backend.daemon.transition_log import report_changes
 from dnslb_backend.network import parse_address_port
+from dnslb_backend.notifications.dispatcher import Dispatcher
 from dnslb_backend.pdns.cache.purger import Purger
 from dnslb_backend.pdns.methods.client_cache import ClientCache
 from dnslb_backend.store.persistence import Persistence, StorageConfig
@@ -86,7 +89,12 @@ async def start(
     snapshots = SnapshotPublisher(health, config.plan, purging, now().wall, found.serials)
     readiness = Readiness(health, notifier)
     events = Callbacks[list[StreamEvent]]()
-    changes = _change_publisher(health, snapshots, readiness, persistence, events)
+    notifications = Dispatcher(
+        config.notify, health, config.node, NotificationCommands(resources.commands), now
+    )
+    changes = _change_publisher(
+        health, snapshots, readiness, persistence, (_stream_to(events), notifications.publish)
+    )
     # The first snapshot has these answers already.
     changes.publish(restored, skip=1)
 
@@ -104,6 +112,9 @@ async def start(
     )
     metrics.BRAKE_ENGAGED.set_function(lambda: scheduler.brake_status().since is not None)
     metrics.BRAKE_HELD.set_function(lambda: scheduler.brake_status().held)
+    for kind in get_args(metrics.NotificationReceiver):
+        waiting = partial(notifications.waiting, kind)
+        metrics.NOTIFICATION_QUEUE.labels(kind).set_function(waiting)
     client_cache = ClientCache(time.monotonic, partial(getrandbits, 64))
     parts = Parts(
         node=config.node,
@@ -120,6 +131,7 @@ async def start(
         readiness=readiness,
         reloads=reloads,
         previews=ReloadRequests(),
+        notifications=notifications,
     )
     overrides_changed.add(partial(_apply_overrides, parts))
     keys_changed.add(snapshots.purge_zones)
@@ -164,7 +176,7 @@ def _change_publisher(
     snapshots: SnapshotPublisher,
     readiness: Readiness,
     persistence: Persistence,
-    events: Callbacks[list[StreamEvent]],
+    reports: Sequence[Stage],
 ) -> ChangePublisher:
     def answer(changes: Changes) -> None:
         if changes.answers:
@@ -175,14 +187,21 @@ def _change_publisher(
         # Also without a change of health: a reload may have changed zones and static rows alone.
         persistence.record_changes(changes, snapshots.snapshot())
 
-    def stream(changes: Changes) -> None:
-        if changes.transitions:
-            events(list(changes.transitions))
+    return ChangePublisher(health.take_changes, (answer, persist, report_changes, *reports))
 
-    return ChangePublisher(health.take_changes, (answer, persist, report_changes, stream))
+
+def _stream_to(events: Callbacks[list[StreamEvent]]) -> Stage:
+    """Passes transitions on to the event stream."""
+
+    def stream(changes: Changes) -> None:
+        happened: list[StreamEvent] = [*changes.transitions, *changes.decisions]
+        if happened:
+            events(happened)
+
+    return stream
 
 
 def _apply_overrides(parts: Parts, overrides: Iterable[Override]) -> None:
-    parts.health.set_overrides(overrides, now())
+    parts.health.set_overrides(overrides, now(), parts.persistence.cleared_by)
     parts.changes.notify()
     parts.events([Hint.OVERRIDES])

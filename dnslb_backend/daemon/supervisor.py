@@ -11,7 +11,7 @@ RESTART_PAUSE = 1.0
 """Seconds before a service that failed is restarted."""
 
 
-class Service(NamedTuple):
+class BackgroundService(NamedTuple):
     """What runs for as long as the daemon does; exceptions count for `component`."""
 
     name: str
@@ -19,7 +19,7 @@ class Service(NamedTuple):
     run: Callable[[], Coroutine[Any, Any, None]]
 
 
-async def supervise(service: Service) -> None:
+async def supervise(service: BackgroundService) -> None:
     """Run a service until it returns, and restart it after an unhandled exception."""
     log = ComponentLog(__name__, service.component)
     while True:

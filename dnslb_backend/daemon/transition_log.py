@@ -1,21 +1,26 @@
 """Changes in the log: one line each, what changed and why."""
 
 import logging
+from collections import Counter
+from collections.abc import Iterable
 
 from dnslb_backend import logs, metrics
 from dnslb_backend.core.health.changes import Changes, Overflow
+from dnslb_backend.core.health.decision_changes import DecisionChange
+from dnslb_backend.core.health.service import Service, ServiceStatus
+from dnslb_backend.core.health.target import Health
 from dnslb_backend.core.health.transitions import Transition
 
 log = logging.getLogger("dnslb_backend.health")
-# Transitions are logged whatever `loglevel` is.
-log.setLevel(logging.INFO)
 
 
 def report_changes(changes: Changes) -> None:
-    """Count and log transitions, and log host names with too many addresses."""
+    """Count transitions; log them, decisions, and host names with too many addresses."""
     for transition in changes.transitions:
         metrics.TRANSITIONS.labels(transition.to_health).inc()
         log_transition(transition)
+    for change in changes.decisions:
+        log_decision(change)
     for overflow in changes.overflows:
         log_overflow(overflow)
 
@@ -28,15 +33,70 @@ def log_transition(moved: Transition) -> None:
         parts.append("now served" if moved.to_served else "no longer served")
     if moved.from_priority != moved.to_priority and not parts:
         parts.append(f"priority {moved.from_priority} -> {moved.to_priority}")
-    log.info(
+    log.log(
+        logging.DEBUG if _is_expected(moved) else logging.INFO,
         "%s %s: %s%s",
         moved.key,
         moved.content,
         ", ".join(parts),
         f" ({moved.reason})" if moved.reason else "",
-        extra=logs.fields(
-            zone=moved.key.zone, name=moved.key.name, type=moved.key.type, address=moved.address
+        extra=logs.json_fields(
+            zone=moved.key.zone,
+            name=moved.key.name,
+            type=moved.key.type,
+            address=moved.address,
+            **{"from": moved.from_health, "to": moved.to_health},
+            # A number, as of a record: a field of two types is refused by log stores.
+            served=int(moved.to_served),
+            reason=moved.reason,
+            code=moved.code,
         ),
+    )
+
+
+def _is_expected(moved: Transition) -> bool:
+    """Whether it is part of a record's first check cycle; a member that is DOWN there is news."""
+    is_down = moved.from_health != moved.to_health and moved.to_health is Health.DOWN
+    return moved.is_first and not is_down
+
+
+def log_decision(change: DecisionChange) -> None:
+    before, after = change.before, change.after
+    steps = dict.fromkeys([before.service, after.service])
+    level = logs.LEVELS[after.severity]
+    log.log(
+        # That a record serves after its first check cycle is in the summary of the start.
+        logging.DEBUG if change.is_start and level == logging.INFO else level,
+        "%s %s: %s (%s)",
+        change.key.name,
+        change.key.type,
+        " -> ".join(steps),
+        change.reason,
+        extra=logs.json_fields(
+            zone=change.key.zone,
+            name=change.key.name,
+            type=change.key.type,
+            **{"from": before.service, "to": after.service},
+            served=after.served,
+            total=after.total,
+            up=after.up,
+            reason=change.reason,
+        ),
+    )
+
+
+def log_ready(found: Iterable[ServiceStatus]) -> None:
+    """Log that every first check cycle has ended, with the service of all records as a summary."""
+    records = list(found)
+    services = Counter(status.service for status in records)
+    counts = ", ".join(f"{services[word]} {word}" for word in Service if services[word])
+    log.log(
+        logging.WARNING if services.total() > services[Service.SERVING] else logging.INFO,
+        "ready: %d records%s, %d of %d members UP",
+        len(records),
+        f" ({counts})" if counts else "",
+        sum(status.up for status in records),
+        sum(status.total for status in records),
     )
 
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from dnslb_backend.core.model.names import canonical_address
 from dnslb_backend.importers.draft import NAME_TYPES, UNASKED, Table
-from dnslb_backend.importers.lua_expression import Call, LuaError, LuaTable, Value
+from dnslb_backend.importers.lua_expression import FunctionCall, LuaError, LuaTable, Value
 
 REDIRECTS = 10
 """PowerDNS follows redirects without a limit of its own."""
@@ -38,7 +38,7 @@ class Answer:
 
 def answer_of(value: Value, qtype: str) -> Answer:
     """What a record of this type answers that returns `value`. Raises LuaError."""
-    if isinstance(value, Call):
+    if isinstance(value, FunctionCall):
         if value.function not in FUNCTIONS:
             raise LuaError(f"{value.function}() has no equal")
         answer = FUNCTIONS[value.function](value)
@@ -68,26 +68,26 @@ def _plain(value: Value) -> Answer:
     return Answer([{"host": text} for text in texts], dict(STATIC))
 
 
-def _all(call: Call) -> Answer:
+def _all(call: FunctionCall) -> Answer:
     return _plain(_only(call))
 
 
-def _pick(keys: Table) -> Callable[[Call], Answer]:
+def _pick(keys: Table) -> Callable[[FunctionCall], Answer]:
     """The functions that pick one of some texts."""
     return lambda call: Answer([{"host": text} for text in _texts(_only(call))], {**keys, **STATIC})
 
 
-def _pick_weighted(keys: Table) -> Callable[[Call], Answer]:
+def _pick_weighted(keys: Table) -> Callable[[FunctionCall], Answer]:
     """The functions that pick one of some {weight, text}."""
 
-    def answer(call: Call) -> Answer:
+    def answer(call: FunctionCall) -> Answer:
         pairs = [_pair(item) for item in _items(_only(call))]
         return Answer([{"host": text, "weight": w} for w, text in pairs], {**keys, **STATIC})
 
     return answer
 
 
-def _sample(call: Call) -> Answer:
+def _sample(call: FunctionCall) -> Answer:
     count, values = _arguments(call, 2)
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
         raise LuaError(f"{call.function}(): the number of values is {count!r}")
@@ -95,19 +95,19 @@ def _sample(call: Call) -> Answer:
     return Answer([{"host": text} for text in _texts(values)], keys)
 
 
-def _port_up(call: Call) -> Answer:
+def _port_up(call: FunctionCall) -> Answer:
     port, sets = _arguments(call, 2, options=True)
     if not isinstance(port, int) or isinstance(port, bool):
         raise LuaError(f"ifportup(): the port is {port!r}")
     return _checked(call, _tiers(sets), {"type": "tcp", "port": port})
 
 
-def _url_up(call: Call) -> Answer:
+def _url_up(call: FunctionCall) -> Answer:
     url, sets = _arguments(call, 2, options=True)
     return _checked(call, _tiers(sets), _http_check(_quoted_url(url), _options(call, 2)))
 
 
-def _url_ext_up(call: Call) -> Answer:
+def _url_ext_up(call: FunctionCall) -> Answer:
     """Each address has a URL of its own; here that is one URL, asked at an address of its own."""
     (groups,) = _arguments(call, 1, options=True)
     dests: list[Table] = []
@@ -134,7 +134,7 @@ def _with_any_address(url: str) -> str:
     return url.replace(host, f"%(address)s{port[0] if port else ''}", 1)
 
 
-FUNCTIONS: Mapping[str, Callable[[Call], Answer]] = {
+FUNCTIONS: Mapping[str, Callable[[FunctionCall], Answer]] = {
     "ifportup": _port_up,
     "ifurlup": _url_up,
     "ifurlextup": _url_ext_up,
@@ -187,7 +187,7 @@ def _quoted_url(url: Value) -> str:
     return url.replace("%", "%%")
 
 
-def _checked(call: Call, dests: list[Table], check: Table, options_at: int = 2) -> Answer:
+def _checked(call: FunctionCall, dests: list[Table], check: Table, options_at: int = 2) -> Answer:
     options = _options(call, options_at)
     known = _EQUAL | (_HTTP_OPTIONS if check["type"] == "http" else frozenset())
     remarks = [
@@ -239,12 +239,12 @@ def _prio(prio: int, count: int) -> Table:
     return {"prio": prio} if count > 1 else {}
 
 
-def _only(call: Call) -> Value:
+def _only(call: FunctionCall) -> Value:
     (value,) = _arguments(call, 1)
     return value
 
 
-def _arguments(call: Call, count: int, *, options: bool = False) -> tuple[Value, ...]:
+def _arguments(call: FunctionCall, count: int, *, options: bool = False) -> tuple[Value, ...]:
     """The arguments without the options that may follow."""
     found = call.arguments
     if options and len(found) == count + 1:
@@ -254,7 +254,7 @@ def _arguments(call: Call, count: int, *, options: bool = False) -> tuple[Value,
     return found
 
 
-def _options(call: Call, at: int) -> Mapping[str, Value]:
+def _options(call: FunctionCall, at: int) -> Mapping[str, Value]:
     if len(call.arguments) <= at:
         return {}
     found = call.arguments[at]

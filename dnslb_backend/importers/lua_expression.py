@@ -41,7 +41,7 @@ class LuaError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class FunctionCall:
     function: str
     arguments: tuple["Value", ...]
 
@@ -58,11 +58,11 @@ class LuaTable:
 class Branch:
     """What is returned if one of the conditions holds; without any, in all other cases."""
 
-    conditions: tuple[Call, ...]
+    conditions: tuple[FunctionCall, ...]
     value: "Value"
 
 
-Value: TypeAlias = str | int | float | bool | Call | LuaTable
+Value: TypeAlias = str | int | float | bool | FunctionCall | LuaTable
 Names: TypeAlias = Mapping[str, Value]
 
 
@@ -190,19 +190,19 @@ class _Parser:
         self.takes(";")
         return value
 
-    def _conditions(self) -> tuple[Call, ...]:
+    def _conditions(self) -> tuple[FunctionCall, ...]:
         found = self._condition()
         while self.takes("or"):
             found += self._condition()
         return found
 
-    def _condition(self) -> tuple[Call, ...]:
+    def _condition(self) -> tuple[FunctionCall, ...]:
         if self.takes("("):
             found = self._deeper(self._conditions)
             self._need(")")
             return found
         condition = self.expression()
-        if not isinstance(condition, Call):
+        if not isinstance(condition, FunctionCall):
             raise LuaError("a condition is no call such as country('NZ')")
         return (condition,)
 
@@ -214,7 +214,7 @@ class _Parser:
             raise LuaError(f"include({name!r}): there is no such LUA record of settings")
         self.names.update(self._includes[name])
 
-    def _call(self, function: str) -> Call:
+    def _call(self, function: str) -> FunctionCall:
         self._need("(")
         arguments: list[Value] = []
         while not self.takes(")"):
@@ -222,7 +222,7 @@ class _Parser:
             if not self.takes(","):
                 self._need(")")
                 break
-        return Call(function, tuple(arguments))
+        return FunctionCall(function, tuple(arguments))
 
     def _table(self) -> LuaTable:
         self._need("{")

@@ -6,7 +6,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from dnslb_backend.importers.draft import Table
 from dnslb_backend.importers.lua_answers import Answer, answer_of
-from dnslb_backend.importers.lua_expression import Branch, Call, LuaError, LuaTable, Value
+from dnslb_backend.importers.lua_expression import Branch, FunctionCall, LuaError, LuaTable, Value
 
 EVERYBODY = ("0.0.0.0/0", "::/0")
 
@@ -71,7 +71,7 @@ def combined(branches: list[Branch], qtype: str, views: Views) -> Answer:
 def _pairs_of_view(branch: Branch) -> list[Branch]:
     """view() lists pairs of networks and values: each is a branch."""
     call = branch.value
-    if not isinstance(call, Call) or call.function != "view":
+    if not isinstance(call, FunctionCall) or call.function != "view":
         return [branch]
     table = call.arguments[0] if len(call.arguments) == 1 else None
     if branch.conditions or not isinstance(table, LuaTable) or not table.items:
@@ -83,10 +83,10 @@ def _pair(value: Value) -> Branch:
     if not isinstance(value, LuaTable) or len(value.items) != 2:
         raise LuaError("view(): each pair is { {NETWORKS}, {VALUES} }")
     networks, values = value.items
-    return Branch((Call("netmask", (networks,)),), Call("pickrandom", (values,)))
+    return Branch((FunctionCall("netmask", (networks,)),), FunctionCall("pickrandom", (values,)))
 
 
-def _view(conditions: tuple[Call, ...]) -> Table:
+def _view(conditions: tuple[FunctionCall, ...]) -> Table:
     """The keys of the view for these conditions; empty for everybody."""
     found: dict[str, list[str] | list[int]] = {}
     for condition in conditions:

@@ -13,7 +13,7 @@ from dnslb_backend.core.model.names import canonical_name
 from dnslb_backend.errors import NameFormatError, SourceError
 from dnslb_backend.importers.draft import Draft, Note, StaticRow, Table, ZoneDraft
 from dnslb_backend.importers.powergslb_checks import TIMES, NoEqualError, check_of
-from dnslb_backend.importers.powergslb_records import Member, balanced_record, gives_all
+from dnslb_backend.importers.powergslb_records import GslbMember, balanced_record, gives_all
 from dnslb_backend.importers.powergslb_tables import GslbAnswer, answers, domains
 from dnslb_backend.importers.powergslb_views import Rule, parse_rule
 from dnslb_backend.importers.sql_dump import Tables
@@ -80,19 +80,19 @@ class _Import:
                 for m in members
             ]
 
-    def _member(self, answer: GslbAnswer, zone: ZoneDraft) -> Member | None:
+    def _member(self, answer: GslbAnswer, zone: ZoneDraft) -> GslbMember | None:
         try:
             if answer.disabled:
                 raise NoEqualError("is disabled, so it is not served")
             rule = parse_rule(answer.view, answer.rule)
             if rule.needs_places and not self._draft.geo_database:
                 raise NoEqualError(f"the places of view {answer.view!r} need --geo-database FILE")
-            return Member(answer, _absolute(answer), check_of(answer.monitor), rule)
+            return GslbMember(answer, _absolute(answer), check_of(answer.monitor), rule)
         except NoEqualError as error:
             _leave_out(zone, answer, str(error))
             return None
 
-    def _take_balanced(self, members: list[Member], zone: ZoneDraft) -> None:
+    def _take_balanced(self, members: list[GslbMember], zone: ZoneDraft) -> None:
         try:
             record, rules, left_out = balanced_record(members, _place(members[0].answer))
         except NoEqualError as error:
@@ -109,7 +109,7 @@ class _Import:
             self._draft.views.setdefault(rule.name, rule.table)
 
 
-def _is_static(members: list[Member]) -> bool:
+def _is_static(members: list[GslbMember]) -> bool:
     """Whether every client is always given all of them."""
     first = members[0].answer
     return all(
@@ -118,7 +118,7 @@ def _is_static(members: list[Member]) -> bool:
     ) and gives_all(first, len(members))
 
 
-def _is_for_all(member: Member, zone: ZoneDraft) -> bool:
+def _is_for_all(member: GslbMember, zone: ZoneDraft) -> bool:
     """Whether a static row can be made of it, which has neither a view nor a check."""
     answer = member.answer
     if not member.rule.is_for_all:
@@ -130,7 +130,7 @@ def _is_for_all(member: Member, zone: ZoneDraft) -> bool:
     return True
 
 
-def _soa(member: Member) -> Table:
+def _soa(member: GslbMember) -> Table:
     mname, rname, _, *numbers = member.content.split()
     times = dict(zip(SOA_KEYS, map(int, numbers), strict=True))
     return {"mname": mname, "rname": rname, **times, "ttl": member.answer.ttl}

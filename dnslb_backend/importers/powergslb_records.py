@@ -34,7 +34,7 @@ STICKY_PREFIXES = {"ipv4": 24, "ipv6": 64}
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class GslbMember:
     """An answer, read: its content as in a zone file, its check, and whom it is for."""
 
     answer: GslbAnswer
@@ -44,7 +44,7 @@ class Member:
 
 
 def balanced_record(
-    members: list[Member], place: str
+    members: list[GslbMember], place: str
 ) -> tuple[BalancedRecord, list[Rule], LeftOut]:
     """The record, the views that it names, and what of it has no equal. Raises NoEqualError."""
     first = members[0].answer
@@ -87,8 +87,8 @@ def _used(rules: list[Rule], dests: list[Table]) -> list[Rule]:
 
 
 def _of_one_check(
-    members: list[Member], left_out: LeftOut, *, can_fall_back: bool
-) -> tuple[list[Member], list[Member]]:
+    members: list[GslbMember], left_out: LeftOut, *, can_fall_back: bool
+) -> tuple[list[GslbMember], list[GslbMember]]:
     """Those that are checked as the first one is that is checked, and those to fall back on.
 
     A record has one check. An answer without one, below all others, is served when these are down.
@@ -99,7 +99,7 @@ def _of_one_check(
     check = checked[0].check
     same = [m for m in checked if (m.check.check, m.check.times) == (check.check, check.times)]
     lowest = min(member.answer.weight for member in same)
-    unchecked: list[Member] = []
+    unchecked: list[GslbMember] = []
     for member in members:
         if member.check.is_static:
             is_last = can_fall_back and member.answer.weight < lowest and member.rule.is_for_all
@@ -113,7 +113,7 @@ def _of_one_check(
 
 
 def _dests(
-    members: list[Member], rules: list[Rule], is_weighted: bool, left_out: LeftOut
+    members: list[GslbMember], rules: list[Rule], is_weighted: bool, left_out: LeftOut
 ) -> list[Table]:
     weights = {member.answer.weight for member in members}
     # Only priorities above 0 serve.
@@ -135,7 +135,7 @@ def _dests(
     return list(found.values())
 
 
-def _target(member: Member) -> Table:
+def _target(member: GslbMember) -> Table:
     """What is served, and what is probed where that is something else."""
     check, answer = member.check, member.answer
     if answer.type not in NAME_TYPES:
@@ -148,7 +148,7 @@ def _target(member: Member) -> Table:
     return {"host": host, **content, "check_address": check.address or UNASKED}
 
 
-def _when_all_are_down(members: list[Member], unchecked: list[Member], views: int) -> Table:
+def _when_all_are_down(members: list[GslbMember], unchecked: list[GslbMember], views: int) -> Table:
     """What is served then; a check that always passes needs nothing."""
     if members[0].check.is_static:
         return {}

@@ -77,12 +77,12 @@ def domains(tables: Tables, source: str) -> list[str]:
 def answers(tables: Tables, source: str) -> Iterator[GslbAnswer]:
     """The answers by their ids. Raises SourceError where they are not written as PowerGSLB does."""
     try:
-        yield from _Reader(tables).answers()
+        yield from _TableReader(tables).answers()
     except (KeyError, TypeError, ValueError) as error:
         raise SourceError(f"{source}: no database of PowerGSLB that is known: {error}") from error
 
 
-class _Reader:
+class _TableReader:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         self._indexes: dict[tuple[str, str], Mapping[SqlValue, SqlRow]] = {}

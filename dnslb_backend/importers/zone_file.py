@@ -56,10 +56,10 @@ class Unread:
 
 def read_rows(text: str, file: str, origin: dns.name.Name | None) -> Iterator[Row | Unread]:
     """The rows in their order. Raises SourceError where the text is no zone file."""
-    return _Reader(file, origin).rows(text)
+    return _ZoneFileReader(file, origin).rows(text)
 
 
-class _Reader:
+class _ZoneFileReader:
     """One reading; what the lines before said: $ORIGIN, $TTL, the last name and TTL."""
 
     def __init__(self, file: str, origin: dns.name.Name | None) -> None:

@@ -39,8 +39,8 @@ from dnslb_backend.store.mirror.source import MirrorSource, group_of
 from dnslb_backend.store.remote import RemoteReplica
 from dnslb_backend.store.replica import Replica, within
 from dnslb_backend.store.settings import DAY, MysqlSettings, StateSettings
-from dnslb_backend.store.shared.active_overrides import ActiveOverrides
 from dnslb_backend.store.shared.key_store import StoredKeys
+from dnslb_backend.store.shared.override_applier import OverrideApplier
 from dnslb_backend.store.shared.override_commands import clear, create
 
 log = ComponentLog(__name__, "mirror")
@@ -125,7 +125,7 @@ class Persistence:
         )
         self._clocks = Clocks(now, uptime)
         self._file = SqliteStore(config.state.path)
-        self._overrides = ActiveOverrides(node, now, on_overrides)
+        self._overrides = OverrideApplier(node, now, on_overrides)
         self.stored_keys = StoredKeys(
             self._file, now, on_written=self._notify, on_keys_changed=on_keys_changed
         )
@@ -245,6 +245,10 @@ class Persistence:
     def overrides(self) -> list[Override]:
         """Those in force on any node, oldest first."""
         return self._overrides.table.everywhere(self._clocks.now().wall)
+
+    def cleared_by(self, number: str) -> str:
+        """Who cleared the override of this id; "" where it was not cleared."""
+        return self._overrides.table.cleared_by(number)
 
     async def override(self, request: OverrideRequest) -> Override:
         """Set an override: in force here before anything is awaited, soon on every node it is for.

@@ -28,6 +28,7 @@ from tests.rigs import namespaces
 from tests.rigs.daemon import Daemon
 from tests.rigs.mariadb import MariaDB
 from tests.rigs.nameserver import NameServer
+from tests.rigs.ports import free_port
 from tests.rigs.server import executable
 from tests.rigs.targets import TcpTarget
 from tests.rigs.waiting import passes, until
@@ -132,6 +133,7 @@ def _farm(folder: Path, flock: TcpTarget, *more: str) -> str:
         table("admin", token_file=str(folder / "tokens")),
         record("flock", dest=FLOCK, check=check),
         record("odd", dest=["192.0.2.1"], check=[str(folder / "check")], stale_after=1),
+        table("notify.webhooks.gone", url=f"http://127.0.0.1:{free_port()}/"),
         *more,
     )
 
@@ -350,6 +352,7 @@ FAULTS: dict[str, Fault] = {
     "DnslbPurgeFailing": change_an_answer,
     "DnslbMirrorDown": kill_the_database,
     "DnslbMirrorBehind": change_without_a_database,
+    "DnslbNotificationsFailing": lose_all_targets,
     "DnslbRestarting": restart_again_and_again,
     "DnslbDown": kill,
 }

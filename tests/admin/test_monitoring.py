@@ -89,7 +89,9 @@ async def test_the_expressions_of_the_dashboard_are_expressions(tmp_path: Path) 
     rules = [
         {
             "record": f"panel:{number}",
-            "expr": expression.replace("$__rate_interval", "5m").replace("$instance", ".*"),
+            "expr": expression.replace("$__rate_interval", "5m")
+            .replace("$instance", ".*")
+            .replace("$record", ".*"),
         }
         for number, expression in enumerate(expressions())
     ]
@@ -104,7 +106,7 @@ def test_the_dashboard_can_be_imported() -> None:
     ids = [panel["id"] for panel in panels()]
     assert len(ids) == len(set(ids))
     variables = {variable["name"] for variable in dashboard["templating"]["list"]}
-    assert variables == {"datasource", "instance"}
+    assert variables == {"datasource", "instance", "record"}
     places = [
         (x, y)
         for panel in panels()
@@ -118,6 +120,27 @@ def test_the_dashboard_can_be_imported() -> None:
         for target in panel.get("targets", []):
             assert target["datasource"]["uid"] == "${datasource}"
             assert "$instance" in target["expr"]
+
+
+def unit_of(expression: str) -> str:
+    """Of a series: a time, a rate, or a number."""
+    if re.search(r"_seconds(_bucket)?\{", expression):
+        return "time"
+    return "rate" if "rate(" in expression else "number"
+
+
+def test_series_of_another_unit_have_an_axis_of_their_own() -> None:
+    for panel in panels():
+        first, *others = (
+            unit_of(target["expr"]) for target in panel.get("targets", [{"expr": ""}])
+        )
+        placed = {
+            each["matcher"]["options"]
+            for each in panel.get("fieldConfig", {}).get("overrides", [])
+            if {"id": "custom.axisPlacement", "value": "right"} in each["properties"]
+        }
+        odd = {chr(ord("B") + n) for n, unit in enumerate(others) if unit != first}
+        assert odd <= placed, panel["title"]
 
 
 def test_every_alert_says_how_bad_it_is_and_what_to_do() -> None:
@@ -143,7 +166,29 @@ tests:
         values: "2x4 0x10"
       - series: 'dnslb_members{{health="DOWN",instance="ns1"}}'
         values: "0x4 1x50"
+      - series: 'dnslb_notification_failures_total{{receiver="webhook",instance="ns1"}}'
+        values: "0x4 1x50"
+      - series: 'dnslb_notifications_total{{receiver="webhook",outcome="sent",instance="ns2"}}'
+        values: "0x4 9x50"
+      - series: 'dnslb_notifications_total{{receiver="command",outcome="dropped",instance="ns2"}}'
+        values: "0x40 3x20"
     alert_rule_test:
+      - {{alertname: DnslbNotificationsFailing, eval_time: 3m, exp_alerts: []}}
+      - alertname: DnslbNotificationsFailing
+        eval_time: 4m
+        exp_alerts:
+          - exp_labels: {{receiver: webhook, instance: ns1, severity: warning}}
+            exp_annotations:
+              summary: "ns1: a webhook of [notify] is not notified"
+              description: The log names it and says why. Events are retried for max_age.
+      - {{alertname: DnslbNotificationsFailing, eval_time: 15m, exp_alerts: []}}
+      - alertname: DnslbNotificationsFailing
+        eval_time: 22m
+        exp_alerts:
+          - exp_labels: {{receiver: command, instance: ns2, severity: warning}}
+            exp_annotations:
+              summary: "ns2: a command of [notify] is not notified"
+              description: The log names it and says why. Events are retried for max_age.
       - {{alertname: DnslbDown, eval_time: 2m, exp_alerts: []}}
       - alertname: DnslbDown
         eval_time: 4m

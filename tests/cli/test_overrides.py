@@ -96,7 +96,7 @@ async def test_a_refusal_is_one_clear_line(config: Path) -> None:
     assert ended.err == "refused: there is no order for 192.0.2.77\n"
     ended = await run("drain", "10.0.0.1", "--record", "..", "-c", str(config))
     assert ended.code == 1
-    assert ended.err.startswith("refused: name: '..' is no domain name")
+    assert ended.err.startswith("refused: name: '..' is not a domain name")
     assert len(ended.err.splitlines()) == 1
 
 

@@ -20,15 +20,18 @@ from dnslb_backend.clock import now
 from dnslb_backend.core.answers.invalidation import PurgeItem
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.resolutions import Resolution
+from dnslb_backend.core.health.results import failed
 from dnslb_backend.core.model.records import Record
 from dnslb_backend.daemon.change_publisher import ChangePublisher
-from dnslb_backend.daemon.supervisor import Service, supervise
+from dnslb_backend.daemon.supervisor import BackgroundService, supervise
 from dnslb_backend.metrics import Component
+from dnslb_backend.notifications.dispatcher import Dispatcher
+from dnslb_backend.notifications.settings import CommandSettings, Receivers
 from dnslb_backend.pdns.cache.purger import Purger
 from dnslb_backend.pdns.methods.responder import Responder
 from dnslb_backend.pdns.settings import PdnsSettings
 from tests.admin.node import Node, serving
-from tests.core.building import plan, record
+from tests.core.building import Driver, plan, record
 from tests.pdns.transports import serve_http
 from tests.rigs.waiting import until
 from tests.test_metrics import value
@@ -116,6 +119,19 @@ async def fail_purge(folder: Path) -> None:
         await run_until_counted("purge", purger.run())
 
 
+async def fail_notify(_: Path) -> None:
+    async def run(*_: object) -> str:
+        raise BrokenError
+
+    driver = Driver(record("192.0.2.1"))
+    receivers = Receivers(commands={"pager": CommandSettings(argv=["page"])})
+    dispatcher = Dispatcher(receivers, driver.health_map, "ns1", run, now)
+    driver.round({"192.0.2.1": failed(1, "no")})
+    dispatcher.publish(driver.health_map.take_changes())
+    await run_until_counted("notify", dispatcher.run())
+    assert dispatcher.waiting("command") == 1
+
+
 async def fail_admin(_: Path) -> None:
     node = Node()
     node.health_map = None  # type: ignore[assignment]
@@ -136,7 +152,9 @@ def fail_service(component: Component) -> Fail:
         async def run() -> None:
             raise BrokenError
 
-        await run_until_counted(component, supervise(Service("a service", component, run)))
+        await run_until_counted(
+            component, supervise(BackgroundService("a service", component, run))
+        )
 
     return fail
 
@@ -148,6 +166,7 @@ FAILURES: dict[Component, Fail] = {
     "publisher": fail_publisher,
     "lookup": fail_lookup,
     "purge": fail_purge,
+    "notify": fail_notify,
     "admin": fail_admin,
     "mirror": fail_service("mirror"),
     "reload": fail_service("reload"),

@@ -8,7 +8,7 @@ import pytest
 
 from dnslb_backend.admin.control import ReloadReport
 from dnslb_backend.daemon.reload_requests import ReloadRequests
-from dnslb_backend.errors import ConfigError, ConflictError
+from dnslb_backend.errors import ConfigError, ConfigProblem, ConflictError, UnavailableError
 from tests.rigs.waiting import passes, until
 
 
@@ -64,6 +64,29 @@ async def test_a_reload_that_fails_is_answered_and_the_next_one_runs() -> None:
                 await requests.request()
         reload.error = None
         assert (await requests.request()).records == 3
+
+
+async def test_a_refused_reload_is_shown_until_one_succeeds() -> None:
+    reload = Reload()
+    reload.may_end.set()
+    async with serving(reload) as requests:
+        assert requests.detail() is None
+        problems = [ConfigProblem("dnslb.toml", "zones", text) for text in ("first", "second")]
+        for error, problem, count in (
+            (ConfigError(problems), "dnslb.toml: zones: first", 2),
+            (UnavailableError("too slow"), "too slow", 1),
+            (RuntimeError(), "RuntimeError", 1),
+        ):
+            reload.error = error
+            with pytest.raises(type(error)):
+                await requests.request()
+            shown = requests.detail()
+            assert isinstance(shown, dict)
+            assert 0 <= shown.pop("refused_for") < 60
+            assert shown == {"problem": problem, "problems": count}
+        reload.error = None
+        await requests.request()
+        assert requests.detail() is None
 
 
 async def test_a_caller_that_leaves_takes_nothing_from_the_others() -> None:

@@ -5,7 +5,7 @@ import pytest
 from dnslb_backend.importers.lua_expression import (
     DEEPEST,
     Branch,
-    Call,
+    FunctionCall,
     LuaError,
     LuaTable,
     Value,
@@ -22,11 +22,14 @@ from dnslb_backend.importers.lua_expression import (
         ("{'a', \"b\",}", LuaTable(("a", "b"))),
         ("{15, 'a'; 1.5}", LuaTable((15, "a", 1.5))),
         ("{x=1, ['192.0.2.1']='u', true}", LuaTable((True,), {"x": 1, "192.0.2.1": "u"})),
-        ("f()", Call("f", ())),
-        ("f(443, {'a'}) -- a comment", Call("f", (443, LuaTable(("a",))))),
-        ("f(g({}), {a='b'});", Call("f", (Call("g", (LuaTable(),)), LuaTable((), {"a": "b"})))),
+        ("f()", FunctionCall("f", ())),
+        ("f(443, {'a'}) -- a comment", FunctionCall("f", (443, LuaTable(("a",))))),
+        (
+            "f(g({}), {a='b'});",
+            FunctionCall("f", (FunctionCall("g", (LuaTable(),)), LuaTable((), {"a": "b"}))),
+        ),
         ("; return 'a'", "a"),
-        (";x={'a'} local y='b'; return f(x, y)", Call("f", (LuaTable(("a",)), "b"))),
+        (";x={'a'} local y='b'; return f(x, y)", FunctionCall("f", (LuaTable(("a",)), "b"))),
     ],
 )
 def test_what_a_record_returns_is_read(text: str, value: Value) -> None:
@@ -39,8 +42,10 @@ def test_cases_are_read_in_their_order() -> None:
         "elseif asnum(64500) then return 'b'; else return 'c' end"
     )
     assert parse_record(text, {}) == [
-        Branch((Call("country", ("NZ",)), Call("country", (LuaTable(("AU",)),))), "a"),
-        Branch((Call("asnum", (64500,)),), "b"),
+        Branch(
+            (FunctionCall("country", ("NZ",)), FunctionCall("country", (LuaTable(("AU",)),))), "a"
+        ),
+        Branch((FunctionCall("asnum", (64500,)),), "b"),
         Branch((), "c"),
     ]
 
@@ -48,7 +53,9 @@ def test_cases_are_read_in_their_order() -> None:
 def test_settings_of_another_record_are_included() -> None:
     settings = parse_settings("EU={'192.0.2.1'} opts={timeout=1}")
     (branch,) = parse_record(";include('config') return f(EU, opts)", {"config": settings})
-    assert branch.value == Call("f", (LuaTable(("192.0.2.1",)), LuaTable((), {"timeout": 1})))
+    assert branch.value == FunctionCall(
+        "f", (LuaTable(("192.0.2.1",)), LuaTable((), {"timeout": 1}))
+    )
 
 
 @pytest.mark.parametrize(

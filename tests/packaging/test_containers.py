@@ -57,7 +57,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Image]:
 def _download_wheels(folder: Path) -> Path:
     """What pip would get from the index, through the caches of this machine."""
     pip = [sys.executable, "-m", "pip", "--python", PYTHON, "wheel", "--quiet"]
-    _run(*pip, "--wheel-dir", str(folder), f"{ROOT}[geo]", "hatchling")
+    _run(*pip, "--wheel-dir", str(folder), f"{ROOT}[geo]", "hatchling", "hatch-fancy-pypi-readme")
     return folder
 
 

@@ -1,6 +1,7 @@
 """The wheel and the source distribution: what is in them, and that they work without a checkout."""
 
 import hashlib
+import re
 import subprocess
 import sys
 import tarfile
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import dnslb_backend
+from dnslb_backend.cli.files import shipped_files
 from tests.packaging.environments import (
     install,
     make_environment,
@@ -87,6 +89,8 @@ def _tracked(directory: str) -> set[str]:
 
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     package = _tracked("dnslb_backend") | {f"dnslb_backend/{path}" for path in _tracked("sql")}
+    shipped = (path for path in shipped_files() if not path.startswith("sql/"))
+    package |= {f"dnslb_backend/share/{path}" for path in shipped}
     inside = {name for name in _contents(wheel) if ".dist-info/" not in name}
     assert inside == package
     assert "dnslb_backend/py.typed" in inside
@@ -115,7 +119,19 @@ def test_the_version_has_one_source(wheel: Path) -> None:
     assert metadata["License-Expression"] == "MIT"
     assert metadata.get_all("Provides-Extra") == ["geo"]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert project["dynamic"] == ["version"]
+    assert project["dynamic"] == ["readme", "version"]
+
+
+def test_its_description_has_no_link_that_leads_nowhere(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        text = archive.read(f"dnslb_backend-{VERSION}.dist-info/METADATA").decode()
+    description = Parser().parsestr(text).get_payload()
+    assert isinstance(description, str)
+    assert "A DNS load balancer for PowerDNS" in description
+    assert not re.search(r"<img|<picture|!\[", description)
+    links = re.findall(r"\]\(([^)]*)\)", description)
+    assert links
+    assert [link for link in links if not link.startswith("https://")] == []
 
 
 def test_it_runs_in_a_bare_environment(programs: Path, home: Path) -> None:
@@ -124,6 +140,18 @@ def test_it_runs_in_a_bare_environment(programs: Path, home: Path) -> None:
     assert (shown.returncode, shown.stdout) == (0, f"dnslb-backend {VERSION}\n"), shown.stderr
     tables = run_unprivileged([command, "schema", "show"], home)
     assert "CREATE TABLE" in tables.stdout
+
+
+def test_what_a_host_needs_comes_out_of_it(programs: Path, home: Path) -> None:
+    command = str(programs / "dnslb-backend")
+    done = run_unprivileged([command, "files", "export", "share"], home)
+    assert done.returncode == 0, done.stderr
+    found = {
+        str(path.relative_to(home / "share")): path.read_bytes()
+        for path in (home / "share").rglob("*")
+        if path.is_file()
+    }
+    assert found == shipped_files()
 
 
 def test_the_demo_proves_a_failover_there(programs: Path, home: Path) -> None:

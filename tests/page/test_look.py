@@ -5,7 +5,7 @@ import re
 from playwright.async_api import Browser, FloatRect, Locator, Page, expect
 
 from tests.page.looking import NONE, counter, health, member, panel, record, to_the_end
-from tests.page.scene import Scene
+from tests.page.scene import OPERATE_TOKEN, Scene
 from tests.rigs.browser import NARROW, Visit, visiting
 from tests.rigs.waiting import until
 
@@ -139,6 +139,18 @@ async def test_a_reload_is_followed(node: Scene, page: Page) -> None:
     await node.reload()
     await expect(record(page, "db.shop.example")).to_have_count(1)
     await expect(record(page, "data.shop.example")).to_have_count(0)
+
+
+async def test_a_refused_reload_is_shown_until_one_succeeds(node: Scene, page: Page) -> None:
+    await expect(page.locator("#part-config .part.good")).to_have_text("as on disk")
+    node.daemon.configure(node.config + "[nonsense]\n")
+    status, _ = await node.daemon.request("POST", "/api/v1/reload", {}, token=OPERATE_TOKEN)
+    assert status == 409
+    shown = page.locator("#part-config")
+    await expect(shown).to_have_text("not what is on disk")
+    await expect(shown).to_have_attribute("title", re.compile("refused: .*nonsense"))
+    await node.reload()
+    await expect(shown).to_have_text("as on disk")
 
 
 async def test_checks_that_change_nothing_are_shown_as_well(page: Page) -> None:

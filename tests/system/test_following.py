@@ -1,13 +1,15 @@
 """DNS answers follow the health of the targets, in time."""
 
+import json
 import time
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from tests.rigs.daemon import Daemon, follows
 from tests.rigs.powerdns import PowerDNS
-from tests.rigs.targets import farm
+from tests.rigs.targets import HttpTarget, farm
 from tests.system.scripts import Scripts
 from tests.system.writing import QUICK, config, http, record
 
@@ -53,6 +55,26 @@ async def test_rise_and_fall_count_results_in_a_row() -> None:
                 change()
                 await follows(pdns, "www.lb.example", served)
                 assert second.hits - asked >= count
+
+
+async def test_an_outage_is_an_event_for_those_who_listen() -> None:
+    async with HttpTarget() as target:
+        www = record("www", dest=[target.host], check=http(target.port))
+        async with (
+            Daemon(config(www)) as daemon,
+            aiohttp.ClientSession(f"http://{daemon.admin}") as session,
+            session.get("/api/v1/events") as stream,
+        ):
+            await stream.content.readuntil(b"\n\n")
+            await target.stop()
+            while b"event: decision" not in (block := await stream.content.readuntil(b"\n\n")):
+                assert b"event: transition" in block
+            data = json.loads(block.partition(b"data: ")[2])
+            assert (data["name"], data["from"], data["to"]) == (
+                "www.lb.example",
+                "serving",
+                "no answer",
+            )
 
 
 @pytest.mark.parametrize("fall", [1, 2])

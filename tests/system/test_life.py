@@ -156,15 +156,30 @@ async def test_it_may_be_started_without_standard_streams(closed: str) -> None:
         assert await daemon.wait(PROMPT) == 0
 
 
-@pytest.mark.parametrize("level", ["warning", "error"])
-async def test_transitions_are_told_at_every_level(level: str) -> None:
+@pytest.mark.parametrize(
+    ("level", "logged"), [("info", "UP -> DOWN, no longer served"), ("error", "")]
+)
+async def test_the_log_level_holds_for_members_and_an_outage_is_an_error(
+    level: str, logged: str
+) -> None:
     async with HttpTarget() as target:
         www = record("www", dest=[target.host], check=http(target.port))
         async with Daemon(config(www), arguments=["-l", level]) as daemon:
-            await daemon.logged(f"info dnslb_backend.health: www.lb.example/A {target.host}: ")
             await target.stop()
-            await daemon.logged(f"{target.host}: UP -> DOWN, no longer served")
-            assert "ready: every first check cycle has ended" not in daemon.log
+            await daemon.logged(
+                "error dnslb_backend.health: www.lb.example A: serving -> no answer "
+                "(1 of 1 members DOWN)"
+            )
+            assert ("info dnslb_backend.health: " in daemon.log) == bool(logged)
+            assert logged in daemon.log
+
+
+async def test_a_start_logs_one_line_for_all_members() -> None:
+    static = {"type": "static"}
+    records = [record(f"www{n}", dest=["192.0.2.1", "192.0.2.2"], check=static) for n in range(9)]
+    async with Daemon(config(*records)) as daemon:
+        await daemon.logged("ready: 9 records (9 serving), 18 of 18 members UP")
+        assert "dnslb_backend.health: www" not in daemon.log
 
 
 @pytest.mark.parametrize("socket", ["", "/nosuch/socket", "@nobody-listens-here", "relative"])

@@ -98,9 +98,20 @@ async def test_a_member_is_drained_for_a_while_and_comes_back_punctually(shift: 
     assert (out["from_served"], out["to_served"]) == (True, False)
     assert out["reason"] == "override drain by night-shift: new disk"
     assert (back["from_served"], back["to_served"]) == (False, True)
+    assert back["reason"] == "drain expired: 200 OK"
     assert abs(second(back["at"]) - second(out["at"]) - 2) <= PUNCTUAL
     page = await shift.says("history", "www")
     assert f"www.lb.example A {shift.second.host}\n  no longer served: override drain" in page
+
+
+async def test_the_history_says_who_cleared_an_override(shift: Shift) -> None:
+    await shift.says("drain", shift.second.host)
+    await shift.serves(shift.first)
+    await shift.says("clear", shift.second.host)
+    await shift.serves(shift.first, shift.second)
+    events = (await shift.answers("history", "www", "--since", "1m"))["events"]
+    back = next(event for event in events if event["content"] == shift.second.host)
+    assert back["reason"] == "drain cleared by night-shift: 200 OK"
 
 
 async def test_explain_says_who_drained_it_and_why(shift: Shift) -> None:

@@ -136,6 +136,12 @@ async def test_a_bad_file_changes_nothing_and_is_logged(why: str) -> None:
             line = await daemon.logged(f"reload refused: {daemon.config_file}: ")
             assert " error " in line
             await stream.goes_on()
+        _, report = await daemon.get("/readyz")
+        assert report["details"]["config"]["problem"] in line
+        shown = await run(
+            "status", "-c", str(daemon.config_file), "--admin", f"http://{daemon.admin}"
+        )
+        assert "CONFIG: running is not what is on disk, reload refused" in shown.out
         assert (await pdns.ask("new.lb.example")).rcode == "NXDOMAIN"
         # Its rounds go on, and so does the next reload.
         _, status = await daemon.get("/api/v1/status")

@@ -12,14 +12,13 @@ from dnslb_backend.admin.api.explain import (
 from dnslb_backend.admin.api.history import HistoryQueryText, HistoryReport, show_history
 from dnslb_backend.admin.api.metrics import render_metrics
 from dnslb_backend.admin.api.openapi import build_openapi
+from dnslb_backend.admin.api.override_list import OverridesReport, show_overrides
 from dnslb_backend.admin.api.overrides import (
     ClearedReport,
     ClearQuery,
     OverrideBody,
-    OverridesReport,
     clear_overrides,
     create_override,
-    show_overrides,
 )
 from dnslb_backend.admin.api.probe import ProbeRequest, ProbeResponse, run_probes
 from dnslb_backend.admin.api.push import PushRequest, PushResponse, push_report
@@ -37,7 +36,7 @@ from dnslb_backend.admin.api.status_lines import MEDIA_LINES, RecordLine, show_s
 from dnslb_backend.admin.http.auth import may_read
 from dnslb_backend.admin.http.document import ApiModel
 from dnslb_backend.admin.http.endpoint import STATE, STREAMS, Endpoint, ResponseSpec
-from dnslb_backend.admin.http.event_stream import TransitionRow
+from dnslb_backend.admin.http.event_stream import EventRow
 from dnslb_backend.admin.http.problems import MEDIA_TYPE, ProblemReport
 from dnslb_backend.admin.http.requests import read_query
 from dnslb_backend.admin.http.responses import json_bytes, json_response
@@ -170,9 +169,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "GET",
         "/api/v1/overrides",
-        "The overrides in force",
+        "The overrides in force, and what they affect",
         show_overrides,
         {200: ResponseSpec("oldest first", OverridesReport)},
+        is_long=True,
     ),
     Endpoint(
         "POST",
@@ -260,9 +260,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         stream_events,
         {
             200: ResponseSpec(
-                "`transition` events, each a TransitionRow; `overrides` and `reload`, which say "
-                "that these have changed; `lost` with a count",
-                TransitionRow,
+                "`transition` events, each a TransitionRow; `decision` events, each a DecisionRow; "
+                "`overrides` and `reload`, which say that these have changed; `lost` with a count",
+                EventRow,
                 EVENT_STREAM,
             ),
         },

@@ -6,7 +6,7 @@ from aiohttp import web
 from pydantic import ConfigDict, Field
 
 from dnslb_backend.admin.api.rows import OverrideRow, override_row
-from dnslb_backend.admin.api.states import MemberState, Service, member_state, service_of
+from dnslb_backend.admin.api.states import MemberState, member_state
 from dnslb_backend.admin.http.document import ApiModel
 from dnslb_backend.admin.http.endpoint import STATE
 from dnslb_backend.admin.http.names import NAME_LIMIT, QueryType, resolve_any_name
@@ -15,6 +15,7 @@ from dnslb_backend.admin.http.requests import read_query
 from dnslb_backend.admin.http.responses import json_bytes, render_with_rows
 from dnslb_backend.core.answers.explain import Explanation, MemberExplanation, RecordExplanation
 from dnslb_backend.core.health.decision import DecisionKind
+from dnslb_backend.core.health.service import Service, service_of
 from dnslb_backend.core.health.target import Health
 from dnslb_backend.core.model.records import AllDown, Policy
 from dnslb_backend.core.model.zones import ResourceRecord

@@ -19,10 +19,13 @@ from prometheus_client.registry import Collector
 from dnslb_backend.admin.control import Control
 from dnslb_backend.admin.http.responses import in_slices
 from dnslb_backend.core.health.decision import DecisionKind
+from dnslb_backend.core.health.flapping import FLIPS, WINDOW
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.overrides import Action
 from dnslb_backend.core.health.record_state import RecordState
+from dnslb_backend.core.health.service import overall_kind, served_count, up_count
 from dnslb_backend.core.health.target import Health
+from dnslb_backend.core.model.records import RecordKey
 from dnslb_backend.metrics import REGISTRY
 
 OPENMETRICS = openmetrics.CONTENT_TYPE_LATEST
@@ -76,41 +79,64 @@ async def _count_targets(health: HealthMap) -> list[Metric]:
     ]
 
 
+class _RecordSeries:
+    """Figures of each balanced record, as series of their own."""
+
+    def __init__(self) -> None:
+        self.families: list[Metric] = []
+        self._members = self._family("members", "Members of a balanced record")
+        self._served = self._family(
+            "members_served", "Members of a balanced record that are served"
+        )
+        self._up = self._family(
+            "members_up", "Members of a balanced record that are UP and not drained"
+        )
+        self._flapping = self._family(
+            "members_flapping",
+            f"Members that changed {FLIPS} times between UP and DOWN in {WINDOW / 60:g} minutes",
+        )
+        self._decision = self._family(
+            "decision", "1 for the decision of a balanced record", "decision"
+        )
+
+    def add(self, key: RecordKey, state: RecordState, wall: float) -> None:
+        served, total = served_count(state.rows)
+        self._members.add_metric(list(key), total)
+        self._served.add_metric(list(key), served)
+        self._up.add_metric(list(key), up_count(state.candidates))
+        self._flapping.add_metric(list(key), state.flips.flapping(wall))
+        self._decision.add_metric([*key, overall_kind(state.decision, state.candidates)], 1)
+
+    def _family(self, name: str, text: str, *labels: str) -> GaugeMetricFamily:
+        labels = ("zone", "name", "type", *labels)
+        family = GaugeMetricFamily(f"dnslb_record_{name}", text, labels=labels)
+        self.families.append(family)
+        return family
+
+
 async def _count_records(control: Control) -> list[Metric]:
-    labels = ["zone", "name", "type"]
-    total = GaugeMetricFamily("dnslb_record_members", "Members of a balanced record", labels=labels)
-    serving = GaugeMetricFamily(
-        "dnslb_record_members_served", "Members of a balanced record that are served", labels=labels
-    )
+    series = _RecordSeries()
     members: Counter[str] = Counter()
     kinds: Counter[str] = Counter()
     served = held = pending = overdue = 0
     async for key, state in in_slices(list(control.health_map.records.items())):
+        at = control.now()
+        series.add(key, state, at.wall)
         rows = [row for row in state.rows if not row.is_fallback]
-        its_served = sum(row.is_served for row in rows)
-        total.add_metric(list(key), len(rows))
-        serving.add_metric(list(key), its_served)
-        served += its_served
+        served += sum(row.is_served for row in rows)
         members.update(row.effective.value for row in rows)
         kinds[state.decision.kind] += 1
         held += state.is_held
         pending += not state.is_ready
-        overdue += _overdue(state, control.now().mono)
+        overdue += _overdue(state, at.mono)
     return [
         _by("dnslb_members", "Members, by effective health", "health", Health, members),
         _gauge("dnslb_members_served", "Members that are served", served),
-        _by(
-            "dnslb_records",
-            "Balanced records, by decision",
-            "decision",
-            DecisionKind,
-            kinds,
-        ),
+        _by("dnslb_records", "Balanced records, by decision", "decision", DecisionKind, kinds),
         _gauge("dnslb_records_held", "Records whose change waits for the check cycle to end", held),
         _gauge("dnslb_records_pending", "Records without an answer of their own yet", pending),
         _gauge("dnslb_hosts_overdue", "Host names that do not resolve past dns_ttl", overdue),
-        total,
-        serving,
+        *series.families,
     ]
 
 

@@ -1,4 +1,4 @@
-"""Overrides: listed, created and cleared."""
+"""Overrides: created and cleared."""
 
 import logging
 from http import HTTPStatus
@@ -68,12 +68,6 @@ class ClearQuery(ApiModel):
     )
 
 
-class OverridesReport(ApiModel):
-    """The overrides in force on any node, oldest first."""
-
-    overrides: tuple[OverrideRow, ...]
-
-
 class ReadmittedRow(ApiModel):
     """A member that serves again, though no override held it out."""
 
@@ -92,11 +86,6 @@ class ClearedReport(ApiModel):
 
     cleared: tuple[OverrideRow, ...] = Field(description="overrides")
     readmitted: tuple[ReadmittedRow, ...] = Field(description="members that were held out")
-
-
-async def show_overrides(request: web.Request) -> web.Response:
-    overrides = request.app[STATE].control.overrides()
-    return json_response(OverridesReport(overrides=tuple(map(override_row, overrides))))
 
 
 async def create_override(request: web.Request) -> web.Response:

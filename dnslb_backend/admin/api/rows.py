@@ -1,30 +1,27 @@
 """One member and one balanced record as operators' programs read them."""
 
 from dataclasses import replace
+from math import isfinite
 
 from pydantic import Field
 
-from dnslb_backend.admin.api.states import (
-    MemberState,
-    Service,
-    member_state,
-    served_count,
-    service_of,
-    summary_of,
-)
+from dnslb_backend.admin.api.holds import hold_of
+from dnslb_backend.admin.api.states import MemberState, member_state, summary_of
 from dnslb_backend.admin.http.document import ApiModel
 from dnslb_backend.admin.http.timestamps import Timestamp, render_optional, render_timestamp
 from dnslb_backend.core.answers.snapshot import Snapshot
-from dnslb_backend.core.health.decision import Decision, DecisionKind
+from dnslb_backend.core.health.clock import Instant
+from dnslb_backend.core.health.decision import DecisionKind
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.hosts import HostState
 from dnslb_backend.core.health.members import MemberStatus
 from dnslb_backend.core.health.overrides import Action, Override
 from dnslb_backend.core.health.record_state import RecordState
 from dnslb_backend.core.health.resolutions import Status
+from dnslb_backend.core.health.service import Service, served_count, service_of
 from dnslb_backend.core.health.target import NEVER_PROBED, Health, TargetState, combine
 from dnslb_backend.core.health.transitions import reason
-from dnslb_backend.core.model.records import Record, RecordKey
+from dnslb_backend.core.model.records import Policy, Record, RecordKey
 
 
 class OverrideRow(ApiModel):
@@ -61,8 +58,12 @@ class MemberRow(ApiModel):
     served: bool
     fallback: bool = Field(description="served unchecked, in place of the members")
     priority: int | None = Field(description="null: the last check failed")
+    configured_priority: int
     weight: int
     reason: str = Field(description="why it is served, or is not")
+    held_until: Timestamp | None = Field(
+        description="the end of what damping or failback holds out; null: nothing, or no end"
+    )
     override: OverrideRow | None
     since: Timestamp | None = Field(description="the last change of its effective health")
     last_check: Timestamp | None
@@ -92,6 +93,7 @@ class RecordRow(ApiModel):
     name: str
     type: str
     ttl: int
+    policy: Policy
     service: Service = Field(description="what clients in no view that serves are given, in words")
     summary: str = Field(description="the service, and how many members are served, as a sentence")
     members_served: int = Field(description="fallback addresses are not counted")
@@ -128,12 +130,13 @@ def override_row(override: Override) -> OverrideRow:
 
 
 def member_row(
-    status: MemberStatus, record: Record, decision: Decision, health: HealthMap
+    status: MemberStatus, group: RecordState, health: HealthMap, at: Instant
 ) -> MemberRow:
-    """`record` and `decision` are those that the member belongs to."""
+    """`group` is the record that the member belongs to."""
+    record = group.record
     member, state = status.member, _latest(status, record, health)
     status = replace(status, state=state)
-    result = state.result
+    result, hold = state.result, hold_of(status, group, at)
     return MemberRow(
         zone=record.key.zone,
         name=record.key.name,
@@ -151,8 +154,10 @@ def member_row(
         served=status.is_served,
         fallback=status.is_fallback,
         priority=status.priority,
+        configured_priority=member.priority,
         weight=status.weight,
-        reason=reason(status, decision),
+        reason=hold.why if hold else reason(status, group.decision),
+        held_until=render_optional(hold.until) if hold and isfinite(hold.until) else None,
         override=override_row(status.override) if status.override else None,
         since=render_optional(_since(status)),
         last_check=render_optional(state.last_check),
@@ -174,6 +179,7 @@ def record_row(state: RecordState, snapshot: Snapshot, mono: float) -> RecordRow
         name=record.key.name,
         type=record.key.type,
         ttl=record.ttl,
+        policy=record.policy,
         service=service_of(state.decision.kind),
         summary=summary_of(state),
         members_served=served,

@@ -1,12 +1,11 @@
-"""The state of a member and the service of a record, in words for API, commands and page."""
+"""The state of a member, and the service of a record as a sentence, for API, commands and page."""
 
-from collections.abc import Sequence
 from enum import StrEnum
 
-from dnslb_backend.core.health.decision import DecisionKind
 from dnslb_backend.core.health.members import MemberStatus
 from dnslb_backend.core.health.overrides import Action
 from dnslb_backend.core.health.record_state import RecordState
+from dnslb_backend.core.health.service import Service, served_count, service_of
 
 
 class MemberState(StrEnum):
@@ -24,31 +23,10 @@ class MemberState(StrEnum):
     FALLBACK = "FALLBACK"
 
 
-class Service(StrEnum):
-    """What clients of a record are given."""
-
-    SERVING = "serving"
-    FALLBACK = "fallback"
-    ALL_DOWN = "serving DOWN members"
-    NO_ANSWER = "no answer"
-    SERVFAIL = "SERVFAIL"
-    PENDING = "pending"
-
-
 _OVERRIDDEN = {
     Action.DRAIN: MemberState.DRAINED,
     Action.UP: MemberState.FORCED_UP,
     Action.DOWN: MemberState.FORCED_DOWN,
-}
-
-_SERVICES = {
-    DecisionKind.SERVE: Service.SERVING,
-    DecisionKind.FALLBACK: Service.FALLBACK,
-    DecisionKind.ALL: Service.ALL_DOWN,
-    DecisionKind.LAST: Service.ALL_DOWN,
-    DecisionKind.NODATA: Service.NO_ANSWER,
-    DecisionKind.SERVFAIL: Service.SERVFAIL,
-    DecisionKind.PENDING: Service.PENDING,
 }
 
 
@@ -62,16 +40,6 @@ def member_state(status: MemberStatus) -> MemberState:
     if status.state.stale:
         return MemberState.STALE
     return MemberState.WAITING if status.is_waiting else MemberState(status.effective)
-
-
-def service_of(kind: DecisionKind) -> Service:
-    return _SERVICES[kind]
-
-
-def served_count(rows: Sequence[MemberStatus]) -> tuple[int, int]:
-    """How many members are served, and how many there are; fallback addresses are none."""
-    members = [row for row in rows if not row.is_fallback]
-    return sum(row.is_served for row in members), len(members)
 
 
 def summary_of(state: RecordState) -> str:

@@ -17,6 +17,7 @@ from dnslb_backend.admin.http.document import ApiModel
 from dnslb_backend.admin.http.names import resolve_record_name
 from dnslb_backend.admin.http.responses import in_slices, render_with_rows
 from dnslb_backend.admin.http.timestamps import Timestamp, render_timestamp
+from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.record_state import RecordState
 from dnslb_backend.core.model.names import key_of
@@ -68,11 +69,11 @@ def node_status(control: Control) -> NodeStatus:
 async def render_status(control: Control, query: StatusQuery) -> bytes:
     """The StatusReport as JSON."""
     states = await states_of(control, query)
-    snapshot, mono = control.snapshot(), control.now().mono
+    snapshot, at = control.snapshot(), control.now()
     return await render_with_rows(
         node_status(control),
-        members=member_rows(states, control.health_map),
-        records=(record_row(state, snapshot, mono) for state in states),
+        members=member_rows(states, control.health_map, at),
+        records=(record_row(state, snapshot, at.mono) for state in states),
     )
 
 
@@ -95,17 +96,20 @@ def _copied(state: RecordState) -> RecordState:
         state.record,
         dict(state.hosts),
         rows=state.rows,
+        waiting=dict(state.waiting),
         decision=state.decision,
         is_ready=state.is_ready,
         is_held=state.is_held,
     )
 
 
-def member_rows(states: Iterable[RecordState], health: HealthMap) -> Iterator[MemberRow]:
+def member_rows(
+    states: Iterable[RecordState], health: HealthMap, at: Instant
+) -> Iterator[MemberRow]:
     """The rows of these records, one record after the other."""
     for state in states:
         for status in state.rows:
-            yield member_row(status, state.record, state.decision, health)
+            yield member_row(status, state, health, at)
 
 
 async def _matcher(control: Control, names: str) -> Callable[[RecordKey], bool]:

@@ -72,12 +72,12 @@ async def show_status_lines(request: web.Request) -> web.StreamResponse:
 async def render_lines(control: Control, query: StatusQuery) -> AsyncIterator[bytes]:
     """The StatusHead, then a RecordLine a record in the order of zone, name and type."""
     states = sorted(await states_of(control, query), key=lambda state: state.record.key)
-    snapshot, mono = control.snapshot(), control.now().mono
+    snapshot, at = control.snapshot(), control.now()
     yield _head(control, states).model_dump_json().encode() + b"\n"
     parts: list[bytes] = []
     async for state in in_slices(states):
-        line = RecordLine(record=record_row(state, snapshot, mono), members=())
-        members = member_rows([state], control.health_map)
+        line = RecordLine(record=record_row(state, snapshot, at.mono), members=())
+        members = member_rows([state], control.health_map, at)
         parts.append(await render_with_rows(line, members=members) + b"\n")
         if len(parts) >= LINES:
             yield b"".join(parts)

@@ -14,9 +14,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from aiohttp import web
+from pydantic import Field, RootModel
 
 from dnslb_backend.admin.http.document import ApiModel
 from dnslb_backend.admin.http.timestamps import Timestamp, render_timestamp
+from dnslb_backend.core.health.decision_changes import DecisionChange
+from dnslb_backend.core.health.service import Service, Severity
 from dnslb_backend.core.health.target import Health
 from dnslb_backend.core.health.transitions import Transition
 from dnslb_backend.metrics import EVENT_CLIENTS, EVENT_CLIENTS_DROPPED
@@ -58,6 +61,27 @@ class TransitionRow(ApiModel):
     reason: str
 
 
+class DecisionRow(ApiModel):
+    """A change of what clients of a record are given, or of whether its last healthy member is all
+    that is left."""
+
+    at: Timestamp
+    zone: str
+    name: str
+    type: str
+    before: Service = Field(alias="from")
+    after: Service = Field(alias="to")
+    served: int = Field(description="members that are served; fallback addresses are not counted")
+    total: int = Field(description="members that there are")
+    up: int = Field(description="members that are UP and not drained")
+    severity: Severity = Field(description="the level of its line in the log")
+    reason: str = Field(description="the numbers in words")
+
+
+class EventRow(RootModel[TransitionRow | DecisionRow]):
+    """The data of an event."""
+
+
 class Hint(StrEnum):
     """An event without data: clients ask for what has changed."""
 
@@ -67,7 +91,7 @@ class Hint(StrEnum):
     """The configuration was read again."""
 
 
-StreamEvent = Transition | Hint
+StreamEvent = Transition | DecisionChange | Hint
 
 
 @dataclass(slots=True)
@@ -217,10 +241,30 @@ def transition_row(transition: Transition) -> TransitionRow:
     )
 
 
+def decision_row(change: DecisionChange) -> DecisionRow:
+    after = change.after
+    fields: dict[str, object] = {
+        "at": render_timestamp(change.at),
+        "zone": change.key.zone,
+        "name": change.key.name,
+        "type": change.key.type,
+        "from": change.before.service,
+        "to": after.service,
+        "served": after.served,
+        "total": after.total,
+        "up": after.up,
+        "severity": after.severity,
+        "reason": change.reason,
+    }
+    return DecisionRow.model_validate(fields)
+
+
 def _text_of(event: StreamEvent) -> tuple[str, str]:
     """The kind and the data of an event."""
     if isinstance(event, Hint):
         return event, "{}"
+    if isinstance(event, DecisionChange):
+        return "decision", decision_row(event).model_dump_json(by_alias=True)
     return "transition", transition_row(event).model_dump_json()
 
 

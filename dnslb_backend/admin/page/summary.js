@@ -59,7 +59,7 @@ export class Summary {
 function judge(report) {
   if (!report) {
     const none = ["none", "not known", ""];
-    return { ready: none, brake: none, purge: none, store: none };
+    return { ready: none, brake: none, purge: none, store: none, config: none };
   }
   const details = report.details;
   return {
@@ -67,6 +67,7 @@ function judge(report) {
     brake: details ? brake(details.brake) : hidden(),
     purge: details ? purge(details.purge) : hidden(),
     store: details ? store(details.mirror) : hidden(),
+    config: details ? config(details.config) : hidden(),
   };
 }
 
@@ -98,11 +99,16 @@ function purge(report) {
 
 function store(report) {
   if (!report || typeof report !== "object") return ["bad", "not known", String(report || "")];
-  const rival = report.mirrors.find((mirror) => mirror.rival);
-  if (rival) return ["bad", "duplicate node name", `also ${rival.rival}`];
+  const twin = report.mirrors.find((mirror) => mirror.duplicate_instance);
+  if (twin) return ["bad", "duplicate node name", `Another daemon, instance ${twin.duplicate_instance}, uses it.`];
   const cut = report.mirrors.filter((mirror) => !mirror.is_connected);
   if (report.is_volatile) return ["bad", "not persistent", "The local file cannot be used."];
   const names = report.mirrors.map((mirror) => mirror.store).join(", ");
   if (!cut.length) return ["good", "in sync", names];
   return ["bad", `${cut.map((mirror) => mirror.store).join(", ")} unavailable`, cut.map((mirror) => mirror.last_error).join("\n")];
+}
+
+function config(report) {
+  if (!report) return ["good", "as on disk", "The last reload succeeded, or there was none."];
+  return ["bad", "not what is on disk", `Running is not what is on disk, the last reload was refused: ${report.problem}`];
 }

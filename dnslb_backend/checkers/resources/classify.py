@@ -4,7 +4,7 @@ The phase decides. Until a target can be spoken to, the errno does:
 
 | exception | verdict |
 |---|---|
-| refused, reset, host unreachable (its gateway said so, or nobody answered ARP) | fail -4 |
+| refused, reset, host unreachable (its gateway said so, or no answer to ARP) | fail -4 |
 | no way: a router said so | fail -4 |
 | no way: this machine knows no route | error |
 | out of descriptors, memory, buffers or ports; no permission | error |
@@ -89,6 +89,10 @@ class ProbeError(DnslbError):
     """We could not ask, or could not judge the answer: it says nothing about the target."""
 
 
+class StallError(ProbeError):
+    """This process stalled while the probe was under way."""
+
+
 class TargetError(DnslbError):
     """The target did not do what was asked; `code` is the result's."""
 
@@ -136,7 +140,7 @@ def classify_exception(error: Exception, limit: float, address: str) -> Result:
     it knows of none itself.
     """
     if isinstance(error, ProbeError):
-        return check_error(one_line(str(error)))
+        return check_error(one_line(str(error)), is_stall=isinstance(error, StallError))
     if isinstance(error, TargetError):
         return failed(error.code, one_line(str(error)))
     if isinstance(error, TimeoutError):

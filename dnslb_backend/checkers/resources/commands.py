@@ -4,6 +4,7 @@ import asyncio
 import logging
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,9 +51,15 @@ class Commands:
         self._stderr_log = LogRateLimiter(time.monotonic, STDERR_INTERVAL)
 
     async def run(
-        self, argv: tuple[str, ...], limit: float, hidden: tuple[str, ...] = ()
+        self,
+        argv: tuple[str, ...],
+        limit: float,
+        hidden: tuple[str, ...] = (),
+        *,
+        text: str = "",
+        environment: Mapping[str, str] | None = None,
     ) -> Finished:
-        """Run without a shell, standard input empty, the environment inherited.
+        """Run without a shell, `text` on standard input, `environment` added to what is inherited.
 
         What it writes to standard error is logged without what is `hidden`.
 
@@ -60,7 +67,13 @@ class Commands:
         (SIGTERM, a second later SIGKILL). ProbeError if it could not be started, or the helper
         did not run to see its end. Cancelled, it kills the command at once.
         """
-        async with self._helper.call({"argv": argv, "limit": limit}) as call:
+        request = {
+            "argv": argv,
+            "limit": limit,
+            "input": text,
+            "environment": dict(environment or {}),
+        }
+        async with self._helper.call(request) as call:
             try:
                 # First that it started, then how it ended.
                 await self._answer(call, START_LIMIT)

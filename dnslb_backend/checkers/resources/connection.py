@@ -1,7 +1,8 @@
 """A TCP or TLS connection to a target, bounded in bytes and fair to the event loop.
 
 TLS runs over memory buffers on top of the TCP stream, so that every byte a target sends is counted,
-records and messages of TLS included, and so that what breaks can be told by the phase it broke in.
+records and messages of TLS included, and so that a failure can be classified by the phase in
+which it occurs.
 """
 
 import asyncio

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable
 from types import TracebackType
 
-from dnslb_backend.checkers.resources.classify import ProbeError
+from dnslb_backend.checkers.resources.classify import StallError
 
 STALL_ALLOWANCE = 0.5
 """A timer that fires so much (s) too late means that this process did not run when it was due; less
@@ -55,7 +55,7 @@ def until(deadline: float) -> "Limit":
 class Limit:
     """An asynchronous context manager that ends its body with TimeoutError.
 
-    With ProbeError instead where the loop stalled: the answer may well have been here in time.
+    With StallError instead where the loop stalled: the answer may well have been here in time.
     """
 
     # No generator: thousands of probes a second pass through here.
@@ -85,4 +85,4 @@ class Limit:
     def _raise_if_stalled(self) -> None:
         late = asyncio.get_running_loop().time() - self._deadline
         if late > STALL_ALLOWANCE:
-            raise ProbeError(f"this daemon stalled for {late:.1f} s during the probe") from None
+            raise StallError(f"this daemon stalled for {late:.1f} s during the probe") from None

@@ -3,7 +3,7 @@
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 OUTPUT_LIMIT = 64 * 1024
 STDERR_LIMIT = 4 * 1024
@@ -42,12 +42,28 @@ class Stream:
 class Job:
     """A command that was forked. It has started once `starting` has ended without a word."""
 
-    __slots__ = ("argv", "due", "id", "killed_at", "limit", "pid", "silent", "starting", "streams")
+    __slots__ = (
+        "argv",
+        "due",
+        "environment",
+        "id",
+        "input",
+        "killed_at",
+        "limit",
+        "pid",
+        "silent",
+        "starting",
+        "streams",
+    )
 
-    def __init__(self, job_id: int, argv: list[str], limit: float) -> None:
-        self.id = job_id
-        self.argv = argv
-        self.limit = limit
+    def __init__(self, request: dict[str, Any]) -> None:
+        self.id: int = request["id"]
+        self.argv: list[str] = request["argv"]
+        self.limit: float = request["limit"]
+        self.input: str = request.get("input", "")
+        """What it reads from standard input."""
+        self.environment: dict[str, str] = request.get("environment", {})
+        """Variables beside those that every command has."""
         self.pid = -1
         self.streams: tuple[Stream, Stream] = (Stream(-1, OUTPUT_LIMIT), Stream(-1, STDERR_LIMIT))
         self.starting = Stream(-1, STDERR_LIMIT)
@@ -56,21 +72,26 @@ class Job:
         self.due: float | None = None
         self.killed_at: float | None = None
 
-    def fork(self, null: int, environment: dict[str, str]) -> None:
+    def fork(self, environment: dict[str, str]) -> None:
         """Raises OSError where this machine cannot: processes, memory, descriptors."""
         pipes: list[tuple[int, int]] = []
         streams = (*self.streams, self.starting)
+        standard_input = _opened(self.input)
         try:
             for _ in streams:
                 pipes.append(os.pipe2(os.O_CLOEXEC))  # noqa: PERF401 - closed below if one fails
             self.pid = os.fork()
             if self.pid == 0:
-                self._become([null, *(write for _, write in pipes)], environment)
+                self._become(
+                    [standard_input, *(write for _, write in pipes)],
+                    {**environment, **self.environment},
+                )
         except BaseException:
             for read, _ in pipes:
                 os.close(read)
             raise
         finally:
+            os.close(standard_input)
             for _, write in pipes:
                 os.close(write)
         for stream, (read, _) in zip(streams, pipes, strict=True):
@@ -93,6 +114,22 @@ class Job:
                 os.write(descriptors[3], reason.encode(errors="replace")[:STDERR_LIMIT])
         finally:
             os._exit(NOT_RUN)
+
+
+def _opened(text: str) -> int:
+    """A descriptor from which a command reads this text: a pipe may be too small for it."""
+    if not text:
+        return os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.memfd_create("standard input", os.MFD_CLOEXEC)
+    try:
+        data = memoryview(text.encode("utf-8", "replace"))
+        while data:
+            data = data[os.write(descriptor, data) :]
+        os.lseek(descriptor, 0, os.SEEK_SET)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _program(name: str, environment: dict[str, str]) -> str:

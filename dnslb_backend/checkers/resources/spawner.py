@@ -1,11 +1,12 @@
 """The process that runs the commands of `exec` checks; the daemon starts it as a script.
 
-Starting a command costs the event loop up to a millisecond each time; here it costs nobody.
+Starting a command costs the event loop up to a millisecond each time; here it delays no lookup.
 Standard library only, and nothing of this package: it must start fast and stay small.
 
 Standard input is a socket to the daemon, one JSON object a line:
 
     {"id": 7, "argv": ["check", "192.0.2.1"], "limit": 1.5}     run it, for at most 1.5 s
+    {"id": 7, …, "input": "text", "environment": {"A": "b"}}    with this on its standard input
     {"id": 7, "stop": true}                                     kill it
     {"id": 8, "ping": true}                                     does this process run?
 
@@ -25,9 +26,9 @@ A command is forked, not spawned: until it has loaded its program, which takes f
 storage hangs, posix_spawn(3) would stop this process, and all other commands with it.
 
 A command has its own session. When it ends, or is ended (SIGTERM, a second later SIGKILL),
-whatever it left behind is killed: its process group, and whoever became an orphan (this process
-adopts them) unless another command that is still running started it. When the daemon ends,
-everything ends.
+whatever it left behind is killed: its process group, and every process that became an orphan
+(this process adopts them) unless another command that is still running started it. When the daemon
+ends, everything ends.
 
 Arguments: a token, the same for all lives of this helper of one daemon, and the number of lives
 before this one. Commands carry the token in their environment, so that a second life finds and
@@ -99,7 +100,6 @@ class Spawner:
         self._selector = selectors.DefaultSelector()
         self._daemon = DaemonChannel(control, self._selector, self._handle)
         self._environment = dict(os.environ)
-        self._null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         self._parent = os.getppid()
 
     def run(self) -> None:
@@ -126,7 +126,7 @@ class Spawner:
 
     def _handle(self, request: dict[str, Any]) -> None:
         if "argv" in request:
-            self._start(Job(request["id"], request["argv"], request["limit"]))
+            self._start(Job(request))
         elif "ping" in request:
             self._daemon.send({"id": request["id"], "pong": True})
         elif (job := self._jobs.get(request["id"])) is not None:
@@ -143,7 +143,7 @@ class Spawner:
     def _start(self, job: Job) -> None:
         try:
             self._refuse_stuck(job)
-            job.fork(self._null, {**self._environment, MARK: f"{self._token}:{job.id}"})
+            job.fork({**self._environment, MARK: f"{self._token}:{job.id}"})
         except OSError as error:
             self._daemon.send(_cannot_run(job, error.strerror or str(error)))
             return
@@ -284,7 +284,7 @@ class Spawner:
             reaped = True
             job = self._by_pid.pop(ended.si_pid, None)
             if job is not None:
-                # While its leader is not waited for, nobody else can have this group's number.
+                # While its leader is not waited for, no other group can have its number.
                 signal_group(job.pid, signal.SIGKILL)
                 self._finish(job, ended)
             os.waitpid(ended.si_pid, 0)

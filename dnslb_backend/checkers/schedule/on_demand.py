@@ -13,7 +13,7 @@ SPACING = 1.0
 
 
 @dataclass(slots=True)
-class _Probe:
+class _PlannedProbe:
     """The latest of a target: `begin` is when it starts, or has started."""
 
     begin: float
@@ -26,7 +26,7 @@ class OnDemandProbes:
     def __init__(self, spacing: float = SPACING) -> None:
         self._tasks = BackgroundTasks("check")
         self._spacing = spacing
-        self._latest: dict[TargetKey, _Probe] = {}
+        self._latest: dict[TargetKey, _PlannedProbe] = {}
 
     async def result(self, target: TargetKey, probe: Callable[[], Awaitable[Result]]) -> Result:
         """What `probe` returns, or what another call's probe of the target does meanwhile."""
@@ -41,11 +41,14 @@ class OnDemandProbes:
         await self._tasks.close()
 
     def _schedule(
-        self, target: TargetKey, probe: Callable[[], Awaitable[Result]], before: _Probe | None
-    ) -> _Probe:
+        self,
+        target: TargetKey,
+        probe: Callable[[], Awaitable[Result]],
+        before: _PlannedProbe | None,
+    ) -> _PlannedProbe:
         now = asyncio.get_running_loop().time()
         begin = now if before is None else max(now, before.begin + self._spacing)
-        planned = _Probe(begin, self._tasks.share(_after(begin - now, probe)))
+        planned = _PlannedProbe(begin, self._tasks.share(_after(begin - now, probe)))
         # The oldest come first: they are the first to be forgotten.
         self._latest.pop(target, None)
         self._latest[target] = planned

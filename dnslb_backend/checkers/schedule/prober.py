@@ -41,6 +41,6 @@ class Prober:
             metrics.SCHEDULER_LAG.observe(max(began - due, 0.0))
         result = await run_probe(check, endpoint, limit, self._resources)
         if result.code == Code.TIMEOUT and self._stall_detector.stalled_since(began):
-            stalled = check_error("this daemon stalled during the probe")
+            stalled = check_error("this daemon stalled during the probe", is_stall=True)
             return replace(stalled, duration=result.duration)
         return result

@@ -13,7 +13,6 @@ probed again after a pause that grows. Others go on.
 """
 
 import asyncio
-import logging
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from dnslb_backend.checkers.resources.push_reports import CountedReports
 from dnslb_backend.checkers.resources.resources import CheckResources
 from dnslb_backend.checkers.schedule.brake import Brake, BrakeStatus, Verdict
 from dnslb_backend.checkers.schedule.cycles import Cycles
+from dnslb_backend.checkers.schedule.error_log import log_check_error
 from dnslb_backend.checkers.schedule.lookups import Lookups
 from dnslb_backend.checkers.schedule.on_demand import OnDemandProbes
 from dnslb_backend.checkers.schedule.prober import Prober
@@ -303,7 +303,7 @@ class Scheduler:
         if self._reports.is_repeated(target, result) and not observed.before.stale:
             self._health.defer_result(target, observed.at)
             return
-        _log_check_error(observed)
+        log_check_error(observed)
         if self._counts(observed):
             self._count(observed)
         else:
@@ -388,13 +388,3 @@ class Scheduler:
         self._health.readmit(self._now())
         self.last_sweep = self._now().mono
         self._changed()
-
-
-def _log_check_error(observed: Observation) -> None:
-    """Log that a check cannot judge its target, once until the reason changes."""
-    result, last = observed.result, observed.before.result
-    if result.outcome is not Outcome.ERROR or (last is not None and last.text == result.text):
-        return
-    # That a target is yet to push its first report is no error.
-    level = logging.INFO if result.report == 0 else logging.ERROR
-    log.log(level, "%s: check error, health unchanged: %s", observed.target.address, result.text)

@@ -1,9 +1,11 @@
 """What changed in the health map, for those who publish, persist and report it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from dnslb_backend.core.health.decision_changes import DecisionChange, report_decisions
+from dnslb_backend.core.health.record_state import RecordState
 from dnslb_backend.core.health.transitions import Transition
 from dnslb_backend.core.model.records import RecordKey
 
@@ -29,6 +31,7 @@ class Changes:
     touched: frozenset[RecordKey]
     transitions: tuple[Transition, ...]
     overflows: tuple[Overflow, ...] = ()
+    decisions: tuple[DecisionChange, ...] = ()
 
     def followed_by(self, later: "Changes") -> "Changes":
         """These changes and `later` ones as one."""
@@ -37,6 +40,7 @@ class Changes:
             self.touched | later.touched,
             self.transitions + later.transitions,
             self.overflows + later.overflows,
+            self.decisions + later.decisions,
         )
 
 
@@ -51,6 +55,7 @@ class ChangeLog:
         self._touched: set[RecordKey] = set()
         self._transitions: list[Transition] = []
         self._overflows: list[Overflow] = []
+        self._moved: dict[RecordKey, float] = {}
 
     def answer(self, key: RecordKey) -> None:
         """The answer of this record may read differently now."""
@@ -66,14 +71,24 @@ class ChangeLog:
     def add_overflow(self, overflow: Overflow) -> None:
         self._overflows.append(overflow)
 
-    def take(self) -> Changes:
-        """What was collected since the last call."""
+    def move(self, key: RecordKey, wall: float) -> None:
+        """The rows or the decision of this record have changed, at this Unix time."""
+        self._touched.add(key)
+        self._moved[key] = wall
+
+    def take(self, records: Mapping[RecordKey, RecordState]) -> Changes:
+        """What was collected since the last call; `records` are those of the health map."""
+        for moved in self._transitions:
+            if moved.is_flip and moved.key in records:
+                records[moved.key].flips.add(moved.content, moved.at)
         changes = Changes(
             frozenset(self._answers),
             frozenset(self._touched),
             tuple(self._transitions),
             tuple(self._overflows),
+            tuple(report_decisions(records, self._moved.items())),
         )
         for collected in (self._answers, self._touched, self._transitions, self._overflows):
             collected.clear()
+        self._moved.clear()
         return changes

@@ -17,7 +17,8 @@ from dataclasses import replace
 
 from dnslb_backend.core.health.changes import ChangeLog, Changes, Overflow
 from dnslb_backend.core.health.clock import Instant
-from dnslb_backend.core.health.decision import PENDING, Decision
+from dnslb_backend.core.health.decision import PENDING, Decision, DecisionKind
+from dnslb_backend.core.health.decision_changes import report
 from dnslb_backend.core.health.evaluation import (
     clear_returned,
     evaluate,
@@ -30,7 +31,7 @@ from dnslb_backend.core.health.hosts import UNRESOLVED, apply_resolution
 from dnslb_backend.core.health.members import MemberStatus, TargetKey, mark_served
 from dnslb_backend.core.health.membership import Membership
 from dnslb_backend.core.health.observation import Observation
-from dnslb_backend.core.health.overrides import ActiveOverrides, Override
+from dnslb_backend.core.health.overrides import ActiveOverrides, Authors, Override
 from dnslb_backend.core.health.record_state import (
     RecordState,
     RestoredRecord,
@@ -99,7 +100,7 @@ class HealthMap:
     def take_changes(self) -> Changes:
         """Decide what is marked, and return what changed since the last call."""
         self.decide_marked()
-        return self._changes.take()
+        return self._changes.take(self.records)
 
     def decide_marked(self) -> None:
         """Decide every marked record, as of the time at which it was last marked."""
@@ -163,6 +164,8 @@ class HealthMap:
             state = self.records[key]
             if not state.decision.is_answer and not is_known(state):
                 state.is_ready, state.decision = False, PENDING
+            # What is restored is no change.
+            report(state)
         self._count_pending()
         return frozenset(self.records.keys() - self._pending.keys())
 
@@ -281,11 +284,13 @@ class HealthMap:
         self._changes.touch([key])
         self._decide(key, at, whole=True)
 
-    def set_overrides(self, overrides: Iterable[Override], at: Instant) -> None:
+    def set_overrides(
+        self, overrides: Iterable[Override], at: Instant, cleared_by: Authors | None = None
+    ) -> None:
         """Replace all overrides, and decide every record that one of the changed ones covers."""
-        before = set(self._active_overrides.overrides)
-        self._active_overrides = ActiveOverrides(overrides)
-        for key in self.covered(before.symmetric_difference(self._active_overrides.overrides)):
+        before = self._active_overrides
+        self._active_overrides, changed = before.replaced(overrides, at.wall, cleared_by)
+        for key in self.covered(changed):
             self._changes.touch([key])
             self._decide(key, at, whole=True, is_override=True)
 
@@ -366,11 +371,8 @@ class HealthMap:
         self._publish(key, rows, decision, at.wall, moved)
 
     def _is_awaiting(self, state: RecordState) -> bool:
-        """Whether probes of this check cycle may yet find a member that can serve.
-
-        Where records share targets, some probe is under way at any time: those that have begun
-        after the change are not awaited.
-        """
+        """Whether probes of this check cycle may yet find a member that can serve; not those that
+        have begun after the change, since other records may share the targets."""
         return state.is_cycle_open or not state.awaited.isdisjoint(state.positions)
 
     def _stop_awaiting(self, target: TargetKey) -> None:
@@ -387,10 +389,11 @@ class HealthMap:
     ) -> None:
         state = self.records[key]
         after = mark_served(rows, decision, state.rows, state.record)
-        self._changes.add(diff(key, state.rows, after, decision, wall, moved))
-        if after != state.rows:
-            self._changes.touch([key])
+        is_first = state.decision.kind is DecisionKind.PENDING
+        ended = self._active_overrides.ended
+        self._changes.add(diff(key, state.rows, after, decision, wall, moved, is_first, ended))
         if decision != state.decision:
             self._changes.answer(key)
-        state.rows = after
-        state.decision = decision
+        if after != state.rows or decision != state.decision:
+            self._changes.move(key, wall)
+        state.rows, state.decision = after, decision

@@ -1,9 +1,10 @@
 """Operator overrides, kept apart from measured health."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 
 
 class Action(StrEnum):
@@ -49,16 +50,35 @@ class Override:
         return self.expires is None or wall < self.expires
 
 
-class ActiveOverrides:
-    """The overrides in force, indexed by target, so that unrelated ones cost a member nothing."""
+Authors = Callable[[str], str]
+"""Gives the author who cleared the override of an id, "" where none is known."""
 
-    def __init__(self, overrides: Iterable[Override]) -> None:
+
+class ActiveOverrides:
+    """The overrides in force, indexed by target, so that unrelated ones cost a member nothing.
+
+    `ended` says, by id, how those ended that were in force before: `drain cleared by alice`.
+    """
+
+    def __init__(
+        self, overrides: Iterable[Override], ended: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self.overrides = tuple(overrides)
+        self.ended = ended
         self._literal: dict[str, list[Override]] = {}
         self._globs = [override for override in self.overrides if override.is_glob]
         for override in self.overrides:
             if not override.is_glob:
                 self._literal.setdefault(override.target, []).append(override)
+
+    def replaced(
+        self, overrides: Iterable[Override], wall: float, cleared_by: Authors | None
+    ) -> tuple["ActiveOverrides", set[Override]]:
+        """These overrides in place of the old ones, and those in which the two differ."""
+        now = tuple(overrides)
+        gone = set(self.overrides).difference(now)
+        ended = {each.id: _ending(each, wall, cleared_by) for each in gone}
+        return ActiveOverrides(now, ended), gone | set(now).difference(self.overrides)
 
     def effective(self, name: str, *aliases: str) -> Override | None:
         """The override that applies to a member: the more specific one, then the newer one.
@@ -83,6 +103,13 @@ class ActiveOverrides:
                 override.id,
             ),
         )
+
+
+def _ending(override: Override, wall: float, cleared_by: Authors | None) -> str:
+    if not override.is_live(wall):
+        return f"{override.action} expired"
+    author = cleared_by(override.id) if cleared_by is not None else ""
+    return f"{override.action} cleared{f' by {author}' if author else ''}"
 
 
 def next_expiry(overrides: Iterable[Override], wall: float) -> float | None:

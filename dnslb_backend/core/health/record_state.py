@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from dnslb_backend.core.health.decision import PENDING, Candidate, Decision, DecisionKind, Pool
+from dnslb_backend.core.health.flapping import Flips
 from dnslb_backend.core.health.hosts import UNRESOLVED, HostState, limited
 from dnslb_backend.core.health.members import Member, MemberStatus, TargetKey
+from dnslb_backend.core.health.service import ServiceStatus
 from dnslb_backend.core.health.target import Health, TargetState
 from dnslb_backend.core.model.records import Record
 
@@ -34,6 +36,9 @@ class RecordState:
     candidates: list[Candidate] = field(default_factory=list)
     """The decision's input for each of `members`, updated one by one: there may be thousands."""
     decision: Decision = PENDING
+    reported: ServiceStatus = ServiceStatus()  # noqa: RUF009 - it is immutable
+    """The service as last reported to operators."""
+    flips: Flips = field(default_factory=Flips)
     last_good: tuple[str, ...] = ()
     last_pools: tuple[Pool, ...] = ()
     is_cycle_open: bool = False
@@ -95,6 +100,8 @@ def carry_over(record: Record, old: RecordState | None) -> RecordState:
         },
         rows=old.rows,
         decision=old.decision,
+        reported=old.reported,
+        flips=old.flips,
         last_good=old.last_good,
         last_pools=old.last_pools,
         waiting=dict(old.waiting),

@@ -1,6 +1,6 @@
 """The result of one probe: always a value, never an exception."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
 TEXT_LIMIT = 200
@@ -42,6 +42,8 @@ class Result:
     weight: int | None = None
     duration: float = 0.0
     report: int | None = None
+    is_stall: bool = field(default=False, compare=False)
+    """An error because this process stalled; it is not stored."""
 
 
 def passed(text: str = "", *, priority: int | None = None, weight: int | None = None) -> Result:
@@ -52,6 +54,7 @@ def failed(code: int, text: str) -> Result:
     return Result(Outcome.FAIL, code, text[:TEXT_LIMIT])
 
 
-def check_error(text: str) -> Result:
+def check_error(text: str, *, is_stall: bool = False) -> Result:
     """An error of the daemon itself: cannot spawn, no file descriptors, a missing binary."""
-    return Result(Outcome.ERROR, Code.INTERNAL_ERROR, text[:TEXT_LIMIT])
+    code = Code.INTERNAL_ERROR
+    return Result(Outcome.ERROR, code, text[:TEXT_LIMIT], is_stall=is_stall)

@@ -77,23 +77,23 @@ def observe(state: TargetState, result: Result, at: Instant, rules: Thresholds) 
     needed = 1 if state.health is Health.UNKNOWN else (rules.rise if is_pass else rules.fall)
     is_held = state.suppressed_until is not None and at.mono < state.suppressed_until
     decided = says if streak >= needed else before
-    standing = Health.DOWN if is_held else decided
+    health = Health.DOWN if is_held else decided
     seen = TargetState(
-        last_known=standing,
+        last_known=health,
         streak=0 if decided is says else streak,
         priority=result.priority if is_pass else state.priority,
         weight=result.weight if is_pass else state.weight,
         result=result,
         last_seen=at.mono,
         last_check=at.wall,
-        last_change=at.wall if standing is not state.health else state.last_change,
-        last_up=at.wall if standing is Health.UP else state.last_up,
+        last_change=at.wall if health is not state.health else state.last_change,
+        last_up=at.wall if health is Health.UP else state.last_up,
         flips=state.flips,
         suppress_for=state.suppress_for,
         suppressed_until=state.suppressed_until if is_held else None,
         undamped=decided if is_held else None,
     )
-    if standing is state.last_known or state.last_known is Health.UNKNOWN:
+    if health is state.last_known or state.last_known is Health.UNKNOWN:
         return seen
     if state.undamped is Health.UP:
         # It has been UP all along, and its hold is over.

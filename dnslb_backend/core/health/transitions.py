@@ -1,8 +1,9 @@
 """Changes of members, and the texts that explain them to operators."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import zip_longest
+from types import MappingProxyType
 
 from dnslb_backend.core.health.decision import Decision, DecisionKind
 from dnslb_backend.core.health.members import MemberStatus, TargetKey
@@ -26,6 +27,15 @@ class Transition:
     from_priority: int | None
     to_priority: int | None
     reason: str
+    code: int | None = field(default=None, compare=False)
+    """Of the last result; it is not stored."""
+    is_first: bool = field(default=False, compare=False)
+    """Its record has had no answer before."""
+
+    @property
+    def is_flip(self) -> bool:
+        """Whether the member went from UP to DOWN or back."""
+        return {self.from_health, self.to_health} == {Health.UP, Health.DOWN}
 
 
 def diff(
@@ -35,10 +45,13 @@ def diff(
     decision: Decision,
     wall: float,
     moved: Mapping[TargetKey, float],
+    is_first: bool = False,
+    ended: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Transition]:
     """The transitions between two lists of rows of one record; members may come and go.
 
-    A member changed when one of its targets `moved`, else at `wall`; Unix times.
+    A member changed when one of its targets `moved`, else at `wall`; Unix times. `ended` says, by
+    id, how overrides ended that are no longer in force.
     """
     found: list[Transition] = []
     for was, now in _differing(before, after):
@@ -47,6 +60,8 @@ def diff(
         known = now or was
         assert known is not None
         why = reason(now, decision) if now else _reason_gone(known, decision)
+        if was and was.override and was.override.id in ended:
+            why = ": ".join(filter(None, (ended[was.override.id], why)))
         found.append(
             Transition(
                 max((moved[t] for t in known.member.targets if t in moved), default=wall),
@@ -57,6 +72,8 @@ def diff(
                 *(_is_served(was), _is_served(now)),
                 *(_priority(was), _priority(now)),
                 why,
+                _code(known),
+                is_first,
             )
         )
     return found
@@ -139,6 +156,10 @@ def _reason_down(status: MemberStatus, decision: Decision, text: str) -> str:
     if status.is_served and decision.is_last_resort(status.member.content):
         return f"served because all are down: {text}"
     return text
+
+
+def _code(row: MemberStatus) -> int | None:
+    return None if row.state.result is None else row.state.result.code
 
 
 def _figures(row: MemberStatus | None) -> tuple[Health, bool, int | None]:

@@ -16,12 +16,12 @@ class ThrottledLog:
         self.throttle = LogRateLimiter(clock)
 
     def refused(self, kind: object, why: str) -> None:
-        """A peer sent what no PowerDNS sends; requests of one `kind` are told of once."""
+        """A peer sent what no PowerDNS sends; requests of one `kind` are logged once."""
         if (kept_back := self.throttle.admit(kind)) is not None:
             self._log.warning("a request was refused (%d more like it): %s", kept_back, why)
 
     def turned_away(self, kind: object, why: str) -> None:
-        """A connection was not taken; those of one `kind` are told of once."""
+        """A connection was not taken; those of one `kind` are logged once."""
         if (kept_back := self.throttle.admit(kind)) is not None:
             self._log.warning("a connection was refused (%d more like it): %s", kept_back, why)
 

@@ -142,6 +142,11 @@ class OverrideTable(ReplicatedTable[OverrideEntry]):
         overrides = [entry.override for entry in self.entries() if entry.is_live(wall)]
         return sorted(overrides, key=lambda override: (override.created, override.id))
 
+    def cleared_by(self, number: str) -> str:
+        """Who cleared an override; "" where it was not cleared, or that is not known."""
+        entry = self.get(OVERRIDE, number)
+        return entry.cleared_by if entry is not None else ""
+
     def add(self, override: Override) -> Override:
         """Add a new override; returns it as it is stored."""
         entry = read_row(OVERRIDE, OverrideEntry(override).row())

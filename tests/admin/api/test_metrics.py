@@ -51,7 +51,47 @@ async def test_health_is_counted(client: aiohttp.ClientSession, node: Node) -> N
     label = f"{{name={KEY.name},type=A,zone={ZONE}}}"
     assert found[f"dnslb_record_members{label}"] == 3
     assert found[f"dnslb_record_members_served{label}"] == 1
+    assert found[f"dnslb_record_members_up{label}"] == 2
+    assert decisions(before) == {"pending"}
+    assert decisions(found) == {"serve"}
     assert found["dnslb_start_time_seconds"] == node.started
+
+
+def decisions(found: dict[str, float]) -> set[str]:
+    """The decisions that the series of the one record name; each is 1."""
+    series = {key: value for key, value in found.items() if key.startswith("dnslb_record_decision")}
+    assert set(series.values()) == {1.0}
+    return {key.partition("{decision=")[2].partition(",")[0] for key in series}
+
+
+async def test_a_drained_standby_is_no_healthy_member(
+    client: aiohttp.ClientSession, node: Node
+) -> None:
+    node.settle()
+    label = f"{{name={KEY.name},type=A,zone={ZONE}}}"
+    assert (await figures(client))[f"dnslb_record_members_up{label}"] == 3
+    order = Override("1", "10.0.0.3", Action.DRAIN, created=at(1).wall)
+    node.health_map.set_overrides([order], at(node.clock))
+    assert (await figures(client))[f"dnslb_record_members_up{label}"] == 2
+
+
+async def test_a_member_that_flaps_is_counted_until_it_is_calm(
+    client: aiohttp.ClientSession, node: Node
+) -> None:
+    node.settle()
+    label = f"dnslb_record_members_flapping{{name={KEY.name},type=A,zone={ZONE}}}"
+    for address in ("10.0.0.1", "10.0.0.2", "10.0.0.3"):
+        node.hear(address, BROKEN)
+        node.hear(address, OK)
+    for result in (BROKEN, OK, BROKEN):
+        node.hear("10.0.0.1", result)
+    node.health_map.take_changes()
+    assert (await figures(client))[label] == 0
+    node.hear("10.0.0.1", OK)
+    node.health_map.take_changes()
+    assert (await figures(client))[label] == 1
+    node.clock += 901
+    assert (await figures(client))[label] == 0
 
 
 async def test_a_fallback_is_no_member(client: aiohttp.ClientSession, node: Node) -> None:
@@ -59,6 +99,7 @@ async def test_a_fallback_is_no_member(client: aiohttp.ClientSession, node: Node
     node.settle({"10.0.0.1": BROKEN})
     found = await figures(client)
     assert found["dnslb_records{decision=fallback}"] == 1
+    assert decisions(found) == {"fallback"}
     assert found[f"dnslb_record_members{{name={KEY.name},type=A,zone={ZONE}}}"] == 1
     assert found["dnslb_members_served"] == 0
 

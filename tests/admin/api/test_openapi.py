@@ -40,6 +40,17 @@ async def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None
         assert reference.rpartition("/")[2] in document["components"]["schemas"]
 
 
+async def test_the_events_of_the_stream_are_described(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    assert {each["$ref"].rpartition("/")[2] for each in schemas["EventRow"]["anyOf"]} == {
+        "TransitionRow",
+        "DecisionRow",
+    }
+    assert {"from", "to", "served", "total", "reason"} <= schemas["DecisionRow"][
+        "properties"
+    ].keys()
+
+
 async def test_changes_want_a_token_and_reading_may_do_without(document: dict[str, Any]) -> None:
     reload = document["paths"]["/api/v1/reload"]["post"]
     assert reload["security"] == [{"token": []}]

@@ -47,14 +47,32 @@ async def test_an_order_holds_is_listed_and_is_taken_back(
     assert "night-shift: drain 10.0.0.1 (new disk)" in caplog.text
 
     async with client.get(PATH) as response:
-        assert (await response.json())["overrides"] == [order]
+        report = await response.json()
+    assert (report["node"], report["time"]) == ("ns1", order["created"])
+    affects = {"records": 1, "members": 1, "first": [f"{KEY} 10.0.0.1"]}
+    assert report["overrides"] == [order | {"affects": affects}]
     query = {"target": order["id"], "force": "true"}
     async with client.delete(PATH, params=query, headers=OPERATE) as response:
         assert response.status == 200
         assert (await response.json())["cleared"] == [order]
     assert node.served() == {"10.0.0.1", "10.0.0.2"}
     async with client.get(PATH) as response:
-        assert await response.json() == {"overrides": []}
+        assert (await response.json())["overrides"] == []
+
+
+async def test_what_an_override_affects(client: aiohttp.ClientSession, node: Node) -> None:
+    keys = [RecordKey(ZONE, f"r{number:02}.{ZONE}", "A") for number in range(30)]
+    node.adopt(*(record("10.0.0.1", "10.0.0.2", key=key) for key in keys))
+    await give(client, target="10.0.0.*", action="drain")
+    await give(client, target="10.0.0.1", action="up")
+    await give(client, target="10.0.0.1", action="down", name=keys[7].name)
+    async with client.get(PATH) as response:
+        found = [row["affects"] for row in (await response.json())["overrides"]]
+    assert [(row["members"], row["records"], len(row["first"])) for row in found] == [
+        *((30, 30, 20), (29, 29, 20), (1, 1, 1))
+    ]
+    assert found[0]["first"][:2] == [f"{keys[0]} 10.0.0.2", f"{keys[1]} 10.0.0.2"]
+    assert found[2]["first"] == [f"{keys[7]} 10.0.0.1"]
 
 
 async def test_without_an_end_it_holds_until_it_is_cleared(client: aiohttp.ClientSession) -> None:

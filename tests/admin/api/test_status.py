@@ -1,6 +1,7 @@
 """/api/v1/status: a row a member, a row a balanced record."""
 
 import asyncio
+import math
 import time
 from dataclasses import replace
 from typing import Any
@@ -66,8 +67,10 @@ async def test_after_a_round(client: aiohttp.ClientSession, node: Node) -> None:
         "served": True,
         "fallback": False,
         "priority": 2,
+        "configured_priority": 2,
         "weight": 1,
         "reason": "200 OK",
+        "held_until": None,
         "since": moment(0.1),
         "last_check": moment(0.1),
         "last_change": moment(0.1),
@@ -177,6 +180,50 @@ async def test_who_flaps_who_waits_and_whom_they_are_for(
     assert (first.flapping, first.waiting, first.health) == (True, False, "DOWN")
     assert (second.flapping, second.waiting, second.health) == (False, True, "UP")
     assert [member.views for member in (first, second, third)] == [(), (), ("office",)]
+
+
+@pytest.mark.parametrize(
+    ("failback", "after", "reason", "ends"),
+    [
+        (600, 10, "recovered, serves again in 9m50s", 600.1),
+        (600, 599.5, "recovered, serves again in 1s", 600.1),
+        (9000, 0, "recovered, serves again in 2h30m", 9000.1),
+        (math.inf, 10, "recovered; failback is manual: `clear` readmits it", None),
+    ],
+)
+async def test_a_member_that_waits_says_until_when(
+    client: aiohttp.ClientSession,
+    node: Node,
+    failback: float,
+    after: float,
+    reason: str,
+    ends: float | None,
+) -> None:
+    node.adopt(replace(record("10.0.0.1", "10.0.0.2"), failback=failback))
+    node.settle({"10.0.0.1": OK, "10.0.0.2": BROKEN})
+    node.clock = 0
+    node.hear("10.0.0.2", OK)
+    node.clock += after
+    waiting = (await status_of(client)).members[1]
+    assert (waiting.state, waiting.reason) == ("WAITING", reason)
+    assert waiting.held_until == (None if ends is None else moment(ends))
+
+
+async def test_flapping_counts_down(client: aiohttp.ClientSession, node: Node) -> None:
+    rules = Thresholds(damping=Damping(flips=3, hold=60))
+    node.adopt(replace(record("10.0.0.1", "10.0.0.2"), thresholds=rules))
+    node.settle()
+    for result in (BROKEN, OK, BROKEN):
+        node.hear("10.0.0.1", result)
+    held = node.clock
+    node.clock += 17
+    flapping = (await status_of(client)).members[0]
+    assert flapping.reason == "flapping, held down for another 43s"
+    assert flapping.held_until == moment(held + 60)
+    drain = Override("1", "10.0.0.1", Action.DRAIN, created=at(0).wall)
+    node.health_map.set_overrides([drain], node.now())
+    drained = (await status_of(client)).members[0]
+    assert (drained.reason, drained.held_until) == ("override drain", None)
 
 
 async def test_a_resolution_that_is_overdue_is_shown(

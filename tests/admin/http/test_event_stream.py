@@ -26,6 +26,8 @@ from dnslb_backend.admin.http.event_stream import (
 )
 from dnslb_backend.admin.server import AdminServer
 from dnslb_backend.admin.settings import AdminSettings
+from dnslb_backend.core.health.decision_changes import DecisionChange
+from dnslb_backend.core.health.service import Service, ServiceStatus
 from dnslb_backend.core.health.target import Health
 from dnslb_backend.core.health.transitions import Transition
 from dnslb_backend.metrics import REGISTRY
@@ -146,6 +148,29 @@ async def test_notices_stand_among_the_transitions() -> None:
         assert [each["event"] for each in told] == ["overrides", "transition", "reload"]
         assert [each["id"] for each in told] == ["7-1", "7-2", "7-3"]
         assert told[0]["data"] == told[2]["data"] == "{}"
+
+
+async def test_a_decision_has_the_fields_of_its_line_in_the_log() -> None:
+    ring = EventRing(7)
+    async with streaming(ring) as address, listening(address) as stream:
+        before = ServiceStatus(Service.SERVING, 2, 2, 2)
+        after = ServiceStatus(Service.NO_ANSWER, 0, 2, 0)
+        ring.publish([DecisionChange(at(1).wall, KEY, before, after, "2 of 2 members DOWN")])
+        got = await event(stream)
+        assert (got["id"], got["event"]) == ("7-1", "decision")
+        assert json.loads(got["data"]) == {
+            "at": "2023-11-14T22:13:21.000Z",
+            "zone": KEY.zone,
+            "name": KEY.name,
+            "type": "A",
+            "from": "serving",
+            "to": "no answer",
+            "served": 0,
+            "total": 2,
+            "up": 0,
+            "severity": "error",
+            "reason": "2 of 2 members DOWN",
+        }
 
 
 async def test_text_from_a_target_cannot_forge_an_event() -> None:

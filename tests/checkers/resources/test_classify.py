@@ -143,6 +143,7 @@ async def test_when_the_daemon_stood_still_the_target_was_not_silent(tools: Chec
     result = await run_probe(StallingCheck(), ProbeEndpoint("192.0.2.1"), 0.1, tools)
     assert result.outcome is Outcome.ERROR
     assert result.text.startswith("this daemon stalled for 0.")
+    assert result.is_stall
 
 
 class ForgetfulCheck(Check):

@@ -308,3 +308,26 @@ async def test_a_closed_helper_starts_nothing() -> None:
     with pytest.raises(ProbeError, match="closed"):
         await runner.run(("true",), 1)
     assert not children(SPAWNER)
+
+
+async def test_a_command_reads_text_of_any_size_and_more_variables(tools: CheckResources) -> None:
+    text = "ä line\n" * 40_000
+    argv = ("sh", "-c", 'wc -c; printf "%s|" "$EXTRA" "$PATH"')
+    finished = await tools.commands.run(argv, LIMIT, text=text, environment={"EXTRA": "a b"})
+    size, rest = finished.output.split("\n")
+    assert int(size) == len(text.encode())
+    assert rest == f"a b|{os.environ['PATH']}|"
+
+
+async def test_standard_input_is_empty_without_a_text(tools: CheckResources) -> None:
+    finished = await tools.commands.run(("sh", "-c", 'cat; echo "[$EXTRA]"'), LIMIT)
+    assert finished.output == "[]\n"
+
+
+async def test_text_that_is_not_read_costs_nothing(tools: CheckResources) -> None:
+    before = descriptors(spawner()) if children(SPAWNER) else None
+    for _ in range(20):
+        finished = await tools.commands.run(("true",), LIMIT, text="x" * 100_000)
+        assert finished.code == 0
+        before = before or descriptors(spawner())
+    await until(lambda: descriptors(spawner()) == before)

@@ -587,6 +587,42 @@ def test_an_override_lies_over_what_was_measured(
     assert driver.served() == {A}
 
 
+@pytest.mark.parametrize(
+    ("wall", "authors", "why"),
+    [
+        (20, {"1": "alice"}, "drain cleared by alice: exit code 0"),
+        (20, {}, "drain cleared: exit code 0"),
+        (60, {}, "drain expired: exit code 0"),
+    ],
+)
+def test_a_transition_says_how_an_override_ended(
+    wall: float, authors: dict[str, str], why: str
+) -> None:
+    driver = Driver(record(A, B))
+    driver.round({A: passed("exit code 0"), B: PASS})
+    drain = Override("1", A, Action.DRAIN, expires=at(60).wall)
+    driver.health_map.set_overrides([drain], at(10))
+    driver.health_map.take_changes()
+    driver.health_map.set_overrides([], at(wall), lambda number: authors.get(number, ""))
+    (back,) = driver.health_map.take_changes().transitions
+    assert (back.content, back.to_served, back.reason) == (A, True, why)
+    driver.round({A: FAIL, B: PASS})
+    (later,) = driver.health_map.take_changes().transitions
+    assert later.reason == "exit code 1"
+
+
+def test_a_transition_says_which_override_is_left_of_two() -> None:
+    driver = Driver(record(A, B))
+    driver.round({A: PASS, B: PASS})
+    drain = Override("1", A, Action.DRAIN, name=KEY.name, created=1.0)
+    down = Override("2", "*", Action.DOWN, author="bob", created=2.0)
+    driver.health_map.set_overrides([drain, down], at(10))
+    driver.health_map.take_changes()
+    driver.health_map.set_overrides([down], at(20), lambda _: "alice")
+    (moved,) = driver.health_map.take_changes().transitions
+    assert moved.reason == "drain cleared by alice: override down by bob"
+
+
 @pytest.mark.parametrize("priority", [0, -3])
 def test_whoever_is_ordered_up_serves_whatever_the_check_said(priority: int) -> None:
     driver = Driver(record(f"{A}@7", B))

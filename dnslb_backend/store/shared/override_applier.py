@@ -12,7 +12,7 @@ CLOCK_CHECK = 5.0
 """At most so many seconds after which expiry is checked again: the wall clock may have been set."""
 
 
-class ActiveOverrides:
+class OverrideApplier:
     """`on_overrides` is called with all of them, on the event loop, after every change."""
 
     def __init__(

@@ -1,0 +1,70 @@
+"""The overrides in force, and what each of them applies to on this node."""
+
+from collections.abc import Iterator
+from itertools import islice
+
+from aiohttp import web
+from pydantic import Field
+
+from dnslb_backend.admin.api.rows import OverrideRow, override_row
+from dnslb_backend.admin.http.document import ApiModel
+from dnslb_backend.admin.http.endpoint import STATE
+from dnslb_backend.admin.http.responses import json_bytes, render_with_rows
+from dnslb_backend.admin.http.timestamps import Timestamp, render_timestamp
+from dnslb_backend.core.health.healthmap import HealthMap
+from dnslb_backend.core.health.overrides import Override
+
+MANY = 20
+"""Members named for one override; the count goes on."""
+
+
+class AffectedMembers(ApiModel):
+    """What an override applies to now: a more specific or newer one may take its place."""
+
+    records: int
+    members: int
+    first: tuple[str, ...] = Field(description="`name/type content` of the first members")
+
+
+class ActiveOverrideRow(OverrideRow):
+    """An override in force."""
+
+    affects: AffectedMembers = Field(description="on this node")
+
+
+class OverridesReport(ApiModel):
+    """The overrides in force on any node, oldest first."""
+
+    node: str = Field(description="this node")
+    time: Timestamp
+    overrides: tuple[ActiveOverrideRow, ...]
+
+
+async def show_overrides(request: web.Request) -> web.Response:
+    control = request.app[STATE].control
+    head = OverridesReport(
+        node=control.node, time=render_timestamp(control.now().wall), overrides=()
+    )
+    health = control.health_map
+    rows = (_active_row(override, health) for override in control.overrides())
+    return json_bytes(await render_with_rows(head, overrides=rows))
+
+
+def _active_row(override: Override, health: HealthMap) -> ActiveOverrideRow:
+    affected = list(_affected(override, health))
+    return ActiveOverrideRow(
+        **override_row(override).model_dump(),
+        affects=AffectedMembers(
+            records=len({record for record, _ in affected}),
+            members=len(affected),
+            first=tuple(islice((f"{record} {content}" for record, content in affected), MANY)),
+        ),
+    )
+
+
+def _affected(override: Override, health: HealthMap) -> Iterator[tuple[str, str]]:
+    """Record and content of every member whose health or service this override decides."""
+    for key in sorted(health.covered([override])):
+        for row in health.records[key].rows:
+            if row.override is not None and row.override.id == override.id:
+                yield str(key), row.member.content

@@ -1,0 +1,1 @@
+"""Notifications: changes of decisions and members, sent to webhooks and commands."""
