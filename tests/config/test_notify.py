@@ -59,7 +59,10 @@ def test_the_secret_is_the_first_line_of_its_file(write: Write, tmp_path: Path) 
         ('url = "http://h"\nmax_events = 1001', "max_events: should be less than or equal to 1000"),
         ('url = "http://h"\nqueue_size = 0', "queue_size: should be greater than or equal to 1"),
         ('url = "http://h"\ntimeout = inf', "timeout: "),
-        ('url = "http://h"\nsecrte = "x"', "secrte: unknown key; allowed here: "),
+        (
+            'url = "http://h"\nsecrte = "x"',
+            "secrte: unknown key; did you mean secret? Allowed here: ",
+        ),
     ],
 )
 def test_a_bad_webhook_is_refused(write: Write, lines: str, complaint: str) -> None:
