@@ -11,6 +11,7 @@ from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.history import HistoryQuery, StoredTransition
 from dnslb_backend.core.health.override_requests import OverrideRequest
 from dnslb_backend.core.health.overrides import Override
+from dnslb_backend.core.health.plan_preview import RecordPreview, ZonePreview
 from dnslb_backend.core.health.probe_report import ProbeReport
 from dnslb_backend.core.model.records import RecordKey
 
@@ -25,6 +26,17 @@ class ReloadReport:
     records: int
     changed: int
     removed: int
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadPreview:
+    """What a reload would do. `views` are the names of those that are added, changed or removed."""
+
+    records: int
+    changes: tuple[RecordPreview, ...]
+    zones: tuple[ZonePreview, ...]
+    views: tuple[str, ...]
     warnings: tuple[str, ...] = ()
 
 
@@ -80,6 +92,10 @@ class Control(Protocol):
 
     async def reload(self) -> ReloadReport:
         """Read the configuration again, all or nothing. Raises ConfigError; the old one runs on."""
+        ...
+
+    async def preview_reload(self) -> ReloadPreview:
+        """What a reload would do, without any of it. Raises ConfigError as `reload` does."""
         ...
 
     def explain(self, name: str, qtype: str, client: str, down: str) -> Explanation:

@@ -26,7 +26,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "clear": ("overrides", "clear"),
     "history": ("history", "history"),
     "probe": ("probe", "probe"),
-    "reload": ("status", "reload"),
+    "reload": ("reload", "reload"),
     "ping": ("ping", "ping"),
     "schema": ("schema", "schema"),
     "import": ("importing", "importing"),

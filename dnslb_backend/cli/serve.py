@@ -70,10 +70,21 @@ def check_config(
     is_strict: Annotated[
         bool, typer.Option("--strict", help="Treat warnings as errors, for CI")
     ] = False,
+    is_against_running: Annotated[
+        bool,
+        typer.Option("--against-running", help="Show what a reload of the daemon would change"),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Try a configuration: no database, no network, nothing is started."""
-    _check(_sources(config, base, records, masks), as_json=as_json, is_strict=is_strict)
+    if not is_against_running:
+        _check(_sources(config, base, records, masks), as_json=as_json, is_strict=is_strict)
+        return
+    if base or records or masks or is_strict:
+        raise typer.BadParameter("--against-running is about the files that the daemon reads")
+    from dnslb_backend.cli.reload import preview  # noqa: PLC0415 -- see the module
+
+    preview(config, as_json=as_json)
 
 
 def _check(sources: "ConfigPaths", *, as_json: bool, is_strict: bool = False) -> None:

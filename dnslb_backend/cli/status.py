@@ -1,6 +1,5 @@
-"""`status` and `reload` of a running daemon."""
+"""`status` of a running daemon."""
 
-import http.client
 import json
 import threading
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from dnslb_backend.cli.client import AdminClient, RefusedError
+from dnslb_backend.cli.client import AdminClient
 from dnslb_backend.cli.completion import complete_name
 from dnslb_backend.cli.daemon_address import find_daemon
 from dnslb_backend.cli.exit_codes import ExitCode
@@ -20,7 +19,7 @@ from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile, TokenFile
 from dnslb_backend.cli.status_selection import Selection
 from dnslb_backend.cli.status_table import cut, status_blocks
 from dnslb_backend.cli.terminal import out, print_error, print_json, print_json_text, print_text
-from dnslb_backend.errors import AdminClientError, ConfigError, ConfigProblem
+from dnslb_backend.errors import AdminClientError
 
 PATH = "/api/v1/status"
 WATCH_INTERVAL = 2.0
@@ -53,30 +52,6 @@ def status(
     if watch:
         _watch(asked, as_json=as_json)
     _show(asked, as_json=as_json)
-
-
-def reload(
-    config: ConfigFile = None,
-    as_json: AsJson = False,
-    admin: AdminUrl = None,
-    token_file: TokenFile = None,
-) -> None:
-    """Reload the configuration (all or nothing)."""
-    client = AdminClient(find_daemon(config, admin, token_file))
-    try:
-        report = client.post("/api/v1/reload")
-    except RefusedError as error:
-        if error.status != http.client.CONFLICT or not error.errors:
-            raise
-        # As the daemon would say it at its start.
-        found = [ConfigProblem(field, "", message) for field, message in error.errors]
-        raise ConfigError(found) from error
-    if as_json:
-        print_json(report)
-        return
-    changes = f"{report['changed']} new or changed, {report['removed']} removed"
-    print_text(Text(f"Reloaded: {report['records']} records, {changes}."))
-    print_error(*(f"warning: {warning}" for warning in report["warnings"]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from dnslb_backend import __version__
-from dnslb_backend.admin.control import ClearResult, Detail, Readmitted, ReloadReport
+from dnslb_backend.admin.control import ClearResult, Detail, Readmitted, ReloadPreview, ReloadReport
 from dnslb_backend.clock import now
 from dnslb_backend.core.answers.explain import Explanation, Question, explain, mark_down
 from dnslb_backend.core.answers.snapshot import Snapshot
@@ -64,6 +64,9 @@ class AdminControl:
 
     async def reload(self) -> ReloadReport:
         return await self._parts.reloads.request()
+
+    async def preview_reload(self) -> ReloadPreview:
+        return await self._parts.previews.request()
 
     def explain(self, name: str, qtype: str, client: str, down: str) -> Explanation:
         client_cache = self._parts.client_cache

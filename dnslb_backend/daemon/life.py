@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 import uvloop
 
 from dnslb_backend import blocking, logs, metrics
+from dnslb_backend.admin.control import ReloadReport
 from dnslb_backend.admin.server import AdminServer
 from dnslb_backend.checkers.resources.resources import CheckResources
 from dnslb_backend.checkers.schedule.resolver import Resolver
@@ -73,7 +74,7 @@ async def _run(paths: ConfigPaths, loglevel: str | None) -> None:
     sys.setswitchinterval(SWITCH_INTERVAL)
     configure_allocator()
     log_warnings(config.warnings)
-    notifier, reloads = Notifier.from_environment(), ReloadRequests()
+    notifier, reloads = Notifier.from_environment(), ReloadRequests[ReloadReport]()
     _handle_signals(RELOAD_SIGNALS, reloads.submit)
     async with CheckResources() as resources, Resolver() as resolver:
         parts = await start(config, resources, resolver, notifier, reloads)
@@ -116,13 +117,17 @@ class Daemon:
         self._parts.snapshots.purge_all()
         try:
             async with asyncio.TaskGroup() as group:
-                reloads = group.create_task(supervise(self._reloads()), name="reloads")
+                reloads = [
+                    group.create_task(supervise(service), name=service.name)
+                    for service in self._reloads()
+                ]
                 services = [
                     group.create_task(supervise(service), name=service.name)
                     for service in self._services()
                 ]
                 await stop.wait()
-                reloads.cancel()
+                for task in reloads:
+                    task.cancel()
                 await self._stop()
                 for task in services:
                     task.cancel()
@@ -141,9 +146,11 @@ class Daemon:
         if not is_written:
             log.warning("could not write all changes to the stores within %g s", FLUSH_TIMEOUT)
 
-    def _reloads(self) -> BackgroundService:
-        return BackgroundService(
-            "reloads", "reload", lambda: self._parts.reloads.serve(self._reloader.reload)
+    def _reloads(self) -> Sequence[BackgroundService]:
+        parts, reloader = self._parts, self._reloader
+        return (
+            BackgroundService("reloads", "reload", lambda: parts.reloads.serve(reloader.reload)),
+            BackgroundService("previews", "reload", lambda: parts.previews.serve(reloader.preview)),
         )
 
     def _services(self) -> Sequence[BackgroundService]:

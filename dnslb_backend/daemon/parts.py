@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from dnslb_backend.admin.control import ReloadPreview, ReloadReport
 from dnslb_backend.admin.http.event_stream import StreamEvent
 from dnslb_backend.checkers.resources.push_reports import PushReports
 from dnslb_backend.checkers.schedule.scheduler import Scheduler
@@ -35,5 +36,6 @@ class Parts:
     client_cache: ClientCache
     locations: LocationUpdates
     readiness: Readiness
-    reloads: ReloadRequests
+    reloads: ReloadRequests[ReloadReport]
+    previews: ReloadRequests[ReloadPreview]
     notifications: Dispatcher

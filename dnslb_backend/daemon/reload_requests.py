@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-from dnslb_backend.admin.control import ReloadReport
 from dnslb_backend.clock import now
 from dnslb_backend.errors import ConfigError, ConflictError
 
-Waiting = asyncio.Future[ReloadReport]
+Report = TypeVar("Report")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +20,14 @@ class RefusedReload:
     at: float
 
 
-class ReloadRequests:
-    """Every request is served by a reload that begins after it; several may share one."""
+class ReloadRequests(Generic[Report]):
+    """Every request is served by a reload that begins after it; several may share one.
+
+    A report is what a reload, or the preview of one, returns.
+    """
 
     def __init__(self) -> None:
-        self._waiting: list[Waiting] = []
+        self._waiting: list[asyncio.Future[Report]] = []
         self._wanted = asyncio.Event()
         self._is_stopped = False
         self._refused: RefusedReload | None = None
@@ -43,18 +46,18 @@ class ReloadRequests:
         """Reload, and report the outcome in the log alone."""
         self._wanted.set()
 
-    async def request(self) -> ReloadReport:
+    async def request(self) -> Report:
         """Reload; raises what the reload raises, and ConflictError where the daemon stops."""
         if self._is_stopped:
             raise _stopping()
-        waiting: Waiting = asyncio.get_running_loop().create_future()
+        waiting: asyncio.Future[Report] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiting)
         self._wanted.set()
         return await waiting
 
-    async def serve(self, reload: Callable[[], Awaitable[ReloadReport]]) -> None:
+    async def serve(self, reload: Callable[[], Awaitable[Report]]) -> None:
         """Run `reload`, which logs its own failures, for every request until cancelled."""
-        waiting: list[Waiting] = []
+        waiting: list[asyncio.Future[Report]] = []
         try:
             while True:
                 await self._wanted.wait()
@@ -66,7 +69,7 @@ class ReloadRequests:
             _fail([*waiting, *self._waiting], _stopping())
 
     async def _reload_for(
-        self, waiting: Iterable[Waiting], reload: Callable[[], Awaitable[ReloadReport]]
+        self, waiting: Iterable[asyncio.Future[Report]], reload: Callable[[], Awaitable[Report]]
     ) -> None:
         try:
             report = await reload()
@@ -86,7 +89,7 @@ def _refusal(error: Exception) -> RefusedReload:
     return RefusedReload(first, len(problems), now().mono)
 
 
-def _fail(waiting: Iterable[Waiting], error: Exception) -> None:
+def _fail(waiting: Iterable[asyncio.Future[Report]], error: Exception) -> None:
     for each in waiting:
         if not each.done():
             each.set_exception(error)

@@ -6,17 +6,23 @@ commit    makes the new configuration the one that runs, in one turn of the even
 retire    closes what the old configuration needed and the new one does not
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 from dnslb_backend import logs, metrics
-from dnslb_backend.admin.control import ReloadReport
+from dnslb_backend.admin.control import ReloadPreview, ReloadReport
 from dnslb_backend.admin.http.event_stream import Hint
+from dnslb_backend.admin.http.responses import in_slices
 from dnslb_backend.blocking import run_blocking
+from dnslb_backend.checkers.checks.base import Check
 from dnslb_backend.clock import now
 from dnslb_backend.component_log import ComponentLog
 from dnslb_backend.config import Config, ConfigPaths, load
+from dnslb_backend.core.health.overrides import ActiveOverrides
+from dnslb_backend.core.health.plan_preview import RecordPreview, preview_record, preview_zones
+from dnslb_backend.core.model.records import Record
+from dnslb_backend.core.model.views import View
 from dnslb_backend.daemon.listeners import CannotListenError, ListenerChange, Listeners, Retire
 from dnslb_backend.daemon.parts import Parts
 from dnslb_backend.daemon.startup import storage_config
@@ -81,16 +87,42 @@ class Reloader:
         self._parts.readiness.reloaded("Running, reloaded")
         return report
 
+    async def preview(self) -> ReloadPreview:
+        """What a reload would change. Raises ConfigError; listeners are not tried."""
+        config, before = await self._load(), self._config
+        overrides = ActiveOverrides(self._parts.health.overrides)
+        found: list[RecordPreview] = []
+        every = {**before.plan.records, **config.plan.records}
+        async for key in in_slices(sorted(every)):
+            old, new = before.plan.records.get(key), config.plan.records.get(key)
+            change = preview_record(
+                self._parts.health,
+                key,
+                new,
+                overrides,
+                is_check_changed=_checks(old, before) != _checks(new, config),
+            )
+            found += [change] if change else []
+        views = _differing(before.plan.views, config.plan.views)
+        zones = preview_zones(before.plan.zones, config.plan.zones)
+        warnings = (*config.warnings, *self._needs_restart(config))
+        return ReloadPreview(
+            len(config.plan.records), tuple(found), tuple(zones), views, tuple(map(str, warnings))
+        )
+
     def _refused(self) -> None:
         metrics.count_reload(is_ok=False)
         self._parts.readiness.reloaded("Reload failed, the old configuration runs on")
 
-    async def _prepare(self) -> Prepared:
+    async def _load(self) -> Config:
         try:
-            config = await run_blocking(partial(load, self._paths), LOAD_TIMEOUT)
+            return await run_blocking(partial(load, self._paths), LOAD_TIMEOUT)
         except TimeoutError as error:
             message = f"the configuration could not be read within {LOAD_TIMEOUT:g} s"
             raise UnavailableError(message) from error
+
+    async def _prepare(self) -> Prepared:
+        config = await self._load()
         canaries = [parse_address_port(text) for text in config.brake.canaries]
         purger = None
         if config.pdns != self._config.pdns:
@@ -138,6 +170,15 @@ class Reloader:
             for key, (old, new) in changes.items()
             if old != new
         ]
+
+
+def _checks(record: Record | None, config: Config) -> list[Check]:
+    return [] if record is None else [config.checks[each] for each in record.checks]
+
+
+def _differing(before: Mapping[str, View], after: Mapping[str, View]) -> tuple[str, ...]:
+    every = sorted(before.keys() | after.keys())
+    return tuple(name for name in every if before.get(name) != after.get(name))
 
 
 def log_warnings(warnings: Iterable[ConfigProblem]) -> None:

@@ -9,6 +9,7 @@ from random import getrandbits
 from typing import get_args
 
 from dnslb_backend import __version__, metrics
+from dnslb_backend.admin.control import ReloadReport
 from dnslb_backend.admin.http.event_stream import Hint, StreamEvent
 from dnslb_backend.blocking import run_blocking
 from dnslb_backend.checkers.resources.resources import CheckResources
@@ -72,7 +73,7 @@ async def start(
     resources: CheckResources,
     resolver: Resolver,
     notifier: Notifier,
-    reloads: ReloadRequests,
+    reloads: ReloadRequests[ReloadReport],
 ) -> Parts:
     """Build every part, with the answers that an earlier run has left."""
     health = HealthMap()
@@ -129,6 +130,7 @@ async def start(
         locations=LocationUpdates(client_cache, config.geo_database),
         readiness=readiness,
         reloads=reloads,
+        previews=ReloadRequests(),
         notifications=notifications,
     )
     overrides_changed.add(partial(_apply_overrides, parts))

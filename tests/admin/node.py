@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from dnslb_backend.admin.control import ClearResult, Detail, Readmitted, ReloadReport
+from dnslb_backend.admin.control import ClearResult, Detail, Readmitted, ReloadPreview, ReloadReport
 from dnslb_backend.admin.http.auth import load_access
 from dnslb_backend.admin.server import AdminServer
 from dnslb_backend.admin.settings import AdminSettings
@@ -49,6 +49,7 @@ class Node(Driver):
         super().__init__(*(records or (record("10.0.0.1@2", "10.0.0.2@2", "10.0.0.3@1"),)))
         self.reloads: list[ReloadReport | Exception] = [ReloadReport(1, 0, 0)]
         self.reloaded = 0
+        self.preview: ReloadPreview | Exception = ReloadPreview(1, (), (), ())
         self._frozen: Snapshot | None = None
         self.since = at(0).wall
         self.parts: dict[str, Detail] = {}
@@ -97,6 +98,11 @@ class Node(Driver):
         if isinstance(does, Exception):
             raise does
         return does
+
+    async def preview_reload(self) -> ReloadPreview:
+        if isinstance(self.preview, Exception):
+            raise self.preview
+        return self.preview
 
     def explain(self, name: str, qtype: str, client: str, down: str) -> Explanation:
         question = Question(name, qtype, down=mark_down(down) if down else ())

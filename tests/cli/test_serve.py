@@ -159,3 +159,77 @@ async def test_reloading_a_daemon(token_file: Path) -> None:
         assert ended.code == 126
         assert "records.www.A.surprise: unknown key" in ended.err
         assert "web.lb.example" in (await run("status", "-c", str(daemon.config_file))).out
+
+
+STATIC = """
+[global]
+domain_name = "lb.example"
+[admin]
+[zones."lb.example"]
+soa = { mname = "ns1", rname = "hostmaster" }
+ns = ["ns1"]
+static = [{ name = "ns1", type = "A", content = "192.0.2.53" }]
+[default]
+ttl = 5
+interval = 5
+timeout = 1
+dns_timeout = 1
+check = { type = "static" }
+[records.www.A]
+dest = ["192.0.2.1", "192.0.2.2"]
+[records.old.A]
+dest = ["192.0.2.9"]
+"""
+
+CHANGES = """\
+zone lb.example changed: static
+  + ns1.lb.example A 192.0.2.54
+  - ns1.lb.example A 192.0.2.53
+new.lb.example A added
+  + 192.0.2.9
+  then: not known until its first check cycle has ended
+old.lb.example A removed
+  - 192.0.2.9
+  now: 192.0.2.9
+www.lb.example A changed: dest
+  + 192.0.2.3
+  - 192.0.2.2
+  now: 192.0.2.1, 192.0.2.2
+  then: 192.0.2.1
+A reload would give 2 records: 1 added, 1 changed, 1 removed; 3 answers differ.
+"""
+
+
+async def test_what_a_reload_would_change_is_shown_and_not_done(token_file: Path) -> None:
+    text = STATIC.replace("[admin]", f'[admin]\ntoken_file = "{token_file}"')
+    async with Daemon(text) as daemon:
+        file = str(daemon.config_file)
+        same = await run("reload", "--dry-run", "-c", file)
+        nothing = "A reload would give 2 records: 0 added, 0 changed, 0 removed; 0 answers differ."
+        assert same.out == f"{nothing}\n"
+        changed = text.replace("2.53", "2.54").replace("2.2", "2.3").replace("old", "new")
+        daemon.configure(changed)
+        for command in (("reload", "--dry-run"), ("check-config", "--against-running")):
+            ended = await run(*command, "-c", file)
+            assert (ended.code, ended.out, ended.err) == (0, CHANGES, "")
+        as_json = await run("reload", "--dry-run", "--json", "-c", file)
+        assert [each["change"] for each in json.loads(as_json.out)["changes"]] == [
+            "added",
+            "removed",
+            "changed",
+        ]
+        assert "old.lb.example" in (await run("status", "-c", file)).out
+        daemon.configure(changed + "surprise = 1\n")
+        bad = await run("check-config", "--against-running", "-c", file)
+        assert bad.code == 126
+        assert "records.new.A.surprise: unknown key" in bad.err
+        daemon.configure(changed)
+        assert (await run("reload", "-c", file)).code == 0
+        assert (await run("reload", "--dry-run", "-c", file)).out == f"{nothing}\n"
+
+
+async def test_another_file_cannot_be_compared_with_what_runs(write: Write) -> None:
+    file = write("dnslb.toml", GOOD)
+    ended = await run("check-config", "--against-running", "-c", file, "-r", file)
+    assert ended.code == 2
+    assert "the files that the daemon reads" in ended.err

@@ -30,8 +30,8 @@ class Reload:
 
 
 @asynccontextmanager
-async def serving(reload: Reload) -> AsyncIterator[ReloadRequests]:
-    requests = ReloadRequests()
+async def serving(reload: Reload) -> AsyncIterator[ReloadRequests[ReloadReport]]:
+    requests = ReloadRequests[ReloadReport]()
     work = asyncio.create_task(requests.serve(reload))
     try:
         yield requests

@@ -3,7 +3,6 @@
 from http import HTTPStatus
 
 from aiohttp import web
-from pydantic import ConfigDict
 
 from dnslb_backend.admin.api.explain import (
     ExplainQuery,
@@ -24,6 +23,13 @@ from dnslb_backend.admin.api.overrides import (
 from dnslb_backend.admin.api.probe import ProbeRequest, ProbeResponse, run_probes
 from dnslb_backend.admin.api.push import PushRequest, PushResponse, push_report
 from dnslb_backend.admin.api.readiness import ReadyReport, readiness
+from dnslb_backend.admin.api.reload import (
+    EmptyBody,
+    PreviewReport,
+    ReloadedReport,
+    preview_reload,
+    reload,
+)
 from dnslb_backend.admin.api.rows import OverrideRow
 from dnslb_backend.admin.api.status import StatusQuery, StatusReport, render_status
 from dnslb_backend.admin.api.status_lines import MEDIA_LINES, RecordLine, show_status_lines
@@ -31,37 +37,21 @@ from dnslb_backend.admin.http.auth import may_read
 from dnslb_backend.admin.http.document import ApiModel
 from dnslb_backend.admin.http.endpoint import STATE, STREAMS, Endpoint, ResponseSpec
 from dnslb_backend.admin.http.event_stream import EventRow
-from dnslb_backend.admin.http.problems import MEDIA_TYPE, ProblemReport, config_problem
-from dnslb_backend.admin.http.requests import read_body, read_query
+from dnslb_backend.admin.http.problems import MEDIA_TYPE, ProblemReport
+from dnslb_backend.admin.http.requests import read_query
 from dnslb_backend.admin.http.responses import json_bytes, json_response
 from dnslb_backend.admin.http.static import show_page
 from dnslb_backend.admin.http.tokens import Role
-from dnslb_backend.errors import ConfigError
 
 TEXT = "text/plain"
 EVENT_STREAM = "text/event-stream"
 REFUSED = "refused; the detail says why"
 
 
-class EmptyBody(ApiModel):
-    """No body, or an empty object."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
 class LiveReport(ApiModel):
     """This process runs and its event loop turns."""
 
     live: bool = True
-
-
-class ReloadedReport(ApiModel):
-    """What a reload did."""
-
-    records: int
-    changed: int
-    removed: int
-    warnings: tuple[str, ...]
 
 
 async def show_live(_: web.Request) -> web.Response:
@@ -79,22 +69,6 @@ async def show_status(request: web.Request) -> web.Response:
     query = read_query(request, StatusQuery)
     body = await render_status(request.app[STATE].control, query)
     return json_bytes(body)
-
-
-async def reload(request: web.Request) -> web.Response:
-    await read_body(request, EmptyBody)
-    try:
-        report = await request.app[STATE].control.reload()
-    except ConfigError as error:
-        raise config_problem(error) from error
-    return json_response(
-        ReloadedReport(
-            records=report.records,
-            changed=report.changed,
-            removed=report.removed,
-            warnings=report.warnings,
-        )
-    )
 
 
 async def show_metrics(request: web.Request) -> web.Response:
@@ -263,6 +237,18 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             409: ResponseSpec(
                 "invalid; the old configuration stays in use", ProblemReport, MEDIA_TYPE
             ),
+        },
+        role=Role.OPERATE,
+        body=EmptyBody,
+    ),
+    Endpoint(
+        "POST",
+        "/api/v1/reload/preview",
+        "What a reload would change; nothing is changed",
+        preview_reload,
+        {
+            200: ResponseSpec("records, members and answers that would change", PreviewReport),
+            409: ResponseSpec("the configuration is invalid", ProblemReport, MEDIA_TYPE),
         },
         role=Role.OPERATE,
         body=EmptyBody,
