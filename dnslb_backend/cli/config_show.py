@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from dnslb_backend.cli.notation import Command, Group
+from dnslb_backend.cli.notation import PlainCommand, PlainGroup
 from dnslb_backend.cli.options import (
     DEFAULT_FILE,
     AsJson,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 SOURCE_WIDTH = len("[default]")
 
 config = typer.Typer(
-    cls=Group,
+    cls=PlainGroup,
     help="The configuration in the files.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -45,7 +45,7 @@ def _group() -> None:
     """The configuration in the files."""
 
 
-@config.command(cls=Command)
+@config.command(cls=PlainCommand)
 def show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Absolute, or relative to its zone")],
     record_type: Annotated[
