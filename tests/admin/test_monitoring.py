@@ -179,6 +179,7 @@ tests:
         exp_alerts:
           - exp_labels: {{receiver: webhook, instance: ns1, severity: warning}}
             exp_annotations:
+              runbook_url: docs/operations.md#a-receiver-is-not-notified
               summary: "ns1: a webhook of [notify] is not notified"
               description: The log names it and says why. Events are retried for max_age.
       - {{alertname: DnslbNotificationsFailing, eval_time: 15m, exp_alerts: []}}
@@ -187,6 +188,7 @@ tests:
         exp_alerts:
           - exp_labels: {{receiver: command, instance: ns2, severity: warning}}
             exp_annotations:
+              runbook_url: docs/operations.md#a-receiver-is-not-notified
               summary: "ns2: a command of [notify] is not notified"
               description: The log names it and says why. Events are retried for max_age.
       - {{alertname: DnslbDown, eval_time: 2m, exp_alerts: []}}
