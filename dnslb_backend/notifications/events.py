@@ -3,8 +3,8 @@
 import fnmatch
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from dnslb_backend.core.health.decision_changes import DecisionChange
 from dnslb_backend.core.health.target import Health
@@ -34,8 +34,7 @@ TRANSITION_FIELDS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One event. Its `id` is the same for every receiver and attempt; `queued` is monotonic."""
 
     id: str
@@ -96,16 +95,20 @@ def words_of(source: EventSource) -> set[EventWord]:
 
 
 class EventFilter:
-    """Which events a receiver has chosen."""
+    """Which events a receiver has chosen. Thousands are looked at before the next lookup."""
 
     def __init__(self, settings: ReceiverSettings) -> None:
         self._words = frozenset(settings.events)
-        self._names = record_pattern(settings.records)
+        self._has_members = self._words != {"decision"}
+        self._names = None if "*" in settings.records else record_pattern(settings.records)
 
     def admits(self, event: Event) -> bool:
-        return (
-            not self._words.isdisjoint(words_of(event.source))
-            and self._names.fullmatch(event.key.name) is not None
+        if isinstance(event.source, DecisionChange):
+            is_chosen = "decision" in self._words
+        else:
+            is_chosen = self._has_members and not self._words.isdisjoint(words_of(event.source))
+        return is_chosen and (
+            self._names is None or self._names.fullmatch(event.key.name) is not None
         )
 
 
