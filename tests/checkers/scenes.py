@@ -13,6 +13,7 @@ from typing import Any
 from dnslb_backend.checkers.checks.base import ProbeEndpoint
 from dnslb_backend.checkers.resources.push_reports import PushReports
 from tests.checkers.conftest import Authority
+from tests.checkers.grpc_script import NOT_SERVING, calling
 from tests.checkers.nameserver import NanoNameServer
 from tests.checkers.probing import HERE
 from tests.checkers.servers import Play, ScriptedServer, answering, hang, saying
@@ -114,6 +115,8 @@ def reported(up: bool) -> Scene:
 
 
 HOST = ProbeEndpoint(HERE)
+AGENT = {"type": "agent"}
+GRPC = {"type": "grpc"}
 SECURE = ("https", "tls")
 HTTP = {"type": "http", "url": "http://%(address)s/"}
 HTTPS = {"type": "https", "url": f"https://{NAME}/"}
@@ -122,6 +125,12 @@ TLS = {"type": "tls", "sni": NAME}
 MARIADB = {"type": "mariadb", "user": "probe", "password": "s3cret"}
 
 ROWS: dict[str, Row] = {
+    "agent": Row(
+        passing=served(AGENT, saying(b"up 75%\n")),
+        failing=served(AGENT, saying(b"down#disk full\n")),
+        refusing=alone(AGENT),
+        hanging=served(AGENT, hang),
+    ),
     "dns": Row(
         passing=named(),
         failing=named(name="no.example"),
@@ -136,6 +145,12 @@ ROWS: dict[str, Row] = {
         refused=-3,
     ),
     "file": Row(passing=written("up"), failing=written("down")),
+    "grpc": Row(
+        passing=served(GRPC, calling()),
+        failing=served(GRPC, calling(NOT_SERVING)),
+        refusing=alone(GRPC),
+        hanging=served(GRPC, hang),
+    ),
     "http": Row(
         passing=served(HTTP, answering(OK)),
         failing=served(HTTP, answering(BAD)),

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.checkers.conftest import Authority
+from tests.checkers.grpc_script import GRPC_HEAD, SERVING, http2
 from tests.checkers.hostile import after, shaking_hands
-from tests.checkers.scenes import HTTP, HTTPS, MARIADB, NAME, TCP, TLS
+from tests.checkers.scenes import AGENT, GRPC, HTTP, HTTPS, MARIADB, NAME, TCP, TLS
 from tests.checkers.servers import Play
 
 
@@ -50,6 +51,11 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
 BODY = {"body": "never", "json_path": "a", "json_value": 1}
 
 STEPS: dict[str, Step] = {
+    "agent: words": Step(AGENT, b"dow"),
+    "grpc: settings": Step(GRPC, b"\x00\x00\x06\x04\x00"),
+    "grpc: headers": Step(GRPC, b"\x00\x00\x20\x01\x04", http2()),
+    "grpc: message": Step(GRPC, b"\x00\x00\x07\x00\x00", http2(GRPC_HEAD)),
+    "grpc: trailers": Step(GRPC, b"\x00\x00\x20\x01\x05", http2(GRPC_HEAD, SERVING)),
     "http: before the request": Step(HTTP, HEAD[:8]),
     "http: status line": Step(HTTP, HEAD[:8], request),
     "http: headers": Step(HTTP, b"Content-Le", answered(HEAD)),
