@@ -19,6 +19,7 @@ from tests.checkers.probing import HERE
 from tests.checkers.servers import Play, ScriptedServer, answering, hang, saying
 from tests.rigs.mariadb import MariaDB
 from tests.rigs.ports import free_port
+from tests.rigs.postgres import Postgres
 from tests.rigs.processes import nap
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
@@ -34,6 +35,7 @@ class Stage:
     authority: Authority
     board: PushReports
     database: MariaDB
+    postgres: Postgres
 
 
 Scene = Callable[[Stage], AbstractAsyncContextManager[tuple[dict[str, Any], ProbeEndpoint]]]
@@ -95,6 +97,15 @@ def queried(query: str) -> Scene:
     return scene
 
 
+def selected(query: str) -> Scene:
+    @asynccontextmanager
+    async def scene(stage: Stage) -> AsyncIterator[tuple[dict[str, Any], ProbeEndpoint]]:
+        table = {**POSTGRES, "query": query, "expect": "^up$", "database": "postgres"}
+        yield table, ProbeEndpoint(HERE, stage.postgres.port)
+
+    return scene
+
+
 def written(text: str) -> Scene:
     @asynccontextmanager
     async def scene(stage: Stage) -> AsyncIterator[tuple[dict[str, Any], ProbeEndpoint]]:
@@ -122,6 +133,7 @@ HTTP = {"type": "http", "url": "http://%(address)s/"}
 HTTPS = {"type": "https", "url": f"https://{NAME}/"}
 TCP = {"type": "tcp", "expect": "^220 "}
 TLS = {"type": "tls", "sni": NAME}
+POSTGRES = {"type": "postgres", "user": "probe", "password": "s3cret"}
 MARIADB = {"type": "mariadb", "user": "probe", "password": "s3cret"}
 
 ROWS: dict[str, Row] = {
@@ -169,6 +181,12 @@ ROWS: dict[str, Row] = {
         failing=queried("SELECT 'down'"),
         refusing=alone(MARIADB),
         hanging=served(MARIADB, hang),
+    ),
+    "postgres": Row(
+        passing=selected("SELECT 'up'"),
+        failing=selected("SELECT 'down'"),
+        refusing=alone(POSTGRES),
+        hanging=served(POSTGRES, hang),
     ),
     "push": Row(passing=reported(True), failing=reported(False)),
     "static": Row(

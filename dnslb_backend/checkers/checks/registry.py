@@ -17,6 +17,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "https": ("http", "HttpCheck"),
     "icmp": ("icmp", "IcmpCheck"),
     "mariadb": ("mariadb", "MariadbCheck"),
+    "postgres": ("postgres", "PostgresCheck"),
     "push": ("push", "PushCheck"),
     "static": ("static", "StaticCheck"),
     "tcp": ("tcp", "TcpCheck"),
