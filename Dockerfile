@@ -14,10 +14,10 @@ COPY pdns pdns
 COPY sql sql
 COPY dnslb_backend dnslb_backend
 RUN python3 -m venv tools \
-    && tools/bin/pip wheel --no-cache-dir --wheel-dir wheels ".[geo]" \
+    && tools/bin/pip wheel --no-cache-dir --wheel-dir wheels ".[geo,grpc]" \
     && python3 -m venv --without-pip /opt/dnslb \
     && tools/bin/pip --python /opt/dnslb/bin/python install --no-cache-dir --no-index \
-        --find-links wheels "dnslb-backend[geo]"
+        --find-links wheels "dnslb-backend[geo,grpc]"
 
 FROM debian:bookworm-slim
 # What commands of exec checks need: --build-arg CHECK_PACKAGES="monitoring-plugins-basic".

@@ -36,6 +36,9 @@ class TlsClientSettings:
     """As OpenSSL writes them; empty for its own, without Diffie-Hellman over finite fields: there
     the server chooses the numbers, and 10,000 bits cost this process a second."""
 
+    alpn: tuple[str, ...] = ()
+    """Protocols to offer, by their names in ALPN."""
+
     def files(self) -> tuple[str, ...]:
         """Everything the context is built from: when one of them changes, so must the context."""
         system = ssl.get_default_verify_paths()
@@ -58,6 +61,8 @@ def build_context(settings: TlsClientSettings) -> ssl.SSLContext:
     else:
         context.load_default_certs()
     context.check_hostname = settings.verify and settings.check_hostname
+    if settings.alpn:
+        context.set_alpn_protocols(list(settings.alpn))
     if not settings.verify:
         context.verify_mode = ssl.CERT_NONE
     if settings.client_cert:

@@ -13,11 +13,13 @@ from typing import Any
 from dnslb_backend.checkers.checks.base import ProbeEndpoint
 from dnslb_backend.checkers.resources.push_reports import PushReports
 from tests.checkers.conftest import Authority
+from tests.checkers.grpc_script import NOT_SERVING, calling
 from tests.checkers.nameserver import NanoNameServer
 from tests.checkers.probing import HERE
 from tests.checkers.servers import Play, ScriptedServer, answering, hang, saying
 from tests.rigs.mariadb import MariaDB
 from tests.rigs.ports import free_port
+from tests.rigs.postgres import Postgres
 from tests.rigs.processes import nap
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
@@ -33,6 +35,7 @@ class Stage:
     authority: Authority
     board: PushReports
     database: MariaDB
+    postgres: Postgres
 
 
 Scene = Callable[[Stage], AbstractAsyncContextManager[tuple[dict[str, Any], ProbeEndpoint]]]
@@ -94,6 +97,15 @@ def queried(query: str) -> Scene:
     return scene
 
 
+def selected(query: str) -> Scene:
+    @asynccontextmanager
+    async def scene(stage: Stage) -> AsyncIterator[tuple[dict[str, Any], ProbeEndpoint]]:
+        table = {**POSTGRES, "query": query, "expect": "^up$", "database": "postgres"}
+        yield table, ProbeEndpoint(HERE, stage.postgres.port)
+
+    return scene
+
+
 def written(text: str) -> Scene:
     @asynccontextmanager
     async def scene(stage: Stage) -> AsyncIterator[tuple[dict[str, Any], ProbeEndpoint]]:
@@ -114,14 +126,23 @@ def reported(up: bool) -> Scene:
 
 
 HOST = ProbeEndpoint(HERE)
+AGENT = {"type": "agent"}
+GRPC = {"type": "grpc"}
 SECURE = ("https", "tls")
 HTTP = {"type": "http", "url": "http://%(address)s/"}
 HTTPS = {"type": "https", "url": f"https://{NAME}/"}
 TCP = {"type": "tcp", "expect": "^220 "}
 TLS = {"type": "tls", "sni": NAME}
+POSTGRES = {"type": "postgres", "user": "probe", "password": "s3cret"}
 MARIADB = {"type": "mariadb", "user": "probe", "password": "s3cret"}
 
 ROWS: dict[str, Row] = {
+    "agent": Row(
+        passing=served(AGENT, saying(b"up 75%\n")),
+        failing=served(AGENT, saying(b"down#disk full\n")),
+        refusing=alone(AGENT),
+        hanging=served(AGENT, hang),
+    ),
     "dns": Row(
         passing=named(),
         failing=named(name="no.example"),
@@ -136,6 +157,12 @@ ROWS: dict[str, Row] = {
         refused=-3,
     ),
     "file": Row(passing=written("up"), failing=written("down")),
+    "grpc": Row(
+        passing=served(GRPC, calling()),
+        failing=served(GRPC, calling(NOT_SERVING)),
+        refusing=alone(GRPC),
+        hanging=served(GRPC, hang),
+    ),
     "http": Row(
         passing=served(HTTP, answering(OK)),
         failing=served(HTTP, answering(BAD)),
@@ -154,6 +181,12 @@ ROWS: dict[str, Row] = {
         failing=queried("SELECT 'down'"),
         refusing=alone(MARIADB),
         hanging=served(MARIADB, hang),
+    ),
+    "postgres": Row(
+        passing=selected("SELECT 'up'"),
+        failing=selected("SELECT 'down'"),
+        refusing=alone(POSTGRES),
+        hanging=served(POSTGRES, hang),
     ),
     "push": Row(passing=reported(True), failing=reported(False)),
     "static": Row(

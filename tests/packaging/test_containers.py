@@ -57,7 +57,8 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Image]:
 def _download_wheels(folder: Path) -> Path:
     """What pip would get from the index, through the caches of this machine."""
     pip = [sys.executable, "-m", "pip", "--python", PYTHON, "wheel", "--quiet"]
-    _run(*pip, "--wheel-dir", str(folder), f"{ROOT}[geo]", "hatchling", "hatch-fancy-pypi-readme")
+    build = ["hatchling", "hatch-fancy-pypi-readme"]
+    _run(*pip, "--wheel-dir", str(folder), f"{ROOT}[geo,grpc]", *build)
     return folder
 
 
@@ -118,7 +119,7 @@ def test_an_image_has_the_program_and_nothing_to_build_with(images: dict[str, Im
     shown = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (shown.returncode, shown.stdout) == (0, f"dnslb-backend {__version__}\n"), shown.stderr
     installed = {path.name for path in (image.root / "opt/dnslb").rglob("*")}
-    assert {"dnslb_backend", "maxminddb", "0001_schema.sql"} <= installed
+    assert {"dnslb_backend", "maxminddb", "h2", "0001_schema.sql"} <= installed
     assert not {"pip", "setuptools", "hatchling", "tests"} & installed
     assert not (image.root / "build").exists()
 

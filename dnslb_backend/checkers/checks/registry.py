@@ -8,13 +8,16 @@ from dnslb_backend.checkers.checks.base import Check
 from dnslb_backend.checkers.checks.kinds.exec import ExecCheck
 
 KINDS: Mapping[str, tuple[str, str]] = {
+    "agent": ("agent", "AgentCheck"),
     "dns": ("dns", "DnsCheck"),
     "exec": ("exec", "ExecCheck"),
     "file": ("file", "FileCheck"),
+    "grpc": ("grpc", "GrpcCheck"),
     "http": ("http", "HttpCheck"),
     "https": ("http", "HttpCheck"),
     "icmp": ("icmp", "IcmpCheck"),
     "mariadb": ("mariadb", "MariadbCheck"),
+    "postgres": ("postgres", "PostgresCheck"),
     "push": ("push", "PushCheck"),
     "static": ("static", "StaticCheck"),
     "tcp": ("tcp", "TcpCheck"),
@@ -22,16 +25,25 @@ KINDS: Mapping[str, tuple[str, str]] = {
 }
 """Each kind: its module in `kinds`, and its class there."""
 
+EXTRAS: Mapping[str, str] = {"grpc": "h2"}
+"""Kinds that need an extra of the package, named as the kind: the library that it installs."""
+
 
 def check_class(name: str) -> type[Check]:
     """The class of the kind `name`, a key of KINDS.
 
     Imported on first use: a restarted daemon should answer soon, and some kinds import a whole
-    library.
+    library. Raises ValueError where the extra of the kind is not installed.
     """
     module, attribute = KINDS[name]
-    found = getattr(import_module(f"dnslb_backend.checkers.checks.kinds.{module}"), attribute)
-    return cast(type[Check], found)
+    try:
+        imported = import_module(f"dnslb_backend.checkers.checks.kinds.{module}")
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != EXTRAS.get(name):
+            raise
+        command = f"pip install 'dnslb-backend[{name}]'"
+        raise ValueError(f"type {name!r} needs the extra {name}: {command}") from error
+    return cast(type[Check], getattr(imported, attribute))
 
 
 def parse_check(value: object, *, expect: str = "", prio_regex: str = "") -> Check:

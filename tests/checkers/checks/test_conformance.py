@@ -15,6 +15,7 @@ from tests.checkers.conftest import Authority
 from tests.checkers.probing import HERE, LIMIT
 from tests.checkers.scenes import ROWS, Row, Scene, Stage
 from tests.rigs.mariadb import MariaDB
+from tests.rigs.postgres import Postgres
 from tests.rigs.processes import children, descriptors
 from tests.rigs.waiting import until
 
@@ -40,9 +41,22 @@ async def database() -> AsyncIterator[MariaDB]:
         yield database
 
 
+@pytest.fixture(scope="module")
+async def postgres() -> AsyncIterator[Postgres]:
+    async with Postgres() as postgres:
+        await postgres.query("CREATE ROLE probe LOGIN PASSWORD 's3cret'")
+        yield postgres
+
+
 @pytest.fixture
-def stage(tools: CheckResources, authority: Authority, tmp_path: Path, database: MariaDB) -> Stage:
-    return Stage(tmp_path, authority, tools.push_reports, database)
+def stage(
+    tools: CheckResources,
+    authority: Authority,
+    tmp_path: Path,
+    database: MariaDB,
+    postgres: Postgres,
+) -> Stage:
+    return Stage(tmp_path, authority, tools.push_reports, database, postgres)
 
 
 def test_every_kind_has_its_row() -> None:

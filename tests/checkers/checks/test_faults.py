@@ -14,7 +14,18 @@ from tests.checkers.conftest import Authority
 from tests.checkers.hostile import GARBAGE, MISBEHAVIOURS
 from tests.checkers.nameserver import NanoNameServer
 from tests.checkers.probing import probe
-from tests.checkers.scenes import HTTP, HTTPS, MARIADB, NAME, SECURE, TCP, TLS
+from tests.checkers.scenes import (
+    AGENT,
+    GRPC,
+    HTTP,
+    HTTPS,
+    MARIADB,
+    NAME,
+    POSTGRES,
+    SECURE,
+    TCP,
+    TLS,
+)
 from tests.checkers.servers import ScriptedServer, hang
 from tests.checkers.steps import STEPS, Step
 from tests.rigs.processes import descriptors
@@ -92,12 +103,15 @@ LAX_TLS = {**TLS, "verify": False}
 @pytest.mark.parametrize(
     "table",
     [
+        AGENT,
+        GRPC,
         HTTP,
         TCP,
         {"type": "tcp"},
         {"type": "dns", "name": NAME},
         {"type": "icmp"},
         MARIADB,
+        POSTGRES,
         LAX,
         LAX_TLS,
     ],

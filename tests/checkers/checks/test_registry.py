@@ -1,10 +1,14 @@
+import asyncio
+import sys
+from asyncio.subprocess import PIPE
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dnslb_backend.checkers.checks.base import Check
 from dnslb_backend.checkers.checks.kinds.exec import ExecCheck
-from dnslb_backend.checkers.checks.registry import KINDS, check_class, parse_check
+from dnslb_backend.checkers.checks.registry import EXTRAS, KINDS, check_class, parse_check
 
 HTTP = {"type": "http", "url": "http://%(address)s/"}
 HTTPS = {"type": "https", "url": "https://%(address)s/"}
@@ -52,6 +56,31 @@ def test_every_kind_refuses_unknown_keys(name: str) -> None:
 def test_every_kind_has_its_own_name(name: str) -> None:
     assert issubclass(check_class(name), Check)
     assert name in str(check_class(name).model_fields["type"].annotation)
+
+
+@pytest.mark.parametrize("name", EXTRAS)
+async def test_a_kind_without_its_extra_is_refused_with_the_command(
+    name: str, tmp_path: Path
+) -> None:
+    config = tmp_path / "dnslb.toml"
+    config.write_text(
+        '[global]\ndomain_name = "lb.example"\n'
+        "[default]\nttl = 5\ninterval = 5\ntimeout = 2\ndns_timeout = 2\n"
+        '[records."www".A]\ndest = ["192.0.2.1"]\n'
+        f'check = {{ type = "{name}", port = 1 }}\n'
+    )
+    # As if the library were not installed.
+    program = (
+        f"import sys; sys.modules[{EXTRAS[name]!r}] = None;"
+        " from dnslb_backend.__main__ import main; main()"
+    )
+    command = [sys.executable, "-c", program, "check-config", "-c", str(config)]
+    process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE)
+    _, errors = await process.communicate()
+    assert process.returncode == 126
+    assert f"type '{name}' needs the extra {name}: pip install 'dnslb-backend[{name}]'" in (
+        errors.decode()
+    )
 
 
 @pytest.mark.parametrize(
@@ -132,6 +161,19 @@ def test_every_kind_has_its_own_name(name: str) -> None:
         {**HTTP, "user": "u:v", "password": "p"},
         {**HTTP, "token": "t", "token_file": "/t"},
         {"type": "tls", "port": 1, "min_days": 7, "verify": False},
+        {"type": "agent", "sni": "www.lb.example"},
+        {"type": "agent", "tls": True, "client_key": "/key"},
+        {"type": "grpc", "sni": "www.lb.example"},
+        {"type": "grpc", "service": "x" * 128},
+        {"type": "grpc", "service": "with blank"},
+        {"type": "grpc", "service": 7},
+        {"type": "postgres"},
+        {"type": "postgres", "user": "a\0b"},
+        {"type": "postgres", "user": "u", "role": "galera"},
+        {"type": "postgres", "user": "u", "role": "primary", "max_lag": 5},
+        {"type": "postgres", "user": "u", "password": "p", "password_file": "/p"},
+        {"type": "postgres", "user": "u", "ca_file": "/ca.pem"},
+        {"type": "postgres", "user": "u", "query": ""},
         {**DB, "max_lag": 5},
         {**DB, "ca_file": "/ca.pem"},
         {**DB, "password": "p", "password_file": "/p"},
@@ -172,6 +214,9 @@ def test_prio_regex_without_a_group_is_inactive(prio_regex: str, active: bool) -
 @pytest.mark.parametrize(
     ("table", "needed"),
     [
+        ({"type": "agent"}, True),
+        ({"type": "agent", "port": 1}, False),
+        ({"type": "grpc"}, True),
         ({"type": "tcp"}, True),
         ({"type": "tcp", "port": 1}, False),
         ({"type": "tls"}, True),

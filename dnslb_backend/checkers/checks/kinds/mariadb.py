@@ -1,6 +1,5 @@
 """`mariadb`: log in, check the server's state, run a query."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -11,6 +10,7 @@ from dnslb_backend.checkers.checks.base import ProbeEndpoint
 from dnslb_backend.checkers.checks.extraction import Output, OutputCheck
 from dnslb_backend.checkers.checks.parameters import Path, Port, Regexp
 from dnslb_backend.checkers.checks.secrets import redacted, resolve_secret
+from dnslb_backend.checkers.checks.statements import LITERALS, without_literals
 from dnslb_backend.checkers.checks.tls_parameters import TlsCheckParameters
 from dnslb_backend.checkers.resources.classify import ProbeError, TargetError
 from dnslb_backend.checkers.resources.deadlines import within
@@ -65,9 +65,6 @@ CANNOT_SERVE = frozenset(
 
 TOO_SLOW = frozenset({1969, 3024})
 """The server ended a statement for the time it took."""
-
-WORD = 3
-"""A literal of so few characters is not a secret, and may occur anywhere."""
 
 LIMITS = Limits(bytes=1 << 20, packets=5000)
 """Of one answer. A result has at most 4096 columns, and of its rows only the first is read."""
@@ -160,7 +157,7 @@ class MariadbCheck(OutputCheck, TlsCheckParameters):
     def describe(self, endpoint: ProbeEndpoint) -> str:
         address = f"{bracketed(endpoint.address)}:{endpoint.port or self.port}"
         states = f"{', '.join(self.states)}; " if self.states else ""
-        query = _LITERALS.sub("'…'", self.query)
+        query = LITERALS.sub("'…'", self.query)
         return one_line(f"MariaDB {self.user}@{address}: {states}{query}")
 
     async def _answer(self, connection: MariadbSession, limit: float) -> str:
@@ -199,10 +196,6 @@ _STATEMENTS: dict[Preset, str] = {
     "galera": "SHOW GLOBAL STATUS WHERE Variable_name IN"
     " ('wsrep_ready', 'wsrep_cluster_status', 'wsrep_local_state')",
 }
-
-
-_LITERALS = re.compile(r"""'(?:[^'\\]|\\.|'')*(?:'|$)|"(?:[^"\\]|\\.|"")*(?:"|$)""", re.DOTALL)
-"""Literals in a statement may be secret."""
 
 
 def _why_not_writable(rows: Sequence[ResultRow]) -> str:
@@ -257,7 +250,7 @@ def _classify(error: MariadbError, query: str) -> Exception:
         return TargetError(Code.TLS, str(error))
     if not isinstance(error, ServerError):
         return TargetError(Code.STATUS, str(error))
-    text = f"error {error.number}: {one_line(_without_literals(str(error), query))}"
+    text = f"error {error.number}: {one_line(without_literals(_unquoted(str(error)), query))}"
     if error.number in OUR_ACCOUNT:
         return ProbeError(text)
     if error.number in CANNOT_SERVE:
@@ -265,10 +258,6 @@ def _classify(error: MariadbError, query: str) -> Exception:
     return TargetError(Code.TIMEOUT if error.number in TOO_SLOW else Code.STATUS, text)
 
 
-def _without_literals(text: str, query: str) -> str:
+def _unquoted(text: str) -> str:
     """Servers quote the statement that they cannot parse."""
-    text = text.partition(" near ")[0]
-    for literal in _LITERALS.findall(query):
-        content = literal.strip("'\"")
-        text = text.replace(content, "…") if len(content) > WORD else text
-    return text
+    return text.partition(" near ")[0]
