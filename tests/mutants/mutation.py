@@ -1,6 +1,5 @@
 """Every mutant of a module: its source with one operator, condition or constant changed."""
 
-import ast
 import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +8,8 @@ from pathlib import Path
 from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator
+
+from tests.mutants.ignored import ignored_spans
 
 COMPARISONS = (
     *("Eq_NotEq", "NotEq_Eq", "Is_IsNot", "IsNot_Is"),
@@ -27,8 +28,6 @@ OPERATORS = (
     *("ReplaceBreakWithContinue", "ReplaceContinueWithBreak"),
 )
 """One or two for each kind of mistake; cosmic-ray's other pairs fail at the first call."""
-
-Span = tuple[tuple[int, int], tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +61,9 @@ class Mutant:
 
 
 def find_mutants(path: Path) -> Iterator[Mutant]:
-    """Every mutant of a module. Annotations, decorators and asserts are left alone.
-
-    Type checks are mypy's, and that a value is frozen or slotted changes no answer.
-    """
+    """Every mutant of a module outside its ignored spans."""
     source = path.read_text()
-    ignored = list(_ignored(ast.parse(source)))
+    ignored = list(ignored_spans(source))
     nodes = list(ast_nodes(get_ast(source)))
     for name in OPERATORS:
         operator = get_operator(f"core/{name}")()
@@ -75,26 +71,3 @@ def find_mutants(path: Path) -> Iterator[Mutant]:
         for index, (start, end) in enumerate(spans):
             if not any(first <= start and end <= last for first, last in ignored):
                 yield Mutant(path, source, start[0], name, index)
-
-
-def _ignored(tree: ast.Module) -> Iterator[Span]:
-    for node in ast.walk(tree):
-        match node:
-            case ast.AnnAssign() | ast.arg() if node.annotation:
-                yield _span(node.annotation)
-            case ast.FunctionDef():
-                yield from map(_span, (*node.decorator_list, *filter(None, (node.returns,))))
-            case ast.ClassDef():
-                yield from map(_span, node.decorator_list)
-            case ast.Assert():
-                yield _span(node)
-            case ast.Assign(targets=[ast.Name(id=name)]) if isinstance(node.value, ast.BinOp):
-                # An alias of types: `Chain = NsecChain | Nsec3Chain`.
-                if isinstance(node.value.op, ast.BitOr) and name[1:2].islower():
-                    yield _span(node.value)
-
-
-def _span(node: ast.expr | ast.stmt) -> Span:
-    assert node.end_lineno is not None
-    assert node.end_col_offset is not None
-    return (node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)

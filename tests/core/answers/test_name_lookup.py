@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from dnslb_backend.core.answers.name_index import build_name_index
-from dnslb_backend.core.answers.name_lookup import resolve_name
+from dnslb_backend.core.answers.name_lookup import exists, resolve_name
 from dnslb_backend.core.answers.snapshot import Snapshot, build_snapshot
 from dnslb_backend.core.health.decision import PENDING
 from dnslb_backend.core.model.zones import ResourceRecord
@@ -79,3 +79,21 @@ def test_a_name_without_a_balanced_record_is_none_to_those_who_want_one(
 def test_what_is_no_name(snapshot: Snapshot, written: str) -> None:
     with pytest.raises(NameFormatError):
         resolve_name(snapshot, written)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_there"),
+    [
+        (ZONE, True),
+        (f"www.{ZONE}", True),
+        (f"a.b.wild.{ZONE}", True),
+        (f"host.sub.{ZONE}", True),
+        (f"nope.{ZONE}", False),
+        ("www.example.net", False),
+        ("", False),
+    ],
+)
+def test_a_name_exists_unless_it_is_nxdomain_or_in_no_zone(
+    snapshot: Snapshot, name: str, is_there: bool
+) -> None:
+    assert exists(snapshot, name) is is_there

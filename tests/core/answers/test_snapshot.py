@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -91,6 +92,37 @@ def test_what_is_not_known_is_a_fault_for_its_type_and_any() -> None:
     assert ask(snapshot, ZONE, "SOA")
     with pytest.raises(NotReadyError):
         snapshot.rows(ZONE)
+
+
+@pytest.mark.parametrize(("name", "is_apex"), [(ZONE, True), (KEY.name, False)])
+def test_an_error_names_the_consequence_of_an_unknown_apex(name: str, is_apex: bool) -> None:
+    key = KEY._replace(name=name)
+    snapshot = build(plan(record("192.0.2.1", key=key)), {key: PENDING})
+    with pytest.raises(
+        NotReadyError, match=f"^{re.escape(name)}: health is not known yet"
+    ) as error:
+        snapshot.lookup(name, "ANY")
+    assert ("whole zone is SERVFAIL" in str(error.value)) is is_apex
+
+
+@pytest.mark.parametrize(
+    ("name", "is_authoritative"),
+    [
+        pytest.param(f"er.{ZONE}", True, id="a name that only has names below it"),
+        pytest.param(KEY.name, False, id="a balanced record without a serving member"),
+    ],
+)
+def test_the_row_of_an_empty_name_is_authoritative_unless_it_has_records(
+    name: str, is_authoritative: bool
+) -> None:
+    nodata = Decision(DecisionKind.NODATA)
+    snapshot, _ = build_snapshot(
+        build_name_index(EVERYTHING),
+        lambda _: nodata,
+        lambda rows, _: json.dumps([[row.qtype, row.auth] for row in rows]).encode(),
+        NOW,
+    )
+    assert ask(snapshot, name) == [["ENT", is_authoritative]]
 
 
 def test_rows_below_a_delegation_are_not_ours(snapshot: Snapshot) -> None:

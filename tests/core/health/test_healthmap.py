@@ -755,6 +755,15 @@ def test_a_changed_record_keeps_its_answer_until_its_round_has_ended() -> None:
     assert driver.round({C: PASS}) == {C}
 
 
+def test_a_priority_that_a_reload_changes_counts_without_another_result() -> None:
+    driver = Driver(record(f"{A}@2", f"{B}@1"))
+    driver.round({A: PASS, B: PASS})
+    assert driver.served() == {A}
+    driver.adopt(record(f"{A}@2", f"{B}@3"))
+    driver.close()
+    assert driver.served() == {B}
+
+
 def test_a_removed_record_is_forgotten() -> None:
     driver = serving_both()
     driver.health_map.take_changes()

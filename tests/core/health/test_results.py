@@ -1,6 +1,8 @@
 """Results are stored and exported: their codes never change their meaning."""
 
-from dnslb_backend.core.health.results import Code, Outcome, check_error, failed, passed
+import pytest
+
+from dnslb_backend.core.health.results import Code, Outcome, Result, check_error, failed, passed
 
 
 def test_the_codes_are_those_of_the_documents() -> None:
@@ -25,3 +27,8 @@ def test_each_outcome_has_its_code_and_a_text_of_one_line() -> None:
     ]
     assert {len(result.text) for result in results} == {len(results[0].text)}
     assert 0 < len(results[0].text) < 256, "a column of the database"
+
+
+@pytest.mark.parametrize("result", [passed(), failed(1, "no"), check_error("no such program")])
+def test_a_result_has_no_duration_until_its_probe_was_measured(result: Result) -> None:
+    assert (result.duration, result.report, result.is_stall) == (0, None, False)

@@ -543,8 +543,10 @@ def test_pools_with_unknown_contents_are_not_restored() -> None:
 @pytest.mark.parametrize("address", ["::1", "192.0.2.01", "rubbish"])
 def test_addresses_of_another_type_or_spelling_are_not_restored(address: str) -> None:
     host = SavedHost(HOST, (address,), at(0).wall, True, None)
-    later = restored_from(record(A), hosts=(host,))
-    assert HOST not in later.health_map.records[KEY].hosts
+    later = restored_from(record(HOST), hosts=(host,))
+    assert later.health_map.records[KEY].members == ()
+    known = restored_from(record(HOST), hosts=(replace(host, addresses=(A,)),))
+    assert [member.address for member in known.health_map.records[KEY].members] == [A]
 
 
 def test_saved_times_are_unix_times() -> None:
@@ -562,6 +564,18 @@ def test_saved_times_are_unix_times() -> None:
     now = at(driver.clock).wall
     assert all(now - 10 < time <= now for time in (*row.status.state.flips, row.waiting_since))
     assert now + 50 < held.suppressed_until <= now + 60
+
+
+def test_the_end_of_a_hold_is_a_unix_time_even_if_a_check_that_never_changed_is_newer() -> None:
+    rules = Thresholds(damping=Damping(flips=1, window=300, hold=60))
+    driver = Driver(replace(record(A, checks=("one", "two")), thresholds=rules))
+    for check, result in ((0, PASS), (0, FAIL), (1, FAIL)):
+        driver.hear(A, result, check=check)
+    driver.close()
+    state = remembered(driver).records[KEY].members[0].status.state
+    now = at(driver.clock).wall
+    assert state.suppressed_until is not None
+    assert now + 50 < state.suppressed_until <= now + 60
 
 
 def test_a_resolution_in_the_future_counts_as_one_of_now() -> None:

@@ -211,6 +211,14 @@ def test_the_hold_doubles_up_to_its_limit_and_ends_when_calm() -> None:
     assert flap(state, now + 1000, 1).suppress_for == 0
 
 
+@pytest.mark.parametrize(("seconds", "is_held"), [(99.9, True), (100.0, False), (100.1, False)])
+def test_a_change_counts_until_the_window_has_passed(seconds: float, is_held: bool) -> None:
+    rules = Thresholds(damping=Damping(flips=2, window=100))
+    down = observe(after(PASS), FAIL, at(10), rules)
+    again = observe(down, PASS, at(10 + seconds), rules)
+    assert (again.suppressed_until is not None) is is_held
+
+
 def test_turns_far_apart_are_no_flapping() -> None:
     state = after(PASS)
     for turn in range(20):

@@ -244,6 +244,16 @@ def test_a_shared_target_is_due_at_the_ticks_of_one_record() -> None:
     assert due == {HERE: [A], OTHER: []}
 
 
+@pytest.mark.parametrize("ended", [0.0, 0.5])
+def test_a_probe_that_has_ended_counts_for_every_record_that_was_due_then(ended: float) -> None:
+    made = timetable(*(record(A.address, key=key, timing=TIMING) for key in (OTHER, HERE)))
+    one, other = list(made.take(0, 10))
+    assert made.begin(A, one.at, 0)
+    made.end(A, ended)
+    assert not made.begin(A, other.at, ended)
+    assert made.begin(A, 5.0, 5.0)
+
+
 def test_a_check_that_cannot_be_run_pauses_longer_every_time() -> None:
     made = timetable(record(A.address, key=HERE, timing=replace(TIMING, interval=0.5)))
     begun, now = [], 0.0

@@ -1,5 +1,6 @@
 """Zones: ids and serials that never surprise PowerDNS or a secondary."""
 
+import zlib
 from itertools import combinations
 
 import pytest
@@ -63,6 +64,13 @@ def test_only_the_later_name_of_a_collision_gets_another_id(first: str, second: 
     both = assign_ids([second, first])
     assert both[first] == alone
     assert both[second] != alone
+
+
+def test_no_zone_has_the_id_0() -> None:
+    """PowerDNS takes a zone without an id for none. The checksum of this name is 0x80000000."""
+    name = "acaccaacaaccacacaccaaccaaaaaccacaaaaaaaa.example"
+    assert zlib.crc32(name.encode()) & 0x7FFFFFFF == 0
+    assert assign_ids([name]) == {name: 1}
 
 
 def test_zones_keep_their_ids_when_others_come() -> None:
