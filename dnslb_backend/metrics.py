@@ -175,6 +175,19 @@ MIRROR_DROPPED = Counter(
     "dnslb_mirror_dropped", "Transitions given up because too many waited", registry=REGISTRY
 )
 
+NEWER_SCHEMA = Gauge(
+    "dnslb_newer_schema",
+    "Version of the store's schema if it is newer than this program's, else 0",
+    ["store"],
+    registry=REGISTRY,
+)
+UNSUPPORTED_ROWS = Gauge(
+    "dnslb_unsupported_rows",
+    "Overrides and keys in the store that need a newer program, and are not in force here",
+    ["store", "table"],
+    registry=REGISTRY,
+)
+
 # -- operators -----------------------------------------------------------------------------
 
 ADMIN_REQUESTS = Counter(

@@ -19,6 +19,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from dnslb_backend.store.database.migrate import apply
+from dnslb_backend.store.database.schema import VERSION
 from dnslb_backend.store.settings import MysqlSettings
 from tests.admin.node import OPERATE_TOKEN, TOKENS
 from tests.admin.prometheus import Prometheus
@@ -258,6 +259,23 @@ async def lose_the_resolver(stage: Stage) -> Daemon:
     return stage.named
 
 
+async def run_beside_a_newer_node(stage: Stage) -> Daemon:
+    """It has changed the schema, and set an override that this version cannot read."""
+    newer = VERSION + 1
+    later = f"INSERT INTO lb_schema_version VALUES ({newer}, UTC_TIMESTAMP(), {VERSION})"
+    ramp = (
+        "INSERT INTO lb_override (id, node, target, zone, name, action, reason, author, created,"
+        " cleared_by, min_version)"
+        f" VALUES ('1', '', '192.0.2.1', '', '', 'ramp', '', '', UTC_TIMESTAMP(3), '', {newer})"
+    )
+    for statement in (later, ramp):
+        await stage.mariadb.query(statement, database="mirror")
+    connections = "SELECT id FROM information_schema.PROCESSLIST WHERE DB = 'mirror'"
+    for row in await stage.mariadb.query(connections):
+        await stage.mariadb.query(f"KILL {row['id']}")
+    return stage.edge
+
+
 async def kill_the_database(stage: Stage) -> Daemon:
     await stage.mariadb.kill()
     return stage.edge
@@ -348,6 +366,8 @@ FAULTS: dict[str, Fault] = {
     "DnslbEventLoopDelayed": run_short_of_cpu,
     "DnslbFileDescriptors": run_short_of_descriptors,
     "DnslbPurgeFailing": change_an_answer,
+    "DnslbRowsUnsupported": run_beside_a_newer_node,
+    "DnslbSchemaNewer": run_beside_a_newer_node,
     "DnslbMirrorDown": kill_the_database,
     "DnslbMirrorBehind": change_without_a_database,
     "DnslbRestarting": restart_again_and_again,

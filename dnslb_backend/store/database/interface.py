@@ -66,6 +66,13 @@ class Store(Protocol):
         """How often, so far, rows that had been written may have been lost."""
         ...
 
+    @property
+    def newer_schema(self) -> int | None:
+        """The version of its schema, as of the last connection, if that is newer than this
+        program's; it is used if it says that this program can.
+        """
+        ...
+
     async def open(self) -> None:
         """Connect and check the tables, unless that is done. Raises SchemaError where they do not
         fit.

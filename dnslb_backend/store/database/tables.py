@@ -84,7 +84,7 @@ OVERRIDE = Table(
     "lb_override",
     (
         *("id", "node", "target", "zone", "name", "action", "reason", "author"),
-        *("created", "expires", "cleared", "cleared_by"),
+        *("created", "expires", "cleared", "cleared_by", "min_version"),
     ),
     key=("id",),
 )
@@ -103,26 +103,29 @@ KEY = Table(
     "lb_key",
     (
         *("row_key", "zone", "id", "flags", "active", "published"),
-        *("content", "version", "gone"),
+        *("content", "version", "gone", "min_version"),
     ),
     key=("row_key",),
 )
 
 METADATA = Table(
     "lb_metadata",
-    ("row_key", "zone", "kind", "content", "version", "gone"),
+    ("row_key", "zone", "kind", "content", "version", "gone", "min_version"),
     key=("row_key",),
 )
 
 TSIG = Table(
     "lb_tsig",
-    ("row_key", "name", "algorithm", "content", "version", "gone"),
+    ("row_key", "name", "algorithm", "content", "version", "gone", "min_version"),
     key=("row_key",),
 )
 
 SIGNING_TABLES = (KEY, METADATA, TSIG)
 """What all nodes share of signed zones: of two copies of a row the higher version is kept."""
 
-SCHEMA_VERSION = Table("lb_schema_version", ("version", "applied"), key=("version",))
+SCHEMA_VERSION = Table("lb_schema_version", ("version", "applied", "min_version"), key=("version",))
+
+OLDEST_PROGRAM = "MAX(COALESCE(min_version, version))"
+"""The oldest version of the schema whose programs may use these tables."""
 
 TABLES = (*NODE_TABLES, TRANSITION, OVERRIDE, NODE, *SIGNING_TABLES, SCHEMA_VERSION)

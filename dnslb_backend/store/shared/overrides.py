@@ -14,6 +14,7 @@ from dnslb_backend.logs import fields
 from dnslb_backend.store.database.tables import OVERRIDE, Table, TableRow
 from dnslb_backend.store.database.values import parse_sql_datetime, printable, sql_datetime
 from dnslb_backend.store.shared.replicated_table import Codec, ReplicatedTable
+from dnslb_backend.store.shared.unsupported import UnsupportedRowError, require_version
 
 log = logging.getLogger(__name__)
 
@@ -23,11 +24,14 @@ CLOCK_MARGIN = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class OverrideEntry:
-    """An override, and when and by whom it was cleared; Unix time."""
+    """An override, and when and by whom it was cleared; Unix time. Programs for a schema older than
+    `min_version` cannot read it.
+    """
 
     override: Override
     cleared: float | None = None
     cleared_by: str = ""
+    min_version: int = 1
 
     @property
     def table(self) -> Table:
@@ -62,6 +66,7 @@ class OverrideEntry:
             sql_datetime(override.expires),
             sql_datetime(self.cleared),
             printable(self.cleared_by, 255),
+            self.min_version,
         )
 
     def log_change(self, store: str) -> None:
@@ -81,15 +86,19 @@ class OverrideEntry:
 
 
 def read_row(table: Table, row: TableRow) -> OverrideEntry:
-    """The entry in a row of lb_override. Raises ValueError where it holds none."""
+    """The entry in a row of lb_override. Raises ValueError where it holds none, and
+    UnsupportedRowError where only a newer program can read it.
+    """
     values = dict(zip(table.columns, row, strict=True))
     text = {name: "" if value is None else str(value) for name, value in values.items()}
     if not text["target"]:
         raise ValueError("it has no target")
+    what = f"{text['action']} {text['target']}"
+    require_version(min_version := int(text["min_version"]), what)
     override = Override(
         id=text["id"],
         target=printable(text["target"], 1024),
-        action=Action(text["action"]),
+        action=_action(text["action"], what),
         zone=text["zone"],
         name=text["name"],
         node=text["node"],
@@ -99,17 +108,25 @@ def read_row(table: Table, row: TableRow) -> OverrideEntry:
         expires=parse_sql_datetime(values["expires"]),
     )
     cleared = parse_sql_datetime(values["cleared"])
-    return OverrideEntry(override, cleared, printable(text["cleared_by"], 255))
+    return OverrideEntry(override, cleared, printable(text["cleared_by"], 255), min_version)
+
+
+def _action(text: str, what: str) -> Action:
+    try:
+        return Action(text)
+    except ValueError:
+        raise UnsupportedRowError(f"{printable(what, 300)}: an action unknown here") from None
 
 
 def merge(ours: OverrideEntry, theirs: OverrideEntry) -> OverrideEntry:
     """The earlier end; of two texts, as only a row that was edited has, always the same one."""
     override = min(ours, theirs, key=lambda entry: str(replace(entry, cleared=None).row())).override
+    min_version = max(ours.min_version, theirs.min_version)
     ends = [entry for entry in (ours, theirs) if entry.cleared is not None]
     if not ends:
-        return OverrideEntry(override)
+        return OverrideEntry(override, min_version=min_version)
     first = min(ends, key=lambda entry: (entry.cleared or 0.0, entry.cleared_by))
-    return OverrideEntry(override, first.cleared, first.cleared_by)
+    return OverrideEntry(override, first.cleared, first.cleared_by, min_version)
 
 
 CODEC = Codec(

@@ -184,7 +184,7 @@ async def test_an_invalid_row_is_reported_once_and_does_not_affect_the_others(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     strange = list(OverrideEntry(override("9")).row())
-    strange[OVERRIDE.columns.index("action")] = "explode"
+    strange[OVERRIDE.columns.index("target")] = ""
     await store.write([Upsert(OVERRIDE, [tuple(strange), OverrideEntry(override("1")).row()])])
     table = OverrideTable("ns1")
     sync = TableSync(table, store)
