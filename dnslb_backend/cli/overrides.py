@@ -17,7 +17,7 @@ WAS = {"flapping": "was held out by damping", "waiting": "was waiting for failba
 Target = Annotated[
     str,
     typer.Argument(
-        metavar="TARGET", help="An address, a destination host, or a glob over them, quoted"
+        metavar="TARGET", help="An address, a destination host, a label (dc=fra), or a glob, quoted"
     ),
 ]
 RecordName = Annotated[

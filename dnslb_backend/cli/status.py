@@ -13,7 +13,7 @@ from rich.text import Text
 from dnslb_backend.cli.client import AdminClient, RefusedError
 from dnslb_backend.cli.daemon_address import find_daemon
 from dnslb_backend.cli.exit_codes import ExitCode
-from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile, TokenFile
+from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile, Label, TokenFile
 from dnslb_backend.cli.status_table import status_lines
 from dnslb_backend.cli.terminal import out, print_error, print_json, print_json_text, print_text
 from dnslb_backend.errors import AdminClientError, ConfigError, ConfigProblem
@@ -29,15 +29,17 @@ def status(
     ] = "",
     config: ConfigFile = None,
     as_json: AsJson = False,
+    label: Label = "",
     watch: Annotated[bool, typer.Option("--watch", help="Refresh until Ctrl-C")] = False,
     admin: AdminUrl = None,
     token_file: TokenFile = None,
 ) -> None:
     """Show every member: its state, and whether it is served."""
     client = AdminClient(find_daemon(config, admin, token_file))
+    asked = {"name": name, "label": label}
     if watch:
-        _watch(client, name, as_json=as_json)
-    _show(client, name, as_json=as_json)
+        _watch(client, asked, as_json=as_json)
+    _show(client, asked, as_json=as_json)
 
 
 def reload(
@@ -64,37 +66,38 @@ def reload(
     print_error(*(f"warning: {warning}" for warning in report["warnings"]))
 
 
-def _show(client: AdminClient, name: str, *, as_json: bool) -> None:
+def _show(client: AdminClient, asked: dict[str, str], *, as_json: bool) -> None:
     if as_json:
-        print_json_text(client.get_text(PATH, name=name))
+        print_json_text(client.get_text(PATH, **asked))
         return
-    report = client.get(PATH, name=name)
+    report = client.get(PATH, **asked)
     print_text(_page(report, out().width))
-    if name and not report["records"]:
-        print_error(f"no such record: {name}")
+    if any(asked.values()) and not report["records"]:
+        name, label = asked["name"], asked["label"]
+        print_error(f"no member with the label {label}" if label else f"no such record: {name}")
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _watch(client: AdminClient, name: str, *, as_json: bool) -> Never:
+def _watch(client: AdminClient, asked: dict[str, str], *, as_json: bool) -> Never:
     """Refresh the status until Ctrl-C; retry while the daemon does not answer."""
     console = out()
-    report = client.get(PATH, name=name)
+    report = client.get(PATH, **asked)
     if as_json or not console.is_terminal:
         while True:
             _print_again(console, report, as_json=as_json)
-            report = _next_report(client, name)
+            report = _next_report(client, asked)
     with Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
             live.update(_page(report, console.width), refresh=True)
-            report = _next_report(client, name)
+            report = _next_report(client, asked)
 
 
-def _next_report(client: AdminClient, name: str) -> dict[str, Any]:
+def _next_report(client: AdminClient, asked: dict[str, str]) -> dict[str, Any]:
     """The status after WATCH_INTERVAL; retries until the daemon answers."""
     while True:
         threading.Event().wait(WATCH_INTERVAL)
         try:
-            report: dict[str, Any] = client.get(PATH, name=name)
+            report: dict[str, Any] = client.get(PATH, **asked)
         except AdminClientError as error:
             print_error(str(error))
         else:

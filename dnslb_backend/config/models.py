@@ -20,6 +20,7 @@ from dnslb_backend.config.values import (
     Count,
     Duration,
     Integer,
+    Labels,
     LowerCase,
     Network,
     Secondary,
@@ -172,6 +173,10 @@ class DestSettings(ConfigTable):
     """Its share where `policy` picks; 0 is picked only where all are 0."""
     views: list[str] = []
     """The views it is for; without any it is for everybody else. Example: `["office"]`"""
+    labels: Labels = {}
+    """What commands can call it by, together with others: `drain dc=fra`. Up to 16; keys and values
+    have 1 to 63 characters: a-z, 0-9, and `.`, `_`, `-` within.
+    Example: `{ dc = "fra", rack = "12" }`"""
     check_address: str | None = None
     """The address that is probed instead. Default: the address that is served.
     Example: `"10.0.9.1"`"""

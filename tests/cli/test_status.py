@@ -11,7 +11,7 @@ from dnslb_backend.admin.api.status import StatusReport
 from dnslb_backend.core.health.overrides import Action, Override
 from dnslb_backend.core.health.resolutions import Resolution, Status
 from dnslb_backend.core.health.results import failed
-from dnslb_backend.core.model.records import RecordKey
+from dnslb_backend.core.model.records import Dest, RecordKey
 from dnslb_backend.core.model.rules import Damping, Thresholds
 from tests.admin.node import BROKEN, OK, Node
 from tests.cli.command import line, run, run_afresh, run_on_terminal
@@ -43,6 +43,17 @@ async def test_only_one_name(config: Path, node: Node) -> None:
         assert ended.code == 0
         assert "10.0.0.9" in ended.out
         assert "10.0.0.1 " not in ended.out
+
+
+async def test_only_the_members_with_a_label(config: Path, node: Node) -> None:
+    labelled = Dest("10.0.0.9", is_literal=True, labels=("dc=fra",))
+    node.adopt(replace(record("10.0.0.1"), dests=(*record("10.0.0.1").dests, labelled)))
+    ended = await run("status", "--label", "dc=fra", "-c", str(config))
+    assert ended.code == 0
+    assert "10.0.0.9" in ended.out
+    assert "10.0.0.1 " not in ended.out
+    ended = await run("status", "--label", "dc=ams", "-c", str(config))
+    assert (ended.code, ended.err) == (1, "no member with the label dc=ams\n")
 
 
 async def test_a_glob_that_matches_nothing_is_a_failure(config: Path) -> None:

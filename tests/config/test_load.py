@@ -180,6 +180,35 @@ def test_a_dest_may_be_listed_twice_for_two_views(write: Write) -> None:
     assert [dest.views for dest in config.plan.records[WWW].dests] == [("office", "lab"), ()]
 
 
+def test_labels_are_read_in_the_order_of_their_keys(write: Write) -> None:
+    dests = '[{ host = "192.0.2.1", labels = { rack = "12", dc = "fra" } }, "192.0.2.2"]'
+    config = loaded(write(f'{HEAD}[records."www".A]\ndest = {dests}\n'))
+    assert [dest.labels for dest in config.plan.records[WWW].dests] == [("dc=fra", "rack=12"), ()]
+
+
+SEVENTEEN = ", ".join(f"k{number} = 'v'" for number in range(17))
+
+
+@pytest.mark.parametrize(
+    ("labels", "complaint"),
+    [
+        ('{ dc = "FRA" }', "labels: 'FRA': allowed are 1 to 63 of a-z, 0-9"),
+        ('{ dc = "" }', "labels: '': allowed are"),
+        ('{ "a=b" = "c" }', "'a=b': allowed are"),
+        ("{ dc = 1 }", "labels: should be a valid string"),
+        (f'{{ dc = "{"x" * 1000}" }}', "labels: 'xxxxxxxxxxxxxxxxxxxx'… has 1000 characters"),
+        (f"{{ {SEVENTEEN} }}", "labels: Dictionary should have"),
+        ('["dc=fra"]', "labels: should be a valid dictionary"),
+    ],
+)
+def test_labels_that_are_not_allowed_are_refused(write: Write, labels: str, complaint: str) -> None:
+    dests = f'[{{ host = "192.0.2.1", labels = {labels} }}]'
+    (problem,) = problems(write(f'{HEAD}[records."www".A]\ndest = {dests}\n'))
+    assert problem.startswith("records.www.A.dest[0]")
+    assert complaint in problem
+    assert len(problem) < 200
+
+
 def test_a_dest_that_is_listed_twice_and_not_alike_is_refused(write: Write) -> None:
     dests = '[{ host = "192.0.2.1", check_port = 80 }, { host = "192.0.2.1", check_port = 81 }]'
     (problem,) = problems(write(f'{HEAD}[records."www".A]\ndest = {dests}\n'))

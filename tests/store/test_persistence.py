@@ -249,7 +249,7 @@ def fill(path: Path) -> None:
     """Transitions and overrides of another day, enough for several pages."""
     with closing(sqlite3.connect(path)) as database:
         for number in range(200):
-            row = (f"e{number}", "2030-01-01", *["x" * 100] * 8, 1, 0, None, None, "because")
+            row = (f"e{number}", "2030-01-01", *["x" * 100] * 8, 1, 0, None, None, "because", "{}")
             marks = ", ".join("?" * len(row))
             database.execute(f"INSERT INTO lb_transition VALUES (NULL, {marks})", row)
         for number in range(100):

@@ -29,7 +29,11 @@ log = logging.getLogger(__name__)
 
 Target = Annotated[
     str,
-    Field(min_length=1, max_length=1024, description="an address, a destination host, or a glob"),
+    Field(
+        min_length=1,
+        max_length=1024,
+        description="an address, a destination host, a label (key=value), or a glob",
+    ),
 ]
 
 

@@ -24,6 +24,7 @@ from dnslb_backend.core.health.record_state import RecordState
 from dnslb_backend.core.health.resolutions import Status
 from dnslb_backend.core.health.target import NEVER_PROBED, Health, TargetState, combine
 from dnslb_backend.core.health.transitions import reason
+from dnslb_backend.core.model.labels import labels_by_key
 from dnslb_backend.core.model.records import Record, RecordKey
 
 
@@ -52,6 +53,7 @@ class MemberRow(ApiModel):
     address: str = Field(description="what is probed")
     dest: str = Field(description="the destination as configured")
     views: tuple[str, ...] = Field(description="the clients that it is for; empty: everybody else")
+    labels: dict[str, str]
     state: MemberState = Field(description="in a word or two, for people")
     health: Health = Field(description="what was measured")
     effective: Health = Field(description="the override applied over it; answers use this")
@@ -142,6 +144,7 @@ def member_row(
         address=member.address,
         dest=member.host,
         views=member.views,
+        labels=labels_by_key(member.labels),
         state=member_state(status),
         health=status.measured,
         effective=status.effective,

@@ -7,7 +7,7 @@ from dnslb_backend.core.health.overrides import Action
 
 @dataclass(frozen=True, slots=True)
 class OverrideRequest:
-    """A requested override. `target` is an address, a destination host, or a glob.
+    """A requested override. `target` is an address, a destination host, a label, or a glob.
 
     `name` is a canonical name, empty for every record; `node` is empty for every node. `expires`
     is Unix time, None until cleared. `force` also takes the last serving member of a record.

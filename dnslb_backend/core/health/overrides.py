@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
+from dnslb_backend.core.model.labels import is_label
+
 
 class Action(StrEnum):
     DRAIN = "drain"
@@ -19,7 +21,7 @@ class Action(StrEnum):
 class Override:
     """One override: `action` for every member that `target` matches.
 
-    `target` is an address, a destination host, or a glob over both, in lower case. `zone` and
+    `target` is an address, a destination host, a label, or a glob, in lower case. `zone` and
     `name` are canonical and narrow it to one name; empty means every record. `node` empty
     means every node. Times are Unix time; `expires` None is until cleared.
     """
@@ -43,10 +45,19 @@ class Override:
         """Whether this override matches a member of the record `name` with these aliases."""
         if self.name and self.name != name:
             return False
-        return self.target in aliases or any(fnmatchcase(alias, self.target) for alias in aliases)
+        return self.target in aliases or any(matches_alias(self.target, one) for one in aliases)
+
+    def is_specific(self, aliases: Iterable[str]) -> bool:
+        """Whether it names this one member: by no glob, and by no label that others have too."""
+        return self.target in aliases and not is_label(self.target)
 
     def is_live(self, wall: float) -> bool:
         return self.expires is None or wall < self.expires
+
+
+def matches_alias(glob: str, alias: str) -> bool:
+    """A glob without "=" is one over addresses and hosts: `*1` is not for `rack=1`."""
+    return (is_label(glob) or not is_label(alias)) and fnmatchcase(alias, glob)
 
 
 class ActiveOverrides:
@@ -63,7 +74,7 @@ class ActiveOverrides:
     def effective(self, name: str, *aliases: str) -> Override | None:
         """The override that applies to a member: the more specific one, then the newer one.
 
-        One for a single name beats one for all names, and a literal target beats a glob.
+        One for a single name beats one for all names, and a literal target beats a glob or a label.
         """
         found = [
             override
@@ -78,7 +89,7 @@ class ActiveOverrides:
             found,
             key=lambda override: (
                 bool(override.name),
-                override.target in aliases,
+                override.is_specific(aliases),
                 override.created,
                 override.id,
             ),

@@ -26,6 +26,7 @@ class Transition:
     from_priority: int | None
     to_priority: int | None
     reason: str
+    labels: tuple[str, ...] = ()
 
 
 def diff(
@@ -57,6 +58,7 @@ def diff(
                 *(_is_served(was), _is_served(now)),
                 *(_priority(was), _priority(now)),
                 why,
+                known.member.labels,
             )
         )
     return found

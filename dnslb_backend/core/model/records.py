@@ -39,6 +39,7 @@ class Dest:
     """A configured destination: a host name or an IP literal, with priority and weight.
 
     A higher `prio` is preferred; at 0 and below a destination is checked but never served.
+    `labels` are `key=value`.
     """
 
     host: str
@@ -49,6 +50,7 @@ class Dest:
     check_port: int | None = None
     content: str | None = None
     views: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
 
 def joined_views(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 
 from dnslb_backend.store.database.tables import Table, TableRow, Value
 
-Operator = Literal["=", "<>", "<", "<=", ">", ">=", "is", "is not", "older"]
+Operator = Literal["=", "<>", "<", "<=", ">", ">=", "is", "is not", "older", "contains"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,9 @@ WriteOp = Upsert | Delete
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """A condition on one column; "older" is by more than `value` seconds of the store's clock."""
+    """A condition on one column; "older" is by more than `value` seconds of the store's clock,
+    "contains" is for a text.
+    """
 
     column: str
     operator: Operator

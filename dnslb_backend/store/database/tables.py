@@ -36,6 +36,7 @@ STATE = Table(
         *("served", "health", "effective", "priority", "weight", "result_code", "result_text"),
         *("override", "reason", "last_check", "last_change", "last_up", "duration_ms", "ttl"),
         *("views", "fallback", "standing", "streak", "check_priority", "check_weight", "checks"),
+        "labels",
     ),
 )
 
@@ -73,7 +74,7 @@ TRANSITION = Table(
     (
         *("event", "at", "node", "zone", "name", "type", "content", "address"),
         *("from_health", "to_health", "from_served", "to_served"),
-        *("from_priority", "to_priority", "reason"),
+        *("from_priority", "to_priority", "reason", "labels"),
     ),
     key=("event",),
     is_log=True,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dnslb_backend.core.health.overrides import Action, Override
+from dnslb_backend.core.model.labels import is_label
 from dnslb_backend.logs import fields
 from dnslb_backend.store.database.tables import OVERRIDE, Table, TableRow
 from dnslb_backend.store.database.values import parse_sql_datetime, printable, sql_datetime
@@ -20,6 +21,9 @@ log = logging.getLogger(__name__)
 
 TOMBSTONE_TTL = 30 * 86400.0
 CLOCK_MARGIN = 3600.0
+
+LABELS_VERSION = 4
+"""Programs for older schemas know no labels, and would find no member with that address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +165,8 @@ class OverrideTable(ReplicatedTable[OverrideEntry]):
 
     def add(self, override: Override) -> Override:
         """Add a new override; returns it as it is stored."""
-        entry = read_row(OVERRIDE, OverrideEntry(override).row())
+        min_version = LABELS_VERSION if is_label(override.target) else 1
+        entry = read_row(OVERRIDE, OverrideEntry(override, min_version=min_version).row())
         self.merge([entry], entry.override.created)
         return entry.override
 

@@ -88,7 +88,7 @@ async def test_a_log_keeps_what_came_first(store: Store) -> None:
 
 def transition(event: str, reason: str = "", at: str = "2026-01-31 12:00:00.000") -> TableRow:
     health = ("UP", "DOWN", 1, 0, 1, None)
-    return (event, at, "ns1", "lb.example", "a.lb.example", "A", "x", "x", *health, reason)
+    return (event, at, "ns1", "lb.example", "a.lb.example", "A", "x", "x", *health, reason, "{}")
 
 
 async def test_conditions_order_and_pages(store: Store) -> None:

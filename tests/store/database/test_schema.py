@@ -123,7 +123,8 @@ async def test_everything_is_made_and_a_second_run_changes_nothing(
 ) -> None:
     first = await apply(empty)
     assert first[:VERSION] == [
-        *("applied 0001_schema.sql", "applied 0002_signing.sql", "applied 0003_min_version.sql"),
+        *("applied 0001_schema.sql", "applied 0002_signing.sql"),
+        *("applied 0003_min_version.sql", "applied 0004_labels.sql"),
     ]
     made = await objects(mariadb, empty.name)
     assert {name for name, kind in made.items() if kind == "BASE TABLE"} == {
@@ -382,7 +383,7 @@ async def write(who: MysqlSettings) -> None:
     """Some of all that the daemon writes, and deletes."""
     store = MariaStore(who)
     moment = "2026-01-31 12:00:00.000"
-    moved = ("e", moment, "n", "z", "n", "A", "c", "a", "UP", "DOWN", 1, 0, 1, None, "")
+    moved = ("e", moment, "n", "z", "n", "A", "c", "a", "UP", "DOWN", 1, 0, 1, None, "", "{}")
     order = ("1", "", "t", "", "", "drain", "", "", moment, None, None, "", 1)
     node = ("n", "i", "1", moment, "h", "local", moment, 1.0, "b")
     try:

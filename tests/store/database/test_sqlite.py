@@ -503,7 +503,20 @@ async def test_own_writes_are_no_reason_for_alarm(
 
 
 def transition(event: str) -> TableRow:
-    return (event, "2030-01-01 00:00:00", "ns1", *["x"] * 5, "UP", "DOWN", 1, 0, None, None, "")
+    return (
+        event,
+        "2030-01-01 00:00:00",
+        "ns1",
+        *["x"] * 5,
+        "UP",
+        "DOWN",
+        1,
+        0,
+        None,
+        None,
+        "",
+        "{}",
+    )
 
 
 async def test_what_cannot_be_written_again_is_kept_until_it_can(

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 
 from dnslb_backend.core.health.override_requests import OverrideRequest
 from dnslb_backend.core.health.overrides import Action, Override
+from dnslb_backend.core.model.records import Dest
 from dnslb_backend.errors import ConflictError
 from dnslb_backend.store.database.interface import Delete, Select, Store, Upsert
 from dnslb_backend.store.database.tables import OVERRIDE
 from dnslb_backend.store.shared.override_commands import canonical_target, clear, create
 from dnslb_backend.store.shared.overrides import (
+    LABELS_VERSION,
     TOMBSTONE_TTL,
     OverrideEntry,
     OverrideTable,
@@ -26,6 +28,7 @@ from tests.core.health.test_override_guard import FAIL, PASS
 A, B, C = "192.0.2.1", "192.0.2.2", "192.0.2.3"
 NOW = at(100)
 WALL = NOW.wall
+LABELS = ("dc=fra", "rack=12")
 
 
 def override(number: str = "1", target: str = A, node: str = "", **more: float | None) -> Override:
@@ -263,6 +266,29 @@ def test_the_last_serving_member_is_not_lost_by_a_clear_without_force(
     with pytest.raises(ConflictError, match="last serving member"):
         clear(table, driver.health_map, B, NOW)
     assert len(clear(table, driver.health_map, B, NOW, force=True)) == 1
+
+
+def test_a_label_drains_all_that_have_it_and_no_last_member(table: OverrideTable) -> None:
+    dests = (Dest(A, is_literal=True, labels=("dc=fra",)), Dest(B, is_literal=True, labels=LABELS))
+    driver = Driver(replace(record(A, B, C), dests=(*dests, Dest(C, is_literal=True))))
+    driver.round({A: PASS, B: PASS, C: PASS})
+    with pytest.raises(ConflictError, match="no member matches dc=ams"):
+        set_override(table, driver, drain("dc=ams"))
+    set_override(table, driver, drain("DC=fra"))
+    assert driver.served() == {C}
+    with pytest.raises(ConflictError, match="last serving member"):
+        set_override(table, driver, drain(C))
+    clear(table, driver.health_map, "dc=*", NOW)
+    driver.health_map.set_overrides(table.live(WALL), NOW)
+    set_override(table, driver, drain("rack=1?"))
+    assert driver.served() == {A, C}
+
+
+def test_an_older_program_is_not_given_an_override_by_label(table: OverrideTable) -> None:
+    table.add(override("1", "dc=fra"))
+    table.add(override("2", A))
+    column = OVERRIDE.columns.index("min_version")
+    assert [row[column] for row in table.rows(WALL)[OVERRIDE].values()] == [LABELS_VERSION, 1]
 
 
 @pytest.mark.parametrize(
