@@ -6,7 +6,7 @@ import typer
 
 from dnslb_backend.cli.client import AdminClient
 from dnslb_backend.cli.daemon_address import find_daemon
-from dnslb_backend.cli.durations import parse_duration
+from dnslb_backend.cli.durations import parse_duration, parse_start
 from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile, TokenFile
 from dnslb_backend.cli.pages import moment, print_page, wrapped
 from dnslb_backend.cli.terminal import print_json
@@ -32,6 +32,15 @@ Duration = Annotated[
         help="How long: 90s, 15m, 2h, 1d (default: until cleared)",
     ),
 ]
+Start = Annotated[
+    dict[str, Any] | None,
+    typer.Option(
+        "--at",
+        metavar="TIME",
+        parser=parse_start,
+        help="When it begins: 2026-01-31T02:00Z, or in 90s, 15m, 2h, 1d (default: now)",
+    ),
+]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Reason, shown to others")]
 Node = Annotated[
     str, typer.Option("--node", metavar="NODE", help="Only on this node (default: all)")
@@ -45,6 +54,7 @@ def drain(
     target: Target,
     record: RecordName = "",
     duration: Duration = None,
+    start: Start = None,
     reason: Reason = "",
     node: Node = "",
     force: Force = False,
@@ -54,7 +64,8 @@ def drain(
     token_file: TokenFile = None,
 ) -> None:
     """Stop handing out a target; keep checking it."""
-    override = _request("drain", target, record, duration, reason, node, force=force)
+    override = _request("drain", target, record, reason, node, force=force) | (start or {})
+    override |= _end(duration)
     _create(AdminClient(find_daemon(config, admin, token_file)), override, as_json=as_json)
 
 
@@ -62,6 +73,7 @@ def down(
     target: Target,
     record: RecordName = "",
     duration: Duration = None,
+    start: Start = None,
     reason: Reason = "",
     node: Node = "",
     force: Force = False,
@@ -71,7 +83,8 @@ def down(
     token_file: TokenFile = None,
 ) -> None:
     """Treat a target as if its checks failed."""
-    override = _request("down", target, record, duration, reason, node, force=force)
+    override = _request("down", target, record, reason, node, force=force) | (start or {})
+    override |= _end(duration)
     _create(AdminClient(find_daemon(config, admin, token_file)), override, as_json=as_json)
 
 
@@ -79,6 +92,7 @@ def up(
     target: Target,
     record: RecordName = "",
     duration: Duration = None,
+    start: Start = None,
     reason: Reason = "",
     node: Node = "",
     force: Force = False,
@@ -88,7 +102,8 @@ def up(
     token_file: TokenFile = None,
 ) -> None:
     """Treat a target as if its checks passed."""
-    override = _request("up", target, record, duration, reason, node, force=force)
+    override = _request("up", target, record, reason, node, force=force) | (start or {})
+    override |= _end(duration)
     _create(AdminClient(find_daemon(config, admin, token_file)), override, as_json=as_json)
 
 
@@ -117,15 +132,17 @@ def _request(
     action: str,
     target: str,
     record: str,
-    duration: float | None,
     reason: str,
     node: str,
     *,
     force: bool,
 ) -> dict[str, Any]:
     override: dict[str, Any] = {"target": target, "action": action, "name": record, "node": node}
-    override |= {"reason": reason, "force": force}
-    return override if duration is None else override | {"expires_in": duration}
+    return override | {"reason": reason, "force": force}
+
+
+def _end(duration: float | None) -> dict[str, Any]:
+    return {} if duration is None else {"expires_in": duration}
 
 
 def _create(client: AdminClient, override: dict[str, Any], *, as_json: bool) -> None:
@@ -151,6 +168,8 @@ def _sentence(override: dict[str, Any], *, is_cleared: bool = False) -> str:
         words += ["in", override["name"]]
     if override["node"]:
         words += ["on", override["node"]]
+    if override["pending"]:
+        words += ["from", moment(override["starts"])]
     if override["expires"]:
         words += ["until", moment(override["expires"])]
     elif not is_cleared:

@@ -117,6 +117,7 @@ class Node(Driver):
             author=order.author,
             created=self.now().wall,
             expires=order.expires,
+            starts=order.starts,
         )
         members = ((k, m) for k, state in self.health_map.records.items() for m in state.members)
         if not any(given.matches(key.name, *m.aliases) for key, m in members):

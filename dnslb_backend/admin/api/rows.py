@@ -1,5 +1,6 @@
 """One member and one balanced record as operators' programs read them."""
 
+import math
 from dataclasses import replace
 
 from pydantic import Field
@@ -40,6 +41,8 @@ class OverrideRow(ApiModel):
     reason: str
     author: str
     created: Timestamp
+    starts: Timestamp | None = Field(description="null: when it was created")
+    pending: bool = Field(description="it begins later")
     expires: Timestamp | None = Field(description="null: until it is cleared")
 
 
@@ -114,7 +117,8 @@ class RecordRow(ApiModel):
     hosts: tuple[HostRow, ...]
 
 
-def override_row(override: Override) -> OverrideRow:
+def override_row(override: Override, wall: float = math.inf) -> OverrideRow:
+    """`wall` is needed for one that may be pending."""
     return OverrideRow(
         id=override.id,
         target=override.target,
@@ -125,6 +129,8 @@ def override_row(override: Override) -> OverrideRow:
         reason=override.reason,
         author=override.author,
         created=render_timestamp(override.created),
+        starts=render_optional(override.starts),
+        pending=override.is_pending(wall),
         expires=render_optional(override.expires),
     )
 
@@ -211,7 +217,7 @@ def _latest(status: MemberStatus, record: Record, health: HealthMap) -> TargetSt
 def _since(status: MemberStatus) -> float | None:
     """When the effective health began: with the override that differs from what was measured."""
     if status.override is not None and status.effective is not status.measured:
-        return status.override.created
+        return status.override.begins
     return status.state.last_change
 
 

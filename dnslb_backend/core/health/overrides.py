@@ -23,7 +23,8 @@ class Override:
 
     `target` is an address, a destination host, a label, or a glob, in lower case. `zone` and
     `name` are canonical and narrow it to one name; empty means every record. `node` empty
-    means every node. Times are Unix time; `expires` None is until cleared.
+    means every node. Times are Unix time; `starts` None is with `created`, `expires` None is until
+    cleared.
     """
 
     id: str
@@ -36,6 +37,11 @@ class Override:
     author: str = ""
     created: float = 0.0
     expires: float | None = None
+    starts: float | None = None
+
+    @property
+    def begins(self) -> float:
+        return self.created if self.starts is None else self.starts
 
     @property
     def is_glob(self) -> bool:
@@ -51,8 +57,21 @@ class Override:
         """Whether it names this one member: by no glob, and by no label that others have too."""
         return self.target in aliases and not is_label(self.target)
 
+    def is_pending(self, wall: float) -> bool:
+        """Whether it begins later."""
+        return self.starts is not None and wall < self.starts
+
     def is_live(self, wall: float) -> bool:
-        return self.expires is None or wall < self.expires
+        """Whether it is in force."""
+        return not self.is_pending(wall) and not self.is_over(wall)
+
+    def is_over(self, wall: float) -> bool:
+        return self.expires is not None and self.expires <= wall
+
+    def overlaps(self, other: "Override") -> bool:
+        """Whether both are in force at some time."""
+        first, second = sorted((self, other), key=lambda override: override.begins)
+        return not first.is_over(second.begins)
 
 
 def matches_alias(glob: str, alias: str) -> bool:
@@ -96,7 +115,7 @@ class ActiveOverrides:
         )
 
 
-def next_expiry(overrides: Iterable[Override], wall: float) -> float | None:
-    """The Unix time at which the next override expires; None where none will."""
-    ends = (override.expires for override in overrides if override.is_live(wall))
-    return min((end for end in ends if end is not None), default=None)
+def next_change(overrides: Iterable[Override], wall: float) -> float | None:
+    """The Unix time at which the next override begins or expires; None where none will."""
+    times = (time for override in overrides for time in (override.starts, override.expires))
+    return min((time for time in times if time is not None and time > wall), default=None)

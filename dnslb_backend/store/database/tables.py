@@ -85,7 +85,7 @@ OVERRIDE = Table(
     "lb_override",
     (
         *("id", "node", "target", "zone", "name", "action", "reason", "author"),
-        *("created", "expires", "cleared", "cleared_by", "min_version"),
+        *("created", "expires", "cleared", "cleared_by", "min_version", "starts"),
     ),
     key=("id",),
 )

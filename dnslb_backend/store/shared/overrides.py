@@ -25,6 +25,9 @@ CLOCK_MARGIN = 3600.0
 LABELS_VERSION = 4
 """Programs for older schemas know no labels, and would find no member with that address."""
 
+STARTS_VERSION = 5
+"""Programs for older schemas would apply at once what begins later."""
+
 
 @dataclass(frozen=True, slots=True)
 class OverrideEntry:
@@ -45,12 +48,9 @@ class OverrideEntry:
     def key(self) -> str:
         return self.override.id
 
-    def is_live(self, wall: float) -> bool:
-        return self.cleared is None and self.override.is_live(wall)
-
     def ended(self, wall: float) -> float | None:
-        """When it was cleared or expired, None while it is in force."""
-        if self.is_live(wall):
+        """When it was cleared or expired, None while it is in force or pending."""
+        if self.cleared is None and not self.override.is_over(wall):
             return None
         ends = [end for end in (self.cleared, self.override.expires) if end is not None]
         return min(ends)
@@ -71,19 +71,21 @@ class OverrideEntry:
             sql_datetime(self.cleared),
             printable(self.cleared_by, 255),
             self.min_version,
+            sql_datetime(override.starts),
         )
 
     def log_change(self, store: str) -> None:
         override = self.override
         is_clear = self.cleared is not None
         log.info(
-            "%s: %s: %s %s%s%s%s",
+            "%s: %s: %s %s%s%s%s%s",
             store,
             printable((self.cleared_by if is_clear else override.author) or "unknown", 64),
             "clear" if is_clear else override.action,
             printable(override.target, 256),
             f" for {printable(override.name, 255)}" if override.name else "",
             f" on {printable(override.node, 255)}" if override.node else "",
+            f" from {sql_datetime(override.starts)}" if override.starts and not is_clear else "",
             f" ({printable(override.reason, 256)})" if override.reason else "",
             extra=fields(id=printable(override.id, 64)),
         )
@@ -110,6 +112,7 @@ def read_row(table: Table, row: TableRow) -> OverrideEntry:
         author=printable(text["author"], 255),
         created=parse_sql_datetime(values["created"]) or 0.0,
         expires=parse_sql_datetime(values["expires"]),
+        starts=parse_sql_datetime(values["starts"]),
     )
     cleared = parse_sql_datetime(values["cleared"])
     return OverrideEntry(override, cleared, printable(text["cleared_by"], 255), min_version)
@@ -120,6 +123,12 @@ def _action(text: str, what: str) -> Action:
         return Action(text)
     except ValueError:
         raise UnsupportedRowError(f"{printable(what, 300)}: an action unknown here") from None
+
+
+def _min_version(override: Override) -> int:
+    if override.starts is not None:
+        return STARTS_VERSION
+    return LABELS_VERSION if is_label(override.target) else 1
 
 
 def merge(ours: OverrideEntry, theirs: OverrideEntry) -> OverrideEntry:
@@ -154,19 +163,21 @@ class OverrideTable(ReplicatedTable[OverrideEntry]):
 
     def live(self, wall: float) -> tuple[Override, ...]:
         """Those in force on this node, oldest first."""
-        return tuple(
-            override for override in self.everywhere(wall) if override.node in ("", self._node)
-        )
+        return tuple(override for override in self.here(wall) if not override.is_pending(wall))
+
+    def here(self, wall: float) -> list[Override]:
+        """Those in force or pending on this node, oldest first."""
+        return [override for override in self.everywhere(wall) if override.node in ("", self._node)]
 
     def everywhere(self, wall: float) -> list[Override]:
-        """Those in force on any node, oldest first."""
-        overrides = [entry.override for entry in self.entries() if entry.is_live(wall)]
+        """Those in force or pending on any node, oldest first."""
+        overrides = [entry.override for entry in self.entries() if entry.ended(wall) is None]
         return sorted(overrides, key=lambda override: (override.created, override.id))
 
     def add(self, override: Override) -> Override:
         """Add a new override; returns it as it is stored."""
-        min_version = LABELS_VERSION if is_label(override.target) else 1
-        entry = read_row(OVERRIDE, OverrideEntry(override, min_version=min_version).row())
+        entry = OverrideEntry(override, min_version=_min_version(override))
+        entry = read_row(OVERRIDE, entry.row())
         self.merge([entry], entry.override.created)
         return entry.override
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnslb_backend.core.health.coverage import Coverage
-from dnslb_backend.core.health.overrides import Action, ActiveOverrides, Override, next_expiry
+from dnslb_backend.core.health.overrides import Action, ActiveOverrides, Override, next_change
 from dnslb_backend.core.model.records import RecordKey
 
 ALIASES = ["192.0.2.1", "192.0.2.2", "web.example", "db.example", "dc=fra", "rack=1"]
@@ -81,7 +81,7 @@ def test_an_override_ends_when_it_expires(
 ) -> None:
     override = Override("1", "*", Action.UP, expires=expires)
     assert override.is_live(wall) is is_live
-    assert next_expiry([override], wall) == (expires if is_live else None)
+    assert next_change([override], wall) == (expires if is_live else None)
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,22 @@ async def test_nothing_is_something_to_ask_for(store: Store) -> None:
 
 def order(number: str, cleared: str | None = None) -> TableRow:
     created = "2026-01-31 11:00:00.000"
-    return (number, "", "192.0.2.1", "", "", "drain", "", "ann", created, None, cleared, "", 1)
+    return (
+        number,
+        "",
+        "192.0.2.1",
+        "",
+        "",
+        "drain",
+        "",
+        "ann",
+        created,
+        None,
+        cleared,
+        "",
+        1,
+        None,
+    )
 
 
 async def test_the_store_stamps_with_its_own_clock(store: Store) -> None:

@@ -125,6 +125,7 @@ async def test_everything_is_made_and_a_second_run_changes_nothing(
     assert first[:VERSION] == [
         *("applied 0001_schema.sql", "applied 0002_signing.sql"),
         *("applied 0003_min_version.sql", "applied 0004_labels.sql"),
+        "applied 0005_override_starts.sql",
     ]
     made = await objects(mariadb, empty.name)
     assert {name for name, kind in made.items() if kind == "BASE TABLE"} == {
@@ -384,7 +385,7 @@ async def write(who: MysqlSettings) -> None:
     store = MariaStore(who)
     moment = "2026-01-31 12:00:00.000"
     moved = ("e", moment, "n", "z", "n", "A", "c", "a", "UP", "DOWN", 1, 0, 1, None, "", "{}")
-    order = ("1", "", "t", "", "", "drain", "", "", moment, None, None, "", 1)
+    order = ("1", "", "t", "", "", "drain", "", "", moment, None, None, "", 1, None)
     node = ("n", "i", "1", moment, "h", "local", moment, 1.0, "b")
     try:
         secret = ("k", "z", 1, 257, 1, 1, "c", 1, 0, 1)
