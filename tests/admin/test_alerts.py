@@ -151,6 +151,7 @@ def _edge(folder: Path, pet: TcpTarget, login: dict[str, str], canary: tuple[str
         table("admin", token_file=str(folder / "tokens")),
         record("pet", dest=[pet.host], check={"type": "tcp", "port": pet.port}),
         record("calm", dest=["192.0.2.1", "192.0.2.2", "192.0.2.3"], check=STATIC),
+        record("few", dest=["192.0.2.8", "192.0.2.9"], check=STATIC, min_healthy=2),
     )
 
 
@@ -234,8 +235,17 @@ async def forget_a_drain(stage: Stage) -> Daemon:
     return stage.edge
 
 
+async def lose_half_of_the_targets(stage: Stage) -> Daemon:
+    await _override(stage, "down", "192.0.2.8")
+    return stage.edge
+
+
 async def _drain(stage: Stage, target: str) -> None:
-    order = {"target": target, "action": "drain"}
+    await _override(stage, "drain", target)
+
+
+async def _override(stage: Stage, action: str, target: str) -> None:
+    order = {"target": target, "action": action}
     path = "/api/v1/overrides"
     status, _ = await stage.edge.request("POST", path, order, token=OPERATE_TOKEN)
     assert status == 201
@@ -352,6 +362,7 @@ async def figures_of(daemon: Daemon) -> dict[str, float]:
 FAULTS: dict[str, Fault] = {
     "DnslbNotReady": add_a_check_that_hangs,
     "DnslbNoAnswer": lose_all_targets,
+    "DnslbPanic": lose_half_of_the_targets,
     "DnslbLookupFaults": ask_what_nobody_knows,
     "DnslbLookupsSlow": run_short_of_cpu,
     "DnslbMembersDown": lose_all_targets,

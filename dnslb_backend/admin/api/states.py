@@ -44,6 +44,7 @@ _OVERRIDDEN = {
 _SERVICES = {
     DecisionKind.SERVE: Service.SERVING,
     DecisionKind.FALLBACK: Service.FALLBACK,
+    DecisionKind.PANIC: Service.ALL_DOWN,
     DecisionKind.ALL: Service.ALL_DOWN,
     DecisionKind.LAST: Service.ALL_DOWN,
     DecisionKind.NODATA: Service.NO_ANSWER,

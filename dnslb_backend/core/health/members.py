@@ -99,6 +99,7 @@ class MemberStatus:
             self.weight,
             self.member.views,
             is_damped,
+            self.member.priority,
         )
 
 

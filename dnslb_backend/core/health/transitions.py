@@ -113,11 +113,7 @@ def _reason_gone(status: MemberStatus, decision: Decision) -> str:
         return "no longer an address of its destination"
     if decision.kind is DecisionKind.FALLBACK:
         return "no longer an address of the fallback"
-    return (
-        "members serve again"
-        if decision.kind is DecisionKind.SERVE
-        else "the fallback is no longer served"
-    )
+    return "members serve again" if decision.is_serving else "the fallback is no longer served"
 
 
 def _reason_up(status: MemberStatus, decision: Decision) -> str:
@@ -140,6 +136,8 @@ def _reason_down(status: MemberStatus, decision: Decision, text: str) -> str:
         return f"{held}; served as no other member can" if status.is_served else held
     if status.is_served and decision.is_last_resort(status.member.content):
         return f"served because all are down: {text}"
+    if status.is_served and decision.is_panic(status.member.content):
+        return f"served because too few are healthy: {text}"
     return text
 
 
