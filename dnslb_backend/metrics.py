@@ -179,6 +179,18 @@ MIRROR_ERRORS = Counter("dnslb_mirror_errors", "Writes that failed", registry=RE
 MIRROR_DROPPED = Counter(
     "dnslb_mirror_dropped", "Transitions given up because too many waited", registry=REGISTRY
 )
+NEWER_SCHEMA = Gauge(
+    "dnslb_newer_schema",
+    "Version of the store's schema if it is newer than this program's, else 0",
+    ["store"],
+    registry=REGISTRY,
+)
+UNSUPPORTED_ROWS = Gauge(
+    "dnslb_unsupported_rows",
+    "Overrides and keys in the store that need a newer program, and are not in force here",
+    ["store", "table"],
+    registry=REGISTRY,
+)
 
 # -- notifications -------------------------------------------------------------------------
 

@@ -17,7 +17,8 @@ SELECT s.node,
        s.reason,
        TIMESTAMPDIFF(SECOND, s.last_check, UTC_TIMESTAMP(3)) AS age,
        TIMESTAMPDIFF(SECOND, n.heartbeat, UTC_TIMESTAMP(3)) AS mirror_age,
-       n.restored
+       n.restored,
+       s.labels
   FROM lb_state s
   LEFT JOIN lb_node n ON n.node = s.node
  WHERE 'made by dnslb-backend' <> '';

@@ -14,7 +14,7 @@ from dnslb_backend.cli.client import AdminClient
 from dnslb_backend.cli.completion import complete_name
 from dnslb_backend.cli.daemon_address import find_daemon
 from dnslb_backend.cli.durations import parse_duration
-from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile, TokenFile
+from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile, Label, TokenFile
 from dnslb_backend.cli.pages import moment, print_page, wrapped
 from dnslb_backend.cli.styles import HEALTH_STYLES
 from dnslb_backend.cli.terminal import print_error, print_json_text
@@ -44,6 +44,7 @@ def history(
     node: Annotated[
         str, typer.Option("--node", metavar="NODE", help="Only of this node (default: all)")
     ] = "",
+    label: Label = "",
     limit: Annotated[
         int, typer.Option("--limit", metavar="N", min=1, max=MOST, help="Show at most N")
     ] = 100,
@@ -55,7 +56,8 @@ def history(
     """Show the transitions of members, newest first."""
     client = AdminClient(find_daemon(config, admin, token_file))
     within = "" if since is None else f"{since:.3f}"
-    asked = {"name": name, "within": within, "node": node, "limit": str(limit)}
+    asked = {"name": name, "within": within, "node": node, "label": label}
+    asked["limit"] = str(limit)
     if as_json:
         print_json_text(client.get_text(PATH, **asked))
         return

@@ -52,6 +52,9 @@ MaskedFiles = Annotated[
         help="A file that load_records skips; repeatable",
     ),
 ]
+Label = Annotated[
+    str, typer.Option("--label", metavar="LABEL", help="Only members with this label: dc=fra")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON")]
 AdminUrl = Annotated[
     str | None,

@@ -1,4 +1,4 @@
-"""`overrides`: what is in force, by whom, until when, and what it affects.
+"""`overrides`: what is in force or pending, by whom, until when, and what it affects.
 
 drain 192.0.2.1
   set      2026-01-31 12:00:00Z by alice, 3m ago
@@ -31,7 +31,7 @@ def overrides(
     admin: AdminUrl = None,
     token_file: TokenFile = None,
 ) -> None:
-    """List the overrides in force, oldest first, and what each affects."""
+    """List the overrides in force or pending, oldest first, and what each affects."""
     client = AdminClient(find_daemon(config, admin, token_file))
     if as_json:
         print_json_text(client.get_text(PATH))
@@ -56,6 +56,8 @@ def _override_lines(
     author = f" by {override['author']}" if override["author"] else ""
     ago = age(datetime.fromisoformat(override["created"]), now)
     yield from field("set", f"{moment(override['created'])}{author}, {ago} ago", width)
+    if override["pending"]:
+        yield from field("begins", _moment_in(override["starts"], now), width)
     yield from field("ends", _end(override["expires"], now), width)
     if override["reason"]:
         yield from field("reason", override["reason"], width)
@@ -75,14 +77,21 @@ def _headline(override: OverrideJson) -> str:
 def _end(expires: str | None, now: datetime) -> str:
     if expires is None:
         return "when it is cleared"
-    left = span((datetime.fromisoformat(expires) - now).total_seconds())
-    return f"{moment(expires)}, in {left}"
+    return _moment_in(expires, now)
+
+
+def _moment_in(text: str, now: datetime) -> str:
+    """`2026-01-31 14:00:00Z, in 1h57m`."""
+    left = span((datetime.fromisoformat(text) - now).total_seconds())
+    return f"{moment(text)}, in {left}"
 
 
 def _affected(override: OverrideJson, this_node: str) -> str:
     affects = override["affects"]
     if override["node"] not in ("", this_node):
         return f"nothing on {this_node}: it is for {override['node']}"
+    if override["pending"]:
+        return "nothing until it begins"
     if not affects["members"]:
         return "nothing now: no member matches it, or another override takes its place"
     more = affects["members"] - len(affects["first"])

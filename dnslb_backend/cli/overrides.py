@@ -7,7 +7,7 @@ import typer
 from dnslb_backend.cli.client import AdminClient
 from dnslb_backend.cli.completion import complete_name, complete_override, complete_target
 from dnslb_backend.cli.daemon_address import find_daemon
-from dnslb_backend.cli.durations import parse_duration
+from dnslb_backend.cli.durations import parse_duration, parse_start
 from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile, TokenFile
 from dnslb_backend.cli.pages import moment, print_page, wrapped
 from dnslb_backend.cli.terminal import print_json
@@ -15,7 +15,7 @@ from dnslb_backend.cli.terminal import print_json
 PATH = "/api/v1/overrides"
 WAS = {"flapping": "was held out by damping", "waiting": "was waiting for failback"}
 
-TARGET_HELP = "An address, a destination host, or a glob over them, quoted"
+TARGET_HELP = "An address, a destination host, a label (dc=fra), or a glob, quoted"
 
 Target = Annotated[
     str, typer.Argument(metavar="TARGET", help=TARGET_HELP, autocompletion=complete_target)
@@ -41,6 +41,15 @@ Duration = Annotated[
         help="How long: 90s, 15m, 2h, 1d (default: until cleared)",
     ),
 ]
+Start = Annotated[
+    dict[str, Any] | None,
+    typer.Option(
+        "--at",
+        metavar="TIME",
+        parser=parse_start,
+        help="When it begins: 2026-01-31T02:00Z, or in 90s, 15m, 2h, 1d (default: now)",
+    ),
+]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Reason, shown to others")]
 Node = Annotated[
     str, typer.Option("--node", metavar="NODE", help="Only on this node (default: all)")
@@ -54,6 +63,7 @@ def drain(
     target: Target,
     record: RecordName = "",
     duration: Duration = None,
+    start: Start = None,
     reason: Reason = "",
     node: Node = "",
     force: Force = False,
@@ -63,7 +73,8 @@ def drain(
     token_file: TokenFile = None,
 ) -> None:
     """Stop handing out a target; keep checking it."""
-    override = _request("drain", target, record, duration, reason, node, force=force)
+    override = _request("drain", target, record, reason, node, force=force) | (start or {})
+    override |= _end(duration)
     _create(AdminClient(find_daemon(config, admin, token_file)), override, as_json=as_json)
 
 
@@ -71,6 +82,7 @@ def down(
     target: Target,
     record: RecordName = "",
     duration: Duration = None,
+    start: Start = None,
     reason: Reason = "",
     node: Node = "",
     force: Force = False,
@@ -80,7 +92,8 @@ def down(
     token_file: TokenFile = None,
 ) -> None:
     """Treat a target as if its checks failed."""
-    override = _request("down", target, record, duration, reason, node, force=force)
+    override = _request("down", target, record, reason, node, force=force) | (start or {})
+    override |= _end(duration)
     _create(AdminClient(find_daemon(config, admin, token_file)), override, as_json=as_json)
 
 
@@ -88,6 +101,7 @@ def up(
     target: Target,
     record: RecordName = "",
     duration: Duration = None,
+    start: Start = None,
     reason: Reason = "",
     node: Node = "",
     force: Force = False,
@@ -97,7 +111,8 @@ def up(
     token_file: TokenFile = None,
 ) -> None:
     """Treat a target as if its checks passed."""
-    override = _request("up", target, record, duration, reason, node, force=force)
+    override = _request("up", target, record, reason, node, force=force) | (start or {})
+    override |= _end(duration)
     _create(AdminClient(find_daemon(config, admin, token_file)), override, as_json=as_json)
 
 
@@ -126,15 +141,17 @@ def _request(
     action: str,
     target: str,
     record: str,
-    duration: float | None,
     reason: str,
     node: str,
     *,
     force: bool,
 ) -> dict[str, Any]:
     override: dict[str, Any] = {"target": target, "action": action, "name": record, "node": node}
-    override |= {"reason": reason, "force": force}
-    return override if duration is None else override | {"expires_in": duration}
+    return override | {"reason": reason, "force": force}
+
+
+def _end(duration: float | None) -> dict[str, Any]:
+    return {} if duration is None else {"expires_in": duration}
 
 
 def _create(client: AdminClient, override: dict[str, Any], *, as_json: bool) -> None:
@@ -160,6 +177,8 @@ def _sentence(override: dict[str, Any], *, is_cleared: bool = False) -> str:
         words += ["in", override["name"]]
     if override["node"]:
         words += ["on", override["node"]]
+    if override["pending"]:
+        words += ["from", moment(override["starts"])]
     if override["expires"]:
         words += ["until", moment(override["expires"])]
     elif not is_cleared:

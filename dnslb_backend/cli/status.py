@@ -15,7 +15,7 @@ from dnslb_backend.cli.client import AdminClient
 from dnslb_backend.cli.completion import complete_name
 from dnslb_backend.cli.daemon_address import find_daemon
 from dnslb_backend.cli.exit_codes import ExitCode
-from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile, TokenFile
+from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile, Label, TokenFile
 from dnslb_backend.cli.status_selection import Selection
 from dnslb_backend.cli.status_table import cut, status_blocks
 from dnslb_backend.cli.terminal import out, print_error, print_json, print_json_text, print_text
@@ -42,13 +42,14 @@ def status(
     down: Annotated[bool, typer.Option("--down", help="Only members that are DOWN")] = False,
     config: ConfigFile = None,
     as_json: AsJson = False,
+    label: Label = "",
     watch: Annotated[bool, typer.Option("--watch", help="Refresh until Ctrl-C")] = False,
     admin: AdminUrl = None,
     token_file: TokenFile = None,
 ) -> None:
     """Show every member: its state, and whether it is served. The worst record is first."""
     client = AdminClient(find_daemon(config, admin, token_file))
-    asked = Asked(client, name, Selection(zone, problems, down))
+    asked = Asked(client, name, label, Selection(zone, problems, down))
     if watch:
         _watch(asked, as_json=as_json)
     _show(asked, as_json=as_json)
@@ -60,11 +61,12 @@ class Asked:
 
     client: AdminClient
     name: str
+    label: str
     selection: Selection
 
     def read(self) -> dict[str, Any]:
         """The status as it is now. Raises AdminClientError."""
-        report: dict[str, Any] = self.client.get(PATH, name=self.name)
+        report: dict[str, Any] = self.client.get(PATH, name=self.name, label=self.label)
         return report
 
     def page(self, report: dict[str, Any], width: int, height: int = 0) -> Text:
@@ -81,15 +83,18 @@ class Asked:
 
 def _show(asked: Asked, *, as_json: bool) -> None:
     if as_json and asked.selection == Selection():
-        print_json_text(asked.client.get_text(PATH, name=asked.name))
+        print_json_text(asked.client.get_text(PATH, name=asked.name, label=asked.label))
         return
     report = asked.read()
     if as_json:
         print_json(asked.selection.apply(report))
         return
     print_text(asked.page(report, out().width))
-    if asked.name and not report["records"]:
-        print_error(f"no such record: {asked.name}")
+    if (asked.name or asked.label) and not report["records"]:
+        label = asked.label
+        print_error(
+            f"no member with the label {label}" if label else f"no such record: {asked.name}"
+        )
         raise typer.Exit(ExitCode.FAILED)
     if asked.selection.zone and not asked.selection.of_zone(report):
         print_error(f"no balanced record in zone {asked.selection.zone}")

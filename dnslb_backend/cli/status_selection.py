@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 StatusRow = dict[str, Any]
 
-WORST_FIRST = ("SERVFAIL", "pending", "no answer", "fallback", "serving DOWN members")
+WORST_FIRST = ("SERVFAIL", "pending", "no answer", "fallback", "serving DOWN members", "panic")
 """Services by severity; after them come degraded records, overridden ones, and the others."""
 
 DEGRADED, OVERRIDDEN, FINE = (len(WORST_FIRST) + further for further in range(3))

@@ -7,6 +7,7 @@ from dnslb_backend.config.addresses import host_refusal, looks_like_an_address
 from dnslb_backend.config.models import DestSettings
 from dnslb_backend.config.problems import Cursor
 from dnslb_backend.config.rdata import RecordDataError, canonical_content
+from dnslb_backend.core.model.labels import build_labels
 from dnslb_backend.core.model.names import (
     address_type,
     canonical_address,
@@ -126,6 +127,7 @@ def _dest(settings: DestSettings, record_type: str, zone: str) -> Dest:
         check_port=settings.check_port,
         content=content,
         views=tuple(settings.views),
+        labels=build_labels(settings.labels),
     )
 
 

@@ -20,8 +20,10 @@ from dnslb_backend.config.values import (
     Count,
     Duration,
     Integer,
+    Labels,
     LowerCase,
     Network,
+    Percent,
     Secondary,
     Seconds,
     Switch,
@@ -171,6 +173,10 @@ class DestSettings(ConfigTable):
     """Its share where `policy` picks; 0 is picked only where all are 0."""
     views: list[str] = []
     """The views it is for; without any it is for everybody else. Example: `["office"]`"""
+    labels: Labels = {}
+    """What commands can call it by, together with others: `drain dc=fra`. Up to 16; keys and values
+    have 1 to 63 characters: a-z, 0-9, and `.`, `_`, `-` within.
+    Example: `{ dc = "fra", rack = "12" }`"""
     check_address: str | None = None
     """The address that is probed instead. Default: the address that is served.
     Example: `"10.0.9.1"`"""
@@ -265,6 +271,10 @@ class RecordSettings(ConfigTable):
     prio_min_cnt: Annotated[int, Integer] = 1
     """So many healthy members must be served, if there are so many: lower priorities are opened
     until they are."""
+    min_healthy: Count | Percent | None = None
+    """So many members, or such a share of them, must be healthy: while fewer are, but some, all of
+    them serve, except for drained ones and those with a priority of 0 or less. Default: off.
+    Example: `"50%"`"""
     fallback: str | list[str] = ""
     """Hosts that are served, unchecked, when no member may serve. A list, or one host as text.
     Example: `["sorry.example", "192.0.2.99"]`"""
@@ -306,7 +316,7 @@ class RecordSettings(ConfigTable):
     Example: `{ ipv4 = 24, ipv6 = 56 }`"""
     all_down: Literal["fallback", "all", "last", "nodata", "servfail"] | None = None
     """What is served when no member may serve. Default: `"fallback"` where there is one, else
-    `"nodata"`. Example: `"last"`"""
+    `"all"` where there is `min_healthy`, else `"nodata"`. Example: `"last"`"""
     client_networks: list[Network] = []
     """Where clients live: `check-config` warns of those that would always pick the same server (RFC
     6724, rule 9). Example: `["10.0.0.0/24"]`"""

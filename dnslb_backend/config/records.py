@@ -19,7 +19,15 @@ from dnslb_backend.config.problems import Cursor
 from dnslb_backend.config.suggestions import unknown
 from dnslb_backend.config.validation import dotted
 from dnslb_backend.core.model.names import canonical_name, is_within, spelled_name
-from dnslb_backend.core.model.records import AllDown, Dest, Policy, Record, RecordKey, Timing
+from dnslb_backend.core.model.records import (
+    AllDown,
+    Dest,
+    MinHealthy,
+    Policy,
+    Record,
+    RecordKey,
+    Timing,
+)
 from dnslb_backend.core.model.rules import Damping, Thresholds
 from dnslb_backend.core.model.views import View
 from dnslb_backend.errors import NameFormatError
@@ -116,6 +124,7 @@ class RecordTables:
             thresholds=build_thresholds(settings),
             failback=build_failback(settings.failback),
             prio_min_cnt=settings.prio_min_cnt,
+            min_healthy=build_min_healthy(settings.min_healthy),
             fallback=fallback,
             all_down=_all_down(settings),
             policy=Policy(settings.policy),
@@ -252,6 +261,12 @@ def build_thresholds(settings: RecordSettings) -> Thresholds:
     )
 
 
+def build_min_healthy(written: int | str | None) -> MinHealthy | None:
+    if isinstance(written, str):
+        return MinHealthy(int(written.removesuffix("%")), is_percent=True)
+    return None if written is None else MinHealthy(written)
+
+
 def build_failback(written: float | str) -> float:
     """Seconds that a member which came back stays out while others serve."""
     if isinstance(written, str):
@@ -284,4 +299,7 @@ def _plain(value: object) -> str:
 def _all_down(settings: RecordSettings) -> AllDown:
     if settings.all_down is not None:
         return AllDown(settings.all_down)
-    return AllDown.FALLBACK if settings.fallback else AllDown.NODATA
+    if settings.fallback:
+        return AllDown.FALLBACK
+    # Where few healthy members are not believed, none is not either.
+    return AllDown.NODATA if settings.min_healthy is None else AllDown.ALL

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from dnslb_backend.core.model.labels import MAX_LABELS, check_word
 from dnslb_backend.core.model.zones import MAX_TTL
 from dnslb_backend.network import check_network, parse_address_port
 
@@ -76,6 +77,9 @@ Ttl = Annotated[int, Field(ge=0, le=MAX_TTL)]
 Network = Annotated[str, AfterValidator(check_network)]
 Canary = Annotated[str, AfterValidator(check_canary)]
 Secondary = Annotated[str, AfterValidator(check_secondary)]
+Percent = Annotated[str, Field(pattern=r"^([1-9][0-9]?|100)%$")]
+Label = Annotated[str, AfterValidator(check_word)]
+Labels = Annotated[dict[Label, Label], Field(max_length=MAX_LABELS)]
 Count = Annotated[int, Field(ge=1)]
 
 Seconds = BeforeValidator(_seconds)

@@ -1,7 +1,6 @@
 """What operators may see and do, gathered from the parts of the daemon."""
 
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 from typing import Literal
 
 from dnslb_backend import __version__
@@ -118,12 +117,13 @@ class AdminControl:
 
     def _readmit(self, target: str, name: str) -> list[Readmitted]:
         """Readmit the members of a target that are held for flapping or wait to return."""
+        wanted = Override("", target, Action.UP, name=name)
         found = [
             Readmitted(key, row.member.content, row.member.address, _held_for(row))
-            for key in sorted(self._health.covered([Override("", target, Action.UP, name=name)]))
+            for key in sorted(self._health.covered([wanted]))
             for row in self._health.records[key].rows
             if row.is_waiting or row.state.suppressed_until is not None
-            if any(fnmatchcase(text, target) for text in (row.member.address, row.member.host))
+            if wanted.matches(key.name, *row.member.aliases)
         ]
         for one in found:
             self._health.readmit_member(one.key, one.content, now())

@@ -37,10 +37,18 @@ dns_timeout = 0.4
 check       = {{ type = "http", url = "http://%(address)s:{web}/health" }}
 
 [records."www".A]      # every healthy server
-dest = ["127.0.0.11", "127.0.0.12", "127.0.0.13"]
+dest = [
+    {{ host = "127.0.0.11", labels = {{ dc = "fra" }} }},
+    {{ host = "127.0.0.12", labels = {{ dc = "fra" }} }},
+    {{ host = "127.0.0.13", labels = {{ dc = "ams" }} }},
+]
 
 [records."db".A]       # the first that is healthy, by priority
-dest = ["127.0.0.11@3", "127.0.0.12@2", "127.0.0.13@1"]
+dest = [
+    {{ host = "127.0.0.11", prio = 3, labels = {{ dc = "fra" }} }},
+    {{ host = "127.0.0.12", prio = 2, labels = {{ dc = "fra" }} }},
+    {{ host = "127.0.0.13", prio = 1, labels = {{ dc = "ams" }} }},
+]
 """
 
 POWERDNS = """\

@@ -37,7 +37,7 @@ from dnslb_backend.store.mirror.outbox import Outbox
 from dnslb_backend.store.mirror.restore import load_saved_state
 from dnslb_backend.store.mirror.source import MirrorSource, group_of
 from dnslb_backend.store.remote import RemoteReplica
-from dnslb_backend.store.replica import Replica, within
+from dnslb_backend.store.replica import Replica, SharedStatus, measure_shared, within
 from dnslb_backend.store.settings import DAY, MysqlSettings, StateSettings
 from dnslb_backend.store.shared.key_store import StoredKeys
 from dnslb_backend.store.shared.override_applier import OverrideApplier
@@ -97,6 +97,7 @@ class PersistenceStats:
     restored: str
     is_volatile: bool
     mirrors: tuple[MirrorStatus, ...]
+    shared: tuple[SharedStatus, ...]
 
 
 class Persistence:
@@ -234,7 +235,8 @@ class Persistence:
     @property
     def stats(self) -> PersistenceStats:
         mirrors = tuple(replica.mirror.status for replica in self._replicas)
-        return PersistenceStats(self._identity.restored, self._file.is_in_memory, mirrors)
+        shared = tuple(replica.shared_status for replica in self._replicas)
+        return PersistenceStats(self._identity.restored, self._file.is_in_memory, mirrors, shared)
 
     def detail(self) -> object:
         """The stats as JSON values, for the details of /readyz."""
@@ -313,6 +315,7 @@ class Persistence:
     async def _measure(self) -> None:
         while True:
             self._meter.update([replica.mirror for replica in self._replicas])
+            measure_shared([replica.shared_status for replica in self._replicas])
             await asyncio.sleep(METER_INTERVAL)
 
 

@@ -3,17 +3,21 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
+from dnslb_backend import metrics
 from dnslb_backend.component_log import ComponentLog
 from dnslb_backend.errors import StoreError
 from dnslb_backend.store.database.interface import Store
+from dnslb_backend.store.database.schema import VERSION
 from dnslb_backend.store.mirror.mirror import Mirror
 from dnslb_backend.store.mirror.node import LocalNode, WritePolicy
 from dnslb_backend.store.mirror.outbox import Outbox
 from dnslb_backend.store.mirror.retention import Retention
 from dnslb_backend.store.shared.replicated_table import ReplicatedTable, TableSync
+from dnslb_backend.store.shared.unsupported import UnsupportedRows
 
 log = ComponentLog(__name__, "mirror")
 
@@ -41,6 +45,27 @@ async def within(limit: float, work: Awaitable[T], what: str) -> T | None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class SharedStatus:
+    """What this program is too old for in a store: its schema, if it is newer, and the rows of
+    shared tables that are not in force here.
+    """
+
+    store: str
+    newer_schema: int | None
+    unsupported: tuple[UnsupportedRows, ...]
+
+
+def measure_shared(found: Sequence[SharedStatus]) -> None:
+    """Set the metrics of what this program is too old for."""
+    metrics.UNSUPPORTED_ROWS.clear()
+    metrics.NEWER_SCHEMA.clear()
+    for status in found:
+        metrics.NEWER_SCHEMA.labels(status.store).set(status.newer_schema or 0)
+        for rows in status.unsupported:
+            metrics.UNSUPPORTED_ROWS.labels(status.store, rows.table).set(rows.rows)
+
+
 class Replica:
     """`reader` is read, and written by what is not the mirror, while the mirror writes to `store`;
     they may be one.
@@ -66,6 +91,12 @@ class Replica:
         )
         self._wake = asyncio.Event()
         self._reported = set[str]()
+        self._reported_schema: int | None = None
+
+    @property
+    def shared_status(self) -> SharedStatus:
+        rows = tuple(found for sync in self._syncs for found in sync.unsupported.summary())
+        return SharedStatus(self.reader.name, self.reader.newer_schema, rows)
 
     async def run(self) -> None:
         """Write, exchange and delete until cancelled."""
@@ -80,6 +111,7 @@ class Replica:
         done = [
             await self._attempt(partial(s.sync, wall), f"sync of {s.name}") for s in self._syncs
         ]
+        self._report_schema()
         return all(done)
 
     def notify(self) -> None:
@@ -90,6 +122,15 @@ class Replica:
         """Storage that hangs is left to its thread."""
         for store in (self._store, self.reader):
             await within(CLOSE_LIMIT, store.close(), f"closing {store.name}")
+
+    def _report_schema(self) -> None:
+        newer = self.reader.newer_schema
+        if newer is not None and newer != self._reported_schema:
+            log.warning(
+                "%s: the schema is version %d, this program knows %d: upgrade it",
+                *(self.reader.name, newer, VERSION),
+            )
+        self._reported_schema = newer
 
     async def _sync_loop(self) -> None:
         while True:

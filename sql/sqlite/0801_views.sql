@@ -18,6 +18,7 @@ SELECT s.node,
        s.reason,
        CAST(ROUND((julianday('now') - julianday(s.last_check)) * 86400) AS INTEGER) AS age,
        CAST(ROUND((julianday('now') - julianday(n.heartbeat)) * 86400) AS INTEGER) AS mirror_age,
-       n.restored
+       n.restored,
+       s.labels
   FROM lb_state s
   LEFT JOIN lb_node n ON n.node = s.node;

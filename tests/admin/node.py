@@ -54,6 +54,7 @@ class Node(Driver):
         self.since = at(0).wall
         self.parts: dict[str, Detail] = {}
         self.held_out: list[Readmitted] = []
+        self.pending: list[Override] = []
         self.remembered: list[StoredTransition] = []
         self.reports: list[tuple[str, bool, str]] = []
         self._numbers = itertools.count(1)
@@ -109,7 +110,7 @@ class Node(Driver):
         return explain(self.health_map, self.snapshot(), question)
 
     def overrides(self) -> list[Override]:
-        return list(self.health_map.overrides)
+        return [*self.health_map.overrides, *self.pending]
 
     async def override(self, order: OverrideRequest) -> Override:
         """Refuses what names no member; the last serving one may be taken."""
@@ -123,23 +124,26 @@ class Node(Driver):
             author=order.author,
             created=self.now().wall,
             expires=order.expires,
+            starts=order.starts,
         )
         members = ((k, m) for k, state in self.health_map.records.items() for m in state.members)
         if not any(given.matches(key.name, *m.aliases) for key, m in members):
             raise ConflictError(f"{order.target} is no target of a record")
-        self.health_map.set_overrides([*self.health_map.overrides, given], self.now())
+        if given.is_pending(self.now().wall):
+            self.pending.append(given)
+        else:
+            self.health_map.set_overrides([*self.health_map.overrides, given], self.now())
         return given
 
     async def clear(self, target: str, *, name: str, author: str, force: bool) -> ClearResult:
-        taken = [
-            o for o in self.health_map.overrides if target in (o.target, o.id) and o.name == name
-        ]
+        taken = [o for o in self.overrides() if target in (o.target, o.id) and o.name == name]
         forgiven = [one for one in self.held_out if one.address == target]
         if not taken and not forgiven:
             raise ConflictError(f"there is no order for {target}")
         self.health_map.set_overrides(
             [o for o in self.health_map.overrides if o not in taken], self.now()
         )
+        self.pending = [o for o in self.pending if o not in taken]
         return ClearResult(tuple(taken), tuple(forgiven))
 
     async def history(self, query: HistoryQuery) -> tuple[list[StoredTransition], str]:

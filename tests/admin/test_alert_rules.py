@@ -89,6 +89,12 @@ SCENES = {
          decided(fallback="1x3 stale", serve="_x4 1x10")),
         'name="www.lb.example",decision="all"',
     ),
+    "DnslbPanic": Scene(
+        "3m",
+        decided(serve="1 stale", panic="_ 1x10"),
+        (decided(serve="1x10"), decided(panic="1x3 stale", serve="_x4 1x10")),
+        'name="www.lb.example",decision="panic"',
+    ),
     "DnslbLastHealthyMember": Scene(
         "10m",
         of_record(members="3x20", members_up="3x2 1x20"),
@@ -189,6 +195,23 @@ SCENES = {
         gauge("mirror_lag_seconds", "61x30"),
         (gauge("mirror_lag_seconds", "59x30"), gauge("mirror_lag_seconds", "0x18 61x10")),
     ),
+    "DnslbRowsUnsupported": Scene(
+        "5m",
+        gauge("unsupported_rows", "0 2x20", store="mariadb", table="lb_override"),
+        (gauge("unsupported_rows", "0x20", store="mariadb", table="lb_override"),
+         gauge("unsupported_rows", "2x20", store="local", table="lb_override"),
+         gauge("unsupported_rows", "0x9 2x20", store="mariadb", table="lb_override")),
+        'instance="ns1",store="mariadb",table="lb_override"',
+    ),
+    "DnslbSchemaNewer": Scene(
+        "2h",
+        gauge("newer_schema", "6x300", store="mariadb"),
+        (gauge("newer_schema", "0x300", store="mariadb"),
+         gauge("newer_schema", "6x300", store="local"),
+         gauge("newer_schema", "6x60 0x240", store="mariadb"),
+         gauge("newer_schema", "0x200 6x100", store="mariadb")),
+        'instance="ns1",store="mariadb"',
+    ),
     "DnslbNotificationsFailing": Scene(
         "10m",
         gauge("notification_failures_total", "0+1x30", receiver="chat"),
@@ -244,7 +267,7 @@ async def test_an_alert_is_silent_in_scenes_like_its_own(alert: str, tmp_path: P
     await promtool_agrees(tmp_path, *(tried(at, series, {firing(): 0}) for series in neighbours))
 
 
-@pytest.mark.parametrize("decision", ["fallback", "all", "last", "nodata", "servfail"])
+@pytest.mark.parametrize("decision", ["panic", "fallback", "all", "last", "nodata", "servfail"])
 async def test_every_decision_but_serve_wakes_people(decision: str, tmp_path: Path) -> None:
     series = decided(**{decision: "1x10"})
     critical = firing(f'severity="critical",decision="{decision}"')

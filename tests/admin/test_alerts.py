@@ -19,6 +19,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from dnslb_backend.store.database.migrate import apply
+from dnslb_backend.store.database.schema import VERSION
 from dnslb_backend.store.settings import MysqlSettings
 from tests.admin.node import OPERATE_TOKEN, TOKENS
 from tests.admin.prometheus import Prometheus
@@ -153,6 +154,7 @@ def _edge(folder: Path, pet: TcpTarget, login: dict[str, str], canary: tuple[str
         table("admin", token_file=str(folder / "tokens")),
         record("pet", dest=[pet.host], check={"type": "tcp", "port": pet.port}),
         record("calm", dest=["192.0.2.1", "192.0.2.2", "192.0.2.3"], check=STATIC),
+        record("few", dest=["192.0.2.8", "192.0.2.9"], check=STATIC, min_healthy=2),
     )
 
 
@@ -243,8 +245,17 @@ async def forget_a_drain(stage: Stage) -> Daemon:
     return stage.edge
 
 
+async def lose_half_of_the_targets(stage: Stage) -> Daemon:
+    await _override(stage, "down", "192.0.2.8")
+    return stage.edge
+
+
 async def _drain(stage: Stage, target: str) -> None:
-    order = {"target": target, "action": "drain"}
+    await _override(stage, "drain", target)
+
+
+async def _override(stage: Stage, action: str, target: str) -> None:
+    order = {"target": target, "action": action}
     path = "/api/v1/overrides"
     status, _ = await stage.edge.request("POST", path, order, token=OPERATE_TOKEN)
     assert status == 201
@@ -266,6 +277,23 @@ async def lose_the_resolver(stage: Stage) -> Daemon:
         pytest.skip("no network namespaces here")
     stage.resolver.is_silent = True
     return stage.named
+
+
+async def run_beside_a_newer_node(stage: Stage) -> Daemon:
+    """It has changed the schema, and set an override that this version cannot read."""
+    newer = VERSION + 1
+    later = f"INSERT INTO lb_schema_version VALUES ({newer}, UTC_TIMESTAMP(), {VERSION})"
+    ramp = (
+        "INSERT INTO lb_override (id, node, target, zone, name, action, reason, author, created,"
+        " cleared_by, min_version)"
+        f" VALUES ('1', '', '192.0.2.1', '', '', 'ramp', '', '', UTC_TIMESTAMP(3), '', {newer})"
+    )
+    for statement in (later, ramp):
+        await stage.mariadb.query(statement, database="mirror")
+    connections = "SELECT id FROM information_schema.PROCESSLIST WHERE DB = 'mirror'"
+    for row in await stage.mariadb.query(connections):
+        await stage.mariadb.query(f"KILL {row['id']}")
+    return stage.edge
 
 
 async def kill_the_database(stage: Stage) -> Daemon:
@@ -345,6 +373,7 @@ FAULTS: dict[str, Fault] = {
     "DnslbNotReady": add_a_check_that_hangs,
     "DnslbNoAnswer": lose_all_targets,
     "DnslbNoHealthyMember": lose_all_targets,
+    "DnslbPanic": lose_half_of_the_targets,
     "DnslbLookupFaults": ask_what_nobody_knows,
     "DnslbLookupsSlow": run_short_of_cpu,
     "DnslbMembersDown": lose_all_targets,
@@ -359,6 +388,8 @@ FAULTS: dict[str, Fault] = {
     "DnslbEventLoopDelayed": run_short_of_cpu,
     "DnslbFileDescriptors": run_short_of_descriptors,
     "DnslbPurgeFailing": change_an_answer,
+    "DnslbRowsUnsupported": run_beside_a_newer_node,
+    "DnslbSchemaNewer": run_beside_a_newer_node,
     "DnslbMirrorDown": kill_the_database,
     "DnslbMirrorBehind": change_without_a_database,
     "DnslbNotificationsFailing": lose_all_targets,

@@ -61,6 +61,28 @@ async def test_every_override_with_all_that_is_known_of_it(config: Path, node: N
     ]
 
 
+async def test_one_that_begins_later_says_when(config: Path, node: Node) -> None:
+    window = Override(
+        "one",
+        "10.0.0.1",
+        Action.DRAIN,
+        created=at(0).wall,
+        starts=at(3600).wall,
+        expires=at(7200).wall,
+    )
+    node.pending.append(window)
+    node.clock = 60
+    ended = await run("overrides", "-c", str(config))
+    assert ended.out.splitlines() == [
+        "drain 10.0.0.1",
+        "  set      2023-11-14 22:13:20Z, 1m ago",
+        "  begins   2023-11-14 23:13:20Z, in 59m",
+        "  ends     2023-11-15 00:13:20Z, in 1h59m",
+        "  affects  nothing until it begins",
+        "  id       one",
+    ]
+
+
 async def test_none_is_said(config: Path) -> None:
     ended = await run("overrides", "-c", str(config))
     assert (ended.code, ended.out) == (0, "no overrides\n")

@@ -56,6 +56,39 @@ async def test_an_order_with_all_its_words(config: Path, node: Node, action: Act
     )
 
 
+@pytest.mark.parametrize(
+    ("start", "begins"),
+    [("2h", "2023-11-15 00:13:20Z"), ("2024-01-31T03:00+01:00", "2024-01-31 02:00:00Z")],
+)
+async def test_a_maintenance_window_is_one_command(
+    config: Path, node: Node, start: str, begins: str
+) -> None:
+    ended = await run("drain", "10.0.0.1", "--at", start, "--for", "1d", "-c", str(config))
+    (order,) = node.overrides()
+    assert order.starts is not None
+    assert order.expires == pytest.approx(order.starts + 86400)
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith(f"drain 10.0.0.1 from {begins} until 20")
+
+
+@pytest.mark.parametrize(
+    ("start", "complaint"),
+    [
+        ("2023-11-14T22:00Z", "is in the past"),
+        ("2024-01-31T03:00", "has no time zone; example: 2024-01-31T03:00Z"),
+        ("tomorrow", "is not a time; examples: 2026-01-31T02:00Z, 90s"),
+        ("0s", "must be more than 0"),
+    ],
+)
+async def test_a_start_that_is_refused(
+    config: Path, node: Node, start: str, complaint: str
+) -> None:
+    ended = await run("drain", "10.0.0.1", "--at", start, "-c", str(config))
+    assert ended.code != 0
+    assert complaint in " ".join(ended.err.replace("│", " ").split())
+    assert node.overrides() == []
+
+
 async def test_without_an_end_and_back_again(config: Path, node: Node) -> None:
     ended = await run("drain", "10.0.0.1", "-c", str(config))
     assert ended.out == "drain 10.0.0.1 until cleared\n"

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from dnslb_backend.admin.api.status import StatusReport
+from dnslb_backend.cli.status_selection import WORST_FIRST
 from dnslb_backend.core.health.overrides import Action, Override
 from dnslb_backend.core.health.resolutions import Resolution, Status
 from dnslb_backend.core.health.results import failed
-from dnslb_backend.core.model.records import AllDown, Policy, RecordKey
+from dnslb_backend.core.health.service import Service
+from dnslb_backend.core.model.records import AllDown, Dest, Policy, RecordKey
 from dnslb_backend.core.model.rules import Damping, Thresholds
 from tests.admin.node import BROKEN, OK, Node
 from tests.cli.command import line, run, run_afresh, run_on_terminal
@@ -122,6 +124,17 @@ async def test_only_one_name(config: Path, node: Node) -> None:
         assert "10.0.0.1 " not in ended.out
 
 
+async def test_only_the_members_with_a_label(config: Path, node: Node) -> None:
+    labelled = Dest("10.0.0.9", is_literal=True, labels=("dc=fra",))
+    node.adopt(replace(record("10.0.0.1"), dests=(*record("10.0.0.1").dests, labelled)))
+    ended = await run("status", "--label", "dc=fra", "-c", str(config))
+    assert ended.code == 0
+    assert "10.0.0.9" in ended.out
+    assert "10.0.0.1 " not in ended.out
+    ended = await run("status", "--label", "dc=ams", "-c", str(config))
+    assert (ended.code, ended.err) == (1, "no member with the label dc=ams\n")
+
+
 async def test_a_glob_that_matches_nothing_is_a_failure(config: Path) -> None:
     ended = await run("status", "x*", "-c", str(config))
     assert ended.code == 1
@@ -190,6 +203,10 @@ def many(node: Node) -> None:
 
 def heads(out: str) -> list[str]:
     return [line.partition(".")[0] for line in out.splitlines() if f".{ZONE} A: " in line]
+
+
+def test_every_service_but_serving_has_its_place_in_the_order() -> None:
+    assert sorted((*WORST_FIRST, Service.SERVING)) == sorted(Service)
 
 
 async def test_the_worst_record_is_first(config: Path, node: Node) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dnslb_backend.config import Config, ConfigPaths, load
-from dnslb_backend.core.model.records import AllDown, RecordKey
+from dnslb_backend.core.model.records import AllDown, MinHealthy, RecordKey
 from dnslb_backend.core.model.rules import Thresholds
 from dnslb_backend.errors import ConfigError
 
@@ -178,6 +178,62 @@ def test_a_dest_may_be_listed_twice_for_two_views(write: Write) -> None:
     )
     config = loaded(write(f'{HEAD}{views}[records."www".A]\ndest = {dests}\n'))
     assert [dest.views for dest in config.plan.records[WWW].dests] == [("office", "lab"), ()]
+
+
+def test_labels_are_read_in_the_order_of_their_keys(write: Write) -> None:
+    dests = '[{ host = "192.0.2.1", labels = { rack = "12", dc = "fra" } }, "192.0.2.2"]'
+    config = loaded(write(f'{HEAD}[records."www".A]\ndest = {dests}\n'))
+    assert [dest.labels for dest in config.plan.records[WWW].dests] == [("dc=fra", "rack=12"), ()]
+
+
+@pytest.mark.parametrize(
+    ("written", "least", "all_down"),
+    [
+        ('"50%"', MinHealthy(50, is_percent=True), AllDown.ALL),
+        ("3", MinHealthy(3), AllDown.ALL),
+        ('3\nfallback = "192.0.2.99"', MinHealthy(3), AllDown.FALLBACK),
+        ('3\nall_down = "nodata"', MinHealthy(3), AllDown.NODATA),
+    ],
+)
+def test_min_healthy_is_a_number_or_a_share(
+    write: Write, written: str, least: MinHealthy, all_down: AllDown
+) -> None:
+    config = loaded(
+        write(f'{HEAD}[records."www".A]\ndest = ["192.0.2.1"]\nmin_healthy = {written}\n')
+    )
+    record = config.plan.records[WWW]
+    assert (record.min_healthy, record.all_down) == (least, all_down)
+
+
+@pytest.mark.parametrize("written", ["0", "-1", "0.5", '"0%"', '"101%"', '"50"', '"5.5%"', "true"])
+def test_a_min_healthy_that_cannot_be_is_refused(write: Write, written: str) -> None:
+    text = f'{HEAD}[records."www".A]\ndest = ["192.0.2.1"]\nmin_healthy = {written}\n'
+    found = problems(write(text))
+    assert found
+    assert all(problem.startswith("records.www.A.min_healthy: ") for problem in found)
+
+
+SEVENTEEN = ", ".join(f"k{number} = 'v'" for number in range(17))
+
+
+@pytest.mark.parametrize(
+    ("labels", "complaint"),
+    [
+        ('{ dc = "FRA" }', "labels: 'FRA': allowed are 1 to 63 of a-z, 0-9"),
+        ('{ dc = "" }', "labels: '': allowed are"),
+        ('{ "a=b" = "c" }', "'a=b': allowed are"),
+        ("{ dc = 1 }", "labels: should be a valid string"),
+        (f'{{ dc = "{"x" * 1000}" }}', "labels: 'xxxxxxxxxxxxxxxxxxxx'… has 1000 characters"),
+        (f"{{ {SEVENTEEN} }}", "labels: Dictionary should have"),
+        ('["dc=fra"]', "labels: should be a valid dictionary"),
+    ],
+)
+def test_labels_that_are_not_allowed_are_refused(write: Write, labels: str, complaint: str) -> None:
+    dests = f'[{{ host = "192.0.2.1", labels = {labels} }}]'
+    (problem,) = problems(write(f'{HEAD}[records."www".A]\ndest = {dests}\n'))
+    assert problem.startswith("records.www.A.dest[0]")
+    assert complaint in problem
+    assert len(problem) < 200
 
 
 def test_a_dest_that_is_listed_twice_and_not_alike_is_refused(write: Write) -> None:

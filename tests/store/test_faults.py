@@ -305,7 +305,7 @@ async def test_missing_tables() -> None:
 async def test_a_schema_of_the_future_is_not_written_to() -> None:
     async with server() as rig:
         settings = await prepared(rig)
-        await rig.query("INSERT INTO lb_schema_version VALUES (99, NOW())", database="mirror")
+        await rig.query("INSERT INTO lb_schema_version VALUES (99, NOW(), NULL)", database="mirror")
         async with mirrored(settings, busy_farm()) as (scene, _):
             await fails(scene, "version 99")
             assert await rig.query("SELECT * FROM lb_node", database="mirror") == []

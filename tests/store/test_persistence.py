@@ -249,7 +249,7 @@ def fill(path: Path) -> None:
     """Transitions and overrides of another day, enough for several pages."""
     with closing(sqlite3.connect(path)) as database:
         for number in range(200):
-            row = (f"e{number}", "2030-01-01", *["x" * 100] * 8, 1, 0, None, None, "because")
+            row = (f"e{number}", "2030-01-01", *["x" * 100] * 8, 1, 0, None, None, "because", "{}")
             marks = ", ".join("?" * len(row))
             database.execute(f"INSERT INTO lb_transition VALUES (NULL, {marks})", row)
         for number in range(100):
@@ -388,6 +388,10 @@ def drain(target: str, expires: float | None = None, node: str = "") -> Override
     return OverrideRequest(Action.DRAIN, target, author="ann", expires=expires, node=node)
 
 
+def later(target: str, starts: float, expires: float | None) -> OverrideRequest:
+    return OverrideRequest(Action.DRAIN, target, starts=starts, expires=expires)
+
+
 async def test_an_override_is_in_force_at_once_and_after_a_restart(path: Path) -> None:
     first = Node(path, None)
     async with alive(first, flush=False):
@@ -439,6 +443,41 @@ async def test_an_override_expires_on_time(path: Path) -> None:
         assert node.farm.served("www") == {B}
         await until(lambda: node.farm.served("www") == {A, B})
         assert 0 <= now().wall - end < 0.3
+
+
+async def test_an_override_begins_on_time_also_after_a_restart(path: Path) -> None:
+    start = now().wall + 1.5
+    first = Node(path, None)
+    async with alive(first):
+        first.check("www", good=[A, B])
+        await first.persistence.override(later(A, start, start + 0.5))
+        assert first.farm.served("www") == {A, B}
+    second = Node(path, None)
+    async with alive(second) as found:
+        assert found.state.overrides == ()
+        assert [o.starts for o in second.persistence.overrides()] == [
+            pytest.approx(start, abs=0.01)
+        ]
+        second.check("www", good=[A, B])
+        await until(lambda: second.farm.served("www") == {B})
+        assert 0 <= now().wall - start < 0.3
+        await until(lambda: second.farm.served("www") == {A, B})
+        assert 0 <= now().wall - start - 0.5 < 0.3
+
+
+async def test_an_override_begins_on_every_node(
+    path: Path, settings: MysqlSettings, tmp_path: Path
+) -> None:
+    here, there = Node(path, settings), Node(tmp_path / "other.sqlite", settings, name="ns2")
+    async with alive(here), alive(there):
+        for node in (here, there):
+            node.check("www", good=[A, B])
+        start = now().wall + 3
+        await here.persistence.override(later(A, start, None))
+        await until(lambda: bool(there.persistence.overrides()))
+        assert there.farm.served("www") == {A, B}
+        await until(lambda: there.farm.served("www") == here.farm.served("www") == {B})
+        assert 0 <= now().wall - start < 0.5
 
 
 async def test_overrides_reach_the_other_nodes_within_seconds(

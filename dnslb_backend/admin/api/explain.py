@@ -17,6 +17,7 @@ from dnslb_backend.core.answers.explain import Explanation, MemberExplanation, R
 from dnslb_backend.core.health.decision import DecisionKind
 from dnslb_backend.core.health.service import Service, service_of
 from dnslb_backend.core.health.target import Health
+from dnslb_backend.core.model.labels import labels_by_key
 from dnslb_backend.core.model.records import AllDown, Policy
 from dnslb_backend.core.model.zones import ResourceRecord
 from dnslb_backend.errors import RequestError
@@ -59,6 +60,7 @@ class MemberExplanationRow(ApiModel):
     address: str
     dest: str
     views: tuple[str, ...] = Field(description="the clients that it is for; empty: everybody else")
+    labels: dict[str, str]
     state: MemberState = Field(description="in a word or two, for people")
     health: Health = Field(description="what was measured")
     effective: Health = Field(description="the override applied over it")
@@ -213,6 +215,7 @@ def _member_row(member: MemberExplanation) -> MemberExplanationRow:
         address=status.member.address,
         dest=status.member.host,
         views=status.member.views,
+        labels=labels_by_key(status.member.labels),
         state=member_state(status),
         health=status.measured,
         effective=status.effective,

@@ -42,6 +42,9 @@ class HistoryQueryText(ApiModel):
         description="the last so many seconds by this node's clock; instead of since",
     )
     node: str = Field(default="", max_length=255, description="only of this node; empty: all")
+    label: str = Field(
+        default="", max_length=1024, description="only of members with this label; empty: all"
+    )
     before: int | None = Field(
         default=None, ge=1, le=LARGEST_ID, description="older than the one with this id"
     )
@@ -76,6 +79,7 @@ async def show_history(request: web.Request) -> web.Response:
         since=wall - asked.within if asked.within is not None else since,
         until=asked.until.timestamp() if asked.until is not None else None,
         node=asked.node or None,
+        label=asked.label or None,
         before=asked.before,
         limit=asked.limit,
     )

@@ -1,4 +1,4 @@
-"""The overrides in force, and what each of them applies to on this node."""
+"""The overrides in force or pending, and what each of them applies to on this node."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -26,34 +26,33 @@ class AffectedMembers(ApiModel):
     first: tuple[str, ...] = Field(description="`name/type content` of the first members")
 
 
-class ActiveOverrideRow(OverrideRow):
-    """An override in force."""
+class ListedOverrideRow(OverrideRow):
+    """An override in force or pending."""
 
     affects: AffectedMembers = Field(description="on this node")
 
 
 class OverridesReport(ApiModel):
-    """The overrides in force on any node, oldest first."""
+    """The overrides in force or pending on any node, oldest first."""
 
     node: str = Field(description="this node")
     time: Timestamp
-    overrides: tuple[ActiveOverrideRow, ...]
+    overrides: tuple[ListedOverrideRow, ...]
 
 
 async def show_overrides(request: web.Request) -> web.Response:
     control = request.app[STATE].control
-    head = OverridesReport(
-        node=control.node, time=render_timestamp(control.now().wall), overrides=()
-    )
+    wall = control.now().wall
+    head = OverridesReport(node=control.node, time=render_timestamp(wall), overrides=())
     health = control.health_map
-    rows = (_active_row(override, health) for override in control.overrides())
+    rows = (_listed_row(override, health, wall) for override in control.overrides())
     return json_bytes(await render_with_rows(head, overrides=rows))
 
 
-def _active_row(override: Override, health: HealthMap) -> ActiveOverrideRow:
+def _listed_row(override: Override, health: HealthMap, wall: float) -> ListedOverrideRow:
     affected = list(_affected(override, health))
-    return ActiveOverrideRow(
-        **override_row(override).model_dump(),
+    return ListedOverrideRow(
+        **override_row(override, wall).model_dump(),
         affects=AffectedMembers(
             records=len({record for record, _ in affected}),
             members=len(affected),

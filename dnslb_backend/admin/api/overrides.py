@@ -16,7 +16,7 @@ from dnslb_backend.admin.http.names import Name, resolve_record_name
 from dnslb_backend.admin.http.problems import field_problem
 from dnslb_backend.admin.http.requests import read_body, read_query
 from dnslb_backend.admin.http.responses import json_response
-from dnslb_backend.admin.http.timestamps import GivenTimestamp
+from dnslb_backend.admin.http.timestamps import GivenTimestamp, render_timestamp
 from dnslb_backend.admin.http.tokens import Role
 from dnslb_backend.core.health.override_requests import OverrideRequest
 from dnslb_backend.core.health.overrides import Action, Override
@@ -29,7 +29,11 @@ log = logging.getLogger(__name__)
 
 Target = Annotated[
     str,
-    Field(min_length=1, max_length=1024, description="an address, a destination host, or a glob"),
+    Field(
+        min_length=1,
+        max_length=1024,
+        description="an address, a destination host, a label (key=value), or a glob",
+    ),
 ]
 
 
@@ -43,8 +47,16 @@ class OverrideBody(ApiModel):
     name: Name = Field(default="", description="only this record; empty: all")
     node: str = Field(default="", max_length=255, description="only this node; empty: all")
     reason: str = Field(default="", max_length=1024)
-    expires_in: float | None = Field(
+    starts_in: float | None = Field(
         default=None, gt=0, le=LONGEST, allow_inf_nan=False, description="seconds from now"
+    )
+    starts: GivenTimestamp | None = Field(default=None, description="instead of starts_in")
+    expires_in: float | None = Field(
+        default=None,
+        gt=0,
+        le=LONGEST,
+        allow_inf_nan=False,
+        description="seconds from now, or from when it starts",
     )
     expires: GivenTimestamp | None = Field(default=None, description="instead of expires_in")
     force: bool = Field(
@@ -93,6 +105,8 @@ async def create_override(request: web.Request) -> web.Response:
     control = request.app[STATE].control
     author = _author(request)
     name = await _record_name(control, asked.name)
+    wall = control.now().wall
+    starts = _start_of(asked, wall)
     override = OverrideRequest(
         action=asked.action,
         target=asked.target,
@@ -100,12 +114,13 @@ async def create_override(request: web.Request) -> web.Response:
         node=asked.node,
         reason=asked.reason,
         author=author,
-        expires=_end_of(asked, control.now().wall),
+        expires=_end_of(asked, wall if starts is None else starts),
         force=asked.force,
+        starts=starts,
     )
     created = await control.override(override)
     _log_override(created.action, created, author)
-    return json_response(override_row(created), status=HTTPStatus.CREATED)
+    return json_response(override_row(created, wall), status=HTTPStatus.CREATED)
 
 
 async def clear_overrides(request: web.Request) -> web.Response:
@@ -121,7 +136,7 @@ async def clear_overrides(request: web.Request) -> web.Response:
         _log_readmitted(member, author)
     return json_response(
         ClearedReport(
-            cleared=tuple(map(override_row, cleared.overrides)),
+            cleared=tuple(override_row(one, control.now().wall) for one in cleared.overrides),
             readmitted=tuple(map(_readmitted_row, cleared.readmitted)),
         )
     )
@@ -138,18 +153,35 @@ def _author(request: web.Request) -> str:
     return authorize(request, state.access, Role.OPERATE, state.refusals).name
 
 
-def _end_of(asked: OverrideBody, wall: float) -> float | None:
+def _start_of(asked: OverrideBody, wall: float) -> float | None:
+    """When the override begins, Unix time; None for at once. Raises ProblemError."""
+    if asked.starts_in is not None and asked.starts is not None:
+        raise field_problem("starts", "cannot be combined with starts_in")
+    if asked.starts_in is not None:
+        return wall + asked.starts_in
+    if asked.starts is None:
+        return None
+    start = asked.starts.timestamp()
+    if start <= wall:
+        raise field_problem("starts", "is in the past")
+    if start > wall + LONGEST:
+        raise field_problem("starts", "is more than ten years from now")
+    return start
+
+
+def _end_of(asked: OverrideBody, start: float) -> float | None:
     """When the override ends, Unix time; None where no end was given. Raises ProblemError."""
     if asked.expires_in is not None and asked.expires is not None:
         raise field_problem("expires", "cannot be combined with expires_in")
     if asked.expires_in is not None:
-        return wall + asked.expires_in
+        return start + asked.expires_in
     if asked.expires is None:
         return None
     end = asked.expires.timestamp()
-    if end <= wall:
-        raise field_problem("expires", "is in the past")
-    if end > wall + LONGEST:
+    if end <= start:
+        is_delayed = asked.starts is not None or asked.starts_in is not None
+        raise field_problem("expires", "is before it starts" if is_delayed else "is in the past")
+    if end > start + LONGEST:
         raise field_problem(
             "expires",
             "is more than ten years from now; leave it out for an override without an end",
@@ -166,11 +198,12 @@ def _log_override(action: str, override: Override, author: str) -> None:
         "node": override.node,
     }
     log.info(
-        "%s: %s %s%s%s",
+        "%s: %s %s%s%s%s",
         author,
         action,
         override.target,
         f" for {override.name}" if override.name else "",
+        f" from {render_timestamp(override.starts)}" if override.starts else "",
         f" ({override.reason})" if override.reason else "",
         extra=fields(**{key: value for key, value in facts.items() if value}),
     )

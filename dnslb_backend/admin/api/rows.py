@@ -1,7 +1,7 @@
 """One member and one balanced record as operators' programs read them."""
 
+import math
 from dataclasses import replace
-from math import isfinite
 
 from pydantic import Field
 
@@ -21,6 +21,7 @@ from dnslb_backend.core.health.resolutions import Status
 from dnslb_backend.core.health.service import Service, served_count, service_of
 from dnslb_backend.core.health.target import NEVER_PROBED, Health, TargetState, combine
 from dnslb_backend.core.health.transitions import reason
+from dnslb_backend.core.model.labels import labels_by_key
 from dnslb_backend.core.model.records import Policy, Record, RecordKey
 
 
@@ -36,6 +37,8 @@ class OverrideRow(ApiModel):
     reason: str
     author: str
     created: Timestamp
+    starts: Timestamp | None = Field(description="null: when it was created")
+    pending: bool = Field(description="it begins later")
     expires: Timestamp | None = Field(description="null: until it is cleared")
 
 
@@ -49,6 +52,7 @@ class MemberRow(ApiModel):
     address: str = Field(description="what is probed")
     dest: str = Field(description="the destination as configured")
     views: tuple[str, ...] = Field(description="the clients that it is for; empty: everybody else")
+    labels: dict[str, str]
     state: MemberState = Field(description="in a word or two, for people")
     health: Health = Field(description="what was measured")
     effective: Health = Field(description="the override applied over it; answers use this")
@@ -114,7 +118,8 @@ class RecordRow(ApiModel):
     hosts: tuple[HostRow, ...]
 
 
-def override_row(override: Override) -> OverrideRow:
+def override_row(override: Override, wall: float = math.inf) -> OverrideRow:
+    """`wall` is needed for one that may be pending."""
     return OverrideRow(
         id=override.id,
         target=override.target,
@@ -125,6 +130,8 @@ def override_row(override: Override) -> OverrideRow:
         reason=override.reason,
         author=override.author,
         created=render_timestamp(override.created),
+        starts=render_optional(override.starts),
+        pending=override.is_pending(wall),
         expires=render_optional(override.expires),
     )
 
@@ -145,6 +152,7 @@ def member_row(
         address=member.address,
         dest=member.host,
         views=member.views,
+        labels=labels_by_key(member.labels),
         state=member_state(status),
         health=status.measured,
         effective=status.effective,
@@ -157,7 +165,7 @@ def member_row(
         configured_priority=member.priority,
         weight=status.weight,
         reason=hold.why if hold else reason(status, group.decision),
-        held_until=render_optional(hold.until) if hold and isfinite(hold.until) else None,
+        held_until=render_optional(hold.until) if hold and math.isfinite(hold.until) else None,
         override=override_row(status.override) if status.override else None,
         since=render_optional(_since(status)),
         last_check=render_optional(state.last_check),
@@ -214,7 +222,7 @@ def _latest(status: MemberStatus, record: Record, health: HealthMap) -> TargetSt
 def _since(status: MemberStatus) -> float | None:
     """When the effective health began: with the override that differs from what was measured."""
     if status.override is not None and status.effective is not status.measured:
-        return status.override.created
+        return status.override.begins
     return status.state.last_change
 
 

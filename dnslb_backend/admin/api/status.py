@@ -19,6 +19,7 @@ from dnslb_backend.admin.http.responses import in_slices, render_with_rows
 from dnslb_backend.admin.http.timestamps import Timestamp, render_timestamp
 from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.healthmap import HealthMap
+from dnslb_backend.core.health.members import MemberStatus
 from dnslb_backend.core.health.record_state import RecordState
 from dnslb_backend.core.model.names import key_of
 from dnslb_backend.core.model.records import RecordKey
@@ -53,6 +54,11 @@ class StatusQuery(ApiModel):
         description="only these records, with spaces between them: names, absolute or relative "
         "to their zone, or globs; empty: all",
     )
+    label: str = Field(
+        default="",
+        max_length=1024,
+        description="only members with this label, as key=value, and their records; empty: all",
+    )
 
 
 def node_status(control: Control) -> NodeStatus:
@@ -72,7 +78,7 @@ async def render_status(control: Control, query: StatusQuery) -> bytes:
     snapshot, at = control.snapshot(), control.now()
     return await render_with_rows(
         node_status(control),
-        members=member_rows(states, control.health_map, at),
+        members=member_rows(states, control.health_map, at, query.label),
         records=(record_row(state, snapshot, at.mono) for state in states),
     )
 
@@ -88,7 +94,16 @@ async def states_of(control: Control, query: StatusQuery) -> list[RecordState]:
         wanted = [key async for key in in_slices(wanted) if is_meant(key)]
     # One moment, and so one piece. A reload may have taken some away while names were compared.
     records = control.health_map.records
-    return [_copied(records[key]) for key in wanted if key in records]
+    return [
+        _copied(records[key])
+        for key in wanted
+        if key in records and (not query.label or _rows(records[key], query.label))
+    ]
+
+
+def _rows(state: RecordState, label: str) -> list[MemberStatus]:
+    """Those with a label; all if it is empty."""
+    return [row for row in state.rows if not label or label in row.member.labels]
 
 
 def _copied(state: RecordState) -> RecordState:
@@ -104,11 +119,11 @@ def _copied(state: RecordState) -> RecordState:
 
 
 def member_rows(
-    states: Iterable[RecordState], health: HealthMap, at: Instant
+    states: Iterable[RecordState], health: HealthMap, at: Instant, label: str = ""
 ) -> Iterator[MemberRow]:
-    """The rows of these records, one record after the other."""
+    """The rows of these records, one record after the other; with `label` those that have it."""
     for state in states:
-        for status in state.rows:
+        for status in _rows(state, label):
             yield member_row(status, state, health, at)
 
 

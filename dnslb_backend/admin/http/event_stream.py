@@ -22,6 +22,7 @@ from dnslb_backend.core.health.decision_changes import DecisionChange
 from dnslb_backend.core.health.service import Service, Severity
 from dnslb_backend.core.health.target import Health
 from dnslb_backend.core.health.transitions import Transition
+from dnslb_backend.core.model.labels import labels_by_key
 from dnslb_backend.metrics import EVENT_CLIENTS, EVENT_CLIENTS_DROPPED
 
 EVENTS_KEPT = 1024
@@ -59,6 +60,7 @@ class TransitionRow(ApiModel):
     from_priority: int | None
     to_priority: int | None
     reason: str
+    labels: dict[str, str]
 
 
 class DecisionRow(ApiModel):
@@ -238,6 +240,7 @@ def transition_row(transition: Transition) -> TransitionRow:
         from_priority=transition.from_priority,
         to_priority=transition.to_priority,
         reason=transition.reason,
+        labels=labels_by_key(transition.labels),
     )
 
 

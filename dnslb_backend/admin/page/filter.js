@@ -18,6 +18,7 @@ const RECORDS = {
   "no-answer": isService,
   fallback: isService,
   "all-down": isService,
+  panic: isService,
   servfail: isService,
   unresolved: (record) => record.hosts.some(isUnresolved),
 };
@@ -33,6 +34,7 @@ export const WORDS = {
   "no-answer": "with no answer",
   fallback: "on fallback",
   "all-down": "serving DOWN members",
+  panic: "in panic",
   servfail: "answering SERVFAIL",
   unresolved: "not resolving",
 };

@@ -18,6 +18,7 @@ export const SERVICES = {
   "no answer": "no-answer",
   fallback: "fallback",
   "serving DOWN members": "all-down",
+  panic: "panic",
   SERVFAIL: "servfail",
   // A record that is not decided yet is answered with SERVFAIL as well.
   pending: "servfail",

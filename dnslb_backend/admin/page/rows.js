@@ -20,7 +20,7 @@ export const COLUMNS = [
 ];
 
 /** By the service of a record, as the API names it; any other is a failure. */
-const MOODS = { serving: "good", fallback: "warn", pending: "warn" };
+const MOODS = { serving: "good", fallback: "warn", panic: "warn", pending: "warn" };
 
 function cell(name, ...children) {
   return el("span", { role: "gridcell", class: `cell ${name}` }, children);

@@ -263,10 +263,10 @@ export class Sync {
       const before = this.overrides || new Map();
       this.overrides = fresh;
       const moved = [
-        ...overrides.filter((override) => !before.has(override.id)),
+        ...overrides.filter((override) => before.get(override.id)?.pending !== override.pending),
         ...[...before.values()].filter((override) => !fresh.has(override.id)),
       ];
-      if (!moved.length || moved.some((override) => /[*?[]/.test(override.target))) {
+      if (!moved.length || moved.some((override) => /[*?[=]/.test(override.target))) {
         await this.load();
         return;
       }

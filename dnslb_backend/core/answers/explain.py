@@ -195,9 +195,9 @@ def _decided_for(view: str, record: Record, decision: Decision) -> tuple[Decisio
     pool = decision.pool(view)
     if pool is None:
         return decision.kind, decision.threshold
-    return (
-        DecisionKind(record.all_down) if pool.is_last_resort else DecisionKind.SERVE
-    ), pool.threshold
+    if pool.is_last_resort:
+        return DecisionKind(record.all_down), pool.threshold
+    return DecisionKind.PANIC if pool.is_panic else DecisionKind.SERVE, pool.threshold
 
 
 def _why(status: MemberStatus, decision: Decision, view: str, *, is_picked: bool) -> str:

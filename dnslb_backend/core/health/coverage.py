@@ -1,9 +1,8 @@
 """Which records an override affects, looked up without visiting every member."""
 
 from collections.abc import Iterable
-from fnmatch import fnmatchcase
 
-from dnslb_backend.core.health.overrides import Override
+from dnslb_backend.core.health.overrides import Override, matches_alias
 from dnslb_backend.core.model.records import RecordKey
 
 
@@ -31,6 +30,6 @@ class Coverage:
         found = set(self._records.get(override.target, ()))
         if override.is_glob:
             for alias, keys in self._records.items():
-                if fnmatchcase(alias, override.target):
+                if matches_alias(override.target, alias):
                     found |= keys
         return {key for key in found if override.name in ("", key.name)}

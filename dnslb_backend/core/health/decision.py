@@ -1,6 +1,8 @@
 """Which members serve: from the health of every member to the answer of one balanced record.
 
     eligible members                    answer
+    some, but fewer than min_healthy    PANIC: every member, but those that are drained or have a
+                                        priority of 0 or less
     some                                SERVE: those of the tiers that prio_min_cnt opens
     none, and all health is unknown     FALLBACK if there is one, else SERVFAIL
     none, all_down = fallback           FALLBACK if it has addresses, else NODATA
@@ -14,6 +16,9 @@
 "All health is unknown" means that every member is UNKNOWN since start, or that there is none
 because a destination was never resolved. A destination that resolved to nothing is known.
 
+`min_healthy` counts the members that PANIC would serve and whose health is known, for each view by
+itself. One that flaps (damping) is not healthy, one that waits for failback is.
+
 The clients of a view get its eligible members; where it has none, they get those of their next
 view, and then the common members. Where those cannot serve either, `all` and `last` give a view
 its own members, or its own last good set: its last resort.
@@ -25,13 +30,15 @@ from enum import StrEnum
 
 from dnslb_backend.core.health.target import Health
 from dnslb_backend.core.health.tiers import threshold
-from dnslb_backend.core.model.records import AllDown, Record
+from dnslb_backend.core.model.records import AllDown, MinHealthy, Record
 
 
 class DecisionKind(StrEnum):
     PENDING = "pending"
     """The first check cycle has not ended and nothing was restored."""
     SERVE = "serve"
+    PANIC = "panic"
+    """Too few are healthy to be believed, or to carry the load."""
     FALLBACK = "fallback"
     ALL = "all"
     LAST = "last"
@@ -50,6 +57,8 @@ class Pool:
     """No member is eligible: only for clients that no other pool serves."""
     threshold: int | None = field(default=None, compare=False)
     """The lowest priority that serves here; None where no member is eligible."""
+    is_panic: bool = False
+    """Too few members are healthy (min_healthy): all serve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +82,11 @@ class Decision:
         return self.kind in (DecisionKind.PENDING, DecisionKind.SERVFAIL)
 
     @property
+    def is_serving(self) -> bool:
+        """Whether an eligible member serves clients in no view."""
+        return self.kind in (DecisionKind.SERVE, DecisionKind.PANIC)
+
+    @property
     def is_answer(self) -> bool:
         """Whether any client gets an answer other than SERVFAIL."""
         return not self.is_servfail or bool(self.pools)
@@ -88,7 +102,7 @@ class Decision:
 
     def serves(self, view: str) -> bool:
         """Whether the clients of a view, "" for none, have a serving member."""
-        return self.kind is DecisionKind.SERVE or any(
+        return self.is_serving or any(
             pool.view == view and not pool.is_last_resort for pool in self.pools
         )
 
@@ -97,6 +111,12 @@ class Decision:
         if self.kind in (DecisionKind.ALL, DecisionKind.LAST) and content in self.contents:
             return True
         return any(pool.is_last_resort and content in pool.contents for pool in self.pools)
+
+    def is_panic(self, content: str) -> bool:
+        """Whether this content is served because too few members are healthy."""
+        if self.kind is DecisionKind.PANIC and content in self.contents:
+            return True
+        return any(pool.is_panic and content in pool.contents for pool in self.pools)
 
     def pool(self, view: str) -> Pool | None:
         """The pool of a view; None where its clients get the common members."""
@@ -112,7 +132,7 @@ class Decision:
     def served_in(self) -> dict[str, Sequence[str]]:
         """The contents that serve each view, "" for clients in none."""
         found: dict[str, Sequence[str]] = {p.view: p.contents for p in self.serving_pools()}
-        return {**found, "": self.contents} if self.kind is DecisionKind.SERVE else found
+        return {**found, "": self.contents} if self.is_serving else found
 
     def serving_pools(self) -> tuple[Pool, ...]:
         """The pools of the views that have eligible members."""
@@ -141,6 +161,18 @@ class Candidate:
     views: tuple[str, ...] = ()
     is_damped: bool = False
     """UP by its results but held DOWN for flapping: serves only where no other member can."""
+    configured: int = 1
+    """The priority where no check reports one."""
+
+    @property
+    def may_serve(self) -> bool:
+        """Whether it serves in a panic: neither drained nor kept out by its priority."""
+        priority = self.configured if self.priority is None else self.priority
+        return not self.is_drained and priority > 0
+
+    @property
+    def is_healthy(self) -> bool:
+        return self.is_eligible and not self.is_damped
 
     @property
     def is_eligible(self) -> bool:
@@ -175,12 +207,14 @@ def decide(
     if not views:
         return decision
     last = {pool.view: pool.contents for pool in last_pools}
-    has_last_resort = decision.kind is not DecisionKind.SERVE and not is_unknown
+    has_last_resort = not decision.is_serving and not is_unknown
     pools = []
     for view in views:
         members = [c for c in candidates if view in c.views]
         serving, lowest = _serving(members, record.prio_min_cnt, view)
-        if serving:
+        if panicking := _panicking(record.min_healthy, members):
+            pools.append(Pool(view, *_listed(record, panicking), is_panic=True))
+        elif serving:
             pools.append(Pool(view, *_listed(record, serving), threshold=lowest))
         elif has_last_resort and record.all_down is AllDown.ALL:
             pools.append(Pool(view, *_listed(record, members), is_last_resort=True))
@@ -201,6 +235,9 @@ def _decide_common(
     *,
     is_unknown: bool,
 ) -> Decision:
+    if panicking := _panicking(record.min_healthy, candidates):
+        contents, weights = _listed(record, panicking)
+        return Decision(DecisionKind.PANIC, contents, weights=weights)
     serving, lowest = _serving(candidates, record.prio_min_cnt, "")
     if serving:
         contents, weights = _listed(record, serving)
@@ -210,6 +247,16 @@ def _decide_common(
             return Decision(DecisionKind.FALLBACK, tuple(fallback))
         return Decision(DecisionKind.SERVFAIL)
     return _all_down(record, candidates, fallback, last_good)
+
+
+def _panicking(min_healthy: MinHealthy | None, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Every member, where some are healthy, but too few; else none."""
+    if min_healthy is None:
+        return []
+    able = [c for c in candidates if c.may_serve]
+    total = sum(c.health is not Health.UNKNOWN for c in able)
+    healthy = sum(c.is_healthy for c in able)
+    return able if 0 < healthy < min_healthy.of(total) else []
 
 
 def _serving(

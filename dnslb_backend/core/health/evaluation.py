@@ -140,7 +140,7 @@ def keep_last_good(state: RecordState) -> None:
     decision = state.decision
     if decision.kind is DecisionKind.SERVE:
         state.last_good = decision.contents
-    if serving := decision.serving_pools():
+    if serving := [pool for pool in decision.serving_pools() if not pool.is_panic]:
         views = {pool.view for pool in serving}
         kept = (pool for pool in state.last_pools if pool.view not in views)
         state.last_pools = (*kept, *serving)

@@ -10,7 +10,8 @@ MAX_LIMIT = 10_000
 
 @dataclass(frozen=True, slots=True)
 class HistoryQuery:
-    """Which transitions: of one canonical name, since and until a Unix time, on one node.
+    """Which transitions: of one canonical name, since and until a Unix time, on one node,
+    of members with one label.
 
     At most `limit` of them, with ids below `before`, to page backwards.
     """
@@ -21,6 +22,7 @@ class HistoryQuery:
     node: str | None = None
     before: int | None = None
     limit: int = DEFAULT_LIMIT
+    label: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

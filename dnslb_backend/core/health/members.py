@@ -8,6 +8,7 @@ from dnslb_backend.core.health.decision import Candidate, Decision
 from dnslb_backend.core.health.hosts import UNRESOLVED, HostState
 from dnslb_backend.core.health.overrides import Action, Override
 from dnslb_backend.core.health.target import NEVER_PROBED, Health, TargetState
+from dnslb_backend.core.model.labels import joined_labels
 from dnslb_backend.core.model.records import Dest, Record, joined_views
 
 
@@ -33,11 +34,12 @@ class Member:
     weight: int
     targets: tuple[TargetKey, ...]
     views: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
     @property
-    def aliases(self) -> tuple[str, str, str]:
-        """The names that overrides match: the address probed, the content served, the host."""
-        return self.address, self.content, self.host
+    def aliases(self) -> tuple[str, ...]:
+        """What overrides match: the address probed, the content served, the host, the labels."""
+        return self.address, self.content, self.host, *self.labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ class MemberStatus:
             self.weight,
             self.member.views,
             is_damped,
+            self.member.priority,
         )
 
 
@@ -133,7 +136,7 @@ def measured_priority(member: Member, state: TargetState) -> int:
 def build_members(record: Record, hosts: Mapping[str, HostState]) -> tuple[Member, ...]:
     """Every address of the destinations, once, with its highest priority.
 
-    An address of several destinations is for the views of all of them.
+    An address of several destinations is for the views of all of them, and has all their labels.
     """
     members: dict[str, Member] = {}
     for dest in record.dests:
@@ -142,7 +145,11 @@ def build_members(record: Record, hosts: Mapping[str, HostState]) -> tuple[Membe
             other = members.get(member.content)
             if other is not None:
                 best = member if member.priority > other.priority else other
-                member = replace(best, views=joined_views(other.views, member.views))
+                member = replace(
+                    best,
+                    views=joined_views(other.views, member.views),
+                    labels=joined_labels(other.labels, member.labels),
+                )
             members[member.content] = member
     return tuple(members.values())
 
@@ -199,4 +206,5 @@ def _member(record: Record, dest: Dest, address: str) -> Member:
         weight=dest.weight,
         targets=tuple(TargetKey(probed, dest.check_port, check) for check in record.checks),
         views=dest.views,
+        labels=dest.labels,
     )

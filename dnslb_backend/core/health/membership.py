@@ -52,7 +52,9 @@ class Membership:
                 )
         self.release(key, [target for target in before if target not in state.positions])
         aliases = {alias for member in state.members for alias in member.aliases}
-        self._coverage.put(key, aliases.union(dest.host for dest in state.record.dests))
+        for dest in state.record.dests:
+            aliases.update((dest.host, *dest.labels))
+        self._coverage.put(key, aliases)
 
     def release(self, key: RecordKey, targets: Collection[TargetKey]) -> None:
         """The record uses these targets no more."""

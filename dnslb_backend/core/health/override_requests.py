@@ -7,10 +7,11 @@ from dnslb_backend.core.health.overrides import Action
 
 @dataclass(frozen=True, slots=True)
 class OverrideRequest:
-    """A requested override. `target` is an address, a destination host, or a glob.
+    """A requested override. `target` is an address, a destination host, a label, or a glob.
 
     `name` is a canonical name, empty for every record; `node` is empty for every node. `expires`
-    is Unix time, None until cleared. `force` also takes the last serving member of a record.
+    is Unix time, None until cleared; `starts` is Unix time, None at once. `force` also takes the
+    last serving member of a record.
     """
 
     action: Action
@@ -21,3 +22,4 @@ class OverrideRequest:
     author: str = ""
     expires: float | None = None
     force: bool = False
+    starts: float | None = None

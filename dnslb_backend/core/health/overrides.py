@@ -6,6 +6,8 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 
+from dnslb_backend.core.model.labels import is_label
+
 
 class Action(StrEnum):
     DRAIN = "drain"
@@ -20,9 +22,10 @@ class Action(StrEnum):
 class Override:
     """One override: `action` for every member that `target` matches.
 
-    `target` is an address, a destination host, or a glob over both, in lower case. `zone` and
+    `target` is an address, a destination host, a label, or a glob, in lower case. `zone` and
     `name` are canonical and narrow it to one name; empty means every record. `node` empty
-    means every node. Times are Unix time; `expires` None is until cleared.
+    means every node. Times are Unix time; `starts` None is with `created`, `expires` None is until
+    cleared.
     """
 
     id: str
@@ -35,6 +38,11 @@ class Override:
     author: str = ""
     created: float = 0.0
     expires: float | None = None
+    starts: float | None = None
+
+    @property
+    def begins(self) -> float:
+        return self.created if self.starts is None else self.starts
 
     @property
     def is_glob(self) -> bool:
@@ -44,10 +52,32 @@ class Override:
         """Whether this override matches a member of the record `name` with these aliases."""
         if self.name and self.name != name:
             return False
-        return self.target in aliases or any(fnmatchcase(alias, self.target) for alias in aliases)
+        return self.target in aliases or any(matches_alias(self.target, one) for one in aliases)
+
+    def is_specific(self, aliases: Iterable[str]) -> bool:
+        """Whether it names this one member: by no glob, and by no label that others have too."""
+        return self.target in aliases and not is_label(self.target)
+
+    def is_pending(self, wall: float) -> bool:
+        """Whether it begins later."""
+        return self.starts is not None and wall < self.starts
 
     def is_live(self, wall: float) -> bool:
-        return self.expires is None or wall < self.expires
+        """Whether it is in force."""
+        return not self.is_pending(wall) and not self.is_over(wall)
+
+    def is_over(self, wall: float) -> bool:
+        return self.expires is not None and self.expires <= wall
+
+    def overlaps(self, other: "Override") -> bool:
+        """Whether both are in force at some time."""
+        first, second = sorted((self, other), key=lambda override: override.begins)
+        return not first.is_over(second.begins)
+
+
+def matches_alias(glob: str, alias: str) -> bool:
+    """A glob without "=" is one over addresses and hosts: `*1` is not for `rack=1`."""
+    return (is_label(glob) or not is_label(alias)) and fnmatchcase(alias, glob)
 
 
 Authors = Callable[[str], str]
@@ -83,7 +113,7 @@ class ActiveOverrides:
     def effective(self, name: str, *aliases: str) -> Override | None:
         """The override that applies to a member: the more specific one, then the newer one.
 
-        One for a single name beats one for all names, and a literal target beats a glob.
+        One for a single name beats one for all names, and a literal target beats a glob or a label.
         """
         found = [
             override
@@ -98,7 +128,7 @@ class ActiveOverrides:
             found,
             key=lambda override: (
                 bool(override.name),
-                override.target in aliases,
+                override.is_specific(aliases),
                 override.created,
                 override.id,
             ),
@@ -106,13 +136,15 @@ class ActiveOverrides:
 
 
 def _ending(override: Override, wall: float, cleared_by: Authors | None) -> str:
-    if not override.is_live(wall):
+    if override.is_over(wall):
         return f"{override.action} expired"
+    if override.is_pending(wall):  # The clock was set back.
+        return f"{override.action} pending again"
     author = cleared_by(override.id) if cleared_by is not None else ""
     return f"{override.action} cleared{f' by {author}' if author else ''}"
 
 
-def next_expiry(overrides: Iterable[Override], wall: float) -> float | None:
-    """The Unix time at which the next override expires; None where none will."""
-    ends = (override.expires for override in overrides if override.is_live(wall))
-    return min((end for end in ends if end is not None), default=None)
+def next_change(overrides: Iterable[Override], wall: float) -> float | None:
+    """The Unix time at which the next override begins or expires; None where none will."""
+    times = (time for override in overrides for time in (override.starts, override.expires))
+    return min((time for time in times if time is not None and time > wall), default=None)

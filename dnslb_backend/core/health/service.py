@@ -15,6 +15,8 @@ class Service(StrEnum):
 
     SERVING = "serving"
     FALLBACK = "fallback"
+    PANIC = "panic"
+    """All members serve, as fewer are healthy than min_healthy."""
     ALL_DOWN = "serving DOWN members"
     NO_ANSWER = "no answer"
     SERVFAIL = "SERVFAIL"
@@ -31,6 +33,7 @@ class Severity(StrEnum):
 
 _SERVICES = {
     DecisionKind.SERVE: Service.SERVING,
+    DecisionKind.PANIC: Service.PANIC,
     DecisionKind.FALLBACK: Service.FALLBACK,
     DecisionKind.ALL: Service.ALL_DOWN,
     DecisionKind.LAST: Service.ALL_DOWN,
@@ -41,6 +44,7 @@ _SERVICES = {
 
 _SEVERITIES = {
     Service.SERVING: Severity.INFO,
+    Service.PANIC: Severity.WARNING,
     Service.FALLBACK: Severity.WARNING,
     Service.ALL_DOWN: Severity.WARNING,
     Service.NO_ANSWER: Severity.ERROR,
@@ -87,13 +91,15 @@ def service_status(
 
 def overall_kind(decision: Decision, candidates: Sequence[Candidate]) -> DecisionKind:
     """The decision for clients in no view. Where every member is for a view, no answer for those
-    is as configured: then it is SERVE while each of the views has serving members."""
+    is as configured: then it is SERVE while each of the views has serving members, or PANIC."""
     if decision.kind is DecisionKind.PENDING or not decision.pools:
         return decision.kind
     views = {view for candidate in candidates for view in candidate.views}
     has_common = any(not candidate.views for candidate in candidates)
-    if not has_common and views == {pool.view for pool in decision.serving_pools()}:
-        return DecisionKind.SERVE
+    serving = decision.serving_pools()
+    if not has_common and views == {pool.view for pool in serving}:
+        is_panic = any(pool.is_panic for pool in serving)
+        return DecisionKind.PANIC if is_panic else DecisionKind.SERVE
     return decision.kind
 
 

@@ -27,6 +27,7 @@ class Transition:
     from_priority: int | None
     to_priority: int | None
     reason: str
+    labels: tuple[str, ...] = ()
     code: int | None = field(default=None, compare=False)
     """Of the last result; it is not stored."""
     is_first: bool = field(default=False, compare=False)
@@ -72,6 +73,7 @@ def diff(
                 *(_is_served(was), _is_served(now)),
                 *(_priority(was), _priority(now)),
                 why,
+                known.member.labels,
                 _code(known),
                 is_first,
             )
@@ -128,11 +130,7 @@ def _reason_gone(status: MemberStatus, decision: Decision) -> str:
         return "no longer an address of its destination"
     if decision.kind is DecisionKind.FALLBACK:
         return "no longer an address of the fallback"
-    return (
-        "members serve again"
-        if decision.kind is DecisionKind.SERVE
-        else "the fallback is no longer served"
-    )
+    return "members serve again" if decision.is_serving else "the fallback is no longer served"
 
 
 def _reason_up(status: MemberStatus, decision: Decision) -> str:
@@ -155,6 +153,8 @@ def _reason_down(status: MemberStatus, decision: Decision, text: str) -> str:
         return f"{held}; served as no other member can" if status.is_served else held
     if status.is_served and decision.is_last_resort(status.member.content):
         return f"served because all are down: {text}"
+    if status.is_served and decision.is_panic(status.member.content):
+        return f"served because too few are healthy: {text}"
     return text
 
 

@@ -35,10 +35,24 @@ class AllDown(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class MinHealthy:
+    """So many members, or so many percent of them, have to be healthy."""
+
+    number: int
+    is_percent: bool = False
+
+    def of(self, total: int) -> int:
+        """How many of `total` members: a share is rounded up, and there are never more than all."""
+        wanted = -(-self.number * total // 100) if self.is_percent else self.number
+        return min(wanted, total)
+
+
+@dataclass(frozen=True, slots=True)
 class Dest:
     """A configured destination: a host name or an IP literal, with priority and weight.
 
     A higher `prio` is preferred; at 0 and below a destination is checked but never served.
+    `labels` are `key=value`.
     """
 
     host: str
@@ -49,6 +63,7 @@ class Dest:
     check_port: int | None = None
     content: str | None = None
     views: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
 
 def joined_views(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
@@ -95,6 +110,7 @@ class Record:
     thresholds: Thresholds = DEFAULT_THRESHOLDS
     failback: float = 0.0
     prio_min_cnt: int = 1
+    min_healthy: MinHealthy | None = None
     fallback: tuple[Dest, ...] = ()
     all_down: AllDown = AllDown.NODATA
     policy: Policy = Policy.ALL

@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 
 from dnslb_backend.store.database.tables import Table, TableRow, Value
 
-Operator = Literal["=", "<>", "<", "<=", ">", ">=", "is", "is not", "older"]
+Operator = Literal["=", "<>", "<", "<=", ">", ">=", "is", "is not", "older", "contains"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,9 @@ WriteOp = Upsert | Delete
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """A condition on one column; "older" is by more than `value` seconds of the store's clock."""
+    """A condition on one column; "older" is by more than `value` seconds of the store's clock,
+    "contains" is for a text.
+    """
 
     column: str
     operator: Operator
@@ -64,6 +66,13 @@ class Store(Protocol):
     @property
     def losses(self) -> int:
         """How often, so far, rows that had been written may have been lost."""
+        ...
+
+    @property
+    def newer_schema(self) -> int | None:
+        """The version of its schema, as of the last connection, if that is newer than this
+        program's; it is used if it says that this program can.
+        """
         ...
 
     async def open(self) -> None:

@@ -14,7 +14,7 @@ from dnslb_backend.store.database.statements import (
     insert_tail,
     select,
 )
-from dnslb_backend.store.database.tables import SCHEMA_VERSION, Table, TableRow
+from dnslb_backend.store.database.tables import OLDEST_PROGRAM, SCHEMA_VERSION, Table, TableRow
 from dnslb_backend.store.settings import MysqlSettings
 
 STATEMENT_ROWS = 500
@@ -34,6 +34,7 @@ class MariaStore:
         self._settings = settings
         self._connection: MariaConnection | None = None
         self._lock = asyncio.Lock()
+        self._newer_schema: int | None = None
 
     @property
     def name(self) -> str:
@@ -43,6 +44,10 @@ class MariaStore:
     def losses(self) -> int:
         """None: a server keeps what it has committed."""
         return 0
+
+    @property
+    def newer_schema(self) -> int | None:
+        return self._newer_schema
 
     async def open(self) -> None:
         async with self._lock:
@@ -76,10 +81,11 @@ class MariaStore:
         return self._connection
 
     async def _check_schema(self, connection: MariaConnection) -> None:
-        """A schema of another version is not written to: rows could be lost or misread."""
+        """An older schema is not used, and a newer one only if it says that this program can."""
         ((found,),) = await self._read(connection, Select(SCHEMA_VERSION, ("MAX(version)",)))
         version = found if isinstance(found, int) else 0
-        if version == VERSION:
+        self._newer_schema = version if version > VERSION else None
+        if version == VERSION or (version > VERSION and await self._is_compatible(connection)):
             return
         connection.abort()
         self._connection = None
@@ -91,6 +97,10 @@ class MariaStore:
             f"the schema is version {version}, this program needs {VERSION};"
             " run: dnslb-backend schema apply"
         )
+
+    async def _is_compatible(self, connection: MariaConnection) -> bool:
+        ((oldest,),) = await self._read(connection, Select(SCHEMA_VERSION, (OLDEST_PROGRAM,)))
+        return isinstance(oldest, int) and oldest <= VERSION
 
     async def _read(self, connection: MariaConnection, query: Select) -> list[TableRow]:
         statement = select(query, MARIADB, literal)

@@ -127,8 +127,10 @@ class _Application:
     async def _apply(self, script: Script) -> None:
         for statement in script.statements:
             await self.connection.run(statement)
+        # A file that older programs can live with has written the row itself.
         await self.connection.run(
-            f"INSERT INTO lb_schema_version VALUES ({script.number}, UTC_TIMESTAMP())"
+            "INSERT IGNORE INTO lb_schema_version (version, applied)"
+            f" VALUES ({script.number}, UTC_TIMESTAMP())"
         )
         self.report.append(f"applied {script.path.name}")
 
@@ -138,7 +140,8 @@ class _Application:
             table = table_of(statement)
             if table in lost:
                 await self.connection.run(statement)
-                self.report.append(f"created the table {table}, which was missing")
+                if statement.startswith("CREATE"):
+                    self.report.append(f"created the table {table}, which was missing")
             else:
                 await self._repair_table(table, parts(statement))
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dnslb_backend.store.database.statements import SQLITE, insert_head, quoted
+from dnslb_backend.store.database.statements import quoted
 from dnslb_backend.store.database.tables import (
     HOST,
     NODE,
@@ -77,9 +77,11 @@ def salvage(aside: Path, database: sqlite3.Connection) -> None:
 def _copy(
     old: sqlite3.Connection, database: sqlite3.Connection, table: Table, found: _Salvaged
 ) -> None:
-    head = insert_head(table, SQLITE).replace("INSERT INTO", "INSERT OR IGNORE INTO", 1)
-    names = (*table.columns, *table.stamped)
-    insert = f"{head}({','.join('?' for _ in names)})"
+    # A file of an older schema lacks some columns, which then have their defaults.
+    there = {column[1] for column in old.execute(f"PRAGMA table_info({table.name})")}
+    names = tuple(name for name in (*table.columns, *table.stamped) if name in there)
+    marks = ",".join("?" for _ in names)
+    insert = f"INSERT OR IGNORE INTO {table.name} ({quoted(*names)}) VALUES ({marks})"
     database.execute("BEGIN IMMEDIATE")
     for row in _readable(old, table, names, found):
         try:

@@ -5,7 +5,8 @@
     0802        views for PowerDNS  }
     0901        users; to be read, never applied
 
-sql/sqlite/ has the same tables for the local file. No file names a database.
+sql/sqlite/ has the same tables for the local file. No file names a database. Columns that a file
+adds are on lines of their own (ADD COLUMN IF NOT EXISTS): a file that failed halfway is run again.
 """
 
 import itertools
@@ -13,7 +14,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-VERSION = 2
+VERSION = 5
 """The newest schema that this program knows: the number of the last file below 0800."""
 
 MADE_BY = "dnslb-backend"
@@ -23,6 +24,7 @@ FIRST_VIEW, POWERDNS_VIEWS, FIRST_USER = 800, 802, 900
 
 _NUMBERED = re.compile(r"(\d{4})_\w+\.sql")
 _CREATES = re.compile(r"^CREATE .*?(?:TABLE|VIEW)(?: IF NOT EXISTS)? (\w+)", re.MULTILINE)
+_ADD = "ADD COLUMN IF NOT EXISTS "
 _TABLE = re.compile(r"(?:CREATE TABLE(?: IF NOT EXISTS)?|ALTER TABLE) (\w+)")
 _KEY = re.compile(r"(PRIMARY |UNIQUE )?KEY (\w*) ?\((\w+)")
 _PIECES = re.compile(
@@ -70,10 +72,12 @@ def table_of(statement: str) -> str:
 
 
 def parts(statement: str) -> list[Part]:
-    """The columns and keys of a CREATE TABLE that has each on a line of its own."""
-    if not statement.startswith("CREATE TABLE"):
+    """The columns and keys that a statement makes, each on a line of its own."""
+    lines = [line.strip() for line in statement.splitlines()[1:]]
+    if statement.startswith("ALTER TABLE"):
+        lines = [line.removeprefix(_ADD) for line in lines if line.startswith(_ADD)]
+    elif not statement.startswith("CREATE TABLE"):
         return []
-    lines = (line.strip() for line in statement.splitlines()[1:])
     return [_part(line.rstrip(",")) for line in itertools.takewhile(_is_part, lines)]
 
 

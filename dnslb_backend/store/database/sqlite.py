@@ -3,7 +3,8 @@
 at the path                          what happens
 nothing                              a new file is created
 a file of this program               it is used; an older schema is migrated
-the same, of a newer schema          set aside as PATH.aside; a new file gets the same rows
+the same, of a newer schema          it is used if its min_version allows that; otherwise set aside
+                                     as PATH.aside, and a new file gets the same rows
 a damaged file, or no database       the same, with the rows that can still be read
 the database of another program      it is not touched; memory is used until the path is free
 a file that cannot be written        set aside where that is possible; else memory, as above
@@ -35,6 +36,7 @@ from dnslb_backend.store.database.sqlite_connection import (
     check_integrity,
     execute,
     is_damage,
+    newer_schema,
     prepare,
     translate_open_error,
 )
@@ -87,6 +89,7 @@ class SqliteStore:
         """The stamp of the file as this program left it."""
         self._is_suspect = False
         self._losses = 0
+        self._newer_schema: int | None = None
 
     @property
     def name(self) -> str:
@@ -100,6 +103,10 @@ class SqliteStore:
     @property
     def losses(self) -> int:
         return self._losses
+
+    @property
+    def newer_schema(self) -> int | None:
+        return self._newer_schema
 
     async def open(self) -> None:
         await self._database_thread.run(self._open)
@@ -226,6 +233,7 @@ class SqliteStore:
             if self._is_suspect:
                 check_integrity(database)
                 self._is_suspect = False
+            self._newer_schema = newer_schema(database)
             self._keep_private()
             self._files = identities(self._path)
             self._content = content_stamp(self._path)

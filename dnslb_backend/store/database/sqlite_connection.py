@@ -9,7 +9,7 @@ from dnslb_backend.store.database.interface import Upsert, WriteOp
 from dnslb_backend.store.database.schema import FIRST_VIEW, VERSION, load_scripts, sql_directory
 from dnslb_backend.store.database.state_file import APPLICATION_ID, ForeignError
 from dnslb_backend.store.database.statements import SQLITE, insert_head, insert_row, insert_tail
-from dnslb_backend.store.database.tables import Table
+from dnslb_backend.store.database.tables import OLDEST_PROGRAM, Table
 from dnslb_backend.store.database.values import sql_datetime
 
 _DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
@@ -43,7 +43,7 @@ def prepare(database: sqlite3.Connection) -> sqlite3.Connection:
     if count and owner != APPLICATION_ID:
         raise ForeignError("it is the database of another program")
     known = _version(database) if count else 0
-    if known > VERSION:
+    if known > VERSION and not _is_compatible(database):
         raise DamagedError(f"its schema is version {known}, this program knows {VERSION}")
     # A kill -9 costs nothing either way; a power failure may cost the last seconds.
     database.execute("PRAGMA journal_mode = WAL")
@@ -63,9 +63,21 @@ def check_integrity(database: sqlite3.Connection) -> None:
         raise DamagedError(str(finding).replace("\n", " "))
 
 
+def newer_schema(database: sqlite3.Connection) -> int | None:
+    """The version of its schema if that is newer than this program's."""
+    version = _version(database)
+    return version if version > VERSION else None
+
+
 def _version(database: sqlite3.Connection) -> int:
     ((version,),) = database.execute("SELECT MAX(version) FROM lb_schema_version")
     return int(version or 0)
+
+
+def _is_compatible(database: sqlite3.Connection) -> bool:
+    """Whether a newer schema says that this program can use it."""
+    ((oldest,),) = database.execute(f"SELECT {OLDEST_PROGRAM} FROM lb_schema_version")
+    return int(oldest) <= VERSION
 
 
 def _migrate(database: sqlite3.Connection, known: int) -> None:
@@ -78,7 +90,9 @@ def _migrate(database: sqlite3.Connection, known: int) -> None:
             database.execute(statement)
         if script.number < FIRST_VIEW:
             now = sql_datetime(time.time())
-            database.execute("INSERT INTO lb_schema_version VALUES (?, ?)", (script.number, now))
+            # A file that older programs can live with has written the row itself.
+            insert = "INSERT OR IGNORE INTO lb_schema_version (version, applied) VALUES (?, ?)"
+            database.execute(insert, (script.number, now))
     database.execute("COMMIT")
 
 

@@ -79,4 +79,6 @@ def _condition(where: Where, dialect: Dialect, bind: Bind) -> str:
     column = quoted(where.column)
     if where.operator == "older":
         return f"{column} < {dialect.ago.format(int(where.value or 0))}"
+    if where.operator == "contains":
+        return f"INSTR({column}, {bind(where.value)}) > 0"
     return f"{column} {where.operator.upper()} {bind(where.value)}"

@@ -36,6 +36,7 @@ STATE = Table(
         *("served", "health", "effective", "priority", "weight", "result_code", "result_text"),
         *("override", "reason", "last_check", "last_change", "last_up", "duration_ms", "ttl"),
         *("views", "fallback", "standing", "streak", "check_priority", "check_weight", "checks"),
+        "labels",
     ),
 )
 
@@ -73,7 +74,7 @@ TRANSITION = Table(
     (
         *("event", "at", "node", "zone", "name", "type", "content", "address"),
         *("from_health", "to_health", "from_served", "to_served"),
-        *("from_priority", "to_priority", "reason"),
+        *("from_priority", "to_priority", "reason", "labels"),
     ),
     key=("event",),
     is_log=True,
@@ -84,7 +85,7 @@ OVERRIDE = Table(
     "lb_override",
     (
         *("id", "node", "target", "zone", "name", "action", "reason", "author"),
-        *("created", "expires", "cleared", "cleared_by"),
+        *("created", "expires", "cleared", "cleared_by", "min_version", "starts"),
     ),
     key=("id",),
 )
@@ -103,26 +104,29 @@ KEY = Table(
     "lb_key",
     (
         *("row_key", "zone", "id", "flags", "active", "published"),
-        *("content", "version", "gone"),
+        *("content", "version", "gone", "min_version"),
     ),
     key=("row_key",),
 )
 
 METADATA = Table(
     "lb_metadata",
-    ("row_key", "zone", "kind", "content", "version", "gone"),
+    ("row_key", "zone", "kind", "content", "version", "gone", "min_version"),
     key=("row_key",),
 )
 
 TSIG = Table(
     "lb_tsig",
-    ("row_key", "name", "algorithm", "content", "version", "gone"),
+    ("row_key", "name", "algorithm", "content", "version", "gone", "min_version"),
     key=("row_key",),
 )
 
 SIGNING_TABLES = (KEY, METADATA, TSIG)
 """What all nodes share of signed zones: of two copies of a row the higher version is kept."""
 
-SCHEMA_VERSION = Table("lb_schema_version", ("version", "applied"), key=("version",))
+SCHEMA_VERSION = Table("lb_schema_version", ("version", "applied", "min_version"), key=("version",))
+
+OLDEST_PROGRAM = "MAX(COALESCE(min_version, version))"
+"""The oldest version of the schema whose programs may use these tables."""
 
 TABLES = (*NODE_TABLES, TRANSITION, OVERRIDE, NODE, *SIGNING_TABLES, SCHEMA_VERSION)

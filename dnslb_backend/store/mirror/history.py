@@ -8,6 +8,7 @@ from typing import Any
 from dnslb_backend.core.health.history import MAX_LIMIT, HistoryQuery, StoredTransition
 from dnslb_backend.core.health.target import Health
 from dnslb_backend.core.health.transitions import Transition
+from dnslb_backend.core.model.labels import label_in_json, parse_labels
 from dnslb_backend.core.model.records import RecordKey
 from dnslb_backend.store.database.interface import Select, Store, Where
 from dnslb_backend.store.database.tables import TRANSITION, TableRow
@@ -32,6 +33,8 @@ async def read_history(store: Store, query: HistoryQuery) -> list[StoredTransiti
         where.append(Where("at", "<", sql_datetime(query.until)))
     if query.node is not None:
         where.append(Where("node", "=", query.node))
+    if query.label is not None:
+        where.append(Where("labels", "contains", label_in_json(query.label)))
     if query.before is not None:
         where.append(Where("id", "<", query.before))
     limit = max(1, min(query.limit, MAX_LIMIT))
@@ -63,6 +66,7 @@ def _transition(value: Mapping[str, Any]) -> StoredTransition:
         from_priority=_number(value["from_priority"]),
         to_priority=_number(value["to_priority"]),
         reason=printable(str(value["reason"]), 1024),
+        labels=parse_labels(str(value["labels"])),
     )
     return StoredTransition(int(value["id"] or 0), str(value["node"]), moved)
 

@@ -15,6 +15,7 @@ from dnslb_backend.core.health.results import TEXT_LIMIT, Code, Outcome, Result
 from dnslb_backend.core.health.saved_state import SavedMember
 from dnslb_backend.core.health.target import Health, TargetState
 from dnslb_backend.core.health.transitions import reason
+from dnslb_backend.core.model.labels import parse_labels, render_labels
 from dnslb_backend.core.model.records import RecordKey
 from dnslb_backend.store.database.tables import TableRow
 from dnslb_backend.store.database.values import (
@@ -69,6 +70,7 @@ def member_row(
         clamp_int64(state.priority),
         clamp_int64(state.weight),
         _checks_json(saved),
+        render_labels(member.labels),
     )
 
 
@@ -125,6 +127,7 @@ def read_member(columns: Mapping[str, Any]) -> SavedMember:
         0 if priority is None else priority,
         weight,
         (),
+        labels=parse_labels(text(columns["labels"])),
     )
     checks = columns["checks"]
     parts = [] if checks is None else json.loads(checks)

@@ -28,7 +28,10 @@ from dnslb_backend.store.mirror.reading import (
 )
 from dnslb_backend.store.mirror.rows import Stamp, stamp_row
 
-_SERVING = (DecisionKind.SERVE, DecisionKind.FALLBACK, DecisionKind.ALL, DecisionKind.LAST)
+_SERVING = (
+    *(DecisionKind.SERVE, DecisionKind.PANIC),
+    *(DecisionKind.FALLBACK, DecisionKind.ALL, DecisionKind.LAST),
+)
 
 _FORMER_DECISIONS = {"fault": "servfail"}
 """Words that earlier versions stored."""

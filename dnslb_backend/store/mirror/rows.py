@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from dnslb_backend.core.health.transitions import Transition
+from dnslb_backend.core.model.labels import render_labels
 from dnslb_backend.core.model.zones import MAX_TTL, Zone
 from dnslb_backend.core.model.zones import ResourceRecord as ZoneRow
 from dnslb_backend.store.database.tables import ZONE, TableRow
@@ -80,4 +81,5 @@ def transition_row(event: str, node: str, moved: Transition) -> TableRow:
         clamp_int64(moved.from_priority),
         clamp_int64(moved.to_priority),
         printable(moved.reason, 1024),
+        render_labels(moved.labels),
     )

@@ -14,6 +14,7 @@ from dnslb_backend.core.answers.dnssec import DnssecItem, Metadata, TsigKey, Zon
 from dnslb_backend.store.database.tables import KEY, METADATA, SIGNING_TABLES, TSIG, Table, TableRow
 from dnslb_backend.store.database.values import printable, row_key
 from dnslb_backend.store.shared.replicated_table import Codec, ReplicatedTable
+from dnslb_backend.store.shared.unsupported import require_version
 
 log = logging.getLogger(__name__)
 
@@ -28,11 +29,14 @@ _TABLES: Mapping[type[DnssecItem], Table] = {ZoneKey: KEY, Metadata: METADATA, T
 
 @dataclass(frozen=True, slots=True)
 class DnssecEntry:
-    """An item as of one version; a deleted one has lost its content."""
+    """An item as of one version; a deleted one has lost its content. Programs for a schema older
+    than `min_version` cannot read it.
+    """
 
     item: DnssecItem
     version: int
     is_deleted: bool = False
+    min_version: int = 1
 
     @property
     def table(self) -> Table:
@@ -47,7 +51,8 @@ class DnssecEntry:
         return self.version / 1000 if self.is_deleted else None
 
     def row(self) -> TableRow:
-        return (self.key, *self._values(), self.version, int(self.is_deleted))
+        values = self._values()
+        return (self.key, *values, self.version, int(self.is_deleted), self.min_version)
 
     def log_change(self, store: str) -> None:
         name = printable(" ".join(map(str, self.item.identity)), 300)
@@ -65,11 +70,15 @@ class DnssecEntry:
 
 
 def read_row(table: Table, row: TableRow) -> DnssecEntry:
-    """The entry in a row. Raises ValueError where it holds none."""
+    """The entry in a row. Raises ValueError where it holds none, and UnsupportedRowError where only
+    a newer program can read it.
+    """
     columns: dict[str, Any] = dict(zip(table.columns, row, strict=True))
+    require_version(min_version := _integer(columns["min_version"]), str(row[1]))
     try:
         item = _read_item(table, columns)
-        entry = DnssecEntry(item, int(columns["version"]), bool(columns["gone"]))
+        version, is_deleted = int(columns["version"]), bool(columns["gone"])
+        entry = DnssecEntry(item, version, is_deleted, min_version)
         key = entry.key
     except Exception:  # noqa: BLE001 -- whatever is in a row, the others count
         # Not chained: what is in the row is secret.
@@ -79,6 +88,13 @@ def read_row(table: Table, row: TableRow) -> DnssecEntry:
     if not 0 <= entry.version <= HIGHEST_VERSION:
         raise ValueError(f"its version is not between 0 and {HIGHEST_VERSION}")
     return entry
+
+
+def _integer(value: object) -> int:
+    try:
+        return int(str(value))
+    except ValueError:
+        raise ValueError("its min_version is no number") from None
 
 
 def _read_item(table: Table, columns: Mapping[str, Any]) -> DnssecItem:

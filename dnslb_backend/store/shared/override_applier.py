@@ -5,11 +5,11 @@ import contextlib
 from collections.abc import Callable
 
 from dnslb_backend.core.health.clock import Instant
-from dnslb_backend.core.health.overrides import Override, next_expiry
+from dnslb_backend.core.health.overrides import Override, next_change
 from dnslb_backend.store.shared.overrides import OverrideTable
 
 CLOCK_CHECK = 5.0
-"""At most so many seconds after which expiry is checked again: the wall clock may have been set."""
+"""At most so many seconds after which times are checked again: the wall clock may have been set."""
 
 
 class OverrideApplier:
@@ -42,13 +42,13 @@ class OverrideApplier:
         self._changed.set()
 
     async def watch(self) -> None:
-        """Apply what other nodes change, and what expires, until cancelled."""
+        """Apply what other nodes change, and what begins or expires, until cancelled."""
         while True:
             self.apply()
             self._changed.clear()
             wall = self._now().wall
-            end = next_expiry(self._applied, wall)
-            wait = CLOCK_CHECK if end is None else min(end - wall, CLOCK_CHECK)
+            change = next_change(self.table.everywhere(wall), wall)
+            wait = CLOCK_CHECK if change is None else min(change - wall, CLOCK_CHECK)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._changed.wait()

@@ -23,8 +23,7 @@ def create(
     table: OverrideTable, health: HealthMap, request: OverrideRequest, node: str, at: Instant
 ) -> Override:
     """Add an override to the table. Raises ConflictError, in words for the operator."""
-    if request.expires is not None and request.expires <= at.wall:
-        raise ConflictError("it would have expired already", "expires")
+    _check_times(request, at.wall)
     is_for_this_node = request.node in ("", node)
     override = Override(
         id=secrets.token_hex(16),
@@ -37,13 +36,15 @@ def create(
         author=request.author,
         created=at.wall,
         expires=request.expires,
+        starts=request.starts,
     )
     if is_for_this_node:
         if not matches_anything(health, override):
             where = f" of {request.name}" if request.name else ""
             raise ConflictError(f"no member{where} matches {override.target}", "target")
         if not request.force:
-            _refuse_to_empty(health, (*table.live(at.wall), override), (override,))
+            others = [other for other in table.here(at.wall) if other.overlaps(override)]
+            _refuse_to_empty(health, others, (*others, override), (override,))
     return table.add(override)
 
 
@@ -78,8 +79,8 @@ def clear(
             f"no override for {target}{f' in {name}' if name else ''}", "target"
         )
     if not force:
-        left = [override for override in table.live(at.wall) if override not in found]
-        _refuse_to_empty(health, left, found)
+        live = table.live(at.wall)
+        _refuse_to_empty(health, live, [o for o in live if o not in found], found)
     table.clear([override.id for override in found], at.wall, author)
     return found
 
@@ -105,10 +106,27 @@ def _zone_of(health: HealthMap, name: str) -> str:
     return zone
 
 
+def _check_times(request: OverrideRequest, wall: float) -> None:
+    if request.starts is not None and request.starts <= wall:
+        raise ConflictError("it would begin in the past", "starts")
+    if request.expires is not None and request.expires <= (request.starts or wall):
+        error = (
+            "it would have expired already"
+            if request.starts is None
+            else ("it would expire before it begins")
+        )
+        raise ConflictError(error, "expires")
+
+
 def _refuse_to_empty(
-    health: HealthMap, overrides: Sequence[Override], moved: Sequence[Override]
+    health: HealthMap,
+    before: Sequence[Override],
+    after: Sequence[Override],
+    moved: Sequence[Override],
 ) -> None:
-    keys = records_without_service(health, overrides, moved)
+    """One that is pending is judged by the health of now."""
+    lost = records_without_service(health, before, moved)
+    keys = [key for key in records_without_service(health, after, moved) if key not in lost]
     if keys:
         raise ConflictError(f"it would take the last serving member of {_listed(keys)}")
 

@@ -17,6 +17,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from dnslb_backend.store.database.interface import Delete, Select, Store, Upsert, WriteOp
 from dnslb_backend.store.database.tables import Table, TableRow, Value
 from dnslb_backend.store.database.values import printable
+from dnslb_backend.store.shared.unsupported import UnsupportedRowError, UnsupportedRowLog
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,8 @@ E = TypeVar("E", bound=Entry)
 class Codec(Generic[E]):
     """How one kind of entry is stored. `name` is for the log.
 
-    `read_row` raises ValueError for a row that holds no entry, which is ignored and stays as it is.
+    `read_row` raises UnsupportedRowError for a row that a newer program has written, and another
+    ValueError for one that holds no entry; both are ignored and stay as they are.
     `summary` are expressions over a table that change with nearly every change of its rows.
     Tombstones are kept for `tombstone_ttl` seconds, and passed on for `clock_margin` less, so that
     clocks that differ do not bring back what was deleted.
@@ -146,6 +148,7 @@ class TableSync(Generic[E]):
         self._sent_version = -1
         self._sync_count = 0
         self._invalid: set[tuple[str, str]] = set()
+        self.unsupported = UnsupportedRowLog(store.name)
 
     @property
     def name(self) -> str:
@@ -160,7 +163,7 @@ class TableSync(Generic[E]):
         if is_unchanged and self._sync_count % FULL_READ:
             return
         rows = {t: await self._store.read(Select(t, t.columns)) for t in codec.tables}
-        entries = [entry for table in rows for entry in self._read_rows(table, rows[table])]
+        entries = self._read_entries(rows)
         changed = self._table.merge(entries, wall)
         if changed:
             self._log_changes(changed)
@@ -178,7 +181,10 @@ class TableSync(Generic[E]):
         works: list[WriteOp] = []
         for table, wanted in self._table.rows(wall).items():
             stored = {str(row[0]): row for row in rows[table]}
-            lacking = [row for key, row in wanted.items() if stored.get(key) != row]
+            newer = self.unsupported.keys(table)
+            lacking = [
+                row for key, row in wanted.items() if stored.get(key) != row and key not in newer
+            ]
             works += [Upsert(table, lacking)] if lacking else []
         expired: dict[Table, list[tuple[Value, ...]]] = {}
         for entry in entries:
@@ -187,13 +193,18 @@ class TableSync(Generic[E]):
         works += (Delete(table, keys) for table, keys in expired.items())
         return works
 
-    def _read_rows(self, table: Table, rows: Iterable[TableRow]) -> list[E]:
+    def _read_entries(self, rows: Mapping[Table, Sequence[TableRow]]) -> list[E]:
         found: list[E] = []
-        for row in rows:
-            try:
-                found.append(self._table.codec.read_row(table, row))
-            except ValueError as error:
-                self._report_invalid(table, printable(str(row[0]), 64), error)
+        unsupported: dict[Table, dict[str, str]] = {}
+        for table, in_table in rows.items():
+            for row in in_table:
+                try:
+                    found.append(self._table.codec.read_row(table, row))
+                except UnsupportedRowError as error:
+                    unsupported.setdefault(table, {})[str(row[0])] = str(error)
+                except ValueError as error:
+                    self._report_invalid(table, printable(str(row[0]), 64), error)
+        self.unsupported.replace(unsupported)
         return found
 
     def _report_invalid(self, table: Table, key: str, error: ValueError) -> None:

@@ -94,11 +94,18 @@ class TestTheQuestion:
     async def test_it_is_handed_on(self, client: aiohttp.ClientSession, node: AskedNode) -> None:
         since, until = "2026-01-01T00:00:00Z", "2026-01-02T01:00:00+01:00"
         report = await history(
-            client, since=since, until=until, node="ns2", limit="7", before="99", name="www"
+            client,
+            since=since,
+            until=until,
+            node="ns2",
+            limit="7",
+            before="99",
+            name="www",
+            label="dc=fra",
         )
         assert (report.source, report.events) == ("mariadb", ())
         day = datetime.fromisoformat(since).timestamp()
-        assert node.asked == HistoryQuery(KEY.name, day, day + 86400, "ns2", 99, 7)
+        assert node.asked == HistoryQuery(KEY.name, day, day + 86400, "ns2", 99, 7, "dc=fra")
 
     async def test_a_time_before_now_is_counted_by_the_nodes_clock(
         self, client: aiohttp.ClientSession, node: AskedNode

@@ -87,6 +87,47 @@ async def test_an_end_as_a_time(client: aiohttp.ClientSession, node: Node) -> No
     assert datetime.fromisoformat(order["expires"]) == datetime.fromisoformat(ends)
 
 
+async def test_a_maintenance_window(client: aiohttp.ClientSession, node: Node) -> None:
+    wall = node.now().wall
+    window = {"target": "10.0.0.1", "action": "drain"}
+    status, row = await give(client, **window, starts_in=60, expires_in=90)
+    assert (status, row["pending"]) == (201, True)
+    times = [datetime.fromisoformat(row[key]).timestamp() - wall for key in ("starts", "expires")]
+    assert times == pytest.approx([60, 150], abs=0.01)
+    async with client.get(PATH) as response:
+        nothing = {"records": 0, "members": 0, "first": []}
+        assert (await response.json())["overrides"] == [row | {"affects": nothing}]
+    status, row = await give(
+        client, **window, starts=rfc3339(wall + 60), expires=rfc3339(wall + 90)
+    )
+    assert (status, row["pending"]) == (201, True)
+    node.clock += 61
+    async with client.get(PATH) as response:
+        assert [row["pending"] for row in (await response.json())["overrides"]] == [False, False]
+
+
+@pytest.mark.parametrize(
+    ("times", "complaint"),
+    [
+        ({"starts": -1}, "is in the past"),
+        ({"starts": 0}, "is in the past"),
+        ({"starts": 60, "expires": 60}, "is before it starts"),
+        ({"starts": 60, "expires": -60}, "is before it starts"),
+        ({"starts": 11 * 366 * 86400}, "ten years from now"),
+        ({"starts": 60, "starts_in": 60}, "cannot be combined with starts_in"),
+    ],
+)
+async def test_a_window_that_cannot_be_is_refused(
+    client: aiohttp.ClientSession, node: Node, times: dict[str, Any], complaint: str
+) -> None:
+    wall = node.now().wall
+    at = {key: rfc3339(wall + value) for key, value in times.items() if key != "starts_in"}
+    status, problem = await give(client, target="10.0.0.1", action="drain", **{**times, **at})
+    assert status == 422
+    assert complaint in json.dumps(problem)
+    assert node.overrides() == []
+
+
 @pytest.mark.parametrize("name", ["www", "WWW", f"www.{ZONE}", f"www.{ZONE.upper()}."])
 async def test_a_record_may_be_written_as_people_do(
     client: aiohttp.ClientSession, name: str

@@ -8,7 +8,7 @@ import pytest
 
 from dnslb_backend.admin.api.status import StatusReport
 from dnslb_backend.core.health.overrides import Action, Override
-from dnslb_backend.core.model.records import AllDown
+from dnslb_backend.core.model.records import AllDown, MinHealthy
 from dnslb_backend.core.model.rules import Damping, Thresholds
 from tests.admin.node import BROKEN, OK, Node
 from tests.core.building import at, record
@@ -42,6 +42,15 @@ async def test_what_clients_are_given_when_all_members_are_down(
     node.settle(DOWN)
     (row,) = (await status_of(client)).records
     assert (row.service, row.summary, row.members_total) == (service, summary, 2)
+
+
+async def test_a_record_with_fewer_healthy_members_than_it_needs(
+    client: aiohttp.ClientSession, node: Node
+) -> None:
+    node.adopt(replace(record("10.0.0.1", "10.0.0.2", "10.0.0.3"), min_healthy=MinHealthy(2)))
+    node.settle({**DOWN, "10.0.0.3": OK})
+    (row,) = (await status_of(client)).records
+    assert (row.decision, row.service, row.summary) == ("panic", "panic", "panic, 3 of 3 served")
 
 
 async def test_a_record_before_its_first_cycle_and_one_that_serves(

@@ -13,7 +13,7 @@ from dnslb_backend.admin.api.status import StatusQuery, StatusReport, render_sta
 from dnslb_backend.core.health.overrides import Action, Override
 from dnslb_backend.core.health.resolutions import Resolution, Status
 from dnslb_backend.core.health.results import check_error, passed
-from dnslb_backend.core.model.records import AllDown, Policy, RecordKey
+from dnslb_backend.core.model.records import AllDown, Dest, Policy, RecordKey
 from dnslb_backend.core.model.rules import Damping, Thresholds
 from tests.admin.node import BROKEN, OK, Node
 from tests.core.building import KEY, ZONE, at, record
@@ -43,6 +43,23 @@ async def test_before_the_first_round(client: aiohttp.ClientSession) -> None:
     assert {member.last_check for member in report.members} == {None}
 
 
+async def test_only_the_members_with_a_label_and_their_records(
+    client: aiohttp.ClientSession, node: Node
+) -> None:
+    labelled = Dest("10.0.0.1", is_literal=True, labels=("dc=fra", "rack=12"))
+    other = replace(record("10.0.0.9"), key=RecordKey(ZONE, f"other.{ZONE}", "A"))
+    www = record("10.0.0.2")
+    node.adopt(replace(www, dests=(labelled, *www.dests)), other)
+    node.settle()
+    report = await status_of(client, label="dc=fra")
+    assert [row.name for row in report.records] == [KEY.name]
+    assert [(row.content, row.labels) for row in report.members] == [
+        ("10.0.0.1", {"dc": "fra", "rack": "12"})
+    ]
+    assert report.records[0].members_total == 2
+    assert (await status_of(client, label="dc=fr")).records == ()
+
+
 async def test_after_a_round(client: aiohttp.ClientSession, node: Node) -> None:
     node.settle({"10.0.0.1": OK, "10.0.0.2": BROKEN, "10.0.0.3": OK})
     report = await status_of(client)
@@ -58,6 +75,7 @@ async def test_after_a_round(client: aiohttp.ClientSession, node: Node) -> None:
         "address": "10.0.0.1",
         "dest": "10.0.0.1",
         "views": (),
+        "labels": {},
         "state": "UP",
         "health": "UP",
         "effective": "UP",

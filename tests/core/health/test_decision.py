@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dnslb_backend.core.health.decision import Candidate, Decision, DecisionKind, Pool, decide
 from dnslb_backend.core.health.target import Health
-from dnslb_backend.core.model.records import AllDown
+from dnslb_backend.core.model.records import AllDown, MinHealthy
 from tests.core.building import KEY, record
 from tests.core.restatement import enabled
 
@@ -139,6 +139,66 @@ def test_the_members_that_serve_are_those_of_the_plain_rule(
         assert pool.weights == tuple(known[content].weight for content in pool.contents)
     if decision.kind is DecisionKind.SERVE:
         assert decision.weights == tuple(known[c].weight for c in decision.contents)
+
+
+def panicking(candidates: Sequence[Candidate], view: str, least: MinHealthy) -> set[str]:
+    """All that nobody kept out, where some of them are well, but fewer than `least`."""
+    mine = [c for c in candidates if (view in c.views if view else not c.views)]
+    mine = [
+        c
+        for c in mine
+        if not c.is_drained and (c.configured if c.priority is None else c.priority) > 0
+    ]
+    known = [c for c in mine if c.health is not Health.UNKNOWN]
+    well = [c for c in mine if c.health is Health.UP and c.priority is not None and not c.is_damped]
+    share = 100 * len(well) < least.number * len(known)
+    too_few = share if least.is_percent else len(well) < min(least.number, len(known))
+    return {c.content for c in mine} if well and too_few else set()
+
+
+@given(
+    CANDIDATES,
+    st.builds(MinHealthy, st.integers(1, 5))
+    | st.builds(MinHealthy, st.integers(1, 100), st.just(True)),
+    st.booleans(),
+)
+def test_too_few_healthy_members_are_a_panic(
+    candidates: list[Candidate], least: MinHealthy, is_reserve: bool
+) -> None:
+    if is_reserve:
+        candidates = [replace(c, configured=0) if n % 2 else c for n, c in enumerate(candidates)]
+    item = replace(record(A), min_healthy=least)
+    decision = decide(item, candidates, fallback=(), last_good=(), is_resolved=True)
+    calm = decide(record(A), candidates, fallback=(), last_good=(), is_resolved=True)
+    for view in ("", *VIEWS):
+        wanted = panicking(candidates, view, least)
+        pool = decision.pool(view)
+        is_panic = decision.kind is DecisionKind.PANIC if not view else bool(pool and pool.is_panic)
+        assert is_panic is bool(wanted)
+        assert decision.serves(view) is (calm.serves(view) or decision.serves(""))
+        if wanted:
+            assert set(decision.served_in()[view]) == wanted
+            assert all(decision.is_panic(content) for content in wanted)
+        else:
+            assert decision.served_in().get(view) == calm.served_in().get(view)
+
+
+@pytest.mark.parametrize(
+    ("least", "total", "wanted"),
+    [
+        (MinHealthy(3), 10, 3),
+        (MinHealthy(3), 2, 2),
+        (MinHealthy(50, is_percent=True), 10, 5),
+        (MinHealthy(50, is_percent=True), 3, 2),
+        (MinHealthy(1, is_percent=True), 3, 1),
+        (MinHealthy(100, is_percent=True), 7, 7),
+        (MinHealthy(50, is_percent=True), 0, 0),
+    ],
+)
+def test_a_share_is_rounded_up_and_never_more_than_all(
+    least: MinHealthy, total: int, wanted: int
+) -> None:
+    assert least.of(total) == wanted
 
 
 @given(

@@ -9,7 +9,7 @@ from dnslb_backend.core.health.decision_changes import DecisionChange
 from dnslb_backend.core.health.overrides import Action, Override
 from dnslb_backend.core.health.results import Result, check_error, failed, passed
 from dnslb_backend.core.health.saved_state import capture, restore
-from dnslb_backend.core.model.records import AllDown, Dest, Record
+from dnslb_backend.core.model.records import AllDown, Dest, MinHealthy, Record
 from tests.core.building import KEY, ZONE, Driver, at, record
 
 A, B, C = "192.0.2.1", "192.0.2.2", "192.0.2.3"
@@ -56,6 +56,26 @@ def test_a_record_that_loses_all_members_and_recovers(
     assert (lost.key, lost.after.total, lost.after.up) == (KEY, 2, 0)
     driver.round({A: PASS, B: PASS})
     assert said(changes(driver)) == [(service, "serving", "info", "2 of 2 members UP")]
+
+
+def test_a_record_with_fewer_healthy_members_than_it_needs_is_a_warning() -> None:
+    driver = Driver(replace(record(A, B, C), min_healthy=MinHealthy(2)))
+    driver.round({A: PASS, B: PASS, C: PASS})
+    driver.health_map.take_changes()
+    driver.round({A: FAIL, B: FAIL})
+    lost = ("serving", "panic", "warning", "2 of 3 members DOWN, 1 UP")
+    assert said(changes(driver)) == [lost]
+    driver.round({A: PASS, B: PASS})
+    assert said(changes(driver)) == [("panic", "serving", "info", "3 of 3 members UP")]
+
+
+def test_a_record_of_views_is_in_panic_where_one_of_them_is() -> None:
+    dests = tuple(Dest(one, is_literal=True, views=("near",)) for one in (A, B, C))
+    driver = Driver(replace(record(), dests=dests, min_healthy=MinHealthy(2)))
+    driver.round({A: PASS, B: PASS, C: PASS})
+    driver.health_map.take_changes()
+    driver.round({A: FAIL, B: FAIL})
+    assert said(changes(driver)) == [("serving", "panic", "warning", "2 of 3 members DOWN, 1 UP")]
 
 
 def test_the_last_healthy_member_of_several_is_a_warning_until_another_is_back() -> None:

@@ -15,7 +15,7 @@ from dnslb_backend.core.health.resolutions import Resolution, Status
 from dnslb_backend.core.health.results import Result, check_error, failed, passed
 from dnslb_backend.core.health.target import Health, TargetState
 from dnslb_backend.core.health.transitions import reason
-from dnslb_backend.core.model.records import AllDown, Dest, Record, RecordKey
+from dnslb_backend.core.model.records import AllDown, Dest, MinHealthy, Record, RecordKey
 from dnslb_backend.core.model.rules import Damping, Thresholds
 from tests.core.building import KEY, TIMING, ZONE, Driver, at, record, timed
 from tests.core.restatement import enabled
@@ -275,6 +275,24 @@ def test_when_all_are_down(all_down: AllDown, kind: DecisionKind, served: set[st
     assert driver.round({A: FAIL, B: FAIL}) == served
     assert driver.health_map.records[KEY].decision.kind is kind
     assert driver.round({A: PASS, B: PASS}) == {A, B}
+
+
+def test_below_min_healthy_all_members_serve_and_the_last_answer_is_that_of_before() -> None:
+    addresses = [f"192.0.2.{number}" for number in range(1, 5)]
+    item = record(*addresses, "192.0.2.9@0", all_down=AllDown.LAST)
+    driver = Driver(replace(item, min_healthy=MinHealthy(50, is_percent=True)))
+    results = dict.fromkeys([*addresses, "192.0.2.9"], PASS)
+    assert driver.round(results) == set(addresses)
+    assert driver.round(dict.fromkeys(addresses[:2], FAIL)) == set(addresses[2:])
+    assert driver.round({addresses[2]: FAIL}) == set(addresses)
+    state = driver.health_map.records[KEY]
+    assert state.decision.kind is DecisionKind.PANIC
+    reasons = {row.member.content: reason(row, state.decision) for row in state.rows}
+    assert reasons[addresses[0]].startswith("served because too few are healthy")
+    assert reasons[addresses[3]] == PASS.text
+    assert driver.round({addresses[3]: FAIL}) == set(addresses[2:])
+    assert driver.health_map.records[KEY].decision.kind is DecisionKind.LAST
+    assert driver.round(dict.fromkeys(addresses[:2], PASS)) == set(addresses[:2])
 
 
 @pytest.mark.parametrize("pause", [False, True])
@@ -593,6 +611,7 @@ def test_an_override_lies_over_what_was_measured(
         (20, {"1": "alice"}, "drain cleared by alice: exit code 0"),
         (20, {}, "drain cleared: exit code 0"),
         (60, {}, "drain expired: exit code 0"),
+        (5, {}, "drain pending again: exit code 0"),
     ],
 )
 def test_a_transition_says_how_an_override_ended(
@@ -600,7 +619,7 @@ def test_a_transition_says_how_an_override_ended(
 ) -> None:
     driver = Driver(record(A, B))
     driver.round({A: passed("exit code 0"), B: PASS})
-    drain = Override("1", A, Action.DRAIN, expires=at(60).wall)
+    drain = Override("1", A, Action.DRAIN, starts=at(8).wall, expires=at(60).wall)
     driver.health_map.set_overrides([drain], at(10))
     driver.health_map.take_changes()
     driver.health_map.set_overrides([], at(wall), lambda number: authors.get(number, ""))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnslb_backend.core.health.override_guard import matches_anything, records_without_service
-from dnslb_backend.core.health.overrides import Action, Override, next_expiry
+from dnslb_backend.core.health.overrides import Action, Override, next_change
 from dnslb_backend.core.health.results import failed, passed
 from dnslb_backend.core.model.records import RecordKey
 from tests.core.building import KEY, ZONE, Driver, at, record
@@ -122,14 +122,14 @@ def test_an_order_is_about_somebody(target: str, name: str, is_known: bool) -> N
     assert matches_anything(driver.health_map, order(target, name=name)) == is_known
 
 
-def test_the_next_order_to_end() -> None:
+def test_the_next_order_to_begin_or_to_end() -> None:
     orders = [
         Override("1", A, Action.UP, expires=30),
         Override("2", A, Action.UP, expires=20),
-        Override("3", A, Action.UP),
+        Override("3", A, Action.UP, starts=10),
     ]
-    assert [next_expiry(orders, wall) for wall in (0, 19.9, 20, 30)] == [20, 20, 30, None]
-    assert next_expiry([], 0) is None
+    assert [next_change(orders, wall) for wall in (0, 10, 19.9, 20, 30)] == [10, 20, 20, 30, None]
+    assert next_change([], 0) is None
 
 
 def test_an_order_finds_its_records_after_addresses_have_moved(driver: Driver) -> None:

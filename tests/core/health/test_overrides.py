@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnslb_backend.core.health.coverage import Coverage
-from dnslb_backend.core.health.overrides import Action, ActiveOverrides, Override, next_expiry
+from dnslb_backend.core.health.overrides import Action, ActiveOverrides, Override, next_change
 from dnslb_backend.core.model.records import RecordKey
 
-ALIASES = ["192.0.2.1", "192.0.2.2", "web.example", "db.example"]
-TARGETS = [*ALIASES, "192.0.2.?", "*.example", "[dw]*", "*"]
+ALIASES = ["192.0.2.1", "192.0.2.2", "web.example", "db.example", "dc=fra", "rack=1"]
+TARGETS = [*ALIASES, "192.0.2.?", "*.example", "[dw]*", "*", "*1", "dc=*", "*=*"]
 NAMES = ["www.lb.example", "db.lb.example"]
 OVERRIDES = st.lists(
     st.builds(
@@ -29,7 +29,13 @@ OVERRIDES = st.lists(
 
 
 def rank(override: Override) -> tuple[bool, bool, float, str]:
-    return bool(override.name), override.target in ALIASES, override.created, override.id
+    is_specific = override.target in ALIASES and "=" not in override.target
+    return bool(override.name), is_specific, override.created, override.id
+
+
+def is_match(target: str, alias: str) -> bool:
+    """Globs over addresses and hosts match no label."""
+    return fnmatchcase(alias, target) and ("=" in target or "=" not in alias)
 
 
 @given(OVERRIDES, st.sampled_from(NAMES), st.lists(st.sampled_from(ALIASES), min_size=1))
@@ -40,7 +46,7 @@ def test_the_more_specific_and_then_the_newer_override_applies(
         override
         for override in overrides
         if override.name in ("", name)
-        and any(fnmatchcase(alias, override.target) for alias in aliases)
+        and any(is_match(override.target, alias) for alias in aliases)
     ]
     found = ActiveOverrides(overrides).effective(name, *aliases)
     assert found == max(matching, key=rank, default=None)
@@ -75,7 +81,7 @@ def test_an_override_ends_when_it_expires(
 ) -> None:
     override = Override("1", "*", Action.UP, expires=expires)
     assert override.is_live(wall) is is_live
-    assert next_expiry([override], wall) == (expires if is_live else None)
+    assert next_change([override], wall) == (expires if is_live else None)
 
 
 @pytest.mark.parametrize(

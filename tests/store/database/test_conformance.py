@@ -88,7 +88,7 @@ async def test_a_log_keeps_what_came_first(store: Store) -> None:
 
 def transition(event: str, reason: str = "", at: str = "2026-01-31 12:00:00.000") -> TableRow:
     health = ("UP", "DOWN", 1, 0, 1, None)
-    return (event, at, "ns1", "lb.example", "a.lb.example", "A", "x", "x", *health, reason)
+    return (event, at, "ns1", "lb.example", "a.lb.example", "A", "x", "x", *health, reason, "{}")
 
 
 async def test_conditions_order_and_pages(store: Store) -> None:
@@ -119,7 +119,22 @@ async def test_nothing_is_something_to_ask_for(store: Store) -> None:
 
 def order(number: str, cleared: str | None = None) -> TableRow:
     created = "2026-01-31 11:00:00.000"
-    return (number, "", "192.0.2.1", "", "", "drain", "", "ann", created, None, cleared, "")
+    return (
+        number,
+        "",
+        "192.0.2.1",
+        "",
+        "",
+        "drain",
+        "",
+        "ann",
+        created,
+        None,
+        cleared,
+        "",
+        1,
+        None,
+    )
 
 
 async def test_the_store_stamps_with_its_own_clock(store: Store) -> None:

@@ -122,7 +122,11 @@ async def test_everything_is_made_and_a_second_run_changes_nothing(
     mariadb: MariaDB, empty: MysqlSettings
 ) -> None:
     first = await apply(empty)
-    assert first[:2] == ["applied 0001_schema.sql", "applied 0002_signing.sql"]
+    assert first[:VERSION] == [
+        *("applied 0001_schema.sql", "applied 0002_signing.sql"),
+        *("applied 0003_min_version.sql", "applied 0004_labels.sql"),
+        "applied 0005_override_starts.sql",
+    ]
     made = await objects(mariadb, empty.name)
     assert {name for name, kind in made.items() if kind == "BASE TABLE"} == {
         table.name for table in TABLES
@@ -133,7 +137,7 @@ async def test_everything_is_made_and_a_second_run_changes_nothing(
     }
     versions = await mariadb.query("SELECT * FROM lb_schema_version", database=empty.name)
     second = await apply(empty)
-    assert second == first[2:]
+    assert second == first[VERSION:]
     assert await objects(mariadb, empty.name) == made
     assert await mariadb.query("SELECT * FROM lb_schema_version", database=empty.name) == versions
 
@@ -195,6 +199,7 @@ async def test_the_views_can_go_to_another_database(mariadb: MariaDB, empty: Mys
         ("ALTER TABLE lb_zone DROP PRIMARY KEY", "created PRIMARY of the table lb_zone"),
         ("ALTER TABLE lb_transition DROP KEY event", "created event of the table lb_transition"),
         ("ALTER TABLE lb_node DROP KEY heartbeat", "created heartbeat of the table lb_node"),
+        ("ALTER TABLE lb_key DROP COLUMN min_version", "created min_version of the table lb_key"),
     ],
 )  # fmt: skip
 async def test_what_is_missing_is_created_again_and_nothing_else_is_touched(
@@ -313,7 +318,9 @@ async def test_a_migration_is_applied_once_and_keeps_the_rows(
 async def test_a_schema_newer_than_this_program_is_left_alone(
     mariadb: MariaDB, settings: MysqlSettings
 ) -> None:
-    await mariadb.query("INSERT INTO lb_schema_version VALUES (99, NOW())", database=settings.name)
+    await mariadb.query(
+        "INSERT INTO lb_schema_version VALUES (99, NOW(), NULL)", database=settings.name
+    )
     with pytest.raises(SchemaError, match="version 99, this program knows"):
         await apply(settings)
     store = MariaStore(settings)
@@ -377,11 +384,11 @@ async def write(who: MysqlSettings) -> None:
     """Some of all that the daemon writes, and deletes."""
     store = MariaStore(who)
     moment = "2026-01-31 12:00:00.000"
-    moved = ("e", moment, "n", "z", "n", "A", "c", "a", "UP", "DOWN", 1, 0, 1, None, "")
-    order = ("1", "", "t", "", "", "drain", "", "", moment, None, None, "")
+    moved = ("e", moment, "n", "z", "n", "A", "c", "a", "UP", "DOWN", 1, 0, 1, None, "", "{}")
+    order = ("1", "", "t", "", "", "drain", "", "", moment, None, None, "", 1, None)
     node = ("n", "i", "1", moment, "h", "local", moment, 1.0, "b")
     try:
-        secret = ("k", "z", 1, 257, 1, 1, "c", 1, 0)
+        secret = ("k", "z", 1, 257, 1, 1, "c", 1, 0, 1)
         rows = ((TRANSITION, moved), (OVERRIDE, order), (NODE, node), (KEY, secret))
         for table, row in rows:
             await store.write([Upsert(table, [row])])

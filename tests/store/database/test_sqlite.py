@@ -73,7 +73,7 @@ def tear(path: Path) -> None:
 
 def age(path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
-        database.execute("INSERT INTO lb_schema_version VALUES (99, '2030-01-01 00:00:00')")
+        database.execute("INSERT INTO lb_schema_version VALUES (99, '2030-01-01', NULL)")
 
 
 def strip(path: Path) -> None:
@@ -272,7 +272,7 @@ async def use(store: SqliteStore) -> None:
     assert await store.read(WHOLE) == [static("a")]
 
 
-KEY_ROW: TableRow = ("k" * 32, "lb.example", 1, 257, 1, 1, "secret", 5, 0)
+KEY_ROW: TableRow = ("k" * 32, "lb.example", 1, 257, 1, 1, "secret", 5, 0, 1)
 
 
 @pytest.mark.parametrize("spoil", [age, strip])
@@ -347,7 +347,8 @@ def insertion(table: str, columns: int) -> str:
 
 
 def order(number: str) -> TableRow:
-    return (number, "", "a", "", "", "drain", "", "ann", "2030-01-01 00:00:00", None, None, "")
+    texts = (number, "", "a", "", "", "drain", "", "ann", "2030-01-01 00:00:00")
+    return (*texts, None, None, "", 1, None)
 
 
 def reopened(path: Path, query: str) -> list[TableRow]:
@@ -502,7 +503,20 @@ async def test_own_writes_are_no_reason_for_alarm(
 
 
 def transition(event: str) -> TableRow:
-    return (event, "2030-01-01 00:00:00", "ns1", *["x"] * 5, "UP", "DOWN", 1, 0, None, None, "")
+    return (
+        event,
+        "2030-01-01 00:00:00",
+        "ns1",
+        *["x"] * 5,
+        "UP",
+        "DOWN",
+        1,
+        0,
+        None,
+        None,
+        "",
+        "{}",
+    )
 
 
 async def test_what_cannot_be_written_again_is_kept_until_it_can(

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,22 @@ async def test_a_transition_comes_back_as_it_was(store: Store) -> None:
     await store_transitions(store, whole)
     (event,) = await read_history(store, HistoryQuery())
     assert (event.transition, event.node) == (whole, "ns1")
+
+
+async def test_history_is_filtered_by_label(store: Store) -> None:
+    labels = [("dc=fra", "rack=1"), ("dc=fra", "rack=12"), ("abcdc=fra",), ()]
+    found = [replace(moved(TIME + n), labels=labels[n]) for n in range(4)]
+    await store_transitions(store, *found)
+
+    async def times(label: str) -> list[float]:
+        events = await read_history(store, HistoryQuery(label=label))
+        return [event.transition.at - TIME for event in events]
+
+    assert await times("dc=fra") == [1, 0]
+    assert await times("rack=1") == [0]
+    assert await times("rack=%") == await times("dc") == []
+    (event,) = await read_history(store, HistoryQuery(label="rack=12"))
+    assert event.transition == found[1]
 
 
 async def test_history_is_filtered_by_name_time_and_node_and_paged(store: Store) -> None:

@@ -15,7 +15,7 @@ from dnslb_backend.core.health.results import check_error, failed, passed
 from dnslb_backend.core.health.saved_state import SavedState, capture
 from dnslb_backend.core.health.target import Health, TargetState
 from dnslb_backend.core.health.transitions import Transition
-from dnslb_backend.core.model.records import AllDown, RecordKey
+from dnslb_backend.core.model.records import AllDown, Dest, RecordKey
 from dnslb_backend.core.model.rules import Damping, Thresholds
 from dnslb_backend.core.model.zones import MAX_TTL
 from dnslb_backend.core.model.zones import ResourceRecord as ZoneRow
@@ -269,7 +269,25 @@ def test_a_transition_in_words() -> None:
     row = transition_row("e1", "ns1", moved)
     assert len(row) == len(TRANSITION.columns)
     assert row[1] == "1970-01-01 00:00:01.500"
-    assert row[-1] == "exit code \ufffd[31m1"
+    assert row[-2:] == ("exit code \ufffd[31m1", "{}")
+
+
+def test_labels_are_json_in_both_tables() -> None:
+    labels = ("dc=fra", "rack=12")
+    dests = (Dest(A, is_literal=True, labels=labels),)
+    driver = Driver(replace(record(A), dests=dests))
+    driver.round({A: passed("200 OK")})
+    (saved,) = capture(driver.health_map, {}, at(driver.clock)).records.values()
+    tables = list(record_rows(saved, STAMP))
+    (row,) = [row for table, row in tables if table is STATE]
+    assert row[STATE.columns.index("labels")] == '{"dc":"fra","rack":"12"}'
+    rows = [[row for table, row in tables if table is wanted] for wanted in (RECORD, HOST, STATE)]
+    (found,) = read_records(*rows).values()
+    assert found.members[0].status.member.labels == labels
+    moved = Transition(
+        *(1.5, KEY, A, A, Health.UP, Health.DOWN, True, False, 1, None, "timed out", labels),
+    )
+    assert transition_row("e1", "ns1", moved)[-1] == '{"dc":"fra","rack":"12"}'
 
 
 # -- values -------------------------------------------------------------------------------

@@ -88,7 +88,7 @@ def test_neither_repr_nor_errors_show_a_secret() -> None:
     shown = repr([key(), PEER, DnssecEntry(key(), 1), DnssecTable().next_version(PEER, WALL)])
     assert "GEHEIM" not in shown
     with pytest.raises(ValueError, match="cannot be read") as raised:
-        read_row(KEY, ("x", ZONE, "GEHEIM", 257, 1, 1, SECRET, 1, 0))
+        read_row(KEY, ("x", ZONE, "GEHEIM", 257, 1, 1, SECRET, 1, 0, 1))
     assert raised.value.__cause__ is None
     assert "GEHEIM" not in str(raised.value)
 
@@ -202,7 +202,7 @@ async def test_hostile_contents_are_stored_unchanged(store: Store) -> None:
 async def test_an_invalid_row_is_reported_once_and_left_as_it_is(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
-    row = ("0" * 32, ZONE, "X", "no JSON", 5, 0)
+    row = ("0" * 32, ZONE, "X", "no JSON", 5, 0, 1)
     await store.write([Upsert(METADATA, [row])])
     copy = Copy(store)
     put(copy.table, RULE)
@@ -221,7 +221,7 @@ async def test_only_the_owner_may_read_the_local_file(tmp_path: Path) -> None:
     path = tmp_path / "state.sqlite"
     for _ in range(2):
         store = SqliteStore(path)
-        await store.write_durably([Upsert(METADATA, [("1" * 32, ZONE, "X", "[]", 5, 0)])])
+        await store.write_durably([Upsert(METADATA, [("1" * 32, ZONE, "X", "[]", 5, 0, 1)])])
         modes = modes_in(tmp_path)
         await store.close()
         assert "state.sqlite" in modes

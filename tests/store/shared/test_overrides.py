@@ -9,11 +9,14 @@ from hypothesis import strategies as st
 
 from dnslb_backend.core.health.override_requests import OverrideRequest
 from dnslb_backend.core.health.overrides import Action, Override
+from dnslb_backend.core.model.records import Dest
 from dnslb_backend.errors import ConflictError
 from dnslb_backend.store.database.interface import Delete, Select, Store, Upsert
 from dnslb_backend.store.database.tables import OVERRIDE
 from dnslb_backend.store.shared.override_commands import canonical_target, clear, create
 from dnslb_backend.store.shared.overrides import (
+    LABELS_VERSION,
+    STARTS_VERSION,
     TOMBSTONE_TTL,
     OverrideEntry,
     OverrideTable,
@@ -26,6 +29,7 @@ from tests.core.health.test_override_guard import FAIL, PASS
 A, B, C = "192.0.2.1", "192.0.2.2", "192.0.2.3"
 NOW = at(100)
 WALL = NOW.wall
+LABELS = ("dc=fra", "rack=12")
 
 
 def override(number: str = "1", target: str = A, node: str = "", **more: float | None) -> Override:
@@ -57,6 +61,18 @@ def test_an_override_expires() -> None:
     assert [bool(table.live(wall)) for wall in (49.9, 50.0)] == [True, False]
 
 
+def test_an_override_that_begins_later_is_pending_until_then_whatever_the_clock_does() -> None:
+    table = OverrideTable("ns1")
+    table.add(override(starts=50.0, expires=60.0))
+    for wall, is_live, is_known in (
+        *((40.0, False, True), (50.0, True, True), (59.9, True, True), (60.0, False, False)),
+        # The clock is set back: it is pending again, and begins again.
+        *((49.9, False, True), (50.0, True, True)),
+    ):
+        assert bool(table.live(wall)) is is_live
+        assert bool(table.everywhere(wall)) is is_known
+
+
 def test_a_row_holds_the_whole_override() -> None:
     whole = Override(
         *("1", "web-\u00e9.example", Action.UP, "lb.example", KEY.name, "ns1"),
@@ -64,6 +80,7 @@ def test_a_row_holds_the_whole_override() -> None:
         author="ann",
         created=10.25,
         expires=20.5,
+        starts=15.5,
     )
     entry = OverrideEntry(whole, 15.125, "bob")
     assert read_row(OVERRIDE, entry.row()) == entry
@@ -184,7 +201,7 @@ async def test_an_invalid_row_is_reported_once_and_does_not_affect_the_others(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     strange = list(OverrideEntry(override("9")).row())
-    strange[OVERRIDE.columns.index("action")] = "explode"
+    strange[OVERRIDE.columns.index("target")] = ""
     await store.write([Upsert(OVERRIDE, [tuple(strange), OverrideEntry(override("1")).row()])])
     table = OverrideTable("ns1")
     sync = TableSync(table, store)
@@ -265,6 +282,32 @@ def test_the_last_serving_member_is_not_lost_by_a_clear_without_force(
     assert len(clear(table, driver.health_map, B, NOW, force=True)) == 1
 
 
+def test_a_label_drains_all_that_have_it_and_no_last_member(table: OverrideTable) -> None:
+    dests = (Dest(A, is_literal=True, labels=("dc=fra",)), Dest(B, is_literal=True, labels=LABELS))
+    driver = Driver(replace(record(A, B, C), dests=(*dests, Dest(C, is_literal=True))))
+    driver.round({A: PASS, B: PASS, C: PASS})
+    with pytest.raises(ConflictError, match="no member matches dc=ams"):
+        set_override(table, driver, drain("dc=ams"))
+    set_override(table, driver, drain("DC=fra"))
+    assert driver.served() == {C}
+    with pytest.raises(ConflictError, match="last serving member"):
+        set_override(table, driver, drain(C))
+    clear(table, driver.health_map, "dc=*", NOW)
+    driver.health_map.set_overrides(table.live(WALL), NOW)
+    set_override(table, driver, drain("rack=1?"))
+    assert driver.served() == {A, C}
+
+
+def test_an_older_program_is_not_given_what_it_would_misunderstand(table: OverrideTable) -> None:
+    table.add(override("1", "dc=fra"))
+    table.add(override("2", A))
+    table.add(override("3", A, starts=WALL + 9))
+    column = OVERRIDE.columns.index("min_version")
+    assert [row[column] for row in table.rows(WALL)[OVERRIDE].values()] == [
+        *(LABELS_VERSION, 1, STARTS_VERSION),
+    ]
+
+
 @pytest.mark.parametrize(
     ("wanted", "complaint"),
     [
@@ -274,6 +317,9 @@ def test_the_last_serving_member_is_not_lost_by_a_clear_without_force(
         (drain(""), "1 to 1024 characters"),
         (drain("x" * 1025), "1 to 1024 characters"),
         (drain(A, expires=WALL), "expired already"),
+        (drain(A, starts=WALL), "begin in the past"),
+        (drain(A, starts=WALL - 3600, expires=WALL + 9), "begin in the past"),
+        (drain(A, starts=WALL + 9, expires=WALL + 9), "expire before it begins"),
     ],
 )
 def test_an_invalid_override_is_refused(
@@ -282,6 +328,35 @@ def test_an_invalid_override_is_refused(
     with pytest.raises(ConflictError, match=complaint):
         set_override(table, driver, wanted)
     assert table.everywhere(WALL) == []
+
+
+def test_a_maintenance_window_must_leave_a_member_that_serves(
+    table: OverrideTable, driver: Driver
+) -> None:
+    set_override(table, driver, drain(A, starts=WALL + 100, expires=WALL + 200))
+    assert driver.served() == {A, B}
+    for start, end in ((150, 160), (50, 101), (199, 300), (1, None)):
+        window = drain(B, starts=WALL + start, expires=end and WALL + end)
+        with pytest.raises(ConflictError, match="last serving member"):
+            set_override(table, driver, window)
+    with pytest.raises(ConflictError, match="last serving member"):
+        set_override(table, driver, drain(B))
+    set_override(table, driver, drain(B, starts=WALL + 200, expires=WALL + 300))
+    set_override(table, driver, drain(B, expires=WALL + 100))
+    assert driver.served() == {A}
+
+
+def test_a_forced_window_does_not_block_others(table: OverrideTable, driver: Driver) -> None:
+    set_override(table, driver, drain("*", starts=WALL + 100, force=True))
+    set_override(table, driver, drain(A))
+    assert driver.served() == {B}
+
+
+def test_a_pending_override_is_cleared_as_any_other(table: OverrideTable, driver: Driver) -> None:
+    set_override(table, driver, drain(A, starts=WALL + 100))
+    assert len(clear(table, driver.health_map, A, NOW)) == 1
+    assert table.everywhere(WALL) == []
+    assert table.live(WALL + 100) == ()
 
 
 def test_an_override_for_another_node_is_not_checked_here(
