@@ -16,7 +16,7 @@ from dnslb_backend.cli.completion import complete_name
 from dnslb_backend.cli.daemon_address import find_daemon
 from dnslb_backend.cli.exit_codes import ExitCode
 from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile, Label, TokenFile
-from dnslb_backend.cli.status_selection import Selection
+from dnslb_backend.cli.status_selection import StatusFilter
 from dnslb_backend.cli.status_table import cut, status_blocks
 from dnslb_backend.cli.terminal import out, print_error, print_json, print_json_text, print_text
 from dnslb_backend.errors import AdminClientError
@@ -49,7 +49,7 @@ def status(
 ) -> None:
     """Show every member: its state, and whether it is served. The worst record is first."""
     client = AdminClient(find_daemon(config, admin, token_file))
-    asked = Asked(client, name, label, Selection(zone, problems, down))
+    asked = Asked(client, name, label, StatusFilter(zone, problems, down))
     if watch:
         _watch(asked, as_json=as_json)
     _show(asked, as_json=as_json)
@@ -62,7 +62,7 @@ class Asked:
     client: AdminClient
     name: str
     label: str
-    selection: Selection
+    selection: StatusFilter
 
     def read(self) -> dict[str, Any]:
         """The status as it is now. Raises AdminClientError."""
@@ -82,7 +82,7 @@ class Asked:
 
 
 def _show(asked: Asked, *, as_json: bool) -> None:
-    if as_json and asked.selection == Selection():
+    if as_json and asked.selection == StatusFilter():
         print_json_text(asked.client.get_text(PATH, name=asked.name, label=asked.label))
         return
     report = asked.read()

@@ -38,7 +38,7 @@ class Group(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class StatusFilter:
     """What of a status is wanted; `down` leaves only members that are DOWN. Nothing: all."""
 
     zone: str = ""
