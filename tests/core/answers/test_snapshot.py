@@ -151,6 +151,11 @@ def test_a_transfer_has_what_was_known_last_of_what_is_not_known(snapshot: Snaps
     assert f" {after.serials[ZONE]} " in after.rows(ZONE)[0].content
 
 
+def test_a_transfer_after_a_reload_has_what_was_known_before_it(snapshot: Snapshot) -> None:
+    after = build(EVERYTHING, {KEY: PENDING}, snapshot)
+    assert set(after.rows(ZONE)[1:]) == set(snapshot.rows(ZONE)[1:])
+
+
 def test_a_transfer_says_that_a_name_exists_where_nobody_may_serve(snapshot: Snapshot) -> None:
     nobody, _ = snapshot.with_answers([KEY.name], lambda _: Decision(DecisionKind.NODATA), NOW + 1)
     sign = ResourceRecord(KEY.name, "TYPE65280", "\\# 0", 5)

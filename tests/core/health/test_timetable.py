@@ -254,6 +254,17 @@ def test_a_probe_that_has_ended_counts_for_every_record_that_was_due_then(ended:
     assert made.begin(A, 5.0, 5.0)
 
 
+def test_a_target_that_was_probed_when_its_record_was_added_is_not_due_for_it() -> None:
+    made = timetable(*(record(A.address, key=key, timing=TIMING) for key in (OTHER, HERE)))
+    found = []
+    for due in made.take(0, 10):
+        found.append(due.targets)
+        for target in due.targets:
+            made.begin(target, due.at, 0)
+            made.end(target, 0)
+    assert found == [[A], []]
+
+
 def test_a_check_that_cannot_be_run_pauses_longer_every_time() -> None:
     made = timetable(record(A.address, key=HERE, timing=replace(TIMING, interval=0.5)))
     begun, now = [], 0.0
