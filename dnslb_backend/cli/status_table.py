@@ -20,7 +20,7 @@ from dnslb_backend.cli.node_lines import node_lines
 from dnslb_backend.cli.pages import age, member_words, override_words, wrapped
 from dnslb_backend.cli.status_selection import (
     Group,
-    Selection,
+    StatusFilter,
     StatusRow,
     is_unresolved,
     summary,
@@ -59,7 +59,9 @@ class Columns:
         return cls(total, content, state, has_weights, now)
 
 
-def status_blocks(status: dict[str, Any], selection: Selection, width: int) -> Iterator[list[Text]]:
+def status_blocks(
+    status: dict[str, Any], selection: StatusFilter, width: int
+) -> Iterator[list[Text]]:
     """The lines about the node, then those of each record that is wanted."""
     now = datetime.fromisoformat(status["time"])
     found = selection.of_zone(status)

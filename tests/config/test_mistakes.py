@@ -270,7 +270,7 @@ KEYS = {
     "check": (check('{ type = "tcp", prot = 80 }'), "check.prot: unknown key; did you mean port?"),
     "type of check": (
         check('{ type = "htpp", url = "http://h/" }'),
-        "check.type: unknown type 'htpp'; did you mean http? Allowed here: dns",
+        "check.type: unknown type 'htpp'; did you mean http? Allowed here: agent, dns",
     ),
     "check as a URL": (check('"http://%(address)s/"'), "A.check: should be a valid"),
     "server": (whole('[server]\nhtpp = ""\n'), "server.htpp: unknown key; did you mean http?"),
