@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from dnslb_backend.admin.settings import AdminSettings
@@ -56,11 +56,14 @@ async def dripping() -> AsyncIterator[str]:
 
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
-        await reader.readuntil(b"\r\n\r\n")
-        has_left = asyncio.create_task(reader.read())
-        while not has_left.done():
-            writer.write(b" ")
-            await asyncio.wait([has_left], timeout=0.05)
+        # The client hangs up when it has waited enough, which may be a reset.
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            has_left = asyncio.create_task(reader.read())
+            while not has_left.done():
+                writer.write(b" ")
+                await asyncio.wait([has_left], timeout=0.05)
+            await has_left
         writer.close()
 
     async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:

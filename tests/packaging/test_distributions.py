@@ -117,7 +117,7 @@ def test_the_version_has_one_source(wheel: Path) -> None:
     metadata = Parser().parsestr(text)
     assert metadata["Version"] == VERSION
     assert metadata["License-Expression"] == "MIT"
-    assert metadata.get_all("Provides-Extra") == ["geo"]
+    assert metadata.get_all("Provides-Extra") == ["geo", "grpc"]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["dynamic"] == ["readme", "version"]
 
