@@ -8,7 +8,7 @@ from dnslb_backend.core.answers.explain import Explanation
 from dnslb_backend.core.answers.snapshot import Snapshot
 from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.healthmap import HealthMap
-from dnslb_backend.core.health.history import HistoryQuery, StoredTransition
+from dnslb_backend.core.health.history import HistoryQuery, StoredChange
 from dnslb_backend.core.health.override_requests import OverrideRequest
 from dnslb_backend.core.health.overrides import Override
 from dnslb_backend.core.health.plan_preview import RecordPreview, ZonePreview
@@ -119,7 +119,7 @@ class Control(Protocol):
         failback holds out; `name` "" is every record. Raises ConflictError."""
         ...
 
-    async def history(self, query: HistoryQuery) -> tuple[list[StoredTransition], str]:
+    async def history(self, query: HistoryQuery) -> tuple[list[StoredChange], str]:
         """Transitions, newest first, and the store they came from. Raises StoreError."""
         ...
 

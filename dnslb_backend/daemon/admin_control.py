@@ -10,7 +10,7 @@ from dnslb_backend.core.answers.explain import Explanation, Question, explain, m
 from dnslb_backend.core.answers.snapshot import Snapshot
 from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.healthmap import HealthMap
-from dnslb_backend.core.health.history import HistoryQuery, StoredTransition
+from dnslb_backend.core.health.history import HistoryQuery, StoredChange
 from dnslb_backend.core.health.members import MemberStatus
 from dnslb_backend.core.health.override_requests import OverrideRequest
 from dnslb_backend.core.health.overrides import Action, Override
@@ -99,7 +99,7 @@ class AdminControl:
             return ClearResult((), tuple(readmitted))
         return ClearResult(tuple(cleared), tuple(self._readmit(canonical_target(target), name)))
 
-    async def history(self, query: HistoryQuery) -> tuple[list[StoredTransition], str]:
+    async def history(self, query: HistoryQuery) -> tuple[list[StoredChange], str]:
         return await self._persistence.history(query)
 
     def push_report(self, token: str, address: str, *, up: bool, text: str) -> None:

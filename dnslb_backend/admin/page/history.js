@@ -20,7 +20,7 @@ export class History {
 
   /** Load the transitions of this node within the window. */
   async load(node) {
-    const report = await get("api/v1/history", { within: WINDOW / 1000, node, limit: ASKED });
+    const report = await get("api/v1/history", { within: WINDOW / 1000, node, limit: ASKED, event: "transition" });
     const events = report.events;
     this.byMember = new Map();
     for (let index = events.length - 1; index >= 0; index -= 1) this.keep(events[index]);
