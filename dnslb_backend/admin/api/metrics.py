@@ -23,6 +23,7 @@ from dnslb_backend.core.health.flapping import FLIPS, WINDOW
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.overrides import Action
 from dnslb_backend.core.health.record_state import RecordState
+from dnslb_backend.core.health.results import first_expiry
 from dnslb_backend.core.health.service import overall_kind, served_count, up_count
 from dnslb_backend.core.health.target import Health
 from dnslb_backend.core.model.records import RecordKey
@@ -98,14 +99,21 @@ class _RecordSeries:
         self._decision = self._family(
             "decision", "1 for the decision of a balanced record", "decision"
         )
+        self._expiry = self._family(
+            "certificate_expiry_timestamp_seconds",
+            "When the first certificate that tls and https checks verified expires, in Unix time",
+        )
 
-    def add(self, key: RecordKey, state: RecordState, wall: float) -> None:
+    def add(self, key: RecordKey, state: RecordState, health: HealthMap, wall: float) -> None:
         served, total = served_count(state.rows)
         self._members.add_metric(list(key), total)
         self._served.add_metric(list(key), served)
         self._up.add_metric(list(key), up_count(state.candidates))
         self._flapping.add_metric(list(key), state.flips.flapping(wall))
         self._decision.add_metric([*key, overall_kind(state.decision, state.candidates)], 1)
+        expiry = first_expiry(health.target(target).result for target in state.positions)
+        if expiry is not None:
+            self._expiry.add_metric(list(key), expiry)
 
     def _family(self, name: str, text: str, *labels: str) -> GaugeMetricFamily:
         labels = ("zone", "name", "type", *labels)
@@ -121,7 +129,7 @@ async def _count_records(control: Control) -> list[Metric]:
     served = held = pending = overdue = 0
     async for key, state in in_slices(list(control.health_map.records.items())):
         at = control.now()
-        series.add(key, state, at.wall)
+        series.add(key, state, control.health_map, at.wall)
         rows = [row for row in state.rows if not row.is_fallback]
         served += sum(row.is_served for row in rows)
         members.update(row.effective.value for row in rows)

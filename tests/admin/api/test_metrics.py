@@ -1,6 +1,7 @@
 """/metrics: the health map as figures, beside the instruments."""
 
 import time
+from dataclasses import replace
 
 import aiohttp
 import pytest
@@ -92,6 +93,28 @@ async def test_a_member_that_flaps_is_counted_until_it_is_calm(
     assert (await figures(client))[label] == 1
     node.clock += 901
     assert (await figures(client))[label] == 0
+
+
+async def test_the_certificate_that_expires_first_counts(
+    client: aiohttp.ClientSession, node: Node
+) -> None:
+    label = (
+        f"dnslb_record_certificate_expiry_timestamp_seconds{{name={KEY.name},type=A,zone={ZONE}}}"
+    )
+    node.settle()
+    assert label not in await figures(client)
+    node.settle(
+        {
+            "10.0.0.1": replace(OK, certificate_expires=1_800_000_002.0),
+            "10.0.0.2": replace(BROKEN, certificate_expires=1_800_000_001.0),
+        }
+    )
+    assert (await figures(client))[label] == 1_800_000_001
+    async with client.get("/api/v1/status") as response:
+        rows = (await response.json())["members"]
+    assert [row["certificate_expires"] for row in rows] == [
+        "2027-01-15T08:00:02.000Z", "2027-01-15T08:00:01.000Z", None
+    ]  # fmt: skip
 
 
 async def test_a_fallback_is_no_member(client: aiohttp.ClientSession, node: Node) -> None:
