@@ -137,6 +137,7 @@ WORDS: dict[str, str] = {
     "_check_url": "URL",
     "_check_webhook_url": "URL",
     "check_host": "host name",
+    "check_word": "key of a label",
     "_regexp": "regular expression",
     "check_secondary": "address, or ADDRESS:PORT",
 }

@@ -6,7 +6,7 @@ the configuration and fixed words. Only the text is rendered in a thread.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from enum import StrEnum
 
 from aiohttp import web
@@ -16,6 +16,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
+from dnslb_backend.admin.api.label_series import LabelSeries
 from dnslb_backend.admin.control import Control
 from dnslb_backend.admin.http.responses import in_slices
 from dnslb_backend.core.health.decision import DecisionKind
@@ -45,20 +46,22 @@ class _All(Collector):
         yield from REGISTRY.collect()
 
 
-async def render_metrics(control: Control, accept: str) -> web.Response:
+async def render_metrics(
+    control: Control, accept: str, label_keys: Collection[str]
+) -> web.Response:
     """All metrics in the format that `accept` asks for: OpenMetrics, or Prometheus's text."""
     encode, content_type = _encoder(accept)
-    body = await asyncio.to_thread(encode, _All(await count_health(control)))
+    body = await asyncio.to_thread(encode, _All(await count_health(control, label_keys)))
     return web.Response(body=body, headers={"Content-Type": content_type})
 
 
-async def count_health(control: Control) -> list[Metric]:
-    """The health map as metrics, as it is now."""
+async def count_health(control: Control, label_keys: Collection[str] = ()) -> list[Metric]:
+    """The health map as metrics, as it is now; members also by their labels of these keys."""
     overrides = Counter(override.action.value for override in control.health_map.overrides)
     return [
         _gauge("dnslb_start_time_seconds", "Start of this daemon, in Unix time", control.started),
         *await _count_targets(control.health_map),
-        *await _count_records(control),
+        *await _count_records(control, LabelSeries(label_keys)),
         _by("dnslb_overrides", "Overrides in force", "action", Action, overrides),
     ]
 
@@ -122,7 +125,7 @@ class _RecordSeries:
         return family
 
 
-async def _count_records(control: Control) -> list[Metric]:
+async def _count_records(control: Control, labels: LabelSeries) -> list[Metric]:
     series = _RecordSeries()
     members: Counter[str] = Counter()
     kinds: Counter[str] = Counter()
@@ -133,6 +136,7 @@ async def _count_records(control: Control) -> list[Metric]:
         rows = [row for row in state.rows if not row.is_fallback]
         served += sum(row.is_served for row in rows)
         members.update(row.effective.value for row in rows)
+        labels.add(rows)
         kinds[state.decision.kind] += 1
         held += state.is_held
         pending += not state.is_ready
@@ -145,6 +149,7 @@ async def _count_records(control: Control) -> list[Metric]:
         _gauge("dnslb_records_pending", "Records without an answer of their own yet", pending),
         _gauge("dnslb_hosts_overdue", "Host names that do not resolve past dns_ttl", overdue),
         *series.families,
+        *labels.families(),
     ]
 
 
