@@ -34,6 +34,8 @@ from dnslb_backend.store.database.tables import (
 )
 from dnslb_backend.store.settings import MysqlSettings
 from tests.rigs.mariadb import MariaDB
+from tests.rigs.mariadb_impostor import NUMBER, Answer, Impostor, serving
+from tests.rigs.mariadb_impostor import table as result
 
 POWERDNS_VIEWS = {
     *("comments", "cryptokeys", "domainmetadata", "domains"),
@@ -294,6 +296,21 @@ async def test_a_view_of_somebody_else_is_not_replaced(
     for name in ("lb_status", "tsigkeys"):
         assert await mariadb.query(f"SELECT * FROM {name}", database=empty.name) == [{"x": 42}]
     assert "records" not in await objects(mariadb, empty.name)
+
+
+async def test_mysql_is_refused_before_anything_is_changed() -> None:
+    answers: dict[str, Answer] = {
+        "SELECT COUNT(*) FROM information_schema.COLLATIONS": result(
+            "n", rows=((b"0",),), type=NUMBER
+        ),
+        "SELECT VERSION()": result("v", rows=((b"9.7.4",),)),
+    }
+    async with serving(Impostor(answers=answers)) as impostor:
+        settings = MysqlSettings(host="127.0.0.1", port=impostor.port, user="root")
+        with pytest.raises(SchemaError, match=r"no MariaDB of 10\.2 or newer but 9\.7\.4"):
+            await apply(settings)
+    changing = ("CREATE", "ALTER", "INSERT", "DROP")
+    assert not [text for text in impostor.statements if text.startswith(changing)]
 
 
 async def test_a_migration_is_applied_once_and_keeps_the_rows(
