@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-DEFAULT_FILE = Path("/etc/dnslb/dnslb.toml")
-FILE_VARIABLE = "DNSLB_CONFIG"
+from dnslb_backend.cli.config_file import DEFAULT_FILE, FILE_VARIABLE
 
 DAEMON_PANEL = "The daemon to ask"
 
