@@ -53,8 +53,8 @@ SELECT at, node, content, from_health, to_health, from_served, to_served, reason
    AND at > UTC_TIMESTAMP() - INTERVAL 1 DAY
  ORDER BY id DESC;
 
--- 9. Who has drained, downed or upped what, and until when?
-SELECT target, action, IF(name = '', 'every record', name) AS record,
+-- 9. Who has drained, downed or upped what, or changed its weight, and until when?
+SELECT target, action, weight, IF(name = '', 'every record', name) AS record,
        IF(node = '', 'every node', node) AS node, author, reason, created, expires
   FROM lb_override
  WHERE cleared IS NULL AND (expires IS NULL OR expires > UTC_TIMESTAMP())

@@ -1,6 +1,6 @@
 """What the daemon offers to its operators; the admin edge knows no more of it than this."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -98,11 +98,13 @@ class Control(Protocol):
         """What a reload would do, without any of it. Raises ConfigError as `reload` does."""
         ...
 
-    def explain(self, name: str, qtype: str, client: str, down: str) -> Explanation:
+    def explain(
+        self, name: str, qtype: str, client: str, supposed: Sequence[Override]
+    ) -> Explanation:
         """How the answer for a canonical name is built.
 
-        `qtype` may be ANY; `client` is an address or network, "" for none; `down` is a target
-        that is supposed to be down, "" for none. Raises RequestError.
+        `qtype` may be ANY; `client` is an address or network, "" for none; `supposed` are
+        overrides as operators write them, supposed to be in force. Raises RequestError.
         """
         ...
 

@@ -11,7 +11,7 @@ from dnslb_backend.admin.control import ClearResult, Detail, Readmitted, ReloadP
 from dnslb_backend.admin.http.auth import load_access
 from dnslb_backend.admin.server import AdminServer
 from dnslb_backend.admin.settings import AdminSettings
-from dnslb_backend.core.answers.explain import Explanation, Question, explain, mark_down
+from dnslb_backend.core.answers.explain import Explanation, Question, explain
 from dnslb_backend.core.answers.name_index import build_name_index
 from dnslb_backend.core.answers.snapshot import Snapshot, build_snapshot
 from dnslb_backend.core.health.clock import Instant
@@ -105,8 +105,10 @@ class Node(Driver):
             raise self.preview
         return self.preview
 
-    def explain(self, name: str, qtype: str, client: str, down: str) -> Explanation:
-        question = Question(name, qtype, down=mark_down(down) if down else ())
+    def explain(
+        self, name: str, qtype: str, client: str, supposed: Sequence[Override]
+    ) -> Explanation:
+        question = Question(name, qtype, supposed=tuple(supposed))
         return explain(self.health_map, self.snapshot(), question)
 
     def overrides(self) -> list[Override]:
@@ -125,6 +127,7 @@ class Node(Driver):
             created=self.now().wall,
             expires=order.expires,
             starts=order.starts,
+            weight=order.weight,
         )
         members = ((k, m) for k, state in self.health_map.records.items() for m in state.members)
         if not any(given.matches(key.name, *m.aliases) for key, m in members):

@@ -58,7 +58,9 @@ class HistoryQueryText(ApiModel):
         max_length=1024,
         description="only of members with this label; empty: all, and decisions",
     )
-    event: ChangeKind | None = Field(default=None, description="only these; null: both")
+    event: Literal["", "transition", "decision"] = Field(
+        default="", description="only these; empty: both"
+    )
     before: str = Field(
         default="",
         pattern=r"^(?:[1-9]\d{0,18}-[1-9]\d{0,18})?$",
@@ -110,7 +112,7 @@ async def show_history(request: web.Request) -> web.Response:
         label=asked.label or None,
         before=_position(asked.before),
         limit=asked.limit,
-        kind=asked.event,
+        kind=ChangeKind(asked.event) if asked.event else None,
     )
     events, source = await control.history(query)
     end = position_after(events, query.before)

@@ -101,6 +101,7 @@ OVERRIDE = Table(
     (
         *("id", "node", "target", "zone", "name", "action", "reason", "author"),
         *("created", "expires", "cleared", "cleared_by", "min_version", "starts"),
+        "weight",
     ),
     key=("id",),
 )

@@ -24,6 +24,7 @@ from dnslb_backend.store.database.schema import (
     sql_directory,
 )
 from dnslb_backend.store.database.tables import (
+    DECISION,
     KEY,
     NODE,
     OVERRIDE,
@@ -130,6 +131,7 @@ async def test_everything_is_made_and_a_second_run_changes_nothing(
         *("applied 0001_schema.sql", "applied 0002_signing.sql"),
         *("applied 0003_min_version.sql", "applied 0004_labels.sql"),
         *("applied 0005_override_starts.sql", "applied 0006_decisions.sql"),
+        "applied 0007_override_weight.sql",
     ]
     made = await objects(mariadb, empty.name)
     assert {name for name, kind in made.items() if kind == "BASE TABLE"} == {
@@ -438,11 +440,18 @@ async def write(who: MysqlSettings) -> None:
     store = MariaStore(who)
     moment = "2026-01-31 12:00:00.000"
     moved = ("e", moment, "n", "z", "n", "A", "c", "a", "UP", "DOWN", 1, 0, 1, None, "", "{}")
-    order = ("1", "", "t", "", "", "drain", "", "", moment, None, None, "", 1, None)
+    order = ("1", "", "t", "", "", "drain", "", "", moment, None, None, "", 1, None, None)
     node = ("n", "i", "1", moment, "h", "local", moment, 1.0, "b")
     try:
         secret = ("k", "z", 1, 257, 1, 1, "c", 1, 0, 1)
-        rows = ((TRANSITION, moved), (OVERRIDE, order), (NODE, node), (KEY, secret))
+        lost = ("e", moment, "n", "z", "n", "A", "serve", "nodata", "error", 0, 2, 0, "")
+        rows = (
+            (TRANSITION, moved),
+            (DECISION, lost),
+            (OVERRIDE, order),
+            (NODE, node),
+            (KEY, secret),
+        )
         for table, row in rows:
             await store.write([Upsert(table, [row])])
             await store.write([Upsert(table, [row]), Delete(table, [table.key_of(row)])])
