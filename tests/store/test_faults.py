@@ -32,7 +32,10 @@ from tests.store.mirror.test_mirror import Scene, running
 
 REFRESH = 1.0
 
-USERS = split(show(users=True).replace("REQUIRE SSL", "").replace("PASSWORD", "secret"))
+USERS = [
+    *split(show(users=True).replace("REQUIRE SSL", "")),
+    "ALTER USER 'dnslb'@'%' IDENTIFIED BY 'secret'",
+]
 
 
 @asynccontextmanager

@@ -72,8 +72,9 @@ async def show_status(request: web.Request) -> web.Response:
 
 
 async def show_metrics(request: web.Request) -> web.Response:
+    state = request.app[STATE]
     accept = request.headers.get("Accept", "")
-    return await render_metrics(request.app[STATE].control, accept)
+    return await render_metrics(state.control, accept, state.metric_labels)
 
 
 async def stream_events(request: web.Request) -> web.StreamResponse:

@@ -18,6 +18,7 @@ from dnslb_backend.core.health.members import MemberStatus
 from dnslb_backend.core.health.overrides import Action, Override
 from dnslb_backend.core.health.record_state import RecordState
 from dnslb_backend.core.health.resolutions import Status
+from dnslb_backend.core.health.results import first_expiry
 from dnslb_backend.core.health.service import Service, served_count, service_of
 from dnslb_backend.core.health.target import NEVER_PROBED, Health, TargetState, combine
 from dnslb_backend.core.health.transitions import reason
@@ -80,6 +81,9 @@ class MemberRow(ApiModel):
     duration_ms: float | None = Field(description="how long the last probe took")
     result_code: int | None
     result_text: str
+    certificate_expires: Timestamp | None = Field(
+        description="the first of the chain that its last tls or https check verified"
+    )
     ttl: int
 
 
@@ -182,6 +186,9 @@ def member_row(
         duration_ms=round(result.duration * 1000, 3) if result else None,
         result_code=result.code if result else None,
         result_text=result.text if result else "",
+        certificate_expires=render_optional(
+            first_expiry(health.target(target).result for target in member.targets)
+        ),
         ttl=record.ttl,
     )
 

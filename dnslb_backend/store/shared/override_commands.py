@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from dnslb_backend.core.health.clock import Instant
@@ -22,7 +23,9 @@ MOST_NAMED = 5
 def create(
     table: OverrideTable, health: HealthMap, request: OverrideRequest, node: str, at: Instant
 ) -> Override:
-    """Add an override to the table. Raises ConflictError, in words for the operator."""
+    """Add an override to the table, in place of the same one by the same author. Raises
+    ConflictError, in words for the operator.
+    """
     _check_times(request, at.wall)
     is_for_this_node = request.node in ("", node)
     override = Override(
@@ -47,7 +50,20 @@ def create(
         if not request.force:
             others = [other for other in table.here(at.wall) if other.overlaps(override)]
             _refuse_to_empty(health, others, (*others, override), (override,))
-    return table.add(override)
+    repeated = [
+        other.id for other in table.everywhere(at.wall) if _is_repeated(other, override, at)
+    ]
+    created = table.add(override)
+    table.clear(repeated, at.wall, request.author)
+    return created
+
+
+def _is_repeated(old: Override, new: Override, at: Instant) -> bool:
+    """Whether both are in force, and differ in nothing but reason and end: a second press."""
+    is_same = replace(
+        old, id=new.id, reason=new.reason, created=new.created, expires=new.expires, starts=None
+    )
+    return is_same == new and old.is_live(at.wall)
 
 
 def clear(

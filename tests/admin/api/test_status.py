@@ -98,6 +98,7 @@ async def test_after_a_round(client: aiohttp.ClientSession, node: Node) -> None:
         "duration_ms": 0.0,
         "result_code": 0,
         "result_text": "200 OK",
+        "certificate_expires": None,
         "ttl": 5,
     }
     assert (second.health, second.served, second.priority) == ("DOWN", False, None)

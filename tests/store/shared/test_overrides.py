@@ -272,6 +272,23 @@ def test_a_member_is_drained(table: OverrideTable, driver: Driver) -> None:
     assert (created.reason, created.author, created.created) == ("new kernel", "ann", WALL)
 
 
+def test_a_repeated_override_takes_the_place_of_the_first(
+    table: OverrideTable, driver: Driver
+) -> None:
+    set_override(table, driver, drain(A, author="ann", expires=WALL + 60))
+    again = set_override(table, driver, drain(A, author="ann", reason="new kernel"))
+    assert table.everywhere(WALL) == [again]
+    others = [
+        set_override(table, driver, drain(A, author="bob")),
+        set_override(table, driver, drain(A, author="ann", name=KEY.name)),
+        set_override(table, driver, drain(A, author="ann", starts=WALL + 60)),
+        set_override(table, driver, drain(A, author="ann", starts=WALL + 60)),
+        set_override(table, driver, replace(drain(A, author="ann"), action=Action.UP)),
+    ]
+    assert sorted(table.everywhere(WALL), key=str) == sorted([again, *others], key=str)
+    assert driver.served() == {B}
+
+
 def test_the_last_serving_member_is_not_drained_without_force(
     table: OverrideTable, driver: Driver
 ) -> None:
