@@ -152,7 +152,7 @@ async def _change(
             replacement.write_text(kind)
             replacement.rename(directory / FLIPPING)
             seen = await _seen(visit, kind)
-            _, told = await daemon.get("/api/v1/history?name=a-first&limit=1")
+            _, told = await daemon.get("/api/v1/history?name=a-first&event=transition&limit=1")
             delays.append(seen - datetime.fromisoformat(told["events"][0]["at"]).timestamp() * 1000)
         return delays, await figures(visit)
 

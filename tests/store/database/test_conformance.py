@@ -134,6 +134,7 @@ def order(number: str, cleared: str | None = None) -> TableRow:
         "",
         1,
         None,
+        None,
     )
 
 

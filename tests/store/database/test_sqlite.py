@@ -349,7 +349,7 @@ def insertion(table: str, columns: int) -> str:
 
 def order(number: str) -> TableRow:
     texts = (number, "", "a", "", "", "drain", "", "ann", "2030-01-01 00:00:00")
-    return (*texts, None, None, "", 1, None)
+    return (*texts, None, None, "", 1, None, None)
 
 
 def reopened(path: Path, query: str) -> list[TableRow]:
