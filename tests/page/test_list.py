@@ -124,6 +124,26 @@ async def test_an_override_that_begins_later_is_marked(node: Scene, page: Page) 
     await expect(mark).to_have_count(0)
 
 
+async def test_a_weight_that_is_overridden_is_marked(node: Scene, page: Page) -> None:
+    row = member(page, "203.0.113.52")
+    await node.override("203.0.113.52", "weight", weight=50, reason="canary")
+    await expect(row.locator(".weight .ordered")).to_have_text("50")
+    await expect(health(row)).to_have_text("UP")
+    await row.click()
+    holds = panel(page).locator(".holds p")
+    await expect(holds).to_have_text(
+        "weight 50 by night-shift, in every record, until cleared: canary"
+    )
+    # One after the other, as in a ramp, is the same override.
+    await node.override("203.0.113.52", "weight", weight=80)
+    await expect(row.locator(".weight .ordered")).to_have_text("80")
+    await expect(holds).to_have_count(1)
+    # What another one overrules is listed below it.
+    await node.override("203.0.113.5?", "weight", weight=10)
+    await expect(holds).to_have_count(2)
+    await expect(holds.nth(1)).to_contain_text("(another override takes precedence)")
+
+
 SIZES = {
     "phone": NARROW,
     "half": ViewportSize(width=820, height=900),

@@ -137,7 +137,7 @@ function historyOf(member, shared) {
     const seconds = Number(choice.value);
     say(message, "Loading …");
     try {
-      const report = await get("api/v1/history", { name: member.name, within: seconds, limit: EVENTS });
+      const report = await get("api/v1/history", { name: member.name, within: seconds, limit: EVENTS, event: "transition" });
       const known = report.before === null ? 0 : Date.parse(report.events[report.events.length - 1].at);
       stored = { known, seconds, events: report.events.filter((event) => memberKey(event) === member.key) };
       listed = strip = "";

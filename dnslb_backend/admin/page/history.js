@@ -24,7 +24,7 @@ export class History {
 
   /** Load the transitions of this node within the window. */
   async load(node) {
-    const report = await get("api/v1/history", { within: WINDOW / 1000, node, limit: ASKED });
+    const report = await get("api/v1/history", { within: WINDOW / 1000, node, limit: ASKED, event: "transition" });
     const stored = report.events;
     const events = merged(stored, this.latest);
     this.byMember = new Map();

@@ -43,12 +43,13 @@ export class Model {
     this.pending = this.overrides.filter((override) => override.pending);
   }
 
-  /** Those for one member: first the one that applies, then the others, the latest first. */
+  /** Those for one member: first what applies, then the others, the latest first. */
   overridesOf(member) {
-    const applied = member.override ? member.override.id : "";
-    const found = this.overrides.filter((override) => override.isFor(member)).reverse();
-    const rest = found.filter((override) => override.id !== applied);
-    return member.override ? [member.override, ...rest] : rest;
+    const applied = [member.override, member.weight_override].filter(Boolean);
+    const ids = applied.map((override) => override.id);
+    const found = this.overrides.filter((override) => override.isFor(member) && !ids.includes(override.id));
+    const others = found.map((override) => ({ ...override, isLesser: !override.pending }));
+    return [...applied, ...others.reverse()];
   }
 
   /** The override for a member that begins next, undefined where none is pending. */

@@ -2,7 +2,7 @@
 
 import { post, remove, Refusal } from "./api.js";
 import { el, say, visible } from "./dom.js";
-import { scheduled } from "./rows.js";
+import { actionOf, scheduled } from "./rows.js";
 import { left } from "./times.js";
 
 const ACTIONS = [
@@ -87,7 +87,7 @@ export function memberOverrides(member, shared) {
     const key = JSON.stringify([found.map((each) => [each.id, each.pending]), row.flapping, row.waiting]);
     if (key !== shown) holds.replaceChildren(...holding(row, found, clear));
     shown = key;
-    found.forEach((override, index) => say(holds.children[index].firstChild, sentence(override, index > 0)));
+    found.forEach((override, index) => say(holds.children[index].firstChild, sentence(override)));
   };
   const more = el("details", { class: "overrides" }, el("summary", {}, "Drain, down or up"), form);
   return { node: el("div", { class: "operate" }, holds, more, report.node), refresh };
@@ -107,15 +107,15 @@ function holding(row, overrides, clear) {
   return found;
 }
 
-/** An override in words. `isLesser`: another one applies in its place. */
-export function sentence(override, isLesser = false) {
+/** An override in words; one with `isLesser` is in force, and another applies in its place. */
+export function sentence(override) {
   if (override.pending) return `Pending: ${scheduled(override)}`;
   const end = override.expires ? `for another ${left(override.expires)}` : "until cleared";
   const where = override.name ? `in ${override.name}` : "in every record";
   const by = override.author ? ` by ${override.author}` : "";
   const why = override.reason ? `: ${override.reason}` : "";
-  const lesser = isLesser ? " (another override takes precedence)" : "";
-  return visible(`${override.action}${by}, ${where}, ${end}${why}${lesser}`);
+  const lesser = override.isLesser ? " (another override takes precedence)" : "";
+  return visible(`${actionOf(override)}${by}, ${where}, ${end}${why}${lesser}`);
 }
 
 export function clearing(report, target, name, button) {

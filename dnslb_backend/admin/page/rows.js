@@ -2,7 +2,7 @@
 
 import { cutInside, el, say, visible } from "./dom.js";
 import { badge, kindOf, shape } from "./icons.js";
-import { FINE, isTroubled, isUnresolved, severity } from "./severity.js";
+import { FINE, isTroubled, isUnresolved, OVERRIDDEN, severity } from "./severity.js";
 import { timeline } from "./timeline.js";
 import { WINDOW } from "./history.js";
 import { age, duration, left, local, now } from "./times.js";
@@ -89,10 +89,11 @@ export function fillRecord(row, item) {
   return () => {};
 }
 
-/** Serving with fewer healthy members than all is no plain green. */
+/** Serving while some members are not well, or overridden, is no plain green. */
 function mood(entry) {
-  const found = MOODS[entry.record.service] || "bad";
-  return found === "good" && severity(entry) < FINE ? "less" : found;
+  const rank = severity(entry);
+  if (entry.record.service !== "serving" || rank === FINE) return MOODS[entry.record.service] || "bad";
+  return rank === OVERRIDDEN ? "hold" : "less";
 }
 
 /** The members of a record in one line, a mark each. */
@@ -146,7 +147,7 @@ export function fillMember(row, item, transitions, pending) {
     say(since, age(member.since));
     say(checked, member.last_check ? `${age(member.last_check)} ago` : "never");
     if (ends) say(ends, `${left(override.expires)} left`);
-    if (begins) say(begins, `${pending.action} in ${left(pending.starts)}`);
+    if (begins) say(begins, `${actionOf(pending)} in ${left(pending.starts)}`);
   };
   tick();
   row.replaceChildren(
@@ -154,7 +155,7 @@ export function fillMember(row, item, transitions, pending) {
     content(member),
     cell("served", member.served ? el("span", { class: "yes" }, "served") : el("span", { class: "quiet" }, "–")),
     cell("priority", priority(member)),
-    cell("weight", String(member.weight)),
+    cell("weight", weight(member)),
     cell("since", since),
     cell("why", ends, begins, why(member)),
     cell(
@@ -181,6 +182,13 @@ function priority(member) {
   return el("span", { class: "quiet" }, String(member.configured_priority));
 }
 
+function weight(member) {
+  const { weight_override: override } = member;
+  if (!override) return String(member.weight);
+  const by = override.author ? ` by ${override.author}` : "";
+  return el("span", { class: "ordered", title: visible(`override${by}, configured is ${member.configured_weight}`) }, String(member.weight));
+}
+
 /** Why it is served, or is not. That it is overridden, and by what, its state says. */
 function why(member) {
   const { override } = member;
@@ -193,11 +201,16 @@ function why(member) {
   ];
 }
 
+/** `drain`, `weight 20`. */
+export function actionOf(override) {
+  return override.action === "weight" ? `weight ${override.weight}` : override.action;
+}
+
 /** An override that begins later, as a sentence. */
 export function scheduled(override) {
   const by = override.author ? ` by ${override.author}` : "";
   const end = override.expires ? ` until ${local(override.expires)}` : " until cleared";
-  return visible(`${override.action}${by} from ${local(override.starts)}${end}${override.reason ? `: ${override.reason}` : ""}`);
+  return visible(`${actionOf(override)}${by} from ${local(override.starts)}${end}${override.reason ? `: ${override.reason}` : ""}`);
 }
 
 function views(member) {

@@ -15,7 +15,7 @@ const ORDER = Object.keys(SERVICES);
 export const HEADINGS = [...Object.values(SERVICES), "Degraded", "Overridden"];
 
 const DEGRADED = ORDER.length;
-const OVERRIDDEN = DEGRADED + 1;
+export const OVERRIDDEN = DEGRADED + 1;
 
 /** Of a record of which nothing is wrong; 0 is the worst. */
 export const FINE = HEADINGS.length;

@@ -10,26 +10,30 @@ export function isLabel(text) {
   return text.includes("=");
 }
 
-/** A glob as the shell knows it, over whole texts. */
+/** A glob as the shell knows it, over whole texts. Each part between two stars is found where it is
+ *  first, and nowhere else is looked: no glob takes long. */
 export function globOf(text) {
-  const parts = text.split(/(\*|\?|\[!?\]?[^\]]*\])/);
-  const signs = { "*": "[^]*", "?": "[^]" };
-  const pattern = parts.map((part) => {
-    if (part in signs) return signs[part];
-    if (part.length > 1 && part.startsWith("[") && part.endsWith("]")) return `[${within(part)}]`;
-    return part.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
-  });
+  const parts = [""];
+  for (const [token] of text.matchAll(/\*+|\[!?\]?[^\]]*\]|[^]/g)) {
+    if (token.startsWith("*")) parts.push("");
+    else parts[parts.length - 1] += patternOf(token);
+  }
+  const last = parts.length > 1 ? `[^]*${parts.pop()}` : "";
+  const [first, ...others] = parts;
+  const found = others.map((part, index) => `(?=(?<g${index}>[^]*?${part}))\\k<g${index}>`);
   try {
-    return new RegExp(`^${pattern.join("")}$`);
+    return new RegExp(`^${first}${found.join("")}${last}$`);
   } catch {
     // A range that runs backwards has nothing in it.
     return /[]/;
   }
 }
 
-function within(part) {
-  const signs = part.slice(1, -1).replace(/[\\\]^]/g, "\\$&");
-  return signs.startsWith("!") ? `^${signs.slice(1)}` : signs;
+function patternOf(token) {
+  if (token === "?") return "[^]";
+  if (token.length === 1) return token.replace(/[\\^$.*+?()[\]{}|/-]/, "\\$&");
+  const signs = token.slice(1, -1).replace(/[\\\]^[]/g, "\\$&");
+  return `[${signs.startsWith("!") ? `^${signs.slice(1)}` : signs}]`;
 }
 
 /** Tells of a member whether `override` is for it, in force or pending. */
