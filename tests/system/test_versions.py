@@ -95,7 +95,7 @@ async def test_what_has_no_place_in_the_daemon_is_refused_by_pdnsutil_and_change
             ("view", "add-zone", "inside", "lb.example..inside"),
             ("network", "set", "192.0.2.0/24", "inside"),
         ]
-    async with serving(text(control_socket="/nowhere")) as served:
+    async with serving(text(version=installed_version())) as served:
         for words in orders:
             code, output = await served.pdns.util(*words)
             assert code != 0, output
