@@ -42,7 +42,7 @@ def run(variant: Variant, wheel: Path, options: argparse.Namespace) -> Row:
 
 def main() -> int:
     options = arguments()
-    chosen = [each for each in VARIANTS if str(each).startswith(options.only)]
+    chosen = [each for each in VARIANTS if options.only in ("", str(each))]
     if not chosen:
         print(f"no system {options.only!r}; there are {', '.join(map(str, VARIANTS))}")
         return 2
