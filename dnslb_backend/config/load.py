@@ -3,7 +3,7 @@
 import hashlib
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -36,9 +36,10 @@ from dnslb_backend.config.zones import (
     keep_no_data_uncached,
     unquoted,
 )
+from dnslb_backend.core.model.labels import labels_by_key
 from dnslb_backend.core.model.names import canonical_name
 from dnslb_backend.core.model.plan import Plan
-from dnslb_backend.core.model.records import RecordKey
+from dnslb_backend.core.model.records import Record, RecordKey
 from dnslb_backend.core.model.views import View
 from dnslb_backend.core.model.zones import Zone, assign_ids
 from dnslb_backend.errors import ConfigError, ConfigProblem, NameFormatError
@@ -150,6 +151,7 @@ class _Loader:
             advise_version(zones.values(), self.main)
         advise_references(zones, written, tables.records, tables.origins, self.main)
         advise_listeners(admin, server, self.main)
+        self._warn_of_unknown_labels(admin, tables.records.values())
         self._warn_of_missing_files(settings, pdns, mysql)
         return Config(
             plan=Plan(zones, tables.records, views),
@@ -168,6 +170,13 @@ class _Loader:
             warnings=tuple(self.problems.warnings),
             fingerprint=_fingerprint(self.raw, tables),
         )
+
+    def _warn_of_unknown_labels(self, admin: AdminSettings, records: Iterable[Record]) -> None:
+        labels = {label for record in records for dest in record.dests for label in dest.labels}
+        known = labels_by_key(labels)
+        for key in admin.metric_labels:
+            if key not in known:
+                self.main.at("admin", "metric_labels").warn(f"no destination has a label {key!r}")
 
     def _warn_of_missing_files(
         self, settings: GlobalSettings, pdns: PdnsSettings, mysql: MysqlSettings | None

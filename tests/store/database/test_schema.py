@@ -3,6 +3,8 @@
 import asyncio
 import re
 import sqlite3
+from collections.abc import AsyncIterator
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,7 @@ from dnslb_backend.store.database.schema import (
     sql_directory,
 )
 from dnslb_backend.store.database.tables import (
+    DECISION,
     KEY,
     NODE,
     OVERRIDE,
@@ -127,7 +130,8 @@ async def test_everything_is_made_and_a_second_run_changes_nothing(
     assert first[:VERSION] == [
         *("applied 0001_schema.sql", "applied 0002_signing.sql"),
         *("applied 0003_min_version.sql", "applied 0004_labels.sql"),
-        "applied 0005_override_starts.sql",
+        *("applied 0005_override_starts.sql", "applied 0006_decisions.sql"),
+        "applied 0007_override_weight.sql",
     ]
     made = await objects(mariadb, empty.name)
     assert {name for name, kind in made.items() if kind == "BASE TABLE"} == {
@@ -356,13 +360,47 @@ async def test_without_tables_the_store_says_what_to_do(empty: MysqlSettings) ->
 # -- users --------------------------------------------------------------------------------
 
 
+LOCAL = ("dnslb@localhost", "dnslb_reader@localhost", "pdns@localhost")
+REMOTE = ("dnslb@'%'", "dnslb_reader@'%'")
+
+
+@pytest.fixture
+async def users(mariadb: MariaDB, settings: MysqlSettings) -> AsyncIterator[None]:
+    """The users as they are shown, except that none has to come with TLS."""
+    async with mariadb.connection(settings.name) as connection, connection.cursor() as cursor:
+        for statement in USERS:
+            await cursor.execute(statement.replace("REQUIRE SSL", ""))
+    yield
+    await mariadb.query(f"DROP USER {', '.join((*LOCAL, *REMOTE))}")
+
+
+@pytest.mark.usefixtures("users")
+async def test_nobody_can_log_in_by_password_where_none_was_set(
+    mariadb: MariaDB, settings: MysqlSettings
+) -> None:
+    by_tcp = {"unix_socket": None, "host": "127.0.0.1", "port": mariadb.port}
+    for user, password, place in product(
+        ("dnslb", "dnslb_reader"), ("", "PASSWORD", "invalid", "..."), ({}, by_tcp)
+    ):
+        login = {"user": user, "password": SecretStr(password), **place}
+        store = MariaStore(settings.model_copy(update=login))
+        with pytest.raises(StoreError, match="denied"):
+            await store.read(Select(STATE, STATE.columns))
+        await store.close()
+
+
+def test_those_from_other_hosts_must_come_with_tls() -> None:
+    created = [each for each in USERS if each.startswith("CREATE USER") and "@'%'" in each]
+    assert len(created) == len(REMOTE)
+    assert all(each.endswith("REQUIRE SSL") for each in created)
+
+
+@pytest.mark.usefixtures("users")
 async def test_the_users_can_do_what_they_must_and_nothing_else(
     mariadb: MariaDB, settings: MysqlSettings
 ) -> None:
-    async with mariadb.connection(settings.name) as connection, connection.cursor() as cursor:
-        for statement in USERS:
-            plain = statement.replace("REQUIRE SSL", "").replace("PASSWORD", "it''s")
-            await cursor.execute(plain)
+    for user in ("dnslb_reader@localhost", *REMOTE):
+        await mariadb.query(f"ALTER USER {user} IDENTIFIED BY 'it''s'")
     login = settings.model_copy(
         update={"unix_socket": None, "host": "127.0.0.1", "port": mariadb.port}
     )
@@ -402,11 +440,18 @@ async def write(who: MysqlSettings) -> None:
     store = MariaStore(who)
     moment = "2026-01-31 12:00:00.000"
     moved = ("e", moment, "n", "z", "n", "A", "c", "a", "UP", "DOWN", 1, 0, 1, None, "", "{}")
-    order = ("1", "", "t", "", "", "drain", "", "", moment, None, None, "", 1, None)
+    order = ("1", "", "t", "", "", "drain", "", "", moment, None, None, "", 1, None, None)
     node = ("n", "i", "1", moment, "h", "local", moment, 1.0, "b")
     try:
         secret = ("k", "z", 1, 257, 1, 1, "c", 1, 0, 1)
-        rows = ((TRANSITION, moved), (OVERRIDE, order), (NODE, node), (KEY, secret))
+        lost = ("e", moment, "n", "z", "n", "A", "serve", "nodata", "error", 0, 2, 0, "")
+        rows = (
+            (TRANSITION, moved),
+            (DECISION, lost),
+            (OVERRIDE, order),
+            (NODE, node),
+            (KEY, secret),
+        )
         for table, row in rows:
             await store.write([Upsert(table, [row])])
             await store.write([Upsert(table, [row]), Delete(table, [table.key_of(row)])])

@@ -5,6 +5,7 @@ import re
 import ssl
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
@@ -128,7 +129,8 @@ class HttpCheck(OutputCheck, TlsCheckParameters):
         async with within(limit):
             reply = await self._follow(endpoint, secrets, tls, resources)
         with conversation():
-            return await self._judge_reply(reply, resources)
+            result = await self._judge_reply(reply, resources)
+        return replace(result, certificate_expires=reply.certificate_expires)
 
     def describe(self, endpoint: ProbeEndpoint) -> str:
         url = parsed_url(self.url, endpoint.address)
