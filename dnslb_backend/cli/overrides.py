@@ -77,22 +77,16 @@ def _override_command(action: str, text: str) -> Callable[..., None]:
         admin: AdminUrl = None,
         token_file: TokenFile = None,
     ) -> None:
-        override: dict[str, Any] = {
+        override = {
             "target": target,
             "action": action,
             "name": record,
             "node": node,
             "reason": reason,
             "force": force,
-            **(start or {}),
         }
-        if duration is not None:
-            override["expires_in"] = duration
-        created = AdminClient(find_daemon(config, admin, token_file)).post(PATH, override)
-        if as_json:
-            print_json(created)
-            return
-        print_page(created, lambda report, width: wrapped(_sentence(report), width))
+        client = AdminClient(find_daemon(config, admin, token_file))
+        _create(client, override, start, duration, as_json=as_json)
 
     command.__doc__ = text
     return command
@@ -120,9 +114,33 @@ def weight(
     token_file: TokenFile = None,
 ) -> None:
     """Give a target another weight, for records whose policy counts weights."""
-    override = _request("weight", target, record, reason, node, force=False) | (start or {})
-    override |= _end(duration) | {"weight": number}
-    _create(AdminClient(find_daemon(config, admin, token_file)), override, as_json=as_json)
+    override = {
+        "target": target,
+        "action": "weight",
+        "weight": number,
+        "name": record,
+        "node": node,
+        "reason": reason,
+    }
+    client = AdminClient(find_daemon(config, admin, token_file))
+    _create(client, override, start, duration, as_json=as_json)
+
+
+def _create(
+    client: AdminClient,
+    override: dict[str, Any],
+    start: dict[str, Any] | None,
+    duration: float | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Set an override from `start` on, for `duration` seconds, and print what it affects."""
+    end = {} if duration is None else {"expires_in": duration}
+    created = client.post(PATH, {**override, **(start or {}), **end})
+    if as_json:
+        print_json(created)
+        return
+    print_page(created, lambda report, width: wrapped(_sentence(report), width))
 
 
 def clear(
