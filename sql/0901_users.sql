@@ -23,6 +23,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON lb_static TO 'dnslb'@'localhost', 'dnslb
 GRANT SELECT, INSERT, UPDATE, DELETE ON lb_node TO 'dnslb'@'localhost', 'dnslb'@'%';
 GRANT SELECT, INSERT, UPDATE, DELETE ON lb_override TO 'dnslb'@'localhost', 'dnslb'@'%';
 GRANT SELECT, INSERT, DELETE ON lb_transition TO 'dnslb'@'localhost', 'dnslb'@'%';
+GRANT SELECT, INSERT, DELETE ON lb_decision TO 'dnslb'@'localhost', 'dnslb'@'%';
 GRANT SELECT ON lb_schema_version TO 'dnslb'@'localhost', 'dnslb'@'%';
 GRANT SELECT, INSERT, UPDATE, DELETE ON lb_key TO 'dnslb'@'localhost', 'dnslb'@'%';
 GRANT SELECT, INSERT, UPDATE, DELETE ON lb_metadata TO 'dnslb'@'localhost', 'dnslb'@'%';
@@ -42,6 +43,7 @@ GRANT SELECT ON lb_static TO 'dnslb_reader'@'localhost', 'dnslb_reader'@'%';
 GRANT SELECT ON lb_node TO 'dnslb_reader'@'localhost', 'dnslb_reader'@'%';
 GRANT SELECT ON lb_override TO 'dnslb_reader'@'localhost', 'dnslb_reader'@'%';
 GRANT SELECT ON lb_transition TO 'dnslb_reader'@'localhost', 'dnslb_reader'@'%';
+GRANT SELECT ON lb_decision TO 'dnslb_reader'@'localhost', 'dnslb_reader'@'%';
 GRANT SELECT ON lb_metadata TO 'dnslb_reader'@'localhost', 'dnslb_reader'@'%';
 GRANT SELECT ON lb_schema_version TO 'dnslb_reader'@'localhost', 'dnslb_reader'@'%';
 GRANT SELECT ON lb_status TO 'dnslb_reader'@'localhost', 'dnslb_reader'@'%';

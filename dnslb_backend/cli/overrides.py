@@ -1,4 +1,4 @@
-"""`drain`, `down`, `up` and `clear`: overrides of what checks measured."""
+"""`drain`, `down`, `up`, `weight` and `clear`: overrides of what checks measured."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -10,10 +10,11 @@ from dnslb_backend.cli.completion import complete_name, complete_override, compl
 from dnslb_backend.cli.daemon_address import find_daemon
 from dnslb_backend.cli.durations import parse_duration, parse_start
 from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile, TokenFile
-from dnslb_backend.cli.pages import moment, print_page, wrapped
+from dnslb_backend.cli.pages import moment, override_head, print_page, wrapped
 from dnslb_backend.cli.terminal import print_json
 
 PATH = "/api/v1/overrides"
+MAX_WEIGHT = 65535
 WAS = {"flapping": "was held out by damping", "waiting": "was waiting for failback"}
 
 TARGET_HELP = "An address, a destination host, a label (dc=fra), or a glob, quoted"
@@ -76,22 +77,16 @@ def _override_command(action: str, text: str) -> Callable[..., None]:
         admin: AdminUrl = None,
         token_file: TokenFile = None,
     ) -> None:
-        override: dict[str, Any] = {
+        override = {
             "target": target,
             "action": action,
             "name": record,
             "node": node,
             "reason": reason,
             "force": force,
-            **(start or {}),
         }
-        if duration is not None:
-            override["expires_in"] = duration
-        created = AdminClient(find_daemon(config, admin, token_file)).post(PATH, override)
-        if as_json:
-            print_json(created)
-            return
-        print_page(created, lambda report, width: wrapped(_sentence(report), width))
+        client = AdminClient(find_daemon(config, admin, token_file))
+        _create(client, override, start, duration, as_json=as_json)
 
     command.__doc__ = text
     return command
@@ -100,6 +95,52 @@ def _override_command(action: str, text: str) -> Callable[..., None]:
 drain = _override_command("drain", "Stop handing out a target; keep checking it.")
 down = _override_command("down", "Treat a target as if its checks failed.")
 up = _override_command("up", "Treat a target as if its checks passed.")
+
+
+def weight(
+    target: Target,
+    number: Annotated[
+        int,
+        typer.Argument(metavar="N", min=0, max=MAX_WEIGHT, help="0: only if no other has more"),
+    ],
+    record: RecordName = "",
+    duration: Duration = None,
+    start: Start = None,
+    reason: Reason = "",
+    node: Node = "",
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+    admin: AdminUrl = None,
+    token_file: TokenFile = None,
+) -> None:
+    """Give a target another weight, for records whose policy counts weights."""
+    override = {
+        "target": target,
+        "action": "weight",
+        "weight": number,
+        "name": record,
+        "node": node,
+        "reason": reason,
+    }
+    client = AdminClient(find_daemon(config, admin, token_file))
+    _create(client, override, start, duration, as_json=as_json)
+
+
+def _create(
+    client: AdminClient,
+    override: dict[str, Any],
+    start: dict[str, Any] | None,
+    duration: float | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Set an override from `start` on, for `duration` seconds, and print what it affects."""
+    end = {} if duration is None else {"expires_in": duration}
+    created = client.post(PATH, {**override, **(start or {}), **end})
+    if as_json:
+        print_json(created)
+        return
+    print_page(created, lambda report, width: wrapped(_sentence(report), width))
 
 
 def clear(
@@ -133,7 +174,7 @@ def _cleared_lines(report: dict[str, Any], width: int) -> Any:
 
 def _sentence(override: dict[str, Any], *, is_cleared: bool = False) -> str:
     """`drain 192.0.2.1 in www.lb.example on ns1 until 2026-01-31 12:00:00Z (new disk)`."""
-    words = [override["action"], override["target"]]
+    words = override_head(override)
     if override["name"]:
         words += ["in", override["name"]]
     if override["node"]:

@@ -31,6 +31,7 @@ from dnslb_backend.config.suggestions import unknown
 from dnslb_backend.config.views import build_views
 from dnslb_backend.config.zones import (
     advise_secondaries,
+    advise_version,
     build_zone,
     keep_no_data_uncached,
     unquoted,
@@ -146,6 +147,8 @@ class _Loader:
         )
         self.problems.raise_if_refused()
         advise_secondaries(zones, tables.records.values(), self.main, has_channel=pdns.has_channel)
+        if pdns.assumed_version is None and not pdns.has_channel:
+            advise_version(zones.values(), self.main)
         advise_references(zones, written, tables.records, tables.origins, self.main)
         advise_listeners(admin, server, self.main)
         self._warn_of_unknown_labels(admin, tables.records.values())

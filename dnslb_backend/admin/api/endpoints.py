@@ -162,10 +162,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "GET",
         "/api/v1/history",
-        "Transitions, newest first",
+        "Changes of members and of decisions, newest first",
         show_history,
         {
-            200: ResponseSpec("transitions", HistoryReport),
+            200: ResponseSpec("changes", HistoryReport),
             503: _problem("no store is available"),
         },
         query=HistoryQueryText,

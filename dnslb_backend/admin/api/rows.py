@@ -41,6 +41,7 @@ class OverrideRow(ApiModel):
     starts: Timestamp | None = Field(description="null: when it was created")
     pending: bool = Field(description="it begins later")
     expires: Timestamp | None = Field(description="null: until it is cleared")
+    weight: int | None = Field(description="that of the action weight; null: of no other")
 
 
 class MemberRow(ApiModel):
@@ -65,11 +66,14 @@ class MemberRow(ApiModel):
     priority: int | None = Field(description="null: the last check failed")
     configured_priority: int
     weight: int
+    configured_weight: int
+    weight_percent: int = Field(description="how much of its weight counts now (slow_start)")
     reason: str = Field(description="why it is served, or is not")
     held_until: Timestamp | None = Field(
         description="the end of what damping or failback holds out; null: nothing, or no end"
     )
-    override: OverrideRow | None
+    override: OverrideRow | None = Field(description="the one that decides whether it serves")
+    weight_override: OverrideRow | None = Field(description="the one that decides its weight")
     since: Timestamp | None = Field(description="the last change of its effective health")
     last_check: Timestamp | None
     last_change: Timestamp | None
@@ -137,6 +141,7 @@ def override_row(override: Override, wall: float = math.inf) -> OverrideRow:
         starts=render_optional(override.starts),
         pending=override.is_pending(wall),
         expires=render_optional(override.expires),
+        weight=override.weight,
     )
 
 
@@ -168,9 +173,12 @@ def member_row(
         priority=status.priority,
         configured_priority=member.priority,
         weight=status.weight,
+        configured_weight=member.weight,
+        weight_percent=status.share if status.is_ramping else 100,
         reason=hold.why if hold else reason(status, group.decision),
         held_until=render_optional(hold.until) if hold and math.isfinite(hold.until) else None,
         override=override_row(status.override) if status.override else None,
+        weight_override=override_row(status.weighting) if status.weighting else None,
         since=render_optional(_since(status)),
         last_check=render_optional(state.last_check),
         last_change=render_optional(state.last_change),

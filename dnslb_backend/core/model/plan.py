@@ -1,11 +1,11 @@
 """The configuration as the core sees it: zones, balanced records and views."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dnslb_backend.core.model.records import Record, RecordKey
 from dnslb_backend.core.model.views import View
-from dnslb_backend.core.model.zones import Zone
+from dnslb_backend.core.model.zones import PdnsVersion, Zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,3 +15,7 @@ class Plan:
     zones: dict[str, Zone]
     records: dict[RecordKey, Record]
     views: Mapping[str, View] = field(default_factory=dict)
+
+    def for_pdns(self, version: PdnsVersion) -> "Plan":
+        """The plan with every zone as a PowerDNS of that version reads it."""
+        return replace(self, zones={n: zone.for_pdns(version) for n, zone in self.zones.items()})

@@ -24,6 +24,7 @@ from dnslb_backend.store.database.schema import (
     sql_directory,
 )
 from dnslb_backend.store.database.tables import (
+    DECISION,
     KEY,
     NODE,
     OVERRIDE,
@@ -36,6 +37,8 @@ from dnslb_backend.store.database.tables import (
 )
 from dnslb_backend.store.settings import MysqlSettings
 from tests.rigs.mariadb import MariaDB
+from tests.rigs.mariadb_impostor import NUMBER, Answer, Impostor, serving
+from tests.rigs.mariadb_impostor import table as result
 
 POWERDNS_VIEWS = {
     *("comments", "cryptokeys", "domainmetadata", "domains"),
@@ -127,7 +130,8 @@ async def test_everything_is_made_and_a_second_run_changes_nothing(
     assert first[:VERSION] == [
         *("applied 0001_schema.sql", "applied 0002_signing.sql"),
         *("applied 0003_min_version.sql", "applied 0004_labels.sql"),
-        "applied 0005_override_starts.sql",
+        *("applied 0005_override_starts.sql", "applied 0006_decisions.sql"),
+        "applied 0007_override_weight.sql",
     ]
     made = await objects(mariadb, empty.name)
     assert {name for name, kind in made.items() if kind == "BASE TABLE"} == {
@@ -298,6 +302,21 @@ async def test_a_view_of_somebody_else_is_not_replaced(
     assert "records" not in await objects(mariadb, empty.name)
 
 
+async def test_mysql_is_refused_before_anything_is_changed() -> None:
+    answers: dict[str, Answer] = {
+        "SELECT COUNT(*) FROM information_schema.COLLATIONS": result(
+            "n", rows=((b"0",),), type=NUMBER
+        ),
+        "SELECT VERSION()": result("v", rows=((b"9.7.4",),)),
+    }
+    async with serving(Impostor(answers=answers)) as impostor:
+        settings = MysqlSettings(host="127.0.0.1", port=impostor.port, user="root")
+        with pytest.raises(SchemaError, match=r"no MariaDB of 10\.2 or newer but 9\.7\.4"):
+            await apply(settings)
+    changing = ("CREATE", "ALTER", "INSERT", "DROP")
+    assert not [text for text in impostor.statements if text.startswith(changing)]
+
+
 async def test_a_migration_is_applied_once_and_keeps_the_rows(
     mariadb: MariaDB, settings: MysqlSettings
 ) -> None:
@@ -421,11 +440,18 @@ async def write(who: MysqlSettings) -> None:
     store = MariaStore(who)
     moment = "2026-01-31 12:00:00.000"
     moved = ("e", moment, "n", "z", "n", "A", "c", "a", "UP", "DOWN", 1, 0, 1, None, "", "{}")
-    order = ("1", "", "t", "", "", "drain", "", "", moment, None, None, "", 1, None)
+    order = ("1", "", "t", "", "", "drain", "", "", moment, None, None, "", 1, None, None)
     node = ("n", "i", "1", moment, "h", "local", moment, 1.0, "b")
     try:
         secret = ("k", "z", 1, 257, 1, 1, "c", 1, 0, 1)
-        rows = ((TRANSITION, moved), (OVERRIDE, order), (NODE, node), (KEY, secret))
+        lost = ("e", moment, "n", "z", "n", "A", "serve", "nodata", "error", 0, 2, 0, "")
+        rows = (
+            (TRANSITION, moved),
+            (DECISION, lost),
+            (OVERRIDE, order),
+            (NODE, node),
+            (KEY, secret),
+        )
         for table, row in rows:
             await store.write([Upsert(table, [row])])
             await store.write([Upsert(table, [row]), Delete(table, [table.key_of(row)])])
