@@ -212,7 +212,7 @@ async def test_a_long_address_keeps_its_end(browser: Browser, node: Scene) -> No
             """(body) => {
               const shown = [...body.querySelectorAll("*")].filter((node) => node.clientWidth);
               const rights = shown.map((node) => node.getBoundingClientRect().right);
-              return Math.max(...rights) - body.clientWidth;
+              return Math.max(...rights) - document.body.clientWidth;
             }"""
         )
         assert beyond <= -13

@@ -19,7 +19,7 @@ export function explainView({ name = "", type = "ANY", down = "" } = {}) {
   for (const each of TYPES) kind.append(el("option", { value: each }, each));
   kind.value = TYPES.includes(type) ? type : "ANY";
   const client = el("input", { name: "client", placeholder: "any client", autocomplete: "off", spellcheck: "false" });
-  const supposed = el("input", { name: "down", placeholder: "nobody: an address, label or glob", autocomplete: "off", spellcheck: "false", value: down });
+  const supposed = el("input", { name: "down", placeholder: "an address, label or glob", autocomplete: "off", spellcheck: "false", value: down });
   const result = el("div", { class: "explanation" });
   const message = el("p", { class: "message", role: "status" });
   const field = (words, input) => el("label", { class: "field" }, el("span", {}, words), input);

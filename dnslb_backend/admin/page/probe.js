@@ -11,7 +11,7 @@ const LIMIT = 600000;
 
 const MOODS = { pass: "good", fail: "bad", error: "warn" };
 
-/** A button that runs the checks of a record, and their results; `isMeant` tells which are shown. */
+/** A button that runs the checks of a record, and their results; `isMeant` selects those shown. */
 export function probePart({ name, type }, shared, isMeant = () => true) {
   const button = el("button", { type: "button" }, "Check now");
   const message = el("p", { class: "quiet", role: "status" });

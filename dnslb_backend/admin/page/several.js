@@ -12,7 +12,7 @@ export const MOST = 200;
 /** So many of the members that an override affects are named. */
 const MOST_NAMED = 5;
 
-/** Drain, down or up for the members that are ticked; with `label`, a choice is whoever has it. */
+/** Drain, down or up for the members that are ticked; with `label`, a choice is every member that has it. */
 export function severalView(members, label, shared) {
   const boxes = members.map((member) => {
     const box = el("input", { type: "checkbox" });
@@ -21,16 +21,16 @@ export function severalView(members, label, shared) {
   });
   const picked = () => boxes.filter(({ box }) => box.checked).map(({ member }) => member);
   const total = el("p", { class: "quiet", role: "status" });
-  const tell = () => say(total, `${count(picked().length, "member")} chosen, of ${members.length}`);
+  const update = () => say(total, `${count(picked().length, "member")} chosen, of ${members.length}`);
   const all = el("button", { type: "button" }, "All or none");
   all.addEventListener("click", () => {
     const isAll = boxes.every(({ box }) => box.checked);
     for (const { box } of boxes) box.checked = !isAll;
-    tell();
+    update();
   });
   const list = el(
     "ul",
-    { class: "picks", on: { change: tell } },
+    { class: "picks", on: { change: update } },
     boxes.map(({ box, member }) =>
       el("li", {}, el("label", {}, box, el("span", { class: "rdata" }, visible(member.content)), badge(member), el("span", { class: "quiet" }, visible(`${member.name} ${member.type}`)))),
     ),
@@ -43,7 +43,7 @@ export function severalView(members, label, shared) {
   const targets = (where) => (where === "label" ? [{ target: label, name: "" }] : targetsOf(picked(), where));
   const report = reporting(shared, () => shared.overridden(members.map((member) => member.name)));
   const form = overrideForm(wheres, targets, report);
-  tell();
+  update();
   const section = el("section", {}, el("h3", {}, "Members"), el("div", { class: "bar-line" }, total, all), list);
   return { title: "Override several members", node: el("div", {}, form, report.node, section) };
 }

@@ -36,7 +36,7 @@ function patternOf(token) {
   return `[${signs.startsWith("!") ? `^${signs.slice(1)}` : signs}]`;
 }
 
-/** Tells of a member whether `override` is for it, in force or pending. */
+/** Whether `override` is for a member, in force or pending. */
 export function matcher({ target, name }) {
   const glob = /[*?[]/.test(target) ? globOf(target) : null;
   const isMeant = glob
