@@ -94,7 +94,7 @@ async def test_a_member_is_drained_for_a_while_and_comes_back_punctually(shift: 
     assert said.endswith("Z (new disk)\n")
 
     events = (await shift.answers("history", "www", "--since", "1m"))["events"]
-    back, out = [event for event in events if event["content"] == shift.second.host][:2]
+    back, out = [event for event in events if event.get("content") == shift.second.host][:2]
     assert (out["from_served"], out["to_served"]) == (True, False)
     assert out["reason"] == "override drain by night-shift: new disk"
     assert (back["from_served"], back["to_served"]) == (False, True)
@@ -110,7 +110,7 @@ async def test_the_history_says_who_cleared_an_override(shift: Shift) -> None:
     await shift.says("clear", shift.second.host)
     await shift.serves(shift.first, shift.second)
     events = (await shift.answers("history", "www", "--since", "1m"))["events"]
-    back = next(event for event in events if event["content"] == shift.second.host)
+    back = next(event for event in events if event.get("content") == shift.second.host)
     assert back["reason"] == "drain cleared by night-shift: 200 OK"
 
 
