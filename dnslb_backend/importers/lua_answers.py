@@ -183,7 +183,7 @@ def _quoted_url(url: Value) -> str:
     try:
         urlsplit(url)
     except ValueError as error:
-        raise LuaError(f"{url!r} is no URL: {error}") from error
+        raise LuaError(f"{url!r} is not a URL: {error}") from error
     return url.replace("%", "%%")
 
 

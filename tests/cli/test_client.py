@@ -122,12 +122,21 @@ async def test_a_bad_configuration_is_told_as_the_daemon_would_at_its_start(
     assert ended.err.splitlines() == ["/etc/a.toml: records.x.A.ttl: is required", "b.toml: no"]
 
 
+async def test_a_token_that_does_not_do_is_told_from_none(url: str, write: Write) -> None:
+    for line, said in (
+        (f"read {READ_TOKEN}\n", "refused: token prometheus has the role read, not operate\n"),
+        ("operate 0000-not-a-token-of-this-node\n", "refused: no such token\n"),
+    ):
+        ended = await run("reload", "--admin", url, "--token-file", str(write("tokens", line)))
+        assert (ended.code, ended.err) == (1, said)
+
+
 async def test_without_a_token_it_is_said_why_none_was_sent(
     url: str, node: Node, write: Write
 ) -> None:
     ended = await run("reload", "--admin", url)
     assert ended.code == 1
-    assert "a valid token is needed" in ended.err
+    assert "refused: a token is needed" in ended.err
     assert "no --token-file was given" in ended.err
     config = write("other.toml", f"[admin]\nlisten = '{url[7:]}'\ntoken_file = '/nonexistent/t'\n")
     ended = await run("reload", "-c", str(config))

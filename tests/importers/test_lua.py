@@ -90,7 +90,7 @@ def test_times_and_failures_are_taken_over() -> None:
         ("ifportup(443, {'2001:db8::1'})", "not an address for a record of type A"),
         ("ifportup(443, {'0.0.0.0'})", "not a server's address"),
         ("ifurlup('ftp://a.example/', {'192.0.2.1'})", "http"),
-        ("ifurlup('http://[', {'192.0.2.1'})", "is no URL"),
+        ("ifurlup('http://[', {'192.0.2.1'})", "is not a URL"),
         ("ifurlextup({{['192.0.2.1']='http://10.0.0.1/a'}, {['192.0.2.2']='http://10.0.0.2/b'}})",
          "differ in more"),
         ("pickwrandom({{99999, '192.0.2.1'}, {1, '192.0.2.2'}})", "65535"),

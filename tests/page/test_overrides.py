@@ -69,7 +69,7 @@ async def test_the_last_member_is_taken_only_on_purpose(node: Scene, visit: Visi
     await press(page, "Down")
     await give_token(page, OPERATE_TOKEN)
     doubt = panel(page).get_by_role("alert")
-    await expect(doubt).to_contain_text("last serving member of db.shop.example/A")
+    await expect(doubt).to_contain_text("serving member would be left in db.shop.example/A")
     await expect(doubt).to_contain_text("No member would be left")
     assert await node.overrides() == []
     await press(page, "Down anyway")

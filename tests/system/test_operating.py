@@ -94,7 +94,7 @@ async def test_a_member_is_drained_for_a_while_and_comes_back_punctually(shift: 
     assert said.endswith("Z (new disk)\n")
 
     events = (await shift.answers("history", "www", "--since", "1m"))["events"]
-    back, out = [event for event in events if event["content"] == shift.second.host][:2]
+    back, out = [event for event in events if event.get("content") == shift.second.host][:2]
     assert (out["from_served"], out["to_served"]) == (True, False)
     assert out["reason"] == "override drain by night-shift: new disk"
     assert (back["from_served"], back["to_served"]) == (False, True)
@@ -110,7 +110,7 @@ async def test_the_history_says_who_cleared_an_override(shift: Shift) -> None:
     await shift.says("clear", shift.second.host)
     await shift.serves(shift.first, shift.second)
     events = (await shift.answers("history", "www", "--since", "1m"))["events"]
-    back = next(event for event in events if event["content"] == shift.second.host)
+    back = next(event for event in events if event.get("content") == shift.second.host)
     assert back["reason"] == "drain cleared by night-shift: 200 OK"
 
 
@@ -133,7 +133,7 @@ async def test_the_last_serving_member_is_not_taken_by_accident(shift: Shift) ->
     for action in ("drain", "down"):
         ended = await shift.shell(action, shift.first.host)
         assert (ended.code, ended.out) == (1, "")
-        assert "it would take the last serving member of" in ended.err
+        assert "no serving member would be left in" in ended.err
         assert "single.lb.example/A" in ended.err
         assert "www.lb.example/A" not in ended.err
     await shift.serves(shift.first, shift.second)
@@ -144,7 +144,7 @@ async def test_the_last_serving_member_is_not_taken_by_accident(shift: Shift) ->
     # And now nobody else is left there.
     ended = await shift.shell("down", "127.0.0.*", "--record", "www.lb.example")
     assert ended.code == 1
-    assert "last serving member of www.lb.example/A" in ended.err
+    assert "serving member would be left in www.lb.example/A" in ended.err
     await shift.says("down", "127.0.0.*", "--force")
     await shift.serves()
     await shift.serves(name="single")
@@ -162,7 +162,7 @@ async def test_up_serves_what_is_broken_and_its_end_may_leave_nobody(shift: Shif
     assert f"{shift.first.host} FORCED UP (DOWN)" in await shift.says("explain", "single")
     ended = await shift.shell("clear", shift.first.host)
     assert ended.code == 1
-    assert "last serving member of" in ended.err
+    assert "serving member would be left in" in ended.err
     await shift.says("clear", shift.first.host, "--force")
     await shift.serves(name="single")
     ended = await shift.shell("clear", shift.first.host)
@@ -251,7 +251,7 @@ async def test_nobody_orders_without_a_token(shift: Shift) -> None:
     for command in ("drain", "down", "up", "clear", "probe"):
         ended = await run(command, shift.second.host, "--admin", f"http://{shift.daemon.admin}")
         assert (ended.code, ended.out) == (1, "")
-        assert "a valid token is needed" in ended.err
+        assert "refused: a token is needed" in ended.err
     await shift.serves(shift.first, shift.second)
 
 

@@ -81,7 +81,7 @@ def authorize(
     def refusal(status: HTTPStatus, why: str) -> ProblemError:
         if (kept_back := refusals.admit((peer, status, why))) is not None:
             _log_denied(request, status, why, kept_back)
-        return _refusal(status)
+        return _refusal(status, why)
 
     header = request.headers.get("Authorization")
     if header is None:
@@ -91,12 +91,14 @@ def authorize(
             raise refusal(
                 HTTPStatus.FORBIDDEN, "[admin] hosts does not name this Host, and no token was sent"
             )
-        raise refusal(HTTPStatus.UNAUTHORIZED, "no token")
+        raise refusal(HTTPStatus.UNAUTHORIZED, "a token is needed")
     token = _token_of(header, access)
     if token is None:
-        raise refusal(HTTPStatus.UNAUTHORIZED, "wrong token")
+        raise refusal(HTTPStatus.UNAUTHORIZED, "no such token")
     if not token.role.includes(needed):
-        raise refusal(HTTPStatus.FORBIDDEN, f"token {token.name} is of role {token.role}")
+        raise refusal(
+            HTTPStatus.FORBIDDEN, f"token {token.name} has the role {token.role}, not {needed}"
+        )
     return Caller(str(peer), token.role, token.name)
 
 
@@ -132,7 +134,6 @@ def _is_foreign(request: web.Request, access: Access) -> bool:
 
 
 def _log_denied(request: web.Request, status: HTTPStatus, why: str, kept_back: int) -> None:
-    """The reason of a refusal is for the log, not for the client."""
     log.warning(
         "request refused",
         extra=fields(
@@ -146,8 +147,8 @@ def _log_denied(request: web.Request, status: HTTPStatus, why: str, kept_back: i
     )
 
 
-def _refusal(status: HTTPStatus) -> ProblemError:
-    if status is HTTPStatus.UNAUTHORIZED:
-        challenge = {"WWW-Authenticate": 'Bearer realm="dnslb"'}
-        return ProblemError(status, "a valid token is needed", headers=challenge)
-    return ProblemError(status, "not allowed for this caller")
+def _refusal(status: HTTPStatus, why: str) -> ProblemError:
+    challenge = {"WWW-Authenticate": 'Bearer realm="dnslb"'}
+    return ProblemError(
+        status, why, headers=challenge if status is HTTPStatus.UNAUTHORIZED else None
+    )

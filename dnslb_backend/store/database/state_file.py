@@ -1,9 +1,12 @@
 """The files of one SQLite database: which they are, and how they are set aside."""
 
 import contextlib
+import logging
 import os
 import stat
 from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 APPLICATION_ID = 0x646E6C62
 """In the header of every file of this program: "dnlb"."""
@@ -65,6 +68,8 @@ def make_folder(folder: Path) -> None:
     except FileExistsError:
         if not folder.is_dir():
             raise
+        return
+    log.warning("created the folder %s for [state] path", folder)
 
 
 def create(path: Path) -> None:

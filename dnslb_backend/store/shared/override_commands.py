@@ -155,7 +155,9 @@ def _refuse_to_empty(
     lost = records_without_service(health, before, moved)
     keys = [key for key in records_without_service(health, after, moved) if key not in lost]
     if keys:
-        raise ConflictError(f"it would take the last serving member of {_listed(keys)}")
+        raise ConflictError(
+            f"no serving member would be left in {_listed(keys)}; use force to do it anyway"
+        )
 
 
 def _listed(keys: Sequence[RecordKey]) -> str:

@@ -337,7 +337,7 @@ async def test_what_was_readmitted_is_reported(
 class RefusingNode(Node):
     """Refuses as it is told; a bad day for its stores."""
 
-    refusal: Exception = ConflictError("it would take the last serving member of www.lb.example/A")
+    refusal: Exception = ConflictError("no serving member would be left in www.lb.example/A")
 
     async def override(self, order: object) -> Override:
         raise self.refusal
@@ -354,7 +354,7 @@ class TestARefusal:
     @pytest.mark.parametrize(
         ("refusal", "status", "fields"),
         [
-            (ConflictError("it would take the last serving member of a/A"), 409, []),
+            (ConflictError("no serving member would be left in a/A"), 409, []),
             (ConflictError("x is no address or destination", "target"), 409, ["target"]),
             (OverrideNotFoundError("nothing was ordered for x", "target"), 409, ["target"]),
             (StoreError("the database is away"), 503, []),

@@ -100,9 +100,9 @@ async def test_the_same_refusal_again_and_again_does_not_drown_the_log(
         assert await ask(stranger, CHANGE, bearer(READ_TOKEN)) == 403
     told = [vars(record)["dnslb_fields"] for record in caplog.records]
     assert [(fact["status"], fact["why"]) for fact in told] == [
-        (401, "no token"),
-        (401, "wrong token"),
-        (403, "token prometheus is of role read"),
+        (401, "a token is needed"),
+        (401, "no such token"),
+        (403, "token prometheus has the role read, not operate"),
     ]
 
 

@@ -631,6 +631,20 @@ async def test_a_link_leads_to_the_file(tmp_path: Path) -> None:
         assert database.execute("SELECT COUNT(*) FROM lb_static").fetchone() == (2,)
 
 
+async def test_a_folder_that_is_made_for_it_is_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        store = SqliteStore(tmp_path / "a" / "b" / "state.sqlite")
+        await put(store, static("a"))
+        await store.close()
+    made = [line for line in caplog.messages if line.startswith("created the folder")]
+    assert made == [
+        f"created the folder {tmp_path}/a for [state] path",
+        f"created the folder {tmp_path}/a/b for [state] path",
+    ]
+
+
 async def test_whatever_the_umask_nobody_else_can_read_it(tmp_path: Path) -> None:
     before = os.umask(0)
     try:

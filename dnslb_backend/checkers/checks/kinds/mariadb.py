@@ -10,7 +10,12 @@ from dnslb_backend.checkers.checks.base import ProbeEndpoint
 from dnslb_backend.checkers.checks.extraction import Output, OutputCheck
 from dnslb_backend.checkers.checks.parameters import Path, Port, Regexp
 from dnslb_backend.checkers.checks.secrets import redacted, resolve_secret
-from dnslb_backend.checkers.checks.statements import LITERALS, without_literals
+from dnslb_backend.checkers.checks.statements import (
+    DEFAULT_QUERY,
+    LITERALS,
+    found_text,
+    without_literals,
+)
 from dnslb_backend.checkers.checks.tls_parameters import TlsCheckParameters
 from dnslb_backend.checkers.resources.classify import ProbeError, TargetError
 from dnslb_backend.checkers.resources.deadlines import within
@@ -105,7 +110,7 @@ class MariadbCheck(OutputCheck, TlsCheckParameters):
     password: SecretStr | None = None
     password_file: Path = ""
     database: str = ""
-    query: Annotated[str, AfterValidator(_not_empty)] = "SELECT 1"
+    query: Annotated[str, AfterValidator(_not_empty)] = DEFAULT_QUERY
     expect: Regexp = ""
     states: Annotated[tuple[Preset, ...], BeforeValidator(_presets)] = ()
     max_lag: Annotated[float, Field(ge=0)] | None = None
@@ -146,13 +151,14 @@ class MariadbCheck(OutputCheck, TlsCheckParameters):
         connection = MariadbSession(login, LIMITS)
         try:
             async with within(limit):
-                text = await self._answer(connection, limit)
+                facts, text = await self._answer(connection, limit)
         except MariadbError as error:
             raise _classify(error, self.query) from error
         finally:
             connection.abort()
         output = Output(text[:TEXT_LIMIT], cut=len(text) > TEXT_LIMIT)
-        return await self.evaluate(output, resources, expect=self.expect, text=one_line(text))
+        shown = found_text(facts, self.query, text)
+        return await self.evaluate(output, resources, expect=self.expect, text=shown)
 
     def describe(self, endpoint: ProbeEndpoint) -> str:
         address = f"{bracketed(endpoint.address)}:{endpoint.port or self.port}"
@@ -160,27 +166,33 @@ class MariadbCheck(OutputCheck, TlsCheckParameters):
         query = LITERALS.sub("'…'", self.query)
         return one_line(f"MariaDB {self.user}@{address}: {states}{query}")
 
-    async def _answer(self, connection: MariadbSession, limit: float) -> str:
-        """The first value of the query, as text; raises TargetError if a state does not hold."""
+    async def _answer(self, connection: MariadbSession, limit: float) -> tuple[list[str], str]:
+        """Facts about its states, and the first value of the query, as text.
+
+        Raises TargetError if a state does not hold.
+        """
         await connection.open()
         try:
-            text = await self._question(connection, limit)
+            found = await self._question(connection, limit)
         except (TargetError, ServerError):
             await connection.close()
             raise
         await connection.close()
-        return text
+        return found
 
-    async def _question(self, connection: MariadbSession, limit: float) -> str:
+    async def _question(self, connection: MariadbSession, limit: float) -> tuple[list[str], str]:
         # The probe disconnects at its timeout; without this the server would keep working.
         is_bounded = "MariaDB" in connection.version
         bound = f", SESSION max_statement_time = {limit:.3f}" if is_bounded else ""
         await connection.run(f"{SET_NAMES}{bound}")
-        for state in self.states:
-            self._check_state(state, await connection.named_rows(_STATEMENTS[state]))
-        return _text(await connection.first_value(self.query))
+        facts = [
+            self._fact(state, await connection.named_rows(_STATEMENTS[state]))
+            for state in self.states
+        ]
+        return facts, _text(await connection.first_value(self.query))
 
-    def _check_state(self, state: Preset, rows: Sequence[ResultRow]) -> None:
+    def _fact(self, state: Preset, rows: Sequence[ResultRow]) -> str:
+        """The state in words; raises TargetError if it does not hold."""
         problem = {
             "read_write": _why_not_writable,
             "replica": lambda rows: _why_no_replica(rows, self.max_lag),
@@ -188,7 +200,10 @@ class MariadbCheck(OutputCheck, TlsCheckParameters):
         }[state](rows)
         if problem:
             raise TargetError(Code.STATUS, problem)
+        return _replica_text(rows) if state == "replica" else _FACTS[state]
 
+
+_FACTS: dict[Preset, str] = {"read_write": "writable", "galera": "synced"}
 
 _STATEMENTS: dict[Preset, str] = {
     "read_write": "SELECT @@global.read_only AS read_only",
@@ -217,6 +232,11 @@ def _why_no_replica(rows: Sequence[ResultRow], max_lag: float | None) -> str:
         if max_lag is not None and lag > max_lag:
             return f"{lag:.0f} s behind, more than {max_lag:g}"
     return ""
+
+
+def _replica_text(rows: Sequence[ResultRow]) -> str:
+    lags = [_seconds(row.get("Seconds_Behind_Master")) or 0 for row in rows]
+    return f"replica, {max(lags):.0f} s behind"
 
 
 def _seconds(value: object) -> float | None:

@@ -9,7 +9,12 @@ from dnslb_backend.checkers.checks.base import ProbeEndpoint
 from dnslb_backend.checkers.checks.extraction import Output, OutputCheck
 from dnslb_backend.checkers.checks.parameters import Path, Port, Regexp
 from dnslb_backend.checkers.checks.secrets import redacted, resolve_secret
-from dnslb_backend.checkers.checks.statements import LITERALS, without_literals
+from dnslb_backend.checkers.checks.statements import (
+    DEFAULT_QUERY,
+    LITERALS,
+    found_text,
+    without_literals,
+)
 from dnslb_backend.checkers.checks.tls_parameters import TlsCheckParameters
 from dnslb_backend.checkers.resources.classify import ProbeError, TargetError, conversation
 from dnslb_backend.checkers.resources.connection import connected
@@ -76,7 +81,7 @@ class PostgresCheck(OutputCheck, TlsCheckParameters):
     password: SecretStr | None = None
     password_file: Path = ""
     database: Path = ""
-    query: Annotated[str, AfterValidator(_not_empty)] = "SELECT 1"
+    query: Annotated[str, AfterValidator(_not_empty)] = DEFAULT_QUERY
     expect: Regexp = ""
     role: Role = "any"
     max_lag: Annotated[float, Field(ge=0)] | None = None
@@ -113,11 +118,13 @@ class PostgresCheck(OutputCheck, TlsCheckParameters):
         try:
             async with within(limit), connected(endpoint.address, port) as connection:
                 with conversation():
-                    text = await self._answer(PostgresSession(connection, login), limit)
+                    session = PostgresSession(connection, login)
+                    facts, text = await self._answer(session, limit)
         except PostgresError as error:
             raise _classify(error, self.query) from error
         output = Output(text[:TEXT_LIMIT], cut=len(text) > TEXT_LIMIT)
-        return await self.evaluate(output, resources, expect=self.expect, text=one_line(text))
+        shown = found_text(facts, self.query, text)
+        return await self.evaluate(output, resources, expect=self.expect, text=shown)
 
     def describe(self, endpoint: ProbeEndpoint) -> str:
         address = f"{bracketed(endpoint.address)}:{endpoint.port or self.port}"
@@ -125,30 +132,36 @@ class PostgresCheck(OutputCheck, TlsCheckParameters):
         query = LITERALS.sub("'…'", self.query)
         return one_line(f"PostgreSQL {self.user}@{address}: {role}{query}")
 
-    async def _answer(self, session: PostgresSession, limit: float) -> str:
-        """The first value of the query, as text; raises TargetError if the role is another."""
+    async def _answer(self, session: PostgresSession, limit: float) -> tuple[list[str], str]:
+        """Facts about its role, and the first value of the query, as text.
+
+        Raises TargetError if the role is another.
+        """
         await session.open()
+        facts = []
         if self.role != "any":
-            self._check_role(await session.first_row(ROLE_STATEMENT))
+            facts.append(self._fact(await session.first_row(ROLE_STATEMENT)))
         # The probe disconnects at its timeout; without this the server would keep working. LOCAL
         # keeps it out of the sessions that a pooler shares.
         bound = f"SET LOCAL statement_timeout = {max(1, round(limit * 1000))}"
         row = await session.first_row(f"{bound}; {self.query}")
         await session.close()
-        return (row[0] if row else None) or ""
+        return facts, (row[0] if row else None) or ""
 
-    def _check_role(self, row: list[str | None] | None) -> None:
+    def _fact(self, row: list[str | None] | None) -> str:
+        """The role in words; raises TargetError if it is another."""
         recovering, lag = (*(row or ()), None, None)[:2]
         if recovering not in ("t", "f"):
             raise TargetError(Code.STATUS, "the server does not say whether it is a replica")
         if (recovering == "t") != (self.role == "replica"):
             raise TargetError(Code.STATUS, f"the server is not a {self.role}")
-        if self.max_lag is None:
-            return
-        if lag is None:
+        if self.max_lag is not None and lag is None:
             raise TargetError(Code.STATUS, "the replica does not know how far it is behind")
-        if float(lag) > self.max_lag:
+        if self.role == "primary" or lag is None:
+            return self.role
+        if self.max_lag is not None and float(lag) > self.max_lag:
             raise TargetError(Code.STATUS, f"{float(lag):.0f} s behind, more than {self.max_lag:g}")
+        return f"replica, {float(lag):.0f} s behind"
 
 
 def _classify(error: PostgresError, query: str) -> Exception:

@@ -1,6 +1,7 @@
 """A real MariaDB, replicas of it, and what is no database at all."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ def ask(port: int | None, **keys: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("keys", "code", "text"),
     [
-        ({}, 0, "1"),
+        ({}, 0, "answers queries"),
         ({"query": "SELECT 'all OK'", "expect": "OK$"}, 0, "all OK"),
         ({"query": "SELECT 'all KO'", "expect": "OK$"}, -1, "reply does not match 'OK$': 'all KO'"),
         ({"query": "SELECT NULL"}, 0, ""),
@@ -59,7 +60,8 @@ def ask(port: int | None, **keys: Any) -> dict[str, Any]:
         ({"query": "SELECT 1/0"}, 0, ""),
         ({"query": "SELECT nonsense"}, -6, "error 1054: Unknown column"),
         ({"query": "SELECT seq FROM mysql.seq_1_to_1000000000"}, 0, "1"),
-        ({"states": ["read_write"]}, 0, "1"),
+        ({"states": ["read_write"]}, 0, "writable"),
+        ({"states": ["read_write"], "query": "SELECT 7"}, 0, "writable, 7"),
         ({"states": ["replica"]}, -6, "the server is not a replica"),
         ({"states": ["galera"]}, -6, "wsrep_ready is OFF, not ON"),
         ({"database": "information_schema", "query": "SELECT DATABASE()"}, 0, "information_schema"),
@@ -126,6 +128,8 @@ async def test_a_replica(tools: CheckResources, database: MariaDB) -> None:
         await database.query("CREATE DATABASE something")
 
         async def behind() -> str:
+            passed = await probe(tools, check)
+            assert re.fullmatch(r"replica, \d+ s behind", passed.text) or passed.code == Code.STATUS
             result = await probe(tools, ask(replica.port, states=["replica"], max_lag=0))
             return result.text if result.code == Code.STATUS else ""
 
@@ -329,7 +333,8 @@ STEPS = ["SET NAMES", *WHOLE]
 async def test_what_is_broken_is_well_as_a_whole(tools: CheckResources) -> None:
     async with serving(Impostor(answers=WHOLE)) as impostor:
         result = await probe(tools, ask(impostor.port, states=STATES))
-    assert (result.outcome, result.text) == (Outcome.PASS, "fine")
+    found = "writable, replica, 0 s behind, synced, fine"
+    assert (result.outcome, result.text) == (Outcome.PASS, found)
 
 
 @pytest.mark.parametrize("broken", BROKEN)

@@ -39,7 +39,7 @@ def ask(port: int, **keys: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("keys", "code", "text"),
     [
-        ({}, 0, "1"),
+        ({}, 0, "answers queries"),
         ({"query": "SELECT 'all OK'", "expect": "OK$"}, 0, "all OK"),
         ({"query": "SELECT 'all KO'", "expect": "OK$"}, -1, "reply does not match 'OK$': 'all KO'"),
         ({"query": "SELECT NULL"}, 0, ""),
@@ -50,9 +50,9 @@ def ask(port: int, **keys: Any) -> dict[str, Any]:
         ({"query": "SELECT 'hidden word'::int"}, -6, "error 22P02: invalid input syntax"),
         ({"query": "COPY (SELECT 1) TO STDOUT"}, -6, "the query is a COPY"),
         ({"query": "SELECT x FROM secret"}, -3, "error 42501: permission denied"),
-        ({"role": "primary"}, 0, "1"),
+        ({"role": "primary"}, 0, "primary"),
         ({"role": "replica"}, -6, "the server is not a replica"),
-        ({"user": "digest"}, 0, "1"),
+        ({"user": "digest"}, 0, "answers queries"),
         ({"user": "digest", "password": "wrong"}, -3, "error 28P01: "),
         ({"password": "wrong"}, -3, "error 28P01: "),
         ({"password": ""}, -3, "the server asks for a password, and none is configured"),
