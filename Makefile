@@ -32,7 +32,7 @@ TEST_PACKAGES := pdns-backend-bind pdns-backend-pipe pdns-backend-mysql pdns-bac
 MATRIX_PACKAGES := python3 python3-venv $(SYSTEM_PACKAGES) $(filter-out postgresql prometheus chromium \
 	fonts-% libatomic1,$(TEST_PACKAGES))
 
-.PHONY: setup setup-tests demo run check test soak coverage mutants bench pictures docs dist deb \
+.PHONY: setup setup-tests demo run check test soak coverage mutants bench pictures docs constraints dist deb \
 	matrix test-deb clean help FORCE
 
 help:  ## show this
@@ -82,6 +82,9 @@ docs: setup-tests  ## make docs/configuration.md and the JSON Schema anew, and t
 	$(BIN)/dnslb-backend schema config records > configs/records.schema.json
 	$(PYTEST) --quiet tests/test_docs.py tests/config/test_reference.py \
 		tests/config/test_json_schema.py tests/system/test_documents.py
+
+constraints:  ## choose the newest versions for the image; ARGS=--verify installs those that it has
+	@.ci/constraints $(ARGS)
 
 dist: setup $(VENV)/.installed-dev  ## wheel and source distribution, in dist/
 	$(BIN)/python -m build

@@ -36,6 +36,7 @@ from dnslb_backend.core.health.record_state import (
     RecordState,
     RestoredRecord,
     carry_over,
+    is_awaiting,
     is_known,
     restored,
     waiting_again,
@@ -43,6 +44,7 @@ from dnslb_backend.core.health.record_state import (
 from dnslb_backend.core.health.resolutions import Resolution
 from dnslb_backend.core.health.results import Result
 from dnslb_backend.core.health.schedule import probe_interval
+from dnslb_backend.core.health.slow_start import begin_ramp, is_step_due
 from dnslb_backend.core.health.target import Health, TargetState, mark_stale, observe, reset_damping
 from dnslb_backend.core.health.targets import Targets
 from dnslb_backend.core.health.transitions import diff
@@ -253,11 +255,14 @@ class HealthMap:
         self._move(target, mark_stale(state, at), at)
 
     def readmit(self, at: Instant) -> None:
-        """Readmit the recovered members whose failback time is over."""
-        waiting, self._waiting = self._waiting, set()
-        for key in waiting & self.records.keys():
-            self.records[key].is_partial = False
-            self._marked[key] = at
+        """Readmit the recovered members whose failback time is over, and go on with slow starts."""
+        waiting, self._waiting = self._waiting & self.records.keys(), set()
+        for key in waiting:
+            state = self.records[key]
+            if state.waiting or is_step_due(state, at.mono):
+                state.is_partial, self._marked[key] = False, at
+            elif state.ramps:
+                self._waiting.add(key)
 
     def expire_stale(self, targets: Iterable[TargetKey], at: Instant) -> None:
         """Mark those of these targets that have had no result for too long."""
@@ -276,7 +281,8 @@ class HealthMap:
         Members that share its targets are not held for flapping either, but go on waiting.
         """
         state = self.records[key]
-        state.waiting.pop(content, None)
+        if state.waiting.pop(content, None):
+            begin_ramp(state, content, at.mono)
         for member in state.members:
             if member.content == content:
                 for target in member.targets:
@@ -362,18 +368,13 @@ class HealthMap:
             state.awaited = {
                 position for position in state.positions if self._targets.is_in_flight(position)
             }
-        state.is_held = is_starving and self._is_awaiting(state)
+        state.is_held = is_starving and is_awaiting(state)
         if state.is_held:
             decision = state.decision
-        if state.waiting:
-            clear_returned(state, rows, decision)
+        clear_returned(state, rows, decision)
+        if state.waiting or state.ramps:
             self._waiting.add(key)
         self._publish(key, rows, decision, at.wall, moved)
-
-    def _is_awaiting(self, state: RecordState) -> bool:
-        """Whether probes of this check cycle may yet find a member that can serve; not those that
-        have begun after the change, since other records may share the targets."""
-        return state.is_cycle_open or not state.awaited.isdisjoint(state.positions)
 
     def _stop_awaiting(self, target: TargetKey) -> None:
         for key in self._targets.users(target):

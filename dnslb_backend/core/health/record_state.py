@@ -23,6 +23,13 @@ class PendingReturn(NamedTuple):
     views: frozenset[str]
 
 
+class Ramp(NamedTuple):
+    """The slow start of a member that came back at monotonic `since`: its present step."""
+
+    since: float
+    step: int = 0
+
+
 @dataclass(slots=True)
 class RecordState:
     """One balanced record at run time. `rows` are its members, then unchecked fallbacks."""
@@ -53,6 +60,8 @@ class RecordState:
     """Targets whose health changed since the last decision, and when (Unix time)."""
     waiting: dict[str, PendingReturn] = field(default_factory=dict)
     """Members, by content, that recovered and have not served since."""
+    ramps: dict[str, Ramp] = field(default_factory=dict)
+    """Members, by content, whose slow start has not ended."""
     awaited: set[TargetKey] = field(default_factory=set)
     """Targets whose probes were in flight when it was first held: it waits for these as well."""
 
@@ -62,7 +71,8 @@ class RestoredRecord:
     """One record as an earlier run saved it. `targets` are by content, in order of the checks.
 
     `waiting` are the members that recovered and have not served since, with the monotonic time
-    of their recovery. `decision` is PENDING where it is too old to be served.
+    of their recovery, and `ramps` those whose slow start began then. `decision` is
+    PENDING where it is too old to be served.
     """
 
     hosts: Mapping[str, HostState]
@@ -72,6 +82,7 @@ class RestoredRecord:
     last_good: tuple[str, ...]
     last_pools: tuple[Pool, ...] = ()
     waiting: Mapping[str, float] = field(default_factory=dict)
+    ramps: Mapping[str, float] = field(default_factory=dict)
 
 
 def is_resolved(state: RecordState) -> bool:
@@ -80,6 +91,12 @@ def is_resolved(state: RecordState) -> bool:
         dest.is_literal or state.hosts.get(dest.host, UNRESOLVED).is_answered
         for dest in state.record.dests
     )
+
+
+def is_awaiting(state: RecordState) -> bool:
+    """Whether probes of this check cycle may yet find a member that can serve; not those that
+    have begun after the change, since other records may share the targets."""
+    return state.is_cycle_open or not state.awaited.isdisjoint(state.positions)
 
 
 def is_known(state: RecordState) -> bool:
@@ -105,6 +122,7 @@ def carry_over(record: Record, old: RecordState | None) -> RecordState:
         last_good=old.last_good,
         last_pools=old.last_pools,
         waiting=dict(old.waiting),
+        ramps=dict(old.ramps),
         is_cycle_open=True,
         is_ready=old.is_ready,
     )
@@ -123,6 +141,7 @@ def restored(record: Record, past: RestoredRecord) -> RecordState:
         decision=past.decision,
         last_good=past.last_good,
         last_pools=past.last_pools,
+        ramps={content: Ramp(since) for content, since in past.ramps.items()},
         is_cycle_open=True,
         is_ready=past.decision.kind is not DecisionKind.PENDING,
     )

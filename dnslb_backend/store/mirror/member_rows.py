@@ -83,13 +83,16 @@ def _views(decision: Decision, content: str) -> list[str]:
 
 def _checks_json(saved: SavedMember) -> str | None:
     """What the columns of one row cannot hold, None where they can."""
-    states, waiting_since = saved.states, saved.waiting_since
-    if len(states) == 1 and not states[0].flips and waiting_since is None:
+    states = saved.states
+    since = (saved.waiting_since, saved.ramping_since)
+    if len(states) == 1 and not states[0].flips and since == (None, None):
         return None
-    return json.dumps([_state_json(state, waiting_since) for state in states]) if states else None
+    return json.dumps([_state_json(state, *since) for state in states]) if states else None
 
 
-def _state_json(state: TargetState, waiting_since: float | None) -> list[Any]:
+def _state_json(
+    state: TargetState, waiting_since: float | None, ramping_since: float | None
+) -> list[Any]:
     """Times to the millisecond: finer ones would differ with every reading of another clock."""
     result = state.result
     return [
@@ -106,6 +109,7 @@ def _state_json(state: TargetState, waiting_since: float | None) -> list[Any]:
             _rounded(state.suppressed_until),
             _rounded(waiting_since),
             state.undamped,
+            _rounded(ramping_since),
         ],
     ]
 
@@ -143,8 +147,14 @@ def read_member(columns: Mapping[str, Any]) -> SavedMember:
         bool(integer(columns["served"])),
         is_fallback=is_fallback,
     )
-    waiting_since = seconds_or_none(parts[0][-1][3]) if parts else None
-    return SavedMember(status, () if is_fallback else states, waiting_since)
+    waiting_since, ramping_since = _read_since(parts[0][-1]) if parts else (None, None)
+    return SavedMember(status, () if is_fallback else states, waiting_since, ramping_since)
+
+
+def _read_since(damping: Sequence[Any]) -> tuple[float | None, float | None]:
+    """Earlier versions wrote fewer values."""
+    ramping = damping[5] if len(damping) > 5 else None
+    return seconds_or_none(damping[3]), seconds_or_none(ramping)
 
 
 def _read_state(columns: Mapping[str, Any]) -> TargetState:
