@@ -65,9 +65,9 @@ class Member(MariaDB):
         super().__init__(tcp=True, host=host, inside=inside, environment=environment)
         self._template = template
         self.peers: list[Member] = []
-        self.address = f"{host}:{free_port()}"
-        self._transfers = f"{host}:{free_port()}"
-        self._increments = f"{host}:{free_port()}"
+        self.address, self._transfers, self._increments = (
+            f"{host}:{free_port() if inside else free_port(host)}" for _ in range(3)
+        )
         self._role: list[str] = []
         self._at_start: list[str] = []
 
@@ -147,13 +147,17 @@ class Member(MariaDB):
         return f"--wsrep-start-position={found[1]}"
 
 
-LOOPBACK = [("127.0.0.1", ())] * 3
+LOOPBACK = [("127.0.0.1", ()), ("127.0.0.2", ()), ("127.0.0.3", ())]
 
 
 class Galera:
-    """A cluster of three on loopback, or of a member at each of `places`: host and inside."""
+    """A cluster of three on loopback, or of a member at each of `places`: host and inside.
+
+    All of them listen on `port`.
+    """
 
     def __init__(self, places: Sequence[tuple[str, Sequence[str]]] = LOOPBACK) -> None:
+        self.port = free_port(*(host for host, inside in places if not inside))
         self._places = places
         self._positions = Path(tempfile.mkdtemp(prefix="galera-positions-"))
         self.members: list[Member] = []
@@ -183,6 +187,7 @@ class Galera:
                 for host, inside in self._places
             ]
             for member in self.members:
+                member.port = self.port
                 member.peers = self.members
             first, *others = self.members
             await first.bootstrap()
