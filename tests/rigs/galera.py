@@ -21,7 +21,7 @@ from tests.rigs import mariadb
 from tests.rigs.capture import capture
 from tests.rigs.mariadb import MariaDB
 from tests.rigs.ports import free_port
-from tests.rigs.server import PATH
+from tests.rigs.server import PATH, TAIL
 from tests.rigs.waiting import until
 
 LIBRARY = Path("/usr/lib/galera/libgalera_smm.so")
@@ -116,6 +116,12 @@ class Member(MariaDB):
             return await self.is_synced()
         except aiomysql.OperationalError:
             return False
+
+    @property
+    def log_tail(self) -> str:
+        """Without the dozens of notes of every view."""
+        lines = [line for line in self.log.splitlines() if "[ERROR]" in line or "[Warn" in line]
+        return "\n".join(lines[-TAIL:])
 
     async def is_synced(self) -> bool:
         """Whether it is part of a primary component, and up to date."""
