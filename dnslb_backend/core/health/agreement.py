@@ -199,7 +199,11 @@ class Agreement:
         )
 
     def _is_vote(self, target: TargetKey, case: Case) -> bool:
-        return case.is_heard and case.own.health is not Health.UNKNOWN and self.is_judge(target)
+        own = case.own
+        # Who never reported here may report elsewhere.
+        is_silent = own.result is not None and own.result.report == 0
+        is_known = own.health is not Health.UNKNOWN and not is_silent
+        return case.is_heard and is_known and self.is_judge(target)
 
     # -- verdicts -----------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ Needed = Literal["majority", "all", "any"] | int
 
 @dataclass(frozen=True, slots=True)
 class QuorumRules:
-    """`site` is where this node stands. Times are in seconds.
+    """`site` is that of this node. Times are in seconds.
 
     `fresh`: without a sign of life for so long, votes count no more. `hold`: so long the last
     agreed health is kept once too few vote. A node without `votes` probes nothing and follows.
