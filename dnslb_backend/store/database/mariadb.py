@@ -75,9 +75,7 @@ class MariaStore:
 
     async def _open(self) -> MariaConnection:
         if self._connection is None:
-            connection = await MariaConnection.open(self._settings)
-            self._connection = connection
-            await self._check_schema(connection)
+            self._connection = await MariaConnection.open(self._settings, self._check_schema)
         return self._connection
 
     async def _check_schema(self, connection: MariaConnection) -> None:
@@ -87,15 +85,11 @@ class MariaStore:
         self._newer_schema = version if version > VERSION else None
         if version == VERSION or (version > VERSION and await self._is_compatible(connection)):
             return
-        connection.abort()
-        self._connection = None
+        found_here = f"{connection.server}: the schema is version {version}"
         if version > VERSION:
-            raise SchemaError(
-                f"the schema is version {version}, this program knows {VERSION}: nothing is written"
-            )
+            raise SchemaError(f"{found_here}, this program knows {VERSION}: nothing is written")
         raise SchemaError(
-            f"the schema is version {version}, this program needs {VERSION};"
-            " run: dnslb-backend schema apply"
+            f"{found_here}, this program needs {VERSION}; run: dnslb-backend schema apply"
         )
 
     async def _is_compatible(self, connection: MariaConnection) -> bool:

@@ -72,6 +72,8 @@ def member_row(
         clamp_int64(state.weight),
         _checks_json(saved),
         render_labels(member.labels),
+        str(state.last_known),
+        int(state.stale),
     )
 
 
@@ -159,9 +161,11 @@ def read_member(columns: Mapping[str, Any]) -> SavedMember:
 
 
 def _read_state(columns: Mapping[str, Any]) -> TargetState:
+    stale = columns["stale"]
     return TargetState(
         last_known=Health(columns["standing"]),
-        stale=columns["health"] != columns["standing"],
+        # Older versions wrote no more than this.
+        stale=columns["health"] != columns["standing"] if stale is None else stale != 0,
         streak=integer(columns["streak"], 0),
         priority=integer_or_none(columns["check_priority"]),
         weight=integer_or_none(columns["check_weight"], 0),

@@ -37,6 +37,7 @@ from dnslb_backend.store.database.values import (
     row_key,
     sql_datetime,
 )
+from dnslb_backend.store.mirror.member_rows import read_member
 from dnslb_backend.store.mirror.record_rows import read_records, record_rows
 from dnslb_backend.store.mirror.rows import (
     Stamp,
@@ -96,6 +97,27 @@ def test_a_saved_state_is_read_back() -> None:
     assert found.keys() == memory.records.keys()
     for key, item in found.items():
         assert item == _rounded(memory, key)
+
+
+@pytest.mark.parametrize(
+    ("health", "stale", "found"),
+    [
+        *(("UP", 0, False), ("DOWN", 0, False), ("UP", 1, True)),
+        *(("UP", None, False), ("UNKNOWN", None, True)),
+    ],
+)
+def test_whether_a_result_is_too_old_is_a_column_of_its_own(
+    health: str, stale: int | None, found: bool
+) -> None:
+    """Rows of versions before 7 do not have it; there only a stale one is not what it was."""
+    driver = Driver(record(A))
+    driver.round({A: PASS})
+    (row,) = rows_of(capture(driver.health_map, {}, at(9)))[STATE]
+    columns = dict(zip(STATE.columns, row, strict=True))
+    assert (columns["own"], columns["stale"]) == ("UP", 0)
+    read = read_member(columns | {"health": health, "stale": stale})
+    assert read.status.state.stale is found
+    assert read.status.state.last_known is Health.UP
 
 
 def test_damping_is_read_back() -> None:
