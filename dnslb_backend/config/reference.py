@@ -106,6 +106,11 @@ SECTIONS = (
         "For the time when our own network fails: then no target goes DOWN.",
     ),
     Section(
+        "[quorum]",
+        models.QuorumSettings,
+        "Present: nodes decide together what is UP, by votes in the database of `[mysql]`.",
+    ),
+    Section(
         "[notify]",
         NotifySettings,
         "Who is notified when a record or a member changes; see [notifications](notifications.md).",

@@ -66,7 +66,7 @@ async def _count_targets(health: HealthMap) -> list[Metric]:
     words: Counter[str] = Counter()
     stale = 0
     async for key in in_slices(list(health.target_keys())):
-        state = health.target(key)
+        state = health.seen(key)
         words[state.health] += 1
         stale += state.stale
     return [

@@ -212,7 +212,7 @@ def _latest(status: MemberStatus, record: Record, health: HealthMap) -> TargetSt
     Where health has moved on since the status was read, its own measure is kept: the row shows
     one moment.
     """
-    states = [health.target(target) for target in status.member.targets]
+    states = [health.seen(target) for target in status.member.targets]
     if not states or all(state is NEVER_PROBED for state in states):
         return status.state
     latest = combine(states, record.require)

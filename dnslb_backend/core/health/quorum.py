@@ -5,7 +5,7 @@ begins, are no part of it.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -93,13 +93,5 @@ class Electorate(Protocol):
 
 def row_key(address: str, port: int | None, question: str) -> str:
     """Identifies a question put to a target; `question` is the text of the check and its rules."""
-    return _digest(f"{address}\0{port or ''}\0{question}", 16)
-
-
-def ballot(questions: Iterable[str]) -> str:
-    """Identifies all questions as they are configured, in whatever order."""
-    return _digest("\n".join(sorted(set(questions))), 8)
-
-
-def _digest(text: str, size: int) -> str:
-    return hashlib.blake2b(text.encode(), digest_size=size).hexdigest()
+    asked = f"{address}\0{port or ''}\0{question}"
+    return hashlib.blake2b(asked.encode(), digest_size=16).hexdigest()

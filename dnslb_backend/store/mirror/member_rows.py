@@ -7,6 +7,7 @@ line cannot carry, numbers are within 64 bits, times within four-digit years.
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from dnslb_backend.core.health.decision import Decision
@@ -88,10 +89,15 @@ def _checks_json(saved: SavedMember) -> str | None:
     states, waiting_since = saved.states, saved.waiting_since
     if len(states) == 1 and not states[0].flips and waiting_since is None:
         return None
-    return json.dumps([_state_json(state, waiting_since) for state in states]) if states else None
+    if not states:
+        return None
+    agreed = saved.agreed or tuple(state.last_known for state in states)
+    return json.dumps(
+        [_state_json(*each, waiting_since) for each in zip(states, agreed, strict=True)]
+    )
 
 
-def _state_json(state: TargetState, waiting_since: float | None) -> list[Any]:
+def _state_json(state: TargetState, agreed: Health, waiting_since: float | None) -> list[Any]:
     """Times to the millisecond: finer ones would differ with every reading of another clock."""
     result = state.result
     return [
@@ -108,6 +114,7 @@ def _state_json(state: TargetState, waiting_since: float | None) -> list[Any]:
             _rounded(state.suppressed_until),
             _rounded(waiting_since),
             state.undamped,
+            agreed,
         ],
     ]
 
@@ -134,11 +141,13 @@ def read_member(columns: Mapping[str, Any]) -> SavedMember:
     checks = columns["checks"]
     parts = [] if checks is None else json.loads(checks)
     combined = _read_state(columns)
-    states = tuple(map(_read_state_json, parts)) if parts else (combined,)
+    own = Health(columns.get("own") or combined.last_known)
+    states = tuple(map(_read_state_json, parts)) if parts else (replace(combined, last_known=own),)
+    agreed = tuple(map(_read_agreed, parts)) if parts else (combined.last_known,)
     is_fallback = bool(integer(columns["fallback"]))
     status = MemberStatus(
         member,
-        states[0] if len(states) == 1 else combined,
+        replace(states[0], last_known=combined.last_known) if len(states) == 1 else combined,
         Health(columns["effective"]),
         priority,
         weight,
@@ -146,7 +155,9 @@ def read_member(columns: Mapping[str, Any]) -> SavedMember:
         is_fallback=is_fallback,
     )
     waiting_since = seconds_or_none(parts[0][-1][3]) if parts else None
-    return SavedMember(status, () if is_fallback else states, waiting_since)
+    if is_fallback:
+        return SavedMember(status, (), waiting_since)
+    return SavedMember(status, states, waiting_since, agreed, own)
 
 
 def _read_state(columns: Mapping[str, Any]) -> TargetState:
@@ -179,6 +190,12 @@ def _read_result(code: Any, said: Any, duration: Any) -> Result | None:
         outcome = Outcome.ERROR
     shown = printable(text(said or ""), TEXT_LIMIT)
     return Result(outcome, integer(code), shown, duration=seconds(duration))
+
+
+def _read_agreed(parts: Sequence[Any]) -> Health:
+    """The health that counts for one check; older versions wrote none besides the node's own."""
+    own, damping = parts[0], parts[-1]
+    return Health(damping[5] if len(damping) > 5 else own)
 
 
 def _read_state_json(parts: Sequence[Any]) -> TargetState:
