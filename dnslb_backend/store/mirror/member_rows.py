@@ -7,7 +7,6 @@ line cannot carry, numbers are within 64 bits, times within four-digit years.
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from dnslb_backend.core.health.decision import Decision
@@ -72,7 +71,7 @@ def member_row(
         clamp_int64(state.weight),
         _checks_json(saved),
         render_labels(member.labels),
-        str(state.last_known),
+        str(saved.own),
         int(state.stale),
     )
 
@@ -87,13 +86,13 @@ def _views(decision: Decision, content: str) -> list[str]:
 def _checks_json(saved: SavedMember) -> str | None:
     """What the columns of one row cannot hold, None where they can."""
     states, waiting_since = saved.states, saved.waiting_since
-    if len(states) == 1 and not states[0].flips and waiting_since is None:
+    is_agreed = len(states) == 1 and saved.agreed == (states[0].last_known,)
+    if is_agreed and not states[0].flips and waiting_since is None:
         return None
     if not states:
         return None
-    agreed = saved.agreed or tuple(state.last_known for state in states)
     return json.dumps(
-        [_state_json(*each, waiting_since) for each in zip(states, agreed, strict=True)]
+        [_state_json(*each, waiting_since) for each in zip(states, saved.agreed, strict=True)]
     )
 
 
@@ -142,12 +141,12 @@ def read_member(columns: Mapping[str, Any]) -> SavedMember:
     parts = [] if checks is None else json.loads(checks)
     combined = _read_state(columns)
     own = Health(columns.get("own") or combined.last_known)
-    states = tuple(map(_read_state_json, parts)) if parts else (replace(combined, last_known=own),)
+    states = tuple(map(_read_state_json, parts)) if parts else (combined,)
     agreed = tuple(map(_read_agreed, parts)) if parts else (combined.last_known,)
     is_fallback = bool(integer(columns["fallback"]))
     status = MemberStatus(
         member,
-        replace(states[0], last_known=combined.last_known) if len(states) == 1 else combined,
+        states[0] if len(states) == 1 and own is combined.last_known else combined,
         Health(columns["effective"]),
         priority,
         weight,
