@@ -233,6 +233,11 @@ class Persistence:
         self._remote.reconfigure(config.mysql)
 
     @property
+    def instance(self) -> str:
+        """Random for each run."""
+        return self._identity.instance
+
+    @property
     def stats(self) -> PersistenceStats:
         mirrors = tuple(replica.mirror.status for replica in self._replicas)
         shared = tuple(replica.shared_status for replica in self._replicas)
