@@ -158,7 +158,7 @@ class Daemon:
         return (
             BackgroundService("check scheduler", "scheduler", parts.scheduler.run),
             BackgroundService("change publisher", "publisher", parts.changes.run),
-            BackgroundService("purger", "purge", parts.purging.run),
+            BackgroundService("purger", "purge", lambda: parts.purging.run(self._follow_version)),
             BackgroundService("persistence", "mirror", parts.persistence.run),
             BackgroundService("notifications", "notify", parts.notifications.run),
             *self._voting_services(),
@@ -179,6 +179,11 @@ class Daemon:
             BackgroundService("votes", "quorum", voting.run),
             BackgroundService("vote exchange", "quorum", voting.exchange.run),
         )
+
+    def _follow_version(self) -> None:
+        if self._parts.snapshots.follow_version(now().wall):
+            log.warning("contents of static records are written for this PowerDNS from now on")
+            self._parts.changes.notify()
 
     def _idle(self) -> float:
         """Seconds since the check scheduler made progress."""

@@ -128,6 +128,7 @@ class Reloader:
         if config.pdns != self._config.pdns:
             # Its TLS reads the system's certificate authorities.
             purger = await run_blocking(partial(Purger, config.pdns), LOAD_TIMEOUT)
+            await purger.ask_versions()
         try:
             listeners = await self._listeners.prepare(config)
         except CannotListenError as error:

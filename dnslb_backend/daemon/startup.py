@@ -89,7 +89,9 @@ async def start(
     restore_health(health, found, config)
     restored = health.take_changes()
 
-    purging = Purging(await run_blocking(partial(Purger, config.pdns), None))
+    purger = await run_blocking(partial(Purger, config.pdns), None)
+    await purger.ask_versions()
+    purging = Purging(purger)
     snapshots = SnapshotPublisher(health, config.plan, purging, now().wall, found.serials)
     readiness = Readiness(health, notifier)
     events = Callbacks[list[StreamEvent]]()

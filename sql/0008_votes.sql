@@ -39,4 +39,4 @@ ALTER TABLE lb_state
   ADD COLUMN IF NOT EXISTS own VARCHAR(16) CHARACTER SET ascii COLLATE ascii_general_ci NULL,
   ADD COLUMN IF NOT EXISTS stale TINYINT NULL;
 
-INSERT INTO lb_schema_version (version, applied, min_version) VALUES (7, UTC_TIMESTAMP(), 3);
+INSERT INTO lb_schema_version (version, applied, min_version) VALUES (8, UTC_TIMESTAMP(), 3);

@@ -1,4 +1,4 @@
--- Votes of nodes that decide together; see ../0007_votes.sql. In the local file they stay empty.
+-- Votes of nodes that decide together; see ../0008_votes.sql. In the local file they stay empty.
 
 CREATE TABLE IF NOT EXISTS lb_voter (
   node           TEXT    NOT NULL,
@@ -33,4 +33,4 @@ ALTER TABLE lb_state ADD COLUMN own TEXT NULL;
 ALTER TABLE lb_state ADD COLUMN stale INTEGER NULL;
 
 INSERT INTO lb_schema_version (version, applied, min_version)
-  VALUES (7, strftime('%Y-%m-%d %H:%M:%f', 'now'), 3);
+  VALUES (8, strftime('%Y-%m-%d %H:%M:%f', 'now'), 3);
