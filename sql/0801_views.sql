@@ -22,3 +22,24 @@ SELECT s.node,
   FROM lb_state s
   LEFT JOIN lb_node n ON n.node = s.node
  WHERE 'made by dnslb-backend' <> '';
+
+-- One row a vote: who says what of a target, since when and why, and whether it counts (by the clock
+-- of this server, and with `fresh` as it is by default).
+CREATE OR REPLACE SQL SECURITY INVOKER VIEW lb_votes AS
+SELECT v.address,
+       v.asked,
+       v.node,
+       n.site,
+       v.says,
+       v.since,
+       v.text,
+       v.priority,
+       v.weight,
+       COALESCE(n.abstains = '' AND n.heartbeat > UTC_TIMESTAMP(3) - INTERVAL 10 SECOND, 0) AS counts,
+       n.abstains,
+       TIMESTAMPDIFF(SECOND, n.heartbeat, UTC_TIMESTAMP(3)) AS silent,
+       v.row_key
+  FROM lb_vote v
+  LEFT JOIN lb_voter n ON n.node = v.node
+ WHERE v.says <> 'NONE'
+   AND 'made by dnslb-backend' <> '';

@@ -39,8 +39,8 @@ HEAD = """\
 
 <!-- Made by `make docs` from the models in dnslb_backend/; what is changed here is lost. -->
 
-One TOML file, `/etc/dnslb/dnslb.toml` unless `-c` names another, and files with more records
-(`load_records`, `-r`). Every table, with comments, is in
+One TOML file, `/etc/dnslb/dnslb.toml` unless `-c` or `DNSLB_CONFIG` names another, and files with
+more records (`load_records`, `-r`). Every table, with comments, is in
 [configs/dnslb.toml](../configs/dnslb.toml); `dnslb-backend check-config` says what is wrong with a
 file, where, and what is allowed there. A key that is not on this page is refused. Times are in
 seconds, fractions are allowed where a number is. Secrets may be in files of their own (the keys
@@ -106,6 +106,11 @@ SECTIONS = (
         "For the time when our own network fails: then no target goes DOWN.",
     ),
     Section(
+        "[quorum]",
+        models.QuorumSettings,
+        "Present: nodes decide together what is UP, by votes in the database of `[mysql]`.",
+    ),
+    Section(
         "[notify]",
         NotifySettings,
         "Who is notified when a record or a member changes; see [notifications](notifications.md).",
@@ -128,15 +133,17 @@ WORDS: dict[str, str] = {
     "check_canary": "ADDRESS:PORT",
     "_check_argument": "text",
     "_check_control_socket": "path",
-    "_check_db_host": "host name",
+    "_check_db_hosts": "host name, or list of host name",
     "check_listen": "ADDRESS:PORT, or empty",
     "_check_mode": "octal permissions",
     "check_network": "network",
     "_check_path": "path",
     "_check_secret": "text",
+    "_check_servers": "path, or list of path",
     "_check_url": "URL",
     "_check_webhook_url": "URL",
     "check_host": "host name",
+    "check_word": "key of a label",
     "_regexp": "regular expression",
     "check_secondary": "address, or ADDRESS:PORT",
 }

@@ -22,3 +22,22 @@ SELECT s.node,
        s.labels
   FROM lb_state s
   LEFT JOIN lb_node n ON n.node = s.node;
+
+DROP VIEW IF EXISTS lb_votes;
+CREATE VIEW lb_votes AS
+SELECT v.address,
+       v.asked,
+       v.node,
+       n.site,
+       v.says,
+       v.since,
+       v.text,
+       v.priority,
+       v.weight,
+       COALESCE(n.abstains = '' AND (julianday('now') - julianday(n.heartbeat)) * 86400 < 10, 0) AS counts,
+       n.abstains,
+       CAST(ROUND((julianday('now') - julianday(n.heartbeat)) * 86400) AS INTEGER) AS silent,
+       v.row_key
+  FROM lb_vote v
+  LEFT JOIN lb_voter n ON n.node = v.node
+ WHERE v.says <> 'NONE';

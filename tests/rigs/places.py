@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.rigs.namespaces import PREFIX, ForbiddenError, ip, make_hole
+from tests.rigs.namespaces import PREFIX, ForbiddenError, ip, make_hole, reserved
 from tests.rigs.server import executable
 
 ROOT = Path(__file__).parent.parent.parent
@@ -84,15 +84,20 @@ def places(count: int, *, targets: int = 4) -> Iterator[Bridge]:
     if os.geteuid() != 0:
         raise ForbiddenError("only root may make network namespaces")
     remove_orphans()
-    pid = os.getpid()
-    network = ".".join(map(str, (100, 64 + pid // 256 % 64, pid % 256)))
-    bridge = Bridge(
-        f"{network}.100",
-        [Place(f"{PREFIX}-{pid}-place{n}", f"{network}.{n}") for n in range(1, count + 1)],
-        [f"{network}.{129 + n}" for n in range(targets)],
-        f"{network}.128/25",
-    )
-    device = f"lb{pid}"
+    with reserved("bridge", 1 << 14) as number:
+        network = f"100.{64 + number // 256}.{number % 256}"
+        places = [
+            Place(f"{PREFIX}-{os.getpid()}-place{n}", f"{network}.{n}") for n in range(1, count + 1)
+        ]
+        hosts = [f"{network}.{129 + n}" for n in range(targets)]
+        bridge = Bridge(f"{network}.100", places, hosts, f"{network}.128/25")
+        with _built(bridge):
+            yield bridge
+
+
+@contextmanager
+def _built(bridge: Bridge) -> Iterator[None]:
+    device = f"lb{os.getpid()}"
     try:
         ip("link", "add", device, "type", "bridge")
     except (FileNotFoundError, subprocess.CalledProcessError) as error:
@@ -103,7 +108,7 @@ def places(count: int, *, targets: int = 4) -> Iterator[Bridge]:
         ip("link", "set", device, "up")
         for number, place in enumerate(bridge.places, 1):
             _connect(place, device, f"{device}p{number}")
-        yield bridge
+        yield
     finally:
         for number, place in enumerate(bridge.places, 1):
             # A namespace goes later than its name does; its cable must not stay as long.

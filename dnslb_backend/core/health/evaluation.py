@@ -76,13 +76,16 @@ def evaluate_member(
 ) -> MemberStatus:
     """The status of a member: `row` itself, its last one, where nothing has changed."""
     probed = _probed(state, member, targets)
-    override = active_overrides.effective(state.record.key.name, *member.aliases)
+    name, weighting = state.record.key.name, None
+    override = active_overrides.effective(name, *member.aliases)
+    if state.record.has_weights:
+        weighting = active_overrides.weighting(name, *member.aliases)
     waits_in = NO_VIEWS
     if member.content in state.waiting and (override is None or override.action is Action.DRAIN):
         waits_in = state.waiting[member.content].views
-    if row is not None and row.is_unchanged(member, probed, override, waits_in):
+    if row is not None and row.is_unchanged(member, probed, override, waits_in, weighting):
         return row
-    return apply_override(member, probed, override, waits_in)
+    return apply_override(member, probed, override, waits_in, weighting)
 
 
 def track_returns(
@@ -134,6 +137,26 @@ def clear_returned(state: RecordState, rows: list[MemberStatus], decision: Decis
             state.candidates[position] = rows[position].candidate()
 
 
+def hold_starving(
+    state: RecordState, decision: Decision, targets: Targets, *, is_override: bool
+) -> Decision:
+    """The decision that counts: one that would leave no member serving waits for probes under way.
+
+    Not one that an operator has made by an override.
+    """
+    is_starving = decision.loses_service(state.decision) and not is_override
+    if is_starving and not state.is_held:
+        state.awaited = {position for position in state.positions if targets.is_in_flight(position)}
+    state.is_held = is_starving and _is_awaiting(state)
+    return state.decision if state.is_held else decision
+
+
+def _is_awaiting(state: RecordState) -> bool:
+    """Whether probes of this check cycle may yet find a member that can serve; not those that
+    have begun after the change, since other records may share the targets."""
+    return state.is_cycle_open or not state.awaited.isdisjoint(state.positions)
+
+
 def keep_last_good(state: RecordState) -> None:
     """Keep for `all_down = "last"` who serves at the end of a check cycle: within the cycle it may
     be the last survivor of an outage of all."""
@@ -147,4 +170,4 @@ def keep_last_good(state: RecordState) -> None:
 
 
 def _probed(state: RecordState, member: Member, targets: Targets) -> TargetState:
-    return combine([targets[target] for target in member.targets], state.record.require)
+    return combine([targets.seen(target) for target in member.targets], state.record.require)

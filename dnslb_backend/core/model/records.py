@@ -52,7 +52,7 @@ class Dest:
     """A configured destination: a host name or an IP literal, with priority and weight.
 
     A higher `prio` is preferred; at 0 and below a destination is checked but never served.
-    `labels` are `key=value`.
+    `labels` are `key=value`. `voters` are the sites or nodes that judge it, none is all.
     """
 
     host: str
@@ -64,6 +64,7 @@ class Dest:
     content: str | None = None
     views: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    voters: tuple[str, ...] = ()
 
 
 def joined_views(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
@@ -124,6 +125,11 @@ class Record:
         """The host names to resolve, once each: destinations first, then fallbacks."""
         names = (dest.host for dest in (*self.dests, *self.fallback) if not dest.is_literal)
         return list(dict.fromkeys(names))
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether weights decide how often a member is answered."""
+        return self.policy is not Policy.ALL
 
     @property
     def may_miss_some(self) -> bool:

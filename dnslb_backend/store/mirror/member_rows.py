@@ -71,6 +71,8 @@ def member_row(
         clamp_int64(state.weight),
         _checks_json(saved),
         render_labels(member.labels),
+        str(saved.own),
+        int(state.stale),
     )
 
 
@@ -84,12 +86,17 @@ def _views(decision: Decision, content: str) -> list[str]:
 def _checks_json(saved: SavedMember) -> str | None:
     """What the columns of one row cannot hold, None where they can."""
     states, waiting_since = saved.states, saved.waiting_since
-    if len(states) == 1 and not states[0].flips and waiting_since is None:
+    is_agreed = len(states) == 1 and saved.agreed == (states[0].last_known,)
+    if is_agreed and not states[0].flips and waiting_since is None:
         return None
-    return json.dumps([_state_json(state, waiting_since) for state in states]) if states else None
+    if not states:
+        return None
+    return json.dumps(
+        [_state_json(*each, waiting_since) for each in zip(states, saved.agreed, strict=True)]
+    )
 
 
-def _state_json(state: TargetState, waiting_since: float | None) -> list[Any]:
+def _state_json(state: TargetState, agreed: Health, waiting_since: float | None) -> list[Any]:
     """Times to the millisecond: finer ones would differ with every reading of another clock."""
     result = state.result
     return [
@@ -106,6 +113,7 @@ def _state_json(state: TargetState, waiting_since: float | None) -> list[Any]:
             _rounded(state.suppressed_until),
             _rounded(waiting_since),
             state.undamped,
+            agreed,
         ],
     ]
 
@@ -132,11 +140,13 @@ def read_member(columns: Mapping[str, Any]) -> SavedMember:
     checks = columns["checks"]
     parts = [] if checks is None else json.loads(checks)
     combined = _read_state(columns)
+    own = Health(columns.get("own") or combined.last_known)
     states = tuple(map(_read_state_json, parts)) if parts else (combined,)
+    agreed = tuple(map(_read_agreed, parts)) if parts else (combined.last_known,)
     is_fallback = bool(integer(columns["fallback"]))
     status = MemberStatus(
         member,
-        states[0] if len(states) == 1 else combined,
+        states[0] if len(states) == 1 and own is combined.last_known else combined,
         Health(columns["effective"]),
         priority,
         weight,
@@ -144,13 +154,17 @@ def read_member(columns: Mapping[str, Any]) -> SavedMember:
         is_fallback=is_fallback,
     )
     waiting_since = seconds_or_none(parts[0][-1][3]) if parts else None
-    return SavedMember(status, () if is_fallback else states, waiting_since)
+    if is_fallback:
+        return SavedMember(status, (), waiting_since)
+    return SavedMember(status, states, waiting_since, agreed, own)
 
 
 def _read_state(columns: Mapping[str, Any]) -> TargetState:
+    stale = columns["stale"]
     return TargetState(
         last_known=Health(columns["standing"]),
-        stale=columns["health"] != columns["standing"],
+        # Older versions wrote no more than this.
+        stale=columns["health"] != columns["standing"] if stale is None else stale != 0,
         streak=integer(columns["streak"], 0),
         priority=integer_or_none(columns["check_priority"]),
         weight=integer_or_none(columns["check_weight"], 0),
@@ -175,6 +189,12 @@ def _read_result(code: Any, said: Any, duration: Any) -> Result | None:
         outcome = Outcome.ERROR
     shown = printable(text(said or ""), TEXT_LIMIT)
     return Result(outcome, integer(code), shown, duration=seconds(duration))
+
+
+def _read_agreed(parts: Sequence[Any]) -> Health:
+    """The health that counts for one check; older versions wrote none besides the node's own."""
+    own, damping = parts[0], parts[-1]
+    return Health(damping[5] if len(damping) > 5 else own)
 
 
 def _read_state_json(parts: Sequence[Any]) -> TargetState:

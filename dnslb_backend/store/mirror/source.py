@@ -133,7 +133,7 @@ class MirrorSource:
                 (row.effective, row.is_served, row.priority, row.weight, row.override, row.waits_in)
             )
             for target in row.member.targets:
-                known = self._health.target(target)
+                known = self._health.seen(target)
                 code = known.result.code if known.result else None
                 members.append((known.last_known, known.stale, known.streak, code, known.weight))
                 # `clear` can readmit a member whose row is the same before and after.

@@ -3,6 +3,8 @@
 import asyncio
 import re
 import sqlite3
+from collections.abc import AsyncIterator
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,7 @@ from dnslb_backend.store.database.schema import (
     sql_directory,
 )
 from dnslb_backend.store.database.tables import (
+    DECISION,
     KEY,
     NODE,
     OVERRIDE,
@@ -31,9 +34,13 @@ from dnslb_backend.store.database.tables import (
     TABLES,
     TRANSITION,
     TSIG,
+    VOTE,
+    VOTER,
 )
 from dnslb_backend.store.settings import MysqlSettings
 from tests.rigs.mariadb import MariaDB
+from tests.rigs.mariadb_impostor import NUMBER, Answer, Impostor, serving
+from tests.rigs.mariadb_impostor import table as result
 
 POWERDNS_VIEWS = {
     *("comments", "cryptokeys", "domainmetadata", "domains"),
@@ -61,6 +68,7 @@ ORIGINAL = [
 
 SCRIPTS = load_scripts()
 LOCAL_SCRIPTS = load_scripts(sql_directory() / "sqlite")
+TABLE_SCRIPTS = [script for script in SCRIPTS if script.number < FIRST_VIEW]
 ALL_BUT_VERSION = [table.name for table in TABLES if table is not SCHEMA_VERSION]
 USERS = split(show(users=True))
 
@@ -80,7 +88,8 @@ async def objects(server: MariaDB, database: str) -> dict[str, str]:
 def test_this_program_knows_the_newest_schema() -> None:
     for scripts in (SCRIPTS, LOCAL_SCRIPTS):
         numbers = [script.number for script in scripts if script.number < FIRST_VIEW]
-        assert numbers == list(range(1, VERSION + 1))
+        assert numbers == sorted(set(numbers))
+        assert numbers[-1] == VERSION
 
 
 def test_no_file_names_a_database() -> None:
@@ -108,7 +117,7 @@ async def test_both_stores_have_the_same_columns(mariadb: MariaDB, settings: Mys
     local = sqlite3.connect(":memory:")
     for script in LOCAL_SCRIPTS:
         local.executescript(script.text)
-    for name in [*(table.name for table in TABLES), "lb_status"]:
+    for name in [*(table.name for table in TABLES), "lb_status", "lb_votes"]:
         here = [row[1] for row in local.execute(f"PRAGMA table_info({name})")]
         rows = await mariadb.query(f"SHOW COLUMNS FROM {name}", database=settings.name)
         assert here == [row["Field"] for row in rows]
@@ -122,22 +131,19 @@ async def test_everything_is_made_and_a_second_run_changes_nothing(
     mariadb: MariaDB, empty: MysqlSettings
 ) -> None:
     first = await apply(empty)
-    assert first[:VERSION] == [
-        *("applied 0001_schema.sql", "applied 0002_signing.sql"),
-        *("applied 0003_min_version.sql", "applied 0004_labels.sql"),
-        "applied 0005_override_starts.sql",
-    ]
+    count = len(TABLE_SCRIPTS)
+    assert first[:count] == [f"applied {script.path.name}" for script in TABLE_SCRIPTS]
     made = await objects(mariadb, empty.name)
     assert {name for name, kind in made.items() if kind == "BASE TABLE"} == {
         table.name for table in TABLES
     }
     assert {name for name, kind in made.items() if kind == "VIEW"} == {
-        "lb_status",
+        *("lb_status", "lb_votes"),
         *POWERDNS_VIEWS,
     }
     versions = await mariadb.query("SELECT * FROM lb_schema_version", database=empty.name)
     second = await apply(empty)
-    assert second == first[VERSION:]
+    assert second == first[count:]
     assert await objects(mariadb, empty.name) == made
     assert await mariadb.query("SELECT * FROM lb_schema_version", database=empty.name) == versions
 
@@ -192,7 +198,10 @@ async def test_the_views_can_go_to_another_database(mariadb: MariaDB, empty: Mys
         ("DROP TABLE lb_state", "created the table lb_state, which was missing"),
         (f"DROP TABLE {', '.join(ALL_BUT_VERSION)}", "created the table lb_tsig"),
         ("DROP TABLE lb_schema_version", "applied 0001_schema.sql"),
-        ("DROP VIEW lb_status", "created the views lb_status"),
+        ("DROP VIEW lb_status", "created the views lb_status, lb_votes"),
+        ("DROP TABLE lb_vote", "created the table lb_vote, which was missing"),
+        ("ALTER TABLE lb_state DROP COLUMN own, DROP COLUMN stale",
+         "created own, stale of the table lb_state, which was missing"),
         ("DROP VIEW records", "created the views domains, records"),
         ("ALTER TABLE lb_state DROP COLUMN `override`, DROP KEY by_health, DROP COLUMN health",
          "created health, override, by_health of the table lb_state, which was missing"),
@@ -296,6 +305,21 @@ async def test_a_view_of_somebody_else_is_not_replaced(
     assert "records" not in await objects(mariadb, empty.name)
 
 
+async def test_mysql_is_refused_before_anything_is_changed() -> None:
+    answers: dict[str, Answer] = {
+        "SELECT COUNT(*) FROM information_schema.COLLATIONS": result(
+            "n", rows=((b"0",),), type=NUMBER
+        ),
+        "SELECT VERSION()": result("v", rows=((b"9.7.4",),)),
+    }
+    async with serving(Impostor(answers=answers)) as impostor:
+        settings = MysqlSettings(host="127.0.0.1", port=impostor.port, user="root")
+        with pytest.raises(SchemaError, match=r"no MariaDB of 10\.2 or newer but 9\.7\.4"):
+            await apply(settings)
+    changing = ("CREATE", "ALTER", "INSERT", "DROP")
+    assert not [text for text in impostor.statements if text.startswith(changing)]
+
+
 async def test_a_migration_is_applied_once_and_keeps_the_rows(
     mariadb: MariaDB, settings: MysqlSettings
 ) -> None:
@@ -339,13 +363,47 @@ async def test_without_tables_the_store_says_what_to_do(empty: MysqlSettings) ->
 # -- users --------------------------------------------------------------------------------
 
 
+LOCAL = ("dnslb@localhost", "dnslb_reader@localhost", "pdns@localhost")
+REMOTE = ("dnslb@'%'", "dnslb_reader@'%'")
+
+
+@pytest.fixture
+async def users(mariadb: MariaDB, settings: MysqlSettings) -> AsyncIterator[None]:
+    """The users as they are shown, except that none has to come with TLS."""
+    async with mariadb.connection(settings.name) as connection, connection.cursor() as cursor:
+        for statement in USERS:
+            await cursor.execute(statement.replace("REQUIRE SSL", ""))
+    yield
+    await mariadb.query(f"DROP USER {', '.join((*LOCAL, *REMOTE))}")
+
+
+@pytest.mark.usefixtures("users")
+async def test_nobody_can_log_in_by_password_where_none_was_set(
+    mariadb: MariaDB, settings: MysqlSettings
+) -> None:
+    by_tcp = {"unix_socket": None, "host": "127.0.0.1", "port": mariadb.port}
+    for user, password, place in product(
+        ("dnslb", "dnslb_reader"), ("", "PASSWORD", "invalid", "..."), ({}, by_tcp)
+    ):
+        login = {"user": user, "password": SecretStr(password), **place}
+        store = MariaStore(settings.model_copy(update=login))
+        with pytest.raises(StoreError, match="denied"):
+            await store.read(Select(STATE, STATE.columns))
+        await store.close()
+
+
+def test_those_from_other_hosts_must_come_with_tls() -> None:
+    created = [each for each in USERS if each.startswith("CREATE USER") and "@'%'" in each]
+    assert len(created) == len(REMOTE)
+    assert all(each.endswith("REQUIRE SSL") for each in created)
+
+
+@pytest.mark.usefixtures("users")
 async def test_the_users_can_do_what_they_must_and_nothing_else(
     mariadb: MariaDB, settings: MysqlSettings
 ) -> None:
-    async with mariadb.connection(settings.name) as connection, connection.cursor() as cursor:
-        for statement in USERS:
-            plain = statement.replace("REQUIRE SSL", "").replace("PASSWORD", "it''s")
-            await cursor.execute(plain)
+    for user in ("dnslb_reader@localhost", *REMOTE):
+        await mariadb.query(f"ALTER USER {user} IDENTIFIED BY 'it''s'")
     login = settings.model_copy(
         update={"unix_socket": None, "host": "127.0.0.1", "port": mariadb.port}
     )
@@ -385,11 +443,18 @@ async def write(who: MysqlSettings) -> None:
     store = MariaStore(who)
     moment = "2026-01-31 12:00:00.000"
     moved = ("e", moment, "n", "z", "n", "A", "c", "a", "UP", "DOWN", 1, 0, 1, None, "", "{}")
-    order = ("1", "", "t", "", "", "drain", "", "", moment, None, None, "", 1, None)
+    order = ("1", "", "t", "", "", "drain", "", "", moment, None, None, "", 1, None, None)
     node = ("n", "i", "1", moment, "h", "local", moment, 1.0, "b")
     try:
         secret = ("k", "z", 1, 257, 1, 1, "c", 1, 0, 1)
-        rows = ((TRANSITION, moved), (OVERRIDE, order), (NODE, node), (KEY, secret))
+        voter = ("n", "i", "s", 1, 1, "", "b", 1)
+        vote = ("n", "k", 1, "192.0.2.1", "tcp", "UP", 0, "", None, None, moment)
+        lost = ("e", moment, "n", "z", "n", "A", "serve", "nodata", "error", 0, 2, 0, "")
+        rows = (
+            (DECISION, lost),
+            *((TRANSITION, moved), (OVERRIDE, order), (NODE, node), (KEY, secret)),
+            *((VOTER, voter), (VOTE, vote)),
+        )
         for table, row in rows:
             await store.write([Upsert(table, [row])])
             await store.write([Upsert(table, [row]), Delete(table, [table.key_of(row)])])
