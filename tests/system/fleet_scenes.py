@@ -121,6 +121,11 @@ async def other_questions(fleet: Fleet) -> None:
     await third.restart(fleet.text(third, timeout=TIMEOUT - 0.1))
 
 
+async def without_quorum(fleet: Fleet) -> None:
+    third = fleet.nodes[2]
+    await third.restart(fleet.text(third, votes=False))
+
+
 async def restore(fleet: Fleet) -> None:
     third = fleet.nodes[2]
     await third.restart(fleet.text(third))
@@ -137,11 +142,14 @@ SCENES = (
     Scene("cut from the database", cut_from_database, heal, late=STALLED, apart=ALONE),
     Scene("cut from both", cut_from_both, heal, late=STALLED, apart=None, quiet=45),
     Scene("member killed", kill_one, start_members, late=STALLED, apart=ALONE),
+    Scene("member killed as a target dies", kill_one, start_members, 0.1, STALLED, ALONE, None),
+    Scene("member isolated as a target dies", isolate, join_again, 0.1, STALLED, ALONE, None),
     Scene("two members killed", kill_two, start_members, late=ALONE, apart=ALONE, spread=None),
     Scene("member frozen", freeze, thaw, late=STALLED, apart=ALONE),
     Scene("member isolated", isolate, join_again, late=STALLED, apart=ALONE),
     Scene("member rejoined", rejoin, nothing, late=STALLED),
     Scene("clocks step by days", step_clocks, set_clocks, is_long=False),
     Scene("two of one name", same_name, restore, apart=ALONE),
+    Scene("one of a version that does not vote", without_quorum, restore, apart=ALONE),
     Scene("one asks other questions", other_questions, restore, apart=ALONE),
 )

@@ -88,9 +88,11 @@ class Fleet:
     truth: Truth
     quorum: Mapping[str, object] | None
 
-    def text(self, node: Node, *, name: str = "", timeout: float = TIMEOUT) -> str:
-        """The configuration of a node."""
-        own, quorum = node.place.address, self.quorum
+    def text(
+        self, node: Node, *, name: str = "", timeout: float = TIMEOUT, votes: bool = True
+    ) -> str:
+        """The configuration of a node; without `votes` it has no [quorum]."""
+        own, quorum = node.place.address, self.quorum if votes else None
         tables = [
             table(
                 "mysql",
