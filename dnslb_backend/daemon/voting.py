@@ -67,6 +67,19 @@ class Voting:
     def agreement(self) -> Agreement:
         return self._agreement
 
+    def detail(self) -> object:
+        """What readyz says of it."""
+        agreement, figures = self._agreement, self._agreement.figures
+        return {
+            "voters": [peer.voter.node for peer in agreement.assembly.voters],
+            "abstains": agreement.abstains if agreement.rules.votes else "",
+            "held": len(figures.held),
+            "own": len(figures.own),
+            "outvoted": len(figures.outvoted),
+            "unshared": len(figures.unshared),
+            "error": "" if self.exchange.status.is_connected else self.exchange.status.last_error,
+        }
+
     def connect(self, scheduler: Scheduler) -> None:
         """Have this one look again; its brake says when this node abstains."""
         self._scheduler = scheduler

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from tests.cli.command import run_afresh
 from tests.rigs.daemon import Daemon
 from tests.rigs.mariadb import MariaDB
 from tests.rigs.ports import free_port
@@ -163,3 +164,58 @@ async def test_a_reload_follows_the_rules_but_not_the_site(fleet: Fleet) -> None
     await ns1.logged("quorum.site: is ns1 until the next start", within=WITHIN)
     await serves(ns1, B)
     assert await served(ns2) == {A, B}
+
+
+async def test_operators_see_who_says_what(fleet: Fleet) -> None:
+    nodes = [await fleet.node(name) for name in ("ns1", "ns2", "ns3")]
+    for node in nodes:
+        await serves(node, A, B)
+        await node.logged("voters besides this node: ns", within=WITHIN)
+    fleet.cut("ns1", A)
+
+    async def votes() -> dict[str, Any]:
+        _, body = await nodes[0].get("/api/v1/status?name=www.lb.example")
+        found: dict[str, Any] = next(m for m in body["members"] if m["content"] == A)
+        return found
+
+    async def is_outvoted() -> bool:
+        found = (await votes())["votes"]
+        return (found["basis"], found["up"], found["down"], found["own"]) == (
+            "agreed",
+            2,
+            1,
+            "DOWN",
+        )
+
+    await until(is_outvoted, within=WITHIN, what="ns1 to be outvoted")
+    member = await votes()
+    assert "2 of 3 sites say UP" in member["reason"]
+    said = {row["node"]: (row["says"], row["code"], row["counts"]) for row in member["votes"]["by"]}
+    assert said == {"ns1": ("DOWN", -6, True), "ns2": ("UP", 0, True), "ns3": ("UP", 0, True)}
+    _, report = await nodes[0].get("/api/v1/nodes")
+    found = {row["node"]: (row["counts"], row["alike"], row["outvoted"]) for row in report["nodes"]}
+    assert found == {"ns1": (True, True, 1), "ns2": (True, True, 0), "ns3": (True, True, 0)}
+    _, figures = await nodes[0].get("/metrics")
+    assert "dnslb_quorum_voters 3.0" in figures
+    assert "dnslb_quorum_outvoted 1.0" in figures
+    assert 'dnslb_quorum_targets{basis="agreed"} 2.0' in figures
+    pages = {
+        words: (await run_afresh(*words, "--admin", f"http://{nodes[0].admin}")).out
+        for words in (("status",), ("nodes",), ("explain", "www"))
+    }
+    assert "UP 2/3!" in pages["status",]
+    assert "outvoted on 1" in pages["nodes",]
+    assert "ns1 says DOWN since" in pages["explain", "www"]
+    await nodes[2].kill()
+
+    async def is_silent() -> bool:
+        _, report = await nodes[0].get("/api/v1/nodes")
+        return any("silent for" in row["why_not"] for row in report["nodes"])
+
+    await until(is_silent, within=WITHIN, what="ns3 to be silent")
+
+    async def is_gone() -> bool:
+        _, ready = await nodes[0].get("/readyz")
+        return bool(ready["details"]["quorum"]["voters"] == ["ns2"])
+
+    await until(is_gone, within=WITHIN, what="ns3 to be no voter")

@@ -151,6 +151,36 @@ class Agreement:
         peer = self.assembly.peers.get(node)
         return len(peer.votes.keys() - self._targets.keys()) if peer else 0
 
+    def why_not(self, node: str, mono: float) -> str:
+        """Why the votes of a node do not count now, this one's own included; empty: they do."""
+        if node != self.node:
+            return self.assembly.peers[node].doubt(mono, self.rules.fresh)
+        return self.abstains if self.rules.votes else "it does not vote"
+
+    def votes_known(self, target: TargetKey, mono: float) -> list[tuple[str, str, Vote, str]]:
+        """Node, site and vote of all who say something of a target, and why it does not count."""
+        case = self._cases.get(target)
+        if case is None:
+            return []
+        peers = self.assembly.peers.values()
+        found = [(p.voter.node, p.voter.site, p.votes.get(case.row)) for p in peers]
+        found.append((self.node, self.rules.site, self.own_vote(case.row)))
+        return [
+            (node, site, vote, self.why_not(node, mono))
+            for node, site, vote in sorted(found, key=lambda each: each[0])
+            if vote is not None
+        ]
+
+    def is_outvoted(self, row: str, vote: Vote) -> bool:
+        """Whether a vote is against what counts here."""
+        found = {case.verdict.health for case in self._targets.get(row, {}).values()}
+        return bool(found - {vote.says, Health.UNKNOWN})
+
+    def bases(self) -> dict[Basis, int]:
+        """How many targets rest on what."""
+        held, own = len(self.figures.held), len(self.figures.own)
+        return {Basis.AGREED: self.voted - held - own, Basis.HELD: held, Basis.OWN: own}
+
     def contradicted(self, row: str, vote: Vote | None) -> list[TargetKey]:
         """The targets of which this node says something else than such a vote."""
         if vote is None:

@@ -35,6 +35,10 @@ class Peer:
         elif voter.beat != before.beat:
             self.moved = mono
 
+    def age(self, mono: float) -> float | None:
+        """Seconds since its beat was seen to change; None: never."""
+        return None if self.moved == -math.inf else mono - self.moved
+
     def doubt(self, mono: float, fresh: float) -> str:
         """Why its votes do not count now; empty where they do."""
         if self.voter.protocol > PROTOCOL:
@@ -42,7 +46,8 @@ class Peer:
         if mono < self.restless_until:
             return "two daemons use its name"
         if mono - self.moved > fresh:
-            return "no sign of life" if self.moved < 0 else f"silent for {mono - self.moved:.0f} s"
+            age = self.age(mono)
+            return "no sign of life" if age is None else f"silent for {age:.0f} s"
         return self.voter.abstains
 
 

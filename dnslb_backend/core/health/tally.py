@@ -23,7 +23,7 @@ from typing import NamedTuple
 from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.quorum import Vote
 from dnslb_backend.core.health.results import Outcome, Result
-from dnslb_backend.core.health.target import Health, TargetState
+from dnslb_backend.core.health.target import Health, TargetState, Votes
 from dnslb_backend.core.model.quorum import Needed
 
 ENOUGH = 2
@@ -188,8 +188,9 @@ def ruled(own: TargetState, verdict: Verdict, at: Instant) -> TargetState:
         if verdict.health is own.last_known:
             return own
         return replace(own, last_known=Health.UNKNOWN, stale=False)
+    votes = Votes(*verdict.tally, verdict.basis is Basis.HELD)
     if own.last_known is verdict.health and not own.stale:
-        return replace(own, priority=verdict.priority, last_change=verdict.changed)
+        return replace(own, priority=verdict.priority, last_change=verdict.changed, votes=votes)
     is_up = verdict.health is Health.UP
     return replace(
         own,
@@ -203,4 +204,5 @@ def ruled(own: TargetState, verdict: Verdict, at: Instant) -> TargetState:
         last_up=at.wall if is_up else own.last_up,
         suppressed_until=None,
         undamped=None,
+        votes=votes,
     )
