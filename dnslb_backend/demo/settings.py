@@ -123,7 +123,7 @@ In another terminal:
   export DNSLB_CONFIG={config} PATH={programs}:$PATH
 
   dig @{host} -p {dns} www.{zone}         ns1; ns2 and ns3 are at 127.0.0.2 and 127.0.0.3
-  dnslb-backend status
+  dnslb-backend nodes
   dnslb-backend explain www
 """
 
