@@ -318,7 +318,7 @@ def question_of(check: Check, rules: Thresholds, timing: Timing) -> Question:
     asked = json.dumps(check.asked(), sort_keys=True, default=str)
     written = asked + _judged(rules, replace(timing, shift=None))
     text = hashlib.blake2b(written.encode(), digest_size=16).hexdigest()
-    return Question(text, check.question)
+    return Question(text, check.question, patience=timing.interval + timing.timeout)
 
 
 @lru_cache

@@ -5,10 +5,11 @@ nodes say. A verdict changes only when the health map asks for it (`rule`).
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from dnslb_backend.core.health.assembly import Assembly
+from dnslb_backend.core.health.cases import Case, Figures
 from dnslb_backend.core.health.clock import Instant
+from dnslb_backend.core.health.duties import Duties
 from dnslb_backend.core.health.members import Member, TargetKey
 from dnslb_backend.core.health.observation import Observation
 from dnslb_backend.core.health.quorum import Vote, row_key
@@ -23,7 +24,7 @@ from dnslb_backend.core.health.tally import (
     judge,
     ruled,
 )
-from dnslb_backend.core.health.target import NEVER_PROBED, Health, TargetState
+from dnslb_backend.core.health.target import Health, TargetState
 from dnslb_backend.core.health.vouching import Vouching
 from dnslb_backend.core.model.plan import Plan
 from dnslb_backend.core.model.quorum import Needed, Question, QuestionKind, QuorumRules
@@ -31,33 +32,6 @@ from dnslb_backend.core.model.records import RecordKey
 
 FIRST_VOTES = 3.0
 """Seconds after the start in which own DOWNs wait for the first votes of others."""
-
-
-@dataclass(slots=True)
-class Case:
-    """One target that is voted on. `own` is this node's state of it, as `rule` was told last."""
-
-    row: str
-    question: Question
-    own: TargetState = NEVER_PROBED
-    verdict: Verdict = UNDECIDED
-    is_heard: bool = False
-    """Whether a result of this run counted: a restored health is no vote."""
-    came_back: float | None = None
-    """When its own health last became UP, monotonic."""
-    said: tuple[object, ...] | None = None
-    """What this node's vote says, as it was last noted as changed."""
-
-
-@dataclass(slots=True)
-class Figures:
-    """Targets, by what is to be noticed about them."""
-
-    held: dict[TargetKey, None] = field(default_factory=dict)
-    own: dict[TargetKey, None] = field(default_factory=dict)
-    outvoted: dict[TargetKey, None] = field(default_factory=dict)
-    unshared: dict[TargetKey, None] = field(default_factory=dict)
-    """Those that only this node votes on, while others vote."""
 
 
 class Agreement:
@@ -79,6 +53,7 @@ class Agreement:
         self._is_collecting = True
         self._first_voter: float | None = None
         self._unfinished: set[RecordKey] | None = None
+        self._duties = Duties(node, rules.site, rules.probers)
         self._cases: dict[TargetKey, Case] = {}
         self._targets: dict[str, dict[TargetKey, Case]] = {}
         self._changed: dict[str, None] = {}
@@ -123,18 +98,34 @@ class Agreement:
         del self._targets[case.row][target]
         if not self._targets[case.row]:
             del self._targets[case.row]
+            self._duties.forget(case.row)
         self._changed[case.row] = None
-        self._note(target, case, UNDECIDED)
-
-    def is_voted(self, target: TargetKey) -> bool:
-        return target in self._cases
+        self.figures.forget(target)
 
     def is_judge(self, target: TargetKey) -> bool:
-        """Whether this node probes the target."""
+        """Whether this node may have a say in the target."""
         case = self._cases.get(target)
         if case is None:
             return True
         return self.rules.votes and case.question.may_judge(self.node, self.rules.site)
+
+    def is_prober(self, target: TargetKey) -> bool:
+        """Whether the target is this node's to probe."""
+        case = self._cases.get(target)
+        return case is None or (
+            self.is_judge(target) and self._duties.is_mine(case.row, case.question)
+        )
+
+    def is_relieved(self, target: TargetKey) -> bool:
+        """Whether others vote on the target in this node's place: its own health is dropped."""
+        case = self._cases.get(target)
+        if case is None or case.own.health is Health.UNKNOWN or self.is_prober(target):
+            return False
+        is_short = self._duties.is_short(case.row, case.question, self._others(case.row))
+        return not self.is_judge(target) or not is_short
+
+    def _others(self, row: str) -> set[str]:
+        return {cast.node for cast in self.assembly.votes_on(row)}
 
     def verdict(self, target: TargetKey) -> Verdict | None:
         """What the votes make of it; None where it is never voted on."""
@@ -188,7 +179,7 @@ class Agreement:
         return [
             target
             for target, case in self._targets.get(row, {}).items()
-            if self.is_judge(target) and case.own.last_known is not vote.says
+            if self.is_prober(target) and case.own.last_known is not vote.says
         ]
 
     def targets_of(self, row: str) -> Iterable[TargetKey]:
@@ -249,11 +240,7 @@ class Agreement:
         )
 
     def _is_vote(self, target: TargetKey, case: Case) -> bool:
-        own = case.own
-        # Who never reported here may report elsewhere.
-        is_silent = own.result is not None and own.result.report == 0
-        is_known = own.health is not Health.UNKNOWN and not is_silent
-        return case.is_heard and is_known and self.is_judge(target)
+        return case.is_known and self.is_judge(target)
 
     # -- verdicts -----------------------------------------------------------------------
 
@@ -282,6 +269,8 @@ class Agreement:
             at,
         )
         self._note(target, case, verdict)
+        if self.rules.probers is not None:
+            self._duties.note(case.row, case.question, self._others(case.row), at.mono)
         return ruled(own, verdict, at)
 
     def votes_on(self, row: str) -> list[CastVote]:
@@ -319,19 +308,7 @@ class Agreement:
 
     def _note(self, target: TargetKey, case: Case, verdict: Verdict) -> None:
         case.verdict = verdict
-        is_here = target in self._cases
-        basis, own = verdict.basis, case.own.health
-        sites = sum(verdict.tally)
-        for noted, is_noted in (
-            (self.figures.held, basis is Basis.HELD),
-            (self.figures.own, basis is Basis.OWN),
-            (self.figures.outvoted, own not in (verdict.health, Health.UNKNOWN)),
-            (self.figures.unshared, sites == 1 and bool(self.assembly.voters)),
-        ):
-            if is_here and is_noted:
-                noted[target] = None
-            else:
-                noted.pop(target, None)
+        self.figures.note(target, case, has_others=bool(self.assembly.voters))
 
     # -- when to rule again -------------------------------------------------------------
 
@@ -360,6 +337,10 @@ class Agreement:
         if self._is_waiting and at.mono - self._started >= FIRST_VOTES:
             self._is_waiting, is_changed = False, True
         self.vouching.tick(at.mono)
+        others = (peer.voter for peer in self.assembly.voters)
+        alike = [(each.node, each.site) for each in others if each.ballot == self.ballot]
+        self._duties.choose_from(((self.node, self.rules.site), *alike), self.rules.probers)
+        self._due.update(dict.fromkeys(self._duties.waiting()))
         if is_changed:
             self.recount()
         else:

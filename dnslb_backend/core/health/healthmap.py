@@ -90,7 +90,7 @@ class HealthMap:
 
     def is_probed(self, target: TargetKey) -> bool:
         """Whether this node is to probe it; others may have to, and this one follows them."""
-        return self.agreement is None or self.agreement.is_judge(target)
+        return self.agreement is None or self.agreement.is_prober(target)
 
     def target_keys(self) -> Iterator[TargetKey]:
         return iter(self._targets)
@@ -201,10 +201,8 @@ class HealthMap:
         return Observation(target, result, at, before, after)
 
     def record(self, observed: Observation) -> None:
-        """A probe has ended, and its result counts for every record that uses the target.
-
-        Nothing else may have been recorded of the target since `observe`.
-        """
+        """A probe has ended, and its result counts for every record that uses the target, of which
+        nothing else may have been recorded since `observe`."""
         target, at = observed.target, observed.at
         users = self._end_probe(target)
         if not users:
@@ -223,6 +221,8 @@ class HealthMap:
         """Other votes count now: rule on these targets again."""
         for target in targets:
             self._settle(target, self._targets[target], at)
+            if self.agreement and self.agreement.is_relieved(target):
+                self.mark_unknown(target, at)
             users = self._targets.users(target)
             self._changes.touch(users)
             for key in users & self.agreement.awaiting if self.agreement else ():

@@ -156,7 +156,7 @@ def _without_quorum(
         return Verdict(Basis.OWN, own.last_known, counted, lost=before.lost)
     lost = at.mono if before.lost is None else before.lost
     is_over = at.mono - lost >= circumstances.hold or circumstances.is_vouched
-    if is_over and own.last_known is not Health.UNKNOWN and not is_follower:
+    if is_over and own.health is not Health.UNKNOWN and not is_follower:
         return Verdict(Basis.OWN, own.last_known, counted, lost=lost)
     health = Health.UP if circumstances.came_back else before.health
     changed = _changed(before, health, own, at)
@@ -195,7 +195,7 @@ def ruled(own: TargetState, verdict: Verdict, at: Instant) -> TargetState:
     return replace(
         own,
         last_known=verdict.health,
-        stale=own.stale and verdict.basis is Basis.HELD,
+        stale=False,
         priority=verdict.priority,
         weight=verdict.weight,
         result=verdict.result or own.result,

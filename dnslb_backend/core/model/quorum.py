@@ -41,12 +41,14 @@ class QuestionKind(StrEnum):
 class Question:
     """What a check asks of a target: `text` is equal on all nodes that ask the same.
 
-    `voters` are the nodes or sites that may judge; none is all of them.
+    `voters` are the nodes or sites that may judge; none is all of them. A prober that has not voted
+    after `patience` seconds is stood in for.
     """
 
     text: str
     kind: QuestionKind = QuestionKind.PROBED
     voters: tuple[str, ...] = ()
+    patience: float = 0.0
 
     def may_judge(self, node: str, site: str) -> bool:
         """Whether this node, or its site, may judge."""

@@ -1,11 +1,13 @@
 """A node among others: what its votes say, what it makes of theirs, and when it abstains."""
 
+from collections import Counter
 from collections.abc import Mapping
 
 import pytest
 
 from dnslb_backend.core.health.agreement import Agreement
 from dnslb_backend.core.health.assembly import Assembly
+from dnslb_backend.core.health.duties import probers
 from dnslb_backend.core.health.members import TargetKey
 from dnslb_backend.core.health.quorum import Voter, row_key
 from dnslb_backend.core.health.results import Result, check_error, failed, passed
@@ -297,6 +299,103 @@ def test_it_answers_nothing_before_the_first_votes() -> None:
     world.run(10)
     assert ns9.health.pending() == []
     assert ns9.health.records[KEY].decision.contents == (A, B)
+
+
+# -- not all probe all --------------------------------------------------------------------------
+
+
+NAMES = [f"ns{n}" for n in range(1, 10)]
+SITES = {name: f"dc{n % 3}" for n, name in enumerate(NAMES)}
+ROWS = [f"{n:032x}" for n in range(2000)]
+
+
+def test_targets_are_shared_evenly_over_nodes_and_over_sites() -> None:
+    chosen = {row: probers(row, SITES.items(), 3) for row in ROWS}
+    load = Counter(node for nodes in chosen.values() for node in nodes)
+    assert all(550 < load[name] < 790 for name in NAMES), load
+    assert all(len({SITES[node] for node in nodes}) == 3 for nodes in chosen.values())
+
+
+def test_a_node_that_leaves_moves_its_own_duties_and_no_others() -> None:
+    left = {name: site for name, site in SITES.items() if name != "ns4"}
+    for row in ROWS:
+        before, after = probers(row, SITES.items(), 3), probers(row, left.items(), 3)
+        if "ns4" not in before:
+            assert before == after
+        else:
+            assert len(set(after) - set(before)) <= 2
+            assert len(after) == 3
+
+
+def sharing(count: int, targets: int = 12) -> tuple[Fleet, list[TargetKey]]:
+    addresses = [f"192.0.2.{n}" for n in range(1, targets + 1)]
+    names = NAMES[:5]
+    rules = {name: QuorumRules(name, probers=count) for name in names}
+    world = fleet(*names, configured=plan(record(*addresses)), rules=rules)
+    world.alive = set(addresses)
+    world.run(20)
+    return world, [TargetKey(address, None, "check") for address in addresses]
+
+
+def probing(world: Fleet, target: TargetKey) -> set[str]:
+    return {n.name for n in world.nodes.values() if n.is_alive and n.health.is_probed(target)}
+
+
+def test_so_many_nodes_probe_each_target_and_all_know_the_same() -> None:
+    world, targets = sharing(3)
+    for target in targets:
+        assert len(probing(world, target)) == 3
+        assert {verdict(n, target).tally for n in world.nodes.values()} == {(3, 0)}
+    load = Counter(name for target in targets for name in probing(world, target))
+    assert load.keys() == world.nodes.keys()
+    world.alive.discard(targets[0].address)
+    world.run(7)
+    assert {n.health_of(targets[0]) for n in world.nodes.values()} == {Health.DOWN}
+
+
+def test_votes_never_sink_while_duties_move() -> None:
+    world, targets = sharing(3)
+    leaver = world.nodes["ns2"]
+    leaver.is_alive = False
+    for _ in range(120):
+        world.tick()
+        for node in world.nodes.values():
+            for target in targets if node.is_alive else ():
+                assert sum(verdict(node, target).tally) >= 2
+    assert all(len(probing(world, target)) == 3 for target in targets)
+    leaver.start(world.clock, remembers=False)
+    for _ in range(120):
+        world.tick()
+        for target in targets:
+            assert sum(verdict(world.nodes["ns1"], target).tally) >= 3
+    assert all(len(probing(world, target)) == 3 for target in targets)
+
+
+def test_where_the_others_do_not_vote_a_node_stands_in() -> None:
+    world, targets = sharing(3)
+    target = targets[0]
+    silent, *_ = probing(world, target)
+    # Its probes of this target end in errors of its own: it has no vote on it any more.
+    world.nodes[silent].health.mark_unknown(target, world.nodes[silent].now(world.clock))
+    world.nodes[silent].phase = 0.25
+    world.run(30)
+    assert len(probing(world, target)) == 5
+    assert sum(verdict(world.nodes["ns1"], target).tally) >= 3
+
+
+def test_without_other_voters_every_target_is_its_own_and_held_until_it_knows() -> None:
+    world, targets = sharing(2)
+    ns1 = world.nodes["ns1"]
+    followed = next(t for t in targets if not ns1.health.is_probed(t))
+    ns1.agreement.vouching.canaries = True
+    ns1.has_store = False
+    while verdict(ns1, followed).basis is not Basis.HELD:
+        world.tick()
+    assert ns1.health.is_probed(followed)
+    assert ns1.health_of(followed) is Health.UP
+    world.alive.discard(followed.address)
+    world.run(6)
+    assert (verdict(ns1, followed).basis, ns1.health_of(followed)) == (Basis.OWN, Health.DOWN)
 
 
 # -- signs of life ----------------------------------------------------------------------------

@@ -24,7 +24,8 @@ GIVEN_UP = FRESH + HOLD + INTERVAL + 3
 class World:
     """One random fleet; `checks` counts how often a target could have failed over falsely."""
 
-    def __init__(self, seed: int, down: Needed) -> None:
+    def __init__(self, seed: int, down: Needed, probers: int | None) -> None:
+        self.probers = probers
         self.random = random = Random(seed)
         configured = plan(record(*TARGETS))
         self.sites = [f"dc{random.randrange(4)}" for _ in range(random.randint(2, 7))]
@@ -32,7 +33,7 @@ class World:
             FleetNode(
                 f"ns{n}",
                 configured,
-                QuorumRules(site, down, FRESH, HOLD),
+                QuorumRules(site, down, FRESH, HOLD, probers=probers),
                 skew=random.uniform(-3600, 3600),
             )
             for n, site in enumerate(self.sites)
@@ -79,7 +80,7 @@ class World:
         for each in TARGETS:
             self.dead_for[each] = 0.0 if each in fleet.alive else self.dead_for[each] + TICK
         self.past.append((connected, reaching))
-        if len(self.past) == self.past.maxlen:
+        if len(self.past) == self.past.maxlen and self.probers is None:
             yield from self._failovers()
         if self.calm > SETTLED:
             yield from self._disagreements()
@@ -132,9 +133,9 @@ class World:
                         yield f"{address} is dead, and {health} at {node.name}"
 
 
-def wrong(seed: int, down: Needed) -> tuple[list[str], int]:
+def wrong(seed: int, down: Needed, probers: int | None = None) -> tuple[list[str], int]:
     """What went wrong in one world, and how often it could have."""
-    world = World(seed, down)
+    world = World(seed, down, probers)
     found: list[str] = []
     until = 0.0
     for _ in range(25):
@@ -170,3 +171,10 @@ def test_nor_in_many_more_worlds() -> None:
 
 def test_one_cut_off_node_fails_the_world_over_where_any_is_enough() -> None:
     assert any(wrong(seed, "any")[0] for seed in range(20))
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("first", range(0, 20, 10))
+def test_nodes_that_share_the_targets_agree_as_well(first: int) -> None:
+    for seed in range(first, first + 10):
+        assert wrong(seed, "majority", probers=3)[0] == [], f"seed {seed}"
