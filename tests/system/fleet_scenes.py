@@ -7,10 +7,10 @@ apart    the same for the third node; None: nobody judges its answers
 spread   seconds within which nodes follow one after the other; None: they do not agree then
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from tests.system.fleet_stage import FRESH, HOLD, TIMEOUT, Fleet
+from tests.system.fleet_stage import FRESH, HOLD, QUORUM, TIMEOUT, Fleet
 
 Act = Callable[[Fleet], Awaitable[None]]
 
@@ -126,6 +126,26 @@ async def without_quorum(fleet: Fleet) -> None:
     await third.restart(fleet.text(third, votes=False))
 
 
+async def share_probes(fleet: Fleet) -> None:
+    """Each target is probed by two of the three, and one of them is cut off."""
+    await follow_rules(fleet, {**QUORUM, "probers": 2})
+    await cut_from_targets(fleet)
+
+
+async def probe_all(fleet: Fleet) -> None:
+    await heal(fleet)
+    await follow_rules(fleet, QUORUM)
+
+
+async def follow_rules(fleet: Fleet, quorum: Mapping[str, object]) -> None:
+    fleet.quorum = quorum
+    for node in fleet.nodes:
+        read = len(node.daemon.log)
+        node.daemon.configure(fleet.text(node))
+        node.daemon.reload()
+        await node.daemon.logged("reloaded", within=30, after=read)
+
+
 async def restore(fleet: Fleet) -> None:
     third = fleet.nodes[2]
     await third.restart(fleet.text(third))
@@ -149,7 +169,9 @@ SCENES = (
     Scene("member isolated", isolate, join_again, late=STALLED, apart=ALONE),
     Scene("member rejoined", rejoin, nothing, late=STALLED),
     Scene("clocks step by days", step_clocks, set_clocks, is_long=False),
-    Scene("two of one name", same_name, restore, apart=ALONE),
+    # Neither of the two votes: the third is the only voter, and that is too few.
+    Scene("two of one name", same_name, restore, late=ALONE, apart=ALONE, spread=None),
+    Scene("cut from targets that two of three probe", share_probes, probe_all, quiet=12),
     Scene("one of a version that does not vote", without_quorum, restore, apart=ALONE),
     Scene("one asks other questions", other_questions, restore, apart=ALONE),
 )

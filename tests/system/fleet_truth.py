@@ -61,7 +61,7 @@ class Truth:
             for look in looks:
                 if max(change.at, began) <= look <= until and not (
                     self._is_right(change, look - slack, look + change.took)
-                    or (change.rcode != NOERROR and within(look, excused))
+                    or (change.rcode != NOERROR and overlaps(look, look + change.took, excused))
                 ):
                     answer = f"{change.rcode} {sorted(change.addresses)}"
                     found.append(f"{look - began:.2f} {change.name}: {answer}")
@@ -89,5 +89,5 @@ def seen(
     )
 
 
-def within(moment: float, spans: Sequence[Span]) -> bool:
-    return any(began <= moment <= ended for began, ended in spans)
+def overlaps(began: float, ended: float, spans: Sequence[Span]) -> bool:
+    return any(since <= ended and began <= until for since, until in spans)

@@ -41,17 +41,20 @@ async def test_no_answer_is_wrong(stage: Fleet, scene: Scene) -> None:
     try:
         await scene.harm(stage)
         await watch(scene.quiet)
-        problems = await turn(stage, scene)
-        problems += wrong(stage, scene, began)
+        problems, waited = await turn(stage, scene)
+        problems += wrong(stage, scene, began, waited)
     finally:
         await scene.mend(stage)
     assert not problems, "\n".join(problems)
     await stage.steady()
 
 
-async def turn(stage: Fleet, scene: Scene) -> list[str]:
-    """A target falls ill and recovers: where nodes take too long, or do not agree."""
-    problems = []
+async def turn(stage: Fleet, scene: Scene) -> tuple[list[str], float]:
+    """A target falls ill and recovers: where nodes take too long, or do not agree.
+
+    And for how many seconds a CPU was missing meanwhile.
+    """
+    problems, most = [], 0.0
     limit = 2 * INTERVAL + scene.late
     third = stage.nodes[2]
     prompt = [node for node in stage.nodes if node is not third or scene.apart == 0.0]
@@ -61,12 +64,13 @@ async def turn(stage: Fleet, scene: Scene) -> list[str]:
         try:
             took = await stage.follow(prompt, due, limit + BUSY)
             waited = starved() - waited
+            most = max(most, waited)
             problems += judge(scene, act.__name__, took, limit, waited)
             if scene.apart:
                 await stage.follow([third], due, limit + scene.apart + BUSY)
         except TimeoutError as error:
             problems.append(f"{act.__name__}: {error}")
-    return problems
+    return problems, most
 
 
 def judge(
@@ -94,13 +98,13 @@ def starved() -> float:
     return int(some.rpartition("total=")[2]) / 1e6
 
 
-def wrong(stage: Fleet, scene: Scene, began: float) -> list[str]:
+def wrong(stage: Fleet, scene: Scene, began: float, waited: float) -> list[str]:
     """Every wrong answer of the nodes that are judged."""
     problems = []
     for node in stage.nodes:
         late = late_of(scene, node is stage.nodes[2])
         if late is not None:
-            slack = 2 * INTERVAL + late
+            slack = 2 * INTERVAL + late + waited
             changes = node.observed.changes
             found = stage.truth.wrong(changes, began, slack, node.excused)
             problems += [f"{node.name} after {line}" for line in found]
