@@ -36,7 +36,7 @@ from dnslb_backend.store.mirror.node import Clocks, Identity, LocalNode, WritePo
 from dnslb_backend.store.mirror.outbox import Outbox
 from dnslb_backend.store.mirror.restore import load_saved_state
 from dnslb_backend.store.mirror.source import MirrorSource, group_of
-from dnslb_backend.store.remote import RemoteReplica
+from dnslb_backend.store.remote import REFRESH, RemoteConfig, RemoteReplica
 from dnslb_backend.store.replica import Replica, SharedStatus, measure_shared, within
 from dnslb_backend.store.settings import DAY, MysqlSettings, StateSettings
 from dnslb_backend.store.shared.key_store import StoredKeys
@@ -56,7 +56,6 @@ HISTORY_LIMIT = 2.0
 OVERRIDE_WRITE_LIMIT = 1.0
 """Seconds that an operator waits for an override, which is in force already, to be on the disk."""
 
-REFRESH = 5.0
 LOCAL_REFRESH = 15.0
 """Seconds after which unchanged rows are written again, where the file is but a second copy."""
 
@@ -74,12 +73,20 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 @dataclass(frozen=True, slots=True)
 class StorageConfig:
-    """What the configuration says of storage. A reload can change all but `state`."""
+    """What the configuration says of storage. A reload can change all but `state`.
+
+    `is_fleet`: this node decides together with others.
+    """
 
     state: StateSettings
     mysql: MysqlSettings | None = None
     delete_unknowns: bool = True
     fingerprint: str = ""
+    is_fleet: bool = False
+
+    @property
+    def remote(self) -> RemoteConfig:
+        return RemoteConfig(self.mysql, self.is_fleet)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +147,7 @@ class Persistence:
             Outbox(self._identity),
             tables,
         )
-        self._remote = RemoteReplica(config.mysql, local_node, tables, self._local, self._file)
+        self._remote = RemoteReplica(config.remote, local_node, tables, self._local, self._file)
         self._meter = Meter()
 
     # -- before the first answer -----------------------------------------------------------
@@ -230,7 +237,7 @@ class Persistence:
         """Follow a reload. Node and path of the local file stay what they were at the start."""
         self._identity.config_hash = config.fingerprint
         self._source.delete_unknowns = config.delete_unknowns
-        self._remote.reconfigure(config.mysql)
+        self._remote.reconfigure(config.remote)
 
     @property
     def stats(self) -> PersistenceStats:
@@ -321,10 +328,10 @@ class Persistence:
 
 def _local_policy(mysql: MysqlSettings | None) -> WritePolicy:
     if mysql is None:
-        return WritePolicy(REFRESH, LOCAL_GAP, HISTORY_MAX_AGE, HISTORY_MAX_ROWS)
-    refresh = max(LOCAL_REFRESH, mysql.refresh)
+        return WritePolicy(REFRESH, REFRESH, LOCAL_GAP, HISTORY_MAX_AGE, HISTORY_MAX_ROWS)
+    refresh = max(LOCAL_REFRESH, mysql.refresh or REFRESH)
     rows = min(COPY_MAX_ROWS, mysql.history_max_rows)
-    return WritePolicy(refresh, LOCAL_GAP, mysql.history_max_age, rows)
+    return WritePolicy(refresh, refresh, LOCAL_GAP, mysql.history_max_age, rows)
 
 
 def uptime() -> float:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from dnslb_backend.errors import StoreError
@@ -12,6 +13,12 @@ from dnslb_backend.store.mirror.outbox import Outbox
 from dnslb_backend.store.replica import Replica, within
 from dnslb_backend.store.settings import MysqlSettings
 from dnslb_backend.store.shared.replicated_table import ReplicatedTable
+
+REFRESH = 5.0
+FLEET_REFRESH = 300.0
+"""Seconds after which unchanged rows are written again, alone and in a fleet: each of its nodes
+writes into the same database, and a replicated one passes every row on.
+"""
 
 WRITE_GAP = 0.2
 """Seconds between two transactions: a database has other work."""
@@ -27,18 +34,31 @@ FLUSH_LIMIT = 1.0
 """Seconds in which the local file has to store the transitions that a new database is sent."""
 
 
+@dataclass(frozen=True, slots=True)
+class RemoteConfig:
+    """Where the database is, None without one, and whether this node is one of a fleet."""
+
+    mysql: MysqlSettings | None
+    is_fleet: bool
+
+    def policy(self, mysql: MysqlSettings) -> WritePolicy:
+        refresh = mysql.refresh or (FLEET_REFRESH if self.is_fleet else REFRESH)
+        beat = min(refresh, REFRESH) if self.is_fleet else refresh
+        return WritePolicy(refresh, beat, WRITE_GAP, mysql.history_max_age, mysql.history_max_rows)
+
+
 class RemoteReplica:
     """`replica` is None without a database. `local` has every transition of this run, in `file`."""
 
     def __init__(
         self,
-        settings: MysqlSettings | None,
+        config: RemoteConfig,
         node: LocalNode,
         tables: Sequence[ReplicatedTable[Any]],
         local: Replica,
         file: SqliteStore,
     ) -> None:
-        self._settings = settings
+        self._config = config
         self._node = node
         self._tables = tables
         self._local = local
@@ -46,10 +66,10 @@ class RemoteReplica:
         self._moved = asyncio.Event()
         self.replica = self._build(None)
 
-    def reconfigure(self, settings: MysqlSettings | None) -> None:
+    def reconfigure(self, config: RemoteConfig) -> None:
         """Let `run` follow a reload."""
-        if settings != self._settings:
-            self._settings = settings
+        if config != self._config:
+            self._config = config
             self._moved.set()
 
     async def run(self) -> None:
@@ -89,15 +109,13 @@ class RemoteReplica:
             await self._local.mirror.flush(FLUSH_LIMIT)
 
     def _build(self, old: Replica | None) -> Replica | None:
-        settings = self._settings
+        settings = self._config.mysql
         if settings is None:
             return None
         # Without a database its library is not loaded before the first answer.
         from dnslb_backend.store.database.mariadb import MariaStore  # noqa: PLC0415 -- see above
 
-        policy = WritePolicy(
-            settings.refresh, WRITE_GAP, settings.history_max_age, settings.history_max_rows
-        )
+        policy = self._config.policy(settings)
         # Both stores give the transitions of this run the same numbers.
         outbox = (
             old.mirror.outbox

@@ -8,7 +8,15 @@ import asyncio
 import logging
 
 from dnslb_backend.store.database.interface import Delete, Select, Store, Where
-from dnslb_backend.store.database.tables import NODE, NODE_TABLES, TRANSITION, Table, TableRow
+from dnslb_backend.store.database.tables import (
+    NODE,
+    NODE_TABLES,
+    TRANSITION,
+    VOTE,
+    VOTER,
+    Table,
+    TableRow,
+)
 from dnslb_backend.store.mirror.reading import row_id
 
 log = logging.getLogger(__name__)
@@ -84,7 +92,8 @@ class Retention:
         mine = (Where("node", "=", node),)
         for table in NODE_TABLES:
             await self._delete(table, Select(table, table.key, mine, limit=DELETE_BATCH))
-        await self._delete(NODE, Select(NODE, NODE.key, mine, limit=DELETE_BATCH))
+        for table in (NODE, VOTE, VOTER):
+            await self._delete(table, Select(table, table.key, mine, limit=DELETE_BATCH))
 
     async def _delete(self, table: Table, query: Select) -> int:
         count = 0
