@@ -163,6 +163,7 @@ def storage_config(config: Config) -> StorageConfig:
         delete_unknowns,
         config.fingerprint,
         is_fleet=config.quorum is not None,
+        follows=config.quorum is not None and not config.quorum.votes,
     )
 
 

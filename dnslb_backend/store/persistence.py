@@ -31,7 +31,7 @@ from dnslb_backend.files import read_file
 from dnslb_backend.store.database.sqlite import SqliteStore
 from dnslb_backend.store.mirror.history import read_history
 from dnslb_backend.store.mirror.meter import Meter
-from dnslb_backend.store.mirror.mirror import MirrorStatus
+from dnslb_backend.store.mirror.mirror import Mirror, MirrorStatus
 from dnslb_backend.store.mirror.node import Clocks, Identity, LocalNode, WritePolicy
 from dnslb_backend.store.mirror.outbox import Outbox
 from dnslb_backend.store.mirror.restore import load_saved_state
@@ -75,7 +75,8 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 class StorageConfig:
     """What the configuration says of storage. A reload can change all but `state`.
 
-    `is_fleet`: this node decides together with others.
+    `is_fleet`: this node decides together with others; `follows`: it does what they decide, and
+    writes nothing into the database.
     """
 
     state: StateSettings
@@ -83,10 +84,11 @@ class StorageConfig:
     delete_unknowns: bool = True
     fingerprint: str = ""
     is_fleet: bool = False
+    follows: bool = False
 
     @property
     def remote(self) -> RemoteConfig:
-        return RemoteConfig(self.mysql, self.is_fleet)
+        return RemoteConfig(self.mysql, self.is_fleet, self.follows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,10 +208,10 @@ class Persistence:
         moved = {transition.key for transition in changes.transitions}
         changed |= self._source.changed_groups(changes.touched | changes.answers | moved)
         touched = [group_of(key) for key in changes.touched]
-        for replica in self._replicas:
+        for mirror in self._mirrors:
             if is_new:
-                replica.mirror.apply_snapshot()
-            replica.mirror.record_changes(changed, touched, changes.transitions)
+                mirror.apply_snapshot()
+            mirror.record_changes(changed, touched, changes.transitions)
 
     async def run(self) -> None:
         """Write the stores, and exchange what nodes share, until cancelled."""
@@ -224,7 +226,7 @@ class Persistence:
 
         `run` has to go on meanwhile.
         """
-        done = await asyncio.gather(*(replica.mirror.flush(limit) for replica in self._replicas))
+        done = await asyncio.gather(*(mirror.flush(limit) for mirror in self._mirrors))
         await self._remote.save_checkpoint()
         return all(done)
 
@@ -241,7 +243,7 @@ class Persistence:
 
     @property
     def stats(self) -> PersistenceStats:
-        mirrors = tuple(replica.mirror.status for replica in self._replicas)
+        mirrors = tuple(mirror.status for mirror in self._mirrors)
         shared = tuple(replica.shared_status for replica in self._replicas)
         return PersistenceStats(self._identity.restored, self._file.is_in_memory, mirrors, shared)
 
@@ -289,7 +291,7 @@ class Persistence:
         StoreError where that fails as well.
         """
         remote = self._remote.replica
-        if remote is not None and remote.mirror.status.is_connected:
+        if remote is not None and (remote.is_read_only or remote.mirror.status.is_connected):
             read = read_history(remote.reader, query)
             found = await within(HISTORY_LIMIT, read, "history in the database")
             if found is not None:
@@ -307,11 +309,17 @@ class Persistence:
         remote = self._remote.replica
         return [self._local] if remote is None else [self._local, remote]
 
+    @property
+    def _mirrors(self) -> list[Mirror]:
+        return [replica.mirror for replica in self._replicas if not replica.is_read_only]
+
     async def _apply_overrides(self) -> None:
         self._overrides.apply()
         self._notify()
         # Where the file is stuck, it is written later.
         await within(OVERRIDE_WRITE_LIMIT, self._local.sync(), "override in the local file")
+        if any(replica.is_read_only for replica in self._replicas):
+            log.warning("this node writes nothing into the database: the override holds here alone")
         if self._file.is_in_memory:
             log.warning("the local file cannot be used: a restart may lose this override")
 
@@ -321,7 +329,7 @@ class Persistence:
 
     async def _measure(self) -> None:
         while True:
-            self._meter.update([replica.mirror for replica in self._replicas])
+            self._meter.update(self._mirrors)
             measure_shared([replica.shared_status for replica in self._replicas])
             await asyncio.sleep(METER_INTERVAL)
 

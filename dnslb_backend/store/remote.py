@@ -36,15 +36,19 @@ FLUSH_LIMIT = 1.0
 
 @dataclass(frozen=True, slots=True)
 class RemoteConfig:
-    """Where the database is, None without one, and whether this node is one of a fleet."""
+    """Where the database is, None without one; whether this node is one of a fleet, and only
+    follows it: then the database is only read, and may be a replica.
+    """
 
     mysql: MysqlSettings | None
     is_fleet: bool
+    follows: bool
 
     def policy(self, mysql: MysqlSettings) -> WritePolicy:
         refresh = mysql.refresh or (FLEET_REFRESH if self.is_fleet else REFRESH)
         beat = min(refresh, REFRESH) if self.is_fleet else refresh
-        return WritePolicy(refresh, beat, WRITE_GAP, mysql.history_max_age, mysql.history_max_rows)
+        kept = mysql.history_max_age, mysql.history_max_rows
+        return WritePolicy(refresh, beat, WRITE_GAP, *kept, is_read_only=self.follows)
 
 
 class RemoteReplica:
@@ -85,11 +89,14 @@ class RemoteReplica:
 
     async def save_checkpoint(self) -> None:
         """Note in the local file how far the database is."""
-        if self.replica is not None:
+        if self.replica is not None and not self.replica.is_read_only:
             saved = self.replica.mirror.outbox.save_checkpoint()
             await within(CHECKPOINT_LIMIT, saved, "checkpoint in the local file")
 
     async def _serve(self, replica: Replica) -> None:
+        if replica.is_read_only:
+            await replica.run()
+            return
         outbox = replica.mirror.outbox
         opened = outbox.open(self._node.clocks.now().mono)
         await within(FILE_LIMIT, opened, "transitions of earlier runs in the local file")
@@ -103,7 +110,7 @@ class RemoteReplica:
             await self.save_checkpoint()
             await old.close()
         self.replica = self._build(old)
-        if self.replica is not None:
+        if self.replica is not None and not self.replica.is_read_only:
             self.replica.mirror.apply_snapshot()
             # Transitions from before are sent from the local file.
             await self._local.mirror.flush(FLUSH_LIMIT)
@@ -119,7 +126,7 @@ class RemoteReplica:
         # Both stores give the transitions of this run the same numbers.
         outbox = (
             old.mirror.outbox
-            if old
+            if old and not old.is_read_only
             else Outbox(self._node.identity, self._file, start=self._local.mirror.outbox.count)
         )
         return Replica(

@@ -47,7 +47,8 @@ class LocalNode:
 class WritePolicy:
     """How a store is treated. `refresh`: seconds after which unchanged rows are written again;
     `beat`: seconds between two heartbeats, which say that they still hold; `gap`: the fewest
-    seconds between two transactions; history is kept by age (s) and count.
+    seconds between two transactions; history is kept by age (s) and count. One that
+    `is_read_only` is not mirrored into.
     """
 
     refresh: float
@@ -55,3 +56,4 @@ class WritePolicy:
     gap: float
     history_max_age: float
     history_max_rows: int
+    is_read_only: bool = False
