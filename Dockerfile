@@ -43,7 +43,7 @@ EXPOSE 8053 8054
 USER 10053:953
 STOPSIGNAL SIGTERM
 # Checks that the process answers; --ready would check that every record has an answer.
-HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 CMD ["dnslb-backend", "ping"]
+HEALTHCHECK --interval=15s --timeout=10s --start-period=30s --retries=3 CMD ["dnslb-backend", "ping"]
 ENTRYPOINT ["dnslb-backend"]
 # The configuration is mounted at /etc/dnslb/dnslb.toml.
 CMD ["serve"]

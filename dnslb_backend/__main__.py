@@ -10,6 +10,9 @@ MUCH = 200_000
 
 STDERR = 2
 
+HEALTH_CHECKS = (["ping"], ["ping", "--ready"])
+"""Command lines of containers' health checks."""
+
 
 def main() -> None:
     """Run the command that sys.argv names, and end the process.
@@ -30,6 +33,12 @@ def main() -> None:
     # Nothing of what is imported and loaded is garbage, and at the end all of it goes: looking
     # through it again and again would be a quarter of the time of a command.
     gc.set_threshold(MUCH)
+    if sys.argv[1:] in HEALTH_CHECKS:
+        from dnslb_backend.cli.health_check import is_well  # noqa: PLC0415 -- see the module
+
+        if is_well(is_ready="--ready" in sys.argv):
+            sys.stdout.write("ready\n" if "--ready" in sys.argv else "alive\n")
+            return
     from dnslb_backend.cli.app import run  # noqa: PLC0415 -- see above
 
     try:

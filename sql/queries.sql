@@ -53,8 +53,8 @@ SELECT at, node, content, from_health, to_health, from_served, to_served, reason
    AND at > UTC_TIMESTAMP() - INTERVAL 1 DAY
  ORDER BY id DESC;
 
--- 9. Who has drained, downed or upped what, and until when?
-SELECT target, action, IF(name = '', 'every record', name) AS record,
+-- 9. Who has drained, downed or upped what, or changed its weight, and until when?
+SELECT target, action, weight, IF(name = '', 'every record', name) AS record,
        IF(node = '', 'every node', node) AS node, author, reason, created, expires
   FROM lb_override
  WHERE cleared IS NULL AND (expires IS NULL OR expires > UTC_TIMESTAMP())
@@ -98,7 +98,18 @@ SELECT node, name, content, SUM(TIMESTAMPDIFF(SECOND, at, ended)) AS down
  GROUP BY node, name, content
  ORDER BY down DESC;
 
--- 15. Where does the original program, which keeps its rows in `records`, serve something else?
+-- 15. When did records serve anything but their healthy members in the last week, and for how long?
+SELECT node, name, type, at, to_decision AS decision, reason,
+       TIMESTAMPDIFF(SECOND, at, ended) AS lasted
+  FROM (SELECT node, name, type, at, to_decision, reason,
+               COALESCE(LEAD(at) OVER (PARTITION BY node, name, type ORDER BY id),
+                        UTC_TIMESTAMP(3)) AS ended
+          FROM lb_decision
+         WHERE at > UTC_TIMESTAMP() - INTERVAL 7 DAY) AS spans
+ WHERE to_decision <> 'serve'
+ ORDER BY at DESC;
+
+-- 16. Where does the original program, which keeps its rows in `records`, serve something else?
 -- Empty means that both serve the same. (Its tables may be in another database: name it.)
 SELECT name, type,
        GROUP_CONCAT(IF(side = 'original', content, NULL) ORDER BY content) AS original,

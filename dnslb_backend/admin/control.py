@@ -1,6 +1,6 @@
 """What the daemon offers to its operators; the admin edge knows no more of it than this."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -8,7 +8,7 @@ from dnslb_backend.core.answers.explain import Explanation
 from dnslb_backend.core.answers.snapshot import Snapshot
 from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.healthmap import HealthMap
-from dnslb_backend.core.health.history import HistoryQuery, StoredTransition
+from dnslb_backend.core.health.history import HistoryQuery, StoredChange
 from dnslb_backend.core.health.override_requests import OverrideRequest
 from dnslb_backend.core.health.overrides import Override
 from dnslb_backend.core.health.plan_preview import RecordPreview, ZonePreview
@@ -98,11 +98,13 @@ class Control(Protocol):
         """What a reload would do, without any of it. Raises ConfigError as `reload` does."""
         ...
 
-    def explain(self, name: str, qtype: str, client: str, down: str) -> Explanation:
+    def explain(
+        self, name: str, qtype: str, client: str, supposed: Sequence[Override]
+    ) -> Explanation:
         """How the answer for a canonical name is built.
 
-        `qtype` may be ANY; `client` is an address or network, "" for none; `down` is a target
-        that is supposed to be down, "" for none. Raises RequestError.
+        `qtype` may be ANY; `client` is an address or network, "" for none; `supposed` are
+        overrides as operators write them, supposed to be in force. Raises RequestError.
         """
         ...
 
@@ -119,7 +121,7 @@ class Control(Protocol):
         failback holds out; `name` "" is every record. Raises ConflictError."""
         ...
 
-    async def history(self, query: HistoryQuery) -> tuple[list[StoredTransition], str]:
+    async def history(self, query: HistoryQuery) -> tuple[list[StoredChange], str]:
         """Transitions, newest first, and the store they came from. Raises StoreError."""
         ...
 

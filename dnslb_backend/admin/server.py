@@ -81,6 +81,7 @@ class AdminServer:
         self._settings = settings
         self._send_timeout = send_timeout
         self._state = AdminState(control, access, EventRing(int(control.started)))
+        self._state.metric_labels = settings.metric_labels
         self._site: _Site | None = None
         self._closing = BackgroundTasks("admin")
         """Of listeners that a reload has moved."""
@@ -122,6 +123,7 @@ class AdminServer:
             old.streams.end()
         self._settings = change.settings
         self._state.access = change.access
+        self._state.metric_labels = change.settings.metric_labels
 
     def publish(self, happened: Iterable[StreamEvent]) -> None:
         """Send events to every client of the stream; never waits."""

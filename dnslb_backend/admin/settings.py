@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from dnslb_backend.core.model.labels import check_word
 from dnslb_backend.http_hosts import check_host
 from dnslb_backend.network import (
     LOOPBACK,
@@ -15,6 +16,8 @@ from dnslb_backend.network import (
     parse_address_port,
     parse_network,
 )
+
+MAX_METRIC_LABELS = 8
 
 
 class AdminSettings(BaseModel):
@@ -45,6 +48,14 @@ class AdminSettings(BaseModel):
     token_file: Annotated[Path, Field(strict=False)] | None = None
     """A file with lines `ROLE TOKEN [NAME]`, ROLE being `read` or `operate`. Without it nothing can
     be changed over the API. Example: `"/etc/dnslb/admin.tokens"`"""
+
+    metric_labels: Annotated[
+        tuple[Annotated[str, AfterValidator(check_word)], ...],
+        Field(strict=False, max_length=MAX_METRIC_LABELS),
+    ] = ()
+    """Keys of labels of destinations by whose values `/metrics` counts members: with `["dc"]` those
+    of each data centre. Of a key with more than 100 values the rest are counted as one.
+    Example: `["dc"]`"""
 
     @property
     def endpoint(self) -> AddressPort | None:

@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "drain": ("overrides", "drain"),
     "down": ("overrides", "down"),
     "up": ("overrides", "up"),
+    "weight": ("overrides", "weight"),
     "clear": ("overrides", "clear"),
     "history": ("history", "history"),
     "probe": ("probe", "probe"),

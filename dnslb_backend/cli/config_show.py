@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
+from dnslb_backend.cli.config_file import DEFAULT_FILE
 from dnslb_backend.cli.notation import PlainCommand, PlainGroup
 from dnslb_backend.cli.options import (
-    DEFAULT_FILE,
     AsJson,
     BaseDirectory,
     ConfigFile,

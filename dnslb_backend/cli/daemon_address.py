@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dnslb_backend.cli.options import DEFAULT_FILE
+from dnslb_backend.cli.config_file import DEFAULT_FILE
 from dnslb_backend.errors import AdminClientError, ConfigError, ConfigProblem
 from dnslb_backend.files import read_file
 

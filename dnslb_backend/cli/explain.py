@@ -61,6 +61,14 @@ def explain(
             autocompletion=complete_target,
         ),
     ] = "",
+    weight: Annotated[
+        str,
+        typer.Option(
+            "--weight",
+            metavar="TARGET=N",
+            help="Suppose that this target, label or glob, has this weight",
+        ),
+    ] = "",
     config: ConfigFile = None,
     as_json: AsJson = False,
     admin: AdminUrl = None,
@@ -69,6 +77,7 @@ def explain(
     """Show how an answer is built, and why each member is in it or left out."""
     daemon = AdminClient(find_daemon(config, admin, token_file))
     asked = {"name": name, "type": qtype, "client": client, "down": down}
+    asked["weight"] = weight
     if as_json:
         print_json_text(daemon.get_text(PATH, **asked))
         return
@@ -78,6 +87,7 @@ def explain(
 def _lines(report: ExplainRow, width: int) -> Iterator[Text]:
     for_whom = f" for {report['client']}" if report["client"] else ""
     supposed = f" if {report['down']} were down" if report["down"] else ""
+    supposed += f" with the weight {report['weight']}" if report["weight"] else ""
     verdict = report["verdict"]
     head = f"{report['name']} {report['type']}{for_whom}{supposed}: {verdict}"
     yield from wrapped(head, width, style=f"bold {VERDICTS.get(verdict, 'yellow')}")

@@ -1,5 +1,7 @@
-"""`history`: transitions, newest first.
+"""`history`: changes of records and members, newest first.
 
+2026-01-31 12:00:00Z ns1 www.lb.example A
+  serving -> fallback: 2 of 2 members DOWN
 2026-01-31 12:00:00Z ns1 www.lb.example A 192.0.2.1
   UP -> DOWN, no longer served: timed out after 2 s
 """
@@ -16,7 +18,7 @@ from dnslb_backend.cli.daemon_address import find_daemon
 from dnslb_backend.cli.durations import parse_duration
 from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile, Label, TokenFile
 from dnslb_backend.cli.pages import moment, print_page, wrapped
-from dnslb_backend.cli.styles import HEALTH_STYLES
+from dnslb_backend.cli.styles import HEALTH_STYLES, SEVERITY_STYLES
 from dnslb_backend.cli.terminal import print_error, print_json_text
 
 PATH = "/api/v1/history"
@@ -53,7 +55,7 @@ def history(
     admin: AdminUrl = None,
     token_file: TokenFile = None,
 ) -> None:
-    """Show the transitions of members, newest first."""
+    """Show the changes of members and of what records serve, newest first."""
     client = AdminClient(find_daemon(config, admin, token_file))
     within = "" if since is None else f"{since:.3f}"
     asked = {"name": name, "within": within, "node": node, "label": label}
@@ -64,24 +66,35 @@ def history(
     report = client.get(PATH, **asked)
     print_page(report, _lines)
     if not report["events"]:
-        print_error("no transitions recorded")
+        print_error("no changes recorded")
     elif report["before"] is not None:
         print_error(f"there may be older ones; --limit N shows up to {MOST}")
 
 
 def _lines(report: dict[str, Any], width: int) -> Iterator[Text]:
     for event in report["events"]:
-        what = f"{event['name']} {event['type']} {event['content']}"
+        what = " ".join([event["name"], event["type"], *_member(event)])
         first, *rest = wrapped(f"{moment(event['at'])} {event['node']} {what}", width)
         first.stylize("bold", 0, 20)
         yield first
         yield from rest
-        style = HEALTH_STYLES[event["to_health"]]
         reason = f": {event['reason']}" if event["reason"] else ""
-        yield from wrapped(f"{_change(event)}{reason}", width, "  ", style)
+        yield from wrapped(f"{_change(event)}{reason}", width, "  ", _style(event))
+
+
+def _member(event: dict[str, Any]) -> list[str]:
+    return [event["content"]] if event["event"] == "transition" else []
+
+
+def _style(event: dict[str, Any]) -> str:
+    if event["event"] == "decision":
+        return SEVERITY_STYLES[event["severity"]]
+    return HEALTH_STYLES[event["to_health"]]
 
 
 def _change(event: dict[str, Any]) -> str:
+    if event["event"] == "decision":
+        return " -> ".join(dict.fromkeys([event["from"], event["to"]]))
     parts = []
     if event["from_health"] != event["to_health"]:
         parts.append(f"{event['from_health']} -> {event['to_health']}")

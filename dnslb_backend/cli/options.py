@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-DEFAULT_FILE = Path("/etc/dnslb/dnslb.toml")
+from dnslb_backend.cli.config_file import DEFAULT_FILE, FILE_VARIABLE
 
 DAEMON_PANEL = "The daemon to ask"
 
@@ -15,8 +15,10 @@ ConfigFile = Annotated[
         "-c",
         "--config",
         metavar="FILE",
+        envvar=FILE_VARIABLE,
+        show_envvar=False,
         readable=False,
-        help=f"Configuration file (default: {DEFAULT_FILE})",
+        help=f"Configuration file (default: ${FILE_VARIABLE}, else {DEFAULT_FILE})",
     ),
 ]
 BaseDirectory = Annotated[

@@ -17,7 +17,7 @@ from rich.text import Text
 from dnslb_backend.cli.client import AdminClient
 from dnslb_backend.cli.daemon_address import find_daemon
 from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile, TokenFile
-from dnslb_backend.cli.pages import age, field, moment, print_page, span, wrapped
+from dnslb_backend.cli.pages import age, field, moment, override_head, print_page, span, wrapped
 from dnslb_backend.cli.terminal import print_json_text
 
 PATH = "/api/v1/overrides"
@@ -66,7 +66,7 @@ def _override_lines(
 
 
 def _headline(override: OverrideJson) -> str:
-    words = [override["action"], override["target"]]
+    words = override_head(override)
     if override["name"]:
         words += ["in", override["name"]]
     if override["node"]:

@@ -1,4 +1,4 @@
-"""`drain`, `down`, `up` and `clear`: overrides of what checks measured."""
+"""`drain`, `down`, `up`, `weight` and `clear`: overrides of what checks measured."""
 
 from typing import Annotated, Any
 
@@ -9,10 +9,11 @@ from dnslb_backend.cli.completion import complete_name, complete_override, compl
 from dnslb_backend.cli.daemon_address import find_daemon
 from dnslb_backend.cli.durations import parse_duration, parse_start
 from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile, TokenFile
-from dnslb_backend.cli.pages import moment, print_page, wrapped
+from dnslb_backend.cli.pages import moment, override_head, print_page, wrapped
 from dnslb_backend.cli.terminal import print_json
 
 PATH = "/api/v1/overrides"
+MAX_WEIGHT = 65535
 WAS = {"flapping": "was held out by damping", "waiting": "was waiting for failback"}
 
 TARGET_HELP = "An address, a destination host, a label (dc=fra), or a glob, quoted"
@@ -116,6 +117,28 @@ def up(
     _create(AdminClient(find_daemon(config, admin, token_file)), override, as_json=as_json)
 
 
+def weight(
+    target: Target,
+    number: Annotated[
+        int,
+        typer.Argument(metavar="N", min=0, max=MAX_WEIGHT, help="0: only if no other has more"),
+    ],
+    record: RecordName = "",
+    duration: Duration = None,
+    start: Start = None,
+    reason: Reason = "",
+    node: Node = "",
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+    admin: AdminUrl = None,
+    token_file: TokenFile = None,
+) -> None:
+    """Give a target another weight, for records whose policy counts weights."""
+    override = _request("weight", target, record, reason, node, force=False) | (start or {})
+    override |= _end(duration) | {"weight": number}
+    _create(AdminClient(find_daemon(config, admin, token_file)), override, as_json=as_json)
+
+
 def clear(
     target: Overridden,
     record: RecordName = "",
@@ -172,7 +195,7 @@ def _cleared_lines(report: dict[str, Any], width: int) -> Any:
 
 def _sentence(override: dict[str, Any], *, is_cleared: bool = False) -> str:
     """`drain 192.0.2.1 in www.lb.example on ns1 until 2026-01-31 12:00:00Z (new disk)`."""
-    words = [override["action"], override["target"]]
+    words = override_head(override)
     if override["name"]:
         words += ["in", override["name"]]
     if override["node"]:

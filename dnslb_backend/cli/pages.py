@@ -54,6 +54,12 @@ def member_words(row: dict[str, Any]) -> str:
     return f"{state} ({row['health']})"
 
 
+def override_head(override: dict[str, Any]) -> list[str]:
+    """As it is ordered: `drain 192.0.2.1`, `weight 192.0.2.1 20`."""
+    weight = [] if override["weight"] is None else [str(override["weight"])]
+    return [override["action"], override["target"], *weight]
+
+
 def override_words(override: dict[str, Any], now: datetime) -> str:
     """`by alice 3m ago, ends in 1h57m: new disk`."""
     words = [f"by {override['author']}"] if override["author"] else []

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from dnslb_backend.cli.config_file import DEFAULT_FILE
 from dnslb_backend.cli.notation import PlainCommand, PlainGroup
-from dnslb_backend.cli.options import DEFAULT_FILE, AsJson, ConfigFile
+from dnslb_backend.cli.options import AsJson, ConfigFile
 from dnslb_backend.cli.terminal import out, print_json
 from dnslb_backend.errors import ConfigError, ConfigProblem
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dnslb_backend.cli.config_file import DEFAULT_FILE
 from dnslb_backend.cli.exit_codes import ExitCode
 from dnslb_backend.cli.options import (
-    DEFAULT_FILE,
     AsJson,
     BaseDirectory,
     ConfigFile,

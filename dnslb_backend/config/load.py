@@ -3,7 +3,7 @@
 import hashlib
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -32,14 +32,16 @@ from dnslb_backend.config.suggestions import unknown
 from dnslb_backend.config.views import build_views
 from dnslb_backend.config.zones import (
     advise_secondaries,
+    advise_version,
     build_zone,
     keep_no_data_uncached,
     unquoted,
 )
+from dnslb_backend.core.model.labels import labels_by_key
 from dnslb_backend.core.model.names import canonical_name
 from dnslb_backend.core.model.plan import Plan
 from dnslb_backend.core.model.quorum import QuorumRules, ballot
-from dnslb_backend.core.model.records import RecordKey
+from dnslb_backend.core.model.records import Record, RecordKey
 from dnslb_backend.core.model.views import View
 from dnslb_backend.core.model.zones import Zone, assign_ids
 from dnslb_backend.errors import ConfigError, ConfigProblem, NameFormatError
@@ -150,8 +152,11 @@ class _Loader:
         )
         self.problems.raise_if_refused()
         advise_secondaries(zones, tables.records.values(), self.main, has_channel=pdns.has_channel)
+        if pdns.assumed_version is None and not pdns.has_channel:
+            advise_version(zones.values(), self.main)
         advise_references(zones, written, tables.records, tables.origins, self.main)
         advise_listeners(admin, server, self.main)
+        self._warn_of_unknown_labels(admin, tables.records.values())
         self._warn_of_missing_files(settings, pdns, mysql)
         return Config(
             plan=Plan(
@@ -197,6 +202,13 @@ class _Loader:
             votes=settings.votes,
             probers=None if settings.probers == "all" else settings.probers,
         )
+
+    def _warn_of_unknown_labels(self, admin: AdminSettings, records: Iterable[Record]) -> None:
+        labels = {label for record in records for dest in record.dests for label in dest.labels}
+        known = labels_by_key(labels)
+        for key in admin.metric_labels:
+            if key not in known:
+                self.main.at("admin", "metric_labels").warn(f"no destination has a label {key!r}")
 
     def _warn_of_missing_files(
         self, settings: GlobalSettings, pdns: PdnsSettings, mysql: MysqlSettings | None

@@ -39,8 +39,8 @@ HEAD = """\
 
 <!-- Made by `make docs` from the models in dnslb_backend/; what is changed here is lost. -->
 
-One TOML file, `/etc/dnslb/dnslb.toml` unless `-c` names another, and files with more records
-(`load_records`, `-r`). Every table, with comments, is in
+One TOML file, `/etc/dnslb/dnslb.toml` unless `-c` or `DNSLB_CONFIG` names another, and files with
+more records (`load_records`, `-r`). Every table, with comments, is in
 [configs/dnslb.toml](../configs/dnslb.toml); `dnslb-backend check-config` says what is wrong with a
 file, where, and what is allowed there. A key that is not on this page is refused. Times are in
 seconds, fractions are allowed where a number is. Secrets may be in files of their own (the keys
@@ -143,6 +143,7 @@ WORDS: dict[str, str] = {
     "_check_url": "URL",
     "_check_webhook_url": "URL",
     "check_host": "host name",
+    "check_word": "key of a label",
     "_regexp": "regular expression",
     "check_secondary": "address, or ADDRESS:PORT",
 }

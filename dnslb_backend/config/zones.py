@@ -8,12 +8,23 @@ import dns.rdatatype
 
 from dnslb_backend.config.models import StaticSettings, ZoneSettings
 from dnslb_backend.config.problems import Cursor
-from dnslb_backend.config.rdata import PARSED_BY_PDNS_ALONE, RecordDataError, canonical_data
+from dnslb_backend.config.rdata import (
+    PARSED_BY_PDNS_ALONE,
+    VERSIONS,
+    RecordDataError,
+    data_by_version,
+)
 from dnslb_backend.config.references import rname_warning
 from dnslb_backend.config.values import host_of
 from dnslb_backend.core.model.names import canonical_name, is_within, spelled_name
 from dnslb_backend.core.model.records import Policy, Record
-from dnslb_backend.core.model.zones import ResourceRecord, Soa, Zone
+from dnslb_backend.core.model.zones import (
+    ASSUMED_VERSION,
+    PdnsVersion,
+    ResourceRecord,
+    Soa,
+    Zone,
+)
 from dnslb_backend.errors import NameFormatError
 
 UNSTORABLE = frozenset({"ANY", "AXFR", "IXFR", "OPT", "TSIG", "TKEY", "MAILA", "MAILB", "NXNAME"})
@@ -36,11 +47,13 @@ def build_zone(
     apex = shown.lower()
     soa = _soa(settings, apex, node, where.at("soa"))
     ns = _servers(settings.ns, apex, where.at("ns"))
-    rows = [
+    written = [
         row
         for index, item in enumerate(settings.static)
         if (row := _static(item, shown, soa.ttl, where.at("static", index)))
     ]
+    by_version = {version: tuple(row[version] for row in written) for version in VERSIONS}
+    rows = by_version[ASSUMED_VERSION]
     if any(row.qtype == "NS" and canonical_name(f"{row.qname}.") == apex for row in rows):
         if ns:
             where.at("static").refuse(f"NS of {apex} belong in the key ns only")
@@ -55,10 +68,11 @@ def build_zone(
         shown,
         soa,
         ns,
-        tuple(rows),
+        rows,
         zone_id,
         also_notify=tuple(dict.fromkeys(settings.also_notify)),
         allow_axfr=_transfers(settings),
+        static_since=by_version if len(set(by_version.values())) > 1 else {},
     )
 
 
@@ -107,6 +121,23 @@ def advise_secondaries(
         if record.key.zone in notifying and (what := _differs_on_secondaries(record)):
             zone = notifying[record.key.zone]
             where.at("zones", zone.spelling, "also_notify").warn(f"{record.key}: {what}")
+
+
+def advise_version(zones: Iterable[Zone], where: Cursor) -> None:
+    """Warn of contents that PowerDNS reads in another way in some version: it is not known here."""
+    for zone in zones:
+        for index, rows in enumerate(zip(*zone.static_since.values(), strict=True)):
+            if since := _rewritten_since(dict(zip(zone.static_since, rows, strict=True))):
+                where.at("zones", zone.spelling, "static", index, "content").warn(
+                    f"is read differently by PowerDNS {since[0]}.{since[1]} and newer, and written "
+                    'for an older one: set [pdns] control_socket, api or version ("4.9")'
+                )
+
+
+def _rewritten_since(rows: Mapping[PdnsVersion, ResourceRecord]) -> PdnsVersion | None:
+    """The first version after the assumed one for which a row is written in another way."""
+    later = (v for v in rows if v > ASSUMED_VERSION and rows[v] != rows[ASSUMED_VERSION])
+    return min(later, default=None)
 
 
 def _differs_on_secondaries(record: Record) -> str:
@@ -172,7 +203,10 @@ def _name(text: str, apex: str, where: Cursor) -> str | None:
         return None
 
 
-def _static(item: StaticSettings, spelling: str, ttl: int, where: Cursor) -> ResourceRecord | None:
+def _static(
+    item: StaticSettings, spelling: str, ttl: int, where: Cursor
+) -> dict[PdnsVersion, ResourceRecord] | None:
+    """A row by the version of PowerDNS, or None after reporting what is wrong with it."""
     apex = canonical_name(f"{spelling}.")
     try:
         qname = spelling if item.name == "@" else spelled_name(item.name, spelling)
@@ -187,11 +221,12 @@ def _static(item: StaticSettings, spelling: str, ttl: int, where: Cursor) -> Res
         where.at("type").refuse(f"{item.type!r} {refusal}")
         return None
     try:
-        data = canonical_data(qtype, item.content, apex)
+        found = data_by_version(qtype, item.content, apex)
     except RecordDataError as error:
         where.at("content").refuse(str(error))
         return None
-    return ResourceRecord(qname, *data, ttl if item.ttl is None else item.ttl)
+    own_ttl = ttl if item.ttl is None else item.ttl
+    return {version: ResourceRecord(qname, *data, own_ttl) for version, data in found.items()}
 
 
 def _type_refusal(qtype: str) -> str:

@@ -1,16 +1,17 @@
 """What operators may see and do, gathered from the parts of the daemon."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from dnslb_backend import __version__
 from dnslb_backend.admin.control import ClearResult, Detail, Readmitted, ReloadPreview, ReloadReport
 from dnslb_backend.clock import now
-from dnslb_backend.core.answers.explain import Explanation, Question, explain, mark_down
+from dnslb_backend.core.answers.explain import Explanation, Question, explain
 from dnslb_backend.core.answers.snapshot import Snapshot
 from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.healthmap import HealthMap
-from dnslb_backend.core.health.history import HistoryQuery, StoredTransition
+from dnslb_backend.core.health.history import HistoryQuery, StoredChange
 from dnslb_backend.core.health.members import MemberStatus
 from dnslb_backend.core.health.override_requests import OverrideRequest
 from dnslb_backend.core.health.overrides import Action, Override
@@ -67,7 +68,9 @@ class AdminControl:
     async def preview_reload(self) -> ReloadPreview:
         return await self._parts.previews.request()
 
-    def explain(self, name: str, qtype: str, client: str, down: str) -> Explanation:
+    def explain(
+        self, name: str, qtype: str, client: str, supposed: Sequence[Override]
+    ) -> Explanation:
         client_cache = self._parts.client_cache
         subnet = client_cache.client(client)
         if client and not subnet.prefix_length:
@@ -77,7 +80,9 @@ class AdminControl:
             qtype=qtype.upper(),
             client=subnet,
             seed=client_cache.query_seed(f"{name}.", client),
-            down=mark_down(canonical_target(down)) if down else (),
+            supposed=tuple(
+                replace(each, target=canonical_target(each.target)) for each in supposed
+            ),
         )
         return explain(self._health, self.snapshot(), question)
 
@@ -99,7 +104,7 @@ class AdminControl:
             return ClearResult((), tuple(readmitted))
         return ClearResult(tuple(cleared), tuple(self._readmit(canonical_target(target), name)))
 
-    async def history(self, query: HistoryQuery) -> tuple[list[StoredTransition], str]:
+    async def history(self, query: HistoryQuery) -> tuple[list[StoredChange], str]:
         return await self._persistence.history(query)
 
     def push_report(self, token: str, address: str, *, up: bool, text: str) -> None:

@@ -158,9 +158,10 @@ class Daemon:
         return (
             BackgroundService("check scheduler", "scheduler", parts.scheduler.run),
             BackgroundService("change publisher", "publisher", parts.changes.run),
-            BackgroundService("purger", "purge", parts.purging.run),
+            BackgroundService("purger", "purge", lambda: parts.purging.run(self._follow_version)),
             BackgroundService("persistence", "mirror", parts.persistence.run),
             BackgroundService("notifications", "notify", parts.notifications.run),
+            *self._voting_services(),
             BackgroundService("readiness", "daemon", parts.readiness.run),
             BackgroundService("location updates", "daemon", parts.locations.run),
             BackgroundService("garbage collection", "daemon", collect_garbage),
@@ -169,6 +170,20 @@ class Daemon:
                 "watchdog", "daemon", lambda: feed_watchdog(self._notifier, self._idle)
             ),
         )
+
+    def _voting_services(self) -> Sequence[BackgroundService]:
+        voting = self._parts.voting
+        if voting is None:
+            return ()
+        return (
+            BackgroundService("votes", "quorum", voting.run),
+            BackgroundService("vote exchange", "quorum", voting.exchange.run),
+        )
+
+    def _follow_version(self) -> None:
+        if self._parts.snapshots.follow_version(now().wall):
+            log.warning("contents of static records are written for this PowerDNS from now on")
+            self._parts.changes.notify()
 
     def _idle(self) -> float:
         """Seconds since the check scheduler made progress."""

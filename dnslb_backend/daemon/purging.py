@@ -1,9 +1,10 @@
 """The purger at work, which a reload may replace."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from dnslb_backend.core.answers.invalidation import PurgeItem
+from dnslb_backend.core.model.zones import PdnsVersion
 from dnslb_backend.pdns.cache.purger import Purger
 
 
@@ -19,6 +20,11 @@ class Purging:
         """Whether any PowerDNS is purged."""
         return self._purger.has_channel
 
+    @property
+    def version(self) -> PdnsVersion:
+        """The version of PowerDNS to write for."""
+        return self._purger.version
+
     def purge(self, stale: Iterable[PurgeItem], notify: Iterable[str] = ()) -> None:
         """As Purger.purge."""
         self._purger.purge(stale, notify)
@@ -32,11 +38,11 @@ class Purging:
         self._purger = purger
         self._is_replaced.set()
 
-    async def run(self) -> None:
-        """Purge until cancelled."""
+    async def run(self, on_version: Callable[[], None]) -> None:
+        """Purge until cancelled; `on_version` as in Purger.run."""
         while True:
             self._is_replaced.clear()
             async with asyncio.TaskGroup() as group:
-                working = group.create_task(self._purger.run(), name="purger")
+                working = group.create_task(self._purger.run(on_version), name="purger")
                 await self._is_replaced.wait()
                 working.cancel()

@@ -29,8 +29,10 @@ class SnapshotPublisher:
         self._health = health
         self._earlier = frozenset(serials)
         self._purging = purging
-        index = build_name_index(plan)
-        self._references = find_references(plan, index)
+        self._configured = plan
+        self._plan = plan.for_pdns(purging.version)
+        index = build_name_index(self._plan)
+        self._references = find_references(self._plan, index)
         self._snapshot, _ = build_snapshot(
             index, self._decision, render_rows, wall, serials=serials
         )
@@ -55,6 +57,19 @@ class SnapshotPublisher:
 
     def apply_plan(self, plan: Plan, wall: float, *, purger: Purger | None = None) -> None:
         """A new plan was applied to the health map; `purger` replaces the one at work."""
+        self._configured = plan
+        self._replace_plan(plan.for_pdns((purger or self._purging).version), wall, purger)
+
+    def follow_version(self, wall: float) -> bool:
+        """PowerDNS may have another version; whether contents are written in another way for it."""
+        plan = self._configured.for_pdns(self._purging.version)
+        if plan.zones == self._plan.zones:
+            return False
+        self._replace_plan(plan, wall, None)
+        return True
+
+    def _replace_plan(self, plan: Plan, wall: float, purger: Purger | None) -> None:
+        self._plan = plan
         index = build_name_index(plan)
         references = find_references(plan, index)
         before = self._snapshot

@@ -2,10 +2,12 @@
 
 import os
 import secrets
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import threading
 import time
@@ -59,7 +61,8 @@ def run_demo(once: bool) -> int:
                 return _prove(ports, webs)
             start_panel(stack, ports, webs)
             values = {**ports.by_name(), "host": HOST, "zone": ZONE, "token": token}
-            say(WHAT_TO_TRY.format(**values, config=config, program=sys.argv[0]))
+            programs = shlex.quote(sysconfig.get_path("scripts"))
+            say(WHAT_TO_TRY.format(**values, config=shlex.quote(str(config)), programs=programs))
             _wait_for_an_end({"dnslb-backend": daemon, "pdns_server": powerdns})
     except DemoError as error:
         sys.stderr.write(f"demo: {error}\n")

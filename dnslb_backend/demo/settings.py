@@ -80,6 +80,8 @@ It runs. In a browser:
 
 In another terminal:
 
+  export DNSLB_CONFIG={config} PATH={programs}:$PATH
+
   dig @{host} -p {dns} www.{zone}         three web servers answer
   dig @{host} -p {dns} db.{zone}          one serves, two are standby
 
@@ -87,8 +89,8 @@ In another terminal:
   curl -X POST http://{host}:{panel}/web1/start      bring it back
   curl http://{host}:{panel}/                        which of them run
 
-  {program} status -c {config}
-  {program} drain 127.0.0.12 --for 1m -c {config}
+  dnslb-backend status
+  dnslb-backend drain 127.0.0.12 --for 1m
 
 Every change is logged below. Ctrl-C ends everything.
 """

@@ -1,6 +1,7 @@
 """The tables [server] and [pdns] of the configuration."""
 
 import os
+import re
 from functools import cached_property
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from dnslb_backend.core.model.zones import PdnsVersion
 from dnslb_backend.http_hosts import check_host
 from dnslb_backend.network import (
     LOOPBACK,
@@ -25,8 +27,17 @@ from dnslb_backend.network import (
     parse_network,
 )
 
+_VERSION = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})\b", re.ASCII)
+
 UNIX_PATH_LIMIT = 107
 """Bytes of a socket's path that fit into Linux's sockaddr_un, its final NUL aside."""
+
+
+def parse_version(text: str) -> PdnsVersion | None:
+    """The version that a text names first; None for those of PowerDNS that were never released."""
+    found = _VERSION.search(text)
+    version = (int(found[1]), int(found[2])) if found else (0, 0)
+    return version if version > (0, 0) else None
 
 
 def _check_path(text: str) -> str:
@@ -164,6 +175,9 @@ class PdnsSettings(_PdnsSettings):
     Example: `"http://127.0.0.1:8081"`"""
     api_key_file: Annotated[str, Field(min_length=1)] | None = None
     """A file with PowerDNS's `api-key`. Example: `"/etc/dnslb/pdns-api.key"`"""
+    version: Annotated[str, Field(pattern=r"^[0-9]{1,3}\.[0-9]{1,3}(\.[0-9]{1,3})?$")] | None = None
+    """The version of PowerDNS where no channel reports it: some contents of static records are
+    written by it. Default: as for 4.7. Example: `"5.1"`"""
 
     @model_validator(mode="after")
     def _has_a_key(self) -> "PdnsSettings":
@@ -172,6 +186,11 @@ class PdnsSettings(_PdnsSettings):
         if self.api_key_file is not None and not self.api:
             raise ValueError("`api_key_file` has no use without `api`")
         return self
+
+    @property
+    def assumed_version(self) -> PdnsVersion | None:
+        """The version that is configured."""
+        return None if self.version is None else parse_version(self.version)
 
     @property
     def has_channel(self) -> bool:

@@ -22,7 +22,7 @@ from dnslb_backend.core.answers.snapshot import Snapshot
 from dnslb_backend.core.health.changes import Changes
 from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.healthmap import HealthMap
-from dnslb_backend.core.health.history import HistoryQuery, StoredTransition
+from dnslb_backend.core.health.history import HistoryQuery, StoredChange
 from dnslb_backend.core.health.override_requests import OverrideRequest
 from dnslb_backend.core.health.overrides import Override
 from dnslb_backend.core.health.saved_state import EMPTY, SavedState
@@ -33,7 +33,7 @@ from dnslb_backend.store.mirror.history import read_history
 from dnslb_backend.store.mirror.meter import Meter
 from dnslb_backend.store.mirror.mirror import Mirror, MirrorStatus
 from dnslb_backend.store.mirror.node import Clocks, Identity, LocalNode, WritePolicy
-from dnslb_backend.store.mirror.outbox import Outbox
+from dnslb_backend.store.mirror.outbox import Outboxes
 from dnslb_backend.store.mirror.restore import load_saved_state
 from dnslb_backend.store.mirror.source import MirrorSource, group_of
 from dnslb_backend.store.remote import REFRESH, RemoteConfig, RemoteReplica
@@ -146,7 +146,7 @@ class Persistence:
             self._file,
             local_node,
             _local_policy(config.mysql),
-            Outbox(self._identity),
+            Outboxes(self._identity),
             tables,
         )
         self._remote = RemoteReplica(config.remote, local_node, tables, self._local, self._file)
@@ -208,10 +208,11 @@ class Persistence:
         moved = {transition.key for transition in changes.transitions}
         changed |= self._source.changed_groups(changes.touched | changes.answers | moved)
         touched = [group_of(key) for key in changes.touched]
+        history = (changes.transitions, changes.decisions)
         for mirror in self._mirrors:
             if is_new:
                 mirror.apply_snapshot()
-            mirror.record_changes(changed, touched, changes.transitions)
+            mirror.record_changes(changed, touched, history)
 
     async def run(self) -> None:
         """Write the stores, and exchange what nodes share, until cancelled."""
@@ -227,7 +228,7 @@ class Persistence:
         `run` has to go on meanwhile.
         """
         done = await asyncio.gather(*(mirror.flush(limit) for mirror in self._mirrors))
-        await self._remote.save_checkpoint()
+        await self._remote.save_checkpoints()
         return all(done)
 
     async def close(self) -> None:
@@ -240,6 +241,11 @@ class Persistence:
         self._identity.config_hash = config.fingerprint
         self._source.delete_unknowns = config.delete_unknowns
         self._remote.reconfigure(config.remote)
+
+    @property
+    def instance(self) -> str:
+        """Random for each run."""
+        return self._identity.instance
 
     @property
     def stats(self) -> PersistenceStats:
@@ -284,8 +290,8 @@ class Persistence:
         await self._apply_overrides()
         return cleared
 
-    async def history(self, query: HistoryQuery) -> tuple[list[StoredTransition], str]:
-        """Transitions, newest first, and the store they came from.
+    async def history(self, query: HistoryQuery) -> tuple[list[StoredChange], str]:
+        """Changes, newest first, and the store they came from.
 
         The database has those of all nodes; the local file is read where it cannot answer. Raises
         StoreError where that fails as well.

@@ -9,7 +9,7 @@ from typing import Any
 from dnslb_backend.errors import StoreError
 from dnslb_backend.store.database.sqlite import SqliteStore
 from dnslb_backend.store.mirror.node import LocalNode, WritePolicy
-from dnslb_backend.store.mirror.outbox import Outbox
+from dnslb_backend.store.mirror.outbox import Outboxes
 from dnslb_backend.store.replica import Replica, within
 from dnslb_backend.store.settings import MysqlSettings
 from dnslb_backend.store.shared.replicated_table import ReplicatedTable
@@ -28,10 +28,10 @@ FILE_LIMIT = 5.0
 
 CHECKPOINT_INTERVAL = 2.0
 CHECKPOINT_LIMIT = 0.5
-"""Seconds for the last checkpoint; without it some transitions are sent twice."""
+"""Seconds for the last checkpoints; without them some rows of history are sent twice."""
 
 FLUSH_LIMIT = 1.0
-"""Seconds in which the local file has to store the transitions that a new database is sent."""
+"""Seconds in which the local file has to store the history that a new database is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class RemoteConfig:
 
 
 class RemoteReplica:
-    """`replica` is None without a database. `local` has every transition of this run, in `file`."""
+    """`replica` is None without a database. `local` has every change of this run, in `file`."""
 
     def __init__(
         self,
@@ -87,32 +87,32 @@ class RemoteReplica:
                     running.cancel()
             await self._replace()
 
-    async def save_checkpoint(self) -> None:
+    async def save_checkpoints(self) -> None:
         """Note in the local file how far the database is."""
         if self.replica is not None and not self.replica.is_read_only:
-            saved = self.replica.mirror.outbox.save_checkpoint()
+            saved = self.replica.mirror.outboxes.save_checkpoints()
             await within(CHECKPOINT_LIMIT, saved, "checkpoint in the local file")
 
     async def _serve(self, replica: Replica) -> None:
         if replica.is_read_only:
             await replica.run()
             return
-        outbox = replica.mirror.outbox
-        opened = outbox.open(self._node.clocks.now().mono)
-        await within(FILE_LIMIT, opened, "transitions of earlier runs in the local file")
+        outboxes = replica.mirror.outboxes
+        opened = outboxes.open(self._node.clocks.now().mono)
+        await within(FILE_LIMIT, opened, "history of earlier runs in the local file")
         async with asyncio.TaskGroup() as group:
             group.create_task(replica.run(), name="mariadb")
-            group.create_task(self._save_checkpoints(outbox), name="checkpoint")
+            group.create_task(self._save_checkpoints(outboxes), name="checkpoint")
 
     async def _replace(self) -> None:
         old = self.replica
         if old is not None:
-            await self.save_checkpoint()
+            await self.save_checkpoints()
             await old.close()
         self.replica = self._build(old)
         if self.replica is not None and not self.replica.is_read_only:
             self.replica.mirror.apply_snapshot()
-            # Transitions from before are sent from the local file.
+            # Changes from before are sent from the local file.
             await self._local.mirror.flush(FLUSH_LIMIT)
 
     def _build(self, old: Replica | None) -> Replica | None:
@@ -123,18 +123,20 @@ class RemoteReplica:
         from dnslb_backend.store.database.mariadb import MariaStore  # noqa: PLC0415 -- see above
 
         policy = self._config.policy(settings)
-        # Both stores give the transitions of this run the same numbers.
-        outbox = (
-            old.mirror.outbox
+        # Both stores give the changes of this run the same numbers.
+        outboxes = (
+            old.mirror.outboxes
             if old and not old.is_read_only
-            else Outbox(self._node.identity, self._file, start=self._local.mirror.outbox.count)
+            else Outboxes(
+                self._node.identity, self._file, starts=self._local.mirror.outboxes.counts
+            )
         )
         return Replica(
-            MariaStore(settings), MariaStore(settings), self._node, policy, outbox, self._tables
+            MariaStore(settings), MariaStore(settings), self._node, policy, outboxes, self._tables
         )
 
-    async def _save_checkpoints(self, outbox: Outbox) -> None:
+    async def _save_checkpoints(self, outboxes: Outboxes) -> None:
         while True:
             await asyncio.sleep(CHECKPOINT_INTERVAL)
             with contextlib.suppress(StoreError):
-                await outbox.save_checkpoint()
+                await outboxes.save_checkpoints()

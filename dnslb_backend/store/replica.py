@@ -14,7 +14,7 @@ from dnslb_backend.store.database.interface import Store
 from dnslb_backend.store.database.schema import VERSION
 from dnslb_backend.store.mirror.mirror import Mirror
 from dnslb_backend.store.mirror.node import LocalNode, WritePolicy
-from dnslb_backend.store.mirror.outbox import Outbox
+from dnslb_backend.store.mirror.outbox import Outboxes
 from dnslb_backend.store.mirror.retention import Retention
 from dnslb_backend.store.shared.replicated_table import ReplicatedTable, TableSync
 from dnslb_backend.store.shared.unsupported import UnsupportedRows
@@ -77,11 +77,11 @@ class Replica:
         reader: Store,
         node: LocalNode,
         policy: WritePolicy,
-        outbox: Outbox,
+        outboxes: Outboxes,
         tables: Sequence[ReplicatedTable[Any]],
     ) -> None:
         self.reader = reader
-        self.mirror = Mirror(store, node, policy, outbox)
+        self.mirror = Mirror(store, node, policy, outboxes)
         self._store = store
         self._now = node.clocks.now
         self._tables = tables

@@ -225,9 +225,9 @@ class MysqlSettings(_DriverKeys):
     longer. Default: 5; with `[quorum]` 300, and the heartbeat says every 5 s that it still
     holds. Example: `60`"""
     history_max_age: Seconds = 30 * DAY
-    """Seconds that transitions are kept."""
+    """Seconds that history (transitions and decisions) is kept."""
     history_max_rows: Annotated[int, Field(ge=1)] = 1_000_000
-    """So many transitions are kept, of all nodes together."""
+    """So many rows of each of the two are kept, of all nodes together."""
 
     @model_validator(mode="after")
     def _says_each_thing_once(self) -> "MysqlSettings":

@@ -11,13 +11,13 @@ from dnslb_backend.admin.control import ClearResult, Detail, Readmitted, ReloadP
 from dnslb_backend.admin.http.auth import load_access
 from dnslb_backend.admin.server import AdminServer
 from dnslb_backend.admin.settings import AdminSettings
-from dnslb_backend.core.answers.explain import Explanation, Question, explain, mark_down
+from dnslb_backend.core.answers.explain import Explanation, Question, explain
 from dnslb_backend.core.answers.name_index import build_name_index
 from dnslb_backend.core.answers.snapshot import Snapshot, build_snapshot
 from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.decision import Decision
 from dnslb_backend.core.health.healthmap import HealthMap
-from dnslb_backend.core.health.history import HistoryQuery, StoredTransition
+from dnslb_backend.core.health.history import Change, ChangeKind, HistoryQuery, StoredChange, newest
 from dnslb_backend.core.health.override_requests import OverrideRequest
 from dnslb_backend.core.health.overrides import Override
 from dnslb_backend.core.health.probe_report import ProbeReport
@@ -55,7 +55,7 @@ class Node(Driver):
         self.parts: dict[str, Detail] = {}
         self.held_out: list[Readmitted] = []
         self.pending: list[Override] = []
-        self.remembered: list[StoredTransition] = []
+        self.remembered: list[StoredChange] = []
         self.reports: list[tuple[str, bool, str]] = []
         self._numbers = itertools.count(1)
 
@@ -105,8 +105,10 @@ class Node(Driver):
             raise self.preview
         return self.preview
 
-    def explain(self, name: str, qtype: str, client: str, down: str) -> Explanation:
-        question = Question(name, qtype, down=mark_down(down) if down else ())
+    def explain(
+        self, name: str, qtype: str, client: str, supposed: Sequence[Override]
+    ) -> Explanation:
+        question = Question(name, qtype, supposed=tuple(supposed))
         return explain(self.health_map, self.snapshot(), question)
 
     def overrides(self) -> list[Override]:
@@ -125,6 +127,7 @@ class Node(Driver):
             created=self.now().wall,
             expires=order.expires,
             starts=order.starts,
+            weight=order.weight,
         )
         members = ((k, m) for k, state in self.health_map.records.items() for m in state.members)
         if not any(given.matches(key.name, *m.aliases) for key, m in members):
@@ -146,19 +149,23 @@ class Node(Driver):
         self.pending = [o for o in self.pending if o not in taken]
         return ClearResult(tuple(taken), tuple(forgiven))
 
-    async def history(self, query: HistoryQuery) -> tuple[list[StoredTransition], str]:
-        happened = list(self.health_map.take_changes().transitions)
-        self.remembered += [
-            StoredTransition(next(self._numbers), self.node, one) for one in happened
-        ]
+    async def history(self, query: HistoryQuery) -> tuple[list[StoredChange], str]:
+        changes = self.health_map.take_changes()
+        new: list[Change] = [*changes.transitions, *changes.decisions]
+        self.remembered += [StoredChange(next(self._numbers), self.node, one) for one in new]
         found = [
-            event
-            for event in reversed(self.remembered)
-            if query.name in (None, event.transition.key.name)
-            and (query.since is None or event.transition.at >= query.since)
-            and (query.before is None or event.id < query.before)
+            [
+                stored
+                for stored in reversed(self.remembered)
+                if stored.kind is kind
+                and query.name in (None, stored.change.key.name)
+                and (query.since is None or stored.change.at >= query.since)
+                and stored.id < getattr(query.before, kind)
+            ]
+            for kind in (ChangeKind.DECISION, ChangeKind.TRANSITION)
+            if query.includes(kind)
         ]
-        return found[: query.limit], "sqlite"
+        return newest(found, query.limit), "sqlite"
 
     def push_report(self, token: str, address: str, *, up: bool, text: str) -> None:
         """One target shares a secret with its check."""

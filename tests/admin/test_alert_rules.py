@@ -138,6 +138,13 @@ SCENES = {
         gauge("hosts_overdue", "1x10"),
         (gauge("hosts_overdue", "0x10"), gauge("hosts_overdue", "0x9 1")),
     ),
+    "DnslbCertificateExpires": Scene(
+        "10m",
+        of_record(certificate_expiry_timestamp_seconds=f"{13 * 86400}x20"),
+        (of_record(certificate_expiry_timestamp_seconds=f"{15 * 86400}x20"),
+         of_record(certificate_expiry_timestamp_seconds=f"{13 * 86400}x5 {90 * 86400}x15")),
+        'name="www.lb.example"',
+    ),
     "DnslbBrakeEngaged": Scene(
         "2m", gauge("brake_engaged", "0 1x10"), (gauge("brake_engaged", "0x10"),)
     ),

@@ -1,6 +1,7 @@
 """docs/api.md and docs/metrics.md name every endpoint, field, metric and word."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -16,7 +17,8 @@ from dnslb_backend.admin.http.endpoint import Endpoint
 from dnslb_backend.admin.http.event_stream import EVENTS_KEPT, EVENTS_PER_WRITE
 from dnslb_backend.core.health.decision import DecisionKind
 from dnslb_backend.core.health.overrides import Action
-from tests.admin.node import Node
+from tests.admin.node import OK, Node
+from tests.core.building import dest, record
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 
@@ -65,7 +67,10 @@ def test_the_numbers_of_the_stream_are_true(api: str) -> None:
 
 
 async def test_every_metric_is_described_with_its_labels(figures: str) -> None:
-    families = [*await count_health(Node()), *metrics.REGISTRY.collect()]
+    node = Node()
+    node.settle({"10.0.0.1": replace(OK, certificate_expires=1.0)})
+    node.adopt(replace(record("10.0.0.1"), dests=(replace(dest("10.0.0.1"), labels=("dc=fra",)),)))
+    families = [*await count_health(node, ["dc"]), *metrics.REGISTRY.collect()]
     described = {
         name: (kind, set(filter(None, labels.split(", "))), text)
         for name, kind, labels, text in re.findall(

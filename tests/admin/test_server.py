@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -11,6 +12,7 @@ from dnslb_backend.admin.http.auth import load_access
 from dnslb_backend.admin.server import AdminServer
 from dnslb_backend.admin.settings import AdminSettings
 from tests.admin.node import READ_TOKEN, Node
+from tests.core.building import dest, record
 
 
 async def status_of(port: int | None, **headers: str) -> int:
@@ -50,6 +52,25 @@ async def test_new_tokens_need_no_new_listener(node: Node, token_file: Path) -> 
     server.commit(await server.prepare(named, await asyncio.to_thread(load_access, named)))
     assert server.port == port
     assert await status_of(port, Authorization=f"Bearer {READ_TOKEN}") == 200
+    await server.stop()
+
+
+async def test_new_metric_labels_need_no_new_listener(node: Node) -> None:
+    node.adopt(replace(record(), dests=(replace(dest("10.0.0.1"), labels=("dc=fra",)),)))
+    plain = AdminSettings(listen="127.0.0.1:0")
+    access = load_access(plain)
+    server = AdminServer(plain, access, node)
+    await server.start()
+    url = f"http://127.0.0.1:{server.port}/metrics"
+    async with aiohttp.ClientSession() as session:
+        for settings, count in (
+            (plain, 0),
+            (plain.model_copy(update={"metric_labels": ("dc",)}), 3),
+            (plain, 0),
+        ):
+            server.commit(await server.prepare(settings, access))
+            async with session.get(url) as response:
+                assert (await response.text()).count("dnslb_label_members{") == count
     await server.stop()
 
 

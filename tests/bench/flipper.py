@@ -53,7 +53,7 @@ async def serve(path: str, listener: socket.socket, channel: PdnsSettings) -> No
     await (unix := UnixConnector(responder)).start([listen_unix(path, 0o600)])
     await (http := HttpConnector(responder, LOOPBACK)).start([listener])
     purger = Purger(channel)
-    purging = loop.create_task(purger.run())
+    purging = loop.create_task(purger.run(lambda: None))
     plan = Plan(world.zones, world.records)
     dependents = find_references(plan, world.snapshot.name_index)
     orders = asyncio.StreamReader()

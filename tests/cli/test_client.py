@@ -13,7 +13,7 @@ from dnslb_backend.admin.control import ReloadReport
 from dnslb_backend.cli.daemon_address import find_daemon
 from dnslb_backend.errors import AdminClientError, ConfigError, ConfigProblem
 from tests.admin.node import OPERATE_TOKEN, READ_TOKEN, Node
-from tests.cli.command import run
+from tests.cli.command import run, run_afresh
 from tests.rigs.ports import free_port
 
 
@@ -219,3 +219,24 @@ async def test_a_proxy_may_put_us_under_a_path(node: Node) -> None:
     ended = await run("status", "--admin", f"http://127.0.0.1:{port}/dnslb/")
     await runner.cleanup()
     assert (ended.code, ended.out.split()[0]) == (0, "far")
+
+
+async def test_dnslb_config_is_the_default_of_c(config: Path, tmp_path: Path) -> None:
+    absent = tmp_path / "absent.toml"
+    for command in (["status"], ["ping"], ["overrides"], ["history"]):
+        assert (await run_afresh(*command, DNSLB_CONFIG=str(config))).code == 0, command
+    ended = await run_afresh("status", DNSLB_CONFIG=str(absent))
+    assert (ended.code, ended.err) == (126, f"{absent}: no such file\n")
+    assert (await run_afresh("status", "-c", str(config), DNSLB_CONFIG=str(absent))).code == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["serve"], ["check-config"], ["config", "show", "www"], ["schema", "apply"], ["pipe"]],
+)
+async def test_dnslb_config_is_the_default_where_no_daemon_is_asked(
+    command: list[str], tmp_path: Path
+) -> None:
+    ended = await run_afresh(*command, DNSLB_CONFIG=str(tmp_path / "absent.toml"))
+    assert ended.code != 0
+    assert f"{tmp_path}/absent.toml: " in ended.err

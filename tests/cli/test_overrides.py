@@ -40,7 +40,7 @@ def test_what_is_no_duration(text: str) -> None:
         parse_duration(text)
 
 
-@pytest.mark.parametrize("action", list(Action))
+@pytest.mark.parametrize("action", [Action.DRAIN, Action.DOWN, Action.UP])
 async def test_an_order_with_all_its_words(config: Path, node: Node, action: Action) -> None:
     ended = await run(
         *(action, "10.0.0.1", "--record", "www", "--for", "1h30m", "--reason", "it's new"),
@@ -54,6 +54,22 @@ async def test_an_order_with_all_its_words(config: Path, node: Node, action: Act
     assert ended.out == (
         f"{action} 10.0.0.1 in www.lb.example on ns1 until 2023-11-14 23:43:20Z (it's new)\n"
     )
+
+
+async def test_a_weight_with_all_its_words(config: Path, node: Node) -> None:
+    ended = await run(
+        *("weight", "10.0.0.1", "20", "--record", "www", "--for", "1h30m", "--reason", "canary"),
+        *("--node", "ns1", "-c", str(config)),
+    )
+    assert (ended.code, ended.err) == (0, "")
+    (order,) = node.overrides()
+    assert (order.action, order.target, order.weight) == (Action.WEIGHT, "10.0.0.1", 20)
+    said = "weight 10.0.0.1 20 in www.lb.example on ns1 until 2023-11-14 23:43:20Z (canary)\n"
+    assert ended.out == said
+    listed = await run("overrides", "-c", str(config))
+    assert listed.out.startswith("weight 10.0.0.1 20 in www.lb.example on ns1\n")
+    for number in ("-1", "65536", "many"):
+        assert (await run("weight", "10.0.0.1", number, "-c", str(config))).code == 2
 
 
 @pytest.mark.parametrize(

@@ -383,6 +383,10 @@ SURROUNDINGS = {
         whole("[views.x]\n"),
         "views.x: has no networks, countries, continents or asns, so no client is in it",
     ),
+    "label to count by that nothing has": (
+        whole('[admin]\nmetric_labels = ["dc"]\n'),
+        "admin.metric_labels: no destination has a label 'dc'",
+    ),
     "two views of a network": (
         whole(VIEW, '[views.lab]\nnetworks = ["10.0.0.0/8"]\n'),
         "views.lab.networks[0]: 10.0.0.0/8 is a network of view office as well",

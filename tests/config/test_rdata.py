@@ -4,7 +4,13 @@ import dns.name
 import dns.rdata
 import pytest
 
-from dnslb_backend.config.rdata import RecordDataError, canonical_content, canonical_data
+from dnslb_backend.config.rdata import (
+    VERSIONS,
+    RecordDataError,
+    canonical_content,
+    canonical_data,
+    data_by_version,
+)
 from tests.config.contents import CONTENTS
 
 ZONE = "lb.example"
@@ -15,11 +21,11 @@ def test_the_data_of_every_type_stays_the_same(qtype: str) -> None:
     origin = dns.name.from_text(f"{ZONE}.")
     for content in CONTENTS[qtype]:
         written = dns.rdata.from_text("IN", qtype, content, origin=origin, relativize=False)
-        data = canonical_data(qtype, content, ZONE)
-        if data.qtype == "IPSECKEY" and data.content.split()[1] == "0":
-            continue  # dnspython wants a dot in place of no gateway
-        read = dns.rdata.from_text("IN", *data)
-        assert read.to_wire() == written.to_wire(), content
+        for data in data_by_version(qtype, content, ZONE).values():
+            if data.qtype == "IPSECKEY" and data.content.split()[1] == "0":
+                continue  # dnspython wants a dot in place of no gateway
+            read = dns.rdata.from_text("IN", *data)
+            assert read.to_wire() == written.to_wire(), data
 
 
 @pytest.mark.parametrize(
@@ -64,6 +70,36 @@ def test_what_powerdns_cannot_read_becomes_hexadecimal(
 
 
 @pytest.mark.parametrize(
+    ("qtype", "content", "since", "expected"),
+    [
+        ("CSYNC", "66 3 A", (0, 0), "TYPE62 \\# 9 000000420003000140"),
+        ("CSYNC", "66 3 A", (4, 5), "CSYNC 66 3 A"),
+        ("WALLET", '"BTC" "x"', (4, 7), "TYPE262 \\# 6 034254430178"),
+        ("WALLET", '"BTC" "x"', (5, 1), 'WALLET "BTC" "x"'),
+        ("RESINFO", '"qnamemin"', (5, 1), 'RESINFO "qnamemin"'),
+        ("BRID", "AQID", (5, 1), "BRID AQID"),
+        ("HHIT", "AQID", (5, 1), "HHIT AQID"),
+        ("HTTPS", "1 . alpn=h2", (5, 1), 'HTTPS 1 . alpn="h2"'),
+        ("HTTPS", "1 . ohttp", (5, 1), "HTTPS 1 . ohttp"),
+        ("SVCB", "1 . dohpath=/d", (5, 1), 'SVCB 1 . key7="\\047d"'),
+        ("SVCB", '1 . key9="\\000\\029\\000\\023"', (4, 7), 'SVCB 1 . key9="\\000\\029\\000\\023"'),
+        (
+            "SVCB",
+            '1 . mandatory=key9,ohttp ohttp key9="\\000\\029\\017\\236"',
+            (5, 1),
+            "SVCB 1 . mandatory=ohttp,tls-supported-groups ohttp tls-supported-groups=29,4588",
+        ),
+    ],
+)
+def test_each_version_is_given_what_it_reads(
+    qtype: str, content: str, since: tuple[int, int], expected: str
+) -> None:
+    found = data_by_version(qtype, content, ZONE)
+    assert tuple(found) == VERSIONS
+    assert " ".join(found[since]) == expected
+
+
+@pytest.mark.parametrize(
     ("qtype", "content", "expected"),
     [
         ("A", "192.0.2.256", "is not valid data for a record of type A"),
@@ -78,6 +114,8 @@ def test_what_powerdns_cannot_read_becomes_hexadecimal(
         ("CERT", "0 1 8 AQID", "certificate type 0 is reserved"),
         ("KEY", "49152 3 1 ", "no key"),
         ("IPSECKEY", "10 0 3 . AQID", "algorithm 3; allowed are 1 (DSA) and 2 (RSA)"),
+        ("HTTPS", "1 . key9", "numbers of two octets"),
+        ("HTTPS", "1 . key9=x", "numbers of two octets"),
         ("LOC", "1 0 0 N 1 0 0 E 0m 42949673m", "sizes are 42949672.95 m at most"),
     ],
 )

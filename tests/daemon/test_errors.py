@@ -116,7 +116,7 @@ async def fail_purge(folder: Path) -> None:
     async with await asyncio.start_unix_server(lambda _, writer: writer.close(), path):
         purger = Purger(PdnsSettings(control_socket=(path,)))
         purger.purge([PurgeItem("no-utf-8\ud800.example")])
-        await run_until_counted("purge", purger.run())
+        await run_until_counted("purge", purger.run(lambda: None))
 
 
 async def fail_notify(_: Path) -> None:

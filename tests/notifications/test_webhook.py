@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from dnslb_backend.core.health.decision import DecisionKind
 from dnslb_backend.core.health.decision_changes import DecisionChange
-from dnslb_backend.core.health.service import Service, ServiceStatus
+from dnslb_backend.core.health.service import ServiceStatus
 from dnslb_backend.notifications.events import Event
 from dnslb_backend.notifications.payload import render
 from dnslb_backend.notifications.receiver import Failure
@@ -32,8 +33,8 @@ PAYLOAD = render(
             DecisionChange(
                 1.0,
                 KEY,
-                ServiceStatus(Service.SERVING, 2, 2, 2),
-                ServiceStatus(Service.NO_ANSWER, 0, 2, 0),
+                ServiceStatus(DecisionKind.SERVE, 2, 2, 2),
+                ServiceStatus(DecisionKind.NODATA, 0, 2, 0),
                 "2 of 2 members DOWN",
             ),
             0.0,

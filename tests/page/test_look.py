@@ -1,12 +1,13 @@
 """What is seen: everything, live, as text, in the dark and on a narrow window."""
 
+import asyncio
 import re
 
-from playwright.async_api import Browser, FloatRect, Locator, Page, expect
+from playwright.async_api import Browser, FloatRect, Locator, Page, Route, expect
 
 from tests.page.looking import NONE, counter, health, member, panel, record, to_the_end
 from tests.page.scene import OPERATE_TOKEN, Scene
-from tests.rigs.browser import NARROW, Visit, visiting
+from tests.rigs.browser import NARROW, PATIENCE, Visit, visiting
 from tests.rigs.waiting import until
 
 TITLE = f"ns1 {NONE} dnslb"
@@ -79,6 +80,31 @@ async def test_a_target_that_falls_and_rises_is_seen_at_once(node: Scene, page: 
     await expect(health(row)).to_have_text("UP")
     await expect(answer).to_have_text("DNS answers 192.0.2.31")
     await expect(page).to_have_title(TITLE)
+
+
+async def test_a_history_that_arrives_late_takes_no_change_away(node: Scene, visit: Visit) -> None:
+    page = visit.page
+    asked, released = asyncio.Event(), asyncio.Event()
+
+    async def hold_back(route: Route) -> None:
+        response = await route.fetch()
+        asked.set()
+        await released.wait()
+        await route.fulfill(response=response)
+
+    await page.route("**/api/v1/history?*", hold_back)
+    await visit.open()
+    async with asyncio.timeout(PATIENCE / 1000):
+        await asked.wait()
+    row = member(page, "192.0.2.13")
+    node.targets[4].fail(503)
+    await expect(health(row)).to_have_text("DOWN")
+    async with page.expect_response("**/api/v1/history?*"):
+        released.set()
+    await page.get_by_role("button", name="Changes").click()
+    fallen = panel(page).locator(".events li").filter(has_text="192.0.2.13")
+    await expect(fallen.first).to_contain_text("UP → DOWN")
+    await expect(row.locator(".strip .down")).to_have_count(1)
 
 
 async def test_nobody_left_is_said(node: Scene, page: Page) -> None:

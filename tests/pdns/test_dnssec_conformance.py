@@ -18,6 +18,7 @@ from tests.pdns.world import LB, OTHER, World
 from tests.rigs.hung_storage import hung
 from tests.rigs.powerdns import PowerDNS
 from tests.rigs.validators import anchors, delv
+from tests.rigs.waiting import until
 
 REMOTE = [name for name in TRANSPORTS if not name.startswith("abi")]
 """The pipe backend knows nothing of keys."""
@@ -181,7 +182,11 @@ async def test_a_write_that_failed_is_not_in_force_when_the_disk_has_caught_up(
         TRANSPORTS["unix"](Responder(world.current, key_store=keys)) as settings,
         PowerDNS({**settings, "remote-dnssec": "yes"}) as pdns,
     ):
-        assert (await pdns.util("set-meta", LB, "SOA-EDIT", "EPOCH"))[0] == 0
+
+        async def is_set() -> bool:
+            return (await pdns.util("set-meta", LB, "SOA-EDIT", "EPOCH"))[0] == 0
+
+        await until(is_set)
         touch(path)
         with hung(path) as is_held:
             code, said = await pdns.util("set-meta", LB, "SOA-EDIT", "INCEPTION-EPOCH")

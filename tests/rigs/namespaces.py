@@ -1,8 +1,10 @@
 """A network namespace, connected to this machine by a veth pair, with its own resolv.conf."""
 
+import contextlib
 import itertools
 import os
 import re
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -90,28 +92,47 @@ def namespace() -> Iterator[Namespace]:
     if os.geteuid() != 0:
         raise ForbiddenError("only root may make network namespaces")
     _remove_orphans()
-    number = next(_numbers)
-    space = _place(os.getpid(), number)
-    try:
-        ip("netns", "add", space.name)
-    except (FileNotFoundError, subprocess.CalledProcessError) as error:
-        raise ForbiddenError(f"network namespaces: {error}") from None
-    try:
-        _lay_cable(space)
-        yield space
-    finally:
-        _remove(space.name)
+    with _network() as network:
+        space = _place(os.getpid(), next(_numbers), network)
+        try:
+            ip("netns", "add", space.name)
+        except (FileNotFoundError, subprocess.CalledProcessError) as error:
+            raise ForbiddenError(f"network namespaces: {error}") from None
+        try:
+            _lay_cable(space)
+            yield space
+        finally:
+            _remove(space.name, space.cable)
 
 
-def _place(pid: int, number: int) -> Namespace:
-    """Names and addresses that no other namespace of the tests has, in 198.18.0.0/15 (RFC 2544)."""
-    block = (pid * 64 + number % 64) % (1 << 15) * 4
-    network = (198 << 24) + (18 << 16) + block
+@contextmanager
+def _network() -> Iterator[int]:
+    """The first address of a /30 in 198.18.0.0/15 (RFC 2544) that no other test uses meanwhile.
+
+    An abstract socket reserves it among all test processes of this machine, and is released however
+    its process ends.
+    """
+    for block in range(1 << 15):
+        with socket.socket(socket.AF_UNIX) as reservation:
+            try:
+                reservation.bind(f"\0{PREFIX}-network-{block}")
+            except OSError:
+                continue
+            yield (198 << 24) + (18 << 16) + block * 4
+            return
+    raise ForbiddenError("every network for tests is in use")
+
+
+def _place(pid: int, number: int, network: int) -> Namespace:
     outer, inner = (
         ".".join(str(network + host >> shift & 255) for shift in (24, 16, 8, 0)) for host in (1, 2)
     )
-    # The name of an interface may have 15 bytes.
-    return Namespace(f"{PREFIX}-{pid}-{number}", outer, inner, f"lb{pid % 10**7}-{number}")
+    return Namespace(f"{PREFIX}-{pid}-{number}", outer, inner, _cable(pid, number))
+
+
+def _cable(pid: int, number: int) -> str:
+    """The name of an interface, which may have 15 bytes."""
+    return f"lb{pid % 10**7}-{number}"
 
 
 def _lay_cable(space: Namespace) -> None:
@@ -131,8 +152,14 @@ def _hardware_address(address: str) -> str:
     return "02:00:" + ":".join(f"{int(part):02x}" for part in address.split("."))
 
 
-def _remove(name: str) -> None:
-    """Removing the namespace removes the veth pair."""
+def _remove(name: str, cable: str) -> None:
+    """Remove a namespace and its veth pair.
+
+    The kernel removes the pair only after the last process and socket inside are gone: until then
+    this machine would have the address twice, if the network were used again.
+    """
+    with contextlib.suppress(subprocess.CalledProcessError):
+        ip("link", "delete", cable)
     ip("netns", "delete", name)
     folder = Path("/etc/netns") / name
     (folder / "resolv.conf").unlink(missing_ok=True)
@@ -142,9 +169,9 @@ def _remove(name: str) -> None:
 def _remove_orphans() -> None:
     """Namespaces of test processes that were killed before they could tidy up."""
     for path in Path("/run/netns").glob(f"{PREFIX}-*"):
-        owner = re.fullmatch(rf"{PREFIX}-(\d+)-\d+", path.name)
+        owner = re.fullmatch(rf"{PREFIX}-(\d+)-(\d+)", path.name)
         if owner and not Path("/proc", owner[1]).exists():
-            _remove(path.name)
+            _remove(path.name, _cable(int(owner[1]), int(owner[2])))
 
 
 def make_hole(namespace: str) -> None:

@@ -1,7 +1,10 @@
 """A real pdns_server."""
 
 import asyncio
+import re
+import subprocess
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from tests.rigs.capture import capture
@@ -10,6 +13,17 @@ from tests.rigs.ports import free_port
 from tests.rigs.server import Server, executable
 
 CACHES_OFF: dict[str, object] = {"cache-ttl": 0, "query-cache-ttl": 0, "negquery-cache-ttl": 0}
+
+
+@cache
+def installed_version() -> str:
+    """The version of the pdns_server of this machine, like 4.7.3."""
+    done = subprocess.run(
+        [executable("pdns_server"), "--version"], capture_output=True, text=True, check=False
+    )
+    found = re.search(r"Server ([0-9]+\.[0-9]+[.0-9]*)", done.stdout + done.stderr)
+    assert found is not None, done
+    return found[1]
 
 
 class PowerDNS(Server):

@@ -146,6 +146,8 @@ REPORTED = [
     ("lb_metadata", "content", "[" * 5000),
     *(("lb_override", "created", value) for value in ("x", "0001-01-01", b"x")),
     ("lb_transition", "at", "x"),
+    *(("lb_decision", "to_decision", value) for value in ("x", b"", None)),
+    *(("lb_decision", "up", value) for value in ("x", -1, 9e999)),
 ]
 
 

@@ -12,10 +12,13 @@ import pytest
 
 from dnslb_backend.clock import now
 from dnslb_backend.core.answers.dnssec import ZoneKey
-from dnslb_backend.core.health.history import HistoryQuery
+from dnslb_backend.core.health.decision_changes import DecisionChange
+from dnslb_backend.core.health.history import ChangeKind, HistoryQuery
 from dnslb_backend.core.health.override_requests import OverrideRequest
 from dnslb_backend.core.health.overrides import Action, Override
 from dnslb_backend.core.health.saved_state import restore
+from dnslb_backend.core.health.service import Service
+from dnslb_backend.core.health.transitions import Transition
 from dnslb_backend.core.model.records import Record
 from dnslb_backend.errors import ConflictError
 from dnslb_backend.store.database.interface import Select, Store
@@ -171,11 +174,18 @@ async def test_the_first_answers_are_the_last_ones(path: Path, flush: bool) -> N
         assert second.farm.served("www") == {A}
         assert second.farm.served("api") == set()
         assert found.state.serials == first.farm.snapshot.serials
-        assert (await second.persistence.history(HistoryQuery()))[0][0].transition.content == C
+        (decision, *_), (moved, *_) = [
+            (await second.persistence.history(HistoryQuery(kind=kind)))[0]
+            for kind in (ChangeKind.DECISION, ChangeKind.TRANSITION)
+        ]
+        assert isinstance(decision.change, DecisionChange)
+        assert decision.change.after.service is Service.NO_ANSWER
+        assert isinstance(moved.change, Transition)
+        assert moved.change.content == C
 
 
 async def is_settled(node: Node) -> bool:
-    return all(not m.backlog and not m.transitions for m in node.persistence.stats.mirrors)
+    return all(not m.backlog and not m.history for m in node.persistence.stats.mirrors)
 
 
 async def test_without_the_file_the_state_is_restored_from_the_database(
@@ -594,7 +604,7 @@ async def test_history_comes_from_the_local_file_while_the_database_is_down(path
         await until(lambda: has_history(node))
         figures = {m.store: m for m in node.persistence.stats.mirrors}
         assert (figures["local"].is_connected, figures["mariadb"].is_connected) == (True, False)
-        assert figures["mariadb"].transitions > 0
+        assert figures["mariadb"].history > 0
         await until(lambda: "No such file" in mirror(node, "mariadb").last_error)
 
 

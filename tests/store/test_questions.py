@@ -108,6 +108,19 @@ async def test_the_answers_are_right(mariadb: MariaDB, told: str) -> None:
     assert (longest["content"], longest["down"] >= 0) == (A, True)
 
 
+async def test_when_a_record_had_no_answer(mariadb: MariaDB, settings: MysqlSettings) -> None:
+    farm = Farm(farm_record("www", A))
+    farm.check_all()
+    async with mirrored(settings, farm) as scene:
+        for result in (FAIL, PASS):
+            farm.check("www", result, A)
+            scene.record_changes()
+        assert await scene.mirror.flush(10)
+    (lost,) = await answer(mariadb, settings.name, 15)
+    assert (lost["name"], lost["decision"]) == ("www.lb.example", "nodata")
+    assert (lost["reason"], lost["lasted"]) == ("1 of 1 members DOWN", 0)
+
+
 async def test_people_see_one_row_a_member(mariadb: MariaDB, told: str) -> None:
     rows = await mariadb.query("SELECT * FROM lb_status ORDER BY name, address", database=told)
     assert [(row["name"], row["address"], row["served"]) for row in rows] == [

@@ -90,7 +90,7 @@ async def test_a_steady_state_is_under_fifty_statements_a_second(tmp_path: Path)
             node.record_changes()
             with Weather(node).all_day():
                 await until(lambda: mirror(node).rows > 14_000, within=60)
-                await until(lambda: not mirror(node).transitions, within=60)
+                await until(lambda: not mirror(node).history, within=60)
                 before, rows, began = await statements(rig), mirror(node).rows, monotonic()
                 await asyncio.sleep(20)  # noqa: TID251 - what is measured is a rate
                 seconds = monotonic() - began
@@ -110,7 +110,7 @@ async def test_an_outage_of_a_minute_in_which_many_flip(tmp_path: Path) -> None:
             node.record_changes()
             with weather.all_day():
                 await until(lambda: mirror(node).rows > 14_000, within=60)
-                await until(lambda: not mirror(node).transitions, within=60)
+                await until(lambda: not mirror(node).history, within=60)
                 await rig.stop()
                 weather.down = {f"10.0.{n}.1" for n in range(250)} | {
                     f"10.1.{n}.1" for n in range(250)
@@ -121,7 +121,7 @@ async def test_an_outage_of_a_minute_in_which_many_flip(tmp_path: Path) -> None:
                 await until(lambda: mirror(node).is_connected, within=20)
             await until(lambda: is_like(node, rig), within=60)
             assert monotonic() - began < 60
-            await until(lambda: not mirror(node).transitions, within=30)
+            await until(lambda: not mirror(node).history, within=30)
             assert mirror(node).dropped == 0
         store = MariaStore(settings_of(rig))
         flips = await store.read(Select(TRANSITION, ("content", "to_health")))

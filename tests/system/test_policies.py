@@ -12,7 +12,7 @@ import dns.flags
 import pytest
 
 from tests.cli.command import run
-from tests.rigs.daemon import Daemon
+from tests.rigs.daemon import Daemon, with_setting
 from tests.rigs.targets import farm
 from tests.rigs.waiting import until
 from tests.system.serving import CACHES, Serving, serving
@@ -22,6 +22,8 @@ A, B, C = "192.0.2.1", "192.0.2.2", "192.0.2.3"
 ALWAYS = {"type": "static"}
 MANY = [f"10.{n // 250}.{n % 250}.1" for n in range(1000)]
 UDP_LIMIT = 1232
+TOKEN = "operate-0123456789abcdef"
+OVERRIDES = "/api/v1/overrides"
 
 
 def weighing(**weights: int) -> list[dict[str, object]]:
@@ -78,6 +80,27 @@ async def picks(served: Serving, name: str, count: int) -> Counter[str]:
 async def test_one_is_picked_by_weight_and_no_cache_keeps_it(served: Serving) -> None:
     found = await picks(served, "weighted", 800)
     assert [found[host] / 800 for host in (A, B, C)] == pytest.approx([0.1, 0.2, 0.7], abs=0.08)
+
+
+async def test_a_weight_override_moves_the_picks_and_ends(tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text(f"operate {TOKEN} ann\n")
+    text = with_setting(CONFIG, "admin", "token_file", str(tokens))
+    order = {"target": C, "action": "weight", "weight": 0, "name": "weighted.lb.example."}
+
+    async with serving(text) as weighing:
+
+        async def picks_of_c() -> int:
+            return (await picks(weighing, "weighted", 40))[C]
+
+        async def has_none() -> bool:
+            return not await picks_of_c()
+
+        assert (await weighing.daemon.request("POST", OVERRIDES, order, token=TOKEN))[0] == 201
+        await until(has_none)
+        path = f"{OVERRIDES}?target={C}"
+        assert (await weighing.daemon.request("DELETE", path, token=TOKEN))[0] == 200
+        await until(picks_of_c)
 
 
 async def test_two_are_picked_without_replacement(served: Serving) -> None:

@@ -114,7 +114,9 @@ async def test_a_name_that_is_gone_keeps_its_addresses_for_dns_ttl(
         record("www", dest=[HOST], dns_ttl=dns_ttl),
         record("both", dest=[HOST, "192.0.2.2"], dns_ttl=dns_ttl),
     ]
-    async with daemon_in(namespace, *records) as daemon, daemon.powerdns() as pdns:
+    # No answer may come too late for the daemon, or its last one is older than the server's.
+    daemon = daemon_in(namespace, *records, dns_timeout=5)
+    async with daemon, daemon.powerdns() as pdns:
         await follows(pdns, "www.lb.example", {"192.0.2.1"})
         del resolver.addresses[HOST]
         answer = await follows(pdns, "www.lb.example", set())
@@ -133,7 +135,7 @@ async def test_an_empty_answer_removes_the_addresses_at_once(
     resolver.addresses[HOST] = ["192.0.2.1", "2001:db8::1"]
     records = [record("www", dest=[HOST]), record("www", "AAAA", dest=[HOST])]
     async with daemon_in(namespace, *records, dns_ttl=300) as daemon, daemon.powerdns() as pdns:
-        await follows(pdns, "www.lb.example", {"192.0.2.1"}, within=30)
+        await follows(pdns, "www.lb.example", {"192.0.2.1"})
         await follows(pdns, "www.lb.example", {"2001:db8::1"}, "AAAA")
         resolver.addresses[HOST] = ["2001:db8::1"]
         emptied = time.monotonic()

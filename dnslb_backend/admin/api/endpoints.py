@@ -72,8 +72,9 @@ async def show_status(request: web.Request) -> web.Response:
 
 
 async def show_metrics(request: web.Request) -> web.Response:
+    state = request.app[STATE]
     accept = request.headers.get("Accept", "")
-    return await render_metrics(request.app[STATE].control, accept)
+    return await render_metrics(state.control, accept, state.metric_labels)
 
 
 async def stream_events(request: web.Request) -> web.StreamResponse:
@@ -157,10 +158,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "GET",
         "/api/v1/history",
-        "Transitions, newest first",
+        "Changes of members and of decisions, newest first",
         show_history,
         {
-            200: ResponseSpec("transitions", HistoryReport),
+            200: ResponseSpec("changes", HistoryReport),
             503: ResponseSpec("no store is available", ProblemReport, MEDIA_TYPE),
         },
         query=HistoryQueryText,

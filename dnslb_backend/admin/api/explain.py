@@ -13,8 +13,16 @@ from dnslb_backend.admin.http.names import NAME_LIMIT, QueryType, resolve_any_na
 from dnslb_backend.admin.http.problems import field_problem
 from dnslb_backend.admin.http.requests import read_query
 from dnslb_backend.admin.http.responses import json_bytes, render_with_rows
-from dnslb_backend.core.answers.explain import Explanation, MemberExplanation, RecordExplanation
+from dnslb_backend.core.answers.explain import (
+    SUPPOSED,
+    Explanation,
+    MemberExplanation,
+    RecordExplanation,
+    mark_down,
+    mark_weight,
+)
 from dnslb_backend.core.health.decision import DecisionKind
+from dnslb_backend.core.health.overrides import MAX_WEIGHT, Action, Override
 from dnslb_backend.core.health.service import Service, service_of
 from dnslb_backend.core.health.target import Health
 from dnslb_backend.core.model.labels import labels_by_key
@@ -37,6 +45,11 @@ class ExplainQuery(ApiModel):
         default="",
         max_length=1024,
         description="suppose that this target is down: an address, a destination host, or a glob",
+    )
+    weight: str = Field(
+        default="",
+        max_length=1024,
+        description="suppose that a target has a weight: TARGET=N",
     )
 
 
@@ -68,6 +81,7 @@ class MemberExplanationRow(ApiModel):
     override: OverrideRow | None
     priority: int | None
     weight: int
+    weight_override: OverrideRow | None
     served: bool = Field(description="whether some client is given it")
     picked: bool = Field(description="whether this client is given it")
     outcome: AnswerOutcome = Field(description="the two in words")
@@ -106,6 +120,7 @@ class ExplainReport(ApiModel):
     type: str
     client: str = Field(description="its network; empty: none given")
     down: str = Field(description="the target that is supposed to be down")
+    weight: str = Field(description="the target and weight that are supposed")
     zone: str = Field(description="empty: not served here")
     via: tuple[str, ...] = Field(description="aliases and wildcards on the way")
     verdict: str = Field(
@@ -119,12 +134,18 @@ async def show_explanation(request: web.Request) -> web.Response:
     asked = read_query(request, ExplainQuery)
     control = request.app[STATE].control
     name = await resolve_any_name(control, asked.name, "name")
+    down = mark_down(asked.down) if asked.down else ()
+    weight = _supposed_weight(asked.weight) if asked.weight else ()
     try:
-        explanation = control.explain(name, asked.type, asked.client, asked.down)
+        explanation = control.explain(name, asked.type, asked.client, (*down, *weight))
     except RequestError as error:
         raise field_problem("client", str(error)) from error
-    if explanation.question.down and not _is_about(explanation):
+    in_force = _in_force(explanation)
+    if down and Action.DOWN not in in_force:
         raise field_problem("down", f"no member of {explanation.name} matches {asked.down}")
+    if weight and Action.WEIGHT not in in_force:
+        counted = 'no member of a record with policy = "weighted" or "sticky"'
+        raise field_problem("weight", f"{counted} matches {asked.weight}")
     return json_bytes(await render_explanation(explanation, asked))
 
 
@@ -137,6 +158,7 @@ async def render_explanation(explanation: Explanation, asked: ExplainQuery) -> b
         if explanation.question.client.prefix_length
         else "",
         down=asked.down,
+        weight=asked.weight,
         zone=explanation.zone,
         via=explanation.via,
         verdict=explanation.verdict,
@@ -157,13 +179,24 @@ def _outcome(member: MemberExplanation) -> AnswerOutcome:
     return "for others" if member.status.is_served else "left out"
 
 
-def _is_about(explanation: Explanation) -> bool:
-    supposed = {override.id for override in explanation.question.down}
-    return any(
-        row.status.override is not None and row.status.override.id in supposed
+def _supposed_weight(text: str) -> tuple[Override, ...]:
+    """The override of TARGET=N; the target may be a label. Raises ProblemError."""
+    target, _, number = text.rpartition("=")
+    if not target or not number.isdecimal() or int(number) > MAX_WEIGHT:
+        example = "such as 192.0.2.1=20 or dc=fra=20"
+        raise field_problem("weight", f"is TARGET=N, {example}, with N from 0 to {MAX_WEIGHT}")
+    return mark_weight(target, int(number))
+
+
+def _in_force(explanation: Explanation) -> set[Action]:
+    """The actions of what was supposed that decide anything about a member."""
+    return {
+        override.action
         for record in explanation.records
         for row in record.members
-    )
+        for override in (row.status.override, row.status.weighting)
+        if override is not None and override.id == SUPPOSED
+    }
 
 
 def _answer_row(row: ResourceRecord) -> AnswerRow:
@@ -223,6 +256,7 @@ def _member_row(member: MemberExplanation) -> MemberExplanationRow:
         override=override_row(status.override) if status.override else None,
         priority=status.priority,
         weight=status.weight,
+        weight_override=override_row(status.weighting) if status.weighting else None,
         served=status.is_served,
         picked=member.is_picked,
         outcome=_outcome(member),

@@ -6,7 +6,7 @@ the configuration and fixed words. Only the text is rendered in a thread.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from enum import StrEnum
 
 from aiohttp import web
@@ -16,6 +16,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
+from dnslb_backend.admin.api.label_series import LabelSeries
 from dnslb_backend.admin.control import Control
 from dnslb_backend.admin.http.responses import in_slices
 from dnslb_backend.core.health.decision import DecisionKind
@@ -23,6 +24,7 @@ from dnslb_backend.core.health.flapping import FLIPS, WINDOW
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.overrides import Action
 from dnslb_backend.core.health.record_state import RecordState
+from dnslb_backend.core.health.results import first_expiry
 from dnslb_backend.core.health.service import overall_kind, served_count, up_count
 from dnslb_backend.core.health.target import Health
 from dnslb_backend.core.model.records import RecordKey
@@ -44,20 +46,22 @@ class _All(Collector):
         yield from REGISTRY.collect()
 
 
-async def render_metrics(control: Control, accept: str) -> web.Response:
+async def render_metrics(
+    control: Control, accept: str, label_keys: Collection[str]
+) -> web.Response:
     """All metrics in the format that `accept` asks for: OpenMetrics, or Prometheus's text."""
     encode, content_type = _encoder(accept)
-    body = await asyncio.to_thread(encode, _All(await count_health(control)))
+    body = await asyncio.to_thread(encode, _All(await count_health(control, label_keys)))
     return web.Response(body=body, headers={"Content-Type": content_type})
 
 
-async def count_health(control: Control) -> list[Metric]:
-    """The health map as metrics, as it is now."""
+async def count_health(control: Control, label_keys: Collection[str] = ()) -> list[Metric]:
+    """The health map as metrics, as it is now; members also by their labels of these keys."""
     overrides = Counter(override.action.value for override in control.health_map.overrides)
     return [
         _gauge("dnslb_start_time_seconds", "Start of this daemon, in Unix time", control.started),
         *await _count_targets(control.health_map),
-        *await _count_records(control),
+        *await _count_records(control, LabelSeries(label_keys)),
         _by("dnslb_overrides", "Overrides in force", "action", Action, overrides),
     ]
 
@@ -98,14 +102,21 @@ class _RecordSeries:
         self._decision = self._family(
             "decision", "1 for the decision of a balanced record", "decision"
         )
+        self._expiry = self._family(
+            "certificate_expiry_timestamp_seconds",
+            "When the first certificate that tls and https checks verified expires, in Unix time",
+        )
 
-    def add(self, key: RecordKey, state: RecordState, wall: float) -> None:
+    def add(self, key: RecordKey, state: RecordState, health: HealthMap, wall: float) -> None:
         served, total = served_count(state.rows)
         self._members.add_metric(list(key), total)
         self._served.add_metric(list(key), served)
         self._up.add_metric(list(key), up_count(state.candidates))
         self._flapping.add_metric(list(key), state.flips.flapping(wall))
         self._decision.add_metric([*key, overall_kind(state.decision, state.candidates)], 1)
+        expiry = first_expiry(health.target(target).result for target in state.positions)
+        if expiry is not None:
+            self._expiry.add_metric(list(key), expiry)
 
     def _family(self, name: str, text: str, *labels: str) -> GaugeMetricFamily:
         labels = ("zone", "name", "type", *labels)
@@ -114,17 +125,18 @@ class _RecordSeries:
         return family
 
 
-async def _count_records(control: Control) -> list[Metric]:
+async def _count_records(control: Control, labels: LabelSeries) -> list[Metric]:
     series = _RecordSeries()
     members: Counter[str] = Counter()
     kinds: Counter[str] = Counter()
     served = held = pending = overdue = 0
     async for key, state in in_slices(list(control.health_map.records.items())):
         at = control.now()
-        series.add(key, state, at.wall)
+        series.add(key, state, control.health_map, at.wall)
         rows = [row for row in state.rows if not row.is_fallback]
         served += sum(row.is_served for row in rows)
         members.update(row.effective.value for row in rows)
+        labels.add(rows)
         kinds[state.decision.kind] += 1
         held += state.is_held
         pending += not state.is_ready
@@ -137,6 +149,7 @@ async def _count_records(control: Control) -> list[Metric]:
         _gauge("dnslb_records_pending", "Records without an answer of their own yet", pending),
         _gauge("dnslb_hosts_overdue", "Host names that do not resolve past dns_ttl", overdue),
         *series.families,
+        *labels.families(),
     ]
 
 

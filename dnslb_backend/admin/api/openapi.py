@@ -110,5 +110,8 @@ def _schemas(endpoints: Sequence[Endpoint]) -> JsonValue:
             if answer.model is not None:
                 models.append((answer.model, "serialization"))
     _, definitions = models_json_schema(list(dict.fromkeys(models)), ref_template=REF)
-    schemas: JsonValue = definitions.get("$defs", {})
+    schemas: dict[str, JsonValue] = dict(definitions.get("$defs", {}))
+    for endpoint in endpoints:
+        if endpoint.query is not None:
+            schemas |= endpoint.query.model_json_schema(ref_template=REF).get("$defs", {})
     return schemas

@@ -65,5 +65,5 @@ def _affected(override: Override, health: HealthMap) -> Iterator[tuple[str, str]
     """Record and content of every member whose health or service this override decides."""
     for key in sorted(health.covered([override])):
         for row in health.records[key].rows:
-            if row.override is not None and row.override.id == override.id:
+            if override in (row.override, row.weighting):
                 yield str(key), row.member.content

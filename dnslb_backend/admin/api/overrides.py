@@ -19,7 +19,7 @@ from dnslb_backend.admin.http.responses import json_response
 from dnslb_backend.admin.http.timestamps import GivenTimestamp, render_timestamp
 from dnslb_backend.admin.http.tokens import Role
 from dnslb_backend.core.health.override_requests import OverrideRequest
-from dnslb_backend.core.health.overrides import Action, Override
+from dnslb_backend.core.health.overrides import MAX_WEIGHT, Action, Override
 from dnslb_backend.logs import fields
 
 LONGEST = 10 * 366 * 86400.0
@@ -44,6 +44,9 @@ class OverrideBody(ApiModel):
 
     target: Target
     action: Action
+    weight: int | None = Field(
+        default=None, ge=0, le=MAX_WEIGHT, description="of the action weight, and of no other"
+    )
     name: Name = Field(default="", description="only this record; empty: all")
     node: str = Field(default="", max_length=255, description="only this node; empty: all")
     reason: str = Field(default="", max_length=1024)
@@ -105,6 +108,7 @@ async def create_override(request: web.Request) -> web.Response:
     control = request.app[STATE].control
     author = _author(request)
     name = await _record_name(control, asked.name)
+    _check_weight(asked)
     wall = control.now().wall
     starts = _start_of(asked, wall)
     override = OverrideRequest(
@@ -117,6 +121,7 @@ async def create_override(request: web.Request) -> web.Response:
         expires=_end_of(asked, wall if starts is None else starts),
         force=asked.force,
         starts=starts,
+        weight=asked.weight,
     )
     created = await control.override(override)
     _log_override(created.action, created, author)
@@ -151,6 +156,14 @@ def _author(request: web.Request) -> str:
     """The author of an override: the name of the token, which may have been revoked by now."""
     state = request.app[STATE]
     return authorize(request, state.access, Role.OPERATE, state.refusals).name
+
+
+def _check_weight(asked: OverrideBody) -> None:
+    """Raises ProblemError."""
+    if asked.action is Action.WEIGHT and asked.weight is None:
+        raise field_problem("weight", f"is needed for this action: a number from 0 to {MAX_WEIGHT}")
+    if asked.action is not Action.WEIGHT and asked.weight is not None:
+        raise field_problem("weight", 'is only for the action "weight"')
 
 
 def _start_of(asked: OverrideBody, wall: float) -> float | None:
@@ -198,10 +211,11 @@ def _log_override(action: str, override: Override, author: str) -> None:
         "node": override.node,
     }
     log.info(
-        "%s: %s %s%s%s%s",
+        "%s: %s %s%s%s%s%s",
         author,
         action,
         override.target,
+        f" {override.weight}" if override.weight is not None and action != "clear" else "",
         f" for {override.name}" if override.name else "",
         f" from {render_timestamp(override.starts)}" if override.starts else "",
         f" ({override.reason})" if override.reason else "",

@@ -18,6 +18,7 @@ from dnslb_backend.core.health.members import MemberStatus
 from dnslb_backend.core.health.overrides import Action, Override
 from dnslb_backend.core.health.record_state import RecordState
 from dnslb_backend.core.health.resolutions import Status
+from dnslb_backend.core.health.results import first_expiry
 from dnslb_backend.core.health.service import Service, served_count, service_of
 from dnslb_backend.core.health.target import NEVER_PROBED, Health, TargetState, combine
 from dnslb_backend.core.health.transitions import reason
@@ -40,6 +41,7 @@ class OverrideRow(ApiModel):
     starts: Timestamp | None = Field(description="null: when it was created")
     pending: bool = Field(description="it begins later")
     expires: Timestamp | None = Field(description="null: until it is cleared")
+    weight: int | None = Field(description="that of the action weight; null: of no other")
 
 
 class MemberRow(ApiModel):
@@ -64,11 +66,13 @@ class MemberRow(ApiModel):
     priority: int | None = Field(description="null: the last check failed")
     configured_priority: int
     weight: int
+    configured_weight: int
     reason: str = Field(description="why it is served, or is not")
     held_until: Timestamp | None = Field(
         description="the end of what damping or failback holds out; null: nothing, or no end"
     )
-    override: OverrideRow | None
+    override: OverrideRow | None = Field(description="the one that decides whether it serves")
+    weight_override: OverrideRow | None = Field(description="the one that decides its weight")
     since: Timestamp | None = Field(description="the last change of its effective health")
     last_check: Timestamp | None
     last_change: Timestamp | None
@@ -76,6 +80,9 @@ class MemberRow(ApiModel):
     duration_ms: float | None = Field(description="how long the last probe took")
     result_code: int | None
     result_text: str
+    certificate_expires: Timestamp | None = Field(
+        description="the first of the chain that its last tls or https check verified"
+    )
     ttl: int
 
 
@@ -133,6 +140,7 @@ def override_row(override: Override, wall: float = math.inf) -> OverrideRow:
         starts=render_optional(override.starts),
         pending=override.is_pending(wall),
         expires=render_optional(override.expires),
+        weight=override.weight,
     )
 
 
@@ -164,9 +172,11 @@ def member_row(
         priority=status.priority,
         configured_priority=member.priority,
         weight=status.weight,
+        configured_weight=member.weight,
         reason=hold.why if hold else reason(status, group.decision),
         held_until=render_optional(hold.until) if hold and math.isfinite(hold.until) else None,
         override=override_row(status.override) if status.override else None,
+        weight_override=override_row(status.weighting) if status.weighting else None,
         since=render_optional(_since(status)),
         last_check=render_optional(state.last_check),
         last_change=render_optional(state.last_change),
@@ -174,6 +184,9 @@ def member_row(
         duration_ms=round(result.duration * 1000, 3) if result else None,
         result_code=result.code if result else None,
         result_text=result.text if result else "",
+        certificate_expires=render_optional(
+            first_expiry(health.target(target).result for target in member.targets)
+        ),
         ttl=record.ttl,
     )
 

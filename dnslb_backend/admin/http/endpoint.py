@@ -19,7 +19,7 @@ from dnslb_backend.throttle import LogRateLimiter
 
 @dataclass(slots=True)
 class AdminState:
-    """What every request may use. `access` is replaced on reload."""
+    """What every request may use. `access` and `metric_labels` are replaced on reload."""
 
     control: Control
     access: Access
@@ -27,6 +27,7 @@ class AdminState:
     reads: ReadAdmission = field(default_factory=ReadAdmission)
     refusals: LogRateLimiter = field(default_factory=lambda: LogRateLimiter(time.monotonic))
     """Of log lines about requests that are refused or are not HTTP."""
+    metric_labels: tuple[str, ...] = ()
 
 
 STATE = web.AppKey("state", AdminState)

@@ -54,4 +54,4 @@ async def render_with_rows(report: BaseModel, **arrays: Iterable[BaseModel | byt
 
 
 def _json(row: BaseModel | bytes) -> bytes:
-    return row if isinstance(row, bytes) else row.model_dump_json().encode()
+    return row if isinstance(row, bytes) else row.model_dump_json(by_alias=True).encode()

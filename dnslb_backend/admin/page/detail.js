@@ -112,7 +112,7 @@ function historyOf(member) {
     const seconds = Number(choice.value);
     say(message, "Loading …");
     try {
-      const report = await get("api/v1/history", { name: member.name, within: seconds, limit: EVENTS });
+      const report = await get("api/v1/history", { name: member.name, within: seconds, limit: EVENTS, event: "transition" });
       const mine = report.events.filter((event) => memberKey(event) === member.key);
       show(mine, report, seconds);
     } catch (error) {

@@ -149,7 +149,7 @@ export class List {
   versionOf(item) {
     if (item.kind === "zone") return `${item.records} ${item.members} ${item.down}`;
     if (item.kind === "record") return `${item.entry.version} ${item.entry.at}`;
-    return `${item.entry.version} ${item.entry.at} ${this.transitions.of(item.member).length} ${this.transitions.from}`;
+    return `${item.entry.version} ${item.entry.at} ${this.transitions.of(item.member).length} ${this.transitions.loads}`;
   }
 
   flash(node) {

@@ -8,11 +8,12 @@ import contextlib
 import ssl
 import string
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from yarl import URL
 
+from dnslb_backend.checkers.resources.certificates import verified_until
 from dnslb_backend.checkers.resources.connection import TargetConnection, connected
 from dnslb_backend.checkers.resources.http_reply import HttpReply, read_reply
 from dnslb_backend.errors import DnslbError
@@ -59,8 +60,9 @@ class HttpClient:
         async with connected(address, port, request.tls, request.server_name) as connection:
             await connection.send(_head(request))
             reply = await read_reply(connection, body_wanted=request.body_wanted)
+            expires = verified_until(connection.session)
             self._let_finish(connection)
-        return reply
+        return replace(reply, certificate_expires=expires)
 
     async def close(self) -> None:
         await self._drains.close()

@@ -34,13 +34,17 @@ _LENGTH = re.compile(r"[0-9]{1,18}")
 
 @dataclass(frozen=True, slots=True)
 class HttpReply:
-    """`body` is the start of it, if it was wanted; names of `headers` are in lower case."""
+    """`body` is the start of it, if it was wanted; names of `headers` are in lower case.
+
+    `certificate_expires` is when the first certificate of a verified chain does (Unix time).
+    """
 
     code: int
     reason: str
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     cut: bool = False
+    certificate_expires: float | None = None
 
 
 async def read_reply(connection: TargetConnection, *, body_wanted: bool) -> HttpReply:

@@ -24,19 +24,22 @@ from dnslb_backend.core.model.views import ViewTable
 from dnslb_backend.core.model.zones import ResourceRecord
 from dnslb_backend.errors import NotReadyError
 
+SUPPOSED = "what-if"
+"""The id of hypothetical overrides."""
+
 LONGEST_CHAIN = 8
 """Names that a chain of CNAMEs may pass through; longer ones are cut off."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What to explain: `seed` is the query seed, `down` are hypothetical overrides (what if)."""
+    """What to explain: `seed` is the query seed, `supposed` are overrides that are not set."""
 
     name: str
     qtype: str = "ANY"
     client: ClientSubnet = NO_CLIENT
     seed: int = 0
-    down: tuple[Override, ...] = ()
+    supposed: tuple[Override, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,13 @@ class Explanation:
 
 def mark_down(target: str) -> tuple[Override, ...]:
     """The hypothetical override for "what if TARGET were down": an address, a host or a glob."""
-    return (Override("what-if", target.lower(), Action.DOWN, reason="supposed by --down"),)
+    return (Override(SUPPOSED, target.lower(), Action.DOWN, reason="supposed by --down"),)
+
+
+def mark_weight(target: str, weight: int) -> tuple[Override, ...]:
+    """The hypothetical override for "what if TARGET had this weight"."""
+    why = "supposed by --weight"
+    return (Override(SUPPOSED, target.lower(), Action.WEIGHT, reason=why, weight=weight),)
 
 
 def explain(health: HealthMap, snapshot: Snapshot, question: Question) -> Explanation:
@@ -148,9 +157,9 @@ def explain_record(
     health: HealthMap, record: Record, table: ViewTable | None, question: Question
 ) -> RecordExplanation:
     """What a client gets of one balanced record, and why."""
-    if question.down:
+    if question.supposed:
         statuses, decision = health.evaluate_with(
-            record.key, ActiveOverrides((*health.overrides, *question.down))
+            record.key, ActiveOverrides((*health.overrides, *question.supposed))
         )
     else:
         state = health.records[record.key]

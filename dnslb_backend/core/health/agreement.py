@@ -141,6 +141,26 @@ class Agreement:
         case = self._cases.get(target)
         return None if case is None else case.verdict
 
+    @property
+    def voted(self) -> int:
+        """How many targets are voted on."""
+        return len(self._cases)
+
+    def unasked(self, node: str) -> int:
+        """How many questions of another node this one does not ask."""
+        peer = self.assembly.peers.get(node)
+        return len(peer.votes.keys() - self._targets.keys()) if peer else 0
+
+    def contradicted(self, row: str, vote: Vote | None) -> list[TargetKey]:
+        """The targets of which this node says something else than such a vote."""
+        if vote is None:
+            return []
+        return [
+            target
+            for target, case in self._targets.get(row, {}).items()
+            if self.is_judge(target) and case.own.last_known is not vote.says
+        ]
+
     def targets_of(self, row: str) -> Iterable[TargetKey]:
         """The targets that a vote with this row key is about."""
         return list(self._targets.get(row, ()))
@@ -315,6 +335,18 @@ class Agreement:
         else:
             self._due.update(dict.fromkeys(self._overdue(at)))
         return is_changed
+
+    def configure(self, rules: QuorumRules) -> None:
+        """Follow other rules from now on."""
+        self.rules = rules
+        for case in self._cases.values():
+            self._changed[case.row] = None
+        self.recount()
+
+    @property
+    def has_due(self) -> bool:
+        """Whether `take_due` returns something."""
+        return bool(self._due)
 
     def recount(self) -> None:
         """Every verdict is due."""

@@ -46,11 +46,23 @@ class Peer:
         return self.voter.abstains
 
 
+@dataclass(eq=False, slots=True)
+class _Heard:
+    """The votes that one run of a node has given."""
+
+    instance: str
+    votes: dict[str, Vote] = field(default_factory=dict)
+
+
 class Assembly:
-    """What is known of the other nodes; `node` is this one. It is told what was read, and when."""
+    """What is known of the other nodes; `node` is this one. It is told what was read, and when.
+
+    Votes may be heard before the sign of life that they belong to is seen.
+    """
 
     def __init__(self, node: str) -> None:
         self._node = node
+        self._heard: dict[str, _Heard] = {}
         self.peers: dict[str, Peer] = {}
         self.voters: tuple[Peer, ...] = ()
         """Those whose votes count since the last `muster`, by name."""
@@ -63,26 +75,29 @@ class Assembly:
                 self.peers[node].see(row, mono, fresh)
             else:
                 self.peers[node] = Peer(row)
+            heard = self._heard.get(node)
+            is_of_this_run = heard is not None and heard.instance == row.instance
+            self.peers[node].votes = heard.votes if heard and is_of_this_run else {}
         for node in self.peers.keys() - others.keys():
             del self.peers[node]
+            self._heard.pop(node, None)
 
     def heard(
         self, node: str, instance: str, votes: Mapping[str, Vote | None], *, is_whole: bool
     ) -> set[str]:
         """Votes of a node were read; the row keys for which they have changed."""
-        peer = self.peers.get(node)
-        if peer is None or peer.voter.instance != instance:
-            return set()
-        changed = {key for key, vote in votes.items() if peer.votes.get(key) != vote}
+        heard = self._heard.get(node)
+        if heard is None or heard.instance != instance:
+            heard = self._heard[node] = _Heard(instance)
+        known = heard.votes
+        changed = {key for key, vote in votes.items() if known.get(key) != vote}
         if is_whole:
-            changed |= peer.votes.keys() - votes.keys()
-            peer.votes = {key: vote for key, vote in votes.items() if vote is not None}
-            return changed
+            changed |= known.keys() - votes.keys()
         for key in changed:
-            if (vote := votes[key]) is None:
-                peer.votes.pop(key, None)
+            if (vote := votes.get(key)) is None:
+                known.pop(key, None)
             else:
-                peer.votes[key] = vote
+                known[key] = vote
         return changed
 
     def muster(self, mono: float, fresh: float) -> bool:

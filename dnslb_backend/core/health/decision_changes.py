@@ -10,7 +10,7 @@ from dnslb_backend.core.model.records import RecordKey
 
 @dataclass(frozen=True, slots=True)
 class DecisionChange:
-    """Another service of a record, or its last healthy member is all that is left, or no longer.
+    """Another decision of a record, or its last healthy member is all that is left, or no longer.
 
     `at` is Unix time.
     """
@@ -37,7 +37,7 @@ def report_decisions(
         if state is None:
             continue
         before, after = state.reported, report(state)
-        if (before.service, before.is_last_healthy) != (after.service, after.is_last_healthy):
+        if (before.kind, before.is_last_healthy) != (after.kind, after.is_last_healthy):
             found.append(
                 DecisionChange(wall, key, before, after, counts_text(after, state.candidates))
             )

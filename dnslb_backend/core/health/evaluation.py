@@ -76,13 +76,16 @@ def evaluate_member(
 ) -> MemberStatus:
     """The status of a member: `row` itself, its last one, where nothing has changed."""
     probed = _probed(state, member, targets)
-    override = active_overrides.effective(state.record.key.name, *member.aliases)
+    name, weighting = state.record.key.name, None
+    override = active_overrides.effective(name, *member.aliases)
+    if state.record.has_weights:
+        weighting = active_overrides.weighting(name, *member.aliases)
     waits_in = NO_VIEWS
     if member.content in state.waiting and (override is None or override.action is Action.DRAIN):
         waits_in = state.waiting[member.content].views
-    if row is not None and row.is_unchanged(member, probed, override, waits_in):
+    if row is not None and row.is_unchanged(member, probed, override, waits_in, weighting):
         return row
-    return apply_override(member, probed, override, waits_in)
+    return apply_override(member, probed, override, waits_in, weighting)
 
 
 def track_returns(

@@ -49,7 +49,7 @@ class MemberStatus:
 
     `priority` is None where the last check failed. `waits_in` are the views ("" for clients in
     none) in which it is held out after recovery (failback). `is_fallback` marks an address that
-    is served unchecked and is no member.
+    is served unchecked and is no member. `weighting` is the override that `weight` is from.
     """
 
     member: Member
@@ -61,6 +61,7 @@ class MemberStatus:
     override: Override | None = None
     waits_in: frozenset[str] = frozenset()
     is_fallback: bool = False
+    weighting: Override | None = None
 
     @property
     def is_waiting(self) -> bool:
@@ -76,6 +77,7 @@ class MemberStatus:
         state: TargetState,
         override: Override | None,
         waits_in: frozenset[str],
+        weighting: Override | None,
     ) -> bool:
         """Whether `apply_override` would return this status again for these arguments."""
         return (
@@ -83,6 +85,7 @@ class MemberStatus:
             and self.state is state
             and self.override is override
             and self.waits_in == waits_in
+            and self.weighting is weighting
         )
 
     def candidate(self) -> Candidate:
@@ -109,12 +112,22 @@ def apply_override(
     state: TargetState,
     override: Override | None,
     waits_in: frozenset[str] = frozenset(),
+    weighting: Override | None = None,
 ) -> MemberStatus:
-    """Combine measured health with the override.
+    """Combine measured health with the overrides.
 
     measured   drain      down   up     none
     any        measured   DOWN   UP     measured      (a drained member is not eligible)
     """
+    status = _with_health(member, state, override, waits_in)
+    if weighting is None or weighting.weight is None:
+        return status
+    return replace(status, weight=weighting.weight, weighting=weighting)
+
+
+def _with_health(
+    member: Member, state: TargetState, override: Override | None, waits_in: frozenset[str]
+) -> MemberStatus:
     measured = measured_priority(member, state)
     weight = state.weight if state.weight is not None else member.weight
     action = override.action if override else None

@@ -11,7 +11,7 @@ class OverrideRequest:
 
     `name` is a canonical name, empty for every record; `node` is empty for every node. `expires`
     is Unix time, None until cleared; `starts` is Unix time, None at once. `force` also takes the
-    last serving member of a record.
+    last serving member of a record. `weight` is that of Action.WEIGHT.
     """
 
     action: Action
@@ -23,3 +23,4 @@ class OverrideRequest:
     expires: float | None = None
     force: bool = False
     starts: float | None = None
+    weight: int | None = None

@@ -16,6 +16,11 @@ class Action(StrEnum):
     """Treated as if its checks failed."""
     UP = "up"
     """Treated as if its checks passed."""
+    WEIGHT = "weight"
+    """Picked in proportion to the override's weight; one of the others may apply as well."""
+
+
+MAX_WEIGHT = 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +29,8 @@ class Override:
 
     `target` is an address, a destination host, a label, or a glob, in lower case. `zone` and
     `name` are canonical and narrow it to one name; empty means every record. `node` empty
-    means every node. Times are Unix time; `starts` None is with `created`, `expires` None is until
-    cleared.
+    means every node. `weight` is that of Action.WEIGHT, None for others. Times are Unix time;
+    `starts` None is with `created`, `expires` None is until cleared.
     """
 
     id: str
@@ -39,6 +44,7 @@ class Override:
     created: float = 0.0
     expires: float | None = None
     starts: float | None = None
+    weight: int | None = None
 
     @property
     def begins(self) -> float:
@@ -95,11 +101,8 @@ class ActiveOverrides:
     ) -> None:
         self.overrides = tuple(overrides)
         self.ended = ended
-        self._literal: dict[str, list[Override]] = {}
-        self._globs = [override for override in self.overrides if override.is_glob]
-        for override in self.overrides:
-            if not override.is_glob:
-                self._literal.setdefault(override.target, []).append(override)
+        self._health = _Index(o for o in self.overrides if o.action is not Action.WEIGHT)
+        self._weights = _Index(o for o in self.overrides if o.action is Action.WEIGHT)
 
     def replaced(
         self, overrides: Iterable[Override], wall: float, cleared_by: Authors | None
@@ -111,7 +114,28 @@ class ActiveOverrides:
         return ActiveOverrides(now, ended), gone | set(now).difference(self.overrides)
 
     def effective(self, name: str, *aliases: str) -> Override | None:
-        """The override that applies to a member: the more specific one, then the newer one.
+        """The override that decides whether a member serves."""
+        return self._health.effective(name, *aliases)
+
+    def weighting(self, name: str, *aliases: str) -> Override | None:
+        """The override that decides the weight of a member."""
+        return self._weights.effective(name, *aliases)
+
+
+class _Index:
+    """Overrides of which one at most applies to a member."""
+
+    def __init__(self, overrides: Iterable[Override]) -> None:
+        self._literal: dict[str, list[Override]] = {}
+        self._globs: list[Override] = []
+        for override in overrides:
+            if override.is_glob:
+                self._globs.append(override)
+            else:
+                self._literal.setdefault(override.target, []).append(override)
+
+    def effective(self, name: str, *aliases: str) -> Override | None:
+        """The more specific one, then the newer one.
 
         One for a single name beats one for all names, and a literal target beats a glob or a label.
         """

@@ -1,5 +1,6 @@
 """The result of one probe: always a value, never an exception."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
@@ -44,6 +45,14 @@ class Result:
     report: int | None = None
     is_stall: bool = field(default=False, compare=False)
     """An error because this process stalled; it is not stored."""
+    certificate_expires: float | None = field(default=None, compare=False)
+    """When the first certificate of a verified chain expires (Unix time); it is not stored."""
+
+
+def first_expiry(results: Iterable[Result | None]) -> float | None:
+    """When the first certificate that these probes verified expires; None where none did."""
+    expiries = (result.certificate_expires for result in results if result is not None)
+    return min((each for each in expiries if each is not None), default=None)
 
 
 def passed(text: str = "", *, priority: int | None = None, weight: int | None = None) -> Result:

@@ -54,12 +54,16 @@ _SEVERITIES = {
 
 
 class ServiceStatus(NamedTuple):
-    """The service of a record: of its `total` members `served` are served, and `up` are healthy."""
+    """A decision in numbers: of `total` members `served` are served, and `up` are healthy."""
 
-    service: Service = Service.PENDING
+    kind: DecisionKind = DecisionKind.PENDING
     served: int = 0
     total: int = 0
     up: int = 0
+
+    @property
+    def service(self) -> Service:
+        return service_of(self.kind)
 
     @property
     def is_last_healthy(self) -> bool:
@@ -84,9 +88,9 @@ def served_count(rows: Sequence[MemberStatus]) -> tuple[int, int]:
 def service_status(
     decision: Decision, rows: Sequence[MemberStatus], candidates: Sequence[Candidate]
 ) -> ServiceStatus:
-    """The service that this decision is for the members of these rows and candidates."""
-    service = service_of(overall_kind(decision, candidates))
-    return ServiceStatus(service, *served_count(rows), up_count(candidates))
+    """What this decision is for the members of these rows and candidates."""
+    kind = overall_kind(decision, candidates)
+    return ServiceStatus(kind, *served_count(rows), up_count(candidates))
 
 
 def overall_kind(decision: Decision, candidates: Sequence[Candidate]) -> DecisionKind:

@@ -95,7 +95,20 @@ def _differing(
 
 
 def reason(status: MemberStatus, decision: Decision) -> str:
-    """Why a member is served or not, in words for operators."""
+    """Why a member is served or not, and why with another weight, in words for operators."""
+    text = _reason(status, decision)
+    note = _weight_note(status) if status.is_served else ""
+    return f"{text} ({note})" if text and note else text or note
+
+
+def _weight_note(status: MemberStatus) -> str:
+    if (weighting := status.weighting) is None:
+        return ""
+    author = f" by {weighting.author}" if weighting.author else ""
+    return f"override weight {weighting.weight}{author}"
+
+
+def _reason(status: MemberStatus, decision: Decision) -> str:
     override = status.override
     if override is not None:
         words = [f"override {override.action}"]

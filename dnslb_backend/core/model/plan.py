@@ -1,12 +1,12 @@
 """The configuration as the core sees it: zones, balanced records and views."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dnslb_backend.core.model.quorum import Question
 from dnslb_backend.core.model.records import Record, RecordKey
 from dnslb_backend.core.model.views import View
-from dnslb_backend.core.model.zones import Zone
+from dnslb_backend.core.model.zones import PdnsVersion, Zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +21,7 @@ class Plan:
     views: Mapping[str, View] = field(default_factory=dict)
     questions: Mapping[str, Question] = field(default_factory=dict)
     ballot: str = ""
+
+    def for_pdns(self, version: PdnsVersion) -> "Plan":
+        """The plan with every zone as a PowerDNS of that version reads it."""
+        return replace(self, zones={n: zone.for_pdns(version) for n, zone in self.zones.items()})

@@ -127,6 +127,11 @@ class Record:
         return list(dict.fromkeys(names))
 
     @property
+    def has_weights(self) -> bool:
+        """Whether weights decide how often a member is answered."""
+        return self.policy is not Policy.ALL
+
+    @property
     def may_miss_some(self) -> bool:
         """Whether it may have no data for some clients while others get an answer."""
         if not any(dest.views for dest in self.dests):

@@ -2,13 +2,19 @@
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 MAX_TTL = 2**31 - 1
 """RFC 2181, section 8: a TTL is an unsigned number of 31 bits."""
 
 SERIAL_LIMIT = 2**32
+
+PdnsVersion = tuple[int, int]
+"""Major and minor version of a PowerDNS."""
+
+ASSUMED_VERSION: PdnsVersion = (4, 7)
+"""That of a PowerDNS that has not told its own."""
 
 
 class ResourceRecord(NamedTuple):
@@ -52,7 +58,9 @@ class Zone:
 
     `name` is canonical, `spelling` is what the configuration wrote. `ns` holds canonical names.
     `also_notify` are secondaries that PowerDNS notifies of changes, `allow_axfr` networks that may
-    transfer the zone, in addition to those in PowerDNS's own configuration.
+    transfer the zone, in addition to those in PowerDNS's own configuration. `static_since` are the
+    static rows by the version of PowerDNS from which on they are written so, empty where every
+    version reads the same.
     """
 
     name: str
@@ -63,6 +71,12 @@ class Zone:
     id: int = field(default=0)
     also_notify: tuple[str, ...] = ()
     allow_axfr: tuple[str, ...] = ()
+    static_since: Mapping[PdnsVersion, tuple[ResourceRecord, ...]] = field(default_factory=dict)
+
+    def for_pdns(self, version: PdnsVersion) -> "Zone":
+        """The zone as a PowerDNS of that version reads it."""
+        since = max((known for known in self.static_since if known <= version), default=None)
+        return self if since is None else replace(self, static=self.static_since[since])
 
     @property
     def metadata(self) -> Mapping[str, tuple[str, ...]]:

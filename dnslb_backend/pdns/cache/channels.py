@@ -2,8 +2,8 @@
 
 control socket   `purge NAME. NAME.$ ...`, `$` for all below as well; one command a
                  connection, the answer is a count; `notify ZONE.`
-HTTP API         one name a request, and all below it is always forgotten with it (4.7);
-                 a zone that PowerDNS did not know is known from then on
+HTTP API         one name a request, and all below it is always forgotten with it (since 4.6,
+                 before it that name alone); a zone that PowerDNS did not know is known from then on
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
+from pydantic import BaseModel, ValidationError
 from yarl import URL
 
 from dnslb_backend.blocking import run_blocking
@@ -22,6 +23,7 @@ from dnslb_backend.core.answers.invalidation import PurgeItem
 from dnslb_backend.errors import DnslbError
 from dnslb_backend.files import read_file
 from dnslb_backend.pdns.cache.purge_queue import EVERYTHING, SPACING
+from dnslb_backend.pdns.settings import parse_version
 from dnslb_backend.redaction import redact
 from dnslb_backend.tls_client import TlsClientSettings, build_context
 
@@ -34,10 +36,14 @@ API_CONNECTIONS = 4
 """Requests of one purge at a time; two purges may be under way. PowerDNS accepts connections one
 after another, and where more than ten wait, a further one is only tried again after a second."""
 
+FORGETS_BELOW = (4, 6)
+"""The first PowerDNS whose API forgets all that is below a name."""
+
 KEY_LIMIT = 4096
 OPEN_DEADLINE = 1.0
 """Bytes of a key file; seconds that reading it, and finding the API's address, may take each."""
 
+_VERSION = re.compile(r"(?<![0-9.])[0-9]{1,3}\.[0-9]{1,3}[0-9A-Za-z.+~_-]{0,60}", re.ASCII)
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})[ \r]")
 
 T = TypeVar("T")
@@ -51,11 +57,17 @@ class NotifyError(DnslbError):
     """A PowerDNS will not notify a zone's secondaries; the text says why."""
 
 
+class _About(BaseModel):
+    """What the API says of its server."""
+
+    version: str
+
+
 class Channel(ABC):
     """One PowerDNS and the way to reach it. `name` is the address that the operator gave.
 
-    `limit` names at most are worth listing; `calm` are the seconds between purges of what is
-    merely out of date.
+    `told` is the version that it told last, empty if none. `limit` names at most are worth listing;
+    `calm` are the seconds between purges of what is merely out of date.
     """
 
     limit: ClassVar[int]
@@ -63,10 +75,22 @@ class Channel(ABC):
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.told = ""
+
+    @abstractmethod
+    async def ask_version(self) -> str:
+        """The version of this PowerDNS. Raises ChannelError."""
 
     @abstractmethod
     async def purge(self, batch: Sequence[PurgeItem]) -> None:
         """Returns when PowerDNS has forgotten all of these. Raises ChannelError."""
+
+    def _checked(self, version: str) -> str:
+        """The version, without what may stand around it. Raises ChannelError."""
+        found = _VERSION.search(version)
+        if found is None:
+            raise ChannelError(f"{self.name}: reports no version")
+        return found[0]
 
     @abstractmethod
     async def notify(self, zone: str) -> None:
@@ -81,6 +105,9 @@ class ControlChannel(Channel):
 
     limit = 5000
     calm = SPACING
+
+    async def ask_version(self) -> str:
+        return self._checked((await self._command("version")).decode(errors="replace"))
 
     async def purge(self, batch: Sequence[PurgeItem]) -> None:
         if EVERYTHING in batch:
@@ -132,28 +159,47 @@ class ApiChannel(Channel):
         self._opening = asyncio.Lock()
         self._blocking = threading.Lock()
 
+    async def ask_version(self) -> str:
+        await self._open()
+        trouble, body = await self._request("GET", self._url)
+        if trouble:
+            raise ChannelError(f"{self.name}: {trouble}")
+        try:
+            return self._checked(_About.model_validate_json(body).version)
+        except ValidationError:
+            raise ChannelError(f"{self.name}: is no API of PowerDNS") from None
+
     async def purge(self, batch: Sequence[PurgeItem]) -> None:
         await self._open()
         slots = asyncio.Semaphore(API_CONNECTIONS)
 
         async def flush(name: str) -> str:
             async with slots:
-                return await self._put((self._url / "cache/flush").with_query(domain=f"{name}."))
+                flushed = (self._url / "cache/flush").with_query(domain=f"{name}.")
+                return (await self._request("PUT", flushed))[0]
 
         troubles = await asyncio.gather(*(flush(name) for name in {item.name for item in batch}))
         if trouble := next(filter(None, troubles), ""):
             raise ChannelError(f"{self.name}: {trouble}")
+        version = parse_version(self.told)
+        if version is not None and version < FORGETS_BELOW and any(item.below for item in batch):
+            raise ChannelError(
+                f"{self.name}: the API of PowerDNS {self.told} forgets no name below the one it is "
+                "given; that of 4.6 does: use control_socket"
+            )
 
     async def notify(self, zone: str) -> None:
         await self._open()
         url = URL(f"{self._url}/zones/{_zone_id(zone)}/notify", encoded=True)
-        if trouble := await self._put(url):
+        trouble, _ = await self._request("PUT", url)
+        if trouble:
             raise NotifyError(f"{self.name}: {trouble}")
 
-    async def _put(self, url: URL) -> str:
-        """What went wrong with a request, empty if nothing did."""
+    async def _request(self, method: str, url: URL) -> tuple[str, bytes]:
+        """What went wrong with a request, empty if nothing did, and the body of the answer."""
+        body = b""
         try:
-            trouble = await self._request(url)
+            trouble, body = await self._exchange(method, url)
         except OSError as error:
             trouble = error.strerror or str(error) or type(error).__name__
         except asyncio.IncompleteReadError:
@@ -162,9 +208,9 @@ class ApiChannel(Channel):
             trouble = f"the head of the answer is longer than {ANSWER_LIMIT} bytes"
         if trouble:
             self._opened = None
-        return trouble
+        return trouble, body
 
-    async def _request(self, url: URL) -> str:
+    async def _exchange(self, method: str, url: URL) -> tuple[str, bytes]:
         key, address = await self._open()
         reader, writer = await asyncio.open_connection(
             address,
@@ -175,17 +221,19 @@ class ApiChannel(Channel):
         )
         try:
             writer.write(
-                f"PUT {url.raw_path_qs} HTTP/1.0\r\nHost: {url.raw_authority}\r\n"
+                f"{method} {url.raw_path_qs} HTTP/1.0\r\nHost: {url.raw_authority}\r\n"
                 f"X-API-Key: {key}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
             )
             head = await reader.readuntil(b"\r\n\r\n")
             status = _STATUS.match(head)
             if status is None:
-                return f"response is not HTTP: {redact(repr(head), key)[:100]}"
+                return f"response is not HTTP: {redact(repr(head), key)[:100]}", b""
+            if status[1] == b"200" and method == "PUT":
+                return "", b""
             if status[1] == b"200":
-                return ""
+                return "", await _rest(reader)
             why = redact((await reader.read(ANSWER_LIMIT)).decode(errors="replace"), key)
-            return f"HTTP {status[1].decode()} {why[:200]}".strip()
+            return f"HTTP {status[1].decode()} {why[:200]}".strip(), b""
         finally:
             writer.transport.abort()
 
@@ -243,6 +291,14 @@ class ApiChannel(Channel):
                 self._blocking.release()
 
         return await run_blocking(run, OPEN_DEADLINE)
+
+
+async def _rest(reader: asyncio.StreamReader) -> bytes:
+    """What is left of an answer, ANSWER_LIMIT bytes at most."""
+    found = b""
+    while len(found) < ANSWER_LIMIT and (more := await reader.read(ANSWER_LIMIT - len(found))):
+        found += more
+    return found
 
 
 def _zone_id(zone: str) -> str:

@@ -7,12 +7,13 @@ task for each lane of its queue: the first purge after a change waits for no fol
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from dnslb_backend import metrics
 from dnslb_backend.component_log import ComponentLog
 from dnslb_backend.core.answers.invalidation import PurgeItem
+from dnslb_backend.core.model.zones import PdnsVersion
 from dnslb_backend.pdns.cache.channels import (
     ApiChannel,
     Channel,
@@ -22,6 +23,7 @@ from dnslb_backend.pdns.cache.channels import (
 )
 from dnslb_backend.pdns.cache.notify_queue import NotifyQueue
 from dnslb_backend.pdns.cache.purge_queue import Lane, PurgeQueue
+from dnslb_backend.pdns.cache.versions import Versions
 from dnslb_backend.pdns.settings import PdnsSettings
 
 log = ComponentLog(__name__, "purge")
@@ -63,6 +65,7 @@ class Purger:
         if settings.api_key_file is not None:
             channels += [ApiChannel(url, settings.api_key_file) for url in settings.api]
         self._workers = [_Worker(channel) for channel in channels]
+        self._versions = Versions(channels, settings.assumed_version)
 
     def purge(self, stale: Iterable[PurgeItem], notify: Iterable[str] = ()) -> None:
         """These answers are wrong from now on: the snapshot without them is live already.
@@ -77,6 +80,11 @@ class Purger:
     def has_channel(self) -> bool:
         """Whether there is any PowerDNS to purge."""
         return bool(self._workers)
+
+    @property
+    def version(self) -> PdnsVersion:
+        """The version of PowerDNS to write for."""
+        return self._versions.oldest
 
     def status(self) -> list[ChannelStatus]:
         return [worker.figures() for worker in self._workers]
@@ -100,11 +108,16 @@ class Purger:
             for status in failing
         ]
 
-    async def run(self) -> None:
-        """Run until cancelled."""
+    async def ask_versions(self) -> None:
+        """Ask every PowerDNS for its version, for a bounded time."""
+        await self._versions.ask()
+
+    async def run(self, on_version: Callable[[], None]) -> None:
+        """Run until cancelled. `on_version` is called when a PowerDNS told another version."""
         if not self._workers:
             log.info("no [pdns] channel is configured: %s", ADVICE)
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._versions.follow(on_version), name="versions of PowerDNS")
             for worker in self._workers:
                 group.create_task(worker.run(), name=f"purges of {worker.channel.name}")
 

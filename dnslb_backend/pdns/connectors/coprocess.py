@@ -37,7 +37,8 @@ Started by PowerDNS: reads requests on standard input, writes answers to standar
 
   --socket PATH  the daemon's unix socket (default: [server] unix of FILE,
                  else /run/dnslb/pdns.sock)
-  -c FILE        the daemon's configuration (default: /etc/dnslb/dnslb.toml)
+  -c FILE        the daemon's configuration (default: $DNSLB_CONFIG, else
+                 /etc/dnslb/dnslb.toml)
 """
 
 RETRY = 0.1
@@ -103,7 +104,8 @@ def find_socket(arguments: Sequence[str]) -> str:
         options[name] = value if equals else next(words, "")
         if not options[name]:
             raise UsageError(f"{name} needs a value")
-    return options["--socket"] or _configured(options["-c"]) or DEFAULT_SOCKET
+    config = options["-c"] or os.environ.get("DNSLB_CONFIG", "")
+    return options["--socket"] or _configured(config) or DEFAULT_SOCKET
 
 
 def _configured(path: str) -> str:

@@ -6,6 +6,7 @@ tables of an older version              the files in between are applied
 a table, column or key is missing       it is created again
 tables of a newer version               SchemaError, nothing is changed
 a table of the name by another program  SchemaError, nothing is changed
+anything, in MySQL                      SchemaError, nothing is changed
 views of this program                   they are created again
 `records`, `domains`, … by another one  no view for PowerDNS is created, and that is reported
 """
@@ -33,6 +34,9 @@ from dnslb_backend.store.database.tables import Value
 from dnslb_backend.store.settings import MysqlSettings
 
 LOCK = "dnslb-backend schema apply"
+COLLATION = "utf8mb4_nopad_bin"
+"""That of the tables: MariaDB alone has it, as it has ADD COLUMN IF NOT EXISTS."""
+
 LOCK_WAIT = 10
 """Seconds to wait for another `schema apply`, and for a table that is in use."""
 
@@ -84,6 +88,7 @@ class _Application:
         self.report: list[str] = []
 
     async def run(self, views_database: str | None) -> list[str]:
+        await self._refuse_other_servers()
         if await self._value(f"SELECT GET_LOCK({literal(LOCK)}, {LOCK_WAIT})") != 1:
             raise StoreError("another `schema apply` is running")
         self.connection.answer_limit = ALTER_LIMIT
@@ -99,6 +104,18 @@ class _Application:
             elif FIRST_VIEW < script.number < FIRST_USER:
                 await self._make_views(script, self.database)
         return self.report
+
+    async def _refuse_other_servers(self) -> None:
+        found = await self._value(
+            "SELECT COUNT(*) FROM information_schema.COLLATIONS"
+            f" WHERE COLLATION_NAME = {literal(COLLATION)}"
+        )
+        if found == 0:
+            version = await self._value("SELECT VERSION()")
+            raise SchemaError(
+                f"the server is no MariaDB of 10.2 or newer but {version}, without the collation"
+                f" {COLLATION}: MySQL is not supported; nothing was changed"
+            )
 
     async def _make_tables(self, scripts: list[Script]) -> None:
         present = await self._present(self.database)

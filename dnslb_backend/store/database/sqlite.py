@@ -66,9 +66,6 @@ LOCK_WAIT = 1.0
 MEMORY_TERM = 60.0
 """Seconds in memory after which the file is tried again."""
 
-LARGEST_CHECKPOINT = 2**31 - 1
-"""The largest number that fits into the file's header (PRAGMA user_version)."""
-
 
 _UNUSABLE = (OSError, sqlite3.Error, DamagedError, ForeignError)
 
@@ -127,14 +124,6 @@ class SqliteStore:
 
     async def read(self, query: Select) -> list[TableRow]:
         return await self._database_thread.run(lambda: self._read(query))
-
-    async def checkpoint(self) -> int:
-        """The number that was saved in the file; 0 where none was. Raises StoreError."""
-        return await self._database_thread.run(self._checkpoint)
-
-    async def set_checkpoint(self, number: int) -> None:
-        """Save a number in the file. Raises StoreError."""
-        await self._database_thread.run(lambda: self._set_checkpoint(number))
 
     # -- in the thread -------------------------------------------------------------------
 
@@ -302,20 +291,6 @@ class SqliteStore:
         database = self._open()
         try:
             return database.execute(statement, values).fetchall()
-        except sqlite3.Error as error:
-            raise self._translated(error) from error
-
-    def _checkpoint(self) -> int:
-        try:
-            ((number,),) = self._open().execute("PRAGMA user_version")
-        except sqlite3.Error as error:
-            raise self._translated(error) from error
-        return int(number)
-
-    def _set_checkpoint(self, number: int) -> None:
-        try:
-            self._open().execute(f"PRAGMA user_version = {min(number, LARGEST_CHECKPOINT)}")
-            self._content = content_stamp(self._path)
         except sqlite3.Error as error:
             raise self._translated(error) from error
 

@@ -51,7 +51,7 @@ def prepare(database: sqlite3.Connection) -> sqlite3.Connection:
     if known < VERSION:
         _migrate(database, known)
     # Reads a page of these tables, so that damage shows now rather than later.
-    for table in ("lb_state", "lb_record", "lb_override", "lb_transition"):
+    for table in ("lb_state", "lb_record", "lb_override", "lb_transition", "lb_decision"):
         database.execute(f"SELECT * FROM {table} LIMIT 1").fetchall()
     return database
 

@@ -79,13 +79,29 @@ TRANSITION = Table(
     key=("event",),
     is_log=True,
 )
-"""The store assigns its `id`, in the order of arrival."""
+
+DECISION = Table(
+    "lb_decision",
+    (
+        *("event", "at", "node", "zone", "name", "type", "from_decision", "to_decision"),
+        *("severity", "served", "total", "up", "reason"),
+    ),
+    key=("event",),
+    is_log=True,
+)
+
+HISTORY_TABLES = (TRANSITION, DECISION)
+"""What every node adds to. The store assigns an `id` to each row, in the order of arrival."""
+
+CHECKPOINT = Table("lb_checkpoint", ("log", "number"), key=("log",))
+"""Of the local file only: the `id` of the last row of each history table that the database has."""
 
 OVERRIDE = Table(
     "lb_override",
     (
         *("id", "node", "target", "zone", "name", "action", "reason", "author"),
         *("created", "expires", "cleared", "cleared_by", "min_version", "starts"),
+        "weight",
     ),
     key=("id",),
 )
@@ -148,6 +164,6 @@ OLDEST_PROGRAM = "MAX(COALESCE(min_version, version))"
 """The oldest version of the schema whose programs may use these tables."""
 
 TABLES = (
-    *(*NODE_TABLES, TRANSITION, OVERRIDE, NODE, *SIGNING_TABLES),
+    *(*NODE_TABLES, *HISTORY_TABLES, OVERRIDE, NODE, *SIGNING_TABLES),
     *(*VOTE_TABLES, SCHEMA_VERSION),
 )

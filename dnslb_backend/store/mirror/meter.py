@@ -22,7 +22,7 @@ class Meter:
             metrics.MIRROR_UP.labels(status.store).set(status.is_connected)
         now, before = mirrors[-1].status, self._before
         metrics.MIRROR_LAG.set(now.lag)
-        metrics.MIRROR_BACKLOG.set(now.backlog + now.transitions)
+        metrics.MIRROR_BACKLOG.set(now.backlog + now.history)
         metrics.MIRROR_ROWS.inc(_growth(now.rows, before.rows if before else 0))
         metrics.MIRROR_ERRORS.inc(_growth(now.errors, before.errors if before else 0))
         metrics.MIRROR_DROPPED.inc(_growth(now.dropped, before.dropped if before else 0))

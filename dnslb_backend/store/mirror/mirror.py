@@ -1,6 +1,6 @@
 """The write-behind copy of the health map in one store.
 
-    record_changes -> write queue, outbox -> a batch -> one transaction -> the next batch
+    record_changes -> write queue, outboxes -> a batch -> one transaction -> the next batch
 
 No caller waits for the store: what changed is only noted, and rows are built from the map as it is
 when they are written, so that a row that changed ten times is written once. Rows are built a few
@@ -19,13 +19,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from dnslb_backend.component_log import ComponentLog
-from dnslb_backend.core.health.transitions import Transition
+from dnslb_backend.core.health.history import Change
 from dnslb_backend.errors import StoreError
 from dnslb_backend.store.database.interface import Delete, Store, Upsert, WriteOp
-from dnslb_backend.store.database.tables import NODE_TABLES, TRANSITION, Table, TableRow
+from dnslb_backend.store.database.tables import NODE_TABLES, Table, TableRow
 from dnslb_backend.store.mirror.heartbeat import Heartbeat
 from dnslb_backend.store.mirror.node import LocalNode, WritePolicy
-from dnslb_backend.store.mirror.outbox import Outbox
+from dnslb_backend.store.mirror.outbox import Outboxes
 from dnslb_backend.store.mirror.rows import Stamp
 from dnslb_backend.store.mirror.source import RowGroup
 from dnslb_backend.store.mirror.sweeper import sweep
@@ -36,7 +36,7 @@ log = ComponentLog(__name__, "mirror")
 
 BATCH_ROWS = 2500
 SMALLEST_BATCH = 100
-BATCH_TRANSITIONS = 1000
+BATCH_CHANGES = 1000
 """A transaction ends when it has so many rows; after a failure it ends earlier, for a while."""
 
 ROWS_PER_TURN = 20
@@ -52,12 +52,14 @@ MIN_LONGEST_PAUSE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class MirrorStatus:
-    """How a mirror is doing. `lag` is the age in seconds of the oldest change not yet stored."""
+    """How a mirror is doing. `backlog` groups of rows wait, and `history` rows of history; `lag` is
+    the age in seconds of the oldest change not yet stored.
+    """
 
     store: str
     is_connected: bool
     backlog: int
-    transitions: int
+    history: int
     lag: float
     rows: int
     transactions: int
@@ -87,9 +89,11 @@ class _Batch:
 
 
 class Mirror:
-    """Keeps one store like the map of `node`, and sends it what is in the outbox."""
+    """Keeps one store like the map of `node`, and sends it what is in the outboxes."""
 
-    def __init__(self, store: Store, node: LocalNode, policy: WritePolicy, outbox: Outbox) -> None:
+    def __init__(
+        self, store: Store, node: LocalNode, policy: WritePolicy, outboxes: Outboxes
+    ) -> None:
         self._store = store
         self._source = node.source
         self._policy = policy
@@ -99,7 +103,7 @@ class Mirror:
         self._write_queue = WriteQueue(
             lambda group: max(policy.refresh, node.source.interval(group))
         )
-        self.outbox = outbox
+        self.outboxes = outboxes
         self._writer = BatchWriter(store)
         self._touched: set[RowGroup] = set()
         self._keys: dict[RowGroup, frozenset[tuple[Table, TableRow]]] = {}
@@ -121,13 +125,15 @@ class Mirror:
         self,
         changed: Iterable[RowGroup],
         touched: Iterable[RowGroup] = (),
-        transitions: Sequence[Transition] = (),
+        history: Sequence[Iterable[Change]] = ((), ()),
     ) -> None:
-        """Note what happened. `touched` groups wait for their refresh, the others do not."""
+        """Note what happened. `touched` groups wait for their refresh, the others do not;
+        `history` has the new changes for each history table.
+        """
         now = self._now().mono
         self._write_queue.mark_dirty(changed, now)
         self._touched.update(touched)
-        self.outbox.put(transitions, now)
+        self.outboxes.put(history, now)
         if self._has_changes:
             self._idle.clear()
             self._wake.set()
@@ -139,17 +145,17 @@ class Mirror:
 
     @property
     def status(self) -> MirrorStatus:
-        since = [t for t in (self._write_queue.oldest, self.outbox.oldest) if t is not None]
+        since = [t for t in (self._write_queue.oldest, self.outboxes.oldest) if t is not None]
         return MirrorStatus(
             store=self._store.name,
             is_connected=self._is_connected,
             backlog=self._write_queue.backlog,
-            transitions=len(self.outbox),
+            history=len(self.outboxes),
             lag=max(0.0, self._now().mono - min(since)) if since else 0.0,
             rows=self._writer.rows,
             transactions=self._transactions,
             errors=self._writer.errors,
-            dropped=self.outbox.dropped,
+            dropped=self.outboxes.dropped,
             refused=self._writer.refused,
             last_write=self._last_write,
             last_error=self._writer.last_error,
@@ -183,7 +189,7 @@ class Mirror:
         self._touched = set()
         try:
             async with asyncio.timeout(limit):
-                while self._write_queue.backlog or self.outbox:
+                while self._write_queue.backlog or self.outboxes:
                     self._idle.clear()
                     await self._idle.wait()
         except TimeoutError:
@@ -239,8 +245,7 @@ class Mirror:
 
     async def _write(self, batch: _Batch) -> None:
         works = batch.works()
-        if transitions := await self.outbox.first(BATCH_TRANSITIONS):
-            works.append(Upsert(TRANSITION, transitions))
+        works += await self.outboxes.first(BATCH_CHANGES)
         if works:
             await self._writer.write(works)
             self._transactions += 1
@@ -254,7 +259,7 @@ class Mirror:
             else:
                 self._keys.pop(group, None)
             self._unwritten.discard(group)
-        self.outbox.done()
+        self.outboxes.done()
         self._write_queue.done()
 
     async def _sweep(self) -> None:
@@ -285,7 +290,7 @@ class Mirror:
 
     @property
     def _has_changes(self) -> bool:
-        return self._write_queue.has_dirty or bool(self.outbox)
+        return self._write_queue.has_dirty or bool(self.outboxes)
 
     # -- failures -------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from dnslb_backend.core.model.records import RecordKey
 from dnslb_backend.errors import StoreError
-from dnslb_backend.store.database.tables import TRANSITION, Table, TableRow
+from dnslb_backend.store.database.tables import Table, TableRow
 from dnslb_backend.store.database.values import LATEST_DATETIME, printable
 from dnslb_backend.throttle import LogRateLimiter
 
@@ -51,12 +51,12 @@ def read_rows(
     return found
 
 
-def row_id(value: Any) -> int:
-    """The `id` of a row of the history, 0 where there is none. Raises StoreError."""
+def row_id(table: Table, value: Any) -> int:
+    """The `id` of a row of a history table, 0 where there is none. Raises StoreError."""
     try:
         return integer(0 if value is None else value)
     except ValueError as error:
-        raise StoreError(f"{TRANSITION.name} has an id that is {error}") from None
+        raise StoreError(f"{table.name} has an id that is {error}") from None
 
 
 # -- values: all of these raise ValueError ------------------------------------------------

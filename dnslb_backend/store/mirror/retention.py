@@ -9,9 +9,9 @@ import logging
 
 from dnslb_backend.store.database.interface import Delete, Select, Store, Where
 from dnslb_backend.store.database.tables import (
+    HISTORY_TABLES,
     NODE,
     NODE_TABLES,
-    TRANSITION,
     VOTE,
     VOTER,
     Table,
@@ -32,7 +32,7 @@ MAX_BATCHES = 2000
 
 
 class Retention:
-    """Of one store: transitions are kept for `max_age` seconds, and at most `max_rows` of them.
+    """Of one store: history is kept for `max_age` seconds, and at most `max_rows` rows a table.
 
     A node is gone after `silence` seconds without a heartbeat.
     """
@@ -54,28 +54,29 @@ class Retention:
         self._silent: dict[str, str] = {}
 
     async def delete_expired(self) -> None:
-        """Delete old and surplus transitions, and the rows of nodes that are gone.
+        """Delete old and surplus history, and the rows of nodes that are gone.
 
         Raises StoreError.
         """
-        await self._delete_transitions(Where("at", "older", self._max_age), "at")
-        await self._delete_surplus()
+        for table in HISTORY_TABLES:
+            await self._delete_history(table, Where("at", "older", self._max_age), "at")
+            await self._delete_surplus(table)
         await self._delete_silent_nodes()
 
-    async def _delete_surplus(self) -> None:
-        ends = await self._store.read(Select(TRANSITION, ("MIN(id)", "MAX(id)")))
-        first, last = map(row_id, ends[0])
+    async def _delete_surplus(self, table: Table) -> None:
+        ends = await self._store.read(Select(table, ("MIN(id)", "MAX(id)")))
+        first, last = (row_id(table, end) for end in ends[0])
         if last - first < self._max_rows:
             return
         # There may be gaps between ids, so the rows themselves have to be counted.
-        surplus = Select(TRANSITION, ("id",), (), "id", True, limit=1, offset=self._max_rows)
+        surplus = Select(table, ("id",), (), "id", True, limit=1, offset=self._max_rows)
         for (boundary,) in await self._store.read(surplus):
-            await self._delete_transitions(Where("id", "<=", row_id(boundary)), "id")
+            await self._delete_history(table, Where("id", "<=", row_id(table, boundary)), "id")
 
-    async def _delete_transitions(self, where: Where, order: str) -> None:
-        query = Select(TRANSITION, ("event",), (where,), order, limit=DELETE_BATCH)
-        if count := await self._delete(TRANSITION, query):
-            log.info("%s: deleted %d old transitions", self._store.name, count)
+    async def _delete_history(self, table: Table, where: Where, order: str) -> None:
+        query = Select(table, ("event",), (where,), order, limit=DELETE_BATCH)
+        if count := await self._delete(table, query):
+            log.info("%s: deleted %d old rows of %s", self._store.name, count, table.name)
 
     async def _delete_silent_nodes(self) -> None:
         """Those with the same old heartbeat in two runs, so that one wrong clock is not enough."""

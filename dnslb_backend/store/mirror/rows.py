@@ -1,8 +1,10 @@
-"""Zones, static rows and transitions as rows of tables; records are in record_rows.py. Pure."""
+"""Zones, static rows and changes as rows of tables; records are in record_rows.py. Pure."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from dnslb_backend.core.health.decision_changes import DecisionChange
+from dnslb_backend.core.health.history import Change
 from dnslb_backend.core.health.transitions import Transition
 from dnslb_backend.core.model.labels import render_labels
 from dnslb_backend.core.model.zones import MAX_TTL, Zone
@@ -63,6 +65,30 @@ def static_row(zone: Zone, name: str, row: ZoneRow, stamp: Stamp) -> TableRow:
         utf8_safe(row.content),
         min(row.ttl, MAX_TTL),
         int(row.auth),
+    )
+
+
+def change_row(event: str, node: str, change: Change) -> TableRow:
+    """The row of a history table; `event` is its name in every store."""
+    if isinstance(change, DecisionChange):
+        return decision_row(event, node, change)
+    return transition_row(event, node, change)
+
+
+def decision_row(event: str, node: str, change: DecisionChange) -> TableRow:
+    after = change.after
+    return (
+        event,
+        sql_datetime(change.at),
+        node,
+        *change.key,
+        str(change.before.kind),
+        str(after.kind),
+        str(after.severity),
+        after.served,
+        after.total,
+        after.up,
+        printable(change.reason, 1024),
     )
 
 

@@ -2,13 +2,14 @@
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.override_guard import matches_anything, records_without_service
 from dnslb_backend.core.health.override_requests import OverrideRequest
-from dnslb_backend.core.health.overrides import Override
+from dnslb_backend.core.health.overrides import Action, Override
 from dnslb_backend.core.model.names import canonical_address
 from dnslb_backend.core.model.records import RecordKey
 from dnslb_backend.errors import ConflictError, OverrideNotFoundError
@@ -22,7 +23,9 @@ MOST_NAMED = 5
 def create(
     table: OverrideTable, health: HealthMap, request: OverrideRequest, node: str, at: Instant
 ) -> Override:
-    """Add an override to the table. Raises ConflictError, in words for the operator."""
+    """Add an override to the table, in place of the same one by the same author. Raises
+    ConflictError, in words for the operator.
+    """
     _check_times(request, at.wall)
     is_for_this_node = request.node in ("", node)
     override = Override(
@@ -37,15 +40,30 @@ def create(
         created=at.wall,
         expires=request.expires,
         starts=request.starts,
+        weight=request.weight,
     )
     if is_for_this_node:
         if not matches_anything(health, override):
             where = f" of {request.name}" if request.name else ""
             raise ConflictError(f"no member{where} matches {override.target}", "target")
+        _refuse_without_effect(health, override)
         if not request.force:
             others = [other for other in table.here(at.wall) if other.overlaps(override)]
             _refuse_to_empty(health, others, (*others, override), (override,))
-    return table.add(override)
+    repeated = [
+        other.id for other in table.everywhere(at.wall) if _is_repeated(other, override, at)
+    ]
+    created = table.add(override)
+    table.clear(repeated, at.wall, request.author)
+    return created
+
+
+def _is_repeated(old: Override, new: Override, at: Instant) -> bool:
+    """Whether both are in force, and differ in nothing but reason and end: a second press."""
+    is_same = replace(
+        old, id=new.id, reason=new.reason, created=new.created, expires=new.expires, starts=None
+    )
+    return is_same == new and old.is_live(at.wall)
 
 
 def clear(
@@ -116,6 +134,18 @@ def _check_times(request: OverrideRequest, wall: float) -> None:
             else ("it would expire before it begins")
         )
         raise ConflictError(error, "expires")
+
+
+def _refuse_without_effect(health: HealthMap, override: Override) -> None:
+    covered = sorted(health.covered([override]))
+    if override.action is Action.WEIGHT and not any(
+        health.records[key].record.has_weights for key in covered
+    ):
+        raise ConflictError(
+            'weights count only with policy = "weighted" or "sticky"; policy is "all" in'
+            f" {_listed(covered)}",
+            "target",
+        )
 
 
 def _refuse_to_empty(

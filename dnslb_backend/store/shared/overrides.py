@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dnslb_backend.core.health.overrides import Action, Override
+from dnslb_backend.core.health.overrides import MAX_WEIGHT, Action, Override
 from dnslb_backend.core.model.labels import is_label
 from dnslb_backend.logs import fields
 from dnslb_backend.store.database.tables import OVERRIDE, Table, TableRow
@@ -27,6 +27,9 @@ LABELS_VERSION = 4
 
 STARTS_VERSION = 5
 """Programs for older schemas would apply at once what begins later."""
+
+WEIGHT_VERSION = 7
+"""Programs for older schemas do not know the action."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +75,19 @@ class OverrideEntry:
             printable(self.cleared_by, 255),
             self.min_version,
             sql_datetime(override.starts),
+            override.weight,
         )
 
     def log_change(self, store: str) -> None:
         override = self.override
         is_clear = self.cleared is not None
         log.info(
-            "%s: %s: %s %s%s%s%s%s",
+            "%s: %s: %s %s%s%s%s%s%s",
             store,
             printable((self.cleared_by if is_clear else override.author) or "unknown", 64),
             "clear" if is_clear else override.action,
             printable(override.target, 256),
+            f" {override.weight}" if override.weight is not None and not is_clear else "",
             f" for {printable(override.name, 255)}" if override.name else "",
             f" on {printable(override.node, 255)}" if override.node else "",
             f" from {sql_datetime(override.starts)}" if override.starts and not is_clear else "",
@@ -101,10 +106,11 @@ def read_row(table: Table, row: TableRow) -> OverrideEntry:
         raise ValueError("it has no target")
     what = f"{text['action']} {text['target']}"
     require_version(min_version := int(text["min_version"]), what)
+    action = _action(text["action"], what)
     override = Override(
         id=text["id"],
         target=printable(text["target"], 1024),
-        action=_action(text["action"], what),
+        action=action,
         zone=text["zone"],
         name=text["name"],
         node=text["node"],
@@ -113,6 +119,7 @@ def read_row(table: Table, row: TableRow) -> OverrideEntry:
         created=parse_sql_datetime(values["created"]) or 0.0,
         expires=parse_sql_datetime(values["expires"]),
         starts=parse_sql_datetime(values["starts"]),
+        weight=_weight(values["weight"]) if action is Action.WEIGHT else None,
     )
     cleared = parse_sql_datetime(values["cleared"])
     return OverrideEntry(override, cleared, printable(text["cleared_by"], 255), min_version)
@@ -125,7 +132,15 @@ def _action(text: str, what: str) -> Action:
         raise UnsupportedRowError(f"{printable(what, 300)}: an action unknown here") from None
 
 
+def _weight(value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= MAX_WEIGHT:
+        raise ValueError(f"no weight from 0 to {MAX_WEIGHT}")
+    return value
+
+
 def _min_version(override: Override) -> int:
+    if override.action is Action.WEIGHT:
+        return WEIGHT_VERSION
     if override.starts is not None:
         return STARTS_VERSION
     return LABELS_VERSION if is_label(override.target) else 1

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 
 import aiohttp
 import pytest
@@ -10,7 +11,7 @@ from dnslb_backend.admin.api.explain import ExplainReport
 from dnslb_backend.core.health.decision import DecisionKind
 from dnslb_backend.core.health.overrides import Action, Override
 from dnslb_backend.core.health.target import Health
-from dnslb_backend.core.model.records import RecordKey
+from dnslb_backend.core.model.records import Policy, RecordKey
 from tests.admin.node import BROKEN, OK, Node
 from tests.core.building import KEY, ZONE, at, record
 
@@ -67,6 +68,31 @@ async def test_what_if_changes_the_answer_and_nothing_else(
     assert node.overrides() == []
 
 
+async def test_what_if_a_target_had_another_weight(
+    client: aiohttp.ClientSession, node: Node
+) -> None:
+    node.adopt(replace(record("10.0.0.1", "10.0.0.2"), policy=Policy.WEIGHTED))
+    node.settle()
+    report = await explain(client, weight="10.0.0.1=0")
+    assert report.weight == "10.0.0.1=0"
+    assert [row.weight for row in report.records[0].members] == [0, 1]
+    assert [row.content for row in report.answer] == ["10.0.0.2"]
+    assert node.overrides() == []
+    both = await explain(client, weight="10.0.0.*=7", down="10.0.0.2")
+    assert [row.weight for row in both.records[0].members] == [7, 7]
+    assert [row.content for row in both.answer] == ["10.0.0.1"]
+
+
+async def test_what_if_a_weight_counts_nowhere(client: aiohttp.ClientSession, node: Node) -> None:
+    node.settle()
+    params = {"name": KEY.name, "weight": "10.0.0.1=5"}
+    async with client.get(PATH, params=params) as response:
+        assert response.status == 422
+        (error,) = json.loads(await response.text())["errors"]
+    assert error["field"] == "weight"
+    assert 'policy = "weighted" or "sticky"' in error["message"]
+
+
 async def test_what_if_of_nobody_is_refused(client: aiohttp.ClientSession, node: Node) -> None:
     node.settle()
     async with client.get(PATH, params={"name": KEY.name, "down": "10.0.0.99"}) as response:
@@ -106,6 +132,7 @@ async def test_a_fault_of_ours_is_told(client: aiohttp.ClientSession) -> None:
         ("name=nope", "name"),
         ("name=www&client=" + "1" * 65, "client"),
         ("name=www&down=" + "x" * 1025, "down"),
+        *((f"name=www&weight={text}", "weight") for text in ("5", "a=", "a=x", "=5", "a=65536")),
         ("name=www&up=x", "up"),
     ],
 )

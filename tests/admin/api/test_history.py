@@ -7,8 +7,15 @@ from typing import Any
 import aiohttp
 import pytest
 
-from dnslb_backend.admin.api.history import HistoryReport
-from dnslb_backend.core.health.history import MAX_LIMIT, HistoryQuery, StoredTransition
+from dnslb_backend.admin.api.history import HistoryDecision, HistoryReport, HistoryTransition
+from dnslb_backend.core.health.history import (
+    MAX_LIMIT,
+    ChangeKind,
+    HistoryQuery,
+    Position,
+    StoredChange,
+)
+from dnslb_backend.core.health.service import Service, Severity
 from dnslb_backend.core.health.target import Health
 from dnslb_backend.core.health.transitions import Transition
 from dnslb_backend.core.model.records import RecordKey
@@ -29,9 +36,10 @@ async def test_what_happened_newest_first(client: aiohttp.ClientSession, node: N
     node.settle()
     node.clock = 60
     node.round({"10.0.0.1": BROKEN, "10.0.0.2": OK, "10.0.0.3": OK})
-    report = await history(client)
+    report = await history(client, event="transition")
     assert (report.source, report.before) == ("sqlite", None)
     latest = report.events[0]
+    assert isinstance(latest, HistoryTransition)
     assert (latest.node, latest.name, latest.type) == ("ns1", KEY.name, "A")
     assert (latest.content, latest.from_health, latest.to_health) == (
         "10.0.0.1",
@@ -46,16 +54,39 @@ async def test_what_happened_newest_first(client: aiohttp.ClientSession, node: N
     assert datetime.fromisoformat(latest.at).timestamp() == pytest.approx(at(60).wall, abs=1)
 
 
+async def test_a_decision_is_newer_than_the_transitions_that_led_to_it(
+    client: aiohttp.ClientSession, node: Node
+) -> None:
+    node.settle()
+    await history(client)
+    node.clock = 60
+    node.round(dict.fromkeys(("10.0.0.1", "10.0.0.2", "10.0.0.3"), BROKEN))
+    decision, *others = (await history(client, within="30")).events
+    assert isinstance(decision, HistoryDecision)
+    assert {event.event for event in others} == {"transition"}
+    assert (decision.node, decision.name, decision.type) == ("ns1", KEY.name, "A")
+    assert (decision.before, decision.after) == (Service.SERVING, Service.NO_ANSWER)
+    assert (decision.served, decision.total, decision.up) == (0, 3, 0)
+    assert (decision.severity, decision.reason) == (Severity.ERROR, "3 of 3 members DOWN")
+    assert (await history(client, event="decision", within="30")).events == (decision,)
+    assert (await history(client, event="transition", within="30")).events == tuple(others)
+    async with client.get(PATH, params={"event": "decision"}) as response:
+        first = json.loads(await response.text())["events"][0]
+    assert (first["event"], first["from"], first["to"]) == ("decision", "serving", "no answer")
+
+
 async def test_pages_go_backwards_and_miss_nothing(
     client: aiohttp.ClientSession, node: Node
 ) -> None:
     node.settle()
+    node.clock = 60
+    node.round(dict.fromkeys(("10.0.0.1", "10.0.0.2", "10.0.0.3"), BROKEN))
     whole = [event.id for event in (await history(client)).events]
-    assert len(whole) > 2
+    assert len(whole) > 8
     seen: list[int] = []
-    before: int | None = MAX_LIMIT
+    before: str | None = ""
     while before is not None:
-        page = await history(client, limit="2", before=str(before))
+        page = await history(client, limit="2", before=before)
         seen += [event.id for event in page.events]
         before = page.before
     assert seen == whole
@@ -68,7 +99,7 @@ async def test_one_name_also_one_that_is_gone(client: aiohttp.ClientSession, nod
         *(gone, "10.9.9.9", "10.9.9.9", Health.UP, Health.DOWN, True, False, 1, None, "gone"),
     )
     node.settle()
-    node.remembered.append(StoredTransition(1000, "ns2", moved))
+    node.remembered.append(StoredChange(1000, "ns2", moved))
     for name in ("api.old.example.", "API.old.example."):
         assert [event.id for event in (await history(client, name=name)).events] == [1000]
     for name in ("www", "www.lb.example"):
@@ -81,7 +112,7 @@ class AskedNode(Node):
 
     asked: HistoryQuery
 
-    async def history(self, query: HistoryQuery) -> tuple[list[StoredTransition], str]:
+    async def history(self, query: HistoryQuery) -> tuple[list[StoredChange], str]:
         self.asked = query
         return [], "mariadb"
 
@@ -99,13 +130,23 @@ class TestTheQuestion:
             until=until,
             node="ns2",
             limit="7",
-            before="99",
+            before="99-7",
             name="www",
             label="dc=fra",
+            event="transition",
         )
         assert (report.source, report.events) == ("mariadb", ())
         day = datetime.fromisoformat(since).timestamp()
-        assert node.asked == HistoryQuery(KEY.name, day, day + 86400, "ns2", 99, 7, "dc=fra")
+        kind = ChangeKind.TRANSITION
+        assert node.asked == HistoryQuery(
+            *(KEY.name, day, day + 86400, "ns2", Position(99, 7), 7, "dc=fra", kind)
+        )
+
+    async def test_a_page_may_begin_beyond_every_id(
+        self, client: aiohttp.ClientSession, node: AskedNode
+    ) -> None:
+        await history(client, before=f"1-{10**19 - 1}")
+        assert node.asked.before == Position(1, 2**63 - 1)
 
     async def test_a_time_before_now_is_counted_by_the_nodes_clock(
         self, client: aiohttp.ClientSession, node: AskedNode
@@ -120,7 +161,8 @@ class TestTheQuestion:
         ("limit=0", "limit"),
         (f"limit={MAX_LIMIT + 1}", "limit"),
         ("limit=many", "limit"),
-        ("before=0", "before"),
+        *((f"before={text}", "before") for text in ("0-1", "7", "1-", "-1", "1-2-3", "1-x")),
+        ("event=restart", "event"),
         (f"before={2**63}", "before"),
         ("since=yesterday", "since"),
         ("since=1700000000", "since"),
@@ -144,7 +186,7 @@ async def test_a_bad_question_names_its_field(
 
 
 class ForgetfulNode(Node):
-    async def history(self, query: HistoryQuery) -> tuple[list[StoredTransition], str]:
+    async def history(self, query: HistoryQuery) -> tuple[list[StoredChange], str]:
         raise StoreError("the local file cannot be used: disk full")
 
 

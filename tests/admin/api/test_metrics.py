@@ -1,6 +1,7 @@
 """/metrics: the health map as figures, beside the instruments."""
 
 import time
+from dataclasses import replace
 
 import aiohttp
 import pytest
@@ -9,12 +10,14 @@ from prometheus_client.openmetrics.parser import (
 )
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from dnslb_backend.admin.api.label_series import OTHER_VALUES, VALUES_SHOWN
+from dnslb_backend.admin.api.metrics import count_health
 from dnslb_backend.core.health.overrides import Action, Override
 from dnslb_backend.core.health.resolutions import Resolution, Status
-from dnslb_backend.core.model.records import RecordKey
+from dnslb_backend.core.model.records import Record, RecordKey
 from tests.admin.api.test_status import big
 from tests.admin.node import BROKEN, OK, Node
-from tests.core.building import KEY, ZONE, at, record
+from tests.core.building import KEY, ZONE, at, dest, record
 
 
 async def scrape(session: aiohttp.ClientSession, accept: str = "") -> tuple[str, str]:
@@ -92,6 +95,67 @@ async def test_a_member_that_flaps_is_counted_until_it_is_calm(
     assert (await figures(client))[label] == 1
     node.clock += 901
     assert (await figures(client))[label] == 0
+
+
+def labelled(*labels: str) -> Record:
+    """A member for each of these labels."""
+    dests = (
+        replace(dest(f"10.0.{n >> 8}.{n & 255}"), labels=(label,)) for n, label in enumerate(labels)
+    )
+    return replace(record(), dests=tuple(dests))
+
+
+async def labels_counted(node: Node, *keys: str) -> dict[str, float]:
+    """The series of labels, by what is between their braces."""
+    return {
+        ",".join(
+            f"{sample.labels[k]}" for k in ("label", "value", "health") if k in sample.labels
+        ): sample.value
+        for family in await count_health(node, keys)
+        if family.name.startswith("dnslb_label")
+        for sample in family.samples
+    }
+
+
+async def test_members_are_counted_by_the_labels_that_the_settings_name(node: Node) -> None:
+    node.adopt(labelled("dc=fra", "dc=fra", "dc=ams", "rack=1"))
+    node.settle({"10.0.0.0": OK, "10.0.0.1": BROKEN, "10.0.0.2": OK, "10.0.0.3": OK})
+    assert await labels_counted(node) == {}
+    assert await labels_counted(node, "dc", "row") == {
+        "dc,fra,UP": 1, "dc,fra,DOWN": 1, "dc,fra,UNKNOWN": 0, "dc,fra": 1,
+        "dc,ams,UP": 1, "dc,ams,DOWN": 0, "dc,ams,UNKNOWN": 0, "dc,ams": 1,
+    }  # fmt: skip
+
+
+async def test_labels_of_many_values_have_few_series(node: Node) -> None:
+    node.adopt(labelled(*(f"host=h{n:03}" for n in range(150))))
+    found = await labels_counted(node, "host")
+    assert len(found) == 4 * (VALUES_SHOWN + 1)
+    assert found["host,h099,UNKNOWN"] == 1
+    assert "host,h100,UNKNOWN" not in found
+    assert found[f"host,{OTHER_VALUES},UNKNOWN"] == 50
+
+
+async def test_the_certificate_that_expires_first_counts(
+    client: aiohttp.ClientSession, node: Node
+) -> None:
+    label = (
+        f"dnslb_record_certificate_expiry_timestamp_seconds{{name={KEY.name},type=A,zone={ZONE}}}"
+    )
+    node.settle()
+    assert label not in await figures(client)
+    node.settle(
+        {
+            "10.0.0.1": replace(OK, certificate_expires=1_800_000_002.0),
+            "10.0.0.2": replace(BROKEN, certificate_expires=1_800_000_001.0),
+        }
+    )
+    assert (await figures(client))[label] == 1_800_000_001
+    async with client.get("/api/v1/status") as response:
+        rows = (await response.json())["members"]
+    assert [row["certificate_expires"] for row in rows] == [
+        "2027-01-15T08:00:02.000Z", "2027-01-15T08:00:01.000Z", None
+    ]  # fmt: skip
 
 
 async def test_a_fallback_is_no_member(client: aiohttp.ClientSession, node: Node) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from dnslb_backend.admin.control import ClearResult, Readmitted
 from dnslb_backend.admin.http.requests import BODY_LIMIT
 from dnslb_backend.core.health.overrides import Action, Override
-from dnslb_backend.core.model.records import RecordKey
+from dnslb_backend.core.model.records import Policy, RecordKey
 from dnslb_backend.errors import ConflictError, OverrideNotFoundError, StoreError
 from tests.admin.node import OPERATE_TOKEN, READ_TOKEN, Node
 from tests.core.building import KEY, ZONE, at, record
@@ -73,6 +74,40 @@ async def test_what_an_override_affects(client: aiohttp.ClientSession, node: Nod
     ]
     assert found[0]["first"][:2] == [f"{keys[0]} 10.0.0.2", f"{keys[1]} 10.0.0.2"]
     assert found[2]["first"] == [f"{keys[7]} 10.0.0.1"]
+
+
+async def test_a_weight(client: aiohttp.ClientSession, node: Node) -> None:
+    node.adopt(replace(record("10.0.0.1", "10.0.0.2"), policy=Policy.WEIGHTED))
+    node.settle()
+    status, row = await give(client, target="10.0.0.1", action="weight", weight=20)
+    assert (status, row["action"], row["weight"]) == (201, "weight", 20)
+    await give(client, target="10.0.0.1", action="drain")
+    async with client.get(PATH) as response:
+        found = (await response.json())["overrides"]
+    assert [each["affects"]["members"] for each in found] == [1, 1]
+    async with client.get("/api/v1/status") as response:
+        (member, _) = (await response.json())["members"]
+    assert (member["weight"], member["configured_weight"]) == (20, 1)
+    assert (member["override"]["action"], member["weight_override"]) == ("drain", row)
+
+
+@pytest.mark.parametrize(
+    ("order", "complaint"),
+    [
+        ({"action": "weight"}, "is needed for this action: a number from 0 to 65535"),
+        ({"action": "drain", "weight": 5}, 'is only for the action "weight"'),
+        ({"action": "weight", "weight": -1}, "greater than or equal to 0"),
+        ({"action": "weight", "weight": 65536}, "less than or equal to 65535"),
+    ],
+)
+async def test_a_weight_that_is_none(
+    client: aiohttp.ClientSession, order: dict[str, Any], complaint: str
+) -> None:
+    status, problem = await give(client, target="10.0.0.1", **order)
+    assert status == 422
+    (error,) = problem["errors"]
+    assert error["field"] == "weight"
+    assert complaint in error["message"]
 
 
 async def test_without_an_end_it_holds_until_it_is_cleared(client: aiohttp.ClientSession) -> None:

@@ -26,8 +26,9 @@ from dnslb_backend.admin.http.event_stream import (
 )
 from dnslb_backend.admin.server import AdminServer
 from dnslb_backend.admin.settings import AdminSettings
+from dnslb_backend.core.health.decision import DecisionKind
 from dnslb_backend.core.health.decision_changes import DecisionChange
-from dnslb_backend.core.health.service import Service, ServiceStatus
+from dnslb_backend.core.health.service import ServiceStatus
 from dnslb_backend.core.health.target import Health
 from dnslb_backend.core.health.transitions import Transition
 from dnslb_backend.metrics import REGISTRY
@@ -153,8 +154,8 @@ async def test_notices_stand_among_the_transitions() -> None:
 async def test_a_decision_has_the_fields_of_its_line_in_the_log() -> None:
     ring = EventRing(7)
     async with streaming(ring) as address, listening(address) as stream:
-        before = ServiceStatus(Service.SERVING, 2, 2, 2)
-        after = ServiceStatus(Service.NO_ANSWER, 0, 2, 0)
+        before = ServiceStatus(DecisionKind.SERVE, 2, 2, 2)
+        after = ServiceStatus(DecisionKind.NODATA, 0, 2, 0)
         ring.publish([DecisionChange(at(1).wall, KEY, before, after, "2 of 2 members DOWN")])
         got = await event(stream)
         assert (got["id"], got["event"]) == ("7-1", "decision")

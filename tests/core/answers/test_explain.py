@@ -151,13 +151,13 @@ def test_every_member_has_its_reason(world: World) -> None:
 
 
 def test_what_if_a_member_were_down(world: World) -> None:
-    told = world.explain(ask(down=mark_down(A)))
+    told = world.explain(ask(supposed=mark_down(A)))
     assert [row.content for row in told.rows] == [B]
     assert [row.content for row in world.explain(ask()).rows] == [A], "it was only supposed"
 
 
 def test_what_if_all_were_down(world: World) -> None:
-    assert world.explain(ask(down=mark_down("10.*"))).verdict == "NODATA"
+    assert world.explain(ask(supposed=mark_down("10.*"))).verdict == "NODATA"
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,7 @@ def test_a_member_with_an_override_reads_as_that() -> None:
     world.driver.health_map.set_overrides([Override("1", A, Action.DOWN)], at(9))
     (part,) = world.explain(ask()).records
     assert [member.why for member in part.members] == ["override down", FAIL.text]
-    (part,) = world.explain(ask(down=mark_down(B.upper()))).records
+    (part,) = world.explain(ask(supposed=mark_down(B.upper()))).records
     assert part.members[0].why == "override down", "what is supposed comes on top"
 
 

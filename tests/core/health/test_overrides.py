@@ -54,6 +54,18 @@ def test_the_more_specific_and_then_the_newer_override_applies(
         assert override.matches(name, *aliases) is (override in matching)
 
 
+def test_weights_and_health_are_overridden_apart() -> None:
+    drained = Override("1", "dc=fra", Action.DRAIN)
+    weight = Override("2", "192.0.2.1", Action.WEIGHT, created=9.0, weight=20)
+    older = Override("3", "192.0.2.*", Action.WEIGHT, created=1.0, weight=5)
+    active = ActiveOverrides([drained, weight, older])
+    aliases = ("192.0.2.1", "web.example", "dc=fra")
+    assert active.effective(NAMES[0], *aliases) is drained
+    assert active.weighting(NAMES[0], *aliases) is weight
+    assert active.weighting(NAMES[0], "192.0.2.2") is older
+    assert active.effective(NAMES[0], "192.0.2.2") is None
+
+
 @given(
     st.lists(st.tuples(st.sampled_from(NAMES), st.sets(st.sampled_from(ALIASES))), max_size=6),
     OVERRIDES,

@@ -79,7 +79,7 @@ class Stand(NamedTuple):
 @asynccontextmanager
 async def purging(settings: PdnsSettings) -> AsyncIterator[Purger]:
     purger = Purger(settings)
-    work = asyncio.create_task(purger.run())
+    work = asyncio.create_task(purger.run(lambda: None))
     try:
         yield purger
     finally:

@@ -3,6 +3,8 @@
 import asyncio
 import re
 import sqlite3
+from collections.abc import AsyncIterator
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,7 @@ from dnslb_backend.store.database.schema import (
     sql_directory,
 )
 from dnslb_backend.store.database.tables import (
+    DECISION,
     KEY,
     NODE,
     OVERRIDE,
@@ -36,6 +39,8 @@ from dnslb_backend.store.database.tables import (
 )
 from dnslb_backend.store.settings import MysqlSettings
 from tests.rigs.mariadb import MariaDB
+from tests.rigs.mariadb_impostor import NUMBER, Answer, Impostor, serving
+from tests.rigs.mariadb_impostor import table as result
 
 POWERDNS_VIEWS = {
     *("comments", "cryptokeys", "domainmetadata", "domains"),
@@ -300,6 +305,21 @@ async def test_a_view_of_somebody_else_is_not_replaced(
     assert "records" not in await objects(mariadb, empty.name)
 
 
+async def test_mysql_is_refused_before_anything_is_changed() -> None:
+    answers: dict[str, Answer] = {
+        "SELECT COUNT(*) FROM information_schema.COLLATIONS": result(
+            "n", rows=((b"0",),), type=NUMBER
+        ),
+        "SELECT VERSION()": result("v", rows=((b"9.7.4",),)),
+    }
+    async with serving(Impostor(answers=answers)) as impostor:
+        settings = MysqlSettings(host="127.0.0.1", port=impostor.port, user="root")
+        with pytest.raises(SchemaError, match=r"no MariaDB of 10\.2 or newer but 9\.7\.4"):
+            await apply(settings)
+    changing = ("CREATE", "ALTER", "INSERT", "DROP")
+    assert not [text for text in impostor.statements if text.startswith(changing)]
+
+
 async def test_a_migration_is_applied_once_and_keeps_the_rows(
     mariadb: MariaDB, settings: MysqlSettings
 ) -> None:
@@ -343,13 +363,47 @@ async def test_without_tables_the_store_says_what_to_do(empty: MysqlSettings) ->
 # -- users --------------------------------------------------------------------------------
 
 
+LOCAL = ("dnslb@localhost", "dnslb_reader@localhost", "pdns@localhost")
+REMOTE = ("dnslb@'%'", "dnslb_reader@'%'")
+
+
+@pytest.fixture
+async def users(mariadb: MariaDB, settings: MysqlSettings) -> AsyncIterator[None]:
+    """The users as they are shown, except that none has to come with TLS."""
+    async with mariadb.connection(settings.name) as connection, connection.cursor() as cursor:
+        for statement in USERS:
+            await cursor.execute(statement.replace("REQUIRE SSL", ""))
+    yield
+    await mariadb.query(f"DROP USER {', '.join((*LOCAL, *REMOTE))}")
+
+
+@pytest.mark.usefixtures("users")
+async def test_nobody_can_log_in_by_password_where_none_was_set(
+    mariadb: MariaDB, settings: MysqlSettings
+) -> None:
+    by_tcp = {"unix_socket": None, "host": "127.0.0.1", "port": mariadb.port}
+    for user, password, place in product(
+        ("dnslb", "dnslb_reader"), ("", "PASSWORD", "invalid", "..."), ({}, by_tcp)
+    ):
+        login = {"user": user, "password": SecretStr(password), **place}
+        store = MariaStore(settings.model_copy(update=login))
+        with pytest.raises(StoreError, match="denied"):
+            await store.read(Select(STATE, STATE.columns))
+        await store.close()
+
+
+def test_those_from_other_hosts_must_come_with_tls() -> None:
+    created = [each for each in USERS if each.startswith("CREATE USER") and "@'%'" in each]
+    assert len(created) == len(REMOTE)
+    assert all(each.endswith("REQUIRE SSL") for each in created)
+
+
+@pytest.mark.usefixtures("users")
 async def test_the_users_can_do_what_they_must_and_nothing_else(
     mariadb: MariaDB, settings: MysqlSettings
 ) -> None:
-    async with mariadb.connection(settings.name) as connection, connection.cursor() as cursor:
-        for statement in USERS:
-            plain = statement.replace("REQUIRE SSL", "").replace("PASSWORD", "it''s")
-            await cursor.execute(plain)
+    for user in ("dnslb_reader@localhost", *REMOTE):
+        await mariadb.query(f"ALTER USER {user} IDENTIFIED BY 'it''s'")
     login = settings.model_copy(
         update={"unix_socket": None, "host": "127.0.0.1", "port": mariadb.port}
     )
@@ -389,13 +443,15 @@ async def write(who: MysqlSettings) -> None:
     store = MariaStore(who)
     moment = "2026-01-31 12:00:00.000"
     moved = ("e", moment, "n", "z", "n", "A", "c", "a", "UP", "DOWN", 1, 0, 1, None, "", "{}")
-    order = ("1", "", "t", "", "", "drain", "", "", moment, None, None, "", 1, None)
+    order = ("1", "", "t", "", "", "drain", "", "", moment, None, None, "", 1, None, None)
     node = ("n", "i", "1", moment, "h", "local", moment, 1.0, "b", "s")
     try:
         secret = ("k", "z", 1, 257, 1, 1, "c", 1, 0, 1)
         voter = ("n", "i", "s", 1, 1, "", "b", 1)
         vote = ("n", "k", 1, "192.0.2.1", "tcp", "UP", 0, "", None, None, moment)
+        lost = ("e", moment, "n", "z", "n", "A", "serve", "nodata", "error", 0, 2, 0, "")
         rows = (
+            (DECISION, lost),
             *((TRANSITION, moved), (OVERRIDE, order), (NODE, node), (KEY, secret)),
             *((VOTER, voter), (VOTE, vote)),
         )

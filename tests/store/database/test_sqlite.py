@@ -18,6 +18,7 @@ from dnslb_backend.store.database.interface import Select, Upsert
 from dnslb_backend.store.database.sqlite import SqliteStore
 from dnslb_backend.store.database.state_file import APPLICATION_ID, content_stamp
 from dnslb_backend.store.database.tables import KEY, OVERRIDE, STATIC, TRANSITION, TableRow
+from dnslb_backend.store.mirror.outbox import save_checkpoint
 from tests.rigs.waiting import until
 
 WHOLE = Select(STATIC, STATIC.columns, order="row_key")
@@ -84,7 +85,7 @@ def strip(path: Path) -> None:
 def rot(path: Path) -> None:
     """The first pages stay: it opens, and reads well for a while."""
     body = path.read_bytes()
-    path.write_bytes(body[: 40 * 4096] + b"\xff" * (len(body) - 40 * 4096))
+    path.write_bytes(body[: 44 * 4096] + b"\xff" * (len(body) - 44 * 4096))
 
 
 def read(path: Path) -> bytes:
@@ -348,7 +349,7 @@ def insertion(table: str, columns: int) -> str:
 
 def order(number: str) -> TableRow:
     texts = (number, "", "a", "", "", "drain", "", "ann", "2030-01-01 00:00:00")
-    return (*texts, None, None, "", 1, None)
+    return (*texts, None, None, "", 1, None, None)
 
 
 def reopened(path: Path, query: str) -> list[TableRow]:
@@ -371,7 +372,7 @@ async def test_a_file_that_is_lost_while_in_use_is_written_again(
     store = SqliteStore(used)
     await store.write([Upsert(TRANSITION, [transition("e1")]), Upsert(OVERRIDE, [order("here")])])
     await store.write_durably([Upsert(KEY, [KEY_ROW])])
-    await store.set_checkpoint(7)
+    await save_checkpoint(store, TRANSITION, 7)
     lose(used)
     await put(store, static("new"))
     assert not store.is_in_memory
@@ -382,7 +383,7 @@ async def test_a_file_that_is_lost_while_in_use_is_written_again(
     if lose is replace_by_copy:
         assert ("there",) in reopened(used, "SELECT id FROM lb_override")
         assert used.with_name("state.sqlite.aside").exists()
-    assert reopened(used, "PRAGMA user_version") == [(7,)]
+    assert reopened(used, "SELECT * FROM lb_checkpoint") == [("lb_transition", 7)]
     assert reopened(used, "PRAGMA integrity_check") == [("ok",)]
     assert caplog.text.count(" while in use") == 1
     lose(used)
@@ -494,7 +495,7 @@ async def test_own_writes_are_no_reason_for_alarm(
     before = content_stamp(used)
     for round_ in range(4):
         await put(store, *(static(f"{n:04}", f"{round_}" * 500) for n in range(3000)))
-        await store.set_checkpoint(round_)
+        await save_checkpoint(store, TRANSITION, round_)
         await store.write_durably([Upsert(KEY, [KEY_ROW])])
     assert content_stamp(used) != before
     await store.close()

@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from dnslb_backend.core.health.history import MAX_LIMIT, HistoryQuery
+from dnslb_backend.core.health.decision import DecisionKind
+from dnslb_backend.core.health.decision_changes import DecisionChange
+from dnslb_backend.core.health.history import (
+    MAX_LIMIT,
+    ChangeKind,
+    HistoryQuery,
+    Position,
+    StoredChange,
+    position_after,
+)
+from dnslb_backend.core.health.service import ServiceStatus
 from dnslb_backend.core.health.target import Health
 from dnslb_backend.core.health.transitions import Transition
 from dnslb_backend.core.model.records import RecordKey
@@ -17,6 +27,7 @@ from dnslb_backend.store.database.interface import Select, Store, Upsert
 from dnslb_backend.store.database.mariadb import MariaStore
 from dnslb_backend.store.database.sqlite import SqliteStore
 from dnslb_backend.store.database.tables import (
+    DECISION,
     NODE,
     NODE_TABLES,
     STATIC,
@@ -29,11 +40,11 @@ from dnslb_backend.store.database.tables import (
     TableRow,
 )
 from dnslb_backend.store.database.values import sql_datetime
-from dnslb_backend.store.mirror.history import read_history, transitions_of
+from dnslb_backend.store.mirror.history import changes_of, read_history
 from dnslb_backend.store.mirror.node import Identity
 from dnslb_backend.store.mirror.outbox import Outbox
 from dnslb_backend.store.mirror.retention import DELETE_BATCH, Retention
-from dnslb_backend.store.mirror.rows import transition_row
+from dnslb_backend.store.mirror.rows import change_row, transition_row
 from dnslb_backend.store.settings import MysqlSettings
 from tests.core.building import KEY
 from tests.rigs.mariadb import MariaDB
@@ -61,7 +72,46 @@ async def test_a_transition_comes_back_as_it_was(store: Store) -> None:
     whole = moved(TIME + 0.25, reason='it\'s "gone" \U0001f480 ' + "\u00e9" * 127)
     await store_transitions(store, whole)
     (event,) = await read_history(store, HistoryQuery())
-    assert (event.transition, event.node) == (whole, "ns1")
+    assert (event.change, event.node) == (whole, "ns1")
+
+
+def decided(at: float, key: RecordKey = KEY) -> DecisionChange:
+    before = ServiceStatus(DecisionKind.SERVE)
+    after = ServiceStatus(DecisionKind.LAST, 2, 3, 0)
+    return DecisionChange(at, key, before, after, 'it\'s "3 of 3" \U0001f480')
+
+
+async def store_decisions(store: Store, *changes: DecisionChange, node: str = "ns1") -> None:
+    rows = [change_row(f"{node}-{n}", node, change) for n, change in enumerate(changes)]
+    await store.write([Upsert(DECISION, rows)])
+
+
+async def test_a_decision_comes_back_as_it_was(store: Store) -> None:
+    await store_decisions(store, decided(TIME + 0.25))
+    (stored,) = await read_history(store, HistoryQuery())
+    assert (stored.change, stored.node, stored.id) == (decided(TIME + 0.25), "ns1", 1)
+    (row,) = await store.read(Select(DECISION, ("from_decision", "to_decision", "severity")))
+    assert row == ("serve", "last", "warning")
+
+
+async def test_decisions_are_among_the_transitions_and_paged_with_them(store: Store) -> None:
+    await store_transitions(store, *(moved(TIME + n) for n in range(6)))
+    await store_decisions(store, *(decided(TIME + n) for n in (1, 1, 4)), decided(TIME, OTHER))
+    whole = await read_history(store, HistoryQuery(name=KEY.name))
+    kinds = [("d" if stored.kind is ChangeKind.DECISION else "t") for stored in whole]
+    assert "".join(kinds) == "tdtttddtt"
+    for size in (1, 2, 4):
+        seen, position = list[StoredChange](), Position()
+        while page := await read_history(
+            store, HistoryQuery(name=KEY.name, limit=size, before=position)
+        ):
+            seen += page
+            position = position_after(page, position)
+        assert seen == whole
+    for kind, count in ((ChangeKind.DECISION, 3), (ChangeKind.TRANSITION, 6)):
+        only = await read_history(store, HistoryQuery(name=KEY.name, kind=kind))
+        assert [stored.kind for stored in only] == [kind] * count
+    assert await read_history(store, HistoryQuery(label="dc=fra")) == []
 
 
 async def test_history_is_filtered_by_label(store: Store) -> None:
@@ -71,13 +121,13 @@ async def test_history_is_filtered_by_label(store: Store) -> None:
 
     async def times(label: str) -> list[float]:
         events = await read_history(store, HistoryQuery(label=label))
-        return [event.transition.at - TIME for event in events]
+        return [event.change.at - TIME for event in events]
 
     assert await times("dc=fra") == [1, 0]
     assert await times("rack=1") == [0]
     assert await times("rack=%") == await times("dc") == []
     (event,) = await read_history(store, HistoryQuery(label="rack=12"))
-    assert event.transition == found[1]
+    assert event.change == found[1]
 
 
 async def test_history_is_filtered_by_name_time_and_node_and_paged(store: Store) -> None:
@@ -86,7 +136,7 @@ async def test_history_is_filtered_by_name_time_and_node_and_paged(store: Store)
 
     async def times(**question: object) -> list[float]:
         found = await read_history(store, HistoryQuery(**question))  # type: ignore[arg-type]
-        return [event.transition.at - TIME for event in found]
+        return [event.change.at - TIME for event in found]
 
     assert await times() == [20, *range(9, -1, -1)]
     assert await times(name=KEY.name) == [20, 9, 7, 5, 3, 1]
@@ -96,7 +146,7 @@ async def test_history_is_filtered_by_name_time_and_node_and_paged(store: Store)
     assert await times(node="ns2") == [20]
     assert await times(limit=3) == [20, 9, 8]
     page = await read_history(store, HistoryQuery(limit=3))
-    assert await times(limit=3, before=page[-1].id) == [7, 6, 5]
+    assert await times(limit=3, before=position_after(page, Position())) == [7, 6, 5]
     assert len(await times(limit=0)) == 1
 
 
@@ -111,7 +161,7 @@ async def test_the_event_loop_goes_on_while_much_is_read() -> None:
             await asyncio.sleep(0)  # noqa: TID251 - this counts the turns
 
     task = asyncio.create_task(watch())
-    assert len(await transitions_of([row] * MAX_LIMIT)) == MAX_LIMIT
+    assert len(await changes_of(ChangeKind.TRANSITION, [row] * MAX_LIMIT)) == MAX_LIMIT
     task.cancel()
     assert turns >= MAX_LIMIT / 100
 
@@ -124,7 +174,14 @@ async def test_history_ends_at_an_age(store: Store) -> None:
     await store_transitions(store, moved(4e9), start=DELETE_BATCH + 20)
     await Retention(store, "ns1", 86400, 10**6).delete_expired()
     (left,) = await read_history(store, HistoryQuery())
-    assert left.transition.at == 4e9
+    assert left.change.at == 4e9
+
+
+async def test_decisions_end_at_the_same_age_and_count(store: Store) -> None:
+    await store_decisions(store, decided(TIME), *(decided(4e9 + n) for n in range(9)))
+    await Retention(store, "ns1", 86400, 3).delete_expired()
+    left = await read_history(store, HistoryQuery())
+    assert [stored.change.at - 4e9 for stored in left] == [8, 7, 6]
 
 
 async def test_history_ends_at_a_count(store: Store) -> None:
@@ -132,7 +189,7 @@ async def test_history_ends_at_a_count(store: Store) -> None:
     retention = Retention(store, "ns1", 86400, 30)
     await retention.delete_expired()
     left = await read_history(store, HistoryQuery(limit=1000))
-    assert [event.transition.at - 4e9 for event in left] == list(
+    assert [event.change.at - 4e9 for event in left] == list(
         range(DELETE_BATCH + 49, DELETE_BATCH + 19, -1)
     )
     await retention.delete_expired()
@@ -181,7 +238,7 @@ async def test_unsent_transitions_whose_ids_are_no_numbers_are_reported(
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
         for statement in SPOIL_IDS["local"]:
             database.execute(statement)
-    outbox = Outbox(Identity("ns1", "i", "1.0", 1.0), store)
+    outbox = Outbox(Identity("ns1", "i", "1.0", 1.0), TRANSITION, store)
     await outbox.open(0.0)
     assert len(outbox) == 0
     assert "id that is no number" in caplog.text

@@ -13,6 +13,7 @@ from dnslb_backend.core.model.rules import Thresholds
 from dnslb_backend.core.model.zones import ResourceRecord as ZoneRow
 from dnslb_backend.store.database.interface import Delete, Select, Store, Upsert, Where
 from dnslb_backend.store.database.tables import (
+    DECISION,
     NODE,
     RECORD,
     STATE,
@@ -26,7 +27,7 @@ from dnslb_backend.store.database.tables import (
 from dnslb_backend.store.database.values import sql_datetime
 from dnslb_backend.store.mirror.mirror import Mirror
 from dnslb_backend.store.mirror.node import Clocks, Identity, LocalNode, WritePolicy
-from dnslb_backend.store.mirror.outbox import BOUND, Outbox
+from dnslb_backend.store.mirror.outbox import BOUND, Outboxes
 from dnslb_backend.store.mirror.rows import Stamp
 from dnslb_backend.store.mirror.source import MirrorSource, RowGroup, group_of
 from dnslb_backend.store.persistence import uptime
@@ -47,11 +48,11 @@ def mirror_of(
     refresh: float,
     beat: float | None = None,
     gap: float = 0.01,
-    outbox: Outbox | None = None,
+    outboxes: Outboxes | None = None,
 ) -> Mirror:
     node = LocalNode(identity, source, Clocks(now, uptime))
     policy = WritePolicy(refresh, beat or refresh, gap, 1e9, 10**6)
-    return Mirror(store, node, policy, Outbox(identity) if outbox is None else outbox)
+    return Mirror(store, node, policy, outboxes or Outboxes(identity))
 
 
 class Scene:
@@ -73,7 +74,7 @@ class Scene:
         self.farm = farm
         self.source = source or MirrorSource(farm.map)
         self.identity = Identity(node, f"i-{node}", "1.0", 1.0, "boot", "hash")
-        self.outbox = Outbox(self.identity, bound=bound)
+        self.outboxes = Outboxes(self.identity, bound=bound)
         self.mirror = mirror_of(
             store,
             self.identity,
@@ -81,7 +82,7 @@ class Scene:
             refresh=refresh,
             beat=beat,
             gap=gap,
-            outbox=self.outbox,
+            outboxes=self.outboxes,
         )
         self.record_changes()
 
@@ -92,7 +93,8 @@ class Scene:
         changed |= self.source.changed_groups(changes.touched)
         if is_new:
             self.mirror.apply_snapshot()
-        self.mirror.record_changes(changed, map(group_of, changes.touched), changes.transitions)
+        touched, history = map(group_of, changes.touched), (changes.transitions, changes.decisions)
+        self.mirror.record_changes(changed, touched, history)
 
     async def is_like_the_map(self) -> bool:
         return await stored_state(self.store, self.identity.node) == self.farm.state_rows()
@@ -219,7 +221,7 @@ async def test_where_rows_are_seldom_written_the_heartbeat_says_that_they_hold(
     ages = Select(STATUS, ("age",), order="address")
     async with running(scene):
         await scene.settled()
-        await until(lambda: not scene.mirror.status.transitions)
+        await until(lambda: not scene.mirror.status.history)
         written = scene.mirror.status.rows
         rows = await store.read(Select(STATE, STATE.columns, order="content"))
         long_ago: dict[str, Value] = {"last_check": sql_datetime(now().wall - 3600)}
@@ -443,7 +445,7 @@ async def test_a_row_that_changes_often_is_written_once(store: Store) -> None:
     scene = Scene(store, small_farm(), refresh=1000, gap=0.3)
     async with running(scene):
         await scene.settled()
-        await until(lambda: not scene.outbox)
+        await until(lambda: not scene.outboxes)
         before, stored = scene.mirror.status, len(await events(store))
         for number in range(100):
             scene.farm.check("www", FAIL if number % 2 == 0 else PASS, "192.0.2.1")
@@ -455,18 +457,24 @@ async def test_a_row_that_changes_often_is_written_once(store: Store) -> None:
     assert len(await events(store)) - stored == 100
 
 
-async def test_a_transition_that_is_sent_twice_is_stored_once(store: Store) -> None:
+async def test_a_change_that_is_sent_twice_is_stored_once(store: Store) -> None:
     scene = Scene(store, small_farm())
-    rows = await scene.outbox.first(10)
+    sent = await scene.outboxes.first(10)
     async with running(scene):
         await scene.settled()
-        await until(lambda: not scene.outbox)
+        await until(lambda: not scene.outboxes)
     # As after a kill -9: nothing says that it was stored.
     again = Scene(store, small_farm())
-    assert [event for event, *_ in await again.outbox.first(10)] == [event for event, *_ in rows]
+    assert names(await again.outboxes.first(10)) == names(sent)
     async with running(again):
-        await until(lambda: not again.outbox)
-    assert len(await events(store)) == len(rows) == 3
+        await until(lambda: not again.outboxes)
+    assert len(await events(store)) == 3
+    assert len(await store.read(Select(DECISION, ("event",)))) == 2
+
+
+def names(sent: list[Upsert]) -> list[tuple[Table, list[Value]]]:
+    """The events of the rows for each table."""
+    return [(upsert.table, [row[0] for row in upsert.rows]) for upsert in sent]
 
 
 async def test_one_refused_row_does_not_affect_the_others(
@@ -477,7 +485,7 @@ async def test_one_refused_row_does_not_affect_the_others(
     async with running(scene):
         await until(lambda: scene.mirror.status.refused)
         await until(lambda: has(store, {"192.0.2.1", "192.0.2.3"}))
-        await until(lambda: not scene.outbox)
+        await until(lambda: not scene.outboxes)
         assert scene.mirror.status.is_connected
     assert "skipping a row that the store refuses" in caplog.text
 

@@ -1,6 +1,8 @@
 """Transitions are sent once, in order, and bounded; those of an outage outlive the daemon."""
 
+import sqlite3
 from collections.abc import Iterable
+from contextlib import closing
 from functools import partial
 from itertools import cycle
 from pathlib import Path
@@ -10,16 +12,18 @@ import pytest
 from dnslb_backend.errors import StoreError
 from dnslb_backend.store.database.interface import Delete, Select, Store
 from dnslb_backend.store.database.mariadb import MariaStore
+from dnslb_backend.store.database.schema import load_scripts, sql_directory
 from dnslb_backend.store.database.sqlite import SqliteStore
-from dnslb_backend.store.database.tables import TRANSITION, TableRow
+from dnslb_backend.store.database.state_file import APPLICATION_ID
+from dnslb_backend.store.database.tables import DECISION, TRANSITION, TableRow
 from dnslb_backend.store.database.values import sql_datetime
 from dnslb_backend.store.mirror.node import Identity
-from dnslb_backend.store.mirror.outbox import Outbox
+from dnslb_backend.store.mirror.outbox import Outbox, Outboxes, read_checkpoint, save_checkpoint
 from dnslb_backend.store.mirror.retention import Retention
 from dnslb_backend.store.settings import MysqlSettings
 from tests.rigs.mariadb import MariaDB
 from tests.rigs.waiting import until
-from tests.store.mirror.test_history import moved, store_transitions
+from tests.store.mirror.test_history import decided, moved, store_decisions, store_transitions
 from tests.store.test_persistence import A, Node, alive, is_settled, mirror
 
 IDENTITY = Identity("ns1", "run", "1.0", 1.0)
@@ -31,20 +35,27 @@ async def events(store: Store) -> list[TableRow]:
 
 
 def flip(node: Node, times: int) -> None:
-    """A member of www goes down and comes back, in turn."""
+    """The only healthy member of www goes down and comes back, in turn."""
     for _, is_good in zip(range(times), cycle((True, False)), strict=False):
         node.check("www", good=[A] if is_good else [], bad=[] if is_good else [A])
 
 
+async def decisions(store: Store) -> list[TableRow]:
+    what = ("event", "at", "name", "from_decision", "to_decision")
+    return await store.read(Select(DECISION, what, order="id"))
+
+
 async def agree(path: Path, settings: MysqlSettings) -> int:
-    """Wait until both stores have the same transitions in the same order; how many these are."""
+    """Wait until both stores have the same history in the same order; how many transitions."""
     local, remote = SqliteStore(path), MariaStore(settings)
 
     async def same() -> bool:
-        return await events(local) == await events(remote)
+        return await events(local) == await events(remote) and (
+            await decisions(local) == await decisions(remote) != []
+        )
 
     try:
-        await until(same, within=30, what="the database to have every transition once")
+        await until(same, within=30, what="the database to have every change once")
         return len(await events(local))
     finally:
         await local.close()
@@ -52,8 +63,8 @@ async def agree(path: Path, settings: MysqlSettings) -> int:
 
 
 async def is_in_file(node: Node) -> bool:
-    """Whether the local file has every transition."""
-    return not mirror(node, "local").transitions
+    """Whether the local file has every change."""
+    return not mirror(node, "local").history
 
 
 @pytest.fixture
@@ -76,7 +87,7 @@ async def test_transitions_of_an_outage_outlive_the_daemon(
             await until(partial(is_in_file, node))
             if flush:
                 assert not await node.persistence.flush(0.2)
-            assert mirror(node, "mariadb").transitions >= 699
+            assert mirror(node, "mariadb").history >= 2 * 699
     last = Node(path, settings)
     async with alive(last):
         flip(last, 2)
@@ -138,7 +149,7 @@ async def test_a_database_that_was_removed_and_added_gets_what_it_missed(
 
 
 def outbox(bound: int = 100) -> Outbox:
-    return Outbox(IDENTITY, bound=bound)
+    return Outbox(IDENTITY, TRANSITION, bound=bound)
 
 
 def put(queue: Outbox, times: Iterable[int], now: float = 0.0) -> None:
@@ -215,23 +226,23 @@ async def read_all(queue: Outbox) -> int:
 
 async def leave_unsent(store: SqliteStore, count: int, checkpoint: int) -> None:
     await store_transitions(store, *(moved(4e9 + number) for number in range(count)))
-    await store.set_checkpoint(checkpoint)
+    await save_checkpoint(store, TRANSITION, checkpoint)
 
 
 async def test_the_newest_are_sent_and_the_others_counted(local_store: SqliteStore) -> None:
     await leave_unsent(local_store, 50, checkpoint=10)
-    queue = Outbox(IDENTITY, local_store, bound=25)
+    queue = Outbox(IDENTITY, TRANSITION, local_store, bound=25)
     await queue.open(0.0)
     assert (len(queue), queue.dropped) == (25, 15)
     assert await read_all(queue) == 25
     assert (len(queue), queue.dropped, queue.oldest) == (0, 15, None)
     await queue.save_checkpoint()
-    assert await local_store.checkpoint() == 50
+    assert await read_checkpoint(local_store, TRANSITION) == 50
 
 
 async def test_those_of_earlier_runs_are_sent_first(local_store: SqliteStore) -> None:
     await leave_unsent(local_store, 5, checkpoint=2)
-    queue = Outbox(IDENTITY, local_store)
+    queue = Outbox(IDENTITY, TRANSITION, local_store)
     put(queue, [50], now=9.0)
     await queue.open(3.0)
     assert (len(queue), queue.oldest) == (4, 3.0)
@@ -242,9 +253,40 @@ async def test_those_of_earlier_runs_are_sent_first(local_store: SqliteStore) ->
     assert sent == ["ns1-2", "ns1-3", "ns1-4", "run-1"]
 
 
+async def test_each_table_has_its_own_checkpoint(local_store: SqliteStore) -> None:
+    await leave_unsent(local_store, 5, checkpoint=2)
+    await store_decisions(local_store, *(decided(4e9 + number) for number in range(4)))
+    boxes = Outboxes(IDENTITY, local_store)
+    await boxes.open(0.0)
+    boxes.put(([moved(4e9)], [decided(4e9)]), 0.0)
+    assert len(boxes) == 3 + 4 + 1 + 1
+    while sent := await boxes.first(2):
+        assert {upsert.table for upsert in sent} <= {TRANSITION, DECISION}
+        boxes.done()
+    await boxes.save_checkpoints()
+    assert await read_checkpoint(local_store, TRANSITION) == 5
+    assert await read_checkpoint(local_store, DECISION) == 4
+
+
+BEFORE_CHECKPOINTS = load_scripts(sql_directory() / "sqlite")[:5]
+
+
+async def test_the_checkpoint_of_an_earlier_version_is_kept(path: Path) -> None:
+    """It was in the header of the file."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        for script in BEFORE_CHECKPOINTS:
+            database.executescript(script.text)
+        database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        database.execute("PRAGMA user_version = 4711")
+    store = SqliteStore(path)
+    assert await read_checkpoint(store, TRANSITION) == 4711
+    assert await read_checkpoint(store, DECISION) == 0
+    await store.close()
+
+
 async def test_what_the_file_deletes_meanwhile_is_counted(local_store: SqliteStore) -> None:
     await leave_unsent(local_store, 50, checkpoint=10)
-    queue = Outbox(IDENTITY, local_store)
+    queue = Outbox(IDENTITY, TRANSITION, local_store)
     await queue.open(0.0)
     await Retention(local_store, "ns1", 86400, 30).delete_expired()
     assert await read_all(queue) == 30
@@ -253,7 +295,7 @@ async def test_what_the_file_deletes_meanwhile_is_counted(local_store: SqliteSto
 
 async def test_all_of_them_deleted_are_counted_too(local_store: SqliteStore) -> None:
     await leave_unsent(local_store, 50, checkpoint=10)
-    queue = Outbox(IDENTITY, local_store)
+    queue = Outbox(IDENTITY, TRANSITION, local_store)
     await queue.open(0.0)
     rows = await local_store.read(Select(TRANSITION, ("event",)))
     await local_store.write([Delete(TRANSITION, rows)])
@@ -263,7 +305,7 @@ async def test_all_of_them_deleted_are_counted_too(local_store: SqliteStore) -> 
 
 async def test_without_a_checkpoint_nothing_counts_as_dropped(local_store: SqliteStore) -> None:
     await leave_unsent(local_store, 50, checkpoint=0)
-    queue = Outbox(IDENTITY, local_store, bound=25)
+    queue = Outbox(IDENTITY, TRANSITION, local_store, bound=25)
     await queue.open(0.0)
     assert (await read_all(queue), queue.dropped) == (25, 0)
 
@@ -279,7 +321,7 @@ async def test_a_file_that_cannot_be_read_keeps_its_checkpoint(
     blocked.rename(aside)
     blocked.mkdir()
     store = SqliteStore(blocked, memory_term=0.0)
-    queue = Outbox(IDENTITY, store)
+    queue = Outbox(IDENTITY, TRANSITION, store)
     await queue.open(0.0)
     assert (len(queue), queue.oldest) == (0, None)
     blocked.rmdir()
@@ -291,4 +333,4 @@ async def test_a_file_that_cannot_be_read_keeps_its_checkpoint(
     queue.done()
     await queue.save_checkpoint()
     await store.close()
-    assert await local_store.checkpoint() == 2
+    assert await read_checkpoint(local_store, TRANSITION) == 2

@@ -111,7 +111,7 @@ def test_a_saved_state_is_read_back() -> None:
 def test_whether_a_result_is_too_old_is_a_column_of_its_own(
     health: str, stale: int | None, found: bool
 ) -> None:
-    """Rows of versions before 7 do not have it; there only a stale one is not what it was."""
+    """Rows of versions before 8 do not have it; there only a stale one is not what it was."""
     driver = Driver(record(A))
     driver.round({A: PASS})
     (row,) = rows_of(capture(driver.health_map, {}, at(9)))[STATE]

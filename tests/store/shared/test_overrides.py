@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dnslb_backend.core.health.override_requests import OverrideRequest
 from dnslb_backend.core.health.overrides import Action, Override
-from dnslb_backend.core.model.records import Dest
+from dnslb_backend.core.model.records import Dest, Policy, RecordKey
 from dnslb_backend.errors import ConflictError
 from dnslb_backend.store.database.interface import Delete, Select, Store, Upsert
 from dnslb_backend.store.database.tables import OVERRIDE
@@ -84,6 +84,18 @@ def test_a_row_holds_the_whole_override() -> None:
     )
     entry = OverrideEntry(whole, 15.125, "bob")
     assert read_row(OVERRIDE, entry.row()) == entry
+
+
+def test_a_weight_is_for_programs_that_know_the_action() -> None:
+    table = OverrideTable("ns1")
+    table.add(Override("1", A, Action.WEIGHT, created=1.5, weight=0))
+    (stored,) = [entry.row() for entry in table.entries()]
+    columns = OVERRIDE.columns
+    assert (stored[columns.index("weight")], stored[columns.index("min_version")]) == (0, 7)
+    for value in (None, -1, 65536, "x"):
+        broken = (*stored[:-1], value)
+        with pytest.raises(ValueError, match="no weight from 0 to 65535"):
+            read_row(OVERRIDE, broken)
 
 
 entries = st.builds(
@@ -260,6 +272,23 @@ def test_a_member_is_drained(table: OverrideTable, driver: Driver) -> None:
     assert (created.reason, created.author, created.created) == ("new kernel", "ann", WALL)
 
 
+def test_a_repeated_override_takes_the_place_of_the_first(
+    table: OverrideTable, driver: Driver
+) -> None:
+    set_override(table, driver, drain(A, author="ann", expires=WALL + 60))
+    again = set_override(table, driver, drain(A, author="ann", reason="new kernel"))
+    assert table.everywhere(WALL) == [again]
+    others = [
+        set_override(table, driver, drain(A, author="bob")),
+        set_override(table, driver, drain(A, author="ann", name=KEY.name)),
+        set_override(table, driver, drain(A, author="ann", starts=WALL + 60)),
+        set_override(table, driver, drain(A, author="ann", starts=WALL + 60)),
+        set_override(table, driver, replace(drain(A, author="ann"), action=Action.UP)),
+    ]
+    assert sorted(table.everywhere(WALL), key=str) == sorted([again, *others], key=str)
+    assert driver.served() == {B}
+
+
 def test_the_last_serving_member_is_not_drained_without_force(
     table: OverrideTable, driver: Driver
 ) -> None:
@@ -280,6 +309,27 @@ def test_the_last_serving_member_is_not_lost_by_a_clear_without_force(
     with pytest.raises(ConflictError, match="last serving member"):
         clear(table, driver.health_map, B, NOW)
     assert len(clear(table, driver.health_map, B, NOW, force=True)) == 1
+
+
+def test_a_weight_override_is_refused_where_no_policy_counts_weights(table: OverrideTable) -> None:
+    key = RecordKey(KEY.zone, "even.lb.example", "A")
+    driver = Driver(record(A, B), replace(record(B, C, key=key), policy=Policy.WEIGHTED))
+    driver.round({A: PASS, B: PASS})
+    driver.round({B: PASS, C: PASS}, key)
+
+    def weights(number: int, target: str) -> tuple[int, ...]:
+        request = OverrideRequest(Action.WEIGHT, target, weight=number)
+        set_override(table, driver, request)
+        return driver.health_map.records[key].decision.weights
+
+    with pytest.raises(ConflictError, match=r'policy is "all" in www\.lb\.example/A'):
+        weights(3, A)
+    assert weights(3, B) == (3, 1)
+    assert weights(0, "192.0.2.*") == (3, 0)
+    assert driver.health_map.records[KEY].decision.weights == (1, 1)
+    clear(table, driver.health_map, "192.0.2.*", NOW)
+    driver.health_map.set_overrides(table.live(WALL), NOW)
+    assert driver.health_map.records[key].decision.weights == (1, 1)
 
 
 def test_a_label_drains_all_that_have_it_and_no_last_member(table: OverrideTable) -> None:

@@ -5,6 +5,7 @@ import re
 import ssl
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
@@ -131,7 +132,8 @@ class HttpCheck(OutputCheck, TlsCheckParameters):
         async with within(limit):
             reply = await self._follow(endpoint, secrets, tls, resources)
         with conversation():
-            return await self._judge_reply(reply, resources)
+            result = await self._judge_reply(reply, resources)
+        return replace(result, certificate_expires=reply.certificate_expires)
 
     def asked(self) -> dict[str, Any]:
         headers = [

@@ -5,7 +5,8 @@ import contextlib
 import ssl
 import time
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Literal, Self, cast
+from dataclasses import replace
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -13,11 +14,11 @@ from dnslb_backend.checkers.checks.base import ProbeEndpoint
 from dnslb_backend.checkers.checks.kinds.tcp import port_of
 from dnslb_backend.checkers.checks.parameters import Port
 from dnslb_backend.checkers.checks.tls_parameters import TlsCheckParameters
+from dnslb_backend.checkers.resources.certificates import first_to_expire
 from dnslb_backend.checkers.resources.classify import conversation
 from dnslb_backend.checkers.resources.connection import TargetConnection, connected
 from dnslb_backend.checkers.resources.deadlines import until
 from dnslb_backend.checkers.resources.resources import CheckResources
-from dnslb_backend.checkers.resources.texts import one_line
 from dnslb_backend.core.health.results import Code, Result, failed, passed
 from dnslb_backend.network import bracketed
 
@@ -78,28 +79,14 @@ class TlsCheck(TlsCheckParameters):
         version = session.version() or "TLS"
         if not self.verify:
             return passed(f"{version}, certificate not verified")
-        end, name = _first_to_expire(session)
+        end, name = first_to_expire(session)
         days = (end - time.time()) / DAY
         text = f"{version}, {name} valid for {days:.1f} days"
-        if days < self.min_days:
-            return failed(Code.TLS, f"{text}, less than {self.min_days:g}")
-        return passed(text)
-
-
-def _first_to_expire(session: ssl.SSLObject) -> tuple[float, str]:
-    """When the verified chain ends to be valid (Unix time), and which certificate of it does.
-
-    The public method of Python 3.13 gives only bytes, and nothing in the library reads those.
-    """
-    chain = cast(Any, session)._sslobj.get_verified_chain()
-    facts = [certificate.get_info() for certificate in chain]
-    ends = [ssl.cert_time_to_seconds(each["notAfter"]) for each in facts]
-    first = ends.index(min(ends))
-    if first == 0:
-        return ends[0], "certificate"
-    subject = {key: value for part in facts[first]["subject"] for key, value in part}
-    name = subject.get("commonName") or ", ".join(subject.values())
-    return ends[first], f"CA certificate {one_line(name)!r}"
+        is_enough = days >= self.min_days
+        verdict = (
+            passed(text) if is_enough else failed(Code.TLS, f"{text}, less than {self.min_days:g}")
+        )
+        return replace(verdict, certificate_expires=end)
 
 
 async def _wait_for_alert(connection: TargetConnection, deadline: float) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import gzip
 import json
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 import trustme
 
 from dnslb_backend.checkers.checks.base import ProbeEndpoint
+from dnslb_backend.checkers.checks.kinds.tls import DAY
 from dnslb_backend.checkers.checks.registry import parse_check
 from dnslb_backend.checkers.resources.resources import CheckResources
 from dnslb_backend.core.health.results import Code, Outcome
@@ -505,6 +507,17 @@ async def test_a_certificate_for_the_address(tools: CheckResources, authority: A
     async with ScriptedServer(FINE, tls=authority.server(HERE)) as server:
         check = https(server, authority, url=f"https://%(address)s:{server.port}/")
         assert (await probe(tools, check)).outcome is Outcome.PASS
+
+
+async def test_the_result_says_until_when_the_chain_is_valid(
+    tools: CheckResources, authority: Authority
+) -> None:
+    end = pytest.approx(time.time() + 3 * DAY, abs=60)
+    async with ScriptedServer(FINE, tls=authority.server_below("www.lb.example", days=3)) as server:
+        for keys in ({}, {"status": ["500"]}, {"body": "absent"}):
+            assert (await probe(tools, https(server, authority, **keys))).certificate_expires == end
+        lax = await probe(tools, https(server, authority, verify=False))
+    assert (lax.outcome, lax.certificate_expires) == (Outcome.PASS, None)
 
 
 async def test_an_authority_that_is_not_trusted(

@@ -1,11 +1,13 @@
 """Handshakes, chains, names, and days of validity."""
 
 import ssl
+import time
 from typing import Any
 
 import pytest
 
 from dnslb_backend.checkers.checks.base import ProbeEndpoint
+from dnslb_backend.checkers.checks.kinds.tls import DAY
 from dnslb_backend.checkers.checks.registry import parse_check
 from dnslb_backend.checkers.resources.resources import CheckResources
 from dnslb_backend.core.health.results import Code, Outcome
@@ -27,6 +29,15 @@ async def test_a_good_certificate(tools: CheckResources, authority: Authority) -
         result = await probe(tools, tls(server, authority))
     assert result.outcome is Outcome.PASS
     assert result.text.startswith("TLSv1.3, certificate valid for 30.0 days")
+    assert result.certificate_expires == pytest.approx(time.time() + 30 * DAY, abs=60)
+
+
+async def test_what_is_not_verified_has_no_known_end(
+    tools: CheckResources, authority: Authority
+) -> None:
+    async with ScriptedServer(hang, tls=authority.server(NAME)) as server:
+        result = await probe(tools, tls(server, authority, verify=False, ca_file=None))
+    assert (result.outcome, result.certificate_expires) == (Outcome.PASS, None)
 
 
 @pytest.mark.parametrize(
@@ -58,6 +69,7 @@ async def test_the_first_certificate_of_the_chain_to_expire_counts(
         result = await probe(tools, tls(server, authority, min_days=min_days))
     assert result.code == code
     assert "CA certificate 'Intermediate' valid for 3.0 days" in result.text
+    assert result.certificate_expires == pytest.approx(time.time() + 3 * DAY, abs=60)
 
 
 async def test_an_expired_certificate(tools: CheckResources, authority: Authority) -> None:

@@ -43,4 +43,4 @@ ALTER TABLE lb_state
 ALTER TABLE lb_node
   ADD COLUMN IF NOT EXISTS session CHAR(16) CHARACTER SET ascii COLLATE ascii_bin NULL;
 
-INSERT INTO lb_schema_version (version, applied, min_version) VALUES (7, UTC_TIMESTAMP(), 3);
+INSERT INTO lb_schema_version (version, applied, min_version) VALUES (8, UTC_TIMESTAMP(), 3);

@@ -1,4 +1,4 @@
--- Votes of nodes that decide together; see ../0007_votes.sql. In the local file they stay empty.
+-- Votes of nodes that decide together; see ../0008_votes.sql. In the local file they stay empty.
 
 CREATE TABLE IF NOT EXISTS lb_voter (
   node           TEXT    NOT NULL,
@@ -35,4 +35,4 @@ ALTER TABLE lb_state ADD COLUMN check_interval REAL NULL;
 ALTER TABLE lb_node ADD COLUMN session TEXT NULL;
 
 INSERT INTO lb_schema_version (version, applied, min_version)
-  VALUES (7, strftime('%Y-%m-%d %H:%M:%f', 'now'), 3);
+  VALUES (8, strftime('%Y-%m-%d %H:%M:%f', 'now'), 3);
