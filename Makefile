@@ -24,7 +24,7 @@ SPREAD = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 SYSTEM_PACKAGES := pdns-server pdns-backend-remote bind9-dnsutils curl
 # What the tests need beyond that; mariadb-server-core is the server without a service.
 TEST_PACKAGES := pdns-backend-bind pdns-backend-pipe pdns-backend-mysql pdns-backend-lua2 pdns-tools \
-	mariadb-server-core mariadb-client-core postgresql dnsperf iproute2 \
+	mariadb-server-core mariadb-client-core galera-4 postgresql dnsperf iproute2 \
 	libfaketime prometheus knot tini unbound \
 	chromium fonts-inter fonts-jetbrains-mono libatomic1 netbase
 

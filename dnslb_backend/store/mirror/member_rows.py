@@ -7,7 +7,8 @@ line cannot carry, numbers are within 64 bits, times within four-digit years.
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from dnslb_backend.core.health.decision import Decision
 from dnslb_backend.core.health.members import Member, MemberStatus
@@ -37,14 +38,22 @@ from dnslb_backend.store.mirror.reading import (
 from dnslb_backend.store.mirror.rows import Stamp, stamp_row
 
 
-def member_row(
-    key: RecordKey, saved: SavedMember, decision: Decision, ttl: int, stamp: Stamp
-) -> TableRow:
-    """The row of a member; `decision` says to whom it is served, and why it is not."""
-    status = saved.status
+class MemberStamp(NamedTuple):
+    """What the rows of all members of a record have in common; `decision` says to whom each is
+    served, and why it is not.
+    """
+
+    stamp: Stamp
+    decision: Decision
+    ttl: int
+    interval: float
+
+
+def member_row(key: RecordKey, saved: SavedMember, common: MemberStamp) -> TableRow:
+    status, decision = saved.status, common.decision
     member, state, result = status.member, status.state, status.state.result
     return (
-        *stamp_row(stamp, *key, member.content),
+        *stamp_row(common.stamp, *key, member.content),
         *key,
         utf8_safe(member.content),
         printable(member.address, 255),
@@ -62,7 +71,7 @@ def member_row(
         sql_datetime(state.last_change),
         sql_datetime(state.last_up),
         milliseconds(result.duration) if result else None,
-        ttl,
+        common.ttl,
         printable(",".join(_views(decision, member.content)), 1024),
         int(status.is_fallback),
         str(state.last_known),
@@ -73,6 +82,7 @@ def member_row(
         render_labels(member.labels),
         str(saved.own),
         int(state.stale),
+        common.interval,
     )
 
 
@@ -125,7 +135,20 @@ def _rounded(wall: float | None) -> float | None:
 # -- reading: all of these raise ValueError and what else bad values lead to ---------------
 
 
-def read_member(columns: Mapping[str, Any]) -> SavedMember:
+class LastBeat(NamedTuple):
+    """The last heartbeat: the Unix time of it, how many seconds ago that is, None where neither is
+    known, and the session whose rows were as new.
+    """
+
+    taken: float | None
+    elapsed: float | None
+    session: str
+
+
+NO_BEAT = LastBeat(None, None, "")
+
+
+def read_member(columns: Mapping[str, Any], beat: LastBeat = NO_BEAT) -> SavedMember:
     """The member in a row. Overrides are restored by themselves, targets follow from the record."""
     priority, weight = integer_or_none(columns["priority"]), integer(columns["weight"], 0)
     member = Member(
@@ -139,9 +162,10 @@ def read_member(columns: Mapping[str, Any]) -> SavedMember:
     )
     checks = columns["checks"]
     parts = [] if checks is None else json.loads(checks)
-    combined = _read_state(columns)
+    checked = _checked(columns, beat)
+    combined = _moved(_read_state(columns), checked)
     own = Health(columns.get("own") or combined.last_known)
-    states = tuple(map(_read_state_json, parts)) if parts else (combined,)
+    states = tuple(_moved(_read_state_json(p), checked) for p in parts) if parts else (combined,)
     agreed = tuple(map(_read_agreed, parts)) if parts else (combined.last_known,)
     is_fallback = bool(integer(columns["fallback"]))
     status = MemberStatus(
@@ -157,6 +181,20 @@ def read_member(columns: Mapping[str, Any]) -> SavedMember:
     if is_fallback:
         return SavedMember(status, (), waiting_since)
     return SavedMember(status, states, waiting_since, agreed, own)
+
+
+def _checked(columns: Mapping[str, Any], beat: LastBeat) -> float | None:
+    """When what is not stale in this row was checked at the latest, as the heartbeat says."""
+    interval = seconds_or_none(columns["check_interval"])
+    if beat.taken is None or interval is None or columns["session"] != beat.session:
+        return None
+    return beat.taken - interval
+
+
+def _moved(state: TargetState, checked: float | None) -> TargetState:
+    if checked is None or state.stale or state.last_check is None:
+        return state
+    return replace(state, last_check=max(state.last_check, checked))
 
 
 def _read_state(columns: Mapping[str, Any]) -> TargetState:

@@ -58,7 +58,7 @@ STAMP = Stamp("ns1", "s1")
 def rows_of(memory: SavedState) -> dict[Table, list[TableRow]]:
     found: dict[Table, list[TableRow]] = {table: [] for table in NODE_TABLES}
     for item in memory.records.values():
-        for table, row in record_rows(item, STAMP):
+        for table, row in record_rows(item, STAMP, 5.0):
             found[table].append(row)
     return found
 
@@ -302,11 +302,13 @@ def test_labels_are_json_in_both_tables() -> None:
     driver = Driver(replace(record(A), dests=dests))
     driver.round({A: passed("200 OK")})
     (saved,) = capture(driver.health_map, {}, at(driver.clock)).records.values()
-    tables = list(record_rows(saved, STAMP))
+    tables = list(record_rows(saved, STAMP, 5.0))
     (row,) = [row for table, row in tables if table is STATE]
     assert row[STATE.columns.index("labels")] == '{"dc":"fra","rack":"12"}'
-    rows = [[row for table, row in tables if table is wanted] for wanted in (RECORD, HOST, STATE)]
-    (found,) = read_records(*rows).values()
+    records, hosts, states = (
+        [row for table, row in tables if table is wanted] for wanted in (RECORD, HOST, STATE)
+    )
+    (found,) = read_records(records, hosts, states).values()
     assert found.members[0].status.member.labels == labels
     moved = Transition(
         *(1.5, KEY, A, A, Health.UP, Health.DOWN, True, False, 1, None, "timed out", labels),
