@@ -95,18 +95,21 @@ def _views(decision: Decision, content: str) -> list[str]:
 
 def _checks_json(saved: SavedMember) -> str | None:
     """What the columns of one row cannot hold, None where they can."""
-    states, waiting_since = saved.states, saved.waiting_since
+    states = saved.states
+    since = (saved.waiting_since, saved.ramping_since)
     is_agreed = len(states) == 1 and saved.agreed == (states[0].last_known,)
-    if is_agreed and not states[0].flips and waiting_since is None:
+    if is_agreed and not states[0].flips and since == (None, None):
         return None
     if not states:
         return None
     return json.dumps(
-        [_state_json(*each, waiting_since) for each in zip(states, saved.agreed, strict=True)]
+        [_state_json(*each, *since) for each in zip(states, saved.agreed, strict=True)]
     )
 
 
-def _state_json(state: TargetState, agreed: Health, waiting_since: float | None) -> list[Any]:
+def _state_json(
+    state: TargetState, agreed: Health, waiting_since: float | None, ramping_since: float | None
+) -> list[Any]:
     """Times to the millisecond: finer ones would differ with every reading of another clock."""
     result = state.result
     return [
@@ -123,6 +126,7 @@ def _state_json(state: TargetState, agreed: Health, waiting_since: float | None)
             _rounded(state.suppressed_until),
             _rounded(waiting_since),
             state.undamped,
+            _rounded(ramping_since),
             agreed,
         ],
     ]
@@ -177,10 +181,10 @@ def read_member(columns: Mapping[str, Any], beat: LastBeat = NO_BEAT) -> SavedMe
         bool(integer(columns["served"])),
         is_fallback=is_fallback,
     )
-    waiting_since = seconds_or_none(parts[0][-1][3]) if parts else None
+    since = _read_since(parts[0][-1]) if parts else (None, None)
     if is_fallback:
-        return SavedMember(status, (), waiting_since)
-    return SavedMember(status, states, waiting_since, agreed, own)
+        return SavedMember(status, (), *since)
+    return SavedMember(status, states, *since, agreed, own)
 
 
 def _checked(columns: Mapping[str, Any], beat: LastBeat) -> float | None:
@@ -195,6 +199,12 @@ def _moved(state: TargetState, checked: float | None) -> TargetState:
     if checked is None or state.stale or state.last_check is None:
         return state
     return replace(state, last_check=max(state.last_check, checked))
+
+
+def _read_since(damping: Sequence[Any]) -> tuple[float | None, float | None]:
+    """Earlier versions wrote fewer values."""
+    ramping = damping[5] if len(damping) > 5 else None
+    return seconds_or_none(damping[3]), seconds_or_none(ramping)
 
 
 def _read_state(columns: Mapping[str, Any]) -> TargetState:
@@ -232,7 +242,7 @@ def _read_result(code: Any, said: Any, duration: Any) -> Result | None:
 def _read_agreed(parts: Sequence[Any]) -> Health:
     """The health that counts for one check; older versions wrote none besides the node's own."""
     own, damping = parts[0], parts[-1]
-    return Health(damping[5] if len(damping) > 5 else own)
+    return Health(damping[6] if len(damping) > 6 else own)
 
 
 def _read_state_json(parts: Sequence[Any]) -> TargetState:

@@ -134,6 +134,7 @@ class MirrorSource:
             members.append(
                 (row.effective, row.is_served, row.priority, row.weight, row.override, row.waits_in)
             )
+            members.append((row.weighting, row.share))
             for target in row.member.targets:
                 known = self._health.seen(target)
                 code = known.result.code if known.result else None

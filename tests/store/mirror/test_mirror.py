@@ -52,7 +52,9 @@ def mirror_of(
 ) -> Mirror:
     node = LocalNode(identity, source, Clocks(now, uptime))
     policy = WritePolicy(refresh, beat or refresh, gap, 1e9, 10**6)
-    return Mirror(store, node, policy, outboxes or Outboxes(identity))
+    if outboxes is None:
+        outboxes = Outboxes(identity)
+    return Mirror(store, node, policy, outboxes)
 
 
 class Scene:
