@@ -267,7 +267,8 @@ class RecordSettings(ConfigTable):
     probed all the same. Default: required. Example: `5`"""
     shift: Annotated[Wait, Seconds] | None = None
     """Seconds after which the first round of every interval begins, counted from its multiples.
-    Default: spread evenly, by the name of the record. Example: `0.5`"""
+    Default: spread evenly, by the name of the record, and with [quorum] by that of the node.
+    Example: `0.5`"""
     timeout: Annotated[Wait, Seconds] | None = None
     """Seconds that a target has for its answer. Default: required. Example: `2`"""
     dns_timeout: Annotated[Wait, Seconds] | None = None
