@@ -13,6 +13,8 @@ COPY configs configs
 COPY pdns pdns
 COPY sql sql
 COPY dnslb_backend dnslb_backend
+# For what is installed, and for what builds it: two builds of one tree have the same libraries.
+ENV PIP_CONSTRAINT=/build/configs/container/constraints.txt
 RUN python3 -m venv tools \
     && tools/bin/pip wheel --no-cache-dir --wheel-dir wheels ".[geo,grpc]" \
     && python3 -m venv --without-pip /opt/dnslb \

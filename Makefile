@@ -17,6 +17,7 @@ PYTEST := $(BIN)/python -m pytest
 ARGS ?=
 WORKERS ?= 4
 RELEASE ?=
+ONLY ?=
 # A file is the unit, in the order of tests/conftest.py: the longest first.
 SPREAD = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
@@ -29,9 +30,12 @@ TEST_PACKAGES := pdns-backend-bind pdns-backend-pipe pdns-backend-mysql pdns-bac
 	mariadb-server-core mariadb-client-core galera-4 postgresql dnsperf iproute2 \
 	libfaketime prometheus knot tini unbound \
 	chromium fonts-inter fonts-jetbrains-mono libatomic1 netbase
+# What `make matrix` puts into its systems: all that their suites start.
+MATRIX_PACKAGES := python3 python3-venv $(SYSTEM_PACKAGES) $(filter-out postgresql prometheus chromium \
+	fonts-% libatomic1,$(TEST_PACKAGES))
 
-.PHONY: setup setup-tests demo run check test soak coverage mutants bench pictures docs dist deb \
-	test-deb clean help FORCE
+.PHONY: setup setup-tests demo run check test soak coverage mutants bench pictures docs constraints dist deb \
+	matrix test-deb clean help FORCE
 
 help:  ## show this
 	@echo 'make TARGET [ARGS="..."]'
@@ -82,11 +86,17 @@ docs: setup-tests  ## make docs/configuration.md and the JSON Schema anew, and t
 	$(PYTEST) --quiet tests/test_docs.py tests/config/test_reference.py \
 		tests/config/test_json_schema.py tests/system/test_documents.py
 
+constraints:  ## choose the newest versions for the image; ARGS=--verify installs those that it has
+	@.ci/constraints $(ARGS)
+
 dist: setup $(VENV)/.installed-dev  ## wheel and source distribution, in dist/
 	$(BIN)/python -m build
 
 deb:  ## Debian packages, in dist/; RELEASE=trixie builds that one only
 	.ci/deb $(RELEASE)
+
+matrix: setup-tests  ## the suites with other PowerDNS, Python and MariaDB; ONLY=trixie runs that one only
+	$(BIN)/python -m tests.matrix $(ONLY) $(ARGS) --packages $(MATRIX_PACKAGES)
 
 test-deb: setup-tests  ## build the Debian packages and try them in fresh systems
 	$(PYTEST) -m debian --timeout 3600 tests/packaging/test_debian.py $(ARGS)

@@ -34,9 +34,13 @@ CREATE TABLE IF NOT EXISTS lb_vote (
   COMMENT='dnslb-backend';
 
 -- own is what this node has measured itself, health what the nodes agree on; stale: no result for too
--- long. Both are NULL in rows of older versions.
+-- long. A row that is not stale, and of the session in lb_node, is as new as the heartbeat: its last check
+-- was at most check_interval seconds before. All of these are NULL in rows of older versions.
 ALTER TABLE lb_state
   ADD COLUMN IF NOT EXISTS own VARCHAR(16) CHARACTER SET ascii COLLATE ascii_general_ci NULL,
-  ADD COLUMN IF NOT EXISTS stale TINYINT NULL;
+  ADD COLUMN IF NOT EXISTS stale TINYINT NULL,
+  ADD COLUMN IF NOT EXISTS check_interval DOUBLE NULL;
+ALTER TABLE lb_node
+  ADD COLUMN IF NOT EXISTS session CHAR(16) CHARACTER SET ascii COLLATE ascii_bin NULL;
 
 INSERT INTO lb_schema_version (version, applied, min_version) VALUES (8, UTC_TIMESTAMP(), 3);

@@ -1,5 +1,6 @@
 """`drain`, `down`, `up`, `weight` and `clear`: overrides of what checks measured."""
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -60,61 +61,40 @@ Force = Annotated[
 ]
 
 
-def drain(
-    target: Target,
-    record: RecordName = "",
-    duration: Duration = None,
-    start: Start = None,
-    reason: Reason = "",
-    node: Node = "",
-    force: Force = False,
-    config: ConfigFile = None,
-    as_json: AsJson = False,
-    admin: AdminUrl = None,
-    token_file: TokenFile = None,
-) -> None:
-    """Stop handing out a target; keep checking it."""
-    override = _request("drain", target, record, reason, node, force=force) | (start or {})
-    override |= _end(duration)
-    _create(AdminClient(find_daemon(config, admin, token_file)), override, as_json=as_json)
+def _override_command(action: str, text: str) -> Callable[..., None]:
+    """The command that sets an override with this action; `text` is its help."""
+
+    def command(
+        target: Target,
+        record: RecordName = "",
+        duration: Duration = None,
+        start: Start = None,
+        reason: Reason = "",
+        node: Node = "",
+        force: Force = False,
+        config: ConfigFile = None,
+        as_json: AsJson = False,
+        admin: AdminUrl = None,
+        token_file: TokenFile = None,
+    ) -> None:
+        override = {
+            "target": target,
+            "action": action,
+            "name": record,
+            "node": node,
+            "reason": reason,
+            "force": force,
+        }
+        client = AdminClient(find_daemon(config, admin, token_file))
+        _create(client, override, start, duration, as_json=as_json)
+
+    command.__doc__ = text
+    return command
 
 
-def down(
-    target: Target,
-    record: RecordName = "",
-    duration: Duration = None,
-    start: Start = None,
-    reason: Reason = "",
-    node: Node = "",
-    force: Force = False,
-    config: ConfigFile = None,
-    as_json: AsJson = False,
-    admin: AdminUrl = None,
-    token_file: TokenFile = None,
-) -> None:
-    """Treat a target as if its checks failed."""
-    override = _request("down", target, record, reason, node, force=force) | (start or {})
-    override |= _end(duration)
-    _create(AdminClient(find_daemon(config, admin, token_file)), override, as_json=as_json)
-
-
-def up(
-    target: Target,
-    record: RecordName = "",
-    duration: Duration = None,
-    start: Start = None,
-    reason: Reason = "",
-    node: Node = "",
-    force: Force = False,
-    config: ConfigFile = None,
-    as_json: AsJson = False,
-    admin: AdminUrl = None,
-    token_file: TokenFile = None,
-) -> None:
-    """Treat a target as if its checks passed."""
-    override = _request("up", target, record, reason, node, force=force) | (start or {})
-    override |= _end(duration)
-    _create(AdminClient(find_daemon(config, admin, token_file)), override, as_json=as_json)
+drain = _override_command("drain", "Stop handing out a target; keep checking it.")
+down = _override_command("down", "Treat a target as if its checks failed.")
+up = _override_command("up", "Treat a target as if its checks passed.")
 
 
 def weight(
@@ -134,9 +114,33 @@ def weight(
     token_file: TokenFile = None,
 ) -> None:
     """Give a target another weight, for records whose policy counts weights."""
-    override = _request("weight", target, record, reason, node, force=False) | (start or {})
-    override |= _end(duration) | {"weight": number}
-    _create(AdminClient(find_daemon(config, admin, token_file)), override, as_json=as_json)
+    override = {
+        "target": target,
+        "action": "weight",
+        "weight": number,
+        "name": record,
+        "node": node,
+        "reason": reason,
+    }
+    client = AdminClient(find_daemon(config, admin, token_file))
+    _create(client, override, start, duration, as_json=as_json)
+
+
+def _create(
+    client: AdminClient,
+    override: dict[str, Any],
+    start: dict[str, Any] | None,
+    duration: float | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Set an override from `start` on, for `duration` seconds, and print what it affects."""
+    end = {} if duration is None else {"expires_in": duration}
+    created = client.post(PATH, {**override, **(start or {}), **end})
+    if as_json:
+        print_json(created)
+        return
+    print_page(created, lambda report, width: wrapped(_sentence(report), width))
 
 
 def clear(
@@ -158,31 +162,6 @@ def clear(
         print_json(report)
         return
     print_page(report, _cleared_lines)
-
-
-def _request(
-    action: str,
-    target: str,
-    record: str,
-    reason: str,
-    node: str,
-    *,
-    force: bool,
-) -> dict[str, Any]:
-    override: dict[str, Any] = {"target": target, "action": action, "name": record, "node": node}
-    return override | {"reason": reason, "force": force}
-
-
-def _end(duration: float | None) -> dict[str, Any]:
-    return {} if duration is None else {"expires_in": duration}
-
-
-def _create(client: AdminClient, override: dict[str, Any], *, as_json: bool) -> None:
-    created = client.post(PATH, override)
-    if as_json:
-        print_json(created)
-        return
-    print_page(created, lambda report, width: wrapped(_sentence(report), width))
 
 
 def _cleared_lines(report: dict[str, Any], width: int) -> Any:

@@ -67,6 +67,10 @@ def _advise_answers(
         where.at("dest").warn(
             f'weight has no effect: {policy}; write policy = "weighted" (or "sticky")'
         )
+    if "slow_start" in written and settings.slow_start and settings.policy == "all":
+        where.at("slow_start").warn(
+            f'has no effect: {policy}; write policy = "weighted" (or "sticky")'
+        )
     if "sticky" in written and settings.policy != "sticky":
         where.at("sticky").warn(f'has no effect: {policy}; write policy = "sticky"')
     if settings.ttl != "auto":

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pydantic import BaseModel, SecretStr
 
+from dnslb_backend.checkers.checks.kinds.exec import words_without_secrets
 from dnslb_backend.checkers.checks.registry import parse_check
 from dnslb_backend.config.files import ConfigPaths, read_toml
 from dnslb_backend.config.load import load_with_origins
@@ -106,9 +107,9 @@ def _shown(name: str, written: Any) -> object:
 
 
 def _without_secrets(check: Any) -> object:
-    """A check as written, with its secrets hidden."""
+    """A check as written, with its secrets hidden; a list is the command of an exec check."""
     if not isinstance(check, dict):
-        return _redacted(check)
+        return words_without_secrets(check)
     parsed = parse_check(check)
     return {name: _check_value(parsed, name, value) for name, value in check.items()}
 
@@ -119,6 +120,11 @@ def _check_value(parsed: BaseModel, name: str, value: object) -> object:
     if name == "headers" and isinstance(value, dict):
         # Any of them may be a credential.
         return dict.fromkeys(value, HIDDEN)
+    if name == "argv":
+        return words_without_secrets(list(cast(list[str], value)))
+    if name == "url" and isinstance(value, str) and "?" in value:
+        # As may a parameter of the query.
+        return redact_userinfo(f"{value.partition('?')[0]}?{HIDDEN}")
     return _redacted(value)
 
 

@@ -267,7 +267,8 @@ class RecordSettings(ConfigTable):
     probed all the same. Default: required. Example: `5`"""
     shift: Annotated[Wait, Seconds] | None = None
     """Seconds after which the first round of every interval begins, counted from its multiples.
-    Default: spread evenly, by the name of the record. Example: `0.5`"""
+    Default: spread evenly, by the name of the record, and with [quorum] by that of the node.
+    Example: `0.5`"""
     timeout: Annotated[Wait, Seconds] | None = None
     """Seconds that a target has for its answer. Default: required. Example: `2`"""
     dns_timeout: Annotated[Wait, Seconds] | None = None
@@ -320,6 +321,9 @@ class RecordSettings(ConfigTable):
     """When a member that came back serves again, if others of its view do: at once (`"auto"`),
     after so many seconds, or when an operator clears it (`"manual"`). Once it has served, because
     no other member could, it waits no more."""
+    slow_start: Wait = 0.0
+    """Seconds in which a member that came back from DOWN is given its weight again, in ten steps
+    that begin with 5 %, where `policy` is `"weighted"` or `"sticky"`; 0: at once. Example: `60`"""
     damping: DampingSettings | None = None
     """Holds down what changes too often, below. Default: off.
     Example: `{ flips = 6, window = 300 }`"""

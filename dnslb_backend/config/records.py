@@ -127,6 +127,7 @@ class RecordTables:
             require=require,
             thresholds=build_thresholds(settings),
             failback=build_failback(settings.failback),
+            slow_start=0.0 if settings.policy == "all" else settings.slow_start,
             prio_min_cnt=settings.prio_min_cnt,
             min_healthy=build_min_healthy(settings.min_healthy),
             fallback=fallback,

@@ -83,7 +83,7 @@ class _Names:
         return not ADDRESSES.isdisjoint(self.types.get(name, set()))
 
     def zone_of(self, name: str) -> str:
-        """The zone that a name is in; empty if it is not one of ours."""
+        """The zone a name belongs to, or "" if it is in none of our zones."""
         while name and name not in self.zones:
             name = name.partition(".")[2]
         return name

@@ -197,7 +197,14 @@ def _persistence(
 
 def storage_config(config: Config) -> StorageConfig:
     delete_unknowns = config.settings.delete_unknowns
-    return StorageConfig(config.state, config.mysql, delete_unknowns, config.fingerprint)
+    return StorageConfig(
+        config.state,
+        config.mysql,
+        delete_unknowns,
+        config.fingerprint,
+        is_fleet=config.quorum is not None,
+        follows=config.quorum is not None and not config.quorum.votes,
+    )
 
 
 def restore_health(health: HealthMap, saved: SavedState, config: Config) -> None:

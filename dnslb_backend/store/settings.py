@@ -220,9 +220,10 @@ class MysqlSettings(_DriverKeys):
     """As `ssl.verify_mode`. Example: `true`"""
     ssl_verify_identity: bool | None = None
     """As `ssl.check_hostname`. Example: `true`"""
-    refresh: Seconds = 5.0
+    refresh: Seconds | None = None
     """An unchanged row is written again every so many seconds, or every `interval` if that is
-    longer."""
+    longer. Default: 5; with `[quorum]` 300, and the heartbeat says every 5 s that it still
+    holds. Example: `60`"""
     history_max_age: Seconds = 30 * DAY
     """Seconds that history (transitions and decisions) is kept."""
     history_max_rows: Annotated[int, Field(ge=1)] = 1_000_000

@@ -31,6 +31,8 @@ CREATE INDEX IF NOT EXISTS lb_vote_by_seq ON lb_vote (node, seq);
 
 ALTER TABLE lb_state ADD COLUMN own TEXT NULL;
 ALTER TABLE lb_state ADD COLUMN stale INTEGER NULL;
+ALTER TABLE lb_state ADD COLUMN check_interval REAL NULL;
+ALTER TABLE lb_node ADD COLUMN session TEXT NULL;
 
 INSERT INTO lb_schema_version (version, applied, min_version)
   VALUES (8, strftime('%Y-%m-%d %H:%M:%f', 'now'), 3);

@@ -16,7 +16,10 @@ SELECT s.node,
        s.`override`,
        s.last_change AS since,
        s.reason,
-       CAST(ROUND((julianday('now') - julianday(s.last_check)) * 86400) AS INTEGER) AS age,
+       CAST(ROUND((julianday('now') - CASE
+         WHEN s.stale = 0 AND s.session = n.session
+         THEN MAX(julianday(s.last_check), julianday(n.seen) - s.check_interval / 86400)
+         ELSE julianday(s.last_check) END) * 86400) AS INTEGER) AS age,
        CAST(ROUND((julianday('now') - julianday(n.heartbeat)) * 86400) AS INTEGER) AS mirror_age,
        n.restored,
        s.labels

@@ -35,6 +35,8 @@ ttl = 7
 checks = [
     { type = "http", url = "http://%(address)s/", user = "me", password = "hunter22",
       headers = { Authorization = "Bearer xyzzy" } },
+    { type = "exec", argv = ["check_x", "--password", "pass1word", "-H", "%(address)s"] },
+    { type = "http", url = "https://%(address)s/?token=t0ken&x=1" },
     { type = "push", token = "a-token-that-is-long", max_silence = 60 },
 ]
 """
@@ -65,6 +67,19 @@ async def test_each_key_says_where_it_is_from(files: Path) -> None:
     assert max(map(len, lines[2:])) <= 80
 
 
+@pytest.fixture
+def original(files: Path) -> Path:
+    command = '["check_x", "-pS3cret", "-p", "80"]\nexpect = "OK"'
+    files.write_text(MAIN.replace('{ type = "tcp", port = 80 }', command))
+    return files
+
+
+async def test_a_command_in_the_original_form_hides_its_password_too(original: Path) -> None:
+    out = (await run("config", "show", "www", "A", "-c", str(original))).out
+    assert "S3cret" not in out
+    assert '  check           [default] ["check_x", "-p***", "-p", "80"]' in out.splitlines()
+
+
 async def test_every_type_of_a_name_is_shown(files: Path) -> None:
     out = (await run("config", "show", "www", "-c", str(files))).out
     assert [line for line in out.splitlines() if line.startswith("www.")] == [
@@ -83,11 +98,13 @@ async def test_a_drop_in_is_named_and_its_secrets_are_hidden(files: Path) -> Non
     keys = {key["name"]: (key["value"], key["source"]) for key in record["keys"]}
     assert keys["ttl"] == (7, "record")
     assert "check" not in keys, "the checks of the record replace that of [default]"
-    http, push = keys["checks"][0]
+    http, command, query, push = keys["checks"][0]
     assert (http["password"], http["headers"]) == ("***", {"Authorization": "***"})
+    assert command["argv"] == ["check_x", "--password", "***", "-H", "%(address)s"]
+    assert query["url"] == "https://%(address)s/?***"
     assert push["token"] == "***"
     out = (await run(*arguments)).out
-    for secret in ("hunter22", "xyzzy", "a-token"):
+    for secret in ("hunter22", "xyzzy", "a-token", "pass1word", "t0ken"):
         assert secret not in out
 
 

@@ -228,6 +228,10 @@ ANSWERS = {
         whole(www("sticky = { ipv4 = 16 }")),
         'A.sticky: has no effect: policy is "all"; write policy = "sticky"',
     ),
+    "slow_start without its policy": (
+        whole(www("slow_start = 60")),
+        'A.slow_start: has no effect: policy is "all"; write policy = "weighted" (or "sticky")',
+    ),
     "ttl_max of a number": (whole(www("ttl_max = 60")), "ttl_max: has no effect: ttl is a number"),
     "fast_interval": (whole(www("fast_interval = 9")), "fast_interval: is above interval (5 s)"),
     "damping as a switch": (
@@ -435,6 +439,8 @@ LEGITIMATE = {
         www(dest=f'"192.0.2.1", {OFFICE}, {OFFICE.replace("office", "lab")}'),
         soa=", minimum = 0",
     ),
+    "slow start by weight": whole(www('policy = "weighted"\nslow_start = 60')),
+    "slow start that is off": whole(www("slow_start = 0")),
     "standby that never serves": dest('"192.0.2.1", "192.0.2.2@0"'),
     "priorities by a check": whole(
         www(

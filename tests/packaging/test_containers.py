@@ -58,7 +58,8 @@ def _download_wheels(folder: Path) -> Path:
     """What pip would get from the index, through the caches of this machine."""
     pip = [sys.executable, "-m", "pip", "--python", PYTHON, "wheel", "--quiet"]
     build = ["hatchling", "hatch-fancy-pypi-readme"]
-    _run(*pip, "--wheel-dir", str(folder), f"{ROOT}[geo,grpc]", *build)
+    constraint = ["--constraint", str(ROOT / "configs/container/constraints.txt")]
+    _run(*pip, "--wheel-dir", str(folder), *constraint, f"{ROOT}[geo,grpc]", *build)
     return folder
 
 

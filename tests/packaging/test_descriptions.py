@@ -13,6 +13,8 @@ from typing import Any
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from dnslb_backend import __version__
 from dnslb_backend.config import Config, ConfigPaths, load
@@ -273,10 +275,16 @@ def _mounts_what_there_is(pod: dict[str, Any], owner: dict[str, Any]) -> None:
     (daemon,), (pdns,) = pod["initContainers"], pod["containers"]
     mounts = {each["mountPath"]: each for each in daemon["volumeMounts"] + pdns["volumeMounts"]}
     assert {each["name"] for each in mounts.values()} == volumes
-    assert {"/etc/dnslb/dnslb.toml", "/etc/powerdns/pdns.conf"} <= set(mounts)
     assert set(OURS.last("VOLUME").words) <= set(mounts)
     data = KUBERNETES["ConfigMap/dnslb"]["data"]
-    assert {each["subPath"] for each in mounts.values() if "subPath" in each} == set(data)
+    items = {
+        each["name"]: each["configMap"]["items"] for each in pod["volumes"] if "configMap" in each
+    }
+    for folder, file in (("/etc/dnslb", "dnslb.toml"), ("/etc/powerdns", "pdns.conf")):
+        assert items.pop(mounts[folder]["name"]) == [{"key": file, "path": file}]
+        assert file in data
+    assert not items
+    assert not any("subPath" in each for each in mounts.values()), "it would never be updated"
     named = tomllib.loads(data["dnslb.toml"])["admin"]["token_file"]
     assert str(Path(named).parent) in mounts
 
@@ -291,3 +299,35 @@ def test_services_lead_to_the_ports_of_the_pod() -> None:
         spec = KUBERNETES[name]["spec"]
         assert {port["targetPort"] for port in spec["ports"]} <= named
         assert spec["selector"].items() <= labels.items()
+
+
+def test_everybody_may_ask_dns_and_few_the_admin_listener() -> None:
+    policy = KUBERNETES["NetworkPolicy/dnslb"]["spec"]
+    labels = KUBERNETES["StatefulSet/dnslb"]["spec"]["template"]["metadata"]["labels"]
+    assert policy["podSelector"]["matchLabels"].items() <= labels.items()
+    everybody, few = policy["ingress"]
+    assert {each["port"] for each in everybody["ports"]} == {
+        each["targetPort"] for each in KUBERNETES["Service/dnslb"]["spec"]["ports"]
+    }
+    assert "from" not in everybody
+    assert few["from"]
+    assert [each["port"] for each in few["ports"]] == ["admin"]
+
+
+def test_the_image_is_built_with_versions_that_are_named() -> None:
+    build, final = read(DOCKERFILES["ours"])
+    assert build.environment["PIP_CONSTRAINT"] == "/build/configs/container/constraints.txt"
+    assert "PIP_CONSTRAINT" not in final.environment
+    lines = (CONTAINER / "constraints.txt").read_text().splitlines()
+    versions = {}
+    for line in lines[1:]:
+        assert re.fullmatch(r"[\w.-]+==[\w.]+", line), line
+        name, _, version = line.partition("==")
+        versions[canonicalize_name(name)] = version
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wanted = project["project"]["dependencies"] + project["build-system"]["requires"]
+    for extra in ("geo", "grpc"):
+        wanted += project["project"]["optional-dependencies"][extra]
+    for text in wanted:
+        requirement = Requirement(text)
+        assert versions[canonicalize_name(requirement.name)] in requirement.specifier, text

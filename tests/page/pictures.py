@@ -97,6 +97,11 @@ async def panels(browser: Browser, node: Scene) -> None:
         await page.keyboard.press("Enter")
         await expect(panel(page).locator(".candidates .picked")).to_be_visible()
         await take(page, "page-explain")
+    async with visiting(browser, node.url) as visit:
+        page = await shown(visit)
+        await page.get_by_text("Compact").click()
+        await expect(page.locator(".marks").first).to_be_visible()
+        await take(page, "page-compact")
 
 
 async def main() -> None:

@@ -45,9 +45,9 @@ check       = { type = "http", url = "http://%(address)s:PORT/health" }
 
 [records."www".A]
 dest = [
-    { host = "192.0.2.11", check_address = "127.0.0.2" },
-    { host = "192.0.2.12", check_address = "127.0.0.3" },
-    { host = "192.0.2.13", check_address = "127.0.0.4" },
+    { host = "192.0.2.11", check_address = "127.0.0.2", labels = { dc = "fra", rack = "11" } },
+    { host = "192.0.2.12", check_address = "127.0.0.3", labels = { dc = "fra", rack = "12" } },
+    { host = "192.0.2.13", check_address = "127.0.0.4", labels = { dc = "iad" } },
 ]
 
 [records."www".AAAA]
@@ -78,7 +78,7 @@ dest = [
 [zones."api.example".records."v1".A]
 policy = "weighted"
 dest = [
-    { host = "203.0.113.51", weight = 80, check_address = "127.0.0.2" },
+    { host = "203.0.113.51", weight = 80, check_address = "127.0.0.2", labels = { dc = "fra" } },
     { host = "203.0.113.52", weight = 20, check_address = "127.0.0.3" },
 ]
 

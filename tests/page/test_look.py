@@ -139,7 +139,7 @@ async def test_overrides_of_others_are_seen_also_where_no_answer_changes(
     await node.override("127.0.0.6", "drain", expires_in=7200, reason="new kernel")
     await expect(health(row)).to_have_text("DRAINED")
     await expect(row.locator(".why")).to_contain_text("1h 59m left")
-    await expect(row.locator(".why")).to_contain_text("by night-shift: new kernel")
+    await expect(row.locator(".why")).to_contain_text("new kernel by night-shift")
     await expect(counter(page, "override").locator("b")).to_have_text("1")
     await node.clear()
     await expect(health(row)).to_have_text("UP")
@@ -269,7 +269,10 @@ async def test_a_narrow_window_needs_no_scrolling_sideways(browser: Browser, nod
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         await row.click()
         await expect(panel(page)).to_be_visible()
-        assert (await place(panel(page)))["width"] == NARROW["width"]
+        # A bar that scrolls the page has its own room.
+        assert (await place(panel(page)))["width"] == await page.evaluate(
+            "document.body.clientWidth"
+        )
         await page.get_by_role("button", name="Close").click()
         await expect(panel(page)).to_be_hidden()
 

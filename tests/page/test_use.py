@@ -91,8 +91,11 @@ async def test_everything_can_be_done_with_keys(page: Page) -> None:
     await press("x")
     await expect(page.get_by_role("searchbox")).to_have_value("")
     await press("p")
-    await expect(page.get_by_role("checkbox")).to_be_checked()
+    await expect(page.get_by_role("checkbox", name="Only problems")).to_be_checked()
     await press("p")
+    await press("v")
+    await expect(page.get_by_role("checkbox", name="Compact")).to_be_checked()
+    await press("v")
     await press("e")
     await expect(panel(page).get_by_role("textbox", name="Name")).to_be_focused()
     await press("Escape")
@@ -106,7 +109,7 @@ async def test_focus_is_seen_wherever_it_goes(page: Page) -> None:
     """From the top, Tab reaches every control of the page, and each shows it."""
     await page.evaluate("document.activeElement.blur()")
     reached = []
-    for _ in range(32):
+    for _ in range(40):
         await page.keyboard.press("Tab")
         shown = await page.evaluate(
             """() => {
@@ -155,7 +158,7 @@ async def test_the_accessibility_tree_names_every_control(node: Scene, page: Pag
     await row.click()
     await panel(page).locator("summary").click()
     seen |= await controls(page)
-    for opener in ("Explain", "Changes", "Keyboard shortcuts"):
+    for opener in ("Explain", "Changes", "Overrides", "Keyboard shortcuts"):
         await page.get_by_role("button", name=opener, exact=True).click()
         seen |= await controls(page)
     await page.keyboard.press("Escape")
@@ -182,7 +185,7 @@ async def test_rows_read_well_without_seeing_them(node: Scene, page: Page) -> No
     node.targets[5].fail()
     row = member(page, "192.0.2.31")
     await expect(health(row)).to_have_text("DOWN")
-    await expect(page.get_by_role("grid")).to_have_attribute("aria-rowcount", "25")
+    await expect(page.get_by_role("grid")).to_have_attribute("aria-rowcount", "26")
     await expect(page.get_by_role("columnheader")).to_have_count(9)
     words = await row.aria_snapshot()
     assert re.search(r"DOWN 192\.0\.2\.31 .*503", words), words

@@ -16,7 +16,7 @@ def mysql(**written: Any) -> MysqlSettings:
 def test_the_originals_section_loads() -> None:
     found = mysql(unix_socket="/run/mysqld/mysqld.sock", database="pdns", charset="utf8")
     assert (found.unix_socket, found.name) == ("/run/mysqld/mysqld.sock", "pdns")
-    assert (found.refresh, found.history_max_age, found.history_max_rows) == (5, 2592000, 10**6)
+    assert (found.refresh, found.history_max_age, found.history_max_rows) == (None, 2592000, 10**6)
     assert found.warnings == ()
 
 

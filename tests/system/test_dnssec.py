@@ -88,7 +88,11 @@ async def test_a_delegation_says_whether_what_is_below_is_signed(
 
 
 async def test_pdnsutil_finds_nothing_wrong(zone: Signed) -> None:
-    assert "0 errors, 0 warnings" in await zone.util("check-zone", ZONE)
+    checked = await zone.util("check-zone", ZONE)
+    assert " 0 errors, " in checked
+    # PowerDNS 5.1 advises against the iterations and the salt that one mode has.
+    warned = [line for line in checked.splitlines() if "[Warning]" in line]
+    assert [line for line in warned if "RFC 9276" not in line] == [], checked
     await zone.util("rectify-zone", ZONE)
     await zone.util("show-zone", ZONE)
 

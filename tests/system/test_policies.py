@@ -244,6 +244,27 @@ async def test_when_a_member_goes_only_its_clients_move() -> None:
             assert await owners() == before
 
 
+async def test_a_member_that_came_back_starts_slowly() -> None:
+    async with farm(2) as targets:
+        hosts = [target.host for target in targets]
+        check = http(targets[0].port)
+        www = record("www", policy="weighted", slow_start=600, dest=hosts, check=check)
+        async with serving(config(www)) as served:
+            targets[0].fail()
+            await served.daemon.logged(f"www.lb.example/A {hosts[0]}: UP -> DOWN")
+            targets[0].heal()
+            await served.daemon.logged(f"www.lb.example/A {hosts[0]}: DOWN -> UP")
+            found = await picks(served, "www", 200)
+            assert found[hosts[0]] < 40
+            _, report = await served.daemon.get("/api/v1/status")
+            members = {row["content"]: row for row in report["members"]}
+            assert members[hosts[0]]["weight_percent"] == 5
+            assert members[hosts[1]]["weight_percent"] == 100
+            served.daemon.reload()
+            await served.daemon.logged("reloaded: ")
+            assert (await picks(served, "www", 200))[hosts[0]] < 40
+
+
 BAD = {
     "weights all zero": (weighing(a=0, b=0), "dest", "every weight is 0"),
     "negative weight": (weighing(a=-1), "dest[0].weight", "greater than or equal to 0"),

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import aiohttp
 
+from dnslb_backend.pdns.settings import parse_version
 from tests.rigs.daemon import Daemon
+from tests.rigs.powerdns import installed_version
 from tests.rigs.waiting import until
+from tests.system.serving import serving
 from tests.system.writing import config, table
 
 RESINFO = {"name": "info", "type": "RESINFO", "content": '"qnamemin"'}
@@ -76,3 +79,25 @@ async def test_without_a_version_a_warning_names_what_may_be_read_otherwise() ->
         assert await rows(daemon) == FOR_47
         assert "static[0].content: is read differently by PowerDNS 5.1 and newer" in daemon.log
         assert "static[1].content: is read differently by PowerDNS 5.1 and newer" in daemon.log
+
+
+async def test_what_has_no_place_in_the_daemon_is_refused_by_pdnsutil_and_changes_nothing() -> None:
+    """Catalog zones, autoprimaries, and the views and networks of PowerDNS 5."""
+    if (parse_version(installed_version()) or (0, 0)) < (5, 0):
+        orders: list[tuple[str, ...]] = [
+            ("set-catalog", "lb.example", "catalog.example"),
+            ("add-autoprimary", "192.0.2.9", "ns1.example"),
+        ]
+    else:
+        orders = [
+            ("catalog", "set", "lb.example", "catalog.example"),
+            ("autoprimary", "add", "192.0.2.9", "ns1.example"),
+            ("view", "add-zone", "inside", "lb.example..inside"),
+            ("network", "set", "192.0.2.0/24", "inside"),
+        ]
+    async with serving(text(version=installed_version())) as served:
+        for words in orders:
+            code, output = await served.pdns.util(*words)
+            assert code != 0, output
+        assert (await served.ask("info", "HTTPS")).rcode == "NOERROR"
+        assert (await served.ask("@", "SOA")).contents

@@ -219,3 +219,24 @@ async def test_operators_see_who_says_what(fleet: Fleet) -> None:
         return bool(ready["details"]["quorum"]["voters"] == ["ns2"])
 
     await until(is_gone, within=WITHIN, what="ns3 to be no voter")
+
+
+async def test_without_a_quorum_no_statement_is_about_votes(fleet: Fleet) -> None:
+    for statement in ("SET GLOBAL log_output = 'TABLE'", "SET GLOBAL general_log = 1"):
+        await fleet.database.query(statement)
+    text = fleet.text("ns1", {}).replace(table("quorum", fresh=3, hold=3), "")
+    assert "[quorum]" not in text
+    daemon = await fleet.stack.enter_async_context(Daemon(text))
+    await serves(daemon, A, B)
+    await daemon.logged("mariadb: connected, mirroring", within=WITHIN)
+    fleet.targets[A].fail()
+    await serves(daemon, B)
+
+    async def is_mirrored() -> bool:
+        rows = "SELECT served FROM mirror.lb_state WHERE content = %s"
+        return any(row["served"] == 0 for row in await fleet.database.query(rows, [A]))
+
+    await until(is_mirrored, within=WITHIN, what="the change in the mirror")
+    about = "SELECT argument FROM mysql.general_log WHERE argument LIKE '%lb\\_vote%'"
+    said = [str(row["argument"]) for row in await fleet.database.query(about)]
+    assert not [each for each in said if "general_log" not in each]

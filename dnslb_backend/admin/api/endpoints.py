@@ -86,6 +86,10 @@ async def show_openapi(request: web.Request) -> web.Response:
     return web.json_response(build_openapi(ENDPOINTS, request.app[STATE].control.version))
 
 
+def _problem(text: str) -> ResponseSpec:
+    return ResponseSpec(text, ProblemReport, MEDIA_TYPE)
+
+
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "GET",
@@ -171,7 +175,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         show_history,
         {
             200: ResponseSpec("changes", HistoryReport),
-            503: ResponseSpec("no store is available", ProblemReport, MEDIA_TYPE),
+            503: _problem("no store is available"),
         },
         query=HistoryQueryText,
         is_long=True,
@@ -191,7 +195,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         create_override,
         {
             201: ResponseSpec("in force", OverrideRow),
-            409: ResponseSpec(REFUSED, ProblemReport, MEDIA_TYPE),
+            409: _problem(REFUSED),
         },
         role=Role.OPERATE,
         body=OverrideBody,
@@ -203,7 +207,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         clear_overrides,
         {
             200: ResponseSpec("what was cleared", ClearedReport),
-            409: ResponseSpec(REFUSED, ProblemReport, MEDIA_TYPE),
+            409: _problem(REFUSED),
         },
         role=Role.OPERATE,
         query=ClearQuery,
@@ -215,9 +219,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         run_probes,
         {
             200: ResponseSpec("request and result of each probe", ProbeResponse),
-            409: ResponseSpec(
-                "the name has no balanced record of this type", ProblemReport, MEDIA_TYPE
-            ),
+            409: _problem("the name has no balanced record of this type"),
         },
         role=Role.OPERATE,
         body=ProbeRequest,
@@ -229,10 +231,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         push_report,
         {
             200: ResponseSpec("accepted", PushResponse),
-            401: ResponseSpec("no token", ProblemReport, MEDIA_TYPE),
-            403: ResponseSpec(
-                "no push check with this token and address", ProblemReport, MEDIA_TYPE
-            ),
+            401: _problem("no token"),
+            403: _problem("no push check with this token and address"),
         },
         role=None,
         body=PushRequest,
@@ -244,9 +244,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         reload,
         {
             200: ResponseSpec("the new configuration is in use", ReloadedReport),
-            409: ResponseSpec(
-                "invalid; the old configuration stays in use", ProblemReport, MEDIA_TYPE
-            ),
+            409: _problem("invalid; the old configuration stays in use"),
         },
         role=Role.OPERATE,
         body=EmptyBody,
@@ -258,7 +256,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         preview_reload,
         {
             200: ResponseSpec("records, members and answers that would change", PreviewReport),
-            409: ResponseSpec("the configuration is invalid", ProblemReport, MEDIA_TYPE),
+            409: _problem("the configuration is invalid"),
         },
         role=Role.OPERATE,
         body=EmptyBody,

@@ -68,6 +68,7 @@ class MemberRow(ApiModel):
     configured_priority: int
     weight: int
     configured_weight: int
+    weight_percent: int = Field(description="how much of its weight counts now (slow_start)")
     reason: str = Field(description="why it is served, or is not")
     held_until: Timestamp | None = Field(
         description="the end of what damping or failback holds out; null: nothing, or no end"
@@ -180,6 +181,7 @@ def member_row(
         configured_priority=member.priority,
         weight=status.weight,
         configured_weight=member.weight,
+        weight_percent=status.share if status.is_ramping else 100,
         reason=hold.why if hold else reason(status, group.decision),
         held_until=render_optional(hold.until) if hold and math.isfinite(hold.until) else None,
         override=override_row(status.override) if status.override else None,

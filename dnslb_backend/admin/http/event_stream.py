@@ -88,7 +88,7 @@ class Hint(StrEnum):
     """An event without data: clients ask for what has changed."""
 
     OVERRIDES = "overrides"
-    """The overrides in force have changed."""
+    """The overrides in force or pending have changed."""
     RELOAD = "reload"
     """The configuration was read again."""
 

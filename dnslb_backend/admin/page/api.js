@@ -38,11 +38,11 @@ export function setToken(text) {
   }
 }
 
-/** A response that is fine; raises Refusal. Its first byte comes in time, or never.
+/** A response that is fine; raises Refusal. Its first byte comes within `patience` ms, or never.
  *  Statuses of `also` are as good as fine. */
-export async function open(path, { signal = null, also = [], ...options } = {}) {
+export async function open(path, { signal = null, also = [], patience = TIMEOUT, ...options } = {}) {
   const limit = new AbortController();
-  const timer = setTimeout(() => limit.abort(), TIMEOUT);
+  const timer = setTimeout(() => limit.abort(), patience);
   if (signal) signal.addEventListener("abort", () => limit.abort(), { once: true });
   const headers = { ...options.headers };
   if (token()) headers.Authorization = `Bearer ${token()}`;
@@ -87,9 +87,9 @@ export async function get(path, values = {}) {
   return read(await open(query(path, values)));
 }
 
-export async function post(path, body) {
+export async function post(path, body, patience = TIMEOUT) {
   const headers = { "Content-Type": "application/json" };
-  return read(await open(path, { method: "POST", headers, body: JSON.stringify(body) }));
+  return read(await open(path, { method: "POST", headers, body: JSON.stringify(body), patience }));
 }
 
 export async function remove(path, values) {

@@ -2,16 +2,20 @@
 
 import { memberKey, recordKey } from "./model.js";
 import { el, visible } from "./dom.js";
-import { eventRow } from "./detail.js";
+import { eventRow } from "./events.js";
+import { zone } from "./times.js";
 
 export function changesView(history, shared) {
   const list = el("ol", { class: "events far" });
   const message = el("p", { class: "quiet" });
   let seen = null;
   const refresh = () => {
-    if (seen === history.version) return;
-    seen = history.version;
-    message.textContent = history.latest.length ? "The latest changes of this node, newest first." : "Nothing changed within the last hour.";
+    const version = `${history.version} ${zone()}`;
+    if (seen === version) return;
+    seen = version;
+    message.textContent = history.latest.length
+      ? `The latest changes of this node, newest first, times in ${zone()}.`
+      : "Nothing changed within the last hour.";
     list.replaceChildren(...history.latest.slice(0, 150).map((event) => named(event, shared)));
   };
   refresh();

@@ -1,13 +1,16 @@
-// One member, or one record, in full: its facts, its history, and its overrides.
+// One member in full: its facts, its history, and its overrides.
 
 import { get } from "./api.js";
 import { memberKey } from "./model.js";
 import { el, say, visible } from "./dom.js";
-import { badge, shape } from "./icons.js";
-import { overrideForm } from "./overrides.js";
-import { answer } from "./rows.js";
+import { eventRow } from "./events.js";
+import { merged } from "./history.js";
+import { badge } from "./icons.js";
+import { memberOverrides } from "./overrides.js";
+import { probePart } from "./probe.js";
+import { labelsOf } from "./targets.js";
 import { timeline } from "./timeline.js";
-import { age, duration, left, local, now } from "./times.js";
+import { age, duration, left, local, now, zone } from "./times.js";
 
 const WINDOWS = [
   ["1 hour", 3600],
@@ -15,53 +18,70 @@ const WINDOWS = [
   ["7 days", 7 * 86400],
 ];
 const EVENTS = 500;
+// Milliseconds after which a strip is drawn again.
+const STEP = 2000;
 
 /** Everything about one member. `shared` are the parts of the page: model, explain, overridden, … */
 export function memberView(key, member, shared) {
   const facts = el("dl", { class: "facts" });
   const head = el("div", { class: "state" });
   const why = el("p", { class: "reason" });
-  const form = overrideForm(member, shared);
-  const history = historyOf(member);
-  const entry = () => shared.model.entries.get(key);
+  const overrides = memberOverrides(member, shared);
+  const history = historyOf(member, shared);
   const current = () => {
-    const found = entry();
-    return found && found.members.find((row) => row.key === member.key);
+    const entry = shared.model.entries.get(key);
+    const row = entry && entry.members.find((each) => each.key === member.key);
+    return row ? { row, version: `${entry.version}` } : null;
   };
   let seen = null;
   const refresh = () => {
-    const row = current();
-    if (!row) {
+    const found = current();
+    if (!found) {
       head.replaceChildren(el("p", { class: "gone" }, "It is no longer a member."));
       return;
     }
-    if (seen !== row || seen.effective !== row.effective || head.dataset.v !== String(entry().version)) {
-      seen = row;
-      head.dataset.v = String(entry().version);
+    const { row, version } = found;
+    if (seen !== version) {
+      seen = version;
       head.replaceChildren(badge(row), el("span", { class: "quiet" }, served(row)));
       say(why, visible(row.reason));
-      form.refresh(row);
     }
+    overrides.refresh(row);
+    history.refresh(row);
     fillFacts(facts, memberFacts(row));
   };
   refresh();
-  const explain = el(
-    "button",
-    { type: "button", on: { click: () => shared.explain(member.name, member.type) } },
-    "Explain this name",
-  );
+  const { name, type, address } = member;
+  const button = (words, asked) => el("button", { type: "button", on: { click: () => shared.explain({ name, type, ...asked }) } }, words);
+  const isOf = (probe) => probe.contents.includes(member.content);
   const node = el(
     "div",
     {},
-    el("p", { class: "of" }, `${visible(member.name)} `, el("span", { class: "type" }, member.type)),
+    el("p", { class: "of" }, `${visible(name)} `, el("span", { class: "type" }, type)),
     head,
     why,
-    member.fallback ? null : form.node,
+    member.fallback ? null : overrides.node,
     section("History", history.node),
-    section("Facts", facts, explain),
+    member.fallback ? null : section("Check now", probePart(member, shared, isOf)),
+    section("Facts", facts, labelList(member, shared)),
+    el(
+      "div",
+      { class: "bar-line" },
+      button("Explain this name", {}),
+      member.fallback ? null : button("What if it were down?", { down: address }),
+    ),
   );
   history.load();
   return { title: visible(member.content), node, refresh, key: member.key };
+}
+
+/** The labels of a member; one that is pressed shows all that have it. */
+function labelList(member, shared) {
+  const labels = labelsOf(member);
+  if (!labels.length) return null;
+  const chip = (label) =>
+    el("button", { type: "button", class: "label", title: "Show all with this label", on: { click: () => shared.search(label) } }, visible(label));
+  return el("div", { class: "labels", role: "group", "aria-label": "Labels" }, labels.map(chip));
 }
 
 function served(row) {
@@ -90,126 +110,71 @@ function until(override) {
   return override.expires ? `, ${left(override.expires)} left` : ", until cleared";
 }
 
-function fillFacts(list, facts) {
+/** Set the facts of a list: [name, text]. */
+export function fillFacts(list, facts) {
   if (list.childElementCount !== facts.length * 2) {
     list.replaceChildren(...facts.flatMap(([name]) => [el("dt", {}, name), el("dd")]));
   }
   facts.forEach(([, text], index) => say(list.children[index * 2 + 1], visible(text)));
 }
 
-function section(title, ...children) {
+export function section(title, ...children) {
   return el("section", {}, el("h3", {}, title), children);
 }
 
-/** The history of a member: a strip, and every transition in it. */
-function historyOf(member) {
+/** The history of a member: a strip, and every transition in it, also those that happen meanwhile. */
+function historyOf(member, shared) {
   const drawn = el("div", { class: "wide-strip" });
   const list = el("ol", { class: "events" });
   const message = el("p", { class: "quiet", role: "status" });
   const choice = el("select", { "aria-label": "How far back" });
   for (const [words, seconds] of WINDOWS) choice.append(el("option", { value: seconds }, words));
+  let stored = null;
+  let listed = "";
+  let strip = "";
+  let latest = member;
   const load = async () => {
     const seconds = Number(choice.value);
     say(message, "Loading …");
     try {
       const report = await get("api/v1/history", { name: member.name, within: seconds, limit: EVENTS, event: "transition" });
-      const mine = report.events.filter((event) => memberKey(event) === member.key);
-      show(mine, report, seconds);
+      const known = report.before === null ? 0 : Date.parse(report.events[report.events.length - 1].at);
+      stored = { known, seconds, events: report.events.filter((event) => memberKey(event) === member.key) };
+      listed = strip = "";
+      refresh(latest);
     } catch (error) {
       say(message, `Cannot read the history: ${error.message}`);
     }
   };
-  const show = (mine, report, seconds) => {
-    const known = report.before === null ? 0 : Date.parse(report.events[report.events.length - 1].at);
-    const own = mine.filter((event) => event.node === mine[0].node);
-    drawn.replaceChildren(
-      timeline([...own].reverse(), member, { end: now(), window: seconds * 1000, known }),
-    );
-    list.replaceChildren(...mine.slice(0, 100).map(eventRow));
-    say(message, mine.length ? `${mine.length} changes, newest first` : "No changes in this time.");
+  const refresh = (row) => {
+    latest = row;
+    if (!stored) return;
+    const happened = shared.transitions.of(member);
+    const newest = happened.length ? happened[happened.length - 1].at : "";
+    const key = `${happened.length} ${newest} ${zone()}`;
+    // Time goes on in the strip, and not in the list.
+    const moment = `${key} ${row.effective} ${Math.floor(now() / STEP)}`;
+    if (moment === strip) return;
+    const events = merged(stored.events, since(happened, now() - stored.seconds * 1000));
+    strip = moment;
+    draw(events);
+    if (key === listed) return;
+    listed = key;
+    list.replaceChildren(...events.slice(0, 100).map(eventRow));
+    const changes = `${events.length} change${events.length === 1 ? "" : "s"}`;
+    say(message, events.length ? `${changes}, newest first, times in ${zone()}` : "No changes in this time.");
+  };
+  const draw = (events) => {
+    const { node } = shared.model.node;
+    const own = events.filter((event) => !event.node || event.node === node).reverse();
+    const window = stored.seconds * 1000;
+    drawn.replaceChildren(timeline(own, latest, { end: now(), window, known: stored.known }));
   };
   choice.addEventListener("change", load);
   const node = el("div", {}, el("div", { class: "bar-line" }, choice, message), drawn, list);
-  return { node, load };
+  return { node, load, refresh };
 }
 
-/** One transition as a list item. */
-export function eventRow(event) {
-  const kind = event.to_health.toLowerCase();
-  return el(
-    "li",
-    {},
-    el("time", { datetime: event.at, title: local(event.at) }, local(event.at).slice(5)),
-    el(
-      "span",
-      { class: "health", data: { kind } },
-      shape(kind),
-      el("span", {}, change(event)),
-    ),
-    el("span", { class: "why" }, visible(event.reason)),
-  );
-}
-
-function change(event) {
-  const words = event.from_health === event.to_health ? event.to_health : `${event.from_health} → ${event.to_health}`;
-  if (event.from_served === event.to_served) return words;
-  return `${words}, ${event.to_served ? "served" : "not served"}`;
-}
-
-/** Everything about one record. */
-export function recordView(key, shared) {
-  const entry = shared.model.entries.get(key);
-  const { name, type } = entry.record;
-  const facts = el("dl", { class: "facts" });
-  const hosts = el("ul", { class: "hosts" });
-  const members = el("ul", { class: "members" });
-  let seen = null;
-  const refresh = () => {
-    const found = shared.model.entries.get(key);
-    if (!found || seen === found.version) return;
-    seen = found.version;
-    const { record } = found;
-    fillFacts(facts, [
-      ["Service", record.summary],
-      ["DNS answers", answer(record)],
-      ["Serving priority", record.threshold === null ? "–" : `${record.threshold} and above`],
-      ["TTL", `${record.ttl} s`],
-      ["First check cycle", record.ready ? "has ended" : "has not ended"],
-      ["Change held back", record.held ? "until the check cycle ends" : "no"],
-    ]);
-    hosts.replaceChildren(
-      ...record.hosts.map((host) =>
-        el("li", {}, visible(`${host.host}: ${host.addresses.join(", ") || "no address"}`),
-          el("span", { class: "quiet" }, visible(` ${host.resolution || "not asked yet"} ${host.text}`))),
-      ),
-    );
-    members.replaceChildren(...found.members.map((row) => memberItem(key, row, shared)));
-  };
-  refresh();
-  const explain = el(
-    "button",
-    { type: "button", on: { click: () => shared.explain(name, type) } },
-    "Explain this name",
-  );
-  const node = el(
-    "div",
-    {},
-    section("Facts", facts, explain),
-    section("Members", members),
-    entry.record.hosts.length ? section("Host names", hosts) : null,
-  );
-  return { title: `${visible(name)} ${type}`, node, refresh, key };
-}
-
-function memberItem(key, row, shared) {
-  return el(
-    "li",
-    {},
-    el(
-      "button",
-      { type: "button", class: "plain", on: { click: () => shared.openMember(key, row) } },
-      badge(row),
-      el("span", { class: "rdata" }, visible(row.content)),
-    ),
-  );
+function since(events, begin) {
+  return events.filter((event) => Date.parse(event.at) >= begin);
 }

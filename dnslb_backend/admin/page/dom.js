@@ -1,6 +1,9 @@
 // Elements, built without markup: whatever a text holds, it stays text.
 
 const SVG = "http://www.w3.org/2000/svg";
+// An IPv4 address always has room.
+const SHORT = 15;
+const TAIL = 10;
 
 /** An element. `props` are attributes; `on` listeners, `data` the dataset; null ones are left out. */
 export function el(tag, props, ...children) {
@@ -53,5 +56,19 @@ export function visible(text) {
     // Controls, and marks that change the direction of the text around them.
     /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g,
     (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+/** A text of which the end stays, where it is cut for want of room: addresses differ there. It is
+ *  two pieces to a screen reader: the cell around it has a label. */
+export function cutInside(text, props = {}) {
+  const words = visible(text);
+  if (words.length <= SHORT) return el("span", props, words);
+  const ending = Math.min(TAIL, Math.floor(words.length / 2));
+  return el(
+    "span",
+    { ...props, class: `cut ${props.class || ""}`, title: words },
+    el("span", { class: "start" }, words.slice(0, words.length - ending)),
+    el("span", { class: "end" }, words.slice(words.length - ending)),
   );
 }

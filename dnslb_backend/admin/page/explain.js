@@ -12,12 +12,14 @@ const POLICIES = {
   sticky: "picked by the client's network",
 };
 
-export function explainView(name = "", type = "ANY") {
+/** Asks for an answer; `down` supposes that a target is down. */
+export function explainView({ name = "", type = "ANY", down = "" } = {}) {
   const question = el("input", { name: "name", required: true, placeholder: "www.lb.example", autocomplete: "off", spellcheck: "false", value: name });
   const kind = el("select", { name: "type" });
   for (const each of TYPES) kind.append(el("option", { value: each }, each));
   kind.value = TYPES.includes(type) ? type : "ANY";
   const client = el("input", { name: "client", placeholder: "any client", autocomplete: "off", spellcheck: "false" });
+  const supposed = el("input", { name: "down", placeholder: "an address, label or glob", autocomplete: "off", spellcheck: "false", value: down });
   const result = el("div", { class: "explanation" });
   const message = el("p", { class: "message", role: "status" });
   const field = (words, input) => el("label", { class: "field" }, el("span", {}, words), input);
@@ -27,6 +29,7 @@ export function explainView(name = "", type = "ANY") {
     field("Name", question),
     field("Type", kind),
     field("Client", client),
+    field("What if these were down", supposed),
     el("button", { type: "submit", class: "primary" }, "Explain"),
   );
   let asked = 0;
@@ -38,6 +41,7 @@ export function explainView(name = "", type = "ANY") {
         name: question.value.trim(),
         type: kind.value,
         client: client.value.trim(),
+        down: supposed.value.trim(),
       });
       if (mine !== asked) return;
       say(message, "");
@@ -67,6 +71,7 @@ function explanation(report) {
       " ",
       el("span", { class: "rdata" }, visible(`${report.name} ${report.type}`)),
       report.client ? el("span", { class: "quiet" }, visible(` for ${report.client}`)) : null,
+      report.down ? el("span", { class: "tag hold" }, visible(`if ${report.down} were down`)) : null,
     ),
     report.via.length ? el("p", { class: "quiet" }, visible(`via ${report.via.join(", ")}`)) : null,
     report.zone ? null : el("p", {}, "No zone of this daemon."),

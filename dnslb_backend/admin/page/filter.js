@@ -1,6 +1,8 @@
 // Which records and members are shown. The choice is in the URL, to be sent to others.
 
 import { SERVICES } from "./model.js";
+import { isRecordTroubled, isTroubled, isUnresolved } from "./severity.js";
+import { globOf, isLabel, labelsOf } from "./targets.js";
 
 export const NOTHING = { text: "", state: "", zone: "", trouble: false };
 
@@ -48,6 +50,7 @@ export function parse(hash) {
     state: state in WORDS ? state : "",
     zone: given.get("zone") || "",
     trouble: given.get("trouble") === "1",
+    compact: given.get("compact") === "1",
   };
 }
 
@@ -57,6 +60,7 @@ export function render(choice) {
   if (choice.state) given.set("state", choice.state);
   if (choice.zone) given.set("zone", choice.zone);
   if (choice.trouble) given.set("trouble", "1");
+  if (choice.compact) given.set("compact", "1");
   const text = given.toString();
   return text ? `#${text}` : "";
 }
@@ -65,29 +69,8 @@ export function isNothing(choice) {
   return !choice.text && !choice.state && !choice.zone && !choice.trouble;
 }
 
-/** Whether this member is a problem. */
-export function isTroubled(member) {
-  return (
-    member.effective !== "UP" ||
-    member.stale ||
-    member.flapping ||
-    member.waiting ||
-    member.fallback ||
-    Boolean(member.override) ||
-    member.result_code === -3
-  );
-}
-
-export function isRecordTroubled(record) {
-  return record.service !== "serving" || record.held || record.hosts.some(isUnresolved);
-}
-
 function isService(record, state) {
   return SERVICES[record.service] === state;
-}
-
-export function isUnresolved(host) {
-  return host.overdue || host.resolution === "failed" || host.resolution === "nxdomain";
 }
 
 /** The members of a record that are to be shown; null where not even the record is. */
@@ -97,9 +80,9 @@ export function chosen(entry, choice, words) {
   let found = members;
   if (words.length) {
     const texts = textsOf(entry);
-    if (!words.every((word) => texts.record.includes(word))) {
-      found = found.filter((_, index) =>
-        words.every((word) => texts.record.includes(word) || texts.members[index].includes(word)),
+    if (!words.every((word) => word.isIn(texts.record))) {
+      found = found.filter((member, index) =>
+        words.every((word) => word.isIn(texts.record) || word.isIn(texts.members[index], member)),
       );
       if (!found.length) return null;
     }
@@ -118,9 +101,25 @@ export function chosen(entry, choice, words) {
   return found;
 }
 
-/** The words of a search, in lower case: every one must be found. */
+/** The words of a search: every one must be found. One with a "=" is a label, or a glob over labels. */
 export function wordsOf(text) {
-  return text.toLowerCase().split(/\s+/).filter(Boolean);
+  return text.toLowerCase().split(/\s+/).filter(Boolean).map((word) => (isLabel(word) ? labelWord(word) : plainWord(word)));
+}
+
+function plainWord(word) {
+  return { isIn: (text) => text.includes(word) };
+}
+
+function labelWord(word) {
+  const glob = globOf(word);
+  return { isIn: (_, member = null) => member !== null && labelsOf(member).some((label) => glob.test(label)) };
+}
+
+/** The label that a search consists of; "" where it does not. */
+export function labelOf(choice) {
+  const { text, state, zone, trouble } = choice;
+  const word = text.trim().toLowerCase();
+  return isLabel(word) && !/\s/.test(word) && !state && !zone && !trouble ? word : "";
 }
 
 function textsOf(entry) {

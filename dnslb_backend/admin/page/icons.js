@@ -2,6 +2,8 @@
 
 import { el, svg } from "./dom.js";
 
+const HEXAGON = "M8 .4l6.6 3.8v7.6L8 15.6l-6.6-3.8V4.2z";
+
 const SHAPES = {
   // A disc with a tick.
   up: [
@@ -22,6 +24,15 @@ const SHAPES = {
   drain: [
     ["circle", { cx: 8, cy: 8, r: 7, class: "fill" }],
     ["path", { d: "M6 5v6M10 5v6", class: "line" }],
+  ],
+  // A hexagon: what an operator says, whatever the checks do.
+  "forced-up": [
+    ["path", { d: HEXAGON, class: "fill" }],
+    ["path", { d: "M4.8 8.2l2.3 2.3 4.2-4.7", class: "line" }],
+  ],
+  "forced-down": [
+    ["path", { d: HEXAGON, class: "fill" }],
+    ["path", { d: "M5.5 5.5l5 5M10.5 5.5l-5 5", class: "line" }],
   ],
   flapping: [
     ["rect", { x: 1, y: 1, width: 14, height: 14, rx: 2.5, class: "fill" }],
@@ -51,6 +62,13 @@ export function shape(kind) {
   );
 }
 
+/** The mark and the state of a member by the action of its override. */
+export const OVERRIDDEN = {
+  drain: ["drain", "DRAINED"],
+  up: ["forced-up", "FORCED UP"],
+  down: ["forced-down", "FORCED DOWN"],
+};
+
 /** The shape for the state of a member, as the API names it. */
 const KINDS = {
   UP: "up",
@@ -59,9 +77,7 @@ const KINDS = {
   STALE: "stale",
   WAITING: "waiting",
   FLAPPING: "flapping",
-  DRAINED: "drain",
-  "FORCED UP": "up",
-  "FORCED DOWN": "down",
+  ...Object.fromEntries(Object.values(OVERRIDDEN).map(([kind, state]) => [state, kind])),
   FALLBACK: "fallback",
 };
 

@@ -5,10 +5,11 @@
 
 import { el } from "./dom.js";
 import { chosen, wordsOf } from "./filter.js";
-import { fillMember, fillRecord, fillZone } from "./rows.js";
+import { fillHeading, fillMember, fillRecord } from "./rows.js";
+import { FINE, HEADINGS, severity } from "./severity.js";
 
-const WIDE = { zone: 40, record: 46, member: 36 };
-const NARROW = { zone: 40, record: 78, member: 66 };
+const WIDE = { heading: 40, record: 46, member: 36, compact: 36 };
+const NARROW = { heading: 40, record: 78, member: 66, compact: 40 };
 const SPARE = 300;
 
 export class List {
@@ -22,10 +23,11 @@ export class List {
     this.covered = top;
     this.opened = opened;
     this.items = [];
+    this.chosen = [];
     this.places = new Map();
     this.rows = new Map();
     this.active = null;
-    this.narrow = matchMedia("(max-width: 860px)");
+    this.narrow = matchMedia("(max-width: 680px)");
     this.narrow.addEventListener("change", () => this.measure());
     addEventListener("scroll", () => this.paint(), { passive: true });
     addEventListener("resize", () => this.paint(), { passive: true });
@@ -34,32 +36,33 @@ export class List {
     grid.addEventListener("focus", () => this.activate(this.active || this.firstInSight()));
   }
 
-  /** Make the list of what is chosen; returns how many records and members that are. */
+  /** Make the list of what is chosen, the worst first, and what is fine by zone; returns how many
+   *  records and members that are. */
   compose(choice) {
     const words = wordsOf(choice.text);
-    const items = [];
+    const serious = HEADINGS.map((title, rank) => heading(`s ${rank}`, { word: "", title }));
+    const fine = [];
     const found = { records: 0, members: 0 };
     let zone = null;
     for (const entry of this.model.order) {
       const members = chosen(entry, choice, words);
       if (!members) continue;
-      if (!zone || zone.zone !== entry.record.zone) {
-        zone = { kind: "zone", key: `z ${entry.record.zone}`, zone: entry.record.zone };
-        Object.assign(zone, { records: 0, members: 0, down: 0 });
-        items.push(zone);
+      const rank = severity(entry);
+      if (rank === FINE && (!zone || zone.title !== entry.record.zone)) {
+        zone = heading(`z ${entry.record.zone}`, { word: "Zone", title: entry.record.zone });
+        fine.push(zone);
       }
-      items.push({ kind: "record", key: entry.key, entry });
-      zone.records += 1;
-      for (const member of members) {
-        items.push({ kind: "member", key: member.key, entry, member });
-        if (member.fallback) continue;
-        zone.members += 1;
-        found.members += 1;
-        if (member.effective === "DOWN") zone.down += 1;
-      }
-      found.records += 1;
+      put(rank === FINE ? zone : serious[rank], entry, members, choice.compact);
     }
-    this.items = items;
+    const headings = [...serious.filter((each) => each.records), ...fine];
+    this.chosen = headings;
+    this.items = [];
+    for (const each of headings) {
+      this.items.push(each);
+      for (const row of each.rows) this.items.push(row);
+      found.records += each.records;
+      found.members += each.members;
+    }
     this.measure();
     return found;
   }
@@ -70,7 +73,7 @@ export class List {
     this.places = new Map();
     this.items.forEach((item, index) => {
       item.top = top;
-      item.height = heights[item.kind];
+      item.height = item.kind === "record" && item.members ? heights.compact : heights[item.kind];
       top += item.height;
       this.places.set(item.key, index);
     });
@@ -134,9 +137,9 @@ export class List {
     if (row.version === version) return;
     const isNew = row.version === null;
     row.version = version;
-    if (item.kind === "zone") row.tick = fillZone(row.node, item);
+    if (item.kind === "heading") row.tick = fillHeading(row.node, item);
     else if (item.kind === "record") row.tick = fillRecord(row.node, item);
-    else row.tick = fillMember(row.node, item, this.transitions);
+    else row.tick = fillMember(row.node, item, this.transitions, this.model.pendingOf(item.member));
     if (item.kind === "member") {
       const { effective, served } = item.member;
       const state = `${effective} ${served}`;
@@ -147,8 +150,8 @@ export class List {
   }
 
   versionOf(item) {
-    if (item.kind === "zone") return `${item.records} ${item.members} ${item.down}`;
-    if (item.kind === "record") return `${item.entry.version} ${item.entry.at}`;
+    if (item.kind === "heading") return `${item.records} ${item.members} ${item.down}`;
+    if (item.kind === "record") return `${item.entry.version} ${item.entry.at} ${item.members ? "compact" : ""}`;
     return `${item.entry.version} ${item.entry.at} ${this.transitions.of(item.member).length} ${this.transitions.loads}`;
   }
 
@@ -157,9 +160,20 @@ export class List {
     node.addEventListener("animationend", () => node.classList.remove("changed"), { once: true });
   }
 
+  /** Fill every row again: what they all depend on has changed. */
+  again() {
+    for (const row of this.rows.values()) row.version = "";
+    this.paint();
+  }
+
   /** Ages go on. */
   tick() {
     for (const row of this.rows.values()) row.tick();
+  }
+
+  /** The members that are chosen, also where only their records are shown. */
+  members() {
+    return this.chosen.flatMap((each) => each.found).filter((member) => !member.fallback);
   }
 
   /** The records that are in sight. */
@@ -173,7 +187,7 @@ export class List {
 
   firstInSight() {
     const top = this.covered() - this.box.getBoundingClientRect().top;
-    const item = this.items.find((each) => each.top >= top && each.kind !== "zone");
+    const item = this.items.find((each) => each.top >= top && each.kind !== "heading");
     return item ? item.key : null;
   }
 
@@ -245,6 +259,23 @@ export class List {
 
   open(key) {
     const item = this.items[this.places.get(key)];
-    if (item && item.kind !== "zone") this.opened(item);
+    if (item && item.kind !== "heading") this.opened(item);
+  }
+}
+
+function heading(key, words) {
+  return { kind: "heading", key, ...words, rows: [], found: [], records: 0, members: 0, down: 0 };
+}
+
+/** Add a record with these members below its heading; one that is compact has no rows of members. */
+function put(below, entry, members, isCompact) {
+  below.rows.push({ kind: "record", key: entry.key, entry, members: isCompact ? entry.members : null });
+  below.records += 1;
+  for (const member of members) {
+    below.found.push(member);
+    if (!isCompact) below.rows.push({ kind: "member", key: member.key, entry, member });
+    if (member.fallback) continue;
+    below.members += 1;
+    if (member.effective === "DOWN") below.down += 1;
   }
 }

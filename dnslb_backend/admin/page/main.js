@@ -3,29 +3,27 @@
 import { Refusal } from "./api.js";
 import { Model } from "./model.js";
 import { changesView } from "./changes.js";
-import { memberView, recordView } from "./detail.js";
+import { memberView } from "./detail.js";
 import { byId, el, say, visible } from "./dom.js";
 import { explainView } from "./explain.js";
-import { isNothing, NOTHING, parse, render, WORDS } from "./filter.js";
+import { isNothing, labelOf, NOTHING, parse, render, WORDS } from "./filter.js";
 import { followKeys } from "./keys.js";
 import { List } from "./list.js";
 import { Panel } from "./panel.js";
 import { History } from "./history.js";
-import { COLUMNS, count } from "./rows.js";
+import { recordView } from "./record.js";
+import { COLUMNS, COMPACT_COLUMNS, count } from "./rows.js";
+import { allOverridesView, MOST, severalView } from "./several.js";
 import { Summary } from "./summary.js";
 import { Sync } from "./sync.js";
 import { followTheme } from "./theme.js";
-import { age, clock } from "./times.js";
+import { age, clock, followZone } from "./times.js";
 import { TokenDialog } from "./token.js";
 
 const model = new Model();
 const transitions = new History();
 const panel = new Panel();
 let choice = parse(location.hash);
-
-byId("columns").append(
-  ...COLUMNS.map(([name, words]) => el("span", { role: "columnheader", class: `cell ${name}` }, words)),
-);
 
 const list = new List(byId("list"), byId("rows"), {
   model,
@@ -64,6 +62,7 @@ function showFound(found, counts) {
   const words = `${count(found.members, "member")} in ${count(found.records, "record")}`;
   say(byId("found"), model.node ? (isAll ? words : `${words}, of ${counts.members.toLocaleString("en")}`) : "");
   byId("clear").disabled = isAll;
+  byId("several").disabled = isAll || !found.members || found.members > MOST;
   const isEmpty = model.isWhole && !found.records;
   byId("nothing").hidden = !isEmpty;
   if (isEmpty) say(byId("nothing"), isAll ? "No balanced record is configured." : nothingWords());
@@ -196,9 +195,12 @@ function announce(words) {
 
 const shared = {
   model,
-  explain: (name, type) => panel.show(explainView(name, type)),
+  transitions,
+  explain: (asked) => panel.show(explainView(asked)),
   openMember,
-  overridden: (member) => sync.ask([member.name]),
+  several: (members) => panel.show(severalView(members, "", shared)),
+  search: (text) => choose({ ...NOTHING, text }),
+  overridden: (names) => sync.ask(names),
   withToken: (attempt, why) => tokens.with(attempt, why),
 };
 
@@ -212,6 +214,8 @@ function openRecord(key) {
 }
 
 byId("open-explain").addEventListener("click", () => panel.show(explainView()));
+byId("open-overrides").addEventListener("click", () => panel.show(allOverridesView(shared)));
+byId("several").addEventListener("click", () => panel.show(severalView(list.members(), labelOf(choice), shared)));
 byId("open-changes").addEventListener("click", () => panel.show(changesView(transitions, shared)));
 
 // -- the filter --------------------------------------------------------------------------------
@@ -232,9 +236,20 @@ function scrollToTop() {
   if (scrollY > top) scrollTo(0, top);
 }
 
+function showColumns() {
+  const columns = choice.compact ? COMPACT_COLUMNS : COLUMNS;
+  byId("columns").classList.toggle("compact", choice.compact);
+  byId("list").setAttribute("aria-colcount", String(columns.length));
+  byId("columns").replaceChildren(
+    ...columns.map(([name, words]) => el("span", { role: "columnheader", class: `cell ${name}` }, words)),
+  );
+}
+
 function showChoice() {
+  showColumns();
   if (byId("search").value !== choice.text) byId("search").value = choice.text;
   byId("trouble").checked = choice.trouble;
+  byId("compact").checked = choice.compact;
   for (const input of byId("filters").elements.health) input.checked = input.value === choice.state;
 }
 
@@ -243,6 +258,7 @@ byId("search").addEventListener("keydown", (event) => {
   if (event.key === "Escape" || event.key === "ArrowDown") byId("list").focus({ preventScroll: true });
 });
 byId("trouble").addEventListener("change", (event) => choose({ trouble: event.target.checked }));
+byId("compact").addEventListener("change", (event) => choose({ compact: event.target.checked }));
 byId("zone").addEventListener("change", (event) => choose({ zone: event.target.value }));
 byId("clear").addEventListener("click", () => choose(NOTHING));
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
@@ -259,14 +275,21 @@ showChoice();
 // -- keys --------------------------------------------------------------------------------------
 
 followTheme(byId("theme"));
+followZone(byId("times"), () => {
+  list.again();
+  panel.refresh();
+});
 followKeys([
   { keys: ["/"], words: "search", does: () => byId("search").select() || byId("search").focus() },
   { keys: ["p"], words: "only problems, or everything", does: () => choose({ trouble: !choice.trouble }) },
   { keys: ["x"], words: "clear the filter", does: () => choose(NOTHING) },
+  { keys: ["v"], words: "a line for each record, or its members too", does: () => choose({ compact: !choice.compact }) },
+  { keys: ["o"], words: "overrides", does: () => byId("open-overrides").click() },
   { keys: ["e"], words: "explain an answer", does: () => byId("open-explain").click() },
   { keys: ["c"], words: "latest changes", does: () => byId("open-changes").click() },
   { keys: ["l"], words: "go to the list", does: () => byId("list").focus({ preventScroll: true }) },
   { keys: ["t"], words: "theme: system, light, dark", does: () => byId("theme").click() },
+  { keys: ["u"], words: "times: UTC or local", does: () => byId("times").click() },
   { keys: ["?"], words: "these keys", does: () => byId("open-keys").click() },
   { keys: ["↑", "↓", "j", "k"], words: "in the list: from row to row" },
   { keys: ["Enter"], words: "in the list: open the row" },

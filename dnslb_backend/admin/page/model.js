@@ -1,5 +1,7 @@
 // The model: every record and member of the node, as last reported.
 
+import { matcher } from "./targets.js";
+
 /** What identifies a record, and a member within it. */
 export function recordKey(row) {
   return `${row.zone} ${row.name} ${row.type}`;
@@ -31,6 +33,29 @@ export class Model {
     this.order = [];
     this.version = 0;
     this.isWhole = false;
+    this.overrides = [];
+    this.pending = [];
+  }
+
+  /** All overrides of this node, in force or pending. */
+  setOverrides(overrides) {
+    this.overrides = overrides.map((override) => ({ ...override, isFor: matcher(override) }));
+    this.pending = this.overrides.filter((override) => override.pending);
+  }
+
+  /** Those for one member: first what applies, then the others, the latest first. */
+  overridesOf(member) {
+    const applied = [member.override, member.weight_override].filter(Boolean);
+    const ids = applied.map((override) => override.id);
+    const found = this.overrides.filter((override) => override.isFor(member) && !ids.includes(override.id));
+    const others = found.map((override) => ({ ...override, isLesser: !override.pending }));
+    return [...applied, ...others.reverse()];
+  }
+
+  /** The override for a member that begins next, undefined where none is pending. */
+  pendingOf(member) {
+    const found = this.pending.filter((override) => override.isFor(member));
+    return found.sort((one, other) => Date.parse(one.starts) - Date.parse(other.starts))[0];
   }
 
   /** A whole status begins. What was there stays until it has ended, unless there was nothing. */
@@ -107,6 +132,7 @@ export class Model {
       at: performance.now(),
       version: before ? before.version + 1 : 0,
       words: null,
+      rank: null,
     };
   }
 

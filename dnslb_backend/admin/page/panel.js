@@ -1,4 +1,5 @@
-// The panel beside the list: one at a time, closed with Escape, and focus returns whence it came.
+// The panel beside the list: one at a time, closed with Escape from anywhere; focus that was in it
+// returns whence it came.
 
 import { byId } from "./dom.js";
 
@@ -10,8 +11,8 @@ export class Panel {
     this.shown = null;
     this.back = null;
     byId("panel-close").addEventListener("click", () => this.close());
-    this.box.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape") return;
+    document.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || !this.shown || document.querySelector("dialog:modal")) return;
       event.preventDefault();
       this.close();
     });
@@ -31,11 +32,12 @@ export class Panel {
 
   close() {
     if (!this.shown) return;
+    const hasFocus = this.box.contains(document.activeElement);
     this.shown = null;
     this.box.close();
     document.documentElement.classList.remove("has-panel");
     this.body.replaceChildren();
-    if (this.back && this.back.isConnected) this.back.focus({ preventScroll: true });
+    if (hasFocus && this.back && this.back.isConnected) this.back.focus({ preventScroll: true });
   }
 
   refresh() {

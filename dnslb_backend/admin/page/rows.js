@@ -1,12 +1,13 @@
 // The rows of the list: a zone, a record, a member. Each is filled again when it has changed.
 
-import { el, say, visible } from "./dom.js";
-import { isUnresolved } from "./filter.js";
-import { badge, kindOf } from "./icons.js";
+import { cutInside, el, say, visible } from "./dom.js";
+import { badge, kindOf, shape } from "./icons.js";
+import { FINE, isTroubled, isUnresolved, OVERRIDDEN, severity } from "./severity.js";
 import { timeline } from "./timeline.js";
 import { WINDOW } from "./history.js";
 import { age, duration, left, local, now } from "./times.js";
 
+/** The columns of the list where members are shown. */
 export const COLUMNS = [
   ["state", "State"],
   ["content", "Member"],
@@ -19,6 +20,18 @@ export const COLUMNS = [
   ["history", "Last hour"],
 ];
 
+/** Those where each record is one line. */
+export const COMPACT_COLUMNS = [
+  ["name", "Record"],
+  ["decision", "Service"],
+  ["marks", "Members"],
+  ["answer", "DNS answers"],
+  ["ttl", "TTL"],
+];
+
+/** So many members of a record have a mark in one line. */
+const MOST_MARKS = 12;
+
 /** By the service of a record, as the API names it; any other is a failure. */
 const MOODS = { serving: "good", fallback: "warn", panic: "warn", pending: "warn" };
 
@@ -26,19 +39,20 @@ function cell(name, ...children) {
   return el("span", { role: "gridcell", class: `cell ${name}` }, children);
 }
 
-export function fillZone(row, item) {
-  const { zone, records, members, down } = item;
-  row.className = "row zone";
+/** The heading of a zone, or of records whose state is as serious. */
+export function fillHeading(row, item) {
+  const { word, title, records, members, down } = item;
+  row.className = `row zone${word ? "" : " serious"}`;
   row.replaceChildren(
     el(
       "span",
       { role: "rowheader", class: "cell", "aria-colspan": COLUMNS.length },
-      el("span", { class: "kind" }, "Zone"),
+      word ? el("span", { class: "kind" }, word) : null,
       " ",
-      el("strong", {}, visible(zone)),
+      el("strong", {}, visible(title)),
       " ",
-      el("span", { class: "quiet" }, `${count(records, "record")}, ${count(members, "member")}`),
       down ? el("span", { class: "tag bad" }, `${down} down`) : null,
+      el("span", { class: "quiet" }, `${count(records, "record")}, ${count(members, "member")}`),
     ),
   );
   return () => {};
@@ -50,7 +64,7 @@ export function count(number, word) {
 
 export function fillRecord(row, item) {
   const { record } = item.entry;
-  row.className = "row record";
+  row.className = `row record${item.members ? " compact" : ""}`;
   row.replaceChildren(
     el(
       "span",
@@ -60,9 +74,10 @@ export function fillRecord(row, item) {
     ),
     cell(
       "decision",
-      el("span", { class: `tag ${MOODS[record.service] || "bad"}` }, record.service),
-      el("span", { class: "quiet" }, `${record.members_served} of ${record.members_total} served`),
+      el("span", { class: `tag ${mood(item.entry)}` }, record.service),
+      el("span", { class: "quiet" }, `${record.members_served} of ${record.members_total}`, el("span", { class: "word" }, " served")),
     ),
+    ...(item.members ? [marks(item.members)] : []),
     cell(
       "answer",
       hints(record),
@@ -72,6 +87,33 @@ export function fillRecord(row, item) {
     cell("ttl", `ttl ${record.ttl} s`),
   );
   return () => {};
+}
+
+/** Serving while some members are not well, or overridden, is no plain green. */
+function mood(entry) {
+  const rank = severity(entry);
+  if (entry.record.service !== "serving" || rank === FINE) return MOODS[entry.record.service] || "bad";
+  return rank === OVERRIDDEN ? "hold" : "less";
+}
+
+/** The members of a record in one line, a mark each. */
+function marks(members) {
+  const shown = members.length > MOST_MARKS ? [...members].sort((one, other) => isTroubled(other) - isTroubled(one)) : members;
+  const states = new Map();
+  for (const { state } of members) states.set(state, (states.get(state) || 0) + 1);
+  const words = [...states].map(([state, number]) => `${number} ${state}`).join(", ");
+  return el(
+    "span",
+    { role: "gridcell", class: "cell marks", "aria-label": words },
+    shown.slice(0, MOST_MARKS).map((member) =>
+      el(
+        "span",
+        { class: member.served || kindOf(member) !== "up" ? "" : "idle", title: `${visible(member.content)}: ${member.state}, ${visible(member.reason)}` },
+        shape(kindOf(member)),
+      ),
+    ),
+    shown.length > MOST_MARKS ? el("span", { class: "quiet" }, `+${shown.length - MOST_MARKS}`) : null,
+  );
 }
 
 /** What DNS answers now, in words. */
@@ -90,32 +132,32 @@ function hints(record) {
   return found;
 }
 
-/** Fills the row of a member, and returns what keeps its ages true. */
-export function fillMember(row, item, transitions) {
+/** Fills the row of a member, and returns what keeps its ages true. `pending` is the override that
+ *  begins next, if there is one. */
+export function fillMember(row, item, transitions, pending) {
   const { member } = item;
+  const { override } = member;
   row.className = `row member${member.served ? "" : " idle"}`;
   row.dataset.kind = kindOf(member);
   const since = el("span", { title: local(member.since) });
   const checked = el("span", { title: local(member.last_check) });
-  const ends = member.override && member.override.expires ? el("span") : null;
+  const ends = override && override.expires ? el("span", { class: "tag hold" }) : null;
+  const begins = pending && !override ? el("span", { class: "tag hold pending", title: scheduled(pending) }) : null;
   const tick = () => {
     say(since, age(member.since));
     say(checked, member.last_check ? `${age(member.last_check)} ago` : "never");
-    if (ends) say(ends, `${left(member.override.expires)} left`);
+    if (ends) say(ends, `${left(override.expires)} left`);
+    if (begins) say(begins, `${actionOf(pending)} in ${left(pending.starts)}`);
   };
   tick();
   row.replaceChildren(
     cell("state", badge(member)),
-    cell("content", el("span", { class: "rdata" }, visible(member.content)), aside(member)),
+    content(member),
     cell("served", member.served ? el("span", { class: "yes" }, "served") : el("span", { class: "quiet" }, "–")),
-    cell("priority", member.priority === null ? "–" : String(member.priority)),
-    cell("weight", String(member.weight)),
+    cell("priority", priority(member)),
+    cell("weight", weight(member)),
     cell("since", since),
-    cell(
-      "why",
-      ends ? el("span", { class: "tag hold" }, ends) : null,
-      el("span", { class: "reason", title: visible(member.reason) }, visible(member.reason)),
-    ),
+    cell("why", ends, begins, why(member)),
     cell(
       "checked",
       checked,
@@ -126,11 +168,58 @@ export function fillMember(row, item, transitions) {
   return tick;
 }
 
-/** What the content alone does not say: whence it came, and for whom it is. */
-function aside(member) {
-  const found = member.views.map((view) => el("span", { class: "tag view" }, visible(view)));
-  if (member.dest && member.dest !== member.content) {
-    found.push(el("span", { class: "quiet dest" }, visible(member.dest)));
-  }
-  return found;
+function content(member) {
+  const node = cell("content", cutInside(member.content, { class: "rdata" }), views(member), destination(member));
+  const parts = [member.content, ...member.views, member.dest === member.content ? "" : member.dest];
+  node.setAttribute("aria-label", visible(parts.filter(Boolean).join(" ")));
+  return node;
+}
+
+/** After a failed check the one that is configured, and none for a fallback. */
+function priority(member) {
+  if (member.fallback) return "–";
+  if (member.priority !== null) return String(member.priority);
+  return el("span", { class: "quiet" }, String(member.configured_priority));
+}
+
+function weight(member) {
+  const { weight_override: override } = member;
+  if (!override) return String(member.weight);
+  const by = override.author ? ` by ${override.author}` : "";
+  return el("span", { class: "ordered", title: visible(`override${by}, configured is ${member.configured_weight}`) }, String(member.weight));
+}
+
+/** Why it is served, or is not. That it is overridden, and by what, its state says. */
+function why(member) {
+  const { override } = member;
+  const full = visible(member.reason);
+  if (!override) return el("span", { class: "reason", title: full }, full);
+  return [
+    member.health === member.effective ? null : el("span", { class: "tag bad" }, `measured ${member.health}`),
+    el("span", { class: "reason", title: full }, visible(override.reason)),
+    el("span", { class: "quiet author" }, visible(override.author ? ` by ${override.author}` : "")),
+  ];
+}
+
+/** `drain`, `weight 20`. */
+export function actionOf(override) {
+  return override.action === "weight" ? `weight ${override.weight}` : override.action;
+}
+
+/** An override that begins later, as a sentence. */
+export function scheduled(override) {
+  const by = override.author ? ` by ${override.author}` : "";
+  const end = override.expires ? ` until ${local(override.expires)}` : " until cleared";
+  return visible(`${actionOf(override)}${by} from ${local(override.starts)}${end}${override.reason ? `: ${override.reason}` : ""}`);
+}
+
+function views(member) {
+  if (!member.views.length) return null;
+  return el("span", { class: "views" }, member.views.map((view) => el("span", { class: "tag view" }, visible(view))));
+}
+
+/** Whence it came, where its content alone does not say so. */
+function destination(member) {
+  if (!member.dest || member.dest === member.content) return null;
+  return cutInside(member.dest, { class: "quiet dest" });
 }

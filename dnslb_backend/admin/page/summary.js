@@ -92,7 +92,8 @@ function brake(report) {
 
 function purge(report) {
   if (!report) return ["good", "OK", "PowerDNS has confirmed every purge."];
-  if (!Array.isArray(report)) return ["none", "off", report.advice || ""];
+  // Whether PowerDNS's caches are off is not known here.
+  if (!Array.isArray(report)) return ["caution", "off", `No PowerDNS is purged: ${report.advice}`];
   const waiting = report.reduce((sum, channel) => sum + channel.unpurged, 0);
   return ["bad", `failing, ${waiting} waiting`, report.map((each) => `${each.channel}: ${each.error}`).join("\n")];
 }

@@ -39,6 +39,7 @@ export class Sync {
     this.isFlushing = false;
     this.isLoading = false;
     this.isLive = false;
+    this.asked = 0;
     this.pause = FIRST_PAUSE;
     this.wake = () => {};
     this.cut = new AbortController();
@@ -96,7 +97,7 @@ export class Sync {
     this.isLive = true;
     this.view.state("live");
     this.lookAtNode();
-    await this.transitions.load(this.model.node.node).catch(() => {});
+    await Promise.allSettled([this.transitions.load(this.model.node.node), this.loadOverrides()]);
     this.view.changed();
     this.flush();
   }
@@ -255,35 +256,37 @@ export class Sync {
     }
   }
 
-  /** Overrides have changed: load the records that they are about. */
+  /** Overrides have changed: load them, and the records that they are about. */
   async followOverrides() {
     try {
-      const { overrides } = await get("api/v1/overrides");
-      const fresh = new Map(overrides.map((override) => [override.id, override]));
-      const before = this.overrides || new Map();
-      this.overrides = fresh;
-      const moved = [
-        ...overrides.filter((override) => before.get(override.id)?.pending !== override.pending),
-        ...[...before.values()].filter((override) => !fresh.has(override.id)),
-      ];
-      if (!moved.length || moved.some((override) => /[*?[=]/.test(override.target))) {
-        await this.load();
-        return;
-      }
-      this.ask(this.namesOf(moved));
+      const moved = await this.loadOverrides();
+      if (!moved) return;
+      if (moved.length) this.ask(this.namesOf(moved));
+      else await this.load();
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
     }
   }
 
+  /** Load the overrides of this node; returns those that are new, begin, or are gone, and null
+   *  where they were asked for again meanwhile. */
+  async loadOverrides() {
+    const asked = (this.asked += 1);
+    const report = await get("api/v1/overrides");
+    if (asked !== this.asked) return null;
+    const before = new Map(this.model.overrides.map((override) => [override.id, override]));
+    this.model.setOverrides(report.overrides.filter(({ node }) => !node || node === report.node));
+    const fresh = new Map(this.model.overrides.map((override) => [override.id, override]));
+    return [
+      ...[...fresh.values()].filter((override) => before.get(override.id)?.pending !== override.pending),
+      ...[...before.values()].filter((override) => !fresh.has(override.id)),
+    ];
+  }
+
   namesOf(overrides) {
-    const targets = new Set(overrides.map((override) => override.target));
     const names = new Set();
     for (const { record, members } of this.model.order) {
-      const isMeant = members.some(
-        (row) => targets.has(row.address) || targets.has(row.dest.toLowerCase().replace(/\.$/, "")),
-      );
-      if (isMeant) names.add(record.name);
+      if (overrides.some(({ isFor }) => members.some(isFor))) names.add(record.name);
     }
     return names;
   }

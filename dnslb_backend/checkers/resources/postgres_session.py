@@ -138,6 +138,8 @@ class PostgresSession:
         elif method == SASL:
             reply = self._begin_scram(challenge)
         elif method == SASL_CONTINUE and self._scram is not None:
+            # Bounded work, which needs no deadline: while all threads are busy it waits for its
+            # turn, where run_blocking would refuse it.
             reply = await asyncio.to_thread(self._scram.final, challenge)
         else:
             raise _no_protocol()

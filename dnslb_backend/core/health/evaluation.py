@@ -1,6 +1,7 @@
 """From the state of a record's targets to its rows and its decision.
 
-A member that recovered is held out (failback) in each of its views, until it serves there.
+A member that recovered is held out (failback) in each of its views, until it serves there. Then it
+is given its weight in steps (slow start).
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -15,7 +16,13 @@ from dnslb_backend.core.health.members import (
     fallback_contents,
 )
 from dnslb_backend.core.health.overrides import Action, ActiveOverrides
-from dnslb_backend.core.health.record_state import PendingReturn, RecordState, is_resolved
+from dnslb_backend.core.health.record_state import (
+    PendingReturn,
+    RecordState,
+    is_awaiting,
+    is_resolved,
+)
+from dnslb_backend.core.health.slow_start import advance_ramps, begin_ramp, full_share, share_of
 from dnslb_backend.core.health.target import Health, TargetState, combine
 from dnslb_backend.core.health.targets import Targets
 from dnslb_backend.core.health.ttl import answer_ttl
@@ -83,26 +90,30 @@ def evaluate_member(
     waits_in = NO_VIEWS
     if member.content in state.waiting and (override is None or override.action is Action.DRAIN):
         waits_in = state.waiting[member.content].views
-    if row is not None and row.is_unchanged(member, probed, override, waits_in, weighting):
+    share = share_of(state, member.content) if weighting is None else full_share(state)
+    if row is not None and row.is_unchanged(member, probed, override, waits_in, weighting, share):
         return row
-    return apply_override(member, probed, override, waits_in, weighting)
+    return apply_override(member, probed, override, waits_in, weighting, share)
 
 
 def track_returns(
     state: RecordState, targets: Targets, positions: Collection[int] | None, mono: float
 ) -> None:
-    """Update which members are held out after recovery (failback).
+    """Update which members are held out after recovery (failback), and which start slowly.
 
     Only those at `positions` can have changed since the last decision; None: any can.
     """
     failback = state.record.failback
     if not failback:
         state.waiting.clear()
+    if not failback and not state.record.slow_start:
+        state.ramps.clear()
         return
     if positions is None:
         members, rows = state.members, state.rows
         here = {member.content for member in members}
         state.waiting = {c: back for c, back in state.waiting.items() if c in here}
+        advance_ramps(state, mono)
     else:
         members = tuple(state.members[position] for position in positions)
         rows = tuple(state.rows[position] for position in positions)
@@ -111,15 +122,25 @@ def track_returns(
         health = _probed(state, member, targets).last_known
         if health is not Health.UP:
             state.waiting.pop(member.content, None)
+            state.ramps.pop(member.content, None)
         elif before.get(member.content) is Health.DOWN:
-            state.waiting[member.content] = PendingReturn(mono, frozenset(member.views or ("",)))
+            _come_back(state, member, mono)
     for content, back in list(state.waiting.items()):
         if mono - back.since >= failback:
             del state.waiting[content]
+            begin_ramp(state, content, mono)
+
+
+def _come_back(state: RecordState, member: Member, mono: float) -> None:
+    begin_ramp(state, member.content, mono)
+    if state.record.failback:
+        state.waiting[member.content] = PendingReturn(mono, frozenset(member.views or ("",)))
 
 
 def clear_returned(state: RecordState, rows: list[MemberStatus], decision: Decision) -> None:
     """End the failback of members that serve."""
+    if not state.waiting:
+        return
     served = {
         (view, content) for view, contents in decision.served_in().items() for content in contents
     }
@@ -147,14 +168,8 @@ def hold_starving(
     is_starving = decision.loses_service(state.decision) and not is_override
     if is_starving and not state.is_held:
         state.awaited = {position for position in state.positions if targets.is_in_flight(position)}
-    state.is_held = is_starving and _is_awaiting(state)
+    state.is_held = is_starving and is_awaiting(state)
     return state.decision if state.is_held else decision
-
-
-def _is_awaiting(state: RecordState) -> bool:
-    """Whether probes of this check cycle may yet find a member that can serve; not those that
-    have begun after the change, since other records may share the targets."""
-    return state.is_cycle_open or not state.awaited.isdisjoint(state.positions)
 
 
 def keep_last_good(state: RecordState) -> None:

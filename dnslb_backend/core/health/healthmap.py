@@ -46,6 +46,7 @@ from dnslb_backend.core.health.record_state import (
 from dnslb_backend.core.health.resolutions import Resolution
 from dnslb_backend.core.health.results import Result
 from dnslb_backend.core.health.schedule import is_silent
+from dnslb_backend.core.health.slow_start import begin_ramp, is_step_due
 from dnslb_backend.core.health.target import Health, TargetState, mark_stale, observe, reset_damping
 from dnslb_backend.core.health.targets import Targets
 from dnslb_backend.core.health.transitions import diff
@@ -167,8 +168,7 @@ class HealthMap:
             state = self.records[key]
             if not state.decision.is_answer and not is_known(state):
                 state.is_ready, state.decision = False, PENDING
-            # What is restored is no change.
-            report(state)
+            report(state)  # What is restored is no change.
         self._count_pending()
         return frozenset(self.records.keys() - self._pending.keys())
 
@@ -223,8 +223,7 @@ class HealthMap:
             self._settle(target, self._targets[target], at)
             if self.agreement and self.agreement.is_relieved(target):
                 self.mark_unknown(target, at)
-            users = self._targets.users(target)
-            self._changes.touch(users)
+            self._changes.touch(users := self._targets.users(target))
             for key in users & self.agreement.awaiting if self.agreement else ():
                 self.close_cycle(key, at)
 
@@ -258,11 +257,14 @@ class HealthMap:
         self._settle(target, mark_stale(state, at), at)
 
     def readmit(self, at: Instant) -> None:
-        """Readmit the recovered members whose failback time is over."""
-        waiting, self._waiting = self._waiting, set()
-        for key in waiting & self.records.keys():
-            self.records[key].is_partial = False
-            self._marked[key] = at
+        """Readmit the recovered members whose failback time is over, and go on with slow starts."""
+        waiting, self._waiting = self._waiting & self.records.keys(), set()
+        for key in waiting:
+            state = self.records[key]
+            if state.waiting or is_step_due(state, at.mono):
+                state.is_partial, self._marked[key] = False, at
+            elif state.ramps:
+                self._waiting.add(key)
 
     def expire_stale(self, targets: Iterable[TargetKey], at: Instant) -> None:
         """Mark those of these targets that have had no result for too long."""
@@ -276,15 +278,13 @@ class HealthMap:
 
     def readmit_member(self, key: RecordKey, content: str, at: Instant) -> None:
         """An operator readmits a member: it is neither held for flapping nor waits to return.
-
-        Members that share its targets are not held for flapping either, but go on waiting.
-        """
+        Members that share its targets are not held for flapping either, but go on waiting."""
         state = self.records[key]
-        state.waiting.pop(content, None)
-        for member in state.members:
-            if member.content == content:
-                for target in member.targets:
-                    self._settle(target, reset_damping(self.target(target)), at)
+        if state.waiting.pop(content, None):
+            begin_ramp(state, content, at.mono)
+        for member in (member for member in state.members if member.content == content):
+            for target in member.targets:
+                self._settle(target, reset_damping(self.target(target)), at)
         self._changes.touch([key])
         self._decide(key, at, whole=True)
 
@@ -375,8 +375,8 @@ class HealthMap:
             rows = evaluate_moved(state, positions, self._targets, self._active_overrides)
         decision = evaluate(state, rows, state.candidates)
         decision = hold_starving(state, decision, self._targets, is_override=is_override)
-        if state.waiting:
-            clear_returned(state, rows, decision)
+        clear_returned(state, rows, decision)
+        if state.waiting or state.ramps:
             self._waiting.add(key)
         self._publish(key, rows, decision, at.wall, moved)
 

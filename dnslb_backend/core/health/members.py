@@ -12,6 +12,9 @@ from dnslb_backend.core.model.labels import joined_labels
 from dnslb_backend.core.model.quorum import judged_by
 from dnslb_backend.core.model.records import Dest, Record, joined_views
 
+FULL_SHARE = 100
+"""Parts of its weight that a member has where its record has a slow start."""
+
 
 class TargetKey(NamedTuple):
     """What is probed, once for all members that share it.
@@ -50,6 +53,7 @@ class MemberStatus:
     `priority` is None where the last check failed. `waits_in` are the views ("" for clients in
     none) in which it is held out after recovery (failback). `is_fallback` marks an address that
     is served unchecked and is no member. `weighting` is the override that `weight` is from.
+    `share` is how many parts of it count: percent where its record has a slow start, else 1.
     """
 
     member: Member
@@ -62,6 +66,12 @@ class MemberStatus:
     waits_in: frozenset[str] = frozenset()
     is_fallback: bool = False
     weighting: Override | None = None
+    share: int = 1
+
+    @property
+    def is_ramping(self) -> bool:
+        """Whether it has only a part of its weight, for a while after it came back."""
+        return 1 < self.share < FULL_SHARE
 
     @property
     def is_waiting(self) -> bool:
@@ -78,6 +88,7 @@ class MemberStatus:
         override: Override | None,
         waits_in: frozenset[str],
         weighting: Override | None,
+        share: int,
     ) -> bool:
         """Whether `apply_override` would return this status again for these arguments."""
         return (
@@ -86,6 +97,7 @@ class MemberStatus:
             and self.override is override
             and self.waits_in == waits_in
             and self.weighting is weighting
+            and self.share == share
         )
 
     def candidate(self) -> Candidate:
@@ -100,7 +112,7 @@ class MemberStatus:
             measured_priority(self.member, self.state) if is_damped else self.priority,
             is_drained,
             self.waits_in,
-            self.weight,
+            self.weight * self.share,
             self.member.views,
             is_damped,
             self.member.priority,
@@ -113,6 +125,7 @@ def apply_override(
     override: Override | None,
     waits_in: frozenset[str] = frozenset(),
     weighting: Override | None = None,
+    share: int = 1,
 ) -> MemberStatus:
     """Combine measured health with the overrides.
 
@@ -120,9 +133,9 @@ def apply_override(
     any        measured   DOWN   UP     measured      (a drained member is not eligible)
     """
     status = _with_health(member, state, override, waits_in)
-    if weighting is None or weighting.weight is None:
-        return status
-    return replace(status, weight=weighting.weight, weighting=weighting)
+    if weighting is not None and weighting.weight is not None:
+        return replace(status, weight=weighting.weight, weighting=weighting, share=share)
+    return status if share == 1 else replace(status, share=share)
 
 
 def _with_health(

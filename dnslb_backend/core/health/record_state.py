@@ -24,6 +24,13 @@ class PendingReturn(NamedTuple):
     views: frozenset[str]
 
 
+class Ramp(NamedTuple):
+    """The slow start of a member that came back at monotonic `since`: its present step."""
+
+    since: float
+    step: int = 0
+
+
 @dataclass(slots=True)
 class RecordState:
     """One balanced record at run time. `rows` are its members, then unchecked fallbacks."""
@@ -54,6 +61,8 @@ class RecordState:
     """Targets whose health changed since the last decision, and when (Unix time)."""
     waiting: dict[str, PendingReturn] = field(default_factory=dict)
     """Members, by content, that recovered and have not served since."""
+    ramps: dict[str, Ramp] = field(default_factory=dict)
+    """Members, by content, whose slow start has not ended."""
     awaited: set[TargetKey] = field(default_factory=set)
     """Targets whose probes were in flight when it was first held: it waits for these as well."""
 
@@ -64,7 +73,8 @@ class RestoredRecord:
     so is `agreed`, the health that nodes had agreed on.
 
     `waiting` are the members that recovered and have not served since, with the monotonic time
-    of their recovery. `decision` is PENDING where it is too old to be served.
+    of their recovery, and `ramps` those whose slow start began then. `decision` is
+    PENDING where it is too old to be served.
     """
 
     hosts: Mapping[str, HostState]
@@ -75,6 +85,7 @@ class RestoredRecord:
     last_pools: tuple[Pool, ...] = ()
     waiting: Mapping[str, float] = field(default_factory=dict)
     agreed: Mapping[str, tuple[Health, ...]] = field(default_factory=dict)
+    ramps: Mapping[str, float] = field(default_factory=dict)
 
 
 def is_resolved(state: RecordState) -> bool:
@@ -83,6 +94,12 @@ def is_resolved(state: RecordState) -> bool:
         dest.is_literal or state.hosts.get(dest.host, UNRESOLVED).is_answered
         for dest in state.record.dests
     )
+
+
+def is_awaiting(state: RecordState) -> bool:
+    """Whether probes of this check cycle may yet find a member that can serve; not those that
+    have begun after the change, since other records may share the targets."""
+    return state.is_cycle_open or not state.awaited.isdisjoint(state.positions)
 
 
 def is_known(state: RecordState) -> bool:
@@ -121,6 +138,7 @@ def carry_over(record: Record, old: RecordState | None) -> RecordState:
         last_good=old.last_good,
         last_pools=old.last_pools,
         waiting=dict(old.waiting),
+        ramps=dict(old.ramps),
         is_cycle_open=True,
         is_ready=old.is_ready,
     )
@@ -139,6 +157,7 @@ def restored(record: Record, past: RestoredRecord) -> RecordState:
         decision=past.decision,
         last_good=past.last_good,
         last_pools=past.last_pools,
+        ramps={content: Ramp(since) for content, since in past.ramps.items()},
         is_cycle_open=True,
         is_ready=past.decision.kind is not DecisionKind.PENDING,
     )

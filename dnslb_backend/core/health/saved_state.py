@@ -6,7 +6,7 @@ can be measured. Otherwise the wall clock is trusted, and health dated more than
 after it counts as unknown.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from dnslb_backend.core.health.clock import Instant
@@ -41,14 +41,16 @@ class SavedMember:
     Its `status` is what counts. `states` are what this node itself knew of each of the record's
     checks, in their order, and `own` is the health that they make together; there are none for an
     address that is served unchecked. `agreed` is the health that counts for each of them. Where it
-    came back and has not served since, `waiting_since` is when it came back. All these times are
-    Unix times, also those that are monotonic in a state at work. Of what is restored the status
-    has no override, and its member no targets.
+    came back and has not served since, `waiting_since` is when it came back; `ramping_since` is
+    when its slow start began, if that goes on. All these times are Unix times, also those that are
+    monotonic in a state at work. Of what is restored the status has no override, and its member
+    no targets.
     """
 
     status: MemberStatus
     states: tuple[TargetState, ...]
     waiting_since: float | None = None
+    ramping_since: float | None = None
     agreed: tuple[Health, ...] = ()
     own: Health = Health.UNKNOWN
 
@@ -136,12 +138,15 @@ def _capture_member(
         row.override,
         row.waits_in,
         row.is_fallback,
+        row.weighting,
+        row.share,
     )
-    back = state.waiting.get(member.content)
+    back, ramp = state.waiting.get(member.content), state.ramps.get(member.content)
     return SavedMember(
         status=status,
         states=own,
         waiting_since=None if back is None else back.since + offset,
+        ramping_since=None if ramp is None else ramp.since + offset,
         agreed=tuple(each.last_known for each in seen),
         own=combine(known, state.record.require).last_known if known else Health.UNKNOWN,
     )
@@ -222,17 +227,21 @@ class _Restoration:
             decision=record.decision if is_current else PENDING,
             last_good=tuple(content for content in record.last_good if content in known),
             last_pools=tuple(pool for pool in record.last_pools if known.issuperset(pool.contents)),
-            waiting={
-                saved.status.member.content: min(
-                    saved.waiting_since + self.at.mono - self.then, self.at.mono
-                )
-                for saved in members
-                if saved.waiting_since is not None and self.is_current
-            },
+            waiting=self._since(members, "waiting_since"),
+            ramps=self._since(members, "ramping_since"),
             agreed={saved.status.member.content: saved.agreed for saved in members}
             if self.is_current
             else {},
         )
+
+    def _since(self, members: Iterable[SavedMember], name: str) -> dict[str, float]:
+        """Since when something is so of the members of which it is, on the monotonic clock."""
+        times = {saved.status.member.content: getattr(saved, name) for saved in members}
+        return {
+            content: min(since + self.at.mono - self.then, self.at.mono)
+            for content, since in times.items()
+            if since is not None and self.is_current
+        }
 
     def _is_recent(self, wall: float | None) -> bool:
         return wall is not None and abs(self.then - wall) < self.max_age

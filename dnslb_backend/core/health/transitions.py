@@ -103,7 +103,7 @@ def reason(status: MemberStatus, decision: Decision) -> str:
 
 def _weight_note(status: MemberStatus) -> str:
     if (weighting := status.weighting) is None:
-        return ""
+        return f"slow start: {status.share} % of its weight" if status.is_ramping else ""
     author = f" by {weighting.author}" if weighting.author else ""
     return f"override weight {weighting.weight}{author}"
 

@@ -11,7 +11,8 @@ def answer_ttl(record: Record, rows: Sequence[MemberStatus]) -> int:
     """The TTL of a record's answer, in seconds.
 
     With `ttl = "auto"` it is the shortest allowed while the answer may change soon: while a member
-    is not UP, overridden, being confirmed, held for flapping or held out after recovery. Otherwise
+    is not UP, overridden, being confirmed, held for flapping, held out after recovery or
+    started slowly. Otherwise
     it is the time that a failure takes to count, as the answer cannot change sooner.
     """
     if record.ttl_range is None:
@@ -32,5 +33,6 @@ def _may_change_soon(row: MemberStatus) -> bool:
         or state.stale
         or bool(state.streak)
         or row.is_waiting
+        or row.is_ramping
         or row.override is not None
     )

@@ -96,7 +96,8 @@ class Record:
     `spelling` is the absolute name as configured. `checks` are fingerprints: records with the
     same checks share them, and so share probes. `require` is how many of them must pass.
     `failback` is how long (s) a recovered member is held out while others serve; infinity is
-    until an operator readmits it. `sticky_bits` are the prefix lengths of IPv4 and IPv6 clients
+    until an operator readmits it. In `slow_start` seconds a recovered member is given its weight
+    again. `sticky_bits` are the prefix lengths of IPv4 and IPv6 clients
     that determine the members. `ttl_range` is given for `ttl = "auto"`. `max_addresses` is how
     many addresses of one host name are used.
     """
@@ -110,6 +111,7 @@ class Record:
     require: int = 1
     thresholds: Thresholds = DEFAULT_THRESHOLDS
     failback: float = 0.0
+    slow_start: float = 0.0
     prio_min_cnt: int = 1
     min_healthy: MinHealthy | None = None
     fallback: tuple[Dest, ...] = ()

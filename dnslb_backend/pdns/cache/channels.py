@@ -77,6 +77,11 @@ class Channel(ABC):
         self.name = name
         self.told = ""
 
+    @property
+    def shortcoming(self) -> str:
+        """What the version that was told cannot do, empty if nothing."""
+        return ""
+
     @abstractmethod
     async def ask_version(self) -> str:
         """The version of this PowerDNS. Raises ChannelError."""
@@ -159,6 +164,16 @@ class ApiChannel(Channel):
         self._opening = asyncio.Lock()
         self._blocking = threading.Lock()
 
+    @property
+    def shortcoming(self) -> str:
+        version = parse_version(self.told)
+        if version is None or version >= FORGETS_BELOW:
+            return ""
+        return (
+            f"the API of PowerDNS {self.told} forgets no name below the one it is given; "
+            "that of 4.6 does: use control_socket"
+        )
+
     async def ask_version(self) -> str:
         await self._open()
         trouble, body = await self._request("GET", self._url)
@@ -181,12 +196,8 @@ class ApiChannel(Channel):
         troubles = await asyncio.gather(*(flush(name) for name in {item.name for item in batch}))
         if trouble := next(filter(None, troubles), ""):
             raise ChannelError(f"{self.name}: {trouble}")
-        version = parse_version(self.told)
-        if version is not None and version < FORGETS_BELOW and any(item.below for item in batch):
-            raise ChannelError(
-                f"{self.name}: the API of PowerDNS {self.told} forgets no name below the one it is "
-                "given; that of 4.6 does: use control_socket"
-            )
+        if self.shortcoming and any(item.below for item in batch):
+            raise ChannelError(f"{self.name}: {self.shortcoming}")
 
     async def notify(self, zone: str) -> None:
         await self._open()

@@ -56,6 +56,8 @@ class Versions:
         if told != channel.told:
             _report(channel, told)
             channel.told = told
+            if channel.shortcoming:
+                log.error("cannot purge everything: %s: %s", channel.name, channel.shortcoming)
             self._report_differences()
         return True
 

@@ -36,7 +36,7 @@ STATE = Table(
         *("served", "health", "effective", "priority", "weight", "result_code", "result_text"),
         *("override", "reason", "last_check", "last_change", "last_up", "duration_ms", "ttl"),
         *("views", "fallback", "standing", "streak", "check_priority", "check_weight", "checks"),
-        *("labels", "own", "stale"),
+        *("labels", "own", "stale", "check_interval"),
     ),
 )
 
@@ -110,7 +110,7 @@ NODE = Table(
     "lb_node",
     (
         *("node", "instance", "version", "started", "config_hash", "restored"),
-        *("seen", "uptime", "boot"),
+        *("seen", "uptime", "boot", "session"),
     ),
     key=("node",),
     stamped=("heartbeat",),

@@ -112,7 +112,9 @@ class MirrorSource:
             state = self._health.records.get(RecordKey(*group[1:]))
             if state is None:
                 return []
-            return record_rows(capture_record(state, self._health, at), stamp)
+            timing = state.record.timing
+            interval = max(timing.interval, timing.down_interval or 0.0)
+            return record_rows(capture_record(state, self._health, at), stamp, interval)
         snapshot = self._snapshot
         if snapshot is None or group.zone not in snapshot.name_index.zones:
             return []
@@ -132,6 +134,7 @@ class MirrorSource:
             members.append(
                 (row.effective, row.is_served, row.priority, row.weight, row.override, row.waits_in)
             )
+            members.append((row.weighting, row.share))
             for target in row.member.targets:
                 known = self._health.seen(target)
                 code = known.result.code if known.result else None

@@ -13,7 +13,9 @@ CLOCK_CHECK = 5.0
 
 
 class OverrideApplier:
-    """`on_overrides` is called with all of them, on the event loop, after every change."""
+    """`on_overrides` is called with all of them, on the event loop, after every change, also of
+    those that are pending.
+    """
 
     def __init__(
         self,
@@ -26,6 +28,7 @@ class OverrideApplier:
         self._on_overrides = on_overrides
         self._changed = asyncio.Event()
         self._applied: tuple[Override, ...] = ()
+        self._pending: tuple[Override, ...] = ()
 
     def restore(self) -> tuple[Override, ...]:
         """Those in force, which the caller applies itself."""
@@ -34,9 +37,11 @@ class OverrideApplier:
 
     def apply(self) -> None:
         """Apply what has changed; on return it is in force."""
-        live = self.table.live(self._now().wall)
-        if live != self._applied:
-            self._applied = live
+        wall = self._now().wall
+        live = self.table.live(wall)
+        pending = tuple(each for each in self.table.here(wall) if each.is_pending(wall))
+        if (live, pending) != (self._applied, self._pending):
+            self._applied, self._pending = live, pending
             self._on_overrides(live)
         # The watcher may have a new expiry to wait for.
         self._changed.set()

@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from dnslb_backend.core.health.clock import Instant
@@ -59,11 +58,9 @@ def create(
 
 
 def _is_repeated(old: Override, new: Override, at: Instant) -> bool:
-    """Whether both are in force, and differ in nothing but reason and end: a second press."""
-    is_same = replace(
-        old, id=new.id, reason=new.reason, created=new.created, expires=new.expires, starts=None
-    )
-    return is_same == new and old.is_live(at.wall)
+    """Whether both are in force, for the same by the same author: the latter says what is meant."""
+    scopes = [(o.target, o.action, o.zone, o.name, o.node, o.author) for o in (old, new)]
+    return scopes[0] == scopes[1] and old.is_live(at.wall) and new.starts is None
 
 
 def clear(

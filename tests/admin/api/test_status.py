@@ -88,6 +88,7 @@ async def test_after_a_round(client: aiohttp.ClientSession, node: Node) -> None:
         "configured_priority": 2,
         "weight": 1,
         "configured_weight": 1,
+        "weight_percent": 100,
         "reason": "200 OK",
         "held_until": None,
         "since": moment(0.1),

@@ -313,6 +313,20 @@ def test_the_last_answer_is_not_that_of_the_last_survivor(pause: bool) -> None:
     assert [pool.contents for pool in decision.pools] == [tuple(addresses[2:])]
 
 
+def test_failures_confirmed_between_check_cycles_leave_the_last_answer_as_it_was() -> None:
+    """Targets at a fast_interval fall one by one, outside any cycle of the record."""
+    addresses = [f"192.0.2.{number}" for number in range(1, 5)]
+    driver = Driver(record(*addresses, all_down=AllDown.LAST, fall=2))
+    driver.round(dict.fromkeys(addresses, PASS))
+    driver.round(dict.fromkeys(addresses, FAIL))
+    seen = []
+    for address in addresses:
+        driver.hear(address, FAIL)
+        seen.append(driver.served())
+    assert seen == [*(set(addresses[n:]) for n in (1, 2, 3)), set(addresses)]
+    assert driver.health_map.records[KEY].decision.kind is DecisionKind.LAST
+
+
 def test_the_last_answer_goes_without_those_that_are_gone_or_drained() -> None:
     driver = Driver(record("web.example", all_down=AllDown.LAST))
     driver.health_map.open_cycle(KEY)

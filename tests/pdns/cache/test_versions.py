@@ -151,7 +151,7 @@ async def test_of_several_the_oldest_counts_and_a_warning_names_all(
 
 @pytest.mark.parametrize(("version", "forgets"), [("4.5.5", False), ("4.6.0", True)])
 async def test_the_api_of_before_4_6_forgets_nothing_below_a_name(
-    tmp_path: Path, version: str, *, forgets: bool
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, version: str, *, forgets: bool
 ) -> None:
     impostor = Impostor(version)
     async with api(tmp_path, impostor) as channel:
@@ -162,4 +162,6 @@ async def test_the_api_of_before_4_6_forgets_nothing_below_a_name(
         else:
             with pytest.raises(ChannelError, match=r"PowerDNS 4\.5\.5 forgets no name below"):
                 await channel.purge([PurgeItem("lb.example", below=True)])
+    errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert len(errors) == (0 if forgets else 1)
     assert impostor.flushed == ["www.lb.example.", "lb.example."]

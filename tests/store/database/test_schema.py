@@ -184,7 +184,7 @@ async def test_the_views_can_go_to_another_database(mariadb: MariaDB, empty: Mys
         database=empty.name,
     )
     await mariadb.query(
-        "INSERT INTO lb_node VALUES ('ns1', 'i', '1', NOW(), NOW(), '', '', NOW(), 0, '')",
+        "INSERT INTO lb_node VALUES ('ns1', 'i', '1', NOW(), NOW(), '', '', NOW(), 0, '', NULL)",
         database=empty.name,
     )
     assert await mariadb.query("SELECT id, name FROM domains", database=elsewhere) == [
@@ -259,7 +259,7 @@ async def test_servers_with_other_defaults_are_no_matter(options: list[str]) -> 
             database="mirror",
         )
         await server.query(
-            "INSERT INTO lb_node VALUES ('n', 'i', '1', NOW(), NOW(), '', '', NOW(), 0, '')",
+            "INSERT INTO lb_node VALUES ('n', 'i', '1', NOW(), NOW(), '', '', NOW(), 0, '', NULL)",
             database="mirror",
         )
         for query, found in (
@@ -444,7 +444,7 @@ async def write(who: MysqlSettings) -> None:
     moment = "2026-01-31 12:00:00.000"
     moved = ("e", moment, "n", "z", "n", "A", "c", "a", "UP", "DOWN", 1, 0, 1, None, "", "{}")
     order = ("1", "", "t", "", "", "drain", "", "", moment, None, None, "", 1, None, None)
-    node = ("n", "i", "1", moment, "h", "local", moment, 1.0, "b")
+    node = ("n", "i", "1", moment, "h", "local", moment, 1.0, "b", "s")
     try:
         secret = ("k", "z", 1, 257, 1, 1, "c", 1, 0, 1)
         voter = ("n", "i", "s", 1, 1, "", "b", 1)

@@ -16,7 +16,7 @@ from dnslb_backend.core.health.saved_state import SavedState, capture
 from dnslb_backend.core.health.target import Health, TargetState
 from dnslb_backend.core.health.transitions import Transition
 from dnslb_backend.core.model.quorum import QuorumRules
-from dnslb_backend.core.model.records import AllDown, Dest, RecordKey
+from dnslb_backend.core.model.records import AllDown, Dest, Policy, RecordKey
 from dnslb_backend.core.model.rules import Damping, Thresholds
 from dnslb_backend.core.model.zones import MAX_TTL
 from dnslb_backend.core.model.zones import ResourceRecord as ZoneRow
@@ -58,7 +58,7 @@ STAMP = Stamp("ns1", "s1")
 def rows_of(memory: SavedState) -> dict[Table, list[TableRow]]:
     found: dict[Table, list[TableRow]] = {table: [] for table in NODE_TABLES}
     for item in memory.records.values():
-        for table, row in record_rows(item, STAMP):
+        for table, row in record_rows(item, STAMP, 5.0):
             found[table].append(row)
     return found
 
@@ -302,16 +302,33 @@ def test_labels_are_json_in_both_tables() -> None:
     driver = Driver(replace(record(A), dests=dests))
     driver.round({A: passed("200 OK")})
     (saved,) = capture(driver.health_map, {}, at(driver.clock)).records.values()
-    tables = list(record_rows(saved, STAMP))
+    tables = list(record_rows(saved, STAMP, 5.0))
     (row,) = [row for table, row in tables if table is STATE]
     assert row[STATE.columns.index("labels")] == '{"dc":"fra","rack":"12"}'
-    rows = [[row for table, row in tables if table is wanted] for wanted in (RECORD, HOST, STATE)]
-    (found,) = read_records(*rows).values()
+    records, hosts, states = (
+        [row for table, row in tables if table is wanted] for wanted in (RECORD, HOST, STATE)
+    )
+    (found,) = read_records(records, hosts, states).values()
     assert found.members[0].status.member.labels == labels
     moved = Transition(
         *(1.5, KEY, A, A, Health.UP, Health.DOWN, True, False, 1, None, "timed out", labels),
     )
     assert transition_row("e1", "ns1", moved)[-1] == '{"dc":"fra","rack":"12"}'
+
+
+def test_a_slow_start_is_kept() -> None:
+    driver = Driver(replace(record(A, B), policy=Policy.WEIGHTED, slow_start=60.0))
+    for result in (passed(), failed(1, "gone"), passed()):
+        driver.round({A: result, B: passed()})
+    (saved,) = capture(driver.health_map, {}, at(driver.clock)).records.values()
+    tables = list(record_rows(saved, STAMP, 5.0))
+    records, hosts, states = (
+        [row for table, row in tables if table is wanted] for wanted in (RECORD, HOST, STATE)
+    )
+    (found,) = read_records(records, hosts, states).values()
+    began = [member.ramping_since for member in found.members]
+    assert began == [pytest.approx(saved.members[0].ramping_since, abs=0.001), None]
+    assert found.decision.weights == (5, 100)
 
 
 # -- values -------------------------------------------------------------------------------

@@ -241,6 +241,7 @@ async def test_two_daemons_of_one_name_do_not_flood_the_others(settings: MysqlSe
 async def test_a_node_that_does_not_vote_only_reads() -> None:
     async with server() as rig:
         daemon = await prepared(rig)
+        await rig.query("ALTER USER 'dnslb_reader'@'%' IDENTIFIED BY 'secret'")
         reader = daemon.model_copy(update={"user": "dnslb_reader"})
         prober, follower = Member(daemon, "ns1"), Member(reader, "edge1", votes=False)
         prober.give({keys(1)[0]: vote()})

@@ -104,11 +104,11 @@ class ExecCheck(OutputCheck):
         return await self._readable().evaluate(output, resources, expect=self.expect, text=text)
 
     def asked(self) -> dict[str, Any]:
-        return super().asked() | {"argv": _without_secrets(list(self.argv))}
+        return super().asked() | {"argv": words_without_secrets(list(self.argv))}
 
     def describe(self, endpoint: ProbeEndpoint) -> str:
         words = [render(word, endpoint.address) for word in self.argv]
-        return one_line(shlex.join(_without_secrets(words)))
+        return one_line(shlex.join(words_without_secrets(words)))
 
     def _readable(self) -> Self:
         """This check with `prio_regex` in the form that all kinds share."""
@@ -145,14 +145,15 @@ def _first_words(stderr: str) -> str:
 
 def _secrets(argv: tuple[str, ...]) -> Iterator[str]:
     """What looks like a password in these words: the command may print it."""
-    for word, shown in zip(argv, _without_secrets(list(argv)), strict=True):
+    for word, shown in zip(argv, words_without_secrets(list(argv)), strict=True):
         before, is_hidden, after = shown.partition("***")
         if is_hidden:
             yield word.removeprefix(before).removesuffix(after)
 
 
-def _without_secrets(words: list[str]) -> list[str]:
-    """Words that look like a password, or follow an option that does, become `***`."""
+def words_without_secrets(words: list[str]) -> list[str]:
+    """The words of a command; those that look like a password, or follow an option that does, are
+    `***`."""
     shown: list[str] = []
     option = ""
     for word in words:
@@ -175,5 +176,5 @@ def _without_secret(option: str, word: str) -> str:
         # As for mysql; a port number is shown.
         return "-p***"
     if " " in word:
-        return " ".join(_without_secrets(word.split(" ")))
+        return " ".join(words_without_secrets(word.split(" ")))
     return _URL_PASSWORD.sub("***", word)

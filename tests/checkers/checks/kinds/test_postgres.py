@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from dnslb_backend.checkers.resources.resources import CheckResources
+from dnslb_backend.checkers.resources.scram import ITERATION_LIMIT
 from dnslb_backend.core.health.results import Code, Outcome
 from tests.checkers.conftest import Authority
 from tests.checkers.probing import probe
@@ -158,6 +159,33 @@ def message(kind: bytes, body: bytes) -> bytes:
 
 
 SASL = message(b"R", b"\0\0\0\x0aSCRAM-SHA-256\0\0")
+
+
+def demanding(iterations: int) -> Play:
+    """It continues the client's nonce, and wants so much work for the proof."""
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(SASL)
+        first = await reader.read(1000)
+        nonce = first.rpartition(b"r=")[2]
+        challenge = b"r=%sx,s=eA==,i=%d" % (nonce, iterations)
+        writer.write(message(b"R", b"\0\0\0\x0b" + challenge))
+        await reader.read()
+
+    return play
+
+
+async def test_the_work_that_a_server_may_ask_for_is_bounded(tools: CheckResources) -> None:
+    async with ScriptedServer(demanding(ITERATION_LIMIT + 1)) as server:
+        result = await probe(tools, ask(server.port))
+    assert (result.code, result.text) == (
+        -6,
+        "the server asks for 100001 SCRAM iterations; 100000 are the limit (scram_iterations)",
+    )
+    async with ScriptedServer(demanding(ITERATION_LIMIT)) as server:
+        result = await probe(tools, ask(server.port), limit=1)
+    assert result.text == "no answer within 1 s", "it got its proof, and says nothing"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""`make matrix`: the suites against the PowerDNS, Python and MariaDB of other Debian releases."""
