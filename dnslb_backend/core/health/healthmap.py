@@ -308,7 +308,7 @@ class HealthMap:
         before = self.records[key]
         state = self.records[key] = restored(before.record, past)
         state.positions = before.positions
-        self._membership.rebuild(key, state, past.targets)
+        self._membership.rebuild(key, state, past.known(alone=self.agreement is None))
         state.waiting = waiting_again(state.members, past)
         if self.agreement is not None:
             self.agreement.restore(state.members, past.agreed)

@@ -86,6 +86,14 @@ class RestoredRecord:
     waiting: Mapping[str, float] = field(default_factory=dict)
     agreed: Mapping[str, tuple[Health, ...]] = field(default_factory=dict)
     ramps: Mapping[str, float] = field(default_factory=dict)
+    alone: Mapping[str, tuple[TargetState, ...]] = field(default_factory=dict)
+    """`targets` as they are for a node that votes no more, where that differs: what was agreed on
+    those that it had not probed is all that is known of them.
+    """
+
+    def known(self, *, alone: bool) -> Mapping[str, tuple[TargetState, ...]]:
+        """The states of targets, for a node that decides alone or with others."""
+        return {**self.targets, **self.alone} if alone else self.targets
 
 
 def is_resolved(state: RecordState) -> bool:

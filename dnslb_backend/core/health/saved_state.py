@@ -216,6 +216,14 @@ class _Restoration:
         def states_of(member: SavedMember) -> tuple[TargetState, ...]:
             return tuple(self._state(state, max_hold) for state in member.states)
 
+        def alone(member: SavedMember) -> tuple[TargetState, ...]:
+            return tuple(
+                replace(state, last_known=agreed) if own.last_known is Health.UNKNOWN else state
+                for state, own, agreed in zip(
+                    states_of(member), member.states, member.agreed, strict=True
+                )
+            )
+
         return RestoredRecord(
             hosts={host.host: self._host(host) for host in hosts},
             targets={
@@ -232,6 +240,11 @@ class _Restoration:
             agreed={saved.status.member.content: saved.agreed for saved in members}
             if self.is_current
             else {},
+            alone={
+                saved.status.member.content: states
+                for saved in members
+                if self.is_current and (states := alone(saved)) != states_of(saved)
+            },
         )
 
     def _since(self, members: Iterable[SavedMember], name: str) -> dict[str, float]:

@@ -2,15 +2,18 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
 from dnslb_backend.core.health.agreement import Agreement
 from dnslb_backend.core.health.assembly import Assembly
 from dnslb_backend.core.health.duties import probers
+from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.members import TargetKey
 from dnslb_backend.core.health.quorum import Voter, row_key
 from dnslb_backend.core.health.results import Result, check_error, failed, passed
+from dnslb_backend.core.health.saved_state import capture, restore
 from dnslb_backend.core.health.tally import Basis, Verdict
 from dnslb_backend.core.health.target import Health
 from dnslb_backend.core.model.plan import Plan
@@ -463,3 +466,17 @@ def test_own_health_and_what_was_agreed_are_restored_apart() -> None:
     assert ns1.health_of(TARGET) is Health.UP
     assert verdict(ns1).basis is Basis.HELD
     assert ns1.agreement.own_votes() == {}
+
+
+def test_a_node_that_decides_alone_from_now_on_starts_with_what_was_agreed() -> None:
+    rules = {"ns3": QuorumRules("ns3", votes=False)}
+    world = fleet("ns1", "ns2", "ns3", rules=rules)
+    ns3 = world.nodes["ns3"]
+    assert ns3.health.target(TARGET).health is Health.UNKNOWN
+    now = ns3.now(world.clock)
+    saved = capture(ns3.health, {}, now)
+    alone = HealthMap()
+    alone.apply_plan(ns3.plan, now)
+    assert restore(alone, replace(saved, elapsed=1.0), now, 300) == {KEY}
+    assert alone.target(TARGET).health is Health.UP
+    assert alone.records[KEY].decision.contents == (A, B)
