@@ -2,19 +2,19 @@
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from itertools import islice
 from statistics import median
 from typing import NamedTuple
 
+from dnslb_backend.core.health.quorum import Vote
 from dnslb_backend.store.database.migrate import apply
 from dnslb_backend.store.settings import MysqlSettings
 from tests.rigs.galera import Galera
 from tests.rigs.processes import processor_time
 from tests.rigs.waiting import passes, until
-from tests.store.votes.electorate import DOWN, keys, vote
-from tests.store.votes.electorate import Member as Node
+from tests.store.votes.electorate import DOWN, Member, keys, vote
 
 PATIENCE = 300.0
 """Seconds for what is measured, on a busy machine."""
@@ -38,6 +38,18 @@ class FleetFigures(NamedTuple):
     turned: float
     beat: float
     changed_vote: float
+
+
+class Node(Member):
+    """`heard_at` is when votes of others arrived last."""
+
+    heard_at = 0.0
+
+    def heard(
+        self, node: str, instance: str, votes: Mapping[str, Vote | None], *, is_whole: bool
+    ) -> None:
+        super().heard(node, instance, votes, is_whole=is_whole)
+        self.heard_at = time.monotonic()
 
 
 async def measure_fleet(nodes: int, votes: int, watch: float, changes: int) -> FleetFigures:
@@ -117,7 +129,7 @@ async def one_change(source: Node, others: Sequence[Node], number: int) -> list[
     def is_known() -> bool:
         for node in others:
             if node.node not in took and node.heard_of[source.node].get(key) == wanted:
-                took[node.node] = time.monotonic() - began
+                took[node.node] = node.heard_at - began
         return len(took) == len(others)
 
     await until(is_known, within=PATIENCE)

@@ -15,7 +15,7 @@ from dnslb_backend.core.health.quorum import Vote, Voter
 from dnslb_backend.core.health.tally import tally
 from dnslb_backend.store.database.migrate import apply
 from dnslb_backend.store.settings import MysqlSettings
-from tests.bench.fleet import PATIENCE, one_change
+from tests.bench.fleet import PATIENCE, Node, one_change
 from tests.rigs.mariadb import MariaDB
 from tests.rigs.processes import processor_time, resident
 from tests.rigs.waiting import passes, until
@@ -84,11 +84,11 @@ async def measure_followers(
         settings = MysqlSettings(unix_socket=str(server.socket), user="root", database="fleet")
         await apply(settings)
         async with AsyncExitStack() as stack:
-            voting = [Member(settings, f"p{number}") for number in range(probers)]
+            voting = [Node(settings, f"p{number}") for number in range(probers)]
             for member in voting:
                 member.give({keys(1)[0]: vote()})
                 await stack.enter_async_context(member.running())
-            nodes = [Member(settings, f"f{n}", votes=False) for n in range(followers)]
+            nodes = [Node(settings, f"f{n}", votes=False) for n in range(followers)]
             for node in nodes:
                 await stack.enter_async_context(node.running())
             await until(lambda: all(node.knows(*voting) for node in nodes), within=PATIENCE)
@@ -120,7 +120,7 @@ async def measure_followers(
 
 
 async def _join(
-    stack: AsyncExitStack, settings: MysqlSettings, voting: Sequence[Member], targets: int
+    stack: AsyncExitStack, settings: MysqlSettings, voting: Sequence[Node], targets: int
 ) -> tuple[float, float, float, float]:
     """One more follower, which reads everything and counts it."""
     began, cpu, memory = time.monotonic(), time.process_time(), resident()
