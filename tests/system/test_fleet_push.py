@@ -9,7 +9,7 @@ from tests.rigs.mariadb import MariaDB
 from tests.rigs.waiting import until
 from tests.system.writing import config, record, table
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.timeout(180)
 
 TARGET = "127.0.0.2"
 TOKEN = "report-0123456789-abcdef"
