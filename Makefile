@@ -23,9 +23,11 @@ SPREAD = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # What `make demo` and `make run` need, and the tools to try the demo.
 SYSTEM_PACKAGES := pdns-server pdns-backend-remote bind9-dnsutils curl
+# What `make demo ARGS=--fleet` needs beyond that.
+FLEET_PACKAGES := mariadb-server-core
 # What the tests need beyond that; mariadb-server-core is the server without a service.
 TEST_PACKAGES := pdns-backend-bind pdns-backend-pipe pdns-backend-mysql pdns-backend-lua2 pdns-tools \
-	mariadb-server-core mariadb-client-core postgresql dnsperf iproute2 \
+	mariadb-server-core mariadb-client-core galera-4 postgresql dnsperf iproute2 \
 	libfaketime prometheus knot tini unbound \
 	chromium fonts-inter fonts-jetbrains-mono libatomic1 netbase
 # What `make matrix` puts into its systems: all that their suites start.
@@ -42,7 +44,8 @@ help:  ## show this
 setup: $(VENV)/.installed  ## install what is missing and build .venv/
 	@.ci/packages $(SYSTEM_PACKAGES)
 
-demo: setup  ## targets, the daemon and PowerDNS on this machine; ARGS=--once tests it and exits
+demo: setup  ## targets, the daemon and PowerDNS on this machine; ARGS: --once, --fleet
+	@$(if $(findstring --fleet,$(ARGS)),.ci/packages $(FLEET_PACKAGES))
 	@$(BIN)/dnslb-backend demo $(ARGS)
 
 run: setup  ## dnslb-backend serve, with ARGS="-c dnslb.toml"

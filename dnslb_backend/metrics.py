@@ -45,6 +45,7 @@ Component = Literal[
     "publisher",
     "lookup",
     "mirror",
+    "quorum",
     "purge",
     "notify",
     "admin",
@@ -189,6 +190,16 @@ UNSUPPORTED_ROWS = Gauge(
     "dnslb_unsupported_rows",
     "Overrides and keys in the store that need a newer program, and are not in force here",
     ["store", "table"],
+    registry=REGISTRY,
+)
+
+# -- votes ---------------------------------------------------------------------------------
+
+VOTES_WRITTEN = Counter("dnslb_votes_written", "Votes of this node written", registry=REGISTRY)
+VOTES_READ = Counter("dnslb_votes_read", "Votes of other nodes read", registry=REGISTRY)
+EXCHANGE_AGE = Gauge(
+    "dnslb_quorum_exchange_age_seconds",
+    "Since when no votes were exchanged; 0 without [quorum]",
     registry=REGISTRY,
 )
 

@@ -53,7 +53,9 @@ SELECT CAST(CONV(LEFT(s.row_key, 15), 16, 10) AS UNSIGNED),
        IF(s.served = 1 AND s.views = '', 0, 1),
        NULL,
        1,
-       TIMESTAMPDIFF(SECOND, '1970-01-01', IF(s.fallback, n.heartbeat, s.last_check)),
+       TIMESTAMPDIFF(SECOND, '1970-01-01', IF(s.fallback, n.heartbeat,
+           IF(s.stale = 0 AND s.session = n.session,
+              GREATEST(s.last_check, n.seen - INTERVAL s.check_interval SECOND), s.last_check))),
        IF(s.fallback, 0, s.result_code)
   FROM lb_state s
   JOIN lb_node n ON n.node = s.node

@@ -69,6 +69,7 @@ ROOMS = {
         {"settings"},
         {"database"},
         {"mirror", "shared"},
+        {"votes"},
         {"replica"},
         {"remote"},
         {"persistence"},

@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "config": ("config_show", "config"),
     "status": ("status", "status"),
     "explain": ("explain", "explain"),
+    "nodes": ("nodes", "nodes"),
     "overrides": ("override_list", "overrides"),
     "drain": ("overrides", "drain"),
     "down": ("overrides", "down"),

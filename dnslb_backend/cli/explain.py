@@ -21,7 +21,14 @@ from dnslb_backend.cli.client import AdminClient
 from dnslb_backend.cli.completion import complete_name, complete_target
 from dnslb_backend.cli.daemon_address import find_daemon
 from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile, TokenFile
-from dnslb_backend.cli.pages import STATE_WIDTH, field, member_words, print_page, wrapped
+from dnslb_backend.cli.pages import (
+    STATE_WIDTH,
+    field,
+    member_words,
+    moment,
+    print_page,
+    wrapped,
+)
 from dnslb_backend.cli.styles import HEALTH_STYLES
 from dnslb_backend.cli.terminal import escape, print_json_text
 
@@ -130,10 +137,21 @@ def _member_lines(row: ExplainRow, widest: int, width: int) -> Iterator[Text]:
     if room < NARROWEST_REASON:
         yield head
         yield from wrapped(row["reason"], width, " " * 6)
-        return
-    first, *rest = wrapped(row["reason"], room)
-    yield head + first
-    yield from (Text(" " * (width - room)) + line for line in rest)
+    else:
+        first, *rest = wrapped(row["reason"], room)
+        yield head + first
+        yield from (Text(" " * (width - room)) + line for line in rest)
+    for vote in row["votes"]["by"] if row["votes"] else ():
+        yield from wrapped(_vote(vote), width, " " * 6, "" if vote["counts"] else "dim")
+
+
+def _vote(vote: ExplainRow) -> str:
+    """`ns2 (dc2) says DOWN since 2026-01-31 12:03:11Z: timed out after 2 s`."""
+    since = f" since {moment(vote['since'])}" if vote["since"] else ""
+    text = f": {vote['text']}" if vote["text"] else ""
+    site = f" ({vote['site']})" if vote["site"] != vote["node"] else ""
+    unheard = f"; does not count: {vote['why_not']}" if vote["why_not"] else ""
+    return f"{vote['node']}{site} says {vote['says']}{since}{text}{unheard}"
 
 
 def _views(record: ExplainRow) -> str:

@@ -75,9 +75,23 @@ def _config(config: Details) -> Iterator[str]:
     yield f"CONFIG: running is not what is on disk, {ago}: {config['problem']}{more}"
 
 
+def _quorum(quorum: Details) -> Iterator[str]:
+    """That this node cannot decide with others now, or that they say otherwise."""
+    if quorum["abstains"]:
+        yield f"QUORUM: this node abstains: {quorum['abstains']}"
+    if quorum["held"] or quorum["own"]:
+        held, own = f"{quorum['held']} targets held", f"{quorum['own']} by this node alone"
+        yield f"QUORUM: too few nodes vote on some targets: {held}, {own}"
+    if quorum["outvoted"]:
+        yield f"OUTVOTED: this node says otherwise of {quorum['outvoted']} targets"
+    if quorum["error"]:
+        yield f"QUORUM: votes are not exchanged: {quorum['error']}"
+
+
 _READERS: dict[str, Callable[[Any], Iterator[str]]] = {
     "brake": _brake,
     "purge": _purge,
     "mirror": _stores,
     "config": _config,
+    "quorum": _quorum,
 }

@@ -47,11 +47,22 @@ def field(label: str, text: str, width: int) -> Iterator[Text]:
 
 
 def member_words(row: dict[str, Any]) -> str:
-    """The state of a member, and behind that of an overridden one what was measured."""
+    """The state of a member, and behind that of an overridden one what was measured; then how many
+    sites say so, with a ! where this node says otherwise."""
     state: str = row["state"]
-    if row["override"] is None or state.endswith(row["health"]):
-        return state
-    return f"{state} ({row['health']})"
+    if row["override"] is not None and not state.endswith(row["health"]):
+        state = f"{state} ({row['health']})"
+    return f"{state}{_vote_words(row['health'], row['votes'])}"
+
+
+def _vote_words(health: str, votes: dict[str, Any] | None) -> str:
+    if votes is None:
+        return ""
+    mark = "!" if votes["own"] not in (health, "UNKNOWN") else ""
+    if votes["basis"] != "agreed":
+        return f" {votes['basis']}{mark}"
+    said = votes["up" if health == "UP" else "down"]
+    return f" {said}/{votes['up'] + votes['down']}{mark}"
 
 
 def override_head(override: dict[str, Any]) -> list[str]:

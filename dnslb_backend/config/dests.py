@@ -128,6 +128,7 @@ def _dest(settings: DestSettings, record_type: str, zone: str) -> Dest:
         content=content,
         views=tuple(settings.views),
         labels=build_labels(settings.labels),
+        voters=tuple(sorted(set(settings.voters))),
     )
 
 

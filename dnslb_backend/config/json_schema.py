@@ -94,6 +94,7 @@ def _sections() -> dict[str, Any]:
         "pdns": PdnsSettings,
         "admin": AdminSettings,
         "brake": models.BrakeSettings,
+        "quorum": models.QuorumSettings,
         "state": StateSettings,
         "mysql": MysqlSettings,
         "notify": create_model("Notify", __base__=NotifySettings, **receivers),

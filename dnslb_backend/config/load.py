@@ -20,6 +20,7 @@ from dnslb_backend.config.models import (
     BrakeSettings,
     GeoSettings,
     GlobalSettings,
+    QuorumSettings,
     RecordSettings,
     ZoneSettings,
 )
@@ -39,6 +40,7 @@ from dnslb_backend.config.zones import (
 from dnslb_backend.core.model.labels import labels_by_key
 from dnslb_backend.core.model.names import canonical_name
 from dnslb_backend.core.model.plan import Plan
+from dnslb_backend.core.model.quorum import QuorumRules, ballot
 from dnslb_backend.core.model.records import Record, RecordKey
 from dnslb_backend.core.model.views import View
 from dnslb_backend.core.model.zones import Zone, assign_ids
@@ -57,6 +59,7 @@ SECTIONS = (
     "mysql",
     "notify",
     "pdns",
+    "quorum",
     "records",
     "server",
     "state",
@@ -83,6 +86,7 @@ class Config:
     brake: BrakeSettings
     geo_database: GeoDatabase | None
     mysql: MysqlSettings | None
+    quorum: QuorumRules | None
     notify: Receivers
     warnings: tuple[ConfigProblem, ...]
     fingerprint: str
@@ -127,6 +131,7 @@ class _Loader:
         mysql = self._section("mysql", MysqlSettings) if "mysql" in self.raw else None
         for warning in mysql.warnings if mysql else ():
             self.main.at("mysql").warn(warning)
+        quorum = self._quorum(node)
         views = build_views(
             self.raw.get("views", {}), self.main.at("views"), has_geo="geo" in self.raw
         )
@@ -154,7 +159,13 @@ class _Loader:
         self._warn_of_unknown_labels(admin, tables.records.values())
         self._warn_of_missing_files(settings, pdns, mysql)
         return Config(
-            plan=Plan(zones, tables.records, views),
+            plan=Plan(
+                zones,
+                tables.records,
+                views,
+                tables.questions,
+                ballot(tables.records.values(), tables.questions) if quorum else "",
+            ),
             checks=tables.checks,
             node=node,
             settings=settings,
@@ -166,9 +177,30 @@ class _Loader:
             brake=brake,
             geo_database=geo_database,
             mysql=mysql,
+            quorum=quorum,
             notify=notify,
             warnings=tuple(self.problems.warnings),
             fingerprint=_fingerprint(self.raw, tables),
+        )
+
+    def _quorum(self, node: str) -> QuorumRules | None:
+        if "quorum" not in self.raw:
+            return None
+        where = self.main.at("quorum")
+        settings = self._section("quorum", QuorumSettings)
+        if "mysql" not in self.raw:
+            where.refuse("needs [mysql], the database through which nodes vote")
+        if settings.down == "any":
+            where.at("down").warn('is "any": one node that is cut off fails everything over')
+        if settings.probers == 2:
+            where.at("probers").warn("is 2: a tie is UP, so that both must say DOWN")
+        return QuorumRules(
+            site=settings.site or node,
+            down=settings.down,
+            fresh=settings.fresh,
+            hold=settings.hold,
+            votes=settings.votes,
+            probers=None if settings.probers == "all" else settings.probers,
         )
 
     def _warn_of_unknown_labels(self, admin: AdminSettings, records: Iterable[Record]) -> None:
@@ -287,7 +319,7 @@ class _Loader:
         views: Mapping[str, View],
         zones: Mapping[str, tuple[str, ZoneSettings]],
     ) -> RecordTables:
-        tables = RecordTables(self.main, default, views)
+        tables = RecordTables(self.main, default, views, has_quorum="quorum" in self.raw)
         for name, (spelling, zone) in zones.items():
             tables.read(name, spelling, zone.records, self.main.at("zones", spelling, "records"))
         for where, found in self._record_tables(settings):

@@ -28,6 +28,7 @@ from dnslb_backend.config.values import (
     Seconds,
     Switch,
     Ttl,
+    Voters,
     Wait,
 )
 from dnslb_backend.core.model.zones import MAX_TTL
@@ -73,6 +74,26 @@ class BrakeSettings(ConfigTable):
     any there is no brake. Example: `["192.0.2.1:53", "[2001:db8::1]:53"]`"""
     hold: Duration = 120.0
     """Seconds that DOWNs are held at most."""
+
+
+class QuorumSettings(ConfigTable):
+    """[quorum]: nodes decide together what is UP."""
+
+    site: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+    """The site of this node: the nodes of one site have one vote together. Default: the name of the
+    node. Example: `"dc1"`"""
+    down: Literal["majority", "all", "any"] | Count = "majority"
+    """How many of the sites that vote must say DOWN: a number is at most all of them."""
+    probers: Literal["all"] | Annotated[int, Field(ge=2)] = "all"
+    """How many nodes probe each target, chosen by its address, of different sites first."""
+    fresh: Annotated[float, Field(ge=3, allow_inf_nan=False)] = 10.0
+    """Seconds without a sign of life after which the votes of a node count no more."""
+    votes: bool = True
+    """`false`: this node probes nothing, writes nothing into the database, and follows the votes of
+    others."""
+    hold: Wait = 30.0
+    """Seconds that the last agreed health is kept once too few vote, unless something vouches for
+    this node's own network."""
 
 
 class ViewSettings(ConfigTable):
@@ -173,6 +194,8 @@ class DestSettings(ConfigTable):
     """Its share where `policy` picks; 0 is picked only where all are 0."""
     views: list[str] = []
     """The views it is for; without any it is for everybody else. Example: `["office"]`"""
+    voters: Voters = []
+    """As `voters` of the record, for this destination. Example: `["dc1"]`"""
     labels: Labels = {}
     """What commands can call it by, together with others: `drain dc=fra`. Up to 16; keys and values
     have 1 to 63 characters: a-z, 0-9, and `.`, `_`, `-` within.
@@ -244,7 +267,8 @@ class RecordSettings(ConfigTable):
     probed all the same. Default: required. Example: `5`"""
     shift: Annotated[Wait, Seconds] | None = None
     """Seconds after which the first round of every interval begins, counted from its multiples.
-    Default: spread evenly, by the name of the record. Example: `0.5`"""
+    Default: spread evenly, by the name of the record, and with [quorum] by that of the node.
+    Example: `0.5`"""
     timeout: Annotated[Wait, Seconds] | None = None
     """Seconds that a target has for its answer. Default: required. Example: `2`"""
     dns_timeout: Annotated[Wait, Seconds] | None = None
@@ -303,6 +327,9 @@ class RecordSettings(ConfigTable):
     damping: DampingSettings | None = None
     """Holds down what changes too often, below. Default: off.
     Example: `{ flips = 6, window = 300 }`"""
+    voters: Voters = []
+    """The sites, or nodes, that judge the targets of this record; others do not probe them, they
+    follow. Needs [quorum]. Default: all. Example: `["dc1", "dc2"]`"""
     stale_after: Duration | None = None
     """Seconds without a result after which a member is shown as stale; it keeps its place. Default:
     3 x `interval` + `timeout` + `dns_timeout`. Example: `30`"""

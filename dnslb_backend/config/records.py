@@ -19,6 +19,7 @@ from dnslb_backend.config.problems import Cursor
 from dnslb_backend.config.suggestions import unknown
 from dnslb_backend.config.validation import dotted
 from dnslb_backend.core.model.names import canonical_name, is_within, spelled_name
+from dnslb_backend.core.model.quorum import Question, judged_by
 from dnslb_backend.core.model.records import (
     AllDown,
     Dest,
@@ -50,7 +51,9 @@ class RecordTables:
     default: RecordSettings | None
     views: Mapping[str, View] = field(default_factory=dict)
     records: dict[RecordKey, Record] = field(default_factory=dict)
+    has_quorum: bool = False
     checks: dict[str, Check] = field(default_factory=dict)
+    questions: dict[str, Question] = field(default_factory=dict)
     origins: dict[RecordKey, Cursor] = field(default_factory=dict)
     _is_default_advised: bool = False
 
@@ -105,6 +108,7 @@ class RecordTables:
         refuse_own_name(key, dests, where.at("dest"))
         refuse_own_name(key, fallback, where.at("fallback"))
         self._check_answers(settings, dests, where)
+        dests = self._judged(settings, dests, where)
         check_ports(checks, dests, where.at("check"))
         require = _require(settings, len(checks), where.at("require"))
         if len(where.problems.problems) > before:
@@ -118,7 +122,7 @@ class RecordTables:
             ttl=settings.ttl if isinstance(settings.ttl, int) else settings.ttl_min,
             ttl_range=((settings.ttl_min, settings.ttl_max) if settings.ttl == "auto" else None),
             dests=dests,
-            checks=tuple(self._enter(check, settings, timing) for check in checks),
+            checks=tuple(self._enter(check, settings, timing, dests) for check in checks),
             timing=timing,
             require=require,
             thresholds=build_thresholds(settings),
@@ -179,9 +183,34 @@ class RecordTables:
                     place = where.at("dest", index, "views")
                     place.refuse(f"no view {view!r}; known: {known}")
 
-    def _enter(self, check: Check, settings: RecordSettings, timing: Timing) -> str:
-        fingerprint = fingerprint_of(check, build_thresholds(settings), timing)
+    def _judged(
+        self, settings: RecordSettings, dests: tuple[Dest, ...], where: Cursor
+    ) -> tuple[Dest, ...]:
+        """The destinations, each with those who judge it."""
+        voters = tuple(sorted(set(settings.voters)))
+        judged = tuple(replace(dest, voters=dest.voters or voters) for dest in dests)
+        if not any(dest.voters for dest in judged):
+            return dests
+        if self.has_quorum:
+            if any(len(dest.voters) == 1 for dest in judged):
+                where.at("voters").warn("is one site: it fails the record over alone")
+            return judged
+        where.at("voters").warn("has no effect without [quorum]")
+        return tuple(replace(dest, voters=()) for dest in dests)
+
+    def _enter(
+        self, check: Check, settings: RecordSettings, timing: Timing, dests: Sequence[Dest]
+    ) -> str:
+        rules = build_thresholds(settings)
+        fingerprint = fingerprint_of(check, rules, timing)
         self.checks.setdefault(fingerprint, check)
+        if self.has_quorum:
+            question = question_of(check, rules, timing)
+            self.questions.setdefault(fingerprint, question)
+            for voters in {dest.voters for dest in dests if dest.voters}:
+                judged = judged_by(fingerprint, voters)
+                self.checks.setdefault(judged, check)
+                self.questions.setdefault(judged, replace(question, voters=voters))
         return fingerprint
 
 
@@ -283,6 +312,14 @@ def fingerprint_of(check: Check, rules: Thresholds, timing: Timing) -> str:
     asked = json.dumps(check.model_dump(), sort_keys=True, default=_plain)
     written = asked + _judged(rules, timing)
     return hashlib.blake2b(written.encode(), digest_size=9).hexdigest()
+
+
+def question_of(check: Check, rules: Thresholds, timing: Timing) -> Question:
+    """What nodes that vote ask in common: secrets, and when a round begins, do not matter."""
+    asked = json.dumps(check.asked(), sort_keys=True, default=str)
+    written = asked + _judged(rules, replace(timing, shift=None))
+    text = hashlib.blake2b(written.encode(), digest_size=16).hexdigest()
+    return Question(text, check.question, patience=timing.interval + timing.timeout)
 
 
 @lru_cache

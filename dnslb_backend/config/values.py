@@ -80,6 +80,7 @@ Secondary = Annotated[str, AfterValidator(check_secondary)]
 Percent = Annotated[str, Field(pattern=r"^([1-9][0-9]?|100)%$")]
 Label = Annotated[str, AfterValidator(check_word)]
 Labels = Annotated[dict[Label, Label], Field(max_length=MAX_LABELS)]
+Voters = list[Annotated[str, Field(min_length=1, max_length=255)]]
 Count = Annotated[int, Field(ge=1)]
 
 Seconds = BeforeValidator(_seconds)

@@ -34,6 +34,7 @@ class AdminControl:
             "config": parts.reloads.detail,
             "purge": parts.purging.detail,
             "mirror": parts.persistence.detail,
+            "quorum": self._quorum_detail,
         }
 
     @property
@@ -135,6 +136,10 @@ class AdminControl:
         if found:
             self._parts.changes.notify()
         return found
+
+    def _quorum_detail(self) -> object:
+        voting = self._parts.voting
+        return None if voting is None else voting.detail()
 
     def _brake_detail(self) -> object:
         status = self._parts.scheduler.brake_status()

@@ -161,6 +161,7 @@ class Daemon:
             BackgroundService("purger", "purge", lambda: parts.purging.run(self._follow_version)),
             BackgroundService("persistence", "mirror", parts.persistence.run),
             BackgroundService("notifications", "notify", parts.notifications.run),
+            *self._voting_services(),
             BackgroundService("readiness", "daemon", parts.readiness.run),
             BackgroundService("location updates", "daemon", parts.locations.run),
             BackgroundService("garbage collection", "daemon", collect_garbage),
@@ -168,6 +169,15 @@ class Daemon:
             BackgroundService(
                 "watchdog", "daemon", lambda: feed_watchdog(self._notifier, self._idle)
             ),
+        )
+
+    def _voting_services(self) -> Sequence[BackgroundService]:
+        voting = self._parts.voting
+        if voting is None:
+            return ()
+        return (
+            BackgroundService("votes", "quorum", voting.run),
+            BackgroundService("vote exchange", "quorum", voting.exchange.run),
         )
 
     def _follow_version(self) -> None:

@@ -14,6 +14,7 @@ from dnslb_backend.daemon.purging import Purging
 from dnslb_backend.daemon.readiness import Readiness
 from dnslb_backend.daemon.reload_requests import ReloadRequests
 from dnslb_backend.daemon.snapshot_publisher import SnapshotPublisher
+from dnslb_backend.daemon.voting import Voting
 from dnslb_backend.notifications.dispatcher import Dispatcher
 from dnslb_backend.pdns.methods.client_cache import ClientCache
 from dnslb_backend.store.persistence import Persistence
@@ -39,3 +40,5 @@ class Parts:
     reloads: ReloadRequests[ReloadReport]
     previews: ReloadRequests[ReloadPreview]
     notifications: Dispatcher
+    voting: Voting | None
+    """None without [quorum]."""

@@ -145,6 +145,10 @@ class Reloader:
         parts.snapshots.apply_plan(config.plan, now().wall, purger=prepared.purger)
         parts.scheduler.apply_plan(config.checks, changed, config.settings.max_record_checks)
         parts.scheduler.configure_brake(prepared.canaries, config.brake.hold)
+        if parts.voting is not None:
+            parts.voting.apply_plan(config.checks)
+            if config.quorum is not None and config.mysql is not None:
+                parts.voting.configure(config.quorum, config.mysql)
         parts.locations.use(config.geo_database)
         parts.persistence.reconfigure(storage_config(config))
         parts.notifications.reconfigure(config.notify)
@@ -165,7 +169,10 @@ class Reloader:
         changes = {
             "global.node": (self._config.node, config.node),
             "state.path": (self._config.state.path, config.state.path),
+            "quorum": (_presence(self._config.quorum), _presence(config.quorum)),
         }
+        if self._config.quorum is not None and config.quorum is not None:
+            changes["quorum.site"] = (self._config.quorum.site, config.quorum.site)
         return [
             ConfigProblem(str(self._paths.main), key, f"is {old} until the next start")
             for key, (old, new) in changes.items()
@@ -175,6 +182,10 @@ class Reloader:
 
 def _checks(record: Record | None, config: Config) -> list[Check]:
     return [] if record is None else [config.checks[each] for each in record.checks]
+
+
+def _presence(table: object) -> str:
+    return "absent" if table is None else "present"
 
 
 def _differing(before: Mapping[str, View], after: Mapping[str, View]) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from dnslb_backend.checkers.schedule.scheduler import Scheduler
 from dnslb_backend.clock import now
 from dnslb_backend.component_log import ComponentLog
 from dnslb_backend.config import Config, ConfigPaths, load
+from dnslb_backend.core.health.agreement import Agreement
 from dnslb_backend.core.health.changes import Changes
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.overrides import Override
@@ -32,11 +33,13 @@ from dnslb_backend.daemon.readiness import Readiness
 from dnslb_backend.daemon.reload_requests import ReloadRequests
 from dnslb_backend.daemon.snapshot_publisher import SnapshotPublisher
 from dnslb_backend.daemon.transition_log import report_changes
+from dnslb_backend.daemon.voting import Voting
 from dnslb_backend.network import parse_address_port
 from dnslb_backend.notifications.dispatcher import Dispatcher
 from dnslb_backend.pdns.cache.purger import Purger
 from dnslb_backend.pdns.methods.client_cache import ClientCache
 from dnslb_backend.store.persistence import Persistence, StorageConfig
+from dnslb_backend.store.votes.exchange import ExchangeSettings
 from dnslb_backend.systemd import Notifier
 
 log = ComponentLog(__name__, "mirror")
@@ -76,7 +79,8 @@ async def start(
     reloads: ReloadRequests[ReloadReport],
 ) -> Parts:
     """Build every part, with the answers that an earlier run has left."""
-    health = HealthMap()
+    agreement = Agreement(config.node, config.quorum, now()) if config.quorum else None
+    health = HealthMap(agreement)
     health.apply_plan(config.plan, now())
     overrides_changed, keys_changed = Callbacks[tuple[Override, ...]](), Callbacks[frozenset[str]]()
     persistence = _persistence(config, health, overrides_changed, keys_changed)
@@ -100,14 +104,20 @@ async def start(
     # The first snapshot has these answers already.
     changes.publish(restored, skip=1)
 
+    voting = _voting(config, health, agreement, persistence, changes)
     scheduler = Scheduler(
         health,
         resolver,
         resources,
         slots=config.settings.max_record_checks,
         now=now,
-        changed=changes.notify,
+        changed=partial(_results_counted, changes, voting) if voting else changes.notify,
+        # The rounds of nodes that vote are spread over the interval.
+        seed=config.node if voting else "",
     )
+    if voting is not None:
+        voting.connect(scheduler)
+        voting.apply_plan(config.checks)
     scheduler.apply_plan(config.checks, (), config.settings.max_record_checks)
     scheduler.configure_brake(
         [parse_address_port(text) for text in config.brake.canaries], config.brake.hold
@@ -134,10 +144,38 @@ async def start(
         reloads=reloads,
         previews=ReloadRequests(),
         notifications=notifications,
+        voting=voting,
     )
     overrides_changed.add(partial(_apply_overrides, parts))
     keys_changed.add(snapshots.purge_zones)
     return parts
+
+
+def _voting(
+    config: Config,
+    health: HealthMap,
+    agreement: Agreement | None,
+    persistence: Persistence,
+    changes: ChangePublisher,
+) -> Voting | None:
+    if agreement is None or config.mysql is None:
+        return None
+    rules = agreement.rules
+    settings = ExchangeSettings(
+        config.mysql, config.node, persistence.instance, rules.fresh, rules.votes
+    )
+    return Voting(
+        health,
+        agreement,
+        settings,
+        is_rival=lambda: any(each.duplicate_instance for each in persistence.stats.mirrors),
+        changed=changes.notify,
+    )
+
+
+def _results_counted(changes: ChangePublisher, voting: Voting) -> None:
+    changes.notify()
+    voting.results_counted()
 
 
 def _persistence(
@@ -159,7 +197,14 @@ def _persistence(
 
 def storage_config(config: Config) -> StorageConfig:
     delete_unknowns = config.settings.delete_unknowns
-    return StorageConfig(config.state, config.mysql, delete_unknowns, config.fingerprint)
+    return StorageConfig(
+        config.state,
+        config.mysql,
+        delete_unknowns,
+        config.fingerprint,
+        is_fleet=config.quorum is not None,
+        follows=config.quorum is not None and not config.quorum.votes,
+    )
 
 
 def restore_health(health: HealthMap, saved: SavedState, config: Config) -> None:

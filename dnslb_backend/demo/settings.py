@@ -11,7 +11,7 @@ WEB_ADDRESSES = {"web1": "127.0.0.11", "web2": "127.0.0.12", "web3": "127.0.0.13
 CONFIG = """\
 [global]
 domain_name = "{zone}"
-node        = "ns1"
+node        = "{node}"
 
 [server]
 http = "{host}:{connector}"
@@ -31,11 +31,7 @@ static = [{{ name = "ns1", type = "A", content = "{host}" }}]
 
 [default]
 ttl         = 1
-interval    = 1
-timeout     = 0.5
-dns_timeout = 0.4
-check       = {{ type = "http", url = "http://%(address)s:{web}/health" }}
-
+{pace}
 [records."www".A]      # every healthy server
 dest = [
     {{ host = "127.0.0.11", labels = {{ dc = "fra" }} }},
@@ -49,6 +45,13 @@ dest = [
     {{ host = "127.0.0.12", prio = 2, labels = {{ dc = "fra" }} }},
     {{ host = "127.0.0.13", prio = 1, labels = {{ dc = "ams" }} }},
 ]
+"""
+
+PACE = """\
+interval    = 1
+timeout     = 0.5
+dns_timeout = 0.4
+check       = {{ type = "http", url = "http://%(address)s:{web}/health" }}
 """
 
 POWERDNS = """\
@@ -93,6 +96,35 @@ In another terminal:
   dnslb-backend drain 127.0.0.12 --for 1m
 
 Every change is logged below. Ctrl-C ends everything.
+"""
+
+
+FLEET_HOSTS = {"ns1": "127.0.0.1", "ns2": "127.0.0.2", "ns3": "127.0.0.3"}
+
+FLEET_TABLES = """
+[mysql]
+unix_socket = "{socket}"
+user        = "root"
+database    = "dnslb"
+
+[quorum]               # the nodes decide together what is UP
+"""
+
+FLEET_PACE = """\
+interval    = 2
+timeout     = 1.5
+dns_timeout = 0.4
+check       = {{ type = "http", url = "http://%(address)s:{web}/health", token = "{node}" }}
+"""
+
+FLEET_WHAT_TO_TRY = """
+In another terminal:
+
+  export DNSLB_CONFIG={config} PATH={programs}:$PATH
+
+  dig @{host} -p {dns} www.{zone}         ns1; ns2 and ns3 are at 127.0.0.2 and 127.0.0.3
+  dnslb-backend nodes
+  dnslb-backend explain www
 """
 
 

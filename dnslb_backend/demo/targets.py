@@ -11,10 +11,16 @@ from dnslb_backend.demo.settings import HOST, Ports
 
 
 class WebServer:
-    """A target: answers 200 to everything while it runs, and is not there while it does not."""
+    """A target: answers 200 to everything while it runs, and is not there while it does not.
+
+    `unheard` is a node that gets no answer, as if its packets were lost; `unanswered` counts what
+    it asked.
+    """
 
     def __init__(self, address: str, port: int) -> None:
         self.address = address
+        self.unheard = ""
+        self.unanswered = 0
         self._port = port
         self._server: http.server.ThreadingHTTPServer | None = None
 
@@ -26,7 +32,7 @@ class WebServer:
         if self._server is not None:
             return
         try:
-            server = http.server.ThreadingHTTPServer((self.address, self._port), _Healthy)
+            server = http.server.ThreadingHTTPServer((self.address, self._port), self._handler())
         except OSError as error:
             raise DemoError(f"cannot listen on {self.address}:{self._port}: {error}") from error
         self._server = server
@@ -37,6 +43,18 @@ class WebServer:
         if server is not None:
             server.shutdown()
             server.server_close()
+
+    def _handler(self) -> type[http.server.BaseHTTPRequestHandler]:
+        class Healthy(_Handler):
+            def do_GET(handler) -> None:  # noqa: N805 - self is the web server
+                if self.unheard and handler.headers["Authorization"] == f"Bearer {self.unheard}":
+                    self.unanswered += 1
+                    # Until the client gives up.
+                    handler.rfile.read()
+                    return
+                handler.reply(200, "healthy")
+
+        return Healthy
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -50,11 +68,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-
-
-class _Healthy(_Handler):
-    def do_GET(self) -> None:
-        self.reply(200, "healthy")
 
 
 def start_panel(stack: ExitStack, ports: Ports, webs: dict[str, WebServer]) -> None:

@@ -31,12 +31,12 @@ from dnslb_backend.files import read_file
 from dnslb_backend.store.database.sqlite import SqliteStore
 from dnslb_backend.store.mirror.history import read_history
 from dnslb_backend.store.mirror.meter import Meter
-from dnslb_backend.store.mirror.mirror import MirrorStatus
+from dnslb_backend.store.mirror.mirror import Mirror, MirrorStatus
 from dnslb_backend.store.mirror.node import Clocks, Identity, LocalNode, WritePolicy
 from dnslb_backend.store.mirror.outbox import Outboxes
 from dnslb_backend.store.mirror.restore import load_saved_state
 from dnslb_backend.store.mirror.source import MirrorSource, group_of
-from dnslb_backend.store.remote import RemoteReplica
+from dnslb_backend.store.remote import REFRESH, RemoteConfig, RemoteReplica
 from dnslb_backend.store.replica import Replica, SharedStatus, measure_shared, within
 from dnslb_backend.store.settings import DAY, MysqlSettings, StateSettings
 from dnslb_backend.store.shared.key_store import StoredKeys
@@ -56,7 +56,6 @@ HISTORY_LIMIT = 2.0
 OVERRIDE_WRITE_LIMIT = 1.0
 """Seconds that an operator waits for an override, which is in force already, to be on the disk."""
 
-REFRESH = 5.0
 LOCAL_REFRESH = 15.0
 """Seconds after which unchanged rows are written again, where the file is but a second copy."""
 
@@ -74,12 +73,22 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 @dataclass(frozen=True, slots=True)
 class StorageConfig:
-    """What the configuration says of storage. A reload can change all but `state`."""
+    """What the configuration says of storage. A reload can change all but `state`.
+
+    `is_fleet`: this node decides together with others; `follows`: it does what they decide, and
+    writes nothing into the database.
+    """
 
     state: StateSettings
     mysql: MysqlSettings | None = None
     delete_unknowns: bool = True
     fingerprint: str = ""
+    is_fleet: bool = False
+    follows: bool = False
+
+    @property
+    def remote(self) -> RemoteConfig:
+        return RemoteConfig(self.mysql, self.is_fleet, self.follows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +149,7 @@ class Persistence:
             Outboxes(self._identity),
             tables,
         )
-        self._remote = RemoteReplica(config.mysql, local_node, tables, self._local, self._file)
+        self._remote = RemoteReplica(config.remote, local_node, tables, self._local, self._file)
         self._meter = Meter()
 
     # -- before the first answer -----------------------------------------------------------
@@ -200,10 +209,10 @@ class Persistence:
         changed |= self._source.changed_groups(changes.touched | changes.answers | moved)
         touched = [group_of(key) for key in changes.touched]
         history = (changes.transitions, changes.decisions)
-        for replica in self._replicas:
+        for mirror in self._mirrors:
             if is_new:
-                replica.mirror.apply_snapshot()
-            replica.mirror.record_changes(changed, touched, history)
+                mirror.apply_snapshot()
+            mirror.record_changes(changed, touched, history)
 
     async def run(self) -> None:
         """Write the stores, and exchange what nodes share, until cancelled."""
@@ -218,7 +227,7 @@ class Persistence:
 
         `run` has to go on meanwhile.
         """
-        done = await asyncio.gather(*(replica.mirror.flush(limit) for replica in self._replicas))
+        done = await asyncio.gather(*(mirror.flush(limit) for mirror in self._mirrors))
         await self._remote.save_checkpoints()
         return all(done)
 
@@ -231,11 +240,16 @@ class Persistence:
         """Follow a reload. Node and path of the local file stay what they were at the start."""
         self._identity.config_hash = config.fingerprint
         self._source.delete_unknowns = config.delete_unknowns
-        self._remote.reconfigure(config.mysql)
+        self._remote.reconfigure(config.remote)
+
+    @property
+    def instance(self) -> str:
+        """Random for each run."""
+        return self._identity.instance
 
     @property
     def stats(self) -> PersistenceStats:
-        mirrors = tuple(replica.mirror.status for replica in self._replicas)
+        mirrors = tuple(mirror.status for mirror in self._mirrors)
         shared = tuple(replica.shared_status for replica in self._replicas)
         return PersistenceStats(self._identity.restored, self._file.is_in_memory, mirrors, shared)
 
@@ -283,7 +297,7 @@ class Persistence:
         StoreError where that fails as well.
         """
         remote = self._remote.replica
-        if remote is not None and remote.mirror.status.is_connected:
+        if remote is not None and (remote.is_read_only or remote.mirror.status.is_connected):
             read = read_history(remote.reader, query)
             found = await within(HISTORY_LIMIT, read, "history in the database")
             if found is not None:
@@ -301,11 +315,17 @@ class Persistence:
         remote = self._remote.replica
         return [self._local] if remote is None else [self._local, remote]
 
+    @property
+    def _mirrors(self) -> list[Mirror]:
+        return [replica.mirror for replica in self._replicas if not replica.is_read_only]
+
     async def _apply_overrides(self) -> None:
         self._overrides.apply()
         self._notify()
         # Where the file is stuck, it is written later.
         await within(OVERRIDE_WRITE_LIMIT, self._local.sync(), "override in the local file")
+        if any(replica.is_read_only for replica in self._replicas):
+            log.warning("this node writes nothing into the database: the override holds here alone")
         if self._file.is_in_memory:
             log.warning("the local file cannot be used: a restart may lose this override")
 
@@ -315,17 +335,17 @@ class Persistence:
 
     async def _measure(self) -> None:
         while True:
-            self._meter.update([replica.mirror for replica in self._replicas])
+            self._meter.update(self._mirrors)
             measure_shared([replica.shared_status for replica in self._replicas])
             await asyncio.sleep(METER_INTERVAL)
 
 
 def _local_policy(mysql: MysqlSettings | None) -> WritePolicy:
     if mysql is None:
-        return WritePolicy(REFRESH, LOCAL_GAP, HISTORY_MAX_AGE, HISTORY_MAX_ROWS)
-    refresh = max(LOCAL_REFRESH, mysql.refresh)
+        return WritePolicy(REFRESH, REFRESH, LOCAL_GAP, HISTORY_MAX_AGE, HISTORY_MAX_ROWS)
+    refresh = max(LOCAL_REFRESH, mysql.refresh or REFRESH)
     rows = min(COPY_MAX_ROWS, mysql.history_max_rows)
-    return WritePolicy(refresh, LOCAL_GAP, mysql.history_max_age, rows)
+    return WritePolicy(refresh, refresh, LOCAL_GAP, mysql.history_max_age, rows)
 
 
 def uptime() -> float:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from dnslb_backend.errors import StoreError
@@ -12,6 +13,12 @@ from dnslb_backend.store.mirror.outbox import Outboxes
 from dnslb_backend.store.replica import Replica, within
 from dnslb_backend.store.settings import MysqlSettings
 from dnslb_backend.store.shared.replicated_table import ReplicatedTable
+
+REFRESH = 5.0
+FLEET_REFRESH = 300.0
+"""Seconds after which unchanged rows are written again, alone and in a fleet: each of its nodes
+writes into the same database, and a replicated one passes every row on.
+"""
 
 WRITE_GAP = 0.2
 """Seconds between two transactions: a database has other work."""
@@ -27,18 +34,35 @@ FLUSH_LIMIT = 1.0
 """Seconds in which the local file has to store the history that a new database is sent."""
 
 
+@dataclass(frozen=True, slots=True)
+class RemoteConfig:
+    """Where the database is, None without one; whether this node is one of a fleet, and only
+    follows it: then the database is only read, and may be a replica.
+    """
+
+    mysql: MysqlSettings | None
+    is_fleet: bool
+    follows: bool
+
+    def policy(self, mysql: MysqlSettings) -> WritePolicy:
+        refresh = mysql.refresh or (FLEET_REFRESH if self.is_fleet else REFRESH)
+        beat = min(refresh, REFRESH) if self.is_fleet else refresh
+        kept = mysql.history_max_age, mysql.history_max_rows
+        return WritePolicy(refresh, beat, WRITE_GAP, *kept, is_read_only=self.follows)
+
+
 class RemoteReplica:
     """`replica` is None without a database. `local` has every change of this run, in `file`."""
 
     def __init__(
         self,
-        settings: MysqlSettings | None,
+        config: RemoteConfig,
         node: LocalNode,
         tables: Sequence[ReplicatedTable[Any]],
         local: Replica,
         file: SqliteStore,
     ) -> None:
-        self._settings = settings
+        self._config = config
         self._node = node
         self._tables = tables
         self._local = local
@@ -46,10 +70,10 @@ class RemoteReplica:
         self._moved = asyncio.Event()
         self.replica = self._build(None)
 
-    def reconfigure(self, settings: MysqlSettings | None) -> None:
+    def reconfigure(self, config: RemoteConfig) -> None:
         """Let `run` follow a reload."""
-        if settings != self._settings:
-            self._settings = settings
+        if config != self._config:
+            self._config = config
             self._moved.set()
 
     async def run(self) -> None:
@@ -65,11 +89,14 @@ class RemoteReplica:
 
     async def save_checkpoints(self) -> None:
         """Note in the local file how far the database is."""
-        if self.replica is not None:
+        if self.replica is not None and not self.replica.is_read_only:
             saved = self.replica.mirror.outboxes.save_checkpoints()
             await within(CHECKPOINT_LIMIT, saved, "checkpoint in the local file")
 
     async def _serve(self, replica: Replica) -> None:
+        if replica.is_read_only:
+            await replica.run()
+            return
         outboxes = replica.mirror.outboxes
         opened = outboxes.open(self._node.clocks.now().mono)
         await within(FILE_LIMIT, opened, "history of earlier runs in the local file")
@@ -83,25 +110,23 @@ class RemoteReplica:
             await self.save_checkpoints()
             await old.close()
         self.replica = self._build(old)
-        if self.replica is not None:
+        if self.replica is not None and not self.replica.is_read_only:
             self.replica.mirror.apply_snapshot()
             # Changes from before are sent from the local file.
             await self._local.mirror.flush(FLUSH_LIMIT)
 
     def _build(self, old: Replica | None) -> Replica | None:
-        settings = self._settings
+        settings = self._config.mysql
         if settings is None:
             return None
         # Without a database its library is not loaded before the first answer.
         from dnslb_backend.store.database.mariadb import MariaStore  # noqa: PLC0415 -- see above
 
-        policy = WritePolicy(
-            settings.refresh, WRITE_GAP, settings.history_max_age, settings.history_max_rows
-        )
+        policy = self._config.policy(settings)
         # Both stores give the changes of this run the same numbers.
         outboxes = (
             old.mirror.outboxes
-            if old
+            if old and not old.is_read_only
             else Outboxes(
                 self._node.identity, self._file, starts=self._local.mirror.outboxes.counts
             )

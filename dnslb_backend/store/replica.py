@@ -85,7 +85,10 @@ class Replica:
         self._store = store
         self._now = node.clocks.now
         self._tables = tables
-        self._syncs = [TableSync(table, reader) for table in tables]
+        self.is_read_only = policy.is_read_only
+        self._syncs = [
+            TableSync(table, reader, is_read_only=policy.is_read_only) for table in tables
+        ]
         self._retention = Retention(
             reader, node.name, policy.history_max_age, policy.history_max_rows
         )
@@ -99,10 +102,12 @@ class Replica:
         return SharedStatus(self.reader.name, self.reader.newer_schema, rows)
 
     async def run(self) -> None:
-        """Write, exchange and delete until cancelled."""
+        """Write, exchange and delete until cancelled; read alone where it is read-only."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.mirror.run(), name=f"mirror {self._store.name}")
             group.create_task(self._sync_loop(), name=f"sync {self._store.name}")
+            if self.is_read_only:
+                return
+            group.create_task(self.mirror.run(), name=f"mirror {self._store.name}")
             group.create_task(self._retention_loop(), name=f"retention {self._store.name}")
 
     async def sync(self) -> bool:

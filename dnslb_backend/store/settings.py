@@ -4,7 +4,15 @@ import os
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    model_validator,
+)
 
 from dnslb_backend.tls_client import TlsClientSettings
 
@@ -25,16 +33,32 @@ def _check_path(path: Path) -> Path:
     return path
 
 
-def _check_db_host(text: str) -> str:
-    if not text or any(c.isspace() or c in "@/?#" for c in text):
-        # It is not quoted: what looks like a URL may hold a password.
-        raise ValueError("must be a host name or address, without user, password, or path")
-    return text
+def _check_db_hosts(written: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    for text in _listed(_check_servers(written)):
+        if any(c.isspace() or c in "@/?#" for c in text):
+            # It is not quoted: what looks like a URL may hold a password.
+            raise ValueError("must be a host name or address, without user, password, or path")
+    return written
+
+
+def _check_servers(written: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    if not _listed(written) or not all(_listed(written)):
+        raise ValueError("must name a server, or several in a list")
+    return written
+
+
+def _listed(written: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    return (written,) if isinstance(written, str) else written or ()
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 FilePath = Annotated[Path, Field(strict=False), AfterValidator(_check_path)]
 Text = Annotated[str, Field(min_length=1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Servers = str | Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
 
 
 class _StoreSettings(BaseModel):
@@ -139,11 +163,14 @@ class MysqlSettings(_DriverKeys):
     whatever `charset` says: it holds every other one.
     """
 
-    unix_socket: Text | None = None
-    """The server's socket, on the same host. Example: `"/run/mysqld/mysqld.sock"`"""
-    host: Annotated[str, AfterValidator(_check_db_host)] | None = None
-    """The server's address or name. Default: localhost, where there is no `unix_socket`.
-    Example: `"db.example"`"""
+    unix_socket: Annotated[Servers, AfterValidator(_check_servers)] | None = None
+    """The server's socket, on the same host; of several in a list the first that can be used.
+    Example: `"/run/mysqld/mysqld.sock"`"""
+    host: Annotated[Servers, AfterValidator(_check_db_hosts)] | None = None
+    """The server's address or name; or those of several that hold the same data and can be written
+    to (Galera), in a list: at every connect they are tried in its order, `connect_timeout` for
+    each. Default: localhost, where there is no `unix_socket`.
+    Example: `["127.0.0.1", "db2.example"]`"""
     port: Annotated[int, Field(ge=1, le=65535)] = 3306
     """Its port."""
     user: Text | None = None
@@ -193,9 +220,10 @@ class MysqlSettings(_DriverKeys):
     """As `ssl.verify_mode`. Example: `true`"""
     ssl_verify_identity: bool | None = None
     """As `ssl.check_hostname`. Example: `true`"""
-    refresh: Seconds = 5.0
+    refresh: Seconds | None = None
     """An unchanged row is written again every so many seconds, or every `interval` if that is
-    longer."""
+    longer. Default: 5; with `[quorum]` 300, and the heartbeat says every 5 s that it still
+    holds. Example: `60`"""
     history_max_age: Seconds = 30 * DAY
     """Seconds that history (transitions and decisions) is kept."""
     history_max_rows: Annotated[int, Field(ge=1)] = 1_000_000
@@ -216,6 +244,16 @@ class MysqlSettings(_DriverKeys):
     def name(self) -> str:
         """The database."""
         return self.database or self.db or DEFAULT_DATABASE
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Those in `host`, in the order in which they are tried."""
+        return _listed(self.host)
+
+    @property
+    def unix_sockets(self) -> tuple[str, ...]:
+        """Those in `unix_socket`, likewise."""
+        return _listed(self.unix_socket)
 
     @property
     def secret(self) -> SecretStr | None:

@@ -14,6 +14,7 @@ from dnslb_backend.admin.settings import AdminSettings
 from dnslb_backend.core.answers.explain import Explanation, Question, explain
 from dnslb_backend.core.answers.name_index import build_name_index
 from dnslb_backend.core.answers.snapshot import Snapshot, build_snapshot
+from dnslb_backend.core.health.agreement import Agreement
 from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.decision import Decision
 from dnslb_backend.core.health.healthmap import HealthMap
@@ -45,8 +46,9 @@ BROKEN = failed(-6, "503 Service Unavailable")
 class Node(Driver):
     """Satisfies admin.control.Control. `reloads` is what the next reloads do, the last for ever."""
 
-    def __init__(self, *records: Record) -> None:
-        super().__init__(*(records or (record("10.0.0.1@2", "10.0.0.2@2", "10.0.0.3@1"),)))
+    def __init__(self, *records: Record, agreement: Agreement | None = None) -> None:
+        three = record("10.0.0.1@2", "10.0.0.2@2", "10.0.0.3@1")
+        super().__init__(*(records or (three,)), agreement=agreement)
         self.reloads: list[ReloadReport | Exception] = [ReloadReport(1, 0, 0)]
         self.reloaded = 0
         self.preview: ReloadPreview | Exception = ReloadPreview(1, (), (), ())

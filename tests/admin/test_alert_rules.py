@@ -219,6 +219,28 @@ SCENES = {
          gauge("newer_schema", "0x200 6x100", store="mariadb")),
         'instance="ns1",store="mariadb"',
     ),
+    "DnslbQuorumLost": Scene(
+        "5m",
+        gauge("quorum_targets", "5x20", basis="agreed")
+        | gauge("quorum_targets", "3x20", basis="held")
+        | gauge("quorum_targets", "0x20", basis="own"),
+        (gauge("quorum_targets", "8x20", basis="agreed")
+         | gauge("quorum_targets", "0x20", basis="held"),
+         gauge("quorum_targets", "0x9 3x1 0x10", basis="own")),
+    ),
+    "DnslbOutvoted": Scene(
+        "20m",
+        gauge("quorum_outvoted", "2x60") | gauge("quorum_targets", "10x60", basis="agreed"),
+        (gauge("quorum_outvoted", "1x60") | gauge("quorum_targets", "10x60", basis="agreed"),
+         gauge("quorum_outvoted", "0x39 9x2 0x19")
+         | gauge("quorum_targets", "10x60", basis="agreed")),
+    ),
+    "DnslbVoterMissing": Scene(
+        "20m",
+        gauge("quorum_nodes", "3x60") | gauge("quorum_voters", "2x60"),
+        (gauge("quorum_nodes", "3x60") | gauge("quorum_voters", "3x60"),
+         gauge("quorum_nodes", "3x60") | gauge("quorum_voters", "3x38 2x2 3x20")),
+    ),
     "DnslbNotificationsFailing": Scene(
         "10m",
         gauge("notification_failures_total", "0+1x30", receiver="chat"),

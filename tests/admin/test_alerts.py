@@ -44,6 +44,7 @@ WITHIN = 20.0
 
 HOST = "web.targets.example"
 STATIC = {"type": "static"}
+VOTERS = ("v1", "v2", "v3")
 FLOCK = [f"127.0.1.{number}" for number in range(1, 61)]
 WIDE = [f"10.1.{number >> 8}.{number & 255}" for number in range(2000)]
 """So many members that a lookup takes long: whoever stops the daemon meets it in one."""
@@ -72,6 +73,7 @@ class Stage:
     edge: Daemon
     named: Daemon | None
     resolver: NameServer | None
+    voters: list[Daemon]
     prometheus: Prometheus
     staged: dict[str, Daemon] = field(default_factory=dict)
 
@@ -110,7 +112,8 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
         mortal = Daemon(config(record("www", dest=["192.0.2.1"], check=STATIC)))
         edge = Daemon(_edge(folder, pet, login, canary), environment=clock.environment)
         named, resolver = await _named(stack)
-        daemons = [well, farm, node, mortal, edge, *([named] if named else [])]
+        voters = [Daemon(_voter(folder, login, name)) for name in VOTERS]
+        daemons = [well, farm, node, mortal, edge, *voters, *([named] if named else [])]
         async with asyncio.TaskGroup() as starts:
             for daemon in daemons:
                 starts.create_task(stack.enter_async_context(daemon))
@@ -131,6 +134,7 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
             edge=edge,
             named=named,
             resolver=resolver,
+            voters=voters,
             prometheus=prometheus,
         )
         # None of them is worth a farewell: they are in the middle of their faults.
@@ -147,6 +151,18 @@ def _farm(folder: Path, flock: TcpTarget, *more: str) -> str:
         record("odd", dest=["192.0.2.1"], check=[str(folder / "check")], stale_after=1),
         table("notify.webhooks.gone", url=f"http://127.0.0.1:{free_port()}/"),
         *more,
+    )
+
+
+def _voter(folder: Path, login: dict[str, str], name: str) -> str:
+    """Its check passes, unless the file `cut` is there and it is v1: what it is given is secret."""
+    script = f'[ ! -e {folder}/cut ] || [ "$1" != --key=v1 ]'
+    check = {"type": "exec", "argv": ["sh", "-c", script, "ask", f"--key={name}"]}
+    return config(
+        table("mysql", **login),
+        table("quorum", fresh=10, hold=3),
+        record("www", dest=["192.0.2.1", "192.0.2.2"], check=check, interval=3),
+        node=name,
     )
 
 
@@ -298,6 +314,18 @@ async def lose_the_resolver(stage: Stage) -> Daemon:
     return stage.named
 
 
+async def cut_a_node_off(stage: Stage) -> Daemon:
+    """Its probes fail, those of the other two do not."""
+    (stage.folder / "cut").touch()
+    return stage.voters[0]
+
+
+async def lose_the_other_voters(stage: Stage) -> Daemon:
+    for voter in stage.voters[1:]:
+        await voter.kill()
+    return stage.voters[0]
+
+
 async def run_beside_a_newer_node(stage: Stage) -> Daemon:
     """It has changed the schema, and set an override that this version cannot read."""
     newer = VERSION + 1
@@ -425,6 +453,9 @@ FAULTS: dict[str, Fault] = {
     "DnslbEventLoopDelayed": run_short_of_cpu,
     "DnslbFileDescriptors": run_short_of_descriptors,
     "DnslbPurgeFailing": change_an_answer,
+    "DnslbOutvoted": cut_a_node_off,
+    "DnslbVoterMissing": lose_the_other_voters,
+    "DnslbQuorumLost": lose_the_other_voters,
     "DnslbRowsUnsupported": run_beside_a_newer_node,
     "DnslbSchemaNewer": run_beside_a_newer_node,
     "DnslbMirrorDown": kill_the_database,
@@ -454,7 +485,9 @@ def test_every_alert_has_its_fault() -> None:
 @pytest.mark.soak
 async def test_daemons_that_are_well_raise_nothing(stage: Stage) -> None:
     """Runs first."""
-    count = 6 if stage.named else 5
+    for voter in stage.voters:
+        await voter.logged("voters besides this node: v", within=WITHIN)
+    count = 9 if stage.named else 8
     up = 'count(up{job="dnslb"} == 1)'
 
     async def is_up() -> bool:

@@ -15,10 +15,12 @@ from dnslb_backend.admin.api.metrics import count_health
 from dnslb_backend.admin.api.rows import MemberRow, RecordRow
 from dnslb_backend.admin.http.endpoint import Endpoint
 from dnslb_backend.admin.http.event_stream import EVENTS_KEPT, EVENTS_PER_WRITE
+from dnslb_backend.core.health.agreement import Agreement
 from dnslb_backend.core.health.decision import DecisionKind
 from dnslb_backend.core.health.overrides import Action
+from dnslb_backend.core.model.quorum import QuorumRules
 from tests.admin.node import OK, Node
-from tests.core.building import dest, record
+from tests.core.building import at, dest, record
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 
@@ -67,7 +69,7 @@ def test_the_numbers_of_the_stream_are_true(api: str) -> None:
 
 
 async def test_every_metric_is_described_with_its_labels(figures: str) -> None:
-    node = Node()
+    node = Node(agreement=Agreement("ns1", QuorumRules("ns1"), at(0)))
     node.settle({"10.0.0.1": replace(OK, certificate_expires=1.0)})
     node.adopt(replace(record("10.0.0.1"), dests=(replace(dest("10.0.0.1"), labels=("dc=fra",)),)))
     families = [*await count_health(node, ["dc"]), *metrics.REGISTRY.collect()]

@@ -8,14 +8,22 @@ from pathlib import Path
 from tests.bench.alone import alone
 from tests.bench.checking import checking
 from tests.bench.contestants import CONTESTANTS
+from tests.bench.fleet import measure_fleet
 from tests.bench.flips import flips
+from tests.bench.followers import measure_followers
 from tests.bench.load import write_queries
 from tests.bench.page import measure_page
 from tests.bench.report import Report
 from tests.bench.sizes import measure_size
 from tests.bench.versus import compare
 
-SECTIONS = ("versus", "flips", "alone", "sizes", "checking", "page")
+SECTIONS = ("versus", "flips", "alone", "sizes", "checking", "page", "fleet")
+
+FLEETS = ((3, 10_000), (9, 10_000))
+"""Nodes, and votes of each."""
+
+FOLLOWERS = (5, 200, 100_000)
+"""Nodes that probe, nodes that only follow, and targets."""
 
 
 async def measure(given: argparse.Namespace) -> Report:
@@ -49,6 +57,9 @@ async def measure(given: argparse.Namespace) -> Report:
         report.checking = await checking(given.watch, given.scenes)
     if "page" in given.only:
         report.pages = [await measure_page(members) for members in given.members]
+    if "fleet" in given.only:
+        report.fleets = [await measure_fleet(*size, given.watch, given.votes) for size in FLEETS]
+        report.followers = [await measure_followers(*FOLLOWERS, given.watch, given.votes // 5)]
     return report
 
 
@@ -63,6 +74,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--watch", type=float, default=20.0, help="seconds of checking a scene")
     parser.add_argument("--scenes", nargs="+", default=[""], help="parts of names of scenes")
     parser.add_argument("--members", type=int, nargs="+", default=[10_000], help="on the page")
+    parser.add_argument("--votes", type=int, default=50, help="that change in a fleet")
     parser.add_argument("--json", type=Path, default=Path("bench.json"))
     return parser.parse_args()
 

@@ -9,7 +9,9 @@ from statistics import median
 
 from tests.bench.alone import Alone
 from tests.bench.checking import Checking
+from tests.bench.fleet import FleetFigures
 from tests.bench.flips import Flips
+from tests.bench.followers import FollowerFigures
 from tests.bench.page import PageFigures
 from tests.bench.sizes import Size
 from tests.bench.versus import Standing
@@ -35,6 +37,8 @@ class Report:
     sizes: list[Size] = field(default_factory=list)
     pages: list[PageFigures] = field(default_factory=list)
     checking: list[Checking] = field(default_factory=list)
+    fleets: list[FleetFigures] = field(default_factory=list)
+    followers: list[FollowerFigures] = field(default_factory=list)
 
     def text(self) -> str:
         parts = []
@@ -50,6 +54,8 @@ class Report:
             parts.append(self._checking())
         if self.pages:
             parts.append(self._pages())
+        if self.fleets:
+            parts += [self._fleets(), self._followers()]
         return "\n\n".join(parts)
 
     def write(self, path: Path) -> None:
@@ -66,6 +72,8 @@ class Report:
             "sizes": [size._asdict() for size in self.sizes],
             "pages": [page._asdict() for page in self.pages],
             "checking": [scene._asdict() for scene in self.checking],
+            "fleets": [fleet._asdict() for fleet in self.fleets],
+            "followers": [fleet._asdict() for fleet in self.followers],
         }
         path.write_text(json.dumps(found, indent=1) + "\n")
 
@@ -163,6 +171,53 @@ class Report:
                     f"{page.nodes:,}",
                 )
                 for page in self.pages
+            ],
+        )
+
+    def _fleets(self) -> str:
+        head = ("nodes", "votes each", "published s", "database idle", "node idle", "a change s")
+        return table(
+            (*head, "slowest s", "all of a node s", "beat B", "change B"),
+            [
+                (
+                    str(fleet.nodes),
+                    f"{fleet.votes:,}",
+                    f"{fleet.published:.1f}",
+                    f"{fleet.database:.2%}",
+                    f"{fleet.node:.2%}",
+                    f"{fleet.visible:.2f}",
+                    f"{fleet.slowest:.2f}",
+                    f"{fleet.turned:.2f}",
+                    f"{fleet.beat:.0f}",
+                    f"{fleet.changed_vote:.0f}",
+                )
+                for fleet in self.fleets
+            ],
+        )
+
+    def _followers(self) -> str:
+        head = ("probers", "followers", "targets", "rows", "MB", "join s", "join CPU s", "join MB")
+        return table(
+            (*head, "count s", "database", "node", "kB/s", "change s", "slowest s", "change kB"),
+            [
+                (
+                    str(fleet.probers),
+                    str(fleet.followers),
+                    f"{fleet.targets:,}",
+                    f"{fleet.rows:,}",
+                    f"{fleet.megabytes:.0f}",
+                    f"{fleet.joined:.0f}",
+                    f"{fleet.join_cpu:.1f}",
+                    f"{fleet.join_megabytes:.0f}",
+                    f"{fleet.counted:.2f}",
+                    f"{fleet.database:.2%}",
+                    f"{fleet.node:.2%}",
+                    f"{fleet.sent / 1000:.0f}",
+                    f"{fleet.visible:.2f}",
+                    f"{fleet.slowest:.2f}",
+                    f"{fleet.change_sent / 1000:.0f}",
+                )
+                for fleet in self.followers
             ],
         )
 

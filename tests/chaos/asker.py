@@ -3,7 +3,8 @@
 It asks for the A records of the names, RATE a second in all, for as long as its standard input is
 open, and writes one JSON object a line, with times of the monotonic clock:
 
-    {"at": 1.5, "name": "www.lb.example", "rcode": 0, "addresses": ["127.0.1.1"]}    another answer
+    {"at": 1.5, "took": 0.01, "name": "a.example", "rcode": 0, "addresses": ["127.0.1.1"]}
+                                                                      another answer
     {"at": 2.0, "slow": [[1.91, 0.25]], "answered": 2000, "lost": 0}                every second
 
 `slow` are the answers that took over SLOW seconds: when they were asked for, and how long. A
@@ -79,7 +80,9 @@ class Asker(asyncio.DatagramProtocol):
         if self._latest.get(name) != found:
             self._latest[name] = found
             # What was asked before a change may be answered after it: its own time counts.
-            say({"at": asked, "name": name, "rcode": found[0], "addresses": found[1]})
+            took = round(now - asked, 3)
+            change = {"name": name, "rcode": found[0], "addresses": found[1]}
+            say({"at": asked, "took": took, **change})
 
     def report(self) -> None:
         figures = {"slow": self.slow, "answered": self.answered, "lost": self.lost}

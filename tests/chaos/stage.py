@@ -2,19 +2,17 @@
 
 import asyncio
 import itertools
-import json
 import random
 import socket
-import sys
 import time
-from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from dnslb_backend.store.database.migrate import apply
 from dnslb_backend.store.settings import MysqlSettings
+from tests.chaos.load import Observed, asking, helper
 from tests.chaos.victims import Victim
 from tests.rigs.daemon import ROOT, Daemon
 from tests.rigs.mariadb import MariaDB
@@ -34,16 +32,6 @@ RATE = 2000
 CACHES = {"cache-ttl": 60, "query-cache-ttl": 60, "negquery-cache-ttl": 60}
 """They stay on, and are purged: the second way of the shipped configuration."""
 TOKEN = "operate-chaos-0123456789"
-
-
-@dataclass(slots=True)
-class Observed:
-    """What the load saw: changes of answers, and answers that were slow, by the time of asking."""
-
-    changes: list[tuple[float, str, int, frozenset[str]]] = field(default_factory=list)
-    slow: list[tuple[float, float]] = field(default_factory=list)
-    answered: int = 0
-    lost: int = 0
 
 
 @dataclass(slots=True)
@@ -166,7 +154,7 @@ async def staged(directory: Path, chance: random.Random) -> AsyncIterator[Stage]
         await apply(settings)
         victims = [await stack.enter_async_context(Victim(address, port)) for address in VICTIMS]
         await stack.enter_async_context(
-            _helper(["tests.chaos.healthy", str(port), *HEALTHY], wait_for=b"ready\n")
+            helper(["tests.chaos.healthy", str(port), *HEALTHY], wait_for=b"ready\n")
         )
         mount = f'mount --bind {resolv_conf} /etc/resolv.conf && exec "$@"'
         daemon = Daemon(config(), inside=["unshare", "--mount", "sh", "-c", mount, "sh"])
@@ -177,53 +165,10 @@ async def staged(directory: Path, chance: random.Random) -> AsyncIterator[Stage]
         daemon.configure(stage.text())
         await stack.enter_async_context(daemon)
         await stack.enter_async_context(pdns)
-        await stack.enter_async_context(asking(stage))
+        numbered = [(kind, number) for kind in "hv" for number in range(10)]
+        names = [f"{kind}{number}.{ZONE}" for kind, number in [*numbered, ("w", 0), ("w", 1)]]
+        await stack.enter_async_context(asking(pdns.address, RATE, names, stage.observed))
         yield stage
-
-
-@asynccontextmanager
-async def asking(stage: Stage) -> AsyncIterator[None]:
-    """The load, until the end of the block; what it sees goes to stage.observed."""
-    numbered = [(kind, number) for kind in "hv" for number in range(10)]
-    names = [f"{kind}{number}.{ZONE}" for kind, number in [*numbered, ("w", 0), ("w", 1)]]
-    words = ["tests.chaos.asker", stage.pdns.host, str(stage.pdns.port), str(RATE), *names]
-    async with _helper(words) as process:
-        reading = asyncio.create_task(_read(process, stage.observed))
-        try:
-            yield
-        finally:
-            assert process.stdin is not None
-            process.stdin.close()
-            await reading
-
-
-async def _read(process: Process, observed: Observed) -> None:
-    assert process.stdout is not None
-    async for text in process.stdout:
-        line = json.loads(text)
-        if "name" in line:
-            found = frozenset(line["addresses"])
-            observed.changes.append((line["at"], line["name"], line["rcode"], found))
-        else:
-            observed.slow += [(asked, took) for asked, took in line["slow"]]
-            observed.answered += line["answered"]
-            observed.lost += line["lost"]
-
-
-@asynccontextmanager
-async def _helper(words: list[str], *, wait_for: bytes = b"") -> AsyncIterator[Process]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", *words, stdin=PIPE, stdout=PIPE, cwd=ROOT, limit=1 << 24
-    )
-    try:
-        if wait_for:
-            assert process.stdout is not None
-            assert await process.stdout.readline() == wait_for
-        yield process
-    finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
 
 
 async def connect(address: str) -> socket.socket:

@@ -88,8 +88,8 @@ class Watch:
         while True:
             await passes(0.25)
             changes = self._stage.observed.changes
-            for _, name, _, addresses in changes[self._read :]:
-                self._answers[name] = addresses
+            for change in changes[self._read :]:
+                self._answers[change.name] = change.addresses
             self._read = len(changes)
             for number, victim in enumerate(self._stage.victims):
                 await self._look(f"v{number}.{ZONE}", victim)
@@ -138,7 +138,7 @@ class Watch:
 def missing(stage: Stage) -> list[str]:
     """Answers without a healthy target, or with no answer at all, outside of stops and stalls."""
     found = []
-    for at, name, rcode, addresses in stage.observed.changes:
+    for at, name, rcode, addresses, _ in stage.observed.changes:
         kind, number = name[0], int(name[1 : name.index(".")])
         five = HEALTHY[5 * number : 5 * number + 5]
         expected = {"h": five, "v": [HEALTHY[number]], "w": ["*"]}[kind]

@@ -1,14 +1,16 @@
 """Records, plans and moments for the core's tests."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from dnslb_backend.core.health.agreement import Agreement
 from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.members import TargetKey
 from dnslb_backend.core.health.resolutions import Resolution, Status
 from dnslb_backend.core.health.results import Result
 from dnslb_backend.core.model.plan import Plan
+from dnslb_backend.core.model.quorum import Question, ballot
 from dnslb_backend.core.model.records import AllDown, Dest, Record, RecordKey, Timing
 from dnslb_backend.core.model.rules import Thresholds
 from dnslb_backend.core.model.views import View
@@ -61,18 +63,23 @@ def record(
     )
 
 
-def plan(*records: Record, static: Iterable[ResourceRecord] = ()) -> Plan:
+def plan(
+    *records: Record,
+    static: Iterable[ResourceRecord] = (),
+    questions: Mapping[str, Question] | None = None,
+) -> Plan:
     zones = {item.key.zone for item in records} | {ZONE}
     built = {name: zone(name, static if name == ZONE else ()) for name in sorted(zones)}
     views = {name: View(name) for item in records for each in item.dests for name in each.views}
-    return Plan(built, {item.key: item for item in records}, views)
+    asked = questions or {check: Question(check) for item in records for check in item.checks}
+    return Plan(built, {item.key: item for item in records}, views, asked, ballot(records, asked))
 
 
 class Driver:
     """A health map told of whole rounds, the way the scheduler tells it."""
 
-    def __init__(self, *records: Record) -> None:
-        self.health_map = HealthMap()
+    def __init__(self, *records: Record, agreement: Agreement | None = None) -> None:
+        self.health_map = HealthMap(agreement)
         self.clock = 0.0
         self.adopt(*records)
 

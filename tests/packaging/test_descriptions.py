@@ -27,6 +27,12 @@ DOCKERFILES = {"ours": ROOT / "Dockerfile", "pdns": CONTAINER / "powerdns.Docker
 OURS, PDNS = (read(path)[-1] for path in DOCKERFILES.values())
 COMPOSE = read_compose()
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+FLEET = yaml.safe_load((ROOT / "compose.fleet.yaml").read_text())
+EVERY = [
+    pytest.param(compose, name, id=f"{compose['name']}-{name}")
+    for compose in (COMPOSE, FLEET)
+    for name in compose["services"]
+]
 KUBERNETES = {
     each["kind"] + "/" + each["metadata"]["name"]: each
     for each in yaml.safe_load_all((ROOT / "configs/kubernetes/dnslb.yaml").read_text())
@@ -42,6 +48,7 @@ KEYS: dict[str, type | tuple[type, ...]] = {
     "entrypoint": list,
     "environment": dict,
     "healthcheck": dict,
+    "hostname": str,
     "image": str,
     "init": bool,
     "networks": (list, dict),
@@ -92,9 +99,10 @@ def test_what_is_read_of_the_distribution_is_the_same_python() -> None:
     assert {"python3"} <= build.packages & final.packages
 
 
-@pytest.mark.parametrize("name", SERVICES)
-def test_a_service_is_as_the_specification_has_it(name: str) -> None:
-    service = SERVICES[name]
+@pytest.mark.parametrize(("compose", "name"), EVERY)
+def test_a_service_is_as_the_specification_has_it(compose: dict[str, Any], name: str) -> None:
+    services = compose["services"]
+    service = services[name]
     for key, value in service.items():
         assert isinstance(value, KEYS[key]), key
     assert re.fullmatch(r"no|always|unless-stopped|on-failure(:\d+)?", service["restart"])
@@ -109,19 +117,19 @@ def test_a_service_is_as_the_specification_has_it(name: str) -> None:
             "service_completed_successfully",
         }
         if how["condition"] == "service_healthy":
-            assert "healthcheck" in SERVICES[other] or SERVICES[other]["image"] == "dnslb-backend"
+            assert "healthcheck" in services[other] or services[other]["image"] == "dnslb-backend"
     assert "$" not in json.dumps(service), "the engine would put a variable there"
 
 
-@pytest.mark.parametrize("name", SERVICES)
-def test_a_service_names_what_is_there(name: str) -> None:
-    service = SERVICES[name]
+@pytest.mark.parametrize(("compose", "name"), EVERY)
+def test_a_service_names_what_is_there(compose: dict[str, Any], name: str) -> None:
+    service = compose["services"][name]
     for volume in service.get("volumes", []):
         source = volume.split(":")[0]
-        assert (ROOT / source).exists() if source.startswith(".") else source in COMPOSE["volumes"]
-    assert set(service.get("secrets", [])) <= set(COMPOSE["secrets"])
-    assert set(service.get("networks", [])) <= set(COMPOSE["networks"])
-    assert set(service.get("depends_on", {})) <= set(SERVICES)
+        assert (ROOT / source).exists() if source.startswith(".") else source in compose["volumes"]
+    assert set(service.get("secrets", [])) <= set(compose["secrets"])
+    assert set(service.get("networks", [])) <= set(compose["networks"])
+    assert set(service.get("depends_on", {})) <= set(compose["services"])
     match service.get("build"):
         case {"context": str(context), "dockerfile": str(dockerfile)}:
             assert (ROOT / context / dockerfile).exists()
@@ -129,12 +137,12 @@ def test_a_service_names_what_is_there(name: str) -> None:
             assert (ROOT / context / "Dockerfile").exists()
 
 
-def test_nothing_is_declared_for_nobody() -> None:
-    used = [each.split(":")[0] for one in SERVICES.values() for each in one.get("volumes", [])]
-    assert set(COMPOSE["volumes"]) <= set(used)
-    assert set(COMPOSE["secrets"]) == {
-        each for one in SERVICES.values() for each in one.get("secrets", [])
-    }
+@pytest.mark.parametrize("compose", [COMPOSE, FLEET], ids=["one", "fleet"])
+def test_nothing_is_declared_for_nobody(compose: dict[str, Any]) -> None:
+    services = compose["services"].values()
+    used = [each.split(":")[0] for one in services for each in one.get("volumes", [])]
+    assert set(compose["volumes"]) <= set(used)
+    assert set(compose["secrets"]) == {each for one in services for each in one.get("secrets", [])}
 
 
 def test_secrets_are_files_that_are_made_by_chance(tmp_path: Path) -> None:

@@ -11,17 +11,20 @@ LIMIT = 50.0
 
 
 async def capture(
-    *command: str, environment: Mapping[str, str] | None = None, merge: bool = False
+    *command: str,
+    environment: Mapping[str, str] | None = None,
+    merge: bool = False,
+    within: float = LIMIT,
 ) -> tuple[int, bytes, bytes]:
     """The exit code and what was written to stdout and stderr; with `merge` all of it is stdout.
 
-    TimeoutError, with the program killed, if it does not end.
+    TimeoutError, with the program killed, if it does not end `within` seconds.
     """
     process = await asyncio.create_subprocess_exec(
         *command, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT if merge else PIPE, env=environment
     )
     try:
-        async with asyncio.timeout(LIMIT):
+        async with asyncio.timeout(within):
             out, err = await process.communicate()
     finally:
         if process.returncode is None:

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ UNSAFE = ["--debug-no-sync", "--innodb-flush-method=nosync"]
 
 
 class MariaDB(Server):
-    """mariadbd behind a unix socket; with `tcp` also on a free port of 127.0.0.1.
+    """mariadbd behind a unix socket; with `tcp` also on a free port of `host`.
 
     Its root needs no password, and it has no database at first. The data outlive kill() and
     restart(), and end with the rig.
@@ -33,8 +33,17 @@ class MariaDB(Server):
 
     name = "mariadb"
 
-    def __init__(self, *, tcp: bool = False, options: Sequence[str] = ()) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        *,
+        tcp: bool = False,
+        host: str = "127.0.0.1",
+        options: Sequence[str] = (),
+        inside: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(inside=inside, environment=environment)
+        self.host = host
         self.port = free_port() if tcp else None
         self.options = list(options)
 
@@ -43,7 +52,7 @@ class MariaDB(Server):
         return self.directory / "socket"
 
     def command(self) -> list[str]:
-        network = ["--bind-address=127.0.0.1", f"--port={self.port}"]
+        network = [f"--bind-address={self.host}", f"--port={self.port}"]
         return [
             executable("mariadbd"),
             "--no-defaults",
@@ -63,8 +72,12 @@ class MariaDB(Server):
     async def launch(self) -> None:
         data = self.directory / "data"
         if not data.exists():
-            await asyncio.to_thread(shutil.copytree, _template(), data)
+            await asyncio.to_thread(shutil.copytree, self.template(), data)
         await super().launch()
+
+    def template(self) -> Path:
+        """The data directory that it begins with, as a copy."""
+        return template()
 
     async def answers(self) -> bool:
         try:
@@ -99,7 +112,7 @@ def _as_whom() -> list[str]:
 
 
 @functools.cache
-def _template() -> Path:
+def template() -> Path:
     """A data directory as the installer makes it, to be copied: made once a test process."""
     directory = Path(tempfile.mkdtemp(prefix="mariadb-template-"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)

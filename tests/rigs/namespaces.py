@@ -50,31 +50,29 @@ class Namespace:
 
     def cut(self) -> None:
         """Drop all packets, in both directions, without any error."""
-        _ip("link", "set", self.cable, "down")
+        ip("link", "set", self.cable, "down")
 
     def unplug(self) -> None:
         """Its programs get an error at once: network unreachable."""
-        _ip("-n", self.name, "link", "set", "cable", "down")
+        ip("-n", self.name, "link", "set", "cable", "down")
 
     def swallow(self, network: str) -> None:
         """Drop all packets to `network`, in CIDR form, from now on."""
-        _ip("-n", self.name, "link", "add", "hole", "type", "veth", "peer", "name", "bottom")
-        for end in ("hole", "bottom"):
-            _ip("-n", self.name, "link", "set", end, "arp", "off", "up")
-        _ip("-n", self.name, "route", "add", network, "dev", "hole")
+        make_hole(self.name)
+        ip("-n", self.name, "route", "add", network, "dev", "hole")
 
     def heal(self) -> None:
         """Undo cut() and unplug()."""
-        _ip("link", "set", self.cable, "up")
-        _ip("-n", self.name, "link", "set", "cable", "up")
-        _ip("-n", self.name, "route", "replace", "default", "via", self.outer)
+        ip("link", "set", self.cable, "up")
+        ip("-n", self.name, "link", "set", "cable", "up")
+        ip("-n", self.name, "route", "replace", "default", "via", self.outer)
         # A permanent neighbour: while cut, packets are dropped instead of refused after ARP.
         for place, device, address in (
             ((), self.cable, self.inner),
             (("-n", self.name), "cable", self.outer),
         ):
             mac = _hardware_address(address)
-            _ip(
+            ip(
                 *place,
                 "neigh",
                 "replace",
@@ -97,7 +95,7 @@ def namespace() -> Iterator[Namespace]:
     with _network() as network:
         space = _place(os.getpid(), next(_numbers), network)
         try:
-            _ip("netns", "add", space.name)
+            ip("netns", "add", space.name)
         except (FileNotFoundError, subprocess.CalledProcessError) as error:
             raise ForbiddenError(f"network namespaces: {error}") from None
         try:
@@ -109,20 +107,27 @@ def namespace() -> Iterator[Namespace]:
 
 @contextmanager
 def _network() -> Iterator[int]:
-    """The first address of a /30 in 198.18.0.0/15 (RFC 2544) that no other test uses meanwhile.
+    """The first address of a /30 in 198.18.0.0/15 (RFC 2544) that no other test uses meanwhile."""
+    with reserved("network", 1 << 15) as block:
+        yield (198 << 24) + (18 << 16) + block * 4
+
+
+@contextmanager
+def reserved(what: str, count: int) -> Iterator[int]:
+    """One of the numbers from 0 to `count` that no other test uses meanwhile.
 
     An abstract socket reserves it among all test processes of this machine, and is released however
     its process ends.
     """
-    for block in range(1 << 15):
+    for number in range(count):
         with socket.socket(socket.AF_UNIX) as reservation:
             try:
-                reservation.bind(f"\0{PREFIX}-network-{block}")
+                reservation.bind(f"\0{PREFIX}-{what}-{number}")
             except OSError:
                 continue
-            yield (198 << 24) + (18 << 16) + block * 4
+            yield number
             return
-    raise ForbiddenError("every network for tests is in use")
+    raise ForbiddenError(f"every {what} for tests is in use")
 
 
 def _place(pid: int, number: int, network: int) -> Namespace:
@@ -142,10 +147,10 @@ def _lay_cable(space: Namespace) -> None:
     space.resolve_with(space.outer)
     here = ("link", "add", space.cable, "address", _hardware_address(space.outer))
     there = ("peer", "name", "cable", "address", _hardware_address(space.inner))
-    _ip(*here, "type", "veth", *there, "netns", space.name)
-    _ip("address", "add", f"{space.outer}/30", "dev", space.cable)
-    _ip("-n", space.name, "address", "add", f"{space.inner}/30", "dev", "cable")
-    _ip("-n", space.name, "link", "set", "lo", "up")
+    ip(*here, "type", "veth", *there, "netns", space.name)
+    ip("address", "add", f"{space.outer}/30", "dev", space.cable)
+    ip("-n", space.name, "address", "add", f"{space.inner}/30", "dev", "cable")
+    ip("-n", space.name, "link", "set", "lo", "up")
     space.heal()
 
 
@@ -161,8 +166,8 @@ def _remove(name: str, cable: str) -> None:
     this machine would have the address twice, if the network were used again.
     """
     with contextlib.suppress(subprocess.CalledProcessError):
-        _ip("link", "delete", cable)
-    _ip("netns", "delete", name)
+        ip("link", "delete", cable)
+    ip("netns", "delete", name)
     folder = Path("/etc/netns") / name
     (folder / "resolv.conf").unlink(missing_ok=True)
     folder.rmdir()
@@ -176,6 +181,15 @@ def _remove_orphans() -> None:
             _remove(path.name, _cable(int(owner[1]), int(owner[2])))
 
 
-def _ip(*words: str) -> None:
+def make_hole(namespace: str) -> None:
+    """A device of a namespace, `hole`: whatever is routed to it is gone."""
+    # A cable that ends nowhere, without ARP.
+    ip("-n", namespace, "link", "add", "hole", "type", "veth", "peer", "name", "bottom")
+    for end in ("hole", "bottom"):
+        ip("-n", namespace, "link", "set", end, "arp", "off", "up")
+
+
+def ip(*words: str) -> None:
+    """Run ip(8); CalledProcessError if it fails."""
     command = [executable("ip"), *words]
     subprocess.run(command, check=True, capture_output=True, text=True)

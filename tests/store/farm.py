@@ -106,7 +106,9 @@ class Farm:
         rows = (
             row
             for item in memory.records.values()
-            for table, row in record_rows(item, Stamp("", ""))
+            for table, row in record_rows(
+                item, Stamp("", ""), self.map.records[item.key].record.timing.interval
+            )
             if table is STATE
         )
         return {tuple(row[STATE.columns.index(name)] for name in COMPARED) for row in rows}

@@ -314,6 +314,31 @@ async def test_a_schema_of_the_future_is_not_written_to() -> None:
             assert await rig.query("SELECT * FROM lb_node", database="mirror") == []
 
 
+async def test_of_several_servers_the_first_that_can_be_used() -> None:
+    """At every connect in the order of the list; a server without our tables cannot be used."""
+    async with server() as first, server() as second:
+        await prepared(second)
+        listed = ["/nonexistent/socket", str(first.socket), str(second.socket)]
+        settings = MysqlSettings.model_validate(
+            {"unix_socket": listed, "user": "root", "database": "mirror"}
+        )
+        await first.query("CREATE DATABASE mirror")
+        async with looking_at(settings) as store:
+            assert await store.read(Select(STATE, ("name",))) == []
+            await apply(settings)
+            await second.kill()
+            with pytest.raises(StoreError, match=f"MariaDB at {second.socket}"):
+                await store.read(Select(STATE, ("name",)))
+            assert await store.read(Select(STATE, ("name",))) == []
+            await first.kill()
+            with pytest.raises(StoreError, match=f"MariaDB at {first.socket}"):
+                await store.read(Select(STATE, ("name",)))
+            with pytest.raises(StoreError) as raised:
+                await store.read(Select(STATE, ("name",)))
+    assert str(raised.value).count("MariaDB at ") == 3
+    assert all(f"MariaDB at {socket}: " in str(raised.value) for socket in listed)
+
+
 # -- at work ------------------------------------------------------------------------------
 
 

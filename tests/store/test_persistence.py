@@ -48,12 +48,13 @@ class Node:
         *records: Record,
         name: str = "ns1",
         max_age: float = 300.0,
+        follows: bool = False,
     ) -> None:
         self.farm = Farm(*(records or three()))
         self.state = StateSettings(path=path, max_age=max_age)
         self.applied: list[tuple[Override, ...]] = []
         self.persistence = Persistence(
-            StorageConfig(self.state, mysql),
+            StorageConfig(self.state, mysql, is_fleet=follows, follows=follows),
             self.farm.map,
             node=name,
             version="1.0",
@@ -114,6 +115,45 @@ def path(tmp_path: Path) -> Path:
 
 async def is_like(store: Store, node: Node, name: str = "ns1") -> bool:
     return await stored_state(store, name) == node.farm.state_rows()
+
+
+# -- a node that follows ------------------------------------------------------------------
+
+
+async def test_a_node_that_follows_only_reads_the_database(
+    path: Path,
+    settings: MysqlSettings,
+    mariadb: MariaDB,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """As of a replica; overrides arrive, and what it restores is in its own file."""
+    await mariadb.query("CREATE USER IF NOT EXISTS edge@localhost")
+    await mariadb.query(f"GRANT SELECT ON {settings.name}.* TO edge@localhost")
+    reading = settings.model_copy(update={"user": "edge"})
+    leader = Node(tmp_path / "leader", settings)
+    follower = Node(path, reading, name="edge1", follows=True)
+    async with alive(leader):
+        async with alive(follower):
+            follower.check("www", good=[A, B])
+            await leader.persistence.override(drain(A))
+            await until(lambda: follower.farm.served("www") == {B})
+            await until(lambda: is_settled(leader))
+            await until(lambda: is_settled(follower))
+            assert [m.store for m in follower.persistence.stats.mirrors] == ["local"]
+            assert (await follower.persistence.history(HistoryQuery()))[1] == "mariadb"
+            assert "holds here alone" not in caplog.text
+            await follower.persistence.override(drain(C))
+            assert "holds here alone" in caplog.text
+        assert not [record for record in caplog.records if "denied" in record.getMessage()]
+        again = Node(path, reading, name="edge1", follows=True)
+        async with alive(again) as found:
+            assert found.source == "local"
+            assert again.farm.served("www") == {B}
+    nodes = await mariadb.query("SELECT DISTINCT node FROM lb_node", database=settings.name)
+    assert nodes == [{"node": "ns1"}]
+    orders = await mariadb.query("SELECT target FROM lb_override", database=settings.name)
+    assert orders == [{"target": A}]
 
 
 # -- restore ------------------------------------------------------------------------------

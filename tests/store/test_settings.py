@@ -16,7 +16,7 @@ def mysql(**written: Any) -> MysqlSettings:
 def test_the_originals_section_loads() -> None:
     found = mysql(unix_socket="/run/mysqld/mysqld.sock", database="pdns", charset="utf8")
     assert (found.unix_socket, found.name) == ("/run/mysqld/mysqld.sock", "pdns")
-    assert (found.refresh, found.history_max_age, found.history_max_rows) == (5, 2592000, 10**6)
+    assert (found.refresh, found.history_max_age, found.history_max_rows) == (None, 2592000, 10**6)
     assert found.warnings == ()
 
 
@@ -29,9 +29,21 @@ def test_other_words_for_the_same() -> None:
     assert mysql().name == "dnslb"
 
 
+def test_servers_are_one_or_a_list() -> None:
+    assert (mysql().hosts, mysql().unix_sockets) == ((), ())
+    assert mysql(host="db.example").hosts == ("db.example",)
+    assert mysql(host=["127.0.0.1", "db.example"]).hosts == ("127.0.0.1", "db.example")
+    assert mysql(unix_socket=["/a", "/b"]).unix_sockets == ("/a", "/b")
+
+
 @pytest.mark.parametrize(
     ("written", "complaint"),
     [
+        ({"host": []}, "must name a server"),
+        ({"host": ""}, "must name a server"),
+        ({"host": ["db.example", "ann:hush@db"]}, "without user"),
+        ({"host": ["db.example", 1]}, "string"),
+        ({"unix_socket": [""]}, "must name a server"),
         ({"db": "a", "database": "b"}, "keep one"),
         ({"password": "a", "password_file": "/a"}, "`password` and `password_file`"),
         ({"ssl": True, "ssl_ca": "/ca.pem"}, "keep one"),

@@ -33,6 +33,7 @@ from dnslb_backend.admin.api.reload import (
 from dnslb_backend.admin.api.rows import OverrideRow
 from dnslb_backend.admin.api.status import StatusQuery, StatusReport, render_status
 from dnslb_backend.admin.api.status_lines import MEDIA_LINES, RecordLine, show_status_lines
+from dnslb_backend.admin.api.votes import NodesReport, show_nodes
 from dnslb_backend.admin.http.auth import may_read
 from dnslb_backend.admin.http.document import ApiModel
 from dnslb_backend.admin.http.endpoint import STATE, STREAMS, Endpoint, ResponseSpec
@@ -136,6 +137,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         show_status,
         {200: ResponseSpec("the status of this node", StatusReport)},
         query=StatusQuery,
+        is_long=True,
+    ),
+    Endpoint(
+        "GET",
+        "/api/v1/nodes",
+        "The nodes that decide together, as this one sees them",
+        show_nodes,
+        {200: ResponseSpec("the nodes", NodesReport)},
         is_long=True,
     ),
     Endpoint(

@@ -7,6 +7,8 @@ from pydantic import ConfigDict, Field
 
 from dnslb_backend.admin.api.rows import OverrideRow, override_row
 from dnslb_backend.admin.api.states import MemberState, member_state
+from dnslb_backend.admin.api.votes import VotesRow, votes_row
+from dnslb_backend.admin.control import Control
 from dnslb_backend.admin.http.document import ApiModel
 from dnslb_backend.admin.http.endpoint import STATE
 from dnslb_backend.admin.http.names import NAME_LIMIT, QueryType, resolve_any_name
@@ -87,6 +89,7 @@ class MemberExplanationRow(ApiModel):
     outcome: AnswerOutcome = Field(description="the two in words")
     fallback: bool
     reason: str
+    votes: VotesRow | None = Field(description="which nodes say what; null: this one decides alone")
 
 
 class ExplainedRecord(ApiModel):
@@ -146,10 +149,12 @@ async def show_explanation(request: web.Request) -> web.Response:
     if weight and Action.WEIGHT not in in_force:
         counted = 'no member of a record with policy = "weighted" or "sticky"'
         raise field_problem("weight", f"{counted} matches {asked.weight}")
-    return json_bytes(await render_explanation(explanation, asked))
+    return json_bytes(await render_explanation(explanation, asked, control))
 
 
-async def render_explanation(explanation: Explanation, asked: ExplainQuery) -> bytes:
+async def render_explanation(
+    explanation: Explanation, asked: ExplainQuery, control: Control
+) -> bytes:
     """The ExplainReport as JSON."""
     head = ExplainReport(
         name=explanation.name,
@@ -165,12 +170,17 @@ async def render_explanation(explanation: Explanation, asked: ExplainQuery) -> b
         answer=tuple(map(_answer_row, explanation.rows)),
         records=(),
     )
-    records = [await _render_record(record) for record in explanation.records]
+    records = [await _render_record(record, control) for record in explanation.records]
     return await render_with_rows(head, records=records)
 
 
-async def _render_record(record: RecordExplanation) -> bytes:
-    return await render_with_rows(_record_row(record), members=map(_member_row, record.members))
+async def _render_record(record: RecordExplanation, control: Control) -> bytes:
+    def votes(member: MemberExplanation) -> VotesRow | None:
+        targets, require = member.status.member.targets, record.record.require
+        return votes_row(targets, require, control.health_map, control.now(), with_by=True)
+
+    members = (_member_row(member, votes(member)) for member in record.members)
+    return await render_with_rows(_record_row(record), members=members)
 
 
 def _outcome(member: MemberExplanation) -> AnswerOutcome:
@@ -241,7 +251,7 @@ def _is_limited_by_udp(explanation: RecordExplanation) -> bool:
     return explanation.limit < record.max_answers
 
 
-def _member_row(member: MemberExplanation) -> MemberExplanationRow:
+def _member_row(member: MemberExplanation, votes: VotesRow | None) -> MemberExplanationRow:
     status = member.status
     return MemberExplanationRow(
         content=status.member.content,
@@ -262,4 +272,5 @@ def _member_row(member: MemberExplanation) -> MemberExplanationRow:
         outcome=_outcome(member),
         fallback=status.is_fallback,
         reason=member.why,
+        votes=votes,
     )

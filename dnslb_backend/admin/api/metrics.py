@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 from dnslb_backend.admin.api.label_series import LabelSeries
 from dnslb_backend.admin.control import Control
 from dnslb_backend.admin.http.responses import in_slices
+from dnslb_backend.core.health.agreement import Agreement
 from dnslb_backend.core.health.decision import DecisionKind
 from dnslb_backend.core.health.flapping import FLIPS, WINDOW
 from dnslb_backend.core.health.healthmap import HealthMap
@@ -26,6 +27,7 @@ from dnslb_backend.core.health.overrides import Action
 from dnslb_backend.core.health.record_state import RecordState
 from dnslb_backend.core.health.results import first_expiry
 from dnslb_backend.core.health.service import overall_kind, served_count, up_count
+from dnslb_backend.core.health.tally import Basis
 from dnslb_backend.core.health.target import Health
 from dnslb_backend.core.model.records import RecordKey
 from dnslb_backend.metrics import REGISTRY
@@ -63,14 +65,48 @@ async def count_health(control: Control, label_keys: Collection[str] = ()) -> li
         *await _count_targets(control.health_map),
         *await _count_records(control, LabelSeries(label_keys)),
         _by("dnslb_overrides", "Overrides in force", "action", Action, overrides),
+        *_count_votes(control.health_map.agreement),
     ]
+
+
+def _count_votes(agreement: Agreement | None) -> Iterator[Metric]:
+    """What nodes that decide together make of the targets; nothing without [quorum]."""
+    if agreement is None:
+        return
+    figures, voters = agreement.figures, len(agreement.assembly.voters)
+    is_voter = agreement.rules.votes and not agreement.abstains
+    yield _gauge(
+        "dnslb_quorum_voters", "Nodes whose votes count, this one included", voters + is_voter
+    )
+    yield _gauge(
+        "dnslb_quorum_nodes",
+        "Nodes with a row in lb_voter, this one included",
+        len(agreement.assembly.peers) + agreement.rules.votes,
+    )
+    yield _by(
+        "dnslb_quorum_targets",
+        "Targets that are voted on, by what their health rests on",
+        "basis",
+        Basis,
+        Counter(agreement.bases()),
+    )
+    yield _gauge(
+        "dnslb_quorum_outvoted",
+        "Targets of which this node says otherwise than counts",
+        len(figures.outvoted),
+    )
+    yield _gauge(
+        "dnslb_quorum_unshared",
+        "Targets that only this node votes on while others vote",
+        len(figures.unshared),
+    )
 
 
 async def _count_targets(health: HealthMap) -> list[Metric]:
     words: Counter[str] = Counter()
     stale = 0
     async for key in in_slices(list(health.target_keys())):
-        state = health.target(key)
+        state = health.seen(key)
         words[state.health] += 1
         stale += state.stale
     return [

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from dnslb_backend.admin.api.holds import hold_of
 from dnslb_backend.admin.api.states import MemberState, member_state, summary_of
+from dnslb_backend.admin.api.votes import VotesRow, votes_row
 from dnslb_backend.admin.http.document import ApiModel
 from dnslb_backend.admin.http.timestamps import Timestamp, render_optional, render_timestamp
 from dnslb_backend.core.answers.snapshot import Snapshot
@@ -85,6 +86,7 @@ class MemberRow(ApiModel):
         description="the first of the chain that its last tls or https check verified"
     )
     ttl: int
+    votes: VotesRow | None = Field(description="null: this node decides alone")
 
 
 class HostRow(ApiModel):
@@ -146,9 +148,14 @@ def override_row(override: Override, wall: float = math.inf) -> OverrideRow:
 
 
 def member_row(
-    status: MemberStatus, group: RecordState, health: HealthMap, at: Instant
+    status: MemberStatus,
+    group: RecordState,
+    health: HealthMap,
+    at: Instant,
+    *,
+    with_by: bool = False,
 ) -> MemberRow:
-    """`group` is the record that the member belongs to."""
+    """`group` is the record that the member belongs to; `with_by`: and which nodes say what."""
     record = group.record
     member, state = status.member, _latest(status, record, health)
     status = replace(status, state=state)
@@ -190,6 +197,7 @@ def member_row(
             first_expiry(health.target(target).result for target in member.targets)
         ),
         ttl=record.ttl,
+        votes=votes_row(member.targets, record.require, health, at, with_by=with_by),
     )
 
 
@@ -227,7 +235,7 @@ def _latest(status: MemberStatus, record: Record, health: HealthMap) -> TargetSt
     Where health has moved on since the status was read, its own measure is kept: the row shows
     one moment.
     """
-    states = [health.target(target) for target in status.member.targets]
+    states = [health.seen(target) for target in status.member.targets]
     if not states or all(state is NEVER_PROBED for state in states):
         return status.state
     latest = combine(states, record.require)

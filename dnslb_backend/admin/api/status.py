@@ -78,7 +78,9 @@ async def render_status(control: Control, query: StatusQuery) -> bytes:
     snapshot, at = control.snapshot(), control.now()
     return await render_with_rows(
         node_status(control),
-        members=member_rows(states, control.health_map, at, query.label),
+        members=member_rows(
+            states, control.health_map, at, query.label, with_by=bool(query.name.split())
+        ),
         records=(record_row(state, snapshot, at.mono) for state in states),
     )
 
@@ -119,12 +121,17 @@ def _copied(state: RecordState) -> RecordState:
 
 
 def member_rows(
-    states: Iterable[RecordState], health: HealthMap, at: Instant, label: str = ""
+    states: Iterable[RecordState],
+    health: HealthMap,
+    at: Instant,
+    label: str = "",
+    *,
+    with_by: bool = False,
 ) -> Iterator[MemberRow]:
     """The rows of these records, one record after the other; with `label` those that have it."""
     for state in states:
         for status in _rows(state, label):
-            yield member_row(status, state, health, at)
+            yield member_row(status, state, health, at, with_by=with_by)
 
 
 async def _matcher(control: Control, names: str) -> Callable[[RecordKey], bool]:

@@ -77,7 +77,9 @@ async def render_lines(control: Control, query: StatusQuery) -> AsyncIterator[by
     parts: list[bytes] = []
     async for state in in_slices(states):
         line = RecordLine(record=record_row(state, snapshot, at.mono), members=())
-        members = member_rows([state], control.health_map, at, query.label)
+        members = member_rows(
+            [state], control.health_map, at, query.label, with_by=bool(query.name.split())
+        )
         parts.append(await render_with_rows(line, members=members) + b"\n")
         if len(parts) >= LINES:
             yield b"".join(parts)

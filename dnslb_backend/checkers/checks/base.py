@@ -5,7 +5,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,6 +13,10 @@ from dnslb_backend.checkers.resources.classify import ProbeError, classify_excep
 from dnslb_backend.checkers.resources.deadlines import within
 from dnslb_backend.checkers.resources.resources import CheckResources
 from dnslb_backend.core.health.results import Result
+from dnslb_backend.core.model.quorum import QuestionKind
+
+SECRETS = {"password", "password_file", "token", "token_file", "send"}
+"""Parameters that are secret, may hold one, or say where one is."""
 
 OVERTIME = 30.0
 """Seconds after its timeout when a check that manages the timeout itself is stopped: more than the
@@ -44,6 +48,9 @@ class Check(BaseModel):
     asks_nobody: ClassVar[bool] = False
     """True where `probe` sends nothing: such probes need no slot, and may all begin at once."""
 
+    question: ClassVar[QuestionKind] = QuestionKind.PROBED
+    """Whether other nodes can answer it as well."""
+
     type: str
 
     @property
@@ -59,6 +66,10 @@ class Check(BaseModel):
 
         Exceptions are translated by `classify_exception`; a kind returns itself what only it knows.
         """
+
+    def asked(self) -> dict[str, Any]:
+        """The kind and its parameters without secrets: other nodes may know a hash of it."""
+        return self.model_dump(exclude=SECRETS)
 
     @abstractmethod
     def describe(self, endpoint: ProbeEndpoint) -> str:

@@ -66,7 +66,8 @@ class _Probe:
 
 
 class Scheduler:
-    """Keeps the health map current. `changed` is called after anything was recorded there."""
+    """Keeps the health map current. `changed` is called after anything was recorded there; with
+    another `seed` rounds begin at other times."""
 
     def __init__(
         self,
@@ -77,12 +78,13 @@ class Scheduler:
         slots: int,
         now: Callable[[], Instant],
         changed: Callable[[], None],
+        seed: str = "",
     ) -> None:
         self._health = health
         self._now = now
         self._changed = changed
         self._checks: Mapping[str, Check] = {}
-        self._timetable = Timetable(health)
+        self._timetable = Timetable(health, seed)
         self._cycles = Cycles(self._end_cycle)
         self._probing: Slots[TargetKey] = Slots(slots, self._probe_in_slot)
         self._lookups = Lookups(health, resolver, self._answered, slots)
@@ -345,6 +347,13 @@ class Scheduler:
         users = self._health.records_using(target)
         if self._is_running and users:
             self._want(min(users), [target], self._now().mono)
+
+    def look_again(self, target: TargetKey) -> bool:
+        """Another node has seen it change: probe it, if it was not just probed; whether it is."""
+        is_due = self._timetable.is_askable(target, self._now().mono)
+        if is_due:
+            self._retry(target)
+        return is_due
 
     def _reported(self, address: str) -> None:
         """A target has pushed a report: it counts now."""

@@ -16,7 +16,12 @@ from dnslb_backend.core.health.members import (
     fallback_contents,
 )
 from dnslb_backend.core.health.overrides import Action, ActiveOverrides
-from dnslb_backend.core.health.record_state import PendingReturn, RecordState, is_resolved
+from dnslb_backend.core.health.record_state import (
+    PendingReturn,
+    RecordState,
+    is_awaiting,
+    is_resolved,
+)
 from dnslb_backend.core.health.slow_start import advance_ramps, begin_ramp, full_share, share_of
 from dnslb_backend.core.health.target import Health, TargetState, combine
 from dnslb_backend.core.health.targets import Targets
@@ -153,6 +158,20 @@ def clear_returned(state: RecordState, rows: list[MemberStatus], decision: Decis
             state.candidates[position] = rows[position].candidate()
 
 
+def hold_starving(
+    state: RecordState, decision: Decision, targets: Targets, *, is_override: bool
+) -> Decision:
+    """The decision that counts: one that would leave no member serving waits for probes under way.
+
+    Not one that an operator has made by an override.
+    """
+    is_starving = decision.loses_service(state.decision) and not is_override
+    if is_starving and not state.is_held:
+        state.awaited = {position for position in state.positions if targets.is_in_flight(position)}
+    state.is_held = is_starving and is_awaiting(state)
+    return state.decision if state.is_held else decision
+
+
 def keep_last_good(state: RecordState) -> None:
     """Keep for `all_down = "last"` who serves at the end of a check cycle: within the cycle it may
     be the last survivor of an outage of all."""
@@ -166,4 +185,4 @@ def keep_last_good(state: RecordState) -> None:
 
 
 def _probed(state: RecordState, member: Member, targets: Targets) -> TargetState:
-    return combine([targets[target] for target in member.targets], state.record.require)
+    return combine([targets.seen(target) for target in member.targets], state.record.require)

@@ -12,9 +12,10 @@ A change that would leave a name with no serving member waits until every target
 record's check cycle has answered or timed out.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 
+from dnslb_backend.core.health.agreement import Agreement
 from dnslb_backend.core.health.changes import ChangeLog, Changes, Overflow
 from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.decision import PENDING, Decision, DecisionKind
@@ -24,26 +25,27 @@ from dnslb_backend.core.health.evaluation import (
     evaluate,
     evaluate_members,
     evaluate_moved,
+    hold_starving,
     keep_last_good,
     track_returns,
 )
-from dnslb_backend.core.health.hosts import UNRESOLVED, apply_resolution
+from dnslb_backend.core.health.hosts import UNRESOLVED
 from dnslb_backend.core.health.members import MemberStatus, TargetKey, mark_served
 from dnslb_backend.core.health.membership import Membership
-from dnslb_backend.core.health.observation import Observation
+from dnslb_backend.core.health.observation import Observation, is_move
 from dnslb_backend.core.health.overrides import ActiveOverrides, Authors, Override
 from dnslb_backend.core.health.record_state import (
     RecordState,
     RestoredRecord,
     carry_over,
-    is_awaiting,
     is_known,
+    resolve_host,
     restored,
     waiting_again,
 )
 from dnslb_backend.core.health.resolutions import Resolution
 from dnslb_backend.core.health.results import Result
-from dnslb_backend.core.health.schedule import probe_interval
+from dnslb_backend.core.health.schedule import is_silent
 from dnslb_backend.core.health.slow_start import begin_ramp, is_step_due
 from dnslb_backend.core.health.target import Health, TargetState, mark_stale, observe, reset_damping
 from dnslb_backend.core.health.targets import Targets
@@ -53,11 +55,15 @@ from dnslb_backend.core.model.records import RecordKey
 
 
 class HealthMap:
-    """Health of every target and the decision of every record. Not thread-safe."""
+    """Health of every target and the decision of every record. Not thread-safe.
 
-    def __init__(self) -> None:
+    With an `agreement` it is the votes of all nodes that make the health of targets.
+    """
+
+    def __init__(self, agreement: Agreement | None = None) -> None:
         self.records: dict[RecordKey, RecordState] = {}
-        self._targets = Targets()
+        self.agreement = agreement
+        self._targets = Targets(agreement)
         self._membership = Membership(self._targets)
         self._pending: dict[RecordKey, None] = {}
         self._marked: dict[RecordKey, Instant] = {}
@@ -76,7 +82,16 @@ class HealthMap:
         return self._membership.covered(overrides)
 
     def target(self, key: TargetKey) -> TargetState:
+        """What this node knows of a target."""
         return self._targets[key]
+
+    def seen(self, key: TargetKey) -> TargetState:
+        """What counts for its members: what this node knows, or what the votes make of it."""
+        return self._targets.seen(key)
+
+    def is_probed(self, target: TargetKey) -> bool:
+        """Whether this node is to probe it; others may have to, and this one follows them."""
+        return self.agreement is None or self.agreement.is_prober(target)
 
     def target_keys(self) -> Iterator[TargetKey]:
         return iter(self._targets)
@@ -119,29 +134,15 @@ class HealthMap:
         moves from one record to another keeps its state.
         """
         self.decide_marked()
+        if self.agreement is not None:
+            self.agreement.use_plan(plan)
         before = self.records
-        previous = {key: self._membership.states(state) for key, state in before.items()}
-        self.records = {}
-        changed: list[RecordKey] = []
-        for key, record in plan.records.items():
-            old = before.get(key)
-            if old is not None and old.record == record:
-                self.records[key] = old
-                continue
-            changed.append(key)
-            self.records[key] = carry_over(record, old)
-        # In the order of their names: where checks become one target, the first state counts.
-        for key in sorted(changed):
-            self._membership.rebuild(key, self.records[key], previous.get(key))
-        # A target is forgotten with its last user, so every new user comes before any leaves.
+        self.records = {k: carry_over(new, before.get(k)) for k, new in plan.records.items()}
+        changed = [key for key, state in self.records.items() if state is not before.get(key)]
+        self._membership.switch(before, self.records, changed)
         for key in before.keys() - self.records.keys():
-            self._membership.remove(key, before[key])
             self._changes.answer(key)
             self._changes.touch([key])
-        for key in changed:
-            if (old := before.get(key)) is not None:
-                gone = old.positions.keys() - self.records[key].positions.keys()
-                self._membership.release(key, gone)
         for key in changed:
             self._changes.answer(key)
             self._decide(key, at, whole=True)
@@ -160,14 +161,14 @@ class HealthMap:
         # Records share targets: all are restored before any is decided.
         for key in sorted(self.records.keys() & pasts.keys()):
             self._restore(key, pasts[key])
+        self.rule(list(self._targets) if self.agreement else (), at)
         for key in self.records:
             self._changes.touch([key])
             self._decide(key, at, whole=True)
             state = self.records[key]
             if not state.decision.is_answer and not is_known(state):
                 state.is_ready, state.decision = False, PENDING
-            # What is restored is no change.
-            report(state)
+            report(state)  # What is restored is no change.
         self._count_pending()
         return frozenset(self.records.keys() - self._pending.keys())
 
@@ -179,15 +180,11 @@ class HealthMap:
         """The resolver answered for one host of this record."""
         state = self.records[key]
         before = state.hosts.get(host, UNRESOLVED)
-        record = state.record
-        after = apply_resolution(
-            before, answer, at.mono, record.timing.dns_ttl, record.max_addresses
-        )
-        state.hosts[host] = after
+        after = resolve_host(state, host, answer, at.mono)
         if bool(after.ignored) != bool(before.ignored):
-            self._changes.add_overflow(Overflow(key, host, after.ignored, record.max_addresses))
-        if (after.addresses, after.is_answered) != (before.addresses, before.is_answered):
-            state.is_reshaped = True
+            limit = state.record.max_addresses
+            self._changes.add_overflow(Overflow(key, host, after.ignored, limit))
+        if state.is_reshaped:
             self._marked[key] = at
 
     def begin_probe(self, target: TargetKey) -> None:
@@ -204,20 +201,15 @@ class HealthMap:
         return Observation(target, result, at, before, after)
 
     def record(self, observed: Observation) -> None:
-        """A probe has ended, and its result counts for every record that uses the target.
-
-        Nothing else may have been recorded of the target since `observe`.
-        """
+        """A probe has ended, and its result counts for every record that uses the target, of which
+        nothing else may have been recorded since `observe`."""
         target, at = observed.target, observed.at
-        self._targets.end(target)
-        users = self._targets.users(target)
+        users = self._end_probe(target)
         if not users:
             return
-        self._stop_awaiting(target)
-        if observed.is_move:
-            self._move(target, observed.after, at)
-        else:
-            self._targets[target] = observed.after
+        if self.agreement is not None:
+            self.agreement.observed(observed)
+        if not self._settle(target, observed.after, at):
             self._mark_held(users, at)
         self._changes.touch(users)
 
@@ -225,11 +217,19 @@ class HealthMap:
         """As `observe` and `record`."""
         self.record(self.observe(target, result, at))
 
+    def rule(self, targets: Iterable[TargetKey], at: Instant) -> None:
+        """Other votes count now: rule on these targets again."""
+        for target in targets:
+            self._settle(target, self._targets[target], at)
+            if self.agreement and self.agreement.is_relieved(target):
+                self.mark_unknown(target, at)
+            self._changes.touch(users := self._targets.users(target))
+            for key in users & self.agreement.awaiting if self.agreement else ():
+                self.close_cycle(key, at)
+
     def cancel_probe(self, target: TargetKey, at: Instant) -> None:
         """A probe has ended without a result: it was cancelled."""
-        self._targets.end(target)
-        self._stop_awaiting(target)
-        self._mark_held(self._targets.users(target), at)
+        self._mark_held(self._end_probe(target), at)
 
     def defer_result(self, target: TargetKey, at: Instant) -> None:
         """A probe has ended whose result does not count for now, except against staleness."""
@@ -241,6 +241,8 @@ class HealthMap:
         """The check cycle has ended; what waited for it is decided now."""
         state = self.records[key]
         state.is_cycle_open = False
+        if self.agreement is not None and self.agreement.is_awaited(key, state.positions):
+            return
         if state.is_held or not state.is_ready or key in self._marked:
             state.is_ready = True
             self._pending.pop(key, None)
@@ -252,7 +254,7 @@ class HealthMap:
         state = self._targets[target]
         if state.stale or state.last_known is Health.UNKNOWN:
             return
-        self._move(target, mark_stale(state, at), at)
+        self._settle(target, mark_stale(state, at), at)
 
     def readmit(self, at: Instant) -> None:
         """Readmit the recovered members whose failback time is over, and go on with slow starts."""
@@ -268,25 +270,21 @@ class HealthMap:
         """Mark those of these targets that have had no result for too long."""
         for target in targets:
             state, users = self._targets[target], self._targets.users(target)
-            if state.stale or not users or not self._targets.is_known(target):
+            if state.stale or not (users and self._targets.is_known(target)):
                 continue
             timing = self.records[next(iter(users))].record.timing
-            asked_later = max(probe_interval(timing, state) - timing.interval, 0.0)
-            if at.mono - state.last_seen > timing.stale_after + asked_later:
+            if is_silent(timing, state, at.mono) and self.is_probed(target):
                 self.mark_unknown(target, at)
 
     def readmit_member(self, key: RecordKey, content: str, at: Instant) -> None:
         """An operator readmits a member: it is neither held for flapping nor waits to return.
-
-        Members that share its targets are not held for flapping either, but go on waiting.
-        """
+        Members that share its targets are not held for flapping either, but go on waiting."""
         state = self.records[key]
         if state.waiting.pop(content, None):
             begin_ramp(state, content, at.mono)
-        for member in state.members:
-            if member.content == content:
-                for target in member.targets:
-                    self._move(target, reset_damping(self.target(target)), at)
+        for member in (member for member in state.members if member.content == content):
+            for target in member.targets:
+                self._settle(target, reset_damping(self.target(target)), at)
         self._changes.touch([key])
         self._decide(key, at, whole=True)
 
@@ -310,21 +308,34 @@ class HealthMap:
         before = self.records[key]
         state = self.records[key] = restored(before.record, past)
         state.positions = before.positions
-        self._membership.rebuild(key, state, past.targets)
+        self._membership.rebuild(key, state, past.known(alone=self.agreement is None))
         state.waiting = waiting_again(state.members, past)
+        if self.agreement is not None:
+            self.agreement.restore(state.members, past.agreed)
         self._changes.answer(key)
 
-    def _move(self, target: TargetKey, after: TargetState, at: Instant) -> None:
-        """The state of a target has changed: mark the records that it counts for."""
+    def _settle(self, target: TargetKey, own: TargetState, at: Instant) -> bool:
+        """This node's state of a target is `own` now; mark the records if what counts has moved."""
+        seen = own if self.agreement is None else self.agreement.rule(target, own, at)
         users = self._targets.users(target)
-        for key in users:
+        has_moved = is_move(self._targets.seen(target), seen)
+        for key in users if has_moved else ():
             if target in self.records[key].moved:
                 # Its last change is not decided yet, and every change of health is reported.
                 self._decide(key, self._marked[key])
-        self._targets[target] = after
-        for key in users:
+        self._targets.put(target, own, seen)
+        for key in users if has_moved else ():
             self.records[key].moved[target] = at.wall
             self._marked[key] = at
+        return has_moved
+
+    def _end_probe(self, target: TargetKey) -> Set[RecordKey]:
+        """No probe of it is under way any more; the records that use it."""
+        self._targets.end(target)
+        users = self._targets.users(target)
+        for key in users:
+            self.records[key].awaited.discard(target)
+        return users
 
     def _mark_held(self, keys: Iterable[RecordKey], at: Instant) -> None:
         for key in keys:
@@ -363,22 +374,11 @@ class HealthMap:
         else:
             rows = evaluate_moved(state, positions, self._targets, self._active_overrides)
         decision = evaluate(state, rows, state.candidates)
-        is_starving = decision.loses_service(state.decision) and not is_override
-        if is_starving and not state.is_held:
-            state.awaited = {
-                position for position in state.positions if self._targets.is_in_flight(position)
-            }
-        state.is_held = is_starving and is_awaiting(state)
-        if state.is_held:
-            decision = state.decision
+        decision = hold_starving(state, decision, self._targets, is_override=is_override)
         clear_returned(state, rows, decision)
         if state.waiting or state.ramps:
             self._waiting.add(key)
         self._publish(key, rows, decision, at.wall, moved)
-
-    def _stop_awaiting(self, target: TargetKey) -> None:
-        for key in self._targets.users(target):
-            self.records[key].awaited.discard(target)
 
     def _publish(
         self,

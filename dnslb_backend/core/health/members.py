@@ -9,6 +9,7 @@ from dnslb_backend.core.health.hosts import UNRESOLVED, HostState
 from dnslb_backend.core.health.overrides import Action, Override
 from dnslb_backend.core.health.target import NEVER_PROBED, Health, TargetState
 from dnslb_backend.core.model.labels import joined_labels
+from dnslb_backend.core.model.quorum import judged_by
 from dnslb_backend.core.model.records import Dest, Record, joined_views
 
 FULL_SHARE = 100
@@ -230,7 +231,10 @@ def _member(record: Record, dest: Dest, address: str) -> Member:
         host=dest.host,
         priority=dest.prio,
         weight=dest.weight,
-        targets=tuple(TargetKey(probed, dest.check_port, check) for check in record.checks),
+        targets=tuple(
+            TargetKey(probed, dest.check_port, judged_by(check, dest.voters))
+            for check in record.checks
+        ),
         views=dest.views,
         labels=dest.labels,
     )

@@ -56,6 +56,25 @@ class Membership:
             aliases.update((dest.host, *dest.labels))
         self._coverage.put(key, aliases)
 
+    def switch(
+        self,
+        before: Mapping[RecordKey, RecordState],
+        after: Mapping[RecordKey, RecordState],
+        changed: Collection[RecordKey],
+    ) -> None:
+        """Follow a new plan, in which these records are new or changed and others may be gone."""
+        previous = {key: self.states(before[key]) for key in changed if key in before}
+        # In the order of their names: where checks become one target, the first state counts.
+        for key in sorted(changed):
+            self.rebuild(key, after[key], previous.get(key))
+        # A target is forgotten with its last user, so every new user comes before any leaves.
+        for key in before.keys() - after.keys():
+            self.remove(key, before[key])
+        for key in changed:
+            if (old := before.get(key)) is not None:
+                gone = old.positions.keys() - after[key].positions.keys()
+                self.release(key, gone)
+
     def release(self, key: RecordKey, targets: Collection[TargetKey]) -> None:
         """The record uses these targets no more."""
         self._targets.remove_user(targets, key)

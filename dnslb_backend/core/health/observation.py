@@ -23,11 +23,10 @@ class Observation:
         """Whether the target is UP, and the result takes it down."""
         return self.before.last_known is Health.UP and self.after.last_known is Health.DOWN
 
-    @property
-    def is_move(self) -> bool:
-        """Whether the result changes what records are decided by, or what they show."""
-        before, after = self.before, self.after
-        return after.streak != before.streak or _decisive(after) != _decisive(before)
+
+def is_move(before: TargetState, after: TargetState) -> bool:
+    """Whether the second state differs in what records are decided by, or what they show."""
+    return after.streak != before.streak or _decisive(after) != _decisive(before)
 
 
 def _decisive(state: TargetState) -> tuple[object, ...]:

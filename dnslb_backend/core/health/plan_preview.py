@@ -131,9 +131,9 @@ def _known_targets(health: HealthMap, state: RecordState, old: RecordState) -> T
     for member in state.members:
         past = carried.get(member.content, ())
         for index, target in enumerate(member.targets):
-            known = health.target(target)
+            known = health.seen(target)
             if known is NEVER_PROBED and past:
-                known = health.target(past[min(index, len(past) - 1)])
+                known = health.seen(past[min(index, len(past) - 1)])
             found[target] = known
     return found
 

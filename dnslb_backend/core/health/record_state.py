@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from dnslb_backend.core.health.decision import PENDING, Candidate, Decision, DecisionKind, Pool
 from dnslb_backend.core.health.flapping import Flips
-from dnslb_backend.core.health.hosts import UNRESOLVED, HostState, limited
+from dnslb_backend.core.health.hosts import UNRESOLVED, HostState, apply_resolution, limited
 from dnslb_backend.core.health.members import Member, MemberStatus, TargetKey
+from dnslb_backend.core.health.resolutions import Resolution
 from dnslb_backend.core.health.service import ServiceStatus
 from dnslb_backend.core.health.target import Health, TargetState
 from dnslb_backend.core.model.records import Record
@@ -68,7 +69,8 @@ class RecordState:
 
 @dataclass(frozen=True, slots=True)
 class RestoredRecord:
-    """One record as an earlier run saved it. `targets` are by content, in order of the checks.
+    """One record as an earlier run saved it. `targets` are by content, in order of the checks, and
+    so is `agreed`, the health that nodes had agreed on.
 
     `waiting` are the members that recovered and have not served since, with the monotonic time
     of their recovery, and `ramps` those whose slow start began then. `decision` is
@@ -82,7 +84,16 @@ class RestoredRecord:
     last_good: tuple[str, ...]
     last_pools: tuple[Pool, ...] = ()
     waiting: Mapping[str, float] = field(default_factory=dict)
+    agreed: Mapping[str, tuple[Health, ...]] = field(default_factory=dict)
     ramps: Mapping[str, float] = field(default_factory=dict)
+    alone: Mapping[str, tuple[TargetState, ...]] = field(default_factory=dict)
+    """`targets` as they are for a node that votes no more, where that differs: what was agreed on
+    those that it had not probed is all that is known of them.
+    """
+
+    def known(self, *, alone: bool) -> Mapping[str, tuple[TargetState, ...]]:
+        """The states of targets, for a node that decides alone or with others."""
+        return {**self.targets, **self.alone} if alone else self.targets
 
 
 def is_resolved(state: RecordState) -> bool:
@@ -104,10 +115,23 @@ def is_known(state: RecordState) -> bool:
     return any(c.health is not Health.UNKNOWN for c in state.candidates)
 
 
+def resolve_host(state: RecordState, host: str, answer: Resolution, mono: float) -> HostState:
+    """The resolver answered for one host of the record: note it, and whether members change."""
+    before, record = state.hosts.get(host, UNRESOLVED), state.record
+    after = apply_resolution(before, answer, mono, record.timing.dns_ttl, record.max_addresses)
+    state.hosts[host] = after
+    if (after.addresses, after.is_answered) != (before.addresses, before.is_answered):
+        state.is_reshaped = True
+    return after
+
+
 def carry_over(record: Record, old: RecordState | None) -> RecordState:
-    """The state of a record that was changed: what is known stays, until its next cycle."""
+    """The state of a record in a new plan; where it was changed, what is known stays, until its
+    next cycle."""
     if old is None:
         return RecordState(record)
+    if old.record == record:
+        return old
     return RecordState(
         record,
         hosts={

@@ -17,7 +17,7 @@ from dnslb_backend.core.health.members import MemberStatus
 from dnslb_backend.core.health.overrides import Override
 from dnslb_backend.core.health.record_state import RecordState, RestoredRecord
 from dnslb_backend.core.health.resolutions import Resolution
-from dnslb_backend.core.health.target import NEVER_PROBED, TargetState, combine
+from dnslb_backend.core.health.target import NEVER_PROBED, Health, TargetState, combine
 from dnslb_backend.core.model.names import address_type, canonical_address
 from dnslb_backend.core.model.records import Record, RecordKey
 from dnslb_backend.core.model.rules import Damping
@@ -38,10 +38,11 @@ class SavedHost:
 class SavedMember:
     """One row of a record.
 
-    Its `status` combines `states`, those of each of the record's checks in their order; there is
-    none for an address that is served unchecked. Where it came back and has not served since,
-    `waiting_since` is when it came back; `ramping_since` is when its slow start began, if that goes
-    on. All these times are Unix times, also those that are
+    Its `status` is what counts. `states` are what this node itself knew of each of the record's
+    checks, in their order, and `own` is the health that they make together; there are none for an
+    address that is served unchecked. `agreed` is the health that counts for each of them. Where it
+    came back and has not served since, `waiting_since` is when it came back; `ramping_since` is
+    when its slow start began, if that goes on. All these times are Unix times, also those that are
     monotonic in a state at work. Of what is restored the status has no override, and its member
     no targets.
     """
@@ -50,6 +51,8 @@ class SavedMember:
     states: tuple[TargetState, ...]
     waiting_since: float | None = None
     ramping_since: float | None = None
+    agreed: tuple[Health, ...] = ()
+    own: Health = Health.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +123,10 @@ def _capture_member(
     member = row.member
     offset = at.wall - at.mono
     known = [health.target(target) for target in member.targets]
-    shown = combine(known, state.record.require) if known else row.state
+    seen = [health.seen(target) for target in member.targets]
+    shown = combine(seen, state.record.require) if seen else row.state
     dated = _shifted(shown, offset)
+    own = tuple(_shifted(each, offset) for each in known)
     # By hand, because `replace` takes several times as long, and this is done all the time.
     status = MemberStatus(
         member,
@@ -139,9 +144,11 @@ def _capture_member(
     back, ramp = state.waiting.get(member.content), state.ramps.get(member.content)
     return SavedMember(
         status=status,
-        states=(dated,) if len(known) == 1 else tuple(_shifted(each, offset) for each in known),
+        states=own,
         waiting_since=None if back is None else back.since + offset,
         ramping_since=None if ramp is None else ramp.since + offset,
+        agreed=tuple(each.last_known for each in seen),
+        own=combine(known, state.record.require).last_known if known else Health.UNKNOWN,
     )
 
 
@@ -209,6 +216,14 @@ class _Restoration:
         def states_of(member: SavedMember) -> tuple[TargetState, ...]:
             return tuple(self._state(state, max_hold) for state in member.states)
 
+        def alone(member: SavedMember) -> tuple[TargetState, ...]:
+            return tuple(
+                replace(state, last_known=agreed) if own.last_known is Health.UNKNOWN else state
+                for state, own, agreed in zip(
+                    states_of(member), member.states, member.agreed, strict=True
+                )
+            )
+
         return RestoredRecord(
             hosts={host.host: self._host(host) for host in hosts},
             targets={
@@ -222,6 +237,14 @@ class _Restoration:
             last_pools=tuple(pool for pool in record.last_pools if known.issuperset(pool.contents)),
             waiting=self._since(members, "waiting_since"),
             ramps=self._since(members, "ramping_since"),
+            agreed={saved.status.member.content: saved.agreed for saved in members}
+            if self.is_current
+            else {},
+            alone={
+                saved.status.member.content: states
+                for saved in members
+                if self.is_current and (states := alone(saved)) != states_of(saved)
+            },
         )
 
     def _since(self, members: Iterable[SavedMember], name: str) -> dict[str, float]:

@@ -35,5 +35,11 @@ def probe_interval(timing: Timing, state: TargetState) -> float:
     return timing.interval
 
 
+def is_silent(timing: Timing, state: TargetState, mono: float) -> bool:
+    """Whether a target has had no result for too long, by its own pace."""
+    asked_later = max(probe_interval(timing, state) - timing.interval, 0.0)
+    return mono - state.last_seen > timing.stale_after + asked_later
+
+
 def _spread(seed: str) -> float:
     return zlib.crc32(seed.encode()) / 2**32

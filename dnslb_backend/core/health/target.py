@@ -15,12 +15,21 @@ a hold counts as the first of the next changes. Results count meanwhile: `undamp
 without the hold.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.results import Outcome, Result
 from dnslb_backend.core.model.rules import Damping, Thresholds
+
+
+class Votes(NamedTuple):
+    """How many sites say UP and DOWN; `is_held`: too few to change what was agreed last."""
+
+    up: int
+    down: int
+    is_held: bool
 
 
 class Health(StrEnum):
@@ -57,6 +66,8 @@ class TargetState:
     suppress_for: float = 0.0
     suppressed_until: float | None = None
     undamped: Health | None = None
+    votes: Votes | None = field(default=None, compare=False)
+    """Where the votes of several nodes decide."""
 
     @property
     def health(self) -> Health:

@@ -1,19 +1,33 @@
 """Targets: what is probed, the state of each, and the records that use it."""
 
 from collections.abc import Iterable, Iterator, Set
+from typing import Protocol
 
 from dnslb_backend.core.health.members import TargetKey
 from dnslb_backend.core.health.target import NEVER_PROBED, TargetState
 from dnslb_backend.core.model.records import RecordKey
 
 
+class TargetListener(Protocol):
+    """Is told which targets there are."""
+
+    def added(self, target: TargetKey) -> None:
+        """It has its first user."""
+
+    def removed(self, target: TargetKey) -> None:
+        """It has lost its last user."""
+
+
 class Targets:
     """The targets that records use; a target is removed with its last user.
 
-    The state of a target without any result is NEVER_PROBED.
+    The state of a target without any result is NEVER_PROBED. Where the votes of other nodes make
+    something else of it, that is what is `seen`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, listener: TargetListener | None = None) -> None:
+        self._listener = listener
+        self._seen: dict[TargetKey, TargetState] = {}
         self._states: dict[TargetKey, TargetState] = {}
         self._users: dict[TargetKey, set[RecordKey]] = {}
         self._in_flight: set[TargetKey] = set()
@@ -23,6 +37,19 @@ class Targets:
 
     def __setitem__(self, target: TargetKey, state: TargetState) -> None:
         self._states[target] = state
+
+    def seen(self, target: TargetKey) -> TargetState:
+        """What counts for its members: its own state, or what the votes make of it."""
+        return self._seen.get(target) or self[target]
+
+    def put(self, target: TargetKey, own: TargetState, seen: TargetState) -> None:
+        """Its state is `own` now, and what counts for its members is `seen`."""
+        if own is not NEVER_PROBED:
+            self._states[target] = own
+        if seen is not own:
+            self._seen[target] = seen
+        else:
+            self._seen.pop(target, None)
 
     def __contains__(self, target: object) -> bool:
         return target in self._users
@@ -40,7 +67,11 @@ class Targets:
 
     def add_user(self, target: TargetKey, user: RecordKey, past: TargetState | None = None) -> None:
         """Add a record that uses it; `past` is its state unless it has one already."""
-        self._users.setdefault(target, set()).add(user)
+        if target not in self._users:
+            self._users[target] = set()
+            if self._listener is not None:
+                self._listener.added(target)
+        self._users[target].add(user)
         if past is not None:
             self._states.setdefault(target, past)
 
@@ -54,6 +85,9 @@ class Targets:
             if not users:
                 del self._users[target]
                 self._states.pop(target, None)
+                self._seen.pop(target, None)
+                if self._listener is not None:
+                    self._listener.removed(target)
 
     # -- probes -------------------------------------------------------------------------
 

@@ -27,6 +27,9 @@ from dnslb_backend.core.model.records import RecordKey
 EARLY = 0.001
 """What is due within this many seconds is due now: timers are not exact."""
 
+JUST_PROBED = 0.5
+"""A target is not probed between its ticks within so many seconds of its last probe."""
+
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
 
@@ -60,10 +63,11 @@ class _Probing:
 
 
 class Timetable:
-    """What is due when, for the records that were added."""
+    """What is due when, for the records that were added. `seed` sets the phase of their ticks."""
 
-    def __init__(self, health: HealthMap) -> None:
+    def __init__(self, health: HealthMap, seed: str = "") -> None:
         self._health = health
+        self._seed = seed
         self._ticks: dict[RecordKey, _Ticks] = {}
         self._probing: dict[TargetKey, _Probing] = {}
         self._heap: list[tuple[float, int, RecordKey | TargetKey]] = []
@@ -74,7 +78,7 @@ class Timetable:
     def add(self, key: RecordKey, at: Instant) -> None:
         """A record is new or was changed: its first cycle is due at once."""
         timing = self._health.records[key].record.timing
-        phase = phase_start(str(key), timing.interval, timing.shift, at)
+        phase = phase_start(f"{key}{self._seed}", timing.interval, timing.shift, at)
         self._ticks[key] = _Ticks(at.mono, phase, at.mono)
         self._push(at.mono, key)
 
@@ -102,7 +106,11 @@ class Timetable:
 
     def new_targets(self, key: RecordKey) -> list[TargetKey]:
         """The targets of a record that have never been probed."""
-        return [t for t in self._health.targets_of(key) if t not in self._probing]
+        return [
+            target
+            for target in self._health.targets_of(key)
+            if target not in self._probing and self._health.is_probed(target)
+        ]
 
     def _tick(self, key: RecordKey, at: float, now: float) -> Due | None:
         ticks = self._ticks.get(key)
@@ -126,6 +134,8 @@ class Timetable:
     ) -> bool:
         """Whether the target is due at a tick of this record, its first where `added` is given."""
         probing = self._probing.get(target)
+        if not self._health.is_probed(target):
+            return False
         if probing is None:
             return True
         if probing.is_in_flight or probing.paused_until > now:
@@ -137,6 +147,8 @@ class Timetable:
     def _own(self, target: TargetKey, now: float) -> Due | None:
         probing = self._probing.get(target)
         if probing is None or probing.is_in_flight or not self._health.is_used(target):
+            return None
+        if not self._health.is_probed(target):
             return None
         due = self._own_due(target)
         if due is None or max(due, probing.paused_until) > now + EARLY:
@@ -165,6 +177,13 @@ class Timetable:
             return False
         probing.begun, probing.is_in_flight = begun, True
         return True
+
+    def is_askable(self, target: TargetKey, now: float) -> bool:
+        """Whether to probe it between its ticks: not right after it was."""
+        probing = self._probing.get(target)
+        if probing is None or probing.is_in_flight or probing.paused_until > now:
+            return False
+        return probing.begun < now - JUST_PROBED
 
     def end(self, target: TargetKey, now: float, *, is_broken: bool = False) -> None:
         """Its probe has ended, and counts already; a broken check is paused longer every time."""

@@ -117,7 +117,7 @@ def _reason(status: MemberStatus, decision: Decision) -> str:
         return " ".join(words) + (f": {override.reason}" if override.reason else "")
     if status.is_fallback:
         return "fallback, served unchecked"
-    text = _result_text(status.state)
+    text = _with_votes(_result_text(status.state), status.state)
     if status.state.stale:
         served = "still served" if status.is_served else "still not served"
         return f"stale: no recent result, {served} as before{f' ({text})' if text else ''}"
@@ -135,6 +135,21 @@ def _result_text(state: TargetState) -> str:
     if state.result.outcome is Outcome.ERROR and state.health is not Health.UNKNOWN:
         return f"check error, health unchanged: {state.result.text}"
     return state.result.text
+
+
+def _with_votes(text: str, state: TargetState) -> str:
+    """The text, and how many sites say so where they differ, or where too few vote."""
+    if state.votes is None:
+        return text
+    up, down, is_held = state.votes
+    said = up if state.last_known is Health.UP else down
+    if is_held:
+        why = "held: too few nodes vote"
+    elif up and down:
+        why = f"{said} of {up + down} sites say {state.last_known}"
+    else:
+        return text
+    return f"{text} ({why})" if text else why
 
 
 def _reason_gone(status: MemberStatus, decision: Decision) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from dnslb_backend.core.model.quorum import Question
 from dnslb_backend.core.model.records import Record, RecordKey
 from dnslb_backend.core.model.views import View
 from dnslb_backend.core.model.zones import PdnsVersion, Zone
@@ -10,11 +11,16 @@ from dnslb_backend.core.model.zones import PdnsVersion, Zone
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that is served. `records` are in the order of the configuration."""
+    """Everything that is served. `records` are in the order of the configuration.
+
+    `questions` are what their checks ask, by fingerprint; `ballot` is equal where all of them are.
+    """
 
     zones: dict[str, Zone]
     records: dict[RecordKey, Record]
     views: Mapping[str, View] = field(default_factory=dict)
+    questions: Mapping[str, Question] = field(default_factory=dict)
+    ballot: str = ""
 
     def for_pdns(self, version: PdnsVersion) -> "Plan":
         """The plan with every zone as a PowerDNS of that version reads it."""

@@ -52,7 +52,7 @@ class Dest:
     """A configured destination: a host name or an IP literal, with priority and weight.
 
     A higher `prio` is preferred; at 0 and below a destination is checked but never served.
-    `labels` are `key=value`.
+    `labels` are `key=value`. `voters` are the sites or nodes that judge it, none is all.
     """
 
     host: str
@@ -64,6 +64,7 @@ class Dest:
     content: str | None = None
     views: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    voters: tuple[str, ...] = ()
 
 
 def joined_views(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:

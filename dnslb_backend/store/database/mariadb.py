@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 
 from dnslb_backend.errors import BadRowError, RetryableError, SchemaError, StoreError
 from dnslb_backend.store.database.interface import Delete, Select, Upsert, WriteOp
-from dnslb_backend.store.database.mariadb_connection import MariaConnection, literal
+from dnslb_backend.store.database.mariadb_connection import ANSWER_LIMIT, MariaConnection, literal
 from dnslb_backend.store.database.schema import VERSION
 from dnslb_backend.store.database.statements import (
     MARIADB,
@@ -28,10 +28,14 @@ ROWS_PER_TURN = 20
 
 
 class MariaStore:
-    """One connection, opened on demand; calls are executed one after the other."""
+    """One connection, opened on demand; calls are executed one after the other.
 
-    def __init__(self, settings: MysqlSettings) -> None:
+    A server that takes more than `answer_limit` seconds for a statement counts as gone.
+    """
+
+    def __init__(self, settings: MysqlSettings, answer_limit: float = ANSWER_LIMIT) -> None:
         self._settings = settings
+        self._answer_limit = answer_limit
         self._connection: MariaConnection | None = None
         self._lock = asyncio.Lock()
         self._newer_schema: int | None = None
@@ -75,27 +79,22 @@ class MariaStore:
 
     async def _open(self) -> MariaConnection:
         if self._connection is None:
-            connection = await MariaConnection.open(self._settings)
-            self._connection = connection
-            await self._check_schema(connection)
+            self._connection = await MariaConnection.open(self._settings, self._check_schema)
         return self._connection
 
     async def _check_schema(self, connection: MariaConnection) -> None:
         """An older schema is not used, and a newer one only if it says that this program can."""
+        connection.answer_limit = self._answer_limit
         ((found,),) = await self._read(connection, Select(SCHEMA_VERSION, ("MAX(version)",)))
         version = found if isinstance(found, int) else 0
         self._newer_schema = version if version > VERSION else None
         if version == VERSION or (version > VERSION and await self._is_compatible(connection)):
             return
-        connection.abort()
-        self._connection = None
+        found_here = f"{connection.server}: the schema is version {version}"
         if version > VERSION:
-            raise SchemaError(
-                f"the schema is version {version}, this program knows {VERSION}: nothing is written"
-            )
+            raise SchemaError(f"{found_here}, this program knows {VERSION}: nothing is written")
         raise SchemaError(
-            f"the schema is version {version}, this program needs {VERSION};"
-            " run: dnslb-backend schema apply"
+            f"{found_here}, this program needs {VERSION}; run: dnslb-backend schema apply"
         )
 
     async def _is_compatible(self, connection: MariaConnection) -> bool:

@@ -9,8 +9,9 @@ import configparser
 import os
 import ssl
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -78,9 +79,33 @@ class MariaConnection:
         self.answer_limit = ANSWER_LIMIT
 
     @classmethod
-    async def open(cls, settings: MysqlSettings) -> Self:
-        """Connect and log in, within `connect_timeout`. Raises StoreError."""
-        login = await _read_login(settings)
+    async def open(
+        cls, settings: MysqlSettings, check: Callable[[Self], Awaitable[None]] | None = None
+    ) -> Self:
+        """Connect to the first of the servers that lets us in and passes `check`.
+
+        Each has `connect_timeout` to do the former. Raises StoreError.
+        """
+        errors: list[StoreError] = []
+        for login in await _read_logins(settings):
+            try:
+                connection = await cls._connect(login, settings)
+                try:
+                    if check is not None:
+                        await check(connection)
+                except BaseException:
+                    connection.abort()
+                    raise
+            except StoreError as error:
+                errors.append(error)
+            else:
+                return connection
+        if len(errors) == 1:
+            raise errors[0]
+        raise StoreError("; ".join(map(str, errors))) from errors[-1]
+
+    @classmethod
+    async def _connect(cls, login: Login, settings: MysqlSettings) -> Self:
         wire = MariadbSession(login, LIMITS, _DECODERS)
         connection = cls(wire, _named(login))
         try:
@@ -152,10 +177,10 @@ _readers = threading.BoundedSemaphore(4)
 """Files on storage that hangs block so many threads at most, however many retries there are."""
 
 
-async def _read_login(settings: MysqlSettings) -> Login:
-    """Everything that has to be read from files, within `connect_timeout`. Raises StoreError."""
+async def _read_logins(settings: MysqlSettings) -> list[Login]:
+    """Those of each server. Files are read within `connect_timeout`. Raises StoreError."""
     try:
-        return await run_blocking(partial(_login, settings), settings.connect_timeout)
+        return await run_blocking(partial(_logins, settings), settings.connect_timeout)
     except TimeoutError:
         raise StoreError("[mysql] cannot be used: its files cannot be read in time") from None
     except OSError as error:
@@ -166,15 +191,15 @@ async def _read_login(settings: MysqlSettings) -> Login:
         raise StoreError(f"[mysql] cannot be used: {type(error).__name__}") from None
 
 
-def _login(settings: MysqlSettings) -> Login:
+def _logins(settings: MysqlSettings) -> list[Login]:
     if not _readers.acquire(timeout=settings.connect_timeout):
         raise TimeoutError
     try:
         written = _default_file(settings)
-        return Login(
-            host=settings.host or written.get("host") or "localhost",
+        hosts = settings.hosts or _given(written, "host") or ("localhost",)
+        login = Login(
+            host=hosts[0],
             port=int(written.get("port", settings.port)),
-            unix_socket=settings.unix_socket or written.get("socket"),
             user=settings.user or written.get("user"),
             password=_password(settings) or written.get("password", ""),
             database=settings.name,
@@ -184,6 +209,14 @@ def _login(settings: MysqlSettings) -> Login:
         )
     finally:
         _readers.release()
+    if sockets := settings.unix_sockets or _given(written, "socket"):
+        return [replace(login, unix_socket=socket) for socket in sockets]
+    return [replace(login, host=host) for host in hosts]
+
+
+def _given(written: Mapping[str, str], key: str) -> tuple[str, ...]:
+    value = written.get(key)
+    return (value,) if value else ()
 
 
 def _named(login: Login) -> str:

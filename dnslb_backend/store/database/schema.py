@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-VERSION = 7
+VERSION = 8
 """The newest schema that this program knows: the number of the last file below 0800."""
 
 MADE_BY = "dnslb-backend"

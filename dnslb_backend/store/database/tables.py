@@ -36,7 +36,7 @@ STATE = Table(
         *("served", "health", "effective", "priority", "weight", "result_code", "result_text"),
         *("override", "reason", "last_check", "last_change", "last_up", "duration_ms", "ttl"),
         *("views", "fallback", "standing", "streak", "check_priority", "check_weight", "checks"),
-        "labels",
+        *("labels", "own", "stale", "check_interval"),
     ),
 )
 
@@ -110,7 +110,7 @@ NODE = Table(
     "lb_node",
     (
         *("node", "instance", "version", "started", "config_hash", "restored"),
-        *("seen", "uptime", "boot"),
+        *("seen", "uptime", "boot", "session"),
     ),
     key=("node",),
     stamped=("heartbeat",),
@@ -140,9 +140,30 @@ TSIG = Table(
 SIGNING_TABLES = (KEY, METADATA, TSIG)
 """What all nodes share of signed zones: of two copies of a row the higher version is kept."""
 
+VOTER = Table(
+    "lb_voter",
+    ("node", "instance", "site", "beat", "seq", "abstains", "ballot", "protocol"),
+    key=("node",),
+    stamped=("heartbeat",),
+)
+
+VOTE = Table(
+    "lb_vote",
+    (
+        *("node", "row_key", "seq", "address", "asked"),
+        *("says", "code", "text", "priority", "weight", "since"),
+    ),
+)
+
+VOTE_TABLES = (VOTER, VOTE)
+"""What nodes that decide together tell each other; each writes its own rows only."""
+
 SCHEMA_VERSION = Table("lb_schema_version", ("version", "applied", "min_version"), key=("version",))
 
 OLDEST_PROGRAM = "MAX(COALESCE(min_version, version))"
 """The oldest version of the schema whose programs may use these tables."""
 
-TABLES = (*NODE_TABLES, *HISTORY_TABLES, OVERRIDE, NODE, *SIGNING_TABLES, SCHEMA_VERSION)
+TABLES = (
+    *(*NODE_TABLES, *HISTORY_TABLES, OVERRIDE, NODE, *SIGNING_TABLES),
+    *(*VOTE_TABLES, SCHEMA_VERSION),
+)

@@ -33,13 +33,16 @@ class Heartbeat:
         self.duplicate_instance: str | None = None
         """The instance of another running daemon with the name of this node."""
 
-    async def beat(self, store: Store) -> None:
-        """Look who wrote the row last, and write it. Raises StoreError."""
+    async def beat(self, store: Store, session: str) -> None:
+        """Look who wrote the row last, and write it. Rows of `session` are as new as this.
+
+        Raises StoreError.
+        """
         mine = (Where("node", "=", self._identity.node),)
         rows = await store.read(Select(NODE, ("instance", "version"), mine))
         for instance, version in rows:
             self._look_at(str(instance), str(version), store.name)
-        await store.write([Upsert(NODE, [self._row()])])
+        await store.write([Upsert(NODE, [self._row(session)])])
         self._has_beaten = True
 
     def _look_at(self, instance: str, version: str, store: str) -> None:
@@ -60,7 +63,7 @@ class Heartbeat:
         self._since_report += 1
         self.duplicate_instance = instance
 
-    def _row(self) -> tuple[str | float | None, ...]:
+    def _row(self, session: str) -> tuple[str | float | None, ...]:
         identity, clocks = self._identity, self._node.clocks
         return (
             identity.node,
@@ -72,4 +75,5 @@ class Heartbeat:
             sql_datetime(clocks.now().wall),
             clocks.uptime(),
             printable(identity.boot, 64),
+            session,
         )

@@ -7,7 +7,8 @@ line cannot carry, numbers are within 64 bits, times within four-digit years.
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from dnslb_backend.core.health.decision import Decision
 from dnslb_backend.core.health.members import Member, MemberStatus
@@ -37,14 +38,22 @@ from dnslb_backend.store.mirror.reading import (
 from dnslb_backend.store.mirror.rows import Stamp, stamp_row
 
 
-def member_row(
-    key: RecordKey, saved: SavedMember, decision: Decision, ttl: int, stamp: Stamp
-) -> TableRow:
-    """The row of a member; `decision` says to whom it is served, and why it is not."""
-    status = saved.status
+class MemberStamp(NamedTuple):
+    """What the rows of all members of a record have in common; `decision` says to whom each is
+    served, and why it is not.
+    """
+
+    stamp: Stamp
+    decision: Decision
+    ttl: int
+    interval: float
+
+
+def member_row(key: RecordKey, saved: SavedMember, common: MemberStamp) -> TableRow:
+    status, decision = saved.status, common.decision
     member, state, result = status.member, status.state, status.state.result
     return (
-        *stamp_row(stamp, *key, member.content),
+        *stamp_row(common.stamp, *key, member.content),
         *key,
         utf8_safe(member.content),
         printable(member.address, 255),
@@ -62,7 +71,7 @@ def member_row(
         sql_datetime(state.last_change),
         sql_datetime(state.last_up),
         milliseconds(result.duration) if result else None,
-        ttl,
+        common.ttl,
         printable(",".join(_views(decision, member.content)), 1024),
         int(status.is_fallback),
         str(state.last_known),
@@ -71,6 +80,9 @@ def member_row(
         clamp_int64(state.weight),
         _checks_json(saved),
         render_labels(member.labels),
+        str(saved.own),
+        int(state.stale),
+        common.interval,
     )
 
 
@@ -85,13 +97,18 @@ def _checks_json(saved: SavedMember) -> str | None:
     """What the columns of one row cannot hold, None where they can."""
     states = saved.states
     since = (saved.waiting_since, saved.ramping_since)
-    if len(states) == 1 and not states[0].flips and since == (None, None):
+    is_agreed = len(states) == 1 and saved.agreed == (states[0].last_known,)
+    if is_agreed and not states[0].flips and since == (None, None):
         return None
-    return json.dumps([_state_json(state, *since) for state in states]) if states else None
+    if not states:
+        return None
+    return json.dumps(
+        [_state_json(*each, *since) for each in zip(states, saved.agreed, strict=True)]
+    )
 
 
 def _state_json(
-    state: TargetState, waiting_since: float | None, ramping_since: float | None
+    state: TargetState, agreed: Health, waiting_since: float | None, ramping_since: float | None
 ) -> list[Any]:
     """Times to the millisecond: finer ones would differ with every reading of another clock."""
     result = state.result
@@ -110,6 +127,7 @@ def _state_json(
             _rounded(waiting_since),
             state.undamped,
             _rounded(ramping_since),
+            agreed,
         ],
     ]
 
@@ -121,7 +139,20 @@ def _rounded(wall: float | None) -> float | None:
 # -- reading: all of these raise ValueError and what else bad values lead to ---------------
 
 
-def read_member(columns: Mapping[str, Any]) -> SavedMember:
+class LastBeat(NamedTuple):
+    """The last heartbeat: the Unix time of it, how many seconds ago that is, None where neither is
+    known, and the session whose rows were as new.
+    """
+
+    taken: float | None
+    elapsed: float | None
+    session: str
+
+
+NO_BEAT = LastBeat(None, None, "")
+
+
+def read_member(columns: Mapping[str, Any], beat: LastBeat = NO_BEAT) -> SavedMember:
     """The member in a row. Overrides are restored by themselves, targets follow from the record."""
     priority, weight = integer_or_none(columns["priority"]), integer(columns["weight"], 0)
     member = Member(
@@ -135,20 +166,39 @@ def read_member(columns: Mapping[str, Any]) -> SavedMember:
     )
     checks = columns["checks"]
     parts = [] if checks is None else json.loads(checks)
-    combined = _read_state(columns)
-    states = tuple(map(_read_state_json, parts)) if parts else (combined,)
+    checked = _checked(columns, beat)
+    combined = _moved(_read_state(columns), checked)
+    own = Health(columns.get("own") or combined.last_known)
+    states = tuple(_moved(_read_state_json(p), checked) for p in parts) if parts else (combined,)
+    agreed = tuple(map(_read_agreed, parts)) if parts else (combined.last_known,)
     is_fallback = bool(integer(columns["fallback"]))
     status = MemberStatus(
         member,
-        states[0] if len(states) == 1 else combined,
+        states[0] if len(states) == 1 and own is combined.last_known else combined,
         Health(columns["effective"]),
         priority,
         weight,
         bool(integer(columns["served"])),
         is_fallback=is_fallback,
     )
-    waiting_since, ramping_since = _read_since(parts[0][-1]) if parts else (None, None)
-    return SavedMember(status, () if is_fallback else states, waiting_since, ramping_since)
+    since = _read_since(parts[0][-1]) if parts else (None, None)
+    if is_fallback:
+        return SavedMember(status, (), *since)
+    return SavedMember(status, states, *since, agreed, own)
+
+
+def _checked(columns: Mapping[str, Any], beat: LastBeat) -> float | None:
+    """When what is not stale in this row was checked at the latest, as the heartbeat says."""
+    interval = seconds_or_none(columns["check_interval"])
+    if beat.taken is None or interval is None or columns["session"] != beat.session:
+        return None
+    return beat.taken - interval
+
+
+def _moved(state: TargetState, checked: float | None) -> TargetState:
+    if checked is None or state.stale or state.last_check is None:
+        return state
+    return replace(state, last_check=max(state.last_check, checked))
 
 
 def _read_since(damping: Sequence[Any]) -> tuple[float | None, float | None]:
@@ -158,9 +208,11 @@ def _read_since(damping: Sequence[Any]) -> tuple[float | None, float | None]:
 
 
 def _read_state(columns: Mapping[str, Any]) -> TargetState:
+    stale = columns["stale"]
     return TargetState(
         last_known=Health(columns["standing"]),
-        stale=columns["health"] != columns["standing"],
+        # Older versions wrote no more than this.
+        stale=columns["health"] != columns["standing"] if stale is None else stale != 0,
         streak=integer(columns["streak"], 0),
         priority=integer_or_none(columns["check_priority"]),
         weight=integer_or_none(columns["check_weight"], 0),
@@ -185,6 +237,12 @@ def _read_result(code: Any, said: Any, duration: Any) -> Result | None:
         outcome = Outcome.ERROR
     shown = printable(text(said or ""), TEXT_LIMIT)
     return Result(outcome, integer(code), shown, duration=seconds(duration))
+
+
+def _read_agreed(parts: Sequence[Any]) -> Health:
+    """The health that counts for one check; older versions wrote none besides the node's own."""
+    own, damping = parts[0], parts[-1]
+    return Health(damping[6] if len(damping) > 6 else own)
 
 
 def _read_state_json(parts: Sequence[Any]) -> TargetState:

@@ -207,8 +207,8 @@ class Mirror:
         while True:
             now = self._now().mono
             if now >= self._next_beat:
-                await self._heartbeat.beat(self._store)
-                self._next_beat = now + self._policy.refresh
+                await self._heartbeat.beat(self._store, self._stamp.session)
+                self._next_beat = now + self._policy.beat
             await self._write(await self._gather())
             if self._store.losses != losses:
                 raise StoreError("rows were lost; writing all of them again")
@@ -311,6 +311,6 @@ class Mirror:
 
     def _pause(self) -> float:
         """Longer with each failure, with jitter, so that nodes do not reconnect all at once."""
-        longest = max(MIN_LONGEST_PAUSE, self._policy.refresh / 2)
+        longest = max(MIN_LONGEST_PAUSE, self._policy.beat / 2)
         pause = min(FIRST_PAUSE * 2.0 ** min(self._failures, 20), longest)
         return pause * random.uniform(0.5, 1.0)

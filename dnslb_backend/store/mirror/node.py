@@ -46,10 +46,14 @@ class LocalNode:
 @dataclass(frozen=True, slots=True)
 class WritePolicy:
     """How a store is treated. `refresh`: seconds after which unchanged rows are written again;
-    `gap`: the fewest seconds between two transactions; history is kept by age (s) and count.
+    `beat`: seconds between two heartbeats, which say that they still hold; `gap`: the fewest
+    seconds between two transactions; history is kept by age (s) and count. One that
+    `is_read_only` is not mirrored into.
     """
 
     refresh: float
+    beat: float
     gap: float
     history_max_age: float
     history_max_rows: int
+    is_read_only: bool = False

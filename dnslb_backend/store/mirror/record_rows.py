@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 from dnslb_backend.core.health.decision import Decision, DecisionKind, Pool
@@ -17,7 +18,13 @@ from dnslb_backend.store.database.values import (
     printable,
     sql_datetime,
 )
-from dnslb_backend.store.mirror.member_rows import member_row, read_member
+from dnslb_backend.store.mirror.member_rows import (
+    NO_BEAT,
+    LastBeat,
+    MemberStamp,
+    member_row,
+    read_member,
+)
 from dnslb_backend.store.mirror.reading import (
     integer,
     integer_or_none,
@@ -39,12 +46,15 @@ _FORMER_DECISIONS = {"fault": "servfail"}
 T = TypeVar("T")
 
 
-def record_rows(record: SavedRecord, stamp: Stamp) -> list[tuple[Table, TableRow]]:
-    """All rows of one balanced record: itself, its hosts, its members."""
+def record_rows(record: SavedRecord, stamp: Stamp, interval: float) -> list[tuple[Table, TableRow]]:
+    """All rows of one balanced record: itself, its hosts, its members; these are checked every
+    `interval` seconds.
+    """
     key, decision, ttl = record.key, record.decision, min(record.ttl, MAX_TTL)
     rows: list[tuple[Table, TableRow]] = [(RECORD, _record_row(record, stamp))]
     rows += ((HOST, _host_row(key, host, stamp)) for host in record.hosts)
-    rows += ((STATE, member_row(key, each, decision, ttl, stamp)) for each in record.members)
+    stated = MemberStamp(stamp, decision, ttl, interval)
+    rows += ((STATE, member_row(key, each, stated)) for each in record.members)
     return rows
 
 
@@ -85,11 +95,14 @@ def _host_row(key: RecordKey, host: SavedHost, stamp: Stamp) -> TableRow:
 
 
 def read_records(
-    records: Iterable[TableRow], hosts: Iterable[TableRow], states: Iterable[TableRow]
+    records: Iterable[TableRow],
+    hosts: Iterable[TableRow],
+    states: Iterable[TableRow],
+    beat: LastBeat = NO_BEAT,
 ) -> dict[RecordKey, SavedRecord]:
     """The records in the rows of one node; invalid rows are ignored and reported."""
     hosts_of = _by_record(HOST, hosts, _read_host)
-    members_of = _by_record(STATE, states, read_member)
+    members_of = _by_record(STATE, states, partial(read_member, beat=beat))
     bare = _by_record(RECORD, records, _read_record)
     return {
         key: replace(

@@ -9,6 +9,7 @@ from dnslb_backend.core.health.saved_state import SavedState
 from dnslb_backend.store.database.interface import Select, Store, Where
 from dnslb_backend.store.database.tables import HOST, NODE, RECORD, STATE, ZONE, Table, TableRow
 from dnslb_backend.store.database.values import parse_sql_datetime
+from dnslb_backend.store.mirror.member_rows import NO_BEAT, LastBeat
 from dnslb_backend.store.mirror.reading import read_rows
 from dnslb_backend.store.mirror.record_rows import read_records
 from dnslb_backend.store.mirror.rows import read_serials
@@ -31,19 +32,15 @@ async def load_saved_state(
     known = read_serials(await rows(ZONE))
     if not records and not known:
         return None
-    found = read_records(records, await rows(HOST), await rows(STATE))
-    heartbeats = read_rows(
-        NODE, await rows(NODE), partial(_last_heartbeat, boot, uptime()), key="node"
-    )
-    taken, elapsed = heartbeats[0] if heartbeats else (None, None)
-    return SavedState(found, known, (), taken, elapsed)
+    beats = read_rows(NODE, await rows(NODE), partial(_last_beat, boot, uptime()), key="node")
+    beat = beats[0] if beats else NO_BEAT
+    found = read_records(records, await rows(HOST), await rows(STATE), beat)
+    return SavedState(found, known, (), beat.taken, beat.elapsed)
 
 
-def _last_heartbeat(
-    boot: str, uptime: float, row: Mapping[str, Any]
-) -> tuple[float | None, float | None]:
-    """When it was, and how long ago that is, where the boot is the same."""
-    taken = parse_sql_datetime(row["seen"])
+def _last_beat(boot: str, uptime: float, row: Mapping[str, Any]) -> LastBeat:
+    """How long ago it is is known where the boot is the same."""
     passed = uptime - float(row["uptime"])
     is_known = row["boot"] == boot and 0 <= passed < math.inf
-    return taken, passed if is_known else None
+    session = str(row["session"] or "")
+    return LastBeat(parse_sql_datetime(row["seen"]), passed if is_known else None, session)

@@ -12,6 +12,8 @@ from dnslb_backend.store.database.tables import (
     HISTORY_TABLES,
     NODE,
     NODE_TABLES,
+    VOTE,
+    VOTER,
     Table,
     TableRow,
 )
@@ -91,7 +93,8 @@ class Retention:
         mine = (Where("node", "=", node),)
         for table in NODE_TABLES:
             await self._delete(table, Select(table, table.key, mine, limit=DELETE_BATCH))
-        await self._delete(NODE, Select(NODE, NODE.key, mine, limit=DELETE_BATCH))
+        for table in (NODE, VOTE, VOTER):
+            await self._delete(table, Select(table, table.key, mine, limit=DELETE_BATCH))
 
     async def _delete(self, table: Table, query: Select) -> int:
         count = 0

@@ -112,7 +112,9 @@ class MirrorSource:
             state = self._health.records.get(RecordKey(*group[1:]))
             if state is None:
                 return []
-            return record_rows(capture_record(state, self._health, at), stamp)
+            timing = state.record.timing
+            interval = max(timing.interval, timing.down_interval or 0.0)
+            return record_rows(capture_record(state, self._health, at), stamp, interval)
         snapshot = self._snapshot
         if snapshot is None or group.zone not in snapshot.name_index.zones:
             return []
@@ -134,7 +136,7 @@ class MirrorSource:
             )
             members.append((row.weighting, row.share))
             for target in row.member.targets:
-                known = self._health.target(target)
+                known = self._health.seen(target)
                 code = known.result.code if known.result else None
                 members.append((known.last_known, known.stale, known.streak, code, known.weight))
                 # `clear` can readmit a member whose row is the same before and after.

@@ -139,11 +139,17 @@ class ReplicatedTable(Generic[E]):
 
 
 class TableSync(Generic[E]):
-    """Brings a table and one store to the same state; cheap while nothing changes."""
+    """Brings a table and one store to the same state; cheap while nothing changes.
 
-    def __init__(self, table: ReplicatedTable[E], store: Store) -> None:
+    A store that `is_read_only` is only read.
+    """
+
+    def __init__(
+        self, table: ReplicatedTable[E], store: Store, *, is_read_only: bool = False
+    ) -> None:
         self._table = table
         self._store = store
+        self._is_read_only = is_read_only
         self._summary: list[list[TableRow]] = []
         self._sent_version = -1
         self._sync_count = 0
@@ -169,7 +175,7 @@ class TableSync(Generic[E]):
             self._log_changes(changed)
             self._table.on_changed(changed)
         version = self._table.version
-        works = self._writes(rows, entries, wall)
+        works = [] if self._is_read_only else self._writes(rows, entries, wall)
         if works:
             await self._store.write(works)
         # Only another read will show what the summary is after a write.

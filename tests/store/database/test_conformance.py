@@ -140,7 +140,9 @@ def order(number: str, cleared: str | None = None) -> TableRow:
 
 async def test_the_store_stamps_with_its_own_clock(store: Store) -> None:
     seen = "2026-01-31 11:00:00.000"
-    rows = [(node, "i1", "1.0", seen, "hash", "local", seen, 12.5, "b1") for node in ("a", "b")]
+    rows = [
+        (node, "i1", "1.0", seen, "hash", "local", seen, 12.5, "b1", "s1") for node in ("a", "b")
+    ]
     await put(store, *rows, table=NODE)
     old, young = (
         Select(NODE, ("node",), (Where("heartbeat", "older", seconds),)) for seconds in (-60, 60)

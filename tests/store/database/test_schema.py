@@ -34,6 +34,8 @@ from dnslb_backend.store.database.tables import (
     TABLES,
     TRANSITION,
     TSIG,
+    VOTE,
+    VOTER,
 )
 from dnslb_backend.store.settings import MysqlSettings
 from tests.rigs.mariadb import MariaDB
@@ -66,6 +68,7 @@ ORIGINAL = [
 
 SCRIPTS = load_scripts()
 LOCAL_SCRIPTS = load_scripts(sql_directory() / "sqlite")
+TABLE_SCRIPTS = [script for script in SCRIPTS if script.number < FIRST_VIEW]
 ALL_BUT_VERSION = [table.name for table in TABLES if table is not SCHEMA_VERSION]
 USERS = split(show(users=True))
 
@@ -85,7 +88,8 @@ async def objects(server: MariaDB, database: str) -> dict[str, str]:
 def test_this_program_knows_the_newest_schema() -> None:
     for scripts in (SCRIPTS, LOCAL_SCRIPTS):
         numbers = [script.number for script in scripts if script.number < FIRST_VIEW]
-        assert numbers == list(range(1, VERSION + 1))
+        assert numbers == sorted(set(numbers))
+        assert numbers[-1] == VERSION
 
 
 def test_no_file_names_a_database() -> None:
@@ -113,7 +117,7 @@ async def test_both_stores_have_the_same_columns(mariadb: MariaDB, settings: Mys
     local = sqlite3.connect(":memory:")
     for script in LOCAL_SCRIPTS:
         local.executescript(script.text)
-    for name in [*(table.name for table in TABLES), "lb_status"]:
+    for name in [*(table.name for table in TABLES), "lb_status", "lb_votes"]:
         here = [row[1] for row in local.execute(f"PRAGMA table_info({name})")]
         rows = await mariadb.query(f"SHOW COLUMNS FROM {name}", database=settings.name)
         assert here == [row["Field"] for row in rows]
@@ -127,23 +131,19 @@ async def test_everything_is_made_and_a_second_run_changes_nothing(
     mariadb: MariaDB, empty: MysqlSettings
 ) -> None:
     first = await apply(empty)
-    assert first[:VERSION] == [
-        *("applied 0001_schema.sql", "applied 0002_signing.sql"),
-        *("applied 0003_min_version.sql", "applied 0004_labels.sql"),
-        *("applied 0005_override_starts.sql", "applied 0006_decisions.sql"),
-        "applied 0007_override_weight.sql",
-    ]
+    count = len(TABLE_SCRIPTS)
+    assert first[:count] == [f"applied {script.path.name}" for script in TABLE_SCRIPTS]
     made = await objects(mariadb, empty.name)
     assert {name for name, kind in made.items() if kind == "BASE TABLE"} == {
         table.name for table in TABLES
     }
     assert {name for name, kind in made.items() if kind == "VIEW"} == {
-        "lb_status",
+        *("lb_status", "lb_votes"),
         *POWERDNS_VIEWS,
     }
     versions = await mariadb.query("SELECT * FROM lb_schema_version", database=empty.name)
     second = await apply(empty)
-    assert second == first[VERSION:]
+    assert second == first[count:]
     assert await objects(mariadb, empty.name) == made
     assert await mariadb.query("SELECT * FROM lb_schema_version", database=empty.name) == versions
 
@@ -184,7 +184,7 @@ async def test_the_views_can_go_to_another_database(mariadb: MariaDB, empty: Mys
         database=empty.name,
     )
     await mariadb.query(
-        "INSERT INTO lb_node VALUES ('ns1', 'i', '1', NOW(), NOW(), '', '', NOW(), 0, '')",
+        "INSERT INTO lb_node VALUES ('ns1', 'i', '1', NOW(), NOW(), '', '', NOW(), 0, '', NULL)",
         database=empty.name,
     )
     assert await mariadb.query("SELECT id, name FROM domains", database=elsewhere) == [
@@ -198,7 +198,10 @@ async def test_the_views_can_go_to_another_database(mariadb: MariaDB, empty: Mys
         ("DROP TABLE lb_state", "created the table lb_state, which was missing"),
         (f"DROP TABLE {', '.join(ALL_BUT_VERSION)}", "created the table lb_tsig"),
         ("DROP TABLE lb_schema_version", "applied 0001_schema.sql"),
-        ("DROP VIEW lb_status", "created the views lb_status"),
+        ("DROP VIEW lb_status", "created the views lb_status, lb_votes"),
+        ("DROP TABLE lb_vote", "created the table lb_vote, which was missing"),
+        ("ALTER TABLE lb_state DROP COLUMN own, DROP COLUMN stale",
+         "created own, stale of the table lb_state, which was missing"),
         ("DROP VIEW records", "created the views domains, records"),
         ("ALTER TABLE lb_state DROP COLUMN `override`, DROP KEY by_health, DROP COLUMN health",
          "created health, override, by_health of the table lb_state, which was missing"),
@@ -256,7 +259,7 @@ async def test_servers_with_other_defaults_are_no_matter(options: list[str]) -> 
             database="mirror",
         )
         await server.query(
-            "INSERT INTO lb_node VALUES ('n', 'i', '1', NOW(), NOW(), '', '', NOW(), 0, '')",
+            "INSERT INTO lb_node VALUES ('n', 'i', '1', NOW(), NOW(), '', '', NOW(), 0, '', NULL)",
             database="mirror",
         )
         for query, found in (
@@ -441,16 +444,16 @@ async def write(who: MysqlSettings) -> None:
     moment = "2026-01-31 12:00:00.000"
     moved = ("e", moment, "n", "z", "n", "A", "c", "a", "UP", "DOWN", 1, 0, 1, None, "", "{}")
     order = ("1", "", "t", "", "", "drain", "", "", moment, None, None, "", 1, None, None)
-    node = ("n", "i", "1", moment, "h", "local", moment, 1.0, "b")
+    node = ("n", "i", "1", moment, "h", "local", moment, 1.0, "b", "s")
     try:
         secret = ("k", "z", 1, 257, 1, 1, "c", 1, 0, 1)
+        voter = ("n", "i", "s", 1, 1, "", "b", 1)
+        vote = ("n", "k", 1, "192.0.2.1", "tcp", "UP", 0, "", None, None, moment)
         lost = ("e", moment, "n", "z", "n", "A", "serve", "nodata", "error", 0, 2, 0, "")
         rows = (
-            (TRANSITION, moved),
             (DECISION, lost),
-            (OVERRIDE, order),
-            (NODE, node),
-            (KEY, secret),
+            *((TRANSITION, moved), (OVERRIDE, order), (NODE, node), (KEY, secret)),
+            *((VOTER, voter), (VOTE, vote)),
         )
         for table, row in rows:
             await store.write([Upsert(table, [row])])

@@ -85,7 +85,7 @@ def strip(path: Path) -> None:
 def rot(path: Path) -> None:
     """The first pages stay: it opens, and reads well for a while."""
     body = path.read_bytes()
-    path.write_bytes(body[: 32 * 4096] + b"\xff" * (len(body) - 32 * 4096))
+    path.write_bytes(body[: 44 * 4096] + b"\xff" * (len(body) - 44 * 4096))
 
 
 def read(path: Path) -> bytes:

@@ -32,6 +32,9 @@ from dnslb_backend.store.database.tables import (
     NODE_TABLES,
     STATIC,
     TRANSITION,
+    VOTE,
+    VOTE_TABLES,
+    VOTER,
     ZONE,
     Table,
     TableRow,
@@ -242,11 +245,16 @@ async def test_unsent_transitions_whose_ids_are_no_numbers_are_reported(
     await store.close()
 
 
+MOMENT = sql_datetime(TIME)
+
+
 def rows_of(node: str) -> list[tuple[Table, TableRow]]:
     return [
         (STATIC, (node, "k", "s", "lb.example", "a.lb.example", "A", "192.0.2.1", 5, 1)),
         (ZONE, (node, "k", "s", "lb.example", 7, "soa", 60, 1)),
-        (NODE, (node, "i", "1.0", sql_datetime(TIME), "", "nothing", sql_datetime(TIME), 1.0, "b")),
+        (NODE, (node, "i", "1.0", MOMENT, "", "nothing", MOMENT, 1.0, "b", "s")),
+        (VOTER, (node, "i", "dc1", 1, 1, "", "b", 1)),
+        (VOTE, (node, "k", 1, "192.0.2.1", "tcp", "UP", 0, "", None, None, MOMENT)),
     ]
 
 
@@ -257,7 +265,7 @@ async def settle(store: Store, *nodes: str) -> None:
 
 async def nodes_left(store: Store) -> set[str]:
     found: set[str] = set()
-    for table in (*NODE_TABLES, NODE):
+    for table in (*NODE_TABLES, NODE, *VOTE_TABLES):
         found |= {str(row[0]) for row in await store.read(Select(table, ("node",)))}
     return found
 

@@ -24,6 +24,7 @@ from dnslb_backend.store.database.tables import (
     TableRow,
     Value,
 )
+from dnslb_backend.store.database.values import sql_datetime
 from dnslb_backend.store.mirror.mirror import Mirror
 from dnslb_backend.store.mirror.node import Clocks, Identity, LocalNode, WritePolicy
 from dnslb_backend.store.mirror.outbox import BOUND, Outboxes
@@ -45,11 +46,12 @@ def mirror_of(
     source: MirrorSource,
     *,
     refresh: float,
+    beat: float | None = None,
     gap: float = 0.01,
     outboxes: Outboxes | None = None,
 ) -> Mirror:
     node = LocalNode(identity, source, Clocks(now, uptime))
-    policy = WritePolicy(refresh, gap, 1e9, 10**6)
+    policy = WritePolicy(refresh, beat or refresh, gap, 1e9, 10**6)
     if outboxes is None:
         outboxes = Outboxes(identity)
     return Mirror(store, node, policy, outboxes)
@@ -64,6 +66,7 @@ class Scene:
         farm: Farm,
         *,
         refresh: float = 5.0,
+        beat: float | None = None,
         gap: float = 0.01,
         node: str = "ns1",
         bound: int = BOUND,
@@ -75,7 +78,13 @@ class Scene:
         self.identity = Identity(node, f"i-{node}", "1.0", 1.0, "boot", "hash")
         self.outboxes = Outboxes(self.identity, bound=bound)
         self.mirror = mirror_of(
-            store, self.identity, self.source, refresh=refresh, gap=gap, outboxes=self.outboxes
+            store,
+            self.identity,
+            self.source,
+            refresh=refresh,
+            beat=beat,
+            gap=gap,
+            outboxes=self.outboxes,
         )
         self.record_changes()
 
@@ -201,6 +210,40 @@ async def test_unchanged_rows_are_refreshed(store: Store) -> None:
         await store.write([Delete(ZONE, zones)])
         await scene.settled(within=3)
         await until(lambda: count(store, Select(ZONE, ("zone",))))
+
+
+STATUS = Table("lb_status", ("age", "mirror_age"), key=())
+
+
+async def test_where_rows_are_seldom_written_the_heartbeat_says_that_they_hold(
+    store: Store,
+) -> None:
+    """Of rows of this session that are not stale; of others the last check is what they say."""
+    scene = Scene(store, small_farm(), refresh=1000, beat=0.1)
+    ages = Select(STATUS, ("age",), order="address")
+    async with running(scene):
+        await scene.settled()
+        await until(lambda: not scene.mirror.status.history)
+        written = scene.mirror.status.rows
+        rows = await store.read(Select(STATE, STATE.columns, order="content"))
+        long_ago: dict[str, Value] = {"last_check": sql_datetime(now().wall - 3600)}
+        changes = [long_ago, long_ago | {"stale": 1}, long_ago | {"session": "another"}]
+        old = [
+            tuple(change.get(name, value) for name, value in zip(STATE.columns, row, strict=True))
+            for row, change in zip(rows, changes, strict=True)
+        ]
+        await store.write([Upsert(STATE, old)])
+        seen = await store.read(Select(NODE, ("seen",)))
+        await until(lambda: differs_from(store, seen))
+        first, *others = [row[0] for row in await store.read(ages)]
+        assert scene.mirror.status.rows == written
+    assert isinstance(first, int)
+    assert 4 <= first < 60
+    assert all(isinstance(age, int) and 3599 <= age < 3660 for age in others)
+
+
+async def differs_from(store: Store, seen: list[TableRow]) -> bool:
+    return await store.read(Select(NODE, ("seen",))) != seen
 
 
 async def test_a_streak_counts_as_a_change(store: Store) -> None:

@@ -3,8 +3,8 @@
 import pytest
 
 from dnslb_backend.core.health.saved_state import capture
-from dnslb_backend.store.database.interface import Store, Upsert
-from dnslb_backend.store.database.tables import NODE, ZONE
+from dnslb_backend.store.database.interface import Select, Store, Upsert, Where
+from dnslb_backend.store.database.tables import NODE, STATE, ZONE, Value
 from dnslb_backend.store.database.values import sql_datetime
 from dnslb_backend.store.mirror.record_rows import record_rows
 from dnslb_backend.store.mirror.restore import load_saved_state
@@ -22,7 +22,7 @@ async def leave(store: Store, *, boot: str = "b1", uptime: float = 500.0) -> Non
     driver = Driver(record(A, B))
     driver.round({A: PASS, B: FAIL})
     memory = capture(driver.health_map, {}, at(driver.clock))
-    works = [Upsert(t, [row]) for t, row in record_rows(memory.records[KEY], STAMP)]
+    works = [Upsert(t, [row]) for t, row in record_rows(memory.records[KEY], STAMP, 5.0)]
     node = (
         "ns1",
         "i1",
@@ -33,6 +33,7 @@ async def leave(store: Store, *, boot: str = "b1", uptime: float = 500.0) -> Non
         sql_datetime(SEEN),
         uptime,
         boot,
+        "s1",
     )
     works += [Upsert(ZONE, [zone_row(zone(), 77, STAMP)]), Upsert(NODE, [node])]
     await store.write(works)
@@ -46,6 +47,33 @@ async def test_the_records_and_serials_of_a_node_come_back(store: Store) -> None
         saved.status.member.content: saved.status.is_served for saved in memory.records[KEY].members
     } == {A: True, B: False}
     assert memory.serials == {"lb.example": 77}
+
+
+@pytest.mark.parametrize(
+    ("changes", "checked"),
+    [
+        ({}, SEEN - 5),
+        ({"stale": 1}, SEEN - 1000),
+        ({"session": "s0"}, SEEN - 1000),
+        ({"check_interval": None}, SEEN - 1000),
+        ({"last_check": sql_datetime(SEEN - 1)}, SEEN - 1),
+    ],
+)
+async def test_a_row_is_as_new_as_the_heartbeat_of_its_session(
+    store: Store, changes: dict[str, Value], checked: float
+) -> None:
+    """It was not written again because nothing had changed; not so in rows of other sessions."""
+    await leave(store)
+    columns: dict[str, Value] = {"last_check": sql_datetime(SEEN - 1000)}
+    (row,) = await store.read(Select(STATE, STATE.columns, (Where("content", "=", A),)))
+    values = zip(STATE.columns, row, strict=True)
+    changed = tuple((columns | changes).get(name, value) for name, value in values)
+    await store.write([Upsert(STATE, [changed])])
+    memory = await load_saved_state(store, "ns1", "b1", lambda: 507.25)
+    assert memory is not None
+    (member,) = [m for m in memory.records[KEY].members if m.status.member.content == A]
+    assert member.status.state.last_check == pytest.approx(checked)
+    assert member.states[0].last_check == pytest.approx(checked)
 
 
 async def test_nothing_is_restored_of_another_node(store: Store) -> None:

@@ -15,6 +15,7 @@ from dnslb_backend.core.health.results import check_error, failed, passed
 from dnslb_backend.core.health.saved_state import SavedState, capture
 from dnslb_backend.core.health.target import Health, TargetState
 from dnslb_backend.core.health.transitions import Transition
+from dnslb_backend.core.model.quorum import QuorumRules
 from dnslb_backend.core.model.records import AllDown, Dest, Policy, RecordKey
 from dnslb_backend.core.model.rules import Damping, Thresholds
 from dnslb_backend.core.model.zones import MAX_TTL
@@ -37,6 +38,7 @@ from dnslb_backend.store.database.values import (
     row_key,
     sql_datetime,
 )
+from dnslb_backend.store.mirror.member_rows import read_member
 from dnslb_backend.store.mirror.record_rows import read_records, record_rows
 from dnslb_backend.store.mirror.rows import (
     Stamp,
@@ -45,7 +47,8 @@ from dnslb_backend.store.mirror.rows import (
     transition_row,
     zone_row,
 )
-from tests.core.building import KEY, Driver, at, record, zone
+from tests.core.building import KEY, Driver, at, plan, record, zone
+from tests.core.fleet import Fleet, FleetNode
 
 A, B, C = "192.0.2.1", "192.0.2.2", "192.0.2.3"
 PASS, FAIL, ERROR = passed("200 in 3 ms"), failed(1, "exit code 1"), check_error("no such program")
@@ -55,7 +58,7 @@ STAMP = Stamp("ns1", "s1")
 def rows_of(memory: SavedState) -> dict[Table, list[TableRow]]:
     found: dict[Table, list[TableRow]] = {table: [] for table in NODE_TABLES}
     for item in memory.records.values():
-        for table, row in record_rows(item, STAMP):
+        for table, row in record_rows(item, STAMP, 5.0):
             found[table].append(row)
     return found
 
@@ -96,6 +99,27 @@ def test_a_saved_state_is_read_back() -> None:
     assert found.keys() == memory.records.keys()
     for key, item in found.items():
         assert item == _rounded(memory, key)
+
+
+@pytest.mark.parametrize(
+    ("health", "stale", "found"),
+    [
+        *(("UP", 0, False), ("DOWN", 0, False), ("UP", 1, True)),
+        *(("UP", None, False), ("UNKNOWN", None, True)),
+    ],
+)
+def test_whether_a_result_is_too_old_is_a_column_of_its_own(
+    health: str, stale: int | None, found: bool
+) -> None:
+    """Rows of versions before 8 do not have it; there only a stale one is not what it was."""
+    driver = Driver(record(A))
+    driver.round({A: PASS})
+    (row,) = rows_of(capture(driver.health_map, {}, at(9)))[STATE]
+    columns = dict(zip(STATE.columns, row, strict=True))
+    assert (columns["own"], columns["stale"]) == ("UP", 0)
+    read = read_member(columns | {"health": health, "stale": stale})
+    assert read.status.state.stale is found
+    assert read.status.state.last_known is Health.UP
 
 
 def test_damping_is_read_back() -> None:
@@ -278,11 +302,13 @@ def test_labels_are_json_in_both_tables() -> None:
     driver = Driver(replace(record(A), dests=dests))
     driver.round({A: passed("200 OK")})
     (saved,) = capture(driver.health_map, {}, at(driver.clock)).records.values()
-    tables = list(record_rows(saved, STAMP))
+    tables = list(record_rows(saved, STAMP, 5.0))
     (row,) = [row for table, row in tables if table is STATE]
     assert row[STATE.columns.index("labels")] == '{"dc":"fra","rack":"12"}'
-    rows = [[row for table, row in tables if table is wanted] for wanted in (RECORD, HOST, STATE)]
-    (found,) = read_records(*rows).values()
+    records, hosts, states = (
+        [row for table, row in tables if table is wanted] for wanted in (RECORD, HOST, STATE)
+    )
+    (found,) = read_records(records, hosts, states).values()
     assert found.members[0].status.member.labels == labels
     moved = Transition(
         *(1.5, KEY, A, A, Health.UP, Health.DOWN, True, False, 1, None, "timed out", labels),
@@ -295,9 +321,11 @@ def test_a_slow_start_is_kept() -> None:
     for result in (passed(), failed(1, "gone"), passed()):
         driver.round({A: result, B: passed()})
     (saved,) = capture(driver.health_map, {}, at(driver.clock)).records.values()
-    tables = list(record_rows(saved, STAMP))
-    rows = [[row for table, row in tables if table is wanted] for wanted in (RECORD, HOST, STATE)]
-    (found,) = read_records(*rows).values()
+    tables = list(record_rows(saved, STAMP, 5.0))
+    records, hosts, states = (
+        [row for table, row in tables if table is wanted] for wanted in (RECORD, HOST, STATE)
+    )
+    (found,) = read_records(records, hosts, states).values()
     began = [member.ramping_since for member in found.members]
     assert began == [pytest.approx(saved.members[0].ramping_since, abs=0.001), None]
     assert found.decision.weights == (5, 100)
@@ -348,3 +376,23 @@ def test_parts_of_a_key_do_not_run_together() -> None:
 def test_a_ttl_fits() -> None:
     big = ZoneRow("a.lb.example", "A", A, 2**40)
     assert static_row(zone(), "a.lb.example", big, STAMP)[-2] == MAX_TTL
+
+
+@pytest.mark.parametrize("checks", [("one",), ("one", "two")])
+def test_own_health_and_what_nodes_agree_on_are_read_back_apart(checks: tuple[str, ...]) -> None:
+    configured = plan(record(A, checks=checks))
+    world = Fleet(FleetNode(name, configured, QuorumRules(name)) for name in ("n1", "n2", "n3"))
+    for node in world.nodes.values():
+        node.start(0.0, remembers=False)
+    world.alive, world.cut = {A}, {("n1", A)}
+    world.run(20)
+    cut_off = world.nodes["n1"]
+    memory = capture(cut_off.health, {}, at(world.clock))
+    rows = rows_of(memory)
+    ((key, found),) = read_records(rows[RECORD], rows[HOST], rows[STATE]).items()
+    assert found == _rounded(memory, key)
+    (member,) = found.members
+    assert {state.last_known for state in member.states} == {member.own} == {Health.DOWN}
+    assert set(member.agreed) == {member.status.state.health} == {Health.UP}
+    assert column(rows[STATE], STATE, "own") == ["DOWN"]
+    assert column(rows[STATE], STATE, "health") == ["UP"]

@@ -5,7 +5,7 @@ import shlex
 import signal
 from collections import Counter
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -102,6 +102,9 @@ class ExecCheck(OutputCheck):
         output = Output(finished.output, finished.cut)
         text = f"warning, {_exit_text(finished)}" if is_warning else one_line(finished.output)
         return await self._readable().evaluate(output, resources, expect=self.expect, text=text)
+
+    def asked(self) -> dict[str, Any]:
+        return super().asked() | {"argv": words_without_secrets(list(self.argv))}
 
     def describe(self, endpoint: ProbeEndpoint) -> str:
         words = [render(word, endpoint.address) for word in self.argv]

@@ -11,6 +11,7 @@ from dnslb_backend.checkers.checks.template import render
 from dnslb_backend.checkers.resources.resources import CheckResources
 from dnslb_backend.checkers.resources.texts import one_line
 from dnslb_backend.core.health.results import Code, Result, failed
+from dnslb_backend.core.model.quorum import QuestionKind
 
 
 def _absolute(path: str) -> str:
@@ -34,6 +35,7 @@ class FileCheck(OutputCheck):
     """
 
     manages_timeout: ClassVar[bool] = True
+    question: ClassVar[QuestionKind] = QuestionKind.LOCAL
 
     type: Literal["file"] = "file"
     path: Annotated[Template, AfterValidator(_absolute)]

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 from yarl import URL
@@ -34,8 +34,11 @@ from dnslb_backend.checkers.resources.texts import one_line
 from dnslb_backend.core.health.results import Code, Result, failed
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-SECRET_NAME = re.compile(r"(?i)auth|cookie|key|pass|secret|token")
+SECRET_WORDS = "auth|cookie|key|pass|secret|token"
+SECRET_NAME = re.compile(SECRET_WORDS, re.IGNORECASE)
 """Headers and parameters of a query whose values are secrets, by a word in their names."""
+
+_SECRET_PARAMETER = re.compile(rf"([?&][^=&]*(?:{SECRET_WORDS})[^=&]*=)[^&]*", re.IGNORECASE)
 
 
 class HttpCheck(OutputCheck, TlsCheckParameters):
@@ -131,6 +134,13 @@ class HttpCheck(OutputCheck, TlsCheckParameters):
         with conversation():
             result = await self._judge_reply(reply, resources)
         return replace(result, certificate_expires=reply.certificate_expires)
+
+    def asked(self) -> dict[str, Any]:
+        headers = [
+            (name, "" if SECRET_NAME.search(name) else value) for name, value in self.headers
+        ]
+        url = _SECRET_PARAMETER.sub(r"\1", self.url)
+        return super().asked() | {"headers": headers, "url": url}
 
     def describe(self, endpoint: ProbeEndpoint) -> str:
         url = parsed_url(self.url, endpoint.address)

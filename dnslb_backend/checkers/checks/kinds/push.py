@@ -12,6 +12,7 @@ from dnslb_backend.checkers.checks.secrets import redacted, resolve_secret
 from dnslb_backend.checkers.resources.resources import CheckResources
 from dnslb_backend.checkers.resources.texts import one_line
 from dnslb_backend.core.health.results import Code, Result, check_error, failed
+from dnslb_backend.core.model.quorum import QuestionKind
 
 
 class PushCheck(OutputCheck):
@@ -27,6 +28,7 @@ class PushCheck(OutputCheck):
 
     asks_nobody: ClassVar[bool] = True
     manages_timeout: ClassVar[bool] = True
+    question: ClassVar[QuestionKind] = QuestionKind.REPORTED
 
     type: Literal["push"] = "push"
     token: SecretStr | None = None
@@ -52,7 +54,8 @@ class PushCheck(OutputCheck):
     ) -> Result:
         report, age = resources.push_reports.last(token, endpoint.address)
         if age > self.max_silence:
-            return failed(Code.TIMEOUT, f"silent for {age:.0f} s")
+            silent = failed(Code.TIMEOUT, f"silent for {age:.0f} s")
+            return replace(silent, report=0) if report.at is None else silent
         if report.at is None:
             return replace(check_error("has not reported yet"), report=0)
         number, text = report.number, one_line(report.text)

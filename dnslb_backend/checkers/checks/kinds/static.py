@@ -5,12 +5,14 @@ from typing import ClassVar, Literal
 from dnslb_backend.checkers.checks.base import Check, ProbeEndpoint
 from dnslb_backend.checkers.resources.resources import CheckResources
 from dnslb_backend.core.health.results import Code, Result, failed, passed
+from dnslb_backend.core.model.quorum import QuestionKind
 
 
 class StaticCheck(Check):
     """Sends nothing."""
 
     asks_nobody: ClassVar[bool] = True
+    question: ClassVar[QuestionKind] = QuestionKind.LOCAL
 
     type: Literal["static"] = "static"
     result: Literal["pass", "fail"] = "pass"

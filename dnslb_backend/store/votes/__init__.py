@@ -1,0 +1,1 @@
+"""What nodes that decide together tell each other through MariaDB."""

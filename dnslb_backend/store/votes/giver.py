@@ -1,0 +1,186 @@
+"""Writes the votes of this node, and its sign of life.
+
+Each change of a vote gets the next number (`seq`) of this node, and the row of the voter has the
+last one, in the same transaction. The rows have one writer and one connection: who has read up to
+a number has missed none before it.
+
+What this node believes to have written may be gone: a backup was restored, the connection leads to
+another server, a second daemon has this node's name. The row of the voter shows it, and then all
+votes are written anew; until that is done this node abstains.
+"""
+
+import asyncio
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import islice
+
+from dnslb_backend import metrics
+from dnslb_backend.core.health.clock import Instant
+from dnslb_backend.core.health.quorum import Declaration, Electorate, Vote, Voter
+from dnslb_backend.store.database.interface import Delete, Select, Store, Upsert, Where, WriteOp
+from dnslb_backend.store.database.tables import VOTE, VOTER, TableRow, Value
+from dnslb_backend.store.database.values import parse_sql_datetime
+from dnslb_backend.store.mirror.reading import read_rows
+from dnslb_backend.store.mirror.writer import BatchWriter
+from dnslb_backend.store.votes.rows import WITHDRAWN, read_voter, vote_row, voter_row
+
+BATCH_VOTES = 2500
+"""A transaction ends when it has so many votes."""
+
+ROWS_PER_TURN = 100
+"""So many rows are built before others get their turn on the event loop."""
+
+BEAT_INTERVAL = 1.0
+
+STARTING = "starting"
+"""Why a node abstains whose votes are not all written yet."""
+
+WITHDRAWN_AGE = 86400.0
+"""Seconds after which the row of a withdrawn vote is deleted: every node has read it long ago."""
+
+DELETE_BATCH = 500
+
+
+class VoteGiver:
+    """Of one run (`instance`) of this node. Where another daemon uses its name, it waits until that
+    has been silent for `quiet` seconds before it writes its votes anew.
+    """
+
+    def __init__(self, node: str, instance: str, electorate: Electorate, quiet: float) -> None:
+        self._node = node
+        self._instance = instance
+        self._electorate = electorate
+        self.quiet = quiet
+        self._beat = self._seq = self._stored = 0
+        self._pending: dict[str, Vote | None] = {}
+        self._withdrawn: dict[str, float] = {}
+        self._is_lost = True
+        self._is_whole = False
+        self._quiet_until = self._next_beat = -math.inf
+        self._declared: Declaration | None = None
+
+    @property
+    def next_beat(self) -> float:
+        """When it writes at the latest, monotonic."""
+        return self._next_beat
+
+    @property
+    def has_pending(self) -> bool:
+        """Whether it has more to write at once."""
+        return bool(self._pending) and not self._is_lost
+
+    async def begin(self, store: Store) -> None:
+        """Look what there is of the last session. Raises StoreError."""
+        self._next_beat = -math.inf
+        rows = await store.read(Select(VOTER, VOTER.columns, (Where("node", "=", self._node),)))
+        found = read_rows(VOTER, rows, read_voter, key="node")
+        # A write that had no answer may have been done all the same.
+        if found and found[0].instance == self._instance and found[0].seq == self._seq:
+            self._stored = self._seq
+        self._compare(found[0] if found else None)
+
+    def check(self, voter: Voter | None, at: Instant) -> None:
+        """Compare this node's row, as it was read just now, with what was written last."""
+        self._compare(voter)
+        if voter is not None and voter.instance != self._instance:
+            self._quiet_until = at.mono + self.quiet
+
+    async def give(self, store: Store, writer: BatchWriter, at: Instant) -> None:
+        """Write what has changed, a batch at most; the sign of life alone if it is due.
+
+        Raises StoreError.
+        """
+        declared = self._electorate.declaration()
+        if self._is_lost and not declared.abstains and at.mono >= self._quiet_until:
+            await self._start_anew(store)
+        batch = {} if self._is_lost else self._next_batch()
+        if batch or declared != self._declared or at.mono >= self._next_beat:
+            await self._write(writer, batch, declared, at)
+
+    def _compare(self, voter: Voter | None) -> None:
+        if voter is None or (voter.instance, voter.seq) != (self._instance, self._stored):
+            self._is_lost = True
+            self._is_whole = False
+
+    async def _start_anew(self, store: Store) -> None:
+        """All votes are pending; what is stored and given no more is to be withdrawn."""
+        columns = ("row_key", "says", "seq", "since")
+        mine = (Where("node", "=", self._node),)
+        rows = await store.read(Select(VOTE, columns, mine, order="seq"))
+        while self._electorate.take_changed(BATCH_VOTES):
+            pass
+        self._pending = dict(self._electorate.own_votes())
+        self._withdrawn = {}
+        for number, (key, says, seq, since) in enumerate(rows):
+            if number % ROWS_PER_TURN == 0:
+                await asyncio.sleep(0)
+            self._seq = max(self._seq, seq if isinstance(seq, int) else 0)
+            if says != WITHDRAWN:
+                self._pending.setdefault(str(key), None)
+            elif key not in self._pending:
+                self._withdrawn[str(key)] = _wall(since)
+        self._is_lost = False
+
+    def _next_batch(self) -> Mapping[str, Vote | None]:
+        room = BATCH_VOTES - len(self._pending)
+        if room > 0:
+            self._pending.update(self._electorate.take_changed(room))
+        return dict(islice(self._pending.items(), BATCH_VOTES))
+
+    async def _write(
+        self,
+        writer: BatchWriter,
+        batch: Mapping[str, Vote | None],
+        declared: Declaration,
+        at: Instant,
+    ) -> None:
+        is_whole = not self._is_lost and len(batch) == len(self._pending)
+        rows: list[TableRow] = []
+        for key, vote in batch.items():
+            self._seq += 1
+            rows.append(vote_row(self._node, key, self._seq, vote, at.wall))
+            if len(rows) % ROWS_PER_TURN == 0:
+                await asyncio.sleep(0)
+        said = declared
+        if not declared.abstains and not (self._is_whole or is_whole):
+            said = replace(declared, abstains=STARTING)
+        self._beat += 1
+        voter = voter_row(self._node, self._instance, self._beat, self._seq, said)
+        expired = self._expired(at)
+        works: list[WriteOp] = [Upsert(VOTE, rows)] if rows else []
+        works += [Delete(VOTE, [(self._node, key) for key in expired])] if expired else []
+        await writer.write([*works, Upsert(VOTER, [voter])])
+        metrics.VOTES_WRITTEN.inc(len(rows))
+        self._stored = self._seq
+        self._is_whole = self._is_whole or is_whole
+        self._declared, self._next_beat = declared, at.mono + BEAT_INTERVAL
+        self._forget(batch, expired, at)
+
+    def _forget(self, batch: Mapping[str, Vote | None], expired: list[str], at: Instant) -> None:
+        """These are stored, and those rows are deleted."""
+        for key in expired:
+            del self._withdrawn[key]
+        for key, vote in batch.items():
+            del self._pending[key]
+            self._withdrawn.pop(key, None)
+            if vote is None:
+                self._withdrawn[key] = at.wall
+
+    def _expired(self, at: Instant) -> list[str]:
+        """Rows to delete, the oldest first."""
+        if self._is_lost:
+            return []
+        oldest = islice(self._withdrawn.items(), DELETE_BATCH)
+        return [
+            key
+            for key, wall in oldest
+            if at.wall - wall > WITHDRAWN_AGE and key not in self._pending
+        ]
+
+
+def _wall(since: Value) -> float:
+    try:
+        return parse_sql_datetime(since) or 0.0
+    except ValueError:
+        return 0.0

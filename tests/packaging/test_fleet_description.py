@@ -1,0 +1,66 @@
+"""compose.fleet.yaml: its nodes ask the same questions, and one member begins the cluster."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from dnslb_backend.config import Config
+from tests.packaging.test_descriptions import CONTAINER, FLEET, loaded
+
+MEMBERS = ("db1", "db2", "db3")
+
+
+def config(service: str, folder: Path) -> Config:
+    """What a daemon of the fleet reads."""
+    volumes = (each.split(":") for each in FLEET["services"][service]["volumes"])
+    source = next(words[0] for words in volumes if words[1] == "/etc/dnslb/dnslb.toml")
+    folder.mkdir()
+    return loaded((CONTAINER / Path(source).name).read_text(), folder)
+
+
+def test_name_servers_and_the_witness_vote_on_the_same_questions(tmp_path: Path) -> None:
+    services = ("ns1", "ns2", "witness")
+    configs = [config(service, tmp_path / service) for service in services]
+    assert len({each.plan.ballot for each in configs}) == 1
+    assert all(each.plan.ballot and each.mysql for each in configs)
+    names = [FLEET["services"][service]["environment"]["DNSLB_NODE"] for service in services]
+    assert names == list(services)
+    for each in configs:
+        assert each.mysql
+        assert each.mysql.hosts == MEMBERS
+
+
+@pytest.mark.parametrize(
+    ("member", "state", "there", "begins"),
+    [
+        ("db1", "", (), True),
+        ("db1", "", ("db3",), False),
+        ("db2", "", (), False),
+        ("db1", "safe_to_bootstrap: 0\n", (), False),
+        ("db2", "safe_to_bootstrap: 1\n", (), True),
+    ],
+)
+def test_a_member_begins_the_cluster_only_where_no_other_can(
+    tmp_path: Path, member: str, state: str, there: tuple[str, ...], begins: bool
+) -> None:
+    programs = {
+        "hostname": f"echo {member}",
+        "docker-entrypoint.sh": 'echo "$@"',
+        # The only question that is asked with a limit: whether a port is open.
+        "timeout": "\n".join(
+            [f'case "$*" in */{each}/4567*) exit 0 ;; esac' for each in there] + ["exit 1"]
+        ),
+    }
+    for name, text in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    if state:
+        (tmp_path / "grastate.dat").write_text(state)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "DATADIR": str(tmp_path)}
+    command = ["/bin/bash", str(CONTAINER / "galera.sh")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("mariadbd --wsrep-on=ON")
+    assert ("--wsrep-new-cluster" in done.stdout) == begins
