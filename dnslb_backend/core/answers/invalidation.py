@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from dnslb_backend.core.answers.name_index import NameIndex
-from dnslb_backend.core.model.names import is_within, key_of, split_labels
+from dnslb_backend.core.model.names import key_of, split_labels
 from dnslb_backend.core.model.plan import Plan
 
 TARGET_FIELD = {
@@ -134,9 +134,7 @@ def purge_after_reload(
     found = {PurgeItem(zone, below=True) for zone in whole}
     for known in references:
         found |= {
-            item
-            for item in known.names_to_purge(changed)
-            if not any(is_within(item.name, zone) for zone in whole)
+            item for item in known.names_to_purge(changed) if whole.isdisjoint(_upwards(item.name))
         }
     return frozenset(found)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from dnslb_backend.core.model.names import canonical_name, is_within, parents
+from dnslb_backend.core.model.names import canonical_name, parents
 from dnslb_backend.core.model.plan import Plan
 from dnslb_backend.core.model.records import Record
 from dnslb_backend.core.model.views import ViewTable, build_table
@@ -84,6 +84,6 @@ def _static_rows(zone: Zone) -> Iterable[ResourceRecord]:
     }
     for row in zone.static:
         name = canonical_name(f"{row.qname}.")
-        below = any(is_within(name, cut) and name != cut for cut in cuts)
+        below = not cuts.isdisjoint(parents(name, zone.name))
         is_cut = name in cuts and row.qtype != "DS"
         yield row._replace(auth=not (below or is_cut))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from fnmatch import translate
 
 from dnslb_backend.core.answers.dynamic import DynamicAnswer, Render
+from dnslb_backend.core.answers.layered import Layered
 from dnslb_backend.core.answers.name_index import NameEntry, NameIndex
 from dnslb_backend.core.answers.selectors import Selector
 from dnslb_backend.core.health.decision import Decision
@@ -71,10 +72,15 @@ class Snapshot:
     name_index: NameIndex
     render: Render
     serials: Mapping[str, int]
-    names: Mapping[str, NameAnswer]
+    names: Layered[NameAnswer]
     no_answer: bytes = field(init=False)
+    _changed: Mapping[str, NameAnswer] = field(init=False)
+    _base: Mapping[str, NameAnswer] = field(init=False)
+    """The layers of `names`, which every lookup searches."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "_changed", self.names.changed)
+        object.__setattr__(self, "_base", self.names.base)
         object.__setattr__(self, "no_answer", self.render((), 0))
 
     def lookup(self, name: str, qtype: str) -> bytes | DynamicAnswer:
@@ -83,13 +89,15 @@ class Snapshot:
         Bytes for PowerDNS, or a DynamicAnswer where it depends on the client or is random. Raises
         NotReadyError while health is unknown.
         """
-        node = self.names.get(name)
+        node = self._base.get(name)
         if node is None:
             return self.no_answer
+        if name in self._changed:
+            node = self._changed[name]
         if qtype == "ANY":
-            if node.answer is None:
+            if (answer := node.answer) is None:
                 raise NotReadyError(f"{name}: health is not known yet{_consequence(name, node)}")
-            return node.answer
+            return answer
         return self._lookup_type(name, node, qtype)
 
     def rows(self, zone: str) -> list[ResourceRecord]:
@@ -137,30 +145,25 @@ class Snapshot:
 
         When any name of a zone changes, its serial rises, and so its apex changes too.
         """
-        nodes = dict(self.names)
-        changed: set[str] = set()
+        nodes: dict[str, NameAnswer] = {}
         for name in names:
             entry = self.name_index.entries.get(name)
-            if entry is None:
-                continue
-            node = build_name_answer(
-                entry, self.serials[entry.zone.name], decide, self.render, nodes[name].transfer_rows
-            )
-            if not node.same_answers_as(nodes[name]):
-                nodes[name] = node
-                changed.add(name)
+            if entry is not None:
+                node = self._rebuilt(entry, self.serials[entry.zone.name], decide)
+                if not node.same_answers_as(self.names[name]):
+                    nodes[name] = node
+        if not nodes:
+            return self, frozenset()
         serials = dict(self.serials)
-        for zone in {nodes[name].zone.name for name in changed}:
+        for zone in {node.zone.name for node in nodes.values()}:
             serials[zone] = next_serial(serials[zone], wall)
-            nodes[zone] = build_name_answer(
-                self.name_index.entries[zone],
-                serials[zone],
-                decide,
-                self.render,
-                nodes[zone].transfer_rows,
-            )
-            changed.add(zone)
-        return Snapshot(self.name_index, self.render, serials, nodes), frozenset(changed)
+            nodes[zone] = self._rebuilt(self.name_index.entries[zone], serials[zone], decide)
+        names_after = self.names.replaced(nodes)
+        return Snapshot(self.name_index, self.render, serials, names_after), frozenset(nodes)
+
+    def _rebuilt(self, entry: NameEntry, serial: int, decide: Decide) -> NameAnswer:
+        last_transferred = self.names[entry.name].transfer_rows
+        return build_name_answer(entry, serial, decide, self.render, last_transferred)
 
     def _lookup_type(self, name: str, node: NameAnswer, qtype: str) -> bytes | DynamicAnswer:
         if qtype in node.unknown_types:
@@ -221,7 +224,7 @@ def build_snapshot(
         draft[zone] = build_name_answer(
             entry, fresh[zone], decide, render, _last_transfer_rows(before, entry)
         )
-    return Snapshot(name_index, render, fresh, draft), frozenset(changed | moved)
+    return Snapshot(name_index, render, fresh, Layered(draft)), frozenset(changed | moved)
 
 
 def build_name_answer(

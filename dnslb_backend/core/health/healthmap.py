@@ -12,7 +12,7 @@ A change that would leave a name with no serving member waits until every target
 record's check cycle has answered or timed out.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from dnslb_backend.core.health.changes import ChangeLog, Changes, Overflow
@@ -83,9 +83,9 @@ class HealthMap:
         """Whether any record uses this target."""
         return key in self._targets
 
-    def records_using(self, key: TargetKey) -> frozenset[RecordKey]:
-        """The records that use a target."""
-        return frozenset(self._targets.users(key))
+    def records_using(self, key: TargetKey) -> Collection[RecordKey]:
+        """The records that use a target, as they are now."""
+        return self._targets.users(key)
 
     def targets_of(self, key: RecordKey) -> list[TargetKey]:
         """Every target of a record once, in the order of its members."""
@@ -359,9 +359,7 @@ class HealthMap:
         decision = evaluate(state, rows, state.candidates)
         is_starving = decision.loses_service(state.decision) and not is_override
         if is_starving and not state.is_held:
-            state.awaited = {
-                position for position in state.positions if self._targets.is_in_flight(position)
-            }
+            state.awaited = frozenset(filter(self._targets.is_in_flight, state.positions))
         state.is_held = is_starving and self._is_awaiting(state)
         if state.is_held:
             decision = state.decision
@@ -377,7 +375,9 @@ class HealthMap:
 
     def _stop_awaiting(self, target: TargetKey) -> None:
         for key in self._targets.users(target):
-            self.records[key].awaited.discard(target)
+            state = self.records[key]
+            if target in state.awaited:
+                state.awaited = state.awaited - {target}
 
     def _publish(
         self,

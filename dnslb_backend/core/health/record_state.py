@@ -30,7 +30,7 @@ class RecordState:
     record: Record
     hosts: dict[str, HostState] = field(default_factory=dict)
     members: tuple[Member, ...] = ()
-    positions: dict[TargetKey, list[int]] = field(default_factory=dict)
+    positions: dict[TargetKey, tuple[int, ...]] = field(default_factory=dict)
     """The positions of the members that use each target."""
     rows: tuple[MemberStatus, ...] = ()
     candidates: list[Candidate] = field(default_factory=list)
@@ -53,7 +53,7 @@ class RecordState:
     """Targets whose health changed since the last decision, and when (Unix time)."""
     waiting: dict[str, PendingReturn] = field(default_factory=dict)
     """Members, by content, that recovered and have not served since."""
-    awaited: set[TargetKey] = field(default_factory=set)
+    awaited: frozenset[TargetKey] = frozenset()
     """Targets whose probes were in flight when it was first held: it waits for these as well."""
 
 

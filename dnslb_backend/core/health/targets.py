@@ -1,8 +1,9 @@
 """Targets: what is probed, the state of each, and the records that use it."""
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Collection, Iterable, Iterator
 
 from dnslb_backend.core.health.members import TargetKey
+from dnslb_backend.core.health.record_index import RecordIndex
 from dnslb_backend.core.health.target import NEVER_PROBED, TargetState
 from dnslb_backend.core.model.records import RecordKey
 
@@ -15,7 +16,7 @@ class Targets:
 
     def __init__(self) -> None:
         self._states: dict[TargetKey, TargetState] = {}
-        self._users: dict[TargetKey, set[RecordKey]] = {}
+        self._users = RecordIndex[TargetKey]()
         self._in_flight: set[TargetKey] = set()
 
     def __getitem__(self, target: TargetKey) -> TargetState:
@@ -34,25 +35,21 @@ class Targets:
         """Whether it has a state, from a result or restored."""
         return target in self._states
 
-    def users(self, target: TargetKey) -> Set[RecordKey]:
-        """The records that use it: a live view."""
-        return self._users.get(target, frozenset())
+    def users(self, target: TargetKey) -> Collection[RecordKey]:
+        """The records that use it, as they are now."""
+        return self._users.of(target)
 
     def add_user(self, target: TargetKey, user: RecordKey, past: TargetState | None = None) -> None:
         """Add a record that uses it; `past` is its state unless it has one already."""
-        self._users.setdefault(target, set()).add(user)
+        self._users.add(target, user)
         if past is not None:
             self._states.setdefault(target, past)
 
     def remove_user(self, targets: Iterable[TargetKey], user: RecordKey) -> None:
         """Remove a record from the users of these targets."""
         for target in targets:
-            users = self._users.get(target)
-            if users is None:
-                continue
-            users.discard(user)
-            if not users:
-                del self._users[target]
+            self._users.discard(target, user)
+            if target not in self._users:
                 self._states.pop(target, None)
 
     # -- probes -------------------------------------------------------------------------

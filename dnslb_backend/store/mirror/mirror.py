@@ -75,7 +75,7 @@ class _Batch:
 
     rows: dict[Table, list[TableRow]] = field(default_factory=dict)
     gone: dict[Table, list[TableRow]] = field(default_factory=dict)
-    keys: dict[RowGroup, frozenset[tuple[Table, TableRow]]] = field(default_factory=dict)
+    keys: dict[RowGroup, tuple[tuple[Table, TableRow], ...]] = field(default_factory=dict)
     size: int = 0
 
     def works(self) -> list[WriteOp]:
@@ -102,7 +102,7 @@ class Mirror:
         self.outbox = outbox
         self._writer = BatchWriter(store)
         self._touched: set[RowGroup] = set()
-        self._keys: dict[RowGroup, frozenset[tuple[Table, TableRow]]] = {}
+        self._keys: dict[RowGroup, tuple[tuple[Table, TableRow], ...]] = {}
         self._unwritten: set[RowGroup] = set()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -230,8 +230,8 @@ class Mirror:
         rows = self._source.rows(group, self._stamp, self._now())
         for table, row in rows:
             batch.rows.setdefault(table, []).append(row)
-        keys = frozenset((table, table.key_of(row)) for table, row in rows)
-        for table, key in self._keys.get(group, frozenset()) - keys:
+        keys = tuple((table, table.key_of(row)) for table, row in rows)
+        for table, key in set(self._keys.get(group, ())).difference(keys):
             batch.gone.setdefault(table, []).append(key)
         batch.keys[group] = keys
         batch.size += len(rows) + 1
