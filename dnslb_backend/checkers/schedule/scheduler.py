@@ -271,24 +271,24 @@ class Scheduler:
         """A probe has ended, by itself or because the daemon stops."""
         if self._probes.get(target) is not probe:
             return
-        is_broken = False
+        is_broken, at = False, self._now()
         try:
             if task.cancelled():
-                self._health.cancel_probe(target, self._now())
+                self._health.cancel_probe(target, at)
             else:
-                self._record_result(target, task.result())
+                self._record_result(target, task.result(), at)
         except Exception:
             is_broken = True
             log_check.exception("%s: unhandled exception in its check; UNKNOWN", target.address)
-            self._health.cancel_probe(target, self._now())
-            self._health.mark_unknown(target, self._now())
+            self._health.cancel_probe(target, at)
+            self._health.mark_unknown(target, at)
             self._changed()
         finally:
-            self._finish(target, is_broken=is_broken)
+            self._finish(target, at, is_broken=is_broken)
 
-    def _finish(self, target: TargetKey, *, is_broken: bool = False) -> None:
+    def _finish(self, target: TargetKey, at: Instant, *, is_broken: bool = False) -> None:
         probe = self._probes.pop(target)
-        self._timetable.end(target, self._now().mono, is_broken=is_broken)
+        self._timetable.end(target, at.mono, is_broken=is_broken)
         self._cycles.target_done(target)
         if probe.slot is not None:
             self._probing.done(probe.slot)
@@ -296,10 +296,10 @@ class Scheduler:
             self._retry(target)
         self._arm()
 
-    def _record_result(self, target: TargetKey, result: Result) -> None:
+    def _record_result(self, target: TargetKey, result: Result, at: Instant) -> None:
         kind = self._checks[target.check].type
         metrics.count_probe(kind, result.outcome.value, result.duration)
-        observed = self._health.observe(target, result, self._now())
+        observed = self._health.observe(target, result, at)
         if self._reports.is_repeated(target, result) and not observed.before.stale:
             self._health.defer_result(target, observed.at)
             return
@@ -367,8 +367,9 @@ class Scheduler:
         """Cancel the probe of a target that no record uses, and forget it."""
         if (probe := self._probes.get(target)) is not None:
             probe.task.cancel()
-            self._health.cancel_probe(target, self._now())
-            self._finish(target)
+            at = self._now()
+            self._health.cancel_probe(target, at)
+            self._finish(target, at)
         else:
             self._cycles.target_done(target)
         self._timetable.forget([target])

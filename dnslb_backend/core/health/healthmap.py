@@ -90,8 +90,7 @@ class HealthMap:
     def targets_of(self, key: RecordKey) -> list[TargetKey]:
         """Every target of a record once, in the order of its members."""
         self._regroup(key)
-        members = self.records[key].members
-        return list(dict.fromkeys(target for member in members for target in member.targets))
+        return list(self.records[key].positions)
 
     def pending(self) -> list[RecordKey]:
         """Records whose first check cycle has not ended and whose answer was not restored."""
@@ -211,7 +210,7 @@ class HealthMap:
         users = self._targets.users(target)
         if not users:
             return
-        self._stop_awaiting(target)
+        self._stop_awaiting(target, users)
         if observed.is_move:
             self._move(target, observed.after, at)
         else:
@@ -226,8 +225,9 @@ class HealthMap:
     def cancel_probe(self, target: TargetKey, at: Instant) -> None:
         """A probe has ended without a result: it was cancelled."""
         self._targets.end(target)
-        self._stop_awaiting(target)
-        self._mark_held(self._targets.users(target), at)
+        users = self._targets.users(target)
+        self._stop_awaiting(target, users)
+        self._mark_held(users, at)
 
     def defer_result(self, target: TargetKey, at: Instant) -> None:
         """A probe has ended whose result does not count for now, except against staleness."""
@@ -373,8 +373,8 @@ class HealthMap:
         have begun after the change, since other records may share the targets."""
         return state.is_cycle_open or not state.awaited.isdisjoint(state.positions)
 
-    def _stop_awaiting(self, target: TargetKey) -> None:
-        for key in self._targets.users(target):
+    def _stop_awaiting(self, target: TargetKey, users: Iterable[RecordKey]) -> None:
+        for key in users:
             state = self.records[key]
             if target in state.awaited:
                 state.awaited = state.awaited - {target}

@@ -31,7 +31,7 @@ class RecordState:
     hosts: dict[str, HostState] = field(default_factory=dict)
     members: tuple[Member, ...] = ()
     positions: dict[TargetKey, tuple[int, ...]] = field(default_factory=dict)
-    """The positions of the members that use each target."""
+    """The positions of the members that use each target, in the order of the members."""
     rows: tuple[MemberStatus, ...] = ()
     candidates: list[Candidate] = field(default_factory=list)
     """The decision's input for each of `members`, updated one by one: there may be thousands."""

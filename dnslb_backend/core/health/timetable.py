@@ -146,6 +146,8 @@ class Timetable:
     def _own_due(self, target: TargetKey) -> float | None:
         """When a target is due at its own pace, None where it follows the ticks."""
         timing = self._health.records[next(iter(self._health.records_using(target)))].record.timing
+        if timing.fast_interval is None and timing.down_interval is None:
+            return None
         own = probe_interval(timing, self._health.target(target))
         return None if own == timing.interval else self._probing[target].begun + own
 
