@@ -1,9 +1,15 @@
 """What PowerDNS is answered: the snapshot, replaced with every change, and its caches purged."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 
-from dnslb_backend.core.answers.invalidation import PurgeItem, find_references, purge_after_reload
-from dnslb_backend.core.answers.name_index import build_name_index
+from dnslb_backend.core.answers.invalidation import (
+    PurgeItem,
+    References,
+    find_references,
+    purge_after_reload,
+)
+from dnslb_backend.core.answers.name_index import NameIndex, build_name_index, differing_names
 from dnslb_backend.core.answers.snapshot import Snapshot, build_snapshot
 from dnslb_backend.core.health.decision import Decision
 from dnslb_backend.core.health.healthmap import HealthMap
@@ -13,6 +19,15 @@ from dnslb_backend.daemon.purging import Purging
 from dnslb_backend.metrics import snapshot_swapped
 from dnslb_backend.pdns.cache.purger import Purger
 from dnslb_backend.pdns.wire.rows import render_rows
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedNames:
+    """The names of a new plan, and those of them that differ from the plan in force."""
+
+    index: NameIndex
+    references: References
+    differing: Collection[str]
 
 
 class SnapshotPublisher:
@@ -53,15 +68,24 @@ class SnapshotPublisher:
         known = self._snapshot.name_index.zones
         self._purging.purge(_whole(zone for zone in zones if zone in known))
 
-    def apply_plan(self, plan: Plan, wall: float, *, purger: Purger | None = None) -> None:
-        """A new plan was applied to the health map; `purger` replaces the one at work."""
+    def prepare(self, plan: Plan) -> PlannedNames:
+        """What `apply_plan` needs of a plan; takes long, and may run in a thread.
+
+        Between the two no other plan may be applied.
+        """
         index = build_name_index(plan)
-        references = find_references(plan, index)
-        before = self._snapshot
-        self._snapshot, changed = build_snapshot(index, self._decision, render_rows, wall, before)
+        differing = differing_names(self._snapshot.name_index, index)
+        return PlannedNames(index, find_references(plan, index), differing)
+
+    def apply_plan(self, names: PlannedNames, wall: float, *, purger: Purger | None = None) -> None:
+        """A new plan was applied to the health map; `purger` replaces the one at work."""
+        index, before = names.index, self._snapshot
+        self._snapshot, changed = build_snapshot(
+            index, self._decision, render_rows, wall, before, differing=names.differing
+        )
         snapshot_swapped()
-        known = (self._references, references)
-        self._references = references
+        known = (self._references, names.references)
+        self._references = names.references
         stale: Iterable[PurgeItem] = purge_after_reload(before.name_index, index, changed, known)
         if purger is not None:
             # It does not know what the other one had still to purge.

@@ -127,7 +127,9 @@ def purge_after_reload(
     `changed` are the names whose answers differ, `references` those of the old configuration and
     of the new one.
     """
-    added_or_removed = before.entries.keys() ^ after.entries.keys()
+    added_or_removed = [
+        name for name in changed if (name in before.entries) != (name in after.entries)
+    ]
     whole = {
         (after.entries.get(name) or before.entries[name]).zone.name for name in added_or_removed
     } | (before.zones.keys() ^ after.zones.keys())

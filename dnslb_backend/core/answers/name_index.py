@@ -64,6 +64,32 @@ def build_name_index(plan: Plan) -> NameIndex:
     return NameIndex(plan.zones, entries, {zone: tuple(found) for zone, found in names.items()})
 
 
+def differing_names(before: NameIndex, after: NameIndex) -> set[str]:
+    """The names that only one of two indexes has, and those whose rows or records differ."""
+    differing = before.entries.keys() ^ after.entries.keys()
+    alike = {
+        zone.name
+        for zone in after.zones.values()
+        if zone.name in before.zones and _shown(before.zones[zone.name]) == _shown(zone)
+    }
+    for name, entry in after.entries.items():
+        old = before.entries.get(name)
+        if old is not None and not (entry.zone.name in alike and _is_alike(old, entry)):
+            differing.add(name)
+    return differing
+
+
+def _shown(zone: Zone) -> tuple[object, ...]:
+    """What the answers of all its names have of a zone."""
+    return zone.spelling, zone.id, zone.soa
+
+
+def _is_alike(old: NameEntry, new: NameEntry) -> bool:
+    return (
+        old.zone.name == new.zone.name and old.static == new.static and old.records == new.records
+    )
+
+
 def _table(record: Record, plan: Plan, tables: dict[frozenset[str], ViewTable]) -> ViewTable | None:
     """A table of only the views that a record uses: fewer views give shorter scopes."""
     names = frozenset(view for dest in record.dests for view in dest.views)

@@ -5,7 +5,7 @@ access. Only the names that a change touched are rebuilt.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from fnmatch import translate
 
@@ -15,7 +15,7 @@ from dnslb_backend.core.answers.name_index import NameEntry, NameIndex
 from dnslb_backend.core.answers.selectors import Selector
 from dnslb_backend.core.health.decision import Decision
 from dnslb_backend.core.model.records import RecordKey
-from dnslb_backend.core.model.zones import ResourceRecord, Zone, next_serial
+from dnslb_backend.core.model.zones import ResourceRecord, next_serial
 from dnslb_backend.errors import NotReadyError
 
 RENDERED_AHEAD = 64
@@ -44,7 +44,8 @@ class NameAnswer:
     `transfer_bytes` their rendering, None where the transfer has to render them.
     """
 
-    zone: Zone
+    zone: str
+    zone_id: int
     rows: tuple[ResourceRecord, ...]
     selectors: tuple[Selector, ...]
     unknown_types: frozenset[str]
@@ -119,7 +120,7 @@ class Snapshot:
                     f"{zone}: health is not known yet, so the zone cannot be transferred"
                 )
             if node.transfer_rows:
-                found.append(node.transfer_bytes or self.render(node.transfer_rows, node.zone.id))
+                found.append(node.transfer_bytes or self.render(node.transfer_rows, node.zone_id))
         return found
 
     def _names_of(self, zone: str) -> Iterator[NameAnswer]:
@@ -135,7 +136,7 @@ class Snapshot:
                 if len(found) >= limit:
                     return found
                 if matches(row.qname) or matches(row.content):
-                    found.append((node.zone.id, row))
+                    found.append((node.zone_id, row))
         return found
 
     def with_answers(
@@ -155,7 +156,7 @@ class Snapshot:
         if not nodes:
             return self, frozenset()
         serials = dict(self.serials)
-        for zone in {node.zone.name for node in nodes.values()}:
+        for zone in {node.zone for node in nodes.values()}:
             serials[zone] = next_serial(serials[zone], wall)
             nodes[zone] = self._rebuilt(self.name_index.entries[zone], serials[zone], decide)
         names_after = self.names.replaced(nodes)
@@ -171,17 +172,17 @@ class Snapshot:
         rows = [row for row in node.rows if row.qtype == qtype]
         selectors = [selector for selector in node.selectors if selector.type == qtype]
         if selectors:
-            return DynamicAnswer(rows, selectors, no_data(name), node.zone.id, self.render)
+            return DynamicAnswer(rows, selectors, no_data(name), node.zone_id, self.render)
         if rows:
-            return self.render(rows, node.zone.id)
+            return self.render(rows, node.zone_id)
         if qtype == "SOA":
             # PowerDNS queries SOA to find the apex of a zone, and takes any row for one.
             return self.no_answer
-        return self.render((no_data(name),), node.zone.id)
+        return self.render((no_data(name),), node.zone_id)
 
 
 def _consequence(name: str, node: NameAnswer) -> str:
-    if name != node.zone.name:
+    if name != node.zone:
         return ""
     return "; until then, with consistent-backends=yes in pdns.conf, its whole zone is SERVFAIL"
 
@@ -193,26 +194,35 @@ def build_snapshot(
     wall: float,
     before: Snapshot | None = None,
     serials: Mapping[str, int] | None = None,
+    differing: Collection[str] | None = None,
 ) -> tuple[Snapshot, frozenset[str]]:
     """A snapshot of all names, and every name whose answers differ from those in `before`.
+
+    `differing` are those of `differing_names`, where the caller has them: the others are not built
+    again, but kept as they are in `before`, for `with_answers` to update.
 
     A zone keeps its serial over a reload that changes nothing in it; `serials` are the last ones
     that an earlier run of the daemon served.
     """
     known = {**(serials or {}), **(before.serials if before else {})}
-    draft = {
-        name: build_name_answer(
+    old: Mapping[str, NameAnswer] = before.names if before else {}
+    if differing is None:
+        differing = name_index.entries.keys() | old.keys()
+    draft = before.names.flat() if before else {}
+    for name in differing:
+        entry = name_index.entries.get(name)
+        if entry is None:
+            draft.pop(name, None)
+            continue
+        draft[name] = build_name_answer(
             entry, known.get(entry.zone.name, 0), decide, render, _last_transfer_rows(before, entry)
         )
-        for name, entry in name_index.entries.items()
-    }
-    old: Mapping[str, NameAnswer] = before.names if before else {}
     changed = {
         name
-        for name in draft.keys() | old.keys()
+        for name in differing
         if name not in draft or not draft[name].same_answers_as(old.get(name))
     }
-    moved = {(draft.get(name) or old[name]).zone.name for name in changed} | {
+    moved = {(draft.get(name) or old[name]).zone for name in changed} | {
         zone for zone in name_index.zones if before is None or zone not in before.serials
     }
     # Serials of removed zones are kept, as a zone may come back.
@@ -275,7 +285,8 @@ def build_name_answer(
     ):
         transfer_bytes = render(transfer_rows, zone.id)
     return NameAnswer(
-        zone,
+        zone.name,
+        zone.id,
         tuple(rows),
         tuple(selectors),
         frozenset(unknown_static),
@@ -321,7 +332,7 @@ def _last_transfer_rows(
     if before is None or entry.zone.name not in before.name_index.zones:
         return None
     node = before.names.get(entry.name)
-    return () if node is None or node.zone.name != entry.zone.name else node.transfer_rows
+    return () if node is None or node.zone != entry.zone.name else node.transfer_rows
 
 
 def no_data(name: str) -> ResourceRecord:

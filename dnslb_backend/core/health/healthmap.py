@@ -29,7 +29,7 @@ from dnslb_backend.core.health.evaluation import (
 )
 from dnslb_backend.core.health.hosts import UNRESOLVED, apply_resolution
 from dnslb_backend.core.health.members import MemberStatus, TargetKey, mark_served
-from dnslb_backend.core.health.membership import Membership
+from dnslb_backend.core.health.membership import Membership, StatesByMember
 from dnslb_backend.core.health.observation import Observation
 from dnslb_backend.core.health.overrides import ActiveOverrides, Authors, Override
 from dnslb_backend.core.health.record_state import (
@@ -117,14 +117,16 @@ class HealthMap:
         """
         self.decide_marked()
         before = self.records
-        previous = {key: self._membership.states(state) for key, state in before.items()}
+        previous: dict[RecordKey, StatesByMember] = {}
         self.records = {}
         changed: list[RecordKey] = []
         for key, record in plan.records.items():
             old = before.get(key)
-            if old is not None and old.record == record:
-                self.records[key] = old
-                continue
+            if old is not None:
+                if old.record is record or old.record == record:
+                    self.records[key] = old
+                    continue
+                previous[key] = self._membership.states(old)
             changed.append(key)
             self.records[key] = carry_over(record, old)
         # In the order of their names: where checks become one target, the first state counts.

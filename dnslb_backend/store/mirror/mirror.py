@@ -47,6 +47,9 @@ TICK = 0.5
 
 SWEEP_INTERVAL = 60.0
 FIRST_PAUSE = 0.05
+GROUPS_PER_TURN = 200
+"""Groups that are looked at before others on the event loop have their turn."""
+
 MIN_LONGEST_PAUSE = 0.5
 
 
@@ -104,6 +107,7 @@ class Mirror:
         self._touched: set[RowGroup] = set()
         self._keys: dict[RowGroup, tuple[tuple[Table, TableRow], ...]] = {}
         self._unwritten: set[RowGroup] = set()
+        self._is_outdated = False
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._is_connected = False
@@ -134,7 +138,8 @@ class Mirror:
 
     def apply_snapshot(self) -> None:
         """Follow a new configuration, which has other groups of rows."""
-        self._write_queue.apply_snapshot(self._source.groups(), self._now().mono)
+        self._is_outdated = True
+        self._idle.clear()
         self._wake.set()
 
     @property
@@ -143,7 +148,7 @@ class Mirror:
         return MirrorStatus(
             store=self._store.name,
             is_connected=self._is_connected,
-            backlog=self._write_queue.backlog,
+            backlog=self._write_queue.backlog + self._is_outdated,
             transitions=len(self.outbox),
             lag=max(0.0, self._now().mono - min(since)) if since else 0.0,
             rows=self._writer.rows,
@@ -183,7 +188,7 @@ class Mirror:
         self._touched = set()
         try:
             async with asyncio.timeout(limit):
-                while self._write_queue.backlog or self.outbox:
+                while self._is_outdated or self._write_queue.backlog or self.outbox:
                     self._idle.clear()
                     await self._idle.wait()
         except TimeoutError:
@@ -195,6 +200,7 @@ class Mirror:
         losses = self._store.losses
         self._stamp = self._stamp._replace(session=secrets.token_hex(8))
         self._keys.clear()
+        await self._follow_groups()
         self._write_queue.mark_all_dirty(self._now().mono)
         self._unwritten = self._write_queue.groups()
         self._next_beat = self._next_sweep = 0.0
@@ -203,6 +209,7 @@ class Mirror:
             if now >= self._next_beat:
                 await self._heartbeat.beat(self._store)
                 self._next_beat = now + self._policy.refresh
+            await self._follow_groups()
             await self._write(await self._gather())
             if self._store.losses != losses:
                 raise StoreError("rows were lost; writing all of them again")
@@ -211,6 +218,18 @@ class Mirror:
                 self._idle.set()
                 await self._sweep()
             await self._rest()
+
+    async def _follow_groups(self) -> None:
+        """Learn which groups there are after a new configuration, in slices: there may be many."""
+        while self._is_outdated:
+            self._is_outdated = False
+            now, found = self._now().mono, set[RowGroup]()
+            for number, group in enumerate(self._source.groups(), 1):
+                self._write_queue.keep(group, now)
+                found.add(group)
+                if number % GROUPS_PER_TURN == 0:
+                    await asyncio.sleep(0)
+            self._write_queue.remove(self._write_queue.groups() - found, now)
 
     async def _gather(self) -> _Batch:
         """The groups that come next, and their rows as they are at this moment."""
@@ -285,7 +304,7 @@ class Mirror:
 
     @property
     def _has_changes(self) -> bool:
-        return self._write_queue.has_dirty or bool(self.outbox)
+        return self._is_outdated or self._write_queue.has_dirty or bool(self.outbox)
 
     # -- failures -------------------------------------------------------------------------
 
