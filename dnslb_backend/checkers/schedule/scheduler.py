@@ -140,8 +140,7 @@ class Scheduler:
         for key in changed:
             if self._is_running:
                 self._timetable.add(key, self._now())
-        for target in self._timetable.unused():
-            self._drop_target(target)
+        self._drop_unused()
         self._arm()
 
     def configure_brake(self, canaries: Sequence[AddressPort], hold: float) -> None:
@@ -229,9 +228,7 @@ class Scheduler:
             self._health.record_resolution(key, host, answer, self._now())
             self._changed()
         if state.members is not members:
-            for target in {target for member in members for target in member.targets}:
-                if not self._health.is_used(target):
-                    self._drop_target(target)
+            self._drop_unused()
             new = self._timetable.new_targets(key)
             self._cycles.join(key, new)
             self._want(key, new, self._now().mono)
@@ -362,6 +359,10 @@ class Scheduler:
         self._cycles.drop(key)
         self._probing.drop(key)
         self._lookups.drop(key)
+
+    def _drop_unused(self) -> None:
+        for target in self._health.take_unused():
+            self._drop_target(target)
 
     def _drop_target(self, target: TargetKey) -> None:
         """Cancel the probe of a target that no record uses, and forget it."""

@@ -79,9 +79,9 @@ class HealthMap:
     def target_keys(self) -> Iterator[TargetKey]:
         return iter(self._targets)
 
-    def is_used(self, key: TargetKey) -> bool:
-        """Whether any record uses this target."""
-        return key in self._targets
+    def take_unused(self) -> list[TargetKey]:
+        """The targets that no record uses any more, each once after its last user has left."""
+        return self._targets.take_unused()
 
     def records_using(self, key: TargetKey) -> Collection[RecordKey]:
         """The records that use a target, as they are now."""
@@ -299,8 +299,7 @@ class HealthMap:
     # -- internals ----------------------------------------------------------------------
 
     def _count_pending(self) -> None:
-        waiting = (key for key, state in self.records.items() if not state.is_ready)
-        self._pending = dict.fromkeys(waiting)
+        self._pending = {key: None for key, state in self.records.items() if not state.is_ready}
 
     def _restore(self, key: RecordKey, past: RestoredRecord) -> None:
         before = self.records[key]

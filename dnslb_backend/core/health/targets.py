@@ -18,6 +18,7 @@ class Targets:
         self._states: dict[TargetKey, TargetState] = {}
         self._users = RecordIndex[TargetKey]()
         self._in_flight: set[TargetKey] = set()
+        self._left: dict[TargetKey, None] = {}
 
     def __getitem__(self, target: TargetKey) -> TargetState:
         return self._states.get(target, NEVER_PROBED)
@@ -51,6 +52,12 @@ class Targets:
             self._users.discard(target, user)
             if target not in self._users:
                 self._states.pop(target, None)
+                self._left[target] = None
+
+    def take_unused(self) -> list[TargetKey]:
+        """Those whose last user has left since the last call, and that have no new one."""
+        left, self._left = self._left, {}
+        return [target for target in left if target not in self._users]
 
     # -- probes -------------------------------------------------------------------------
 

@@ -136,7 +136,7 @@ class Timetable:
 
     def _own(self, target: TargetKey, now: float) -> Due | None:
         probing = self._probing.get(target)
-        if probing is None or probing.is_in_flight or not self._health.is_used(target):
+        if probing is None or probing.is_in_flight or not self._health.records_using(target):
             return None
         due = self._own_due(target)
         if due is None or max(due, probing.paused_until) > now + EARLY:
@@ -182,7 +182,7 @@ class Timetable:
     def follow(self, target: TargetKey, now: float) -> None:
         """The health of a target has changed, and perhaps its interval with it."""
         probing = self._probing.get(target)
-        if probing is None or probing.is_in_flight or not self._health.is_used(target):
+        if probing is None or probing.is_in_flight or not self._health.records_using(target):
             return
         due = self._own_due(target)
         if due is not None:
@@ -191,7 +191,3 @@ class Timetable:
     def forget(self, targets: Iterable[TargetKey]) -> None:
         for target in targets:
             self._probing.pop(target, None)
-
-    def unused(self) -> list[TargetKey]:
-        """Targets that were probed and that no record uses any more."""
-        return [target for target in self._probing if not self._health.is_used(target)]

@@ -742,7 +742,7 @@ def test_health_follows_a_target_that_moves_to_another_record(
     health = {row.member.content: row.measured for row in driver.health_map.records[taker].rows}
     assert health == {A: Health.UP, B: Health.DOWN, **dict.fromkeys(had, Health.UNKNOWN)}
     gone = TargetKey(C, None, "check")
-    assert driver.health_map.is_used(gone) == bool(left)
+    assert bool(driver.health_map.records_using(gone)) == bool(left)
 
 
 @pytest.mark.parametrize("order", [1, -1])
