@@ -222,14 +222,12 @@ class Scheduler:
 
     def _answered(self, key: RecordKey, host: str, answer: Resolution | None) -> None:
         """A lookup has ended, without an answer where it was cancelled; probe new addresses."""
-        state = self._health.records[key]
-        members = state.members
         if answer is not None:
             self._health.record_resolution(key, host, answer, self._now())
             self._changed()
-        if state.members is not members:
-            self._drop_unused()
+        if self._health.records[key].is_reshaped:
             new = self._timetable.new_targets(key)
+            self._drop_unused()
             self._cycles.join(key, new)
             self._want(key, new, self._now().mono)
         self._cycles.host_done(key, host)
