@@ -48,7 +48,7 @@ log_check = ComponentLog(__name__, "check")
 
 SWEEP_INTERVAL = 1.0
 SWEEP_SLICE = 500
-BATCH = 64
+BATCH = 16
 """At most so many ticks begin in one turn of the event loop: lookups come in between."""
 
 
