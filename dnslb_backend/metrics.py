@@ -13,6 +13,7 @@ import platform
 import time
 from bisect import bisect_left
 from collections.abc import Iterator
+from functools import cache
 from itertools import accumulate
 from typing import Literal, get_args
 
@@ -318,10 +319,17 @@ REGISTRY.register(_LookupCollector())
 
 def count_probe(kind: str, outcome: ProbeOutcome, seconds: float) -> None:
     """One more probe. `kind` is the name of a check in the registry of checks."""
-    CHECKS.labels(kind, outcome).inc()
-    CHECK_DURATION.labels(kind).observe(seconds)
+    ended, duration = _probe_metrics(kind, outcome)
+    ended.inc()
+    duration.observe(seconds)
     if outcome == "error":
         ERRORS.labels("check").inc()
+
+
+@cache
+def _probe_metrics(kind: str, outcome: ProbeOutcome) -> tuple[Counter, Histogram]:
+    """Cached, since finding the series of labels takes longer than counting."""
+    return CHECKS.labels(kind, outcome), CHECK_DURATION.labels(kind)
 
 
 def count_error(component: Component) -> None:

@@ -1,10 +1,10 @@
 """What may not coexist: looked for when every zone and record has been read."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dnslb_backend.config.problems import Cursor
-from dnslb_backend.core.model.names import canonical_name, is_within, parents
+from dnslb_backend.core.model.names import canonical_name, parents
 from dnslb_backend.core.model.records import AllDown, Record, RecordKey
 from dnslb_backend.core.model.zones import ResourceRecord, Zone
 
@@ -35,9 +35,8 @@ def check_coexistence(
         for key, origin in balanced[zone.name].items():
             hood.take_record(key, origin)
         hood.check_delegations(balanced[zone.name])
-        inner = [name for name in zones if name != zone.name and is_within(name, zone.name)]
         for name, found in hood.types.items():
-            for message in _misfits(name, found, zone.name, inner, hood.types):
+            for message in _misfits(name, found, zone.name, zones, hood.types):
                 where.refuse(message)
 
 
@@ -131,7 +130,7 @@ def _misfits(
     name: str,
     types: Sequence[str],
     zone: str,
-    inner: Sequence[str],
+    zones: Container[str],
     all_types: Mapping[str, Sequence[str]],
 ) -> Iterator[str]:
     others = sorted({qtype for qtype in types if qtype != "CNAME"})
@@ -140,11 +139,12 @@ def _misfits(
     for qtype in sorted(ALONE):
         if types.count(qtype) > 1:
             yield f"{name} has more than one {qtype}"
-    for above in (*parents(name, zone), zone):
+    between = parents(name, zone)
+    for above in (*between, zone):
         if above != name and "DNAME" in all_types.get(above, ()):
             yield f"{name} is below the DNAME of {above}, which answers for it (RFC 6672, 2.4)"
-    for other in inner:
-        if is_within(name, other):
+    for other in (name, *between):
+        if other != zone and other in zones:
             yield f"{name} is in another configured zone, {other}; write it there"
 
 

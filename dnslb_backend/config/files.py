@@ -1,26 +1,24 @@
 """Reading configuration files: the main one, and the drop-ins that it or -r names."""
 
 import codecs
+import errno
 import glob
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import tomli
-
+from dnslb_backend.config.toml import TomlError, read_tables
 from dnslb_backend.errors import ConfigError, ConfigProblem
 from dnslb_backend.files import read_file
 
 DEFAULT_FILE = Path("/etc/dnslb/dnslb.toml")
 
 LARGEST = 64 << 20
-"""Bytes of one file."""
+"""Bytes of one file, unless the environment says otherwise."""
 
-DEEPEST = 20
-"""Levels of tables and arrays within each other; no key needs half as many."""
-
-TOO_DEEP = f"has tables or arrays on more than {DEEPEST} levels"
+LIMIT_VARIABLE = "DNSLB_CONFIG_LIMIT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,39 +42,23 @@ class ConfigPaths:
 
 def read_toml(path: Path) -> dict[str, Any]:
     """The tables of one file. Raises ConfigError naming the file and, for bad TOML, the line."""
+    limit = _limit()
     try:
         # Some editors begin a file with a byte order mark, which TOML does not know.
-        text = read_file(path, LARGEST).removeprefix(codecs.BOM_UTF8).decode()
-        tables = tomli.loads(text)
+        return read_tables(read_file(path, limit).removeprefix(codecs.BOM_UTF8))
     except OSError as error:
-        raise ConfigError(
-            [ConfigProblem(str(path), "", f"cannot be read: {error.strerror}")]
-        ) from error
-    except tomli.TOMLDecodeError as error:
-        raise ConfigError([ConfigProblem(str(path), "", f"is not valid TOML: {error}")]) from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(
-            [ConfigProblem(str(path), "", f"is not UTF-8: {error.reason}")]
-        ) from error
-    except ValueError as error:
-        # Python refuses to read whole numbers of thousands of digits.
-        raise ConfigError(
-            [ConfigProblem(str(path), "", f"has an invalid number: {error}")]
-        ) from error
-    except RecursionError as error:
-        raise ConfigError([ConfigProblem(str(path), "", TOO_DEEP)]) from error
-    if _is_deeper(tables, DEEPEST):
-        raise ConfigError([ConfigProblem(str(path), "", TOO_DEEP)])
-    return tables
+        message = f"cannot be read: {error.strerror}"
+        if error.errno == errno.EFBIG:
+            message += f"; {LIMIT_VARIABLE} in the environment raises that limit"
+        raise ConfigError([ConfigProblem(str(path), "", message)]) from error
+    except TomlError as error:
+        raise ConfigError([ConfigProblem(str(path), "", str(error))]) from error
 
 
-def _is_deeper(value: object, levels: int) -> bool:
-    """Whether tables and arrays are nested more than so many levels deep."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    return isinstance(value, list) and (
-        not levels or any(_is_deeper(part, levels - 1) for part in value)
-    )
+def _limit() -> int:
+    """Bytes that one file may have."""
+    written = os.environ.get(LIMIT_VARIABLE, "")
+    return int(written) if re.fullmatch("[0-9]{1,15}", written) else LARGEST
 
 
 def record_files(sources: ConfigPaths, patterns: list[str]) -> list[Path]:

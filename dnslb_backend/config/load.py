@@ -1,6 +1,5 @@
 """From files to the one value that the daemon runs on."""
 
-import hashlib
 import os
 import socket
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,6 +12,7 @@ from dnslb_backend.admin.http.auth import Access, load_access
 from dnslb_backend.admin.settings import AdminSettings
 from dnslb_backend.checkers.checks.base import Check
 from dnslb_backend.config.coexistence import check_coexistence, warn_of_unknown_answers
+from dnslb_backend.config.earlier import EarlierRecords, digest_of
 from dnslb_backend.config.exposure import advise_listeners
 from dnslb_backend.config.files import ConfigPaths, read_toml, record_files, unmatched
 from dnslb_backend.config.missing_files import MYSQL_FILES, warn_of_missing_file
@@ -72,7 +72,10 @@ Model = TypeVar("Model", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A configuration that was found good. `checks` are the plan's checks by fingerprint."""
+    """A configuration that was found good. `checks` are the plan's checks by fingerprint.
+
+    `digests` are of the records' tables, for the next `load`.
+    """
 
     plan: Plan
     checks: Mapping[str, Check]
@@ -90,14 +93,19 @@ class Config:
     notify: Receivers
     warnings: tuple[ConfigProblem, ...]
     fingerprint: str
+    digests: Mapping[RecordKey, bytes]
+
+    def earlier_records(self) -> EarlierRecords:
+        return EarlierRecords(self.digests, self.plan.records, self.checks, self.plan.questions)
 
 
-def load(sources: ConfigPaths) -> Config:
+def load(sources: ConfigPaths, earlier: Config | None = None) -> Config:
     """Read, validate and build everything. Raises ConfigError that names every problem found.
 
-    Works offline: it needs no database, no name server and no PowerDNS.
+    Works offline: it needs no database, no name server and no PowerDNS. Records that are written
+    as in an `earlier` configuration are taken from there, the same objects.
     """
-    return load_with_origins(sources)[0]
+    return _Loader(sources, earlier).load()
 
 
 def load_with_origins(sources: ConfigPaths) -> tuple[Config, Mapping[RecordKey, Cursor]]:
@@ -110,8 +118,9 @@ def load_with_origins(sources: ConfigPaths) -> tuple[Config, Mapping[RecordKey, 
 class _Loader:
     """One reading of all files; what is wrong with them is collected in `problems`."""
 
-    def __init__(self, sources: ConfigPaths) -> None:
+    def __init__(self, sources: ConfigPaths, earlier: Config | None = None) -> None:
         self.sources = sources
+        self.earlier = earlier.earlier_records() if earlier else EarlierRecords()
         self.raw = read_toml(sources.main)
         self.problems = Problems()
         self.main = self.problems.at(str(sources.main))
@@ -181,6 +190,7 @@ class _Loader:
             notify=notify,
             warnings=tuple(self.problems.warnings),
             fingerprint=_fingerprint(self.raw, tables),
+            digests=tables.digests,
         )
 
     def _quorum(self, node: str) -> QuorumRules | None:
@@ -319,7 +329,11 @@ class _Loader:
         views: Mapping[str, View],
         zones: Mapping[str, tuple[str, ZoneSettings]],
     ) -> RecordTables:
-        tables = RecordTables(self.main, default, views, has_quorum="quorum" in self.raw)
+        has_quorum = "quorum" in self.raw
+        inherited = digest_of(self.raw.get("default"), sorted(views), has_quorum)
+        tables = RecordTables(
+            self.main, default, views, inherited, self.earlier, has_quorum=has_quorum
+        )
         for name, (spelling, zone) in zones.items():
             tables.read(name, spelling, zone.records, self.main.at("zones", spelling, "records"))
         for where, found in self._record_tables(settings):
@@ -376,5 +390,5 @@ class _Loader:
 
 def _fingerprint(raw: Mapping[str, Any], tables: RecordTables) -> str:
     """A short text that changes when anything that is configured does."""
-    written = repr((sorted(raw.items(), key=lambda item: item[0]), list(tables.records.values())))
-    return hashlib.blake2b(written.encode(), digest_size=8).hexdigest()
+    sections = [(name, raw[name]) for name in sorted(raw) if name != "records"]
+    return digest_of(sections, tables.fingerprint).hex()[:16]

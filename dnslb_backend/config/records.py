@@ -14,6 +14,8 @@ from dnslb_backend.checkers.checks.base import Check
 from dnslb_backend.config.advice import advise, advise_priorities
 from dnslb_backend.config.checks import build_checks, check_ports
 from dnslb_backend.config.dests import build_dests, build_fallback, refuse_own_name
+from dnslb_backend.config.earlier import EarlierRecords, digest_of
+from dnslb_backend.config.missing_files import warn_of_missing_files
 from dnslb_backend.config.models import RecordSettings
 from dnslb_backend.config.problems import Cursor
 from dnslb_backend.config.suggestions import unknown
@@ -44,12 +46,19 @@ class RecordTables:
     """Records as they are read: their tables, and where each was first seen.
 
     `main` is the file with [default]. Where that was refused, `default` is None: what records
-    inherit is not known, so that what they lack is not reported.
+    inherit is not known, so that what they lack is not reported. `inherited` is the digest of what
+    records depend on besides their own tables.
     """
 
     main: Cursor
     default: RecordSettings | None
     views: Mapping[str, View] = field(default_factory=dict)
+    inherited: bytes = b""
+    earlier: EarlierRecords = field(default_factory=EarlierRecords)
+    digests: dict[RecordKey, bytes] = field(default_factory=dict)
+    """Of the tables that no warning was given for."""
+    fingerprint: bytes = b""
+    """Changes with any table."""
     records: dict[RecordKey, Record] = field(default_factory=dict)
     has_quorum: bool = False
     checks: dict[str, Check] = field(default_factory=dict)
@@ -85,6 +94,35 @@ class RecordTables:
             where.refuse(f"is defined already, in {self.origins[key]}")
             return
         self.origins[key] = where
+        digest = digest_of(shown, table, self.inherited)
+        self.fingerprint = digest_of(self.fingerprint, key, digest)
+        known = self.earlier.record(key, digest)
+        if known is None or not self._keep(known, table, where):
+            warnings = len(where.problems.warnings)
+            self._parse(key, shown, table, where)
+            if len(where.problems.warnings) > warnings:
+                return
+        self.digests[key] = digest
+
+    def _keep(self, record: Record, table: Any, where: Cursor) -> bool:
+        """Take over a record whose table is as it was; False where it has to be parsed anyway."""
+        is_own = not {"check", "checks"}.isdisjoint(table)
+        if not is_own and not self._is_default_advised:
+            return False
+        self.records[record.key] = record
+        for index, fingerprint in enumerate(record.checks):
+            judged = {judged_by(fingerprint, dest.voters) for dest in record.dests if dest.voters}
+            for each in (fingerprint, *judged):
+                self.checks[each] = self.earlier.checks[each]
+                if self.has_quorum:
+                    self.questions[each] = self.earlier.questions[each]
+            if is_own:
+                # Files come and go.
+                path = ("check",) if "check" in table else ("checks", index)
+                warn_of_missing_files(self.checks[fingerprint], where.at(*path))
+        return True
+
+    def _parse(self, key: RecordKey, shown: str, table: Any, where: Cursor) -> None:
         settings = where.parse(RecordSettings, table)
         if settings is not None:
             before = len(where.problems.problems)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from dnslb_backend.component_log import ComponentLog
@@ -12,6 +13,9 @@ log = ComponentLog(__name__, "publisher")
 BREATHER = 4.0
 """Lookups get so many times as long as the last changes took to publish before the next are: a
 record of ten thousand members that move one by one must not keep the event loop to itself."""
+
+RECORDS_AT_ONCE = 50
+"""Records whose changes are published in one turn of the event loop: some milliseconds."""
 
 RETRY_PAUSE = 1.0
 """Seconds before changes that could not be published are retried, if no others come earlier."""
@@ -32,6 +36,7 @@ class ChangePublisher:
         self._unpublished = [NO_CHANGES] * len(stages)
         self._wake = asyncio.Event()
         self._rested_at = 0.0
+        self._parts: deque[Changes] = deque()
 
     def notify(self) -> None:
         """There may be changes: publish them, together with all others of this turn."""
@@ -60,13 +65,17 @@ class ChangePublisher:
                 await asyncio.sleep(rest)
             self._wake.clear()
             began = loop.time()
-            retry_pause = None if self._attempt() else RETRY_PAUSE
+            retry_pause = None if await self._attempt() else RETRY_PAUSE
             ended = loop.time()
             self._rested_at = ended + BREATHER * (ended - began)
 
-    def _attempt(self) -> bool:
+    async def _attempt(self) -> bool:
+        """Publish what there is, in parts between which lookups have their turn."""
         try:
-            self.publish(self._take())
+            self._parts += self._take().parts(RECORDS_AT_ONCE)
+            while self._parts:
+                self.publish(self._parts.popleft())
+                await asyncio.sleep(0)
         except Exception:
             log.exception("unhandled exception while changes are published; retrying")
             return False

@@ -25,6 +25,7 @@ from dnslb_backend.core.model.records import Record
 from dnslb_backend.core.model.views import View
 from dnslb_backend.daemon.listeners import CannotListenError, ListenerChange, Listeners, Retire
 from dnslb_backend.daemon.parts import Parts
+from dnslb_backend.daemon.snapshot_publisher import PlannedNames
 from dnslb_backend.daemon.startup import storage_config
 from dnslb_backend.errors import ConfigError, ConfigProblem, DnslbError, UnavailableError
 from dnslb_backend.network import AddressPort, parse_address_port
@@ -43,6 +44,7 @@ class Prepared:
     config: Config
     listeners: ListenerChange
     canaries: list[AddressPort]
+    names: PlannedNames
     purger: Purger | None
 
 
@@ -116,7 +118,7 @@ class Reloader:
 
     async def _load(self) -> Config:
         try:
-            return await run_blocking(partial(load, self._paths), LOAD_TIMEOUT)
+            return await run_blocking(partial(load, self._paths, self._config), LOAD_TIMEOUT)
         except TimeoutError as error:
             message = f"the configuration could not be read within {LOAD_TIMEOUT:g} s"
             raise UnavailableError(message) from error
@@ -129,12 +131,15 @@ class Reloader:
             # Its TLS reads the system's certificate authorities.
             purger = await run_blocking(partial(Purger, config.pdns), LOAD_TIMEOUT)
             await purger.ask_versions()
+        version = (purger or self._parts.purging).version
+        find_names = partial(self._parts.snapshots.prepare, config.plan, version)
+        names = await run_blocking(find_names, LOAD_TIMEOUT)
         try:
             listeners = await self._listeners.prepare(config)
         except CannotListenError as error:
             problem = ConfigProblem(str(self._paths.main), error.key, error.why)
             raise ConfigError([problem]) from error
-        return Prepared(config, listeners, canaries, purger)
+        return Prepared(config, listeners, canaries, names, purger)
 
     def _commit(self, prepared: Prepared) -> tuple[ReloadReport, list[Retire]]:
         """Nothing here waits, opens a file or a socket, or depends on anything outside."""
@@ -142,7 +147,7 @@ class Reloader:
         retired = self._listeners.commit(prepared.listeners)
         removed = len(parts.health.records.keys() - config.plan.records.keys())
         changed = parts.health.apply_plan(config.plan, now())
-        parts.snapshots.apply_plan(config.plan, now().wall, purger=prepared.purger)
+        parts.snapshots.apply_plan(prepared.names, now().wall, purger=prepared.purger)
         parts.scheduler.apply_plan(config.checks, changed, config.settings.max_record_checks)
         parts.scheduler.configure_brake(prepared.canaries, config.brake.hold)
         if parts.voting is not None:

@@ -1,18 +1,41 @@
 """What PowerDNS is answered: the snapshot, replaced with every change, and its caches purged."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 
-from dnslb_backend.core.answers.invalidation import PurgeItem, find_references, purge_after_reload
-from dnslb_backend.core.answers.name_index import build_name_index
+from dnslb_backend.core.answers.invalidation import (
+    PurgeItem,
+    References,
+    find_references,
+    purge_after_reload,
+)
+from dnslb_backend.core.answers.name_index import NameIndex, build_name_index, differing_names
 from dnslb_backend.core.answers.snapshot import Snapshot, build_snapshot
 from dnslb_backend.core.health.decision import Decision
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.model.plan import Plan
 from dnslb_backend.core.model.records import RecordKey
+from dnslb_backend.core.model.zones import PdnsVersion
 from dnslb_backend.daemon.purging import Purging
 from dnslb_backend.metrics import snapshot_swapped
 from dnslb_backend.pdns.cache.purger import Purger
 from dnslb_backend.pdns.wire.rows import render_rows
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedNames:
+    """The names of a plan, and those of them that differ from the names `before`.
+
+    `plan` is the `configured` one as a PowerDNS of this version reads it.
+    """
+
+    configured: Plan
+    version: PdnsVersion
+    plan: Plan
+    index: NameIndex
+    references: References
+    differing: Collection[str]
+    before: NameIndex
 
 
 class SnapshotPublisher:
@@ -55,34 +78,47 @@ class SnapshotPublisher:
         known = self._snapshot.name_index.zones
         self._purging.purge(_whole(zone for zone in zones if zone in known))
 
-    def apply_plan(self, plan: Plan, wall: float, *, purger: Purger | None = None) -> None:
+    def prepare(self, plan: Plan, version: PdnsVersion) -> PlannedNames:
+        """What `apply_plan` needs of a plan, for a PowerDNS of this version.
+
+        It takes long, and may run in a thread.
+        """
+        before = self._snapshot.name_index
+        written = plan.for_pdns(version)
+        index = build_name_index(written)
+        differing = differing_names(before, index)
+        return PlannedNames(
+            plan, version, written, index, find_references(written, index), differing, before
+        )
+
+    def apply_plan(self, names: PlannedNames, wall: float, *, purger: Purger | None = None) -> None:
         """A new plan was applied to the health map; `purger` replaces the one at work."""
-        self._configured = plan
-        self._replace_plan(plan.for_pdns((purger or self._purging).version), wall, purger)
-
-    def follow_version(self, wall: float) -> bool:
-        """PowerDNS may have another version; whether contents are written in another way for it."""
-        plan = self._configured.for_pdns(self._purging.version)
-        if plan.zones == self._plan.zones:
-            return False
-        self._replace_plan(plan, wall, None)
-        return True
-
-    def _replace_plan(self, plan: Plan, wall: float, purger: Purger | None) -> None:
-        self._plan = plan
-        index = build_name_index(plan)
-        references = find_references(plan, index)
-        before = self._snapshot
-        self._snapshot, changed = build_snapshot(index, self._decision, render_rows, wall, before)
+        version = (purger or self._purging).version
+        if names.before is not self._snapshot.name_index or names.version != version:
+            # PowerDNS has got another version meanwhile.
+            names = self.prepare(names.configured, version)
+        self._configured, self._plan = names.configured, names.plan
+        index, before = names.index, self._snapshot
+        self._snapshot, changed = build_snapshot(
+            index, self._decision, render_rows, wall, before, differing=names.differing
+        )
         snapshot_swapped()
-        known = (self._references, references)
-        self._references = references
+        known = (self._references, names.references)
+        self._references = names.references
         stale: Iterable[PurgeItem] = purge_after_reload(before.name_index, index, changed, known)
         if purger is not None:
             # It does not know what the other one had still to purge.
             stale = _whole(before.name_index.zones.keys() | index.zones.keys())
             self._purging.replace(purger)
         self._purging.purge(stale, self._with_secondaries(changed))
+
+    def follow_version(self, wall: float) -> bool:
+        """PowerDNS may have another version; whether contents are written in another way for it."""
+        version = self._purging.version
+        if self._configured.for_pdns(version).zones == self._plan.zones:
+            return False
+        self.apply_plan(self.prepare(self._configured, version), wall)
+        return True
 
     def purge_all(self) -> None:
         """Purge every zone and notify all secondaries: answers of an earlier run may be cached."""

@@ -677,3 +677,65 @@ def test_where_an_unknown_answer_takes_others_with_it_there_is_a_warning(write: 
 
 def of_unknown_answers(config: Config) -> list[str]:
     return [text for warning in config.warnings if "SERVFAIL" in (text := str(warning))]
+
+
+OTHER = '[records."other".A]\ndest = ["192.0.2.2"]\n'
+OTHER_KEY = RecordKey("lb.example", "other.lb.example", "A")
+
+
+def reloaded(write: Write, before: str, after: str) -> tuple[Config, Config]:
+    first = loaded(write(before))
+    path = write(after)
+    again, afresh = load(ConfigPaths(path), first), loaded(path)
+    for field in ("plan", "checks", "fingerprint", "warnings", "digests"):
+        assert getattr(again, field) == getattr(afresh, field)
+    return first, again
+
+
+def test_a_record_that_is_written_as_before_stays_the_same_object(write: Write) -> None:
+    first, again = reloaded(write, HEAD + RECORD + OTHER, HEAD + OTHER + RECORD + "ttl = 9\n")
+    assert again.plan.records[OTHER_KEY] == first.plan.records[OTHER_KEY]
+    assert again.plan.records[WWW].ttl == 9
+    text = HEAD + RECORD + OTHER
+    first, again = reloaded(write, text, text)
+    assert again.plan.records[OTHER_KEY] is first.plan.records[OTHER_KEY]
+
+
+TCP = 'check = { type = "tcp", port = 80 }'
+SECRET = HEAD.replace(TCP, 'check = { type = "mariadb", user = "u", password = "%s" }')
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (HEAD, HEAD.replace("interval = 5", "interval = 6")),
+        (SECRET % "one", SECRET % "two"),
+        (HEAD, HEAD.replace("lb.example", "LB.example")),
+        (HEAD.replace("lb.example", "a.example"), HEAD),
+    ],
+)
+def test_what_a_record_inherits_changes_it(write: Write, before: str, after: str) -> None:
+    first, again = reloaded(write, before + RECORD + OTHER, after + RECORD + OTHER)
+    assert again.plan.records != first.plan.records
+    assert again.fingerprint != first.fingerprint
+
+
+def test_a_file_that_went_meanwhile_is_warned_of(write: Write, tmp_path: Path) -> None:
+    program = tmp_path / "check"
+    program.touch()
+    check = f'check = ["{program}"]\nexpect = "x"\n'
+    text = HEAD + OTHER + RECORD + check
+    first = loaded(write(text))
+    assert not any("check" in str(warning) for warning in first.warnings)
+    program.unlink()
+    again = load(ConfigPaths(write(text)), first)
+    assert [str(w).rpartition(": ")[2] for w in again.warnings if "program" in str(w)] == [
+        f"the program {program} does not exist"
+    ]
+
+
+def test_a_warning_is_given_again(write: Write) -> None:
+    text = HEAD + RECORD.replace('"192.0.2.1"', '"192.0.2.1", "192.0.2.1"') + OTHER
+    first, again = reloaded(write, text, text)
+    assert again.warnings == first.warnings
+    assert any("is listed twice" in str(warning) for warning in again.warnings)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dnslb_backend.config import Config
+from dnslb_backend.config import Config, ConfigPaths, load
 from dnslb_backend.core.model.quorum import QuestionKind, QuorumRules, judged_by
 from tests.config.test_load import HEAD, RECORD, Write, loaded, problems, write
 
@@ -163,3 +163,22 @@ def test_some_kinds_ask_nothing_that_others_could_answer(
 ) -> None:
     (question,) = asking(write, check).plan.questions.values()
     assert question.kind is kind
+
+
+def test_records_that_a_reload_keeps_keep_their_questions(write: Write) -> None:
+    own = 'check = { type = "tcp", port = 443 }\n'
+    voters = 'voters = ["dc1", "dc2"]\n'
+    paths = write(f"{HEAD}{RECORD}{own}{voters}{QUORUM}")
+    before = loaded(paths)
+    again = load(ConfigPaths(paths), before)
+    assert all(again.plan.records[key] is each for key, each in before.plan.records.items())
+    assert len(before.plan.questions) > len(before.plan.records)
+    assert (again.plan.questions, again.plan.ballot) == (before.plan.questions, before.plan.ballot)
+    assert again.checks == before.checks
+
+
+def test_records_are_read_anew_where_nodes_begin_to_vote(write: Write) -> None:
+    own = 'check = { type = "tcp", port = 443 }\n'
+    before = loaded(write(f"{HEAD}{RECORD}{own}"))
+    paths = write(f"{HEAD}{RECORD}{own}{QUORUM}")
+    assert load(ConfigPaths(paths), before).plan.questions == loaded(paths).plan.questions != {}

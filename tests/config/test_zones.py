@@ -1,5 +1,6 @@
 """What a zone may say: names, rows that cannot stand together, what is left out."""
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -195,3 +196,24 @@ def test_a_secondary_is_an_address(tmp_path: Path, written: str) -> None:
     (line,) = refusals(tmp_path, also_notify=[written])
     assert "also_notify[0]" in line
     assert "192.0.2.54, [2001:db8::54]:5300" in line
+
+
+def test_a_row_in_a_zone_within_is_refused_there(tmp_path: Path) -> None:
+    inner = table('zones."b.lb.example"')
+    lines = refusals(tmp_path, row("a.b", "A", "192.0.2.1"), parts=(inner,))
+    assert "a.b.lb.example is in another configured zone, b.lb.example" in lines[0]
+
+
+def cpu_of_loading(tmp_path: Path, zones: int) -> float:
+    headers = (f'zones."z{number}.example"' for number in range(zones))
+    text = "".join(table(header, static=[row("www", "A", "192.0.2.1")]) for header in headers)
+    path = tmp_path / "zones.toml"
+    path.write_text(f'[global]\nnode = "ns1.example"\n{text}')
+    began = time.thread_time()
+    load(ConfigPaths(path))
+    return time.thread_time() - began
+
+
+def test_ten_times_as_many_zones_take_ten_times_as_long(tmp_path: Path) -> None:
+    few = min(cpu_of_loading(tmp_path, 300) for _ in range(3))
+    assert cpu_of_loading(tmp_path, 3000) < 25 * few

@@ -8,8 +8,9 @@ import pytest
 
 from dnslb_backend.core.health.changes import NO_CHANGES, Changes
 from dnslb_backend.core.health.results import failed, passed
-from dnslb_backend.daemon.change_publisher import ChangePublisher
-from tests.core.building import KEY, Driver, record
+from dnslb_backend.core.model.records import RecordKey
+from dnslb_backend.daemon.change_publisher import RECORDS_AT_ONCE, ChangePublisher
+from tests.core.building import KEY, Driver, at, record
 from tests.rigs.waiting import passes, until
 from tests.test_metrics import value
 
@@ -126,3 +127,42 @@ async def test_without_changes_nothing_is_published_again() -> None:
         publisher.notify()
         await until(lambda: answers.attempts == 2)
         assert answers.moves() == [(A, "DOWN")]
+
+
+async def test_many_changes_are_published_in_parts_with_turns_for_others() -> None:
+    keys = [KEY._replace(name=f"n{number}.{KEY.zone}") for number in range(300)]
+    driver = Driver(*(record(A, key=key) for key in keys))
+    seen: list[Changes] = []
+    turns: list[int] = []
+    async with at_work(driver, seen.append) as publisher:
+        for key in keys:
+            driver.health_map.close_cycle(key, at(1))
+
+        async def count_turns() -> None:
+            while True:
+                turns.append(len(seen))
+                await passes(0)
+
+        counting = asyncio.create_task(count_turns())
+        publisher.notify()
+        await until(lambda: sum(len(changes.answers) for changes in seen) == len(keys))
+        counting.cancel()
+    assert len(seen) == 300 / RECORDS_AT_ONCE
+    assert set(turns) >= set(range(1, len(seen)))
+    assert all(len(changes.answers) == RECORDS_AT_ONCE for changes in seen)
+    assert frozenset[RecordKey]().union(*(changes.answers for changes in seen)) == set(keys)
+
+
+async def test_parts_after_one_that_failed_are_published_later() -> None:
+    keys = [KEY._replace(name=f"n{number}.{KEY.zone}") for number in range(300)]
+    driver = Driver(*(record(A, key=key) for key in keys))
+    stage = Stage()
+    stage.is_broken = True
+    async with at_work(driver, stage) as publisher:
+        for key in keys:
+            driver.health_map.close_cycle(key, at(1))
+        publisher.notify()
+        await until(lambda: stage.attempts > 0)
+        stage.is_broken = False
+        publisher.notify()
+        await until(lambda: stage.published.answers == set(keys))

@@ -4,7 +4,7 @@ import asyncio
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -97,7 +97,7 @@ async def run_probe(
                 result = await check.probe(endpoint, limit, resources)
     except Exception as error:  # noqa: BLE001 - classify_exception logs what is unexpected
         result = classify_exception(error, limit, endpoint.address)
-    return replace(result, duration=clock() - started)
+    return result.lasting(clock() - started)
 
 
 async def _trusted(answer: Coroutine[None, None, Result], limit: float) -> Result:

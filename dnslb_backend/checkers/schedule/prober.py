@@ -1,7 +1,6 @@
 """Runs one probe: the limit of what may start at once, the check, and stalls of this process."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from dnslb_backend import metrics
 from dnslb_backend.checkers.checks.base import Check, ProbeEndpoint, run_probe
@@ -42,5 +41,5 @@ class Prober:
         result = await run_probe(check, endpoint, limit, self._resources)
         if result.code == Code.TIMEOUT and self._stall_detector.stalled_since(began):
             stalled = check_error("this daemon stalled during the probe", is_stall=True)
-            return replace(stalled, duration=result.duration)
+            return stalled.lasting(result.duration)
         return result

@@ -48,7 +48,7 @@ log_check = ComponentLog(__name__, "check")
 
 SWEEP_INTERVAL = 1.0
 SWEEP_SLICE = 500
-BATCH = 64
+BATCH = 16
 """At most so many ticks begin in one turn of the event loop: lookups come in between."""
 
 
@@ -142,8 +142,7 @@ class Scheduler:
         for key in changed:
             if self._is_running:
                 self._timetable.add(key, self._now())
-        for target in self._timetable.unused():
-            self._drop_target(target)
+        self._drop_unused()
         self._arm()
 
     def configure_brake(self, canaries: Sequence[AddressPort], hold: float) -> None:
@@ -225,16 +224,12 @@ class Scheduler:
 
     def _answered(self, key: RecordKey, host: str, answer: Resolution | None) -> None:
         """A lookup has ended, without an answer where it was cancelled; probe new addresses."""
-        state = self._health.records[key]
-        members = state.members
         if answer is not None:
             self._health.record_resolution(key, host, answer, self._now())
             self._changed()
-        if state.members is not members:
-            for target in {target for member in members for target in member.targets}:
-                if not self._health.is_used(target):
-                    self._drop_target(target)
+        if self._health.records[key].is_reshaped:
             new = self._timetable.new_targets(key)
+            self._drop_unused()
             self._cycles.join(key, new)
             self._want(key, new, self._now().mono)
         self._cycles.host_done(key, host)
@@ -273,24 +268,24 @@ class Scheduler:
         """A probe has ended, by itself or because the daemon stops."""
         if self._probes.get(target) is not probe:
             return
-        is_broken = False
+        is_broken, at = False, self._now()
         try:
             if task.cancelled():
-                self._health.cancel_probe(target, self._now())
+                self._health.cancel_probe(target, at)
             else:
-                self._record_result(target, task.result())
+                self._record_result(target, task.result(), at)
         except Exception:
             is_broken = True
             log_check.exception("%s: unhandled exception in its check; UNKNOWN", target.address)
-            self._health.cancel_probe(target, self._now())
-            self._health.mark_unknown(target, self._now())
+            self._health.cancel_probe(target, at)
+            self._health.mark_unknown(target, at)
             self._changed()
         finally:
-            self._finish(target, is_broken=is_broken)
+            self._finish(target, at, is_broken=is_broken)
 
-    def _finish(self, target: TargetKey, *, is_broken: bool = False) -> None:
+    def _finish(self, target: TargetKey, at: Instant, *, is_broken: bool = False) -> None:
         probe = self._probes.pop(target)
-        self._timetable.end(target, self._now().mono, is_broken=is_broken)
+        self._timetable.end(target, at.mono, is_broken=is_broken)
         self._cycles.target_done(target)
         if probe.slot is not None:
             self._probing.done(probe.slot)
@@ -298,10 +293,10 @@ class Scheduler:
             self._retry(target)
         self._arm()
 
-    def _record_result(self, target: TargetKey, result: Result) -> None:
+    def _record_result(self, target: TargetKey, result: Result, at: Instant) -> None:
         kind = self._checks[target.check].type
         metrics.count_probe(kind, result.outcome.value, result.duration)
-        observed = self._health.observe(target, result, self._now())
+        observed = self._health.observe(target, result, at)
         if self._reports.is_repeated(target, result) and not observed.before.stale:
             self._health.defer_result(target, observed.at)
             return
@@ -372,12 +367,17 @@ class Scheduler:
         self._probing.drop(key)
         self._lookups.drop(key)
 
+    def _drop_unused(self) -> None:
+        for target in self._health.take_unused():
+            self._drop_target(target)
+
     def _drop_target(self, target: TargetKey) -> None:
         """Cancel the probe of a target that no record uses, and forget it."""
         if (probe := self._probes.get(target)) is not None:
             probe.task.cancel()
-            self._health.cancel_probe(target, self._now())
-            self._finish(target)
+            at = self._now()
+            self._health.cancel_probe(target, at)
+            self._finish(target, at)
         else:
             self._cycles.target_done(target)
         self._timetable.forget([target])

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from dnslb_backend.core.answers.name_index import NameIndex
-from dnslb_backend.core.model.names import is_within, key_of, split_labels
+from dnslb_backend.core.model.names import key_of, split_labels
 from dnslb_backend.core.model.plan import Plan
 
 TARGET_FIELD = {
@@ -127,16 +127,16 @@ def purge_after_reload(
     `changed` are the names whose answers differ, `references` those of the old configuration and
     of the new one.
     """
-    added_or_removed = before.entries.keys() ^ after.entries.keys()
+    added_or_removed = [
+        name for name in changed if (name in before.entries) != (name in after.entries)
+    ]
     whole = {
         (after.entries.get(name) or before.entries[name]).zone.name for name in added_or_removed
     } | (before.zones.keys() ^ after.zones.keys())
     found = {PurgeItem(zone, below=True) for zone in whole}
     for known in references:
         found |= {
-            item
-            for item in known.names_to_purge(changed)
-            if not any(is_within(item.name, zone) for zone in whole)
+            item for item in known.names_to_purge(changed) if whole.isdisjoint(_upwards(item.name))
         }
     return frozenset(found)
 

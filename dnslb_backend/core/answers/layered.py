@@ -27,9 +27,13 @@ class Layered(Mapping[str, V], Generic[V]):
     def __len__(self) -> int:
         return len(self.base)
 
+    def flat(self) -> dict[str, V]:
+        """All of it in one dictionary, which is the caller's."""
+        return {**self.base, **self.changed}
+
     def replaced(self, values: Mapping[str, V]) -> "Layered[V]":
         """The same with other values for keys that it has."""
         changed = {**self.changed, **values}
         if len(changed) > DEEPEST:
-            return Layered({**self.base, **changed})
+            return Layered(Layered(self.base, changed).flat())
         return Layered(self.base, changed)

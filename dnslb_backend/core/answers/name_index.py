@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from dnslb_backend.core.model.names import canonical_name, is_within, parents
+from dnslb_backend.core.model.names import canonical_name, parents
 from dnslb_backend.core.model.plan import Plan
 from dnslb_backend.core.model.records import Record
 from dnslb_backend.core.model.views import ViewTable, build_table
@@ -64,6 +64,32 @@ def build_name_index(plan: Plan) -> NameIndex:
     return NameIndex(plan.zones, entries, {zone: tuple(found) for zone, found in names.items()})
 
 
+def differing_names(before: NameIndex, after: NameIndex) -> set[str]:
+    """The names that only one of two indexes has, and those whose rows or records differ."""
+    differing = before.entries.keys() ^ after.entries.keys()
+    alike = {
+        zone.name
+        for zone in after.zones.values()
+        if zone.name in before.zones and _shown(before.zones[zone.name]) == _shown(zone)
+    }
+    for name, entry in after.entries.items():
+        old = before.entries.get(name)
+        if old is not None and not (entry.zone.name in alike and _is_alike(old, entry)):
+            differing.add(name)
+    return differing
+
+
+def _shown(zone: Zone) -> tuple[object, ...]:
+    """What the answers of all its names have of a zone."""
+    return zone.spelling, zone.id, zone.soa
+
+
+def _is_alike(old: NameEntry, new: NameEntry) -> bool:
+    return (
+        old.zone.name == new.zone.name and old.static == new.static and old.records == new.records
+    )
+
+
 def _table(record: Record, plan: Plan, tables: dict[frozenset[str], ViewTable]) -> ViewTable | None:
     """A table of only the views that a record uses: fewer views give shorter scopes."""
     names = frozenset(view for dest in record.dests for view in dest.views)
@@ -84,6 +110,6 @@ def _static_rows(zone: Zone) -> Iterable[ResourceRecord]:
     }
     for row in zone.static:
         name = canonical_name(f"{row.qname}.")
-        below = any(is_within(name, cut) and name != cut for cut in cuts)
+        below = not cuts.isdisjoint(parents(name, zone.name))
         is_cut = name in cuts and row.qtype != "DS"
         yield row._replace(auth=not (below or is_cut))

@@ -5,16 +5,17 @@ access. Only the names that a change touched are rebuilt.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from fnmatch import translate
 
 from dnslb_backend.core.answers.dynamic import DynamicAnswer, Render
+from dnslb_backend.core.answers.layered import Layered
 from dnslb_backend.core.answers.name_index import NameEntry, NameIndex
 from dnslb_backend.core.answers.selectors import Selector
 from dnslb_backend.core.health.decision import Decision
 from dnslb_backend.core.model.records import RecordKey
-from dnslb_backend.core.model.zones import ResourceRecord, Zone, next_serial
+from dnslb_backend.core.model.zones import ResourceRecord, next_serial
 from dnslb_backend.errors import NotReadyError
 
 RENDERED_AHEAD = 64
@@ -43,7 +44,8 @@ class NameAnswer:
     `transfer_bytes` their rendering, None where the transfer has to render them.
     """
 
-    zone: Zone
+    zone: str
+    zone_id: int
     rows: tuple[ResourceRecord, ...]
     selectors: tuple[Selector, ...]
     unknown_types: frozenset[str]
@@ -71,10 +73,15 @@ class Snapshot:
     name_index: NameIndex
     render: Render
     serials: Mapping[str, int]
-    names: Mapping[str, NameAnswer]
+    names: Layered[NameAnswer]
     no_answer: bytes = field(init=False)
+    _changed: Mapping[str, NameAnswer] = field(init=False)
+    _base: Mapping[str, NameAnswer] = field(init=False)
+    """The layers of `names`, which every lookup searches."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "_changed", self.names.changed)
+        object.__setattr__(self, "_base", self.names.base)
         object.__setattr__(self, "no_answer", self.render((), 0))
 
     def lookup(self, name: str, qtype: str) -> bytes | DynamicAnswer:
@@ -83,13 +90,15 @@ class Snapshot:
         Bytes for PowerDNS, or a DynamicAnswer where it depends on the client or is random. Raises
         NotReadyError while health is unknown.
         """
-        node = self.names.get(name)
+        node = self._base.get(name)
         if node is None:
             return self.no_answer
+        if name in self._changed:
+            node = self._changed[name]
         if qtype == "ANY":
-            if node.answer is None:
+            if (answer := node.answer) is None:
                 raise NotReadyError(f"{name}: health is not known yet{_consequence(name, node)}")
-            return node.answer
+            return answer
         return self._lookup_type(name, node, qtype)
 
     def rows(self, zone: str) -> list[ResourceRecord]:
@@ -111,7 +120,7 @@ class Snapshot:
                     f"{zone}: health is not known yet, so the zone cannot be transferred"
                 )
             if node.transfer_rows:
-                found.append(node.transfer_bytes or self.render(node.transfer_rows, node.zone.id))
+                found.append(node.transfer_bytes or self.render(node.transfer_rows, node.zone_id))
         return found
 
     def _names_of(self, zone: str) -> Iterator[NameAnswer]:
@@ -127,7 +136,7 @@ class Snapshot:
                 if len(found) >= limit:
                     return found
                 if matches(row.qname) or matches(row.content):
-                    found.append((node.zone.id, row))
+                    found.append((node.zone_id, row))
         return found
 
     def with_answers(
@@ -137,30 +146,25 @@ class Snapshot:
 
         When any name of a zone changes, its serial rises, and so its apex changes too.
         """
-        nodes = dict(self.names)
-        changed: set[str] = set()
+        nodes: dict[str, NameAnswer] = {}
         for name in names:
             entry = self.name_index.entries.get(name)
-            if entry is None:
-                continue
-            node = build_name_answer(
-                entry, self.serials[entry.zone.name], decide, self.render, nodes[name].transfer_rows
-            )
-            if not node.same_answers_as(nodes[name]):
-                nodes[name] = node
-                changed.add(name)
+            if entry is not None:
+                node = self._rebuilt(entry, self.serials[entry.zone.name], decide)
+                if not node.same_answers_as(self.names[name]):
+                    nodes[name] = node
+        if not nodes:
+            return self, frozenset()
         serials = dict(self.serials)
-        for zone in {nodes[name].zone.name for name in changed}:
+        for zone in {node.zone for node in nodes.values()}:
             serials[zone] = next_serial(serials[zone], wall)
-            nodes[zone] = build_name_answer(
-                self.name_index.entries[zone],
-                serials[zone],
-                decide,
-                self.render,
-                nodes[zone].transfer_rows,
-            )
-            changed.add(zone)
-        return Snapshot(self.name_index, self.render, serials, nodes), frozenset(changed)
+            nodes[zone] = self._rebuilt(self.name_index.entries[zone], serials[zone], decide)
+        names_after = self.names.replaced(nodes)
+        return Snapshot(self.name_index, self.render, serials, names_after), frozenset(nodes)
+
+    def _rebuilt(self, entry: NameEntry, serial: int, decide: Decide) -> NameAnswer:
+        last_transferred = self.names[entry.name].transfer_rows
+        return build_name_answer(entry, serial, decide, self.render, last_transferred)
 
     def _lookup_type(self, name: str, node: NameAnswer, qtype: str) -> bytes | DynamicAnswer:
         if qtype in node.unknown_types:
@@ -168,17 +172,17 @@ class Snapshot:
         rows = [row for row in node.rows if row.qtype == qtype]
         selectors = [selector for selector in node.selectors if selector.type == qtype]
         if selectors:
-            return DynamicAnswer(rows, selectors, no_data(name), node.zone.id, self.render)
+            return DynamicAnswer(rows, selectors, no_data(name), node.zone_id, self.render)
         if rows:
-            return self.render(rows, node.zone.id)
+            return self.render(rows, node.zone_id)
         if qtype == "SOA":
             # PowerDNS queries SOA to find the apex of a zone, and takes any row for one.
             return self.no_answer
-        return self.render((no_data(name),), node.zone.id)
+        return self.render((no_data(name),), node.zone_id)
 
 
 def _consequence(name: str, node: NameAnswer) -> str:
-    if name != node.zone.name:
+    if name != node.zone:
         return ""
     return "; until then, with consistent-backends=yes in pdns.conf, its whole zone is SERVFAIL"
 
@@ -190,26 +194,35 @@ def build_snapshot(
     wall: float,
     before: Snapshot | None = None,
     serials: Mapping[str, int] | None = None,
+    differing: Collection[str] | None = None,
 ) -> tuple[Snapshot, frozenset[str]]:
     """A snapshot of all names, and every name whose answers differ from those in `before`.
+
+    `differing` are those of `differing_names`, where the caller has them: the others are not built
+    again, but kept as they are in `before`, for `with_answers` to update.
 
     A zone keeps its serial over a reload that changes nothing in it; `serials` are the last ones
     that an earlier run of the daemon served.
     """
     known = {**(serials or {}), **(before.serials if before else {})}
-    draft = {
-        name: build_name_answer(
+    old: Mapping[str, NameAnswer] = before.names if before else {}
+    if differing is None:
+        differing = name_index.entries.keys() | old.keys()
+    draft = before.names.flat() if before else {}
+    for name in differing:
+        entry = name_index.entries.get(name)
+        if entry is None:
+            draft.pop(name, None)
+            continue
+        draft[name] = build_name_answer(
             entry, known.get(entry.zone.name, 0), decide, render, _last_transfer_rows(before, entry)
         )
-        for name, entry in name_index.entries.items()
-    }
-    old: Mapping[str, NameAnswer] = before.names if before else {}
     changed = {
         name
-        for name in draft.keys() | old.keys()
+        for name in differing
         if name not in draft or not draft[name].same_answers_as(old.get(name))
     }
-    moved = {(draft.get(name) or old[name]).zone.name for name in changed} | {
+    moved = {(draft.get(name) or old[name]).zone for name in changed} | {
         zone for zone in name_index.zones if before is None or zone not in before.serials
     }
     # Serials of removed zones are kept, as a zone may come back.
@@ -221,7 +234,7 @@ def build_snapshot(
         draft[zone] = build_name_answer(
             entry, fresh[zone], decide, render, _last_transfer_rows(before, entry)
         )
-    return Snapshot(name_index, render, fresh, draft), frozenset(changed | moved)
+    return Snapshot(name_index, render, fresh, Layered(draft)), frozenset(changed | moved)
 
 
 def build_name_answer(
@@ -272,7 +285,8 @@ def build_name_answer(
     ):
         transfer_bytes = render(transfer_rows, zone.id)
     return NameAnswer(
-        zone,
+        zone.name,
+        zone.id,
         tuple(rows),
         tuple(selectors),
         frozenset(unknown_static),
@@ -318,7 +332,7 @@ def _last_transfer_rows(
     if before is None or entry.zone.name not in before.name_index.zones:
         return None
     node = before.names.get(entry.name)
-    return () if node is None or node.zone.name != entry.zone.name else node.transfer_rows
+    return () if node is None or node.zone != entry.zone.name else node.transfer_rows
 
 
 def no_data(name: str) -> ResourceRecord:

@@ -1,13 +1,15 @@
 """What changed in the health map, for those who publish, persist and report it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from dnslb_backend.core.health.decision_changes import DecisionChange, report_decisions
 from dnslb_backend.core.health.record_state import RecordState
 from dnslb_backend.core.health.transitions import Transition
 from dnslb_backend.core.model.records import RecordKey
+
+T = TypeVar("T", "Overflow", Transition, DecisionChange)
 
 
 class Overflow(NamedTuple):
@@ -33,6 +35,26 @@ class Changes:
     overflows: tuple[Overflow, ...] = ()
     decisions: tuple[DecisionChange, ...] = ()
 
+    def parts(self, limit: int) -> Iterator["Changes"]:
+        """These changes for at most so many records at a time, those of each record together."""
+        keys = list(self.answers | self.touched)
+        if len(keys) <= limit:
+            yield self
+            return
+        transitions = _by_key(self.transitions)
+        overflows = _by_key(self.overflows)
+        decisions = _by_key(self.decisions)
+        keys += (transitions.keys() | overflows.keys() | decisions.keys()).difference(keys)
+        for start in range(0, len(keys), limit):
+            part = keys[start : start + limit]
+            yield Changes(
+                self.answers.intersection(part),
+                self.touched.intersection(part),
+                tuple(each for key in part for each in transitions.get(key, ())),
+                tuple(each for key in part for each in overflows.get(key, ())),
+                tuple(each for key in part for each in decisions.get(key, ())),
+            )
+
     def followed_by(self, later: "Changes") -> "Changes":
         """These changes and `later` ones as one."""
         return Changes(
@@ -42,6 +64,13 @@ class Changes:
             self.overflows + later.overflows,
             self.decisions + later.decisions,
         )
+
+
+def _by_key(changes: Iterable[T]) -> dict[RecordKey, list[T]]:
+    found: dict[RecordKey, list[T]] = {}
+    for change in changes:
+        found.setdefault(change.key, []).append(change)
+    return found
 
 
 NO_CHANGES = Changes(frozenset(), frozenset(), ())

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from dnslb_backend.core.health.overrides import Override, matches_alias
+from dnslb_backend.core.health.record_index import RecordIndex
 from dnslb_backend.core.model.records import RecordKey
 
 
@@ -10,26 +11,25 @@ class Coverage:
     """An index of records by the aliases of their members and destinations."""
 
     def __init__(self) -> None:
-        self._records: dict[str, set[RecordKey]] = {}
-        self._aliases: dict[RecordKey, frozenset[str]] = {}
+        self._records = RecordIndex[str]()
+        self._aliases: dict[RecordKey, tuple[str, ...]] = {}
 
     def put(self, key: RecordKey, aliases: Iterable[str]) -> None:
         """Replace the aliases of a record; without any, the record is removed."""
-        before, after = self._aliases.pop(key, frozenset()), frozenset(aliases)
-        for alias in before - after:
-            self._records[alias].discard(key)
-            if not self._records[alias]:
-                del self._records[alias]
-        for alias in after - before:
-            self._records.setdefault(alias, set()).add(key)
+        before, after = self._aliases.pop(key, ()), frozenset(aliases)
+        for alias in after.symmetric_difference(before):
+            if alias in after:
+                self._records.add(alias, key)
+            else:
+                self._records.discard(alias, key)
         if after:
-            self._aliases[key] = after
+            self._aliases[key] = tuple(after)
 
     def covered(self, override: Override) -> set[RecordKey]:
         """The records with a member or a destination that matches `override`."""
-        found = set(self._records.get(override.target, ()))
+        found = set(self._records.of(override.target))
         if override.is_glob:
-            for alias, keys in self._records.items():
+            for alias in self._records:
                 if matches_alias(override.target, alias):
-                    found |= keys
+                    found.update(self._records.of(alias))
         return {key for key in found if override.name in ("", key.name)}

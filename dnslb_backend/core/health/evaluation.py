@@ -167,7 +167,7 @@ def hold_starving(
     """
     is_starving = decision.loses_service(state.decision) and not is_override
     if is_starving and not state.is_held:
-        state.awaited = {position for position in state.positions if targets.is_in_flight(position)}
+        state.awaited = frozenset(filter(targets.is_in_flight, state.positions))
     state.is_held = is_starving and is_awaiting(state)
     return state.decision if state.is_held else decision
 

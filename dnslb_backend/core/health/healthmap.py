@@ -12,7 +12,7 @@ A change that would leave a name with no serving member waits until every target
 record's check cycle has answered or timed out.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from dnslb_backend.core.health.agreement import Agreement
@@ -96,19 +96,18 @@ class HealthMap:
     def target_keys(self) -> Iterator[TargetKey]:
         return iter(self._targets)
 
-    def is_used(self, key: TargetKey) -> bool:
-        """Whether any record uses this target."""
-        return key in self._targets
+    def take_unused(self) -> list[TargetKey]:
+        """The targets that no record uses any more, each once after its last user has left."""
+        return self._targets.take_unused()
 
-    def records_using(self, key: TargetKey) -> frozenset[RecordKey]:
-        """The records that use a target."""
-        return frozenset(self._targets.users(key))
+    def records_using(self, key: TargetKey) -> Collection[RecordKey]:
+        """The records that use a target, as they are now."""
+        return self._targets.users(key)
 
     def targets_of(self, key: RecordKey) -> list[TargetKey]:
         """Every target of a record once, in the order of its members."""
         self._regroup(key)
-        members = self.records[key].members
-        return list(dict.fromkeys(target for member in members for target in member.targets))
+        return list(self.records[key].positions)
 
     def pending(self) -> list[RecordKey]:
         """Records whose first check cycle has not ended and whose answer was not restored."""
@@ -224,7 +223,7 @@ class HealthMap:
             if self.agreement and self.agreement.is_relieved(target):
                 self.mark_unknown(target, at)
             self._changes.touch(users := self._targets.users(target))
-            for key in users & self.agreement.awaiting if self.agreement else ():
+            for key in self.agreement.awaiting.intersection(users) if self.agreement else ():
                 self.close_cycle(key, at)
 
     def cancel_probe(self, target: TargetKey, at: Instant) -> None:
@@ -301,8 +300,7 @@ class HealthMap:
     # -- internals ----------------------------------------------------------------------
 
     def _count_pending(self) -> None:
-        waiting = (key for key, state in self.records.items() if not state.is_ready)
-        self._pending = dict.fromkeys(waiting)
+        self._pending = {key: None for key, state in self.records.items() if not state.is_ready}
 
     def _restore(self, key: RecordKey, past: RestoredRecord) -> None:
         before = self.records[key]
@@ -329,12 +327,14 @@ class HealthMap:
             self._marked[key] = at
         return has_moved
 
-    def _end_probe(self, target: TargetKey) -> Set[RecordKey]:
+    def _end_probe(self, target: TargetKey) -> Collection[RecordKey]:
         """No probe of it is under way any more; the records that use it."""
         self._targets.end(target)
         users = self._targets.users(target)
         for key in users:
-            self.records[key].awaited.discard(target)
+            state = self.records[key]
+            if target in state.awaited:
+                state.awaited = state.awaited - {target}
         return users
 
     def _mark_held(self, keys: Iterable[RecordKey], at: Instant) -> None:

@@ -42,14 +42,15 @@ class Membership:
         before = state.positions
         state.is_reshaped, state.is_partial = False, False
         state.members = build_members(state.record, state.hosts)
-        state.positions = {}
+        positions: dict[TargetKey, list[int]] = {}
         for position, member in enumerate(state.members):
             past = (carried or {}).get(member.content, ())
             for index, target in enumerate(member.targets):
-                state.positions.setdefault(target, []).append(position)
+                positions.setdefault(target, []).append(position)
                 self._targets.add_user(
                     target, key, past[min(index, len(past) - 1)] if past else None
                 )
+        state.positions = {target: tuple(found) for target, found in positions.items()}
         self.release(key, [target for target in before if target not in state.positions])
         aliases = {alias for member in state.members for alias in member.aliases}
         for dest in state.record.dests:

@@ -38,8 +38,8 @@ class RecordState:
     record: Record
     hosts: dict[str, HostState] = field(default_factory=dict)
     members: tuple[Member, ...] = ()
-    positions: dict[TargetKey, list[int]] = field(default_factory=dict)
-    """The positions of the members that use each target."""
+    positions: dict[TargetKey, tuple[int, ...]] = field(default_factory=dict)
+    """The positions of the members that use each target, in the order of the members."""
     rows: tuple[MemberStatus, ...] = ()
     candidates: list[Candidate] = field(default_factory=list)
     """The decision's input for each of `members`, updated one by one: there may be thousands."""
@@ -63,7 +63,7 @@ class RecordState:
     """Members, by content, that recovered and have not served since."""
     ramps: dict[str, Ramp] = field(default_factory=dict)
     """Members, by content, whose slow start has not ended."""
-    awaited: set[TargetKey] = field(default_factory=set)
+    awaited: frozenset[TargetKey] = frozenset()
     """Targets whose probes were in flight when it was first held: it waits for these as well."""
 
 
@@ -130,7 +130,7 @@ def carry_over(record: Record, old: RecordState | None) -> RecordState:
     next cycle."""
     if old is None:
         return RecordState(record)
-    if old.record == record:
+    if old.record is record or old.record == record:
         return old
     return RecordState(
         record,

@@ -48,6 +48,21 @@ class Result:
     certificate_expires: float | None = field(default=None, compare=False)
     """When the first certificate of a verified chain expires (Unix time); it is not stored."""
 
+    def lasting(self, seconds: float) -> "Result":
+        """The same, of a probe that took so long."""
+        # Not by `replace`, which takes longer than all else that a probe does with its result.
+        return Result(
+            self.outcome,
+            self.code,
+            self.text,
+            self.priority,
+            self.weight,
+            seconds,
+            self.report,
+            self.is_stall,
+            self.certificate_expires,
+        )
+
 
 def first_expiry(results: Iterable[Result | None]) -> float | None:
     """When the first certificate that these probes verified expires; None where none did."""

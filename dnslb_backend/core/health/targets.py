@@ -1,9 +1,10 @@
 """Targets: what is probed, the state of each, and the records that use it."""
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Collection, Iterable, Iterator
 from typing import Protocol
 
 from dnslb_backend.core.health.members import TargetKey
+from dnslb_backend.core.health.record_index import RecordIndex
 from dnslb_backend.core.health.target import NEVER_PROBED, TargetState
 from dnslb_backend.core.model.records import RecordKey
 
@@ -29,8 +30,9 @@ class Targets:
         self._listener = listener
         self._seen: dict[TargetKey, TargetState] = {}
         self._states: dict[TargetKey, TargetState] = {}
-        self._users: dict[TargetKey, set[RecordKey]] = {}
+        self._users = RecordIndex[TargetKey]()
         self._in_flight: set[TargetKey] = set()
+        self._left: dict[TargetKey, None] = {}
 
     def __getitem__(self, target: TargetKey) -> TargetState:
         return self._states.get(target, NEVER_PROBED)
@@ -61,33 +63,33 @@ class Targets:
         """Whether it has a state, from a result or restored."""
         return target in self._states
 
-    def users(self, target: TargetKey) -> Set[RecordKey]:
-        """The records that use it: a live view."""
-        return self._users.get(target, frozenset())
+    def users(self, target: TargetKey) -> Collection[RecordKey]:
+        """The records that use it, as they are now."""
+        return self._users.of(target)
 
     def add_user(self, target: TargetKey, user: RecordKey, past: TargetState | None = None) -> None:
         """Add a record that uses it; `past` is its state unless it has one already."""
-        if target not in self._users:
-            self._users[target] = set()
-            if self._listener is not None:
-                self._listener.added(target)
-        self._users[target].add(user)
+        if self._listener is not None and target not in self._users:
+            self._listener.added(target)
+        self._users.add(target, user)
         if past is not None:
             self._states.setdefault(target, past)
 
     def remove_user(self, targets: Iterable[TargetKey], user: RecordKey) -> None:
         """Remove a record from the users of these targets."""
         for target in targets:
-            users = self._users.get(target)
-            if users is None:
-                continue
-            users.discard(user)
-            if not users:
-                del self._users[target]
+            self._users.discard(target, user)
+            if target not in self._users:
                 self._states.pop(target, None)
                 self._seen.pop(target, None)
                 if self._listener is not None:
                     self._listener.removed(target)
+                self._left[target] = None
+
+    def take_unused(self) -> list[TargetKey]:
+        """Those whose last user has left since the last call, and that have no new one."""
+        left, self._left = self._left, {}
+        return [target for target in left if target not in self._users]
 
     # -- probes -------------------------------------------------------------------------
 

@@ -146,7 +146,7 @@ class Timetable:
 
     def _own(self, target: TargetKey, now: float) -> Due | None:
         probing = self._probing.get(target)
-        if probing is None or probing.is_in_flight or not self._health.is_used(target):
+        if probing is None or probing.is_in_flight or not self._health.records_using(target):
             return None
         if not self._health.is_probed(target):
             return None
@@ -158,6 +158,8 @@ class Timetable:
     def _own_due(self, target: TargetKey) -> float | None:
         """When a target is due at its own pace, None where it follows the ticks."""
         timing = self._health.records[next(iter(self._health.records_using(target)))].record.timing
+        if timing.fast_interval is None and timing.down_interval is None:
+            return None
         own = probe_interval(timing, self._health.target(target))
         return None if own == timing.interval else self._probing[target].begun + own
 
@@ -199,7 +201,7 @@ class Timetable:
     def follow(self, target: TargetKey, now: float) -> None:
         """The health of a target has changed, and perhaps its interval with it."""
         probing = self._probing.get(target)
-        if probing is None or probing.is_in_flight or not self._health.is_used(target):
+        if probing is None or probing.is_in_flight or not self._health.records_using(target):
             return
         due = self._own_due(target)
         if due is not None:
@@ -208,7 +210,3 @@ class Timetable:
     def forget(self, targets: Iterable[TargetKey]) -> None:
         for target in targets:
             self._probing.pop(target, None)
-
-    def unused(self) -> list[TargetKey]:
-        """Targets that were probed and that no record uses any more."""
-        return [target for target in self._probing if not self._health.is_used(target)]

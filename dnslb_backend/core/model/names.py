@@ -6,6 +6,7 @@ cutting one dot and lowering its case. The root is the empty string.
 """
 
 import ipaddress
+import re
 from functools import lru_cache
 from typing import Final
 
@@ -16,6 +17,11 @@ from dnslb_backend.errors import NameFormatError
 
 IDNA: Final = dns.name.IDNA_2008_Practical
 """How names in Unicode are written in ASCII (RFC 5891, mapped as UTS 46 has it)."""
+
+_LABEL = r"[A-Za-z0-9_-]{1,63}"
+_PLAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?", re.ASCII)
+_LONGEST = 253
+"""Characters of a name without its final dot."""
 
 _PRINTABLE = range(0x21, 0x7F)
 
@@ -34,6 +40,17 @@ def canonical_name(text: str, origin: str | None = None) -> str:
 
 def spelled_name(text: str, origin: str | None = None) -> str:
     """As canonical_name, but in the letter case of `text`."""
+    return _plain_name(text, origin) or _parsed_name(text, origin)
+
+
+def _plain_name(text: str, origin: str | None) -> str:
+    """A name without escapes or Unicode, as nearly all are; empty where it has to be parsed."""
+    full = text if text.endswith(".") or not origin else f"{text}.{origin}."
+    name = full.removesuffix(".")
+    return name if len(name) <= _LONGEST and _PLAIN.fullmatch(full) else ""
+
+
+def _parsed_name(text: str, origin: str | None) -> str:
     try:
         name = dns.name.from_text(text, _base(origin), IDNA)
     except (dns.exception.DNSException, UnicodeError, ValueError) as error:

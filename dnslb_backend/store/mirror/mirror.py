@@ -47,6 +47,9 @@ TICK = 0.5
 
 SWEEP_INTERVAL = 60.0
 FIRST_PAUSE = 0.05
+GROUPS_PER_TURN = 200
+"""Groups that are looked at before others on the event loop have their turn."""
+
 MIN_LONGEST_PAUSE = 0.5
 
 
@@ -77,7 +80,7 @@ class _Batch:
 
     rows: dict[Table, list[TableRow]] = field(default_factory=dict)
     gone: dict[Table, list[TableRow]] = field(default_factory=dict)
-    keys: dict[RowGroup, frozenset[tuple[Table, TableRow]]] = field(default_factory=dict)
+    keys: dict[RowGroup, tuple[tuple[Table, TableRow], ...]] = field(default_factory=dict)
     size: int = 0
 
     def works(self) -> list[WriteOp]:
@@ -106,8 +109,9 @@ class Mirror:
         self.outboxes = outboxes
         self._writer = BatchWriter(store)
         self._touched: set[RowGroup] = set()
-        self._keys: dict[RowGroup, frozenset[tuple[Table, TableRow]]] = {}
+        self._keys: dict[RowGroup, tuple[tuple[Table, TableRow], ...]] = {}
         self._unwritten: set[RowGroup] = set()
+        self._is_outdated = False
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._is_connected = False
@@ -140,7 +144,8 @@ class Mirror:
 
     def apply_snapshot(self) -> None:
         """Follow a new configuration, which has other groups of rows."""
-        self._write_queue.apply_snapshot(self._source.groups(), self._now().mono)
+        self._is_outdated = True
+        self._idle.clear()
         self._wake.set()
 
     @property
@@ -149,7 +154,7 @@ class Mirror:
         return MirrorStatus(
             store=self._store.name,
             is_connected=self._is_connected,
-            backlog=self._write_queue.backlog,
+            backlog=self._write_queue.backlog + self._is_outdated,
             history=len(self.outboxes),
             lag=max(0.0, self._now().mono - min(since)) if since else 0.0,
             rows=self._writer.rows,
@@ -189,7 +194,7 @@ class Mirror:
         self._touched = set()
         try:
             async with asyncio.timeout(limit):
-                while self._write_queue.backlog or self.outboxes:
+                while self._is_outdated or self._write_queue.backlog or self.outboxes:
                     self._idle.clear()
                     await self._idle.wait()
         except TimeoutError:
@@ -201,6 +206,7 @@ class Mirror:
         losses = self._store.losses
         self._stamp = self._stamp._replace(session=secrets.token_hex(8))
         self._keys.clear()
+        await self._follow_groups()
         self._write_queue.mark_all_dirty(self._now().mono)
         self._unwritten = self._write_queue.groups()
         self._next_beat = self._next_sweep = 0.0
@@ -209,6 +215,7 @@ class Mirror:
             if now >= self._next_beat:
                 await self._heartbeat.beat(self._store, self._stamp.session)
                 self._next_beat = now + self._policy.beat
+            await self._follow_groups()
             await self._write(await self._gather())
             if self._store.losses != losses:
                 raise StoreError("rows were lost; writing all of them again")
@@ -217,6 +224,18 @@ class Mirror:
                 self._idle.set()
                 await self._sweep()
             await self._rest()
+
+    async def _follow_groups(self) -> None:
+        """Learn which groups there are after a new configuration, in slices: there may be many."""
+        while self._is_outdated:
+            self._is_outdated = False
+            now, found = self._now().mono, set[RowGroup]()
+            for number, group in enumerate(self._source.groups(), 1):
+                self._write_queue.keep(group, now)
+                found.add(group)
+                if number % GROUPS_PER_TURN == 0:
+                    await asyncio.sleep(0)
+            self._write_queue.remove(self._write_queue.groups() - found, now)
 
     async def _gather(self) -> _Batch:
         """The groups that come next, and their rows as they are at this moment."""
@@ -236,8 +255,8 @@ class Mirror:
         rows = self._source.rows(group, self._stamp, self._now())
         for table, row in rows:
             batch.rows.setdefault(table, []).append(row)
-        keys = frozenset((table, table.key_of(row)) for table, row in rows)
-        for table, key in self._keys.get(group, frozenset()) - keys:
+        keys = tuple((table, table.key_of(row)) for table, row in rows)
+        for table, key in set(self._keys.get(group, ())).difference(keys):
             batch.gone.setdefault(table, []).append(key)
         batch.keys[group] = keys
         batch.size += len(rows) + 1
@@ -290,7 +309,7 @@ class Mirror:
 
     @property
     def _has_changes(self) -> bool:
-        return self._write_queue.has_dirty or bool(self.outboxes)
+        return self._is_outdated or self._write_queue.has_dirty or bool(self.outboxes)
 
     # -- failures -------------------------------------------------------------------------
 

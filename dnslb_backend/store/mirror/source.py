@@ -57,11 +57,15 @@ class MirrorSource:
         return self._snapshot is not None
 
     def groups(self) -> Iterator[RowGroup]:
-        """Everything, zones first."""
+        """Everything, zones first; what comes while they are taken is left for the next call."""
+        yield from self._groups_besides_records()
+        yield from map(group_of, list(self._health.records))
+
+    def _groups_besides_records(self) -> Iterator[RowGroup]:
+        names = self._names
         if self._snapshot is not None:
             yield from (RowGroup("zone", zone) for zone in self._snapshot.name_index.zones)
-        yield from (RowGroup("name", entry.zone.name, name) for name, entry in self._names.items())
-        yield from map(group_of, self._health.records)
+        yield from (RowGroup("name", entry.zone.name, name) for name, entry in names.items())
 
     def interval(self, group: RowGroup) -> float:
         """The seconds between two checks of a group, the fewest between two changes of times."""
@@ -84,7 +88,7 @@ class MirrorSource:
             self._last_summary = {
                 k: v for k, v in self._last_summary.items() if k in self._health.records
             }
-            return {group for group in self.groups() if group.kind != "record"}, True
+            return set(self._groups_besides_records()), True
         if before is snapshot:
             return set(), False
         serials = before.serials

@@ -49,18 +49,20 @@ class WriteQueue:
         """All there are."""
         return set(self._due)
 
-    def apply_snapshot(self, groups: Iterable[RowGroup], now: float) -> None:
-        """These are all there are. New ones are dirty, and those gone, so that rows are deleted."""
-        wanted = dict.fromkeys(groups)
-        gone = [group for group in self._due if group not in wanted]
-        for group in gone:
-            del self._due[group]
-        self.mark_dirty(gone, now)
-        self.mark_dirty((group for group in wanted if group not in self._due), now)
-        for group in wanted:
-            # An overdue group must not wait for another period.
-            if self._due.get(group, math.inf) > now:
-                self._schedule(group, now)
+    def keep(self, group: RowGroup, now: float) -> None:
+        """This group exists: a new one is dirty, another has perhaps a new period."""
+        due = self._due.get(group)
+        if due is None:
+            self.mark_dirty([group], now)
+        # An overdue group must not wait for another period.
+        if due is None or due > now:
+            self._schedule(group, now)
+
+    def remove(self, groups: Iterable[RowGroup], now: float) -> None:
+        """These are gone: they are dirty, so that their rows are deleted."""
+        for group in groups:
+            self._due.pop(group, None)
+            self.mark_dirty([group], now)
 
     def mark_dirty(self, groups: Iterable[RowGroup], now: float) -> None:
         """These changed; a group that already waits keeps its place."""

@@ -127,6 +127,16 @@ async def test_a_target_that_hangs_keeps_no_other_one_from_being_probed(
             await until(lambda: sick.host in made.served())
 
 
+async def test_an_address_that_a_name_resolves_to_is_probed_in_the_same_cycle() -> None:
+    timing = replace(TIMING, interval=600.0)
+    async with NanoNameServer() as server:
+        server.put("web.example", "A", "127.0.9.4")
+        named = www("web.example", timing=timing)
+        async with scheduler(named, servers=[server.address]) as made:
+            await until(lambda: not made.map.pending())
+            assert made.served() == {"127.0.9.4"}
+
+
 async def test_a_resolver_that_hangs_keeps_no_target_from_being_probed() -> None:
     check = {"web": parse_check({"type": "http", "url": "http://%(address)s/"})}
     timing = replace(TIMING, dns_timeout=30)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from dnslb_backend.core.answers.name_index import build_name_index
+from dnslb_backend.core.answers.name_index import build_name_index, differing_names
 from dnslb_backend.core.answers.snapshot import Snapshot, build_snapshot
 from dnslb_backend.core.health.decision import PENDING, Decision, DecisionKind, Pool
 from dnslb_backend.core.model.plan import Plan
@@ -262,3 +262,29 @@ def test_a_zone_that_comes_back_does_not_go_back(snapshot: Snapshot) -> None:
     gone = build(EVERYTHING, decisions, there)
     again = build(both, decisions, gone)
     assert again.serials["other.example"] > there.serials["other.example"]
+
+
+def test_a_reload_builds_only_the_names_that_differ(snapshot: Snapshot) -> None:
+    before = build_name_index(EVERYTHING)
+    assert differing_names(before, build_name_index(EVERYTHING)) == set()
+    slower = replace(EVERYTHING.records[KEY], ttl=99)
+    after = build_name_index(replace(EVERYTHING, records={KEY: slower}))
+    differing = differing_names(before, after)
+    assert differing == {KEY.name}
+    decide = {KEY: SERVE}.__getitem__
+    whole, changed = build_snapshot(after, decide, render, NOW + 9, snapshot)
+    found = build_snapshot(after, decide, render, NOW + 9, snapshot, differing=differing)
+    assert (dict(found[0].names), found[1]) == (dict(whole.names), changed)
+    kept = next(name for name in before.entries if name not in changed)
+    assert found[0].names[kept] is snapshot.names[kept]
+
+
+def test_names_of_another_zone_or_of_none_differ() -> None:
+    before = build_name_index(EVERYTHING)
+    zone = EVERYTHING.zones[KEY.zone]
+    other_soa = replace(zone, soa=replace(zone.soa, minimum=zone.soa.minimum + 1))
+    after = build_name_index(replace(EVERYTHING, zones={**EVERYTHING.zones, zone.name: other_soa}))
+    assert differing_names(before, after) >= {*before.names[zone.name]}
+    fewer = build_name_index(replace(EVERYTHING, records={}))
+    assert differing_names(before, fewer) == {KEY.name}
+    assert differing_names(fewer, before) == {KEY.name}

@@ -1,5 +1,7 @@
 """Results are stored and exported: their codes never change their meaning."""
 
+from dataclasses import fields
+
 import pytest
 
 from dnslb_backend.core.health.results import Code, Outcome, Result, check_error, failed, passed
@@ -32,3 +34,14 @@ def test_each_outcome_has_its_code_and_a_text_of_one_line() -> None:
 @pytest.mark.parametrize("result", [passed(), failed(1, "no"), check_error("no such program")])
 def test_a_result_has_no_duration_until_its_probe_was_measured(result: Result) -> None:
     assert (result.duration, result.report, result.is_stall) == (0, None, False)
+
+
+def test_a_result_with_its_duration_keeps_all_else() -> None:
+    whole = Result(Outcome.ERROR, -3, "text", 1, 2, 0.5, 3, True, 4.0)
+    timed = whole.lasting(0.25)
+    kept = {field.name: getattr(whole, field.name) for field in fields(whole)}
+    assert {each.name: getattr(timed, each.name) for each in fields(timed)} == {
+        **kept,
+        "duration": 0.25,
+    }
+    assert None not in kept.values()

@@ -182,7 +182,7 @@ class Run:
                 self.timetable.remove(key)
         for key in changed:
             self.timetable.add(key, at(reload.time))
-        unused = self.timetable.unused()
+        unused = self.map.take_unused()
         for target in unused:
             self.under_way.pop(target, None)
         self.timetable.forget(unused)
@@ -352,12 +352,12 @@ def test_targets_without_a_record_are_named_and_forgotten() -> None:
     health.apply_plan(plan(record(A.address, key=HERE)), at(0))
     made = Timetable(health)
     made.add(HERE, Instant(0, 0))
-    assert (made.records(), made.new_targets(HERE), made.unused()) == ([HERE], [A], [])
+    assert (made.records(), made.new_targets(HERE), health.take_unused()) == ([HERE], [A], [])
     made.begin(A, 0, 0)
     assert made.new_targets(HERE) == []
     health.apply_plan(plan(), at(1))
     made.remove(HERE)
-    assert (made.records(), made.unused()) == ([], [A])
+    assert (made.records(), health.take_unused()) == ([], [A])
     made.forget([A])
-    assert made.unused() == []
+    assert health.take_unused() == []
     assert list(made.take(99, 10)) == []

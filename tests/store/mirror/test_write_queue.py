@@ -1,6 +1,7 @@
 """What is written next."""
 
 import math
+from collections.abc import Iterable
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,10 +21,18 @@ def taken(agenda: WriteQueue, now: float) -> list[RowGroup]:
     return found
 
 
+def follow(agenda: WriteQueue, groups: Iterable[RowGroup], now: float) -> None:
+    """These are all there are."""
+    wanted = list(groups)
+    for group in wanted:
+        agenda.keep(group, now)
+    agenda.remove(agenda.groups().difference(wanted), now)
+
+
 def agenda_of(count: int, period: float = 10.0, now: float = 0.0) -> WriteQueue:
     """An agenda whose units were all written once."""
     agenda = WriteQueue(lambda _: period)
-    agenda.apply_snapshot(map(unit, range(count)), now)
+    follow(agenda, map(unit, range(count)), now)
     taken(agenda, now)
     agenda.done()
     return agenda
@@ -31,7 +40,7 @@ def agenda_of(count: int, period: float = 10.0, now: float = 0.0) -> WriteQueue:
 
 def test_what_is_new_comes_at_once_and_in_order() -> None:
     agenda = WriteQueue(lambda _: 10.0)
-    agenda.apply_snapshot(map(unit, range(5)), 0.0)
+    follow(agenda, map(unit, range(5)), 0.0)
     assert agenda.backlog == 5
     assert taken(agenda, 0.0) == list(map(unit, range(5)))
 
@@ -91,7 +100,7 @@ def test_what_changes_while_it_is_written_is_written_again() -> None:
 
 def test_what_is_gone_comes_once_more_and_never_again() -> None:
     agenda = agenda_of(3)
-    agenda.apply_snapshot([unit(0), unit(3)], 0.0)
+    follow(agenda, [unit(0), unit(3)], 0.0)
     assert sorted(taken(agenda, 0.0)) == [unit(1), unit(2), unit(3)]
     agenda.done()
     assert sorted(taken(agenda, 10.1)) == [unit(0), unit(3)]
@@ -102,8 +111,8 @@ def test_with_nothing_to_do_there_is_nothing_due() -> None:
     assert agenda.next_due == math.inf
     assert agenda.take(0.0) is None
     assert agenda.oldest is None
-    agenda.apply_snapshot([unit(0)], 0.0)
-    agenda.apply_snapshot([], 0.0)
+    follow(agenda, [unit(0)], 0.0)
+    follow(agenda, [], 0.0)
     taken(agenda, 0.0)
     assert agenda.next_due == math.inf
 
@@ -111,10 +120,10 @@ def test_with_nothing_to_do_there_is_nothing_due() -> None:
 @given(st.floats(0, 1e5), st.floats(0, 4.9))
 def test_what_is_overdue_at_a_reload_is_not_put_off(start: float, late: float) -> None:
     agenda = WriteQueue(lambda _: 5.0)
-    agenda.apply_snapshot([unit(0)], start)
+    follow(agenda, [unit(0)], start)
     agenda.take(start)
     agenda.done()
     due = agenda.next_due
-    agenda.apply_snapshot([unit(0)], due + late)
+    follow(agenda, [unit(0)], due + late)
     assert agenda.take(due + late) == unit(0)
     assert agenda.next_due > due + late
