@@ -171,6 +171,7 @@ FAILURES: dict[Component, Fail] = {
     "mirror": fail_service("mirror"),
     "reload": fail_service("reload"),
     "daemon": fail_service("daemon"),
+    "quorum": fail_service("quorum"),
 }
 
 

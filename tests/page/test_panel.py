@@ -162,7 +162,7 @@ async def test_the_last_of_several_is_insisted_upon(node: Scene, visit: Visit) -
     await press(page, "Drain")
     await give_token(page, OPERATE_TOKEN)
     doubt = panel(page).get_by_role("alert")
-    await expect(doubt).to_contain_text("last serving member of db.shop.example/A")
+    await expect(doubt).to_contain_text("No serving member would be left in db.shop.example/A")
     assert len(await node.overrides()) == 1
     await press(page, "Drain anyway")
     await expect(panel(page).get_by_text("2 overrides are in force.")).to_be_visible()

@@ -100,6 +100,7 @@ async def test_after_a_round(client: aiohttp.ClientSession, node: Node) -> None:
         "result_text": "200 OK",
         "certificate_expires": None,
         "ttl": 5,
+        "votes": None,
     }
     assert (second.health, second.served, second.priority) == ("DOWN", False, None)
     assert (second.result_code, second.result_text) == (-6, "503 Service Unavailable")
