@@ -1,6 +1,6 @@
 """What the daemon offers to its operators; the admin edge knows no more of it than this."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -82,6 +82,10 @@ class Control(Protocol):
     @property
     def details(self) -> Mapping[str, Detail]:
         """The details of /readyz by component: mirror, purge, brake, …"""
+        ...
+
+    def unanswered(self) -> Collection[RecordKey]:
+        """Records that are not answered yet: their first check cycle has to end."""
         ...
 
     def snapshot(self) -> Snapshot:

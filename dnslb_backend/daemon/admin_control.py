@@ -1,6 +1,6 @@
 """What operators may see and do, gathered from the parts of the daemon."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -16,6 +16,7 @@ from dnslb_backend.core.health.members import MemberStatus
 from dnslb_backend.core.health.override_requests import OverrideRequest
 from dnslb_backend.core.health.overrides import Action, Override
 from dnslb_backend.core.health.probe_report import ProbeReport
+from dnslb_backend.core.model.records import RecordKey
 from dnslb_backend.daemon.parts import Parts
 from dnslb_backend.errors import ConflictError, OverrideNotFoundError, RequestError
 from dnslb_backend.store.shared.override_commands import canonical_target
@@ -56,6 +57,9 @@ class AdminControl:
     @property
     def details(self) -> Mapping[str, Detail]:
         return self._details
+
+    def unanswered(self) -> Collection[RecordKey]:
+        return self._parts.snapshots.unanswered()
 
     def snapshot(self) -> Snapshot:
         return self._parts.snapshots.snapshot()

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable, Collection
 
 from dnslb_backend.core.health.healthmap import HealthMap
+from dnslb_backend.core.model.records import RecordKey
 from dnslb_backend.daemon.transition_log import log_ready
 from dnslb_backend.systemd import Notifier
 
@@ -12,17 +14,21 @@ START_EXTENSION = 30.0
 
 
 class Readiness:
-    """The daemon is ready once the first check cycle of every record has ended."""
+    """The daemon is ready once the first check cycle of every record has ended, and what follows
+    from it is answered; the others are `unanswered`."""
 
-    def __init__(self, health: HealthMap, notifier: Notifier) -> None:
+    def __init__(
+        self, health: HealthMap, unanswered: Callable[[], Collection[RecordKey]], notifier: Notifier
+    ) -> None:
         self._health = health
+        self._unanswered = unanswered
         self._notifier = notifier
         self._all_ended = asyncio.Event()
         self._is_ready = False
 
     def update(self) -> None:
         """Answers have changed: the last first check cycle may have ended."""
-        if not self._all_ended.is_set() and not self._health.pending():
+        if not self._all_ended.is_set() and not self._unanswered():
             self._all_ended.set()
 
     def reloading(self) -> None:
@@ -39,7 +45,7 @@ class Readiness:
     async def run(self) -> None:
         """Report progress until the daemon is ready."""
         left = -1
-        while pending := len(self._health.pending()):
+        while pending := len(self._unanswered()):
             # A reload may have added records just when the last cycle had ended.
             self._all_ended.clear()
             if pending != left:

@@ -59,15 +59,23 @@ class SnapshotPublisher:
         self._snapshot, _ = build_snapshot(
             index, self._decision, render_rows, wall, serials=serials
         )
+        self._unanswered = dict.fromkeys(health.pending())
 
     def snapshot(self) -> Snapshot:
         """The one that is live."""
         return self._snapshot
 
-    def update(self, keys: Iterable[RecordKey], wall: float) -> None:
+    def unanswered(self) -> Collection[RecordKey]:
+        """Records that are not answered yet: they are pending, or were until a moment ago."""
+        return self._unanswered.keys()
+
+    def update(self, keys: Collection[RecordKey], wall: float) -> None:
         """The decisions of these records may have changed."""
         names = {key.name for key in keys}
         self._snapshot, changed = self._snapshot.with_answers(names, self._decision, wall)
+        for key in keys if self._unanswered else ():
+            if key not in self._health.records or self._health.records[key].is_ready:
+                self._unanswered.pop(key, None)
         if changed:
             snapshot_swapped()
             stale = self._references.names_to_purge(changed)
@@ -102,6 +110,7 @@ class SnapshotPublisher:
         self._snapshot, changed = build_snapshot(
             index, self._decision, render_rows, wall, before, differing=names.differing
         )
+        self._unanswered = dict.fromkeys(self._health.pending())
         snapshot_swapped()
         known = (self._references, names.references)
         self._references = names.references

@@ -93,7 +93,7 @@ async def start(
     await purger.ask_versions()
     purging = Purging(purger)
     snapshots = SnapshotPublisher(health, config.plan, purging, now().wall, found.serials)
-    readiness = Readiness(health, notifier)
+    readiness = Readiness(health, snapshots.unanswered, notifier)
     events = Callbacks[list[StreamEvent]]()
     notifications = Dispatcher(
         config.notify, config.node, NotificationCommands(resources.commands), now

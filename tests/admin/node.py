@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -79,6 +79,9 @@ class Node(Driver):
 
     def now(self) -> Instant:
         return at(self.clock)
+
+    def unanswered(self) -> Collection[RecordKey]:
+        return self.health_map.pending()
 
     def snapshot(self) -> Snapshot:
         return self._frozen or self._build()

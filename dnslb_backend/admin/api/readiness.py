@@ -41,7 +41,7 @@ class ReadyReport(ApiModel):
 
 
 def readiness(control: Control, *, with_detail: bool) -> ReadyReport:
-    pending = control.health_map.pending()
+    pending = control.unanswered()
     if not with_detail:
         return ReadyReport(ready=not pending)
     return ReadyReport.model_validate(

@@ -67,7 +67,7 @@ def node_status(control: Control) -> NodeStatus:
         version=control.version,
         started=render_timestamp(control.started),
         time=render_timestamp(control.now().wall),
-        ready=not control.health_map.pending(),
+        ready=not control.unanswered(),
         details=with_details(control),
     )
 
