@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dnslb_backend.checkers.checks.base import Check
-from dnslb_backend.core.model.quorum import Question
+from dnslb_backend.core.model.quorum import CheckQuestion
 from dnslb_backend.core.model.records import Record, RecordKey
 
 
@@ -17,7 +17,7 @@ class EarlierRecords:
     digests: Mapping[RecordKey, bytes] = field(default_factory=dict)
     records: Mapping[RecordKey, Record] = field(default_factory=dict)
     checks: Mapping[str, Check] = field(default_factory=dict)
-    questions: Mapping[str, Question] = field(default_factory=dict)
+    questions: Mapping[str, CheckQuestion] = field(default_factory=dict)
 
     def record(self, key: RecordKey, digest: bytes) -> Record | None:
         """The record, if its table has this digest still."""

@@ -21,7 +21,7 @@ from dnslb_backend.config.problems import Cursor
 from dnslb_backend.config.suggestions import unknown
 from dnslb_backend.config.validation import dotted
 from dnslb_backend.core.model.names import canonical_name, is_within, spelled_name
-from dnslb_backend.core.model.quorum import Question, judged_by
+from dnslb_backend.core.model.quorum import CheckQuestion, judged_by
 from dnslb_backend.core.model.records import (
     AllDown,
     Dest,
@@ -62,7 +62,7 @@ class RecordTables:
     records: dict[RecordKey, Record] = field(default_factory=dict)
     has_quorum: bool = False
     checks: dict[str, Check] = field(default_factory=dict)
-    questions: dict[str, Question] = field(default_factory=dict)
+    questions: dict[str, CheckQuestion] = field(default_factory=dict)
     origins: dict[RecordKey, Cursor] = field(default_factory=dict)
     _is_default_advised: bool = False
 
@@ -352,12 +352,12 @@ def fingerprint_of(check: Check, rules: Thresholds, timing: Timing) -> str:
     return hashlib.blake2b(written.encode(), digest_size=9).hexdigest()
 
 
-def question_of(check: Check, rules: Thresholds, timing: Timing) -> Question:
+def question_of(check: Check, rules: Thresholds, timing: Timing) -> CheckQuestion:
     """What nodes that vote ask in common: secrets, and when a round begins, do not matter."""
     asked = json.dumps(check.asked(), sort_keys=True, default=str)
     written = asked + _judged(rules, replace(timing, shift=None))
     text = hashlib.blake2b(written.encode(), digest_size=16).hexdigest()
-    return Question(text, check.question, patience=timing.interval + timing.timeout)
+    return CheckQuestion(text, check.question, patience=timing.interval + timing.timeout)
 
 
 @lru_cache

@@ -10,7 +10,7 @@ from dnslb_backend.core.health.members import TargetKey
 from dnslb_backend.core.health.resolutions import Resolution, Status
 from dnslb_backend.core.health.results import Result
 from dnslb_backend.core.model.plan import Plan
-from dnslb_backend.core.model.quorum import Question, ballot
+from dnslb_backend.core.model.quorum import CheckQuestion, ballot
 from dnslb_backend.core.model.records import AllDown, Dest, Record, RecordKey, Timing
 from dnslb_backend.core.model.rules import Thresholds
 from dnslb_backend.core.model.views import View
@@ -66,12 +66,12 @@ def record(
 def plan(
     *records: Record,
     static: Iterable[ResourceRecord] = (),
-    questions: Mapping[str, Question] | None = None,
+    questions: Mapping[str, CheckQuestion] | None = None,
 ) -> Plan:
     zones = {item.key.zone for item in records} | {ZONE}
     built = {name: zone(name, static if name == ZONE else ()) for name in sorted(zones)}
     views = {name: View(name) for item in records for each in item.dests for name in each.views}
-    asked = questions or {check: Question(check) for item in records for check in item.checks}
+    asked = questions or {check: CheckQuestion(check) for item in records for check in item.checks}
     return Plan(built, {item.key: item for item in records}, views, asked, ballot(records, asked))
 
 

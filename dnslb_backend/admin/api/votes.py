@@ -13,7 +13,7 @@ from dnslb_backend.core.health.agreement import Agreement
 from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.members import TargetKey
-from dnslb_backend.core.health.tally import Basis, Verdict
+from dnslb_backend.core.health.tally import AgreedHealth, Basis
 from dnslb_backend.core.health.target import Health, combine
 
 
@@ -86,7 +86,7 @@ def votes_row(
     )
 
 
-def _weakest(verdicts: Iterable[Verdict]) -> Basis:
+def _weakest(verdicts: Iterable[AgreedHealth]) -> Basis:
     found = {verdict.basis for verdict in verdicts}
     return next(basis for basis in (Basis.OWN, Basis.HELD, Basis.AGREED) if basis in found)
 

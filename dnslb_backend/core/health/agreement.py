@@ -17,17 +17,17 @@ from dnslb_backend.core.health.results import Outcome
 from dnslb_backend.core.health.tally import (
     ENOUGH,
     UNDECIDED,
+    AgreedHealth,
     Basis,
     CastVote,
     Circumstances,
-    Verdict,
     judge,
     ruled,
 )
 from dnslb_backend.core.health.target import Health, TargetState
 from dnslb_backend.core.health.vouching import Vouching
 from dnslb_backend.core.model.plan import Plan
-from dnslb_backend.core.model.quorum import Needed, Question, QuestionKind, QuorumRules
+from dnslb_backend.core.model.quorum import CheckQuestion, Needed, QuestionKind, QuorumRules
 from dnslb_backend.core.model.records import RecordKey
 
 FIRST_VOTES = 3.0
@@ -43,7 +43,7 @@ class Agreement:
         self.assembly = Assembly(node)
         self.vouching = Vouching()
         self.abstains = "starting"
-        self.questions: Mapping[str, Question] = {}
+        self.questions: Mapping[str, CheckQuestion] = {}
         self.ballot = ""
         self.figures = Figures()
         self.awaiting: set[RecordKey] = set()
@@ -127,7 +127,7 @@ class Agreement:
     def _others(self, row: str) -> set[str]:
         return {cast.node for cast in self.assembly.votes_on(row)}
 
-    def verdict(self, target: TargetKey) -> Verdict | None:
+    def verdict(self, target: TargetKey) -> AgreedHealth | None:
         """What the votes make of it; None where it is never voted on."""
         case = self._cases.get(target)
         return None if case is None else case.verdict
@@ -250,7 +250,7 @@ class Agreement:
             for target, health in zip(member.targets, agreed.get(member.content, ()), strict=False):
                 case = self._cases.get(target)
                 if case and case.verdict is UNDECIDED and health is not Health.UNKNOWN:
-                    case.verdict = Verdict(Basis.HELD, health, lost=self._started)
+                    case.verdict = AgreedHealth(Basis.HELD, health, lost=self._started)
 
     def rule(self, target: TargetKey, own: TargetState, at: Instant) -> TargetState:
         """The state that counts, where this node's own is `own` now."""
@@ -282,7 +282,7 @@ class Agreement:
             votes.sort()
         return votes
 
-    def _needed(self, question: Question) -> Needed:
+    def _needed(self, question: CheckQuestion) -> Needed:
         return "all" if question.kind is QuestionKind.REPORTED else self.rules.down
 
     def _circumstances(self, target: TargetKey, case: Case, at: Instant) -> Circumstances:
@@ -306,7 +306,7 @@ class Agreement:
             if len(self._targets[case.row]) > 1:
                 self._due[case.row] = None
 
-    def _note(self, target: TargetKey, case: Case, verdict: Verdict) -> None:
+    def _note(self, target: TargetKey, case: Case, verdict: AgreedHealth) -> None:
         case.verdict = verdict
         self.figures.note(target, case, has_others=bool(self.assembly.voters))
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 
 from dnslb_backend.core.health.members import TargetKey
-from dnslb_backend.core.health.tally import UNDECIDED, Basis, Verdict
+from dnslb_backend.core.health.tally import UNDECIDED, AgreedHealth, Basis
 from dnslb_backend.core.health.target import NEVER_PROBED, Health, TargetState
-from dnslb_backend.core.model.quorum import Question
+from dnslb_backend.core.model.quorum import CheckQuestion
 
 
 @dataclass(slots=True)
@@ -13,9 +13,9 @@ class Case:
     """One target that is voted on. `own` is this node's state of it, as `rule` was told last."""
 
     row: str
-    question: Question
+    question: CheckQuestion
     own: TargetState = NEVER_PROBED
-    verdict: Verdict = UNDECIDED
+    verdict: AgreedHealth = UNDECIDED
     is_heard: bool = False
     """Whether a result of this run counted: a restored health is no vote."""
     came_back: float | None = None

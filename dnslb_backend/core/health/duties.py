@@ -7,7 +7,7 @@ site comes first. Where those whose duty it is do not vote for too long, others 
 import hashlib
 from collections.abc import Container, Iterable
 
-from dnslb_backend.core.model.quorum import Question, QuestionKind
+from dnslb_backend.core.model.quorum import CheckQuestion, QuestionKind
 
 
 def probers(row: str, nodes: Iterable[tuple[str, str]], count: int) -> list[str]:
@@ -40,26 +40,26 @@ class Duties:
             self._nodes, self.count = nodes, count
             self._chosen.clear()
 
-    def is_mine(self, row: str, question: Question) -> bool:
+    def is_mine(self, row: str, question: CheckQuestion) -> bool:
         """Whether this node is to probe it, or stands in for those who are."""
         if self.count is None or question.kind is not QuestionKind.PROBED or row in self._stood_in:
             return True
         return self._node in self._probers(row, question, self.count)
 
-    def is_short(self, row: str, question: Question, voters: Container[str]) -> bool:
+    def is_short(self, row: str, question: CheckQuestion, voters: Container[str]) -> bool:
         """Whether some that are to probe it do not vote: this node may not withdraw then."""
         if self.count is None:
             return False
         return any(node not in voters for node in self._probers(row, question, self.count))
 
-    def _probers(self, row: str, question: Question, count: int) -> list[str]:
+    def _probers(self, row: str, question: CheckQuestion, count: int) -> list[str]:
         found = self._chosen.get(row)
         if found is None:
             nodes = (each for each in self._nodes if question.may_judge(*each))
             found = self._chosen[row] = probers(row, nodes, count)
         return found
 
-    def note(self, row: str, question: Question, voters: Container[str], mono: float) -> None:
+    def note(self, row: str, question: CheckQuestion, voters: Container[str], mono: float) -> None:
         """These other nodes vote on what has this row key now."""
         if not self.is_short(row, question, voters):
             self._stood_in.discard(row)

@@ -56,7 +56,7 @@ NO_VOTES = Tally(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class AgreedHealth:
     """What the votes make of a target: `tally` is by sites.
 
     `priority` and `weight` are those of UP votes, `result` is that of the first vote that says the
@@ -88,7 +88,7 @@ class Circumstances(NamedTuple):
     is_follower: bool = False
 
 
-UNDECIDED = Verdict(Basis.OWN, Health.UNKNOWN)
+UNDECIDED = AgreedHealth(Basis.OWN, Health.UNKNOWN)
 
 
 def tally(votes: Iterable[CastVote]) -> Tally:
@@ -116,12 +116,12 @@ def needed(down: Needed, sites: int) -> int:
 def judge(
     votes: Sequence[CastVote],
     own: TargetState,
-    before: Verdict,
+    before: AgreedHealth,
     down: Needed,
     enough: int,
     circumstances: Circumstances,
     at: Instant,
-) -> Verdict:
+) -> AgreedHealth:
     """The verdict on a target; `votes` are in the order of the nodes' names, `own` is no vote."""
     counted = tally(votes)
     sites = counted.up + counted.down
@@ -130,7 +130,7 @@ def judge(
     is_down = counted.down >= needed(down, sites)
     health = Health.DOWN if is_down else Health.UP
     saying = [cast.vote for cast in votes if cast.vote.says is health]
-    return Verdict(
+    return AgreedHealth(
         Basis.AGREED,
         health,
         counted,
@@ -144,20 +144,20 @@ def judge(
 def _without_quorum(
     counted: Tally,
     own: TargetState,
-    before: Verdict,
+    before: AgreedHealth,
     circumstances: Circumstances,
     at: Instant,
-) -> Verdict:
+) -> AgreedHealth:
     is_follower = circumstances.is_follower
     if before.health is Health.UNKNOWN or (before.basis is Basis.OWN and not is_follower):
         is_waiting = circumstances.is_waiting and own.last_known is Health.DOWN
         if is_waiting or is_follower:
             return replace(UNDECIDED, tally=counted)
-        return Verdict(Basis.OWN, own.last_known, counted, lost=before.lost)
+        return AgreedHealth(Basis.OWN, own.last_known, counted, lost=before.lost)
     lost = at.mono if before.lost is None else before.lost
     is_over = at.mono - lost >= circumstances.hold or circumstances.is_vouched
     if is_over and own.health is not Health.UNKNOWN and not is_follower:
-        return Verdict(Basis.OWN, own.last_known, counted, lost=lost)
+        return AgreedHealth(Basis.OWN, own.last_known, counted, lost=lost)
     health = Health.UP if circumstances.came_back else before.health
     changed = _changed(before, health, own, at)
     return replace(
@@ -165,7 +165,7 @@ def _without_quorum(
     )
 
 
-def _changed(before: Verdict, health: Health, own: TargetState, at: Instant) -> float | None:
+def _changed(before: AgreedHealth, health: Health, own: TargetState, at: Instant) -> float | None:
     if before.basis is Basis.OWN:
         return own.last_change if own.health is health else at.wall
     return before.changed if before.health is health else at.wall
@@ -182,7 +182,7 @@ def _result(vote: Vote) -> Result:
     return Result(outcome, vote.code, vote.text, vote.priority, vote.weight)
 
 
-def ruled(own: TargetState, verdict: Verdict, at: Instant) -> TargetState:
+def ruled(own: TargetState, verdict: AgreedHealth, at: Instant) -> TargetState:
     """This node's own state of a target, with the health that counts in its place."""
     if verdict.basis is Basis.OWN:
         if verdict.health is own.last_known:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from dnslb_backend.core.model.quorum import Question
+from dnslb_backend.core.model.quorum import CheckQuestion
 from dnslb_backend.core.model.records import Record, RecordKey
 from dnslb_backend.core.model.views import View
 from dnslb_backend.core.model.zones import PdnsVersion, Zone
@@ -19,7 +19,7 @@ class Plan:
     zones: dict[str, Zone]
     records: dict[RecordKey, Record]
     views: Mapping[str, View] = field(default_factory=dict)
-    questions: Mapping[str, Question] = field(default_factory=dict)
+    questions: Mapping[str, CheckQuestion] = field(default_factory=dict)
     ballot: str = ""
 
     def for_pdns(self, version: PdnsVersion) -> "Plan":

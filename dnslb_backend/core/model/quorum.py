@@ -38,7 +38,7 @@ class QuestionKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class CheckQuestion:
     """What a check asks of a target: `text` is equal on all nodes that ask the same.
 
     `voters` are the nodes or sites that may judge; none is all of them. A prober that has not voted
@@ -60,7 +60,7 @@ def judged_by(check: str, voters: tuple[str, ...]) -> str:
     return f"{check}@{','.join(voters)}" if voters else check
 
 
-def ballot(records: Iterable[Record], questions: Mapping[str, Question]) -> str:
+def ballot(records: Iterable[Record], questions: Mapping[str, CheckQuestion]) -> str:
     """Identifies all questions of a configuration, its destinations as they are written."""
     asked = {
         f"{dest.check_address or dest.host}\0{dest.check_port or ''}\0{questions[check].text}"

@@ -14,10 +14,10 @@ from dnslb_backend.core.health.members import TargetKey
 from dnslb_backend.core.health.quorum import Voter, row_key
 from dnslb_backend.core.health.results import Result, check_error, failed, passed
 from dnslb_backend.core.health.saved_state import capture, restore
-from dnslb_backend.core.health.tally import Basis, Verdict
+from dnslb_backend.core.health.tally import AgreedHealth, Basis
 from dnslb_backend.core.health.target import Health
 from dnslb_backend.core.model.plan import Plan
-from dnslb_backend.core.model.quorum import Question, QuestionKind, QuorumRules
+from dnslb_backend.core.model.quorum import CheckQuestion, QuestionKind, QuorumRules
 from tests.core.building import KEY, Driver, at, plan, record
 from tests.core.fleet import Fleet, FleetNode
 
@@ -43,7 +43,7 @@ def fleet(
     return found
 
 
-def verdict(node: FleetNode, target: TargetKey = TARGET) -> Verdict:
+def verdict(node: FleetNode, target: TargetKey = TARGET) -> AgreedHealth:
     found = node.agreement.verdict(target)
     assert found is not None
     return found
@@ -164,7 +164,7 @@ def test_a_node_starts_by_abstaining_until_its_first_round_has_ended() -> None:
 # -- own votes --------------------------------------------------------------------------------
 
 
-def told(result: Result, questions: Mapping[str, Question] | None = None) -> Agreement:
+def told(result: Result, questions: Mapping[str, CheckQuestion] | None = None) -> Agreement:
     agreement = Agreement("ns1", RULES, at(0))
     driver = Driver(agreement=agreement)
     driver.health_map.apply_plan(plan(record(A), questions=questions), at(0))
@@ -198,7 +198,7 @@ def test_an_error_of_ours_is_no_vote() -> None:
 
 
 def test_files_and_fixed_health_are_never_voted_on() -> None:
-    agreement = told(passed(), questions={"check": Question("q", QuestionKind.LOCAL)})
+    agreement = told(passed(), questions={"check": CheckQuestion("q", QuestionKind.LOCAL)})
     assert agreement.own_votes() == {}
     assert agreement.verdict(TARGET) is None
 
@@ -207,7 +207,8 @@ def test_targets_with_one_question_are_up_if_one_of_them_is() -> None:
     agreement = Agreement("ns1", RULES, at(0))
     driver = Driver(agreement=agreement)
     configured = plan(
-        record(A, checks=("one", "two")), questions={"one": Question("q"), "two": Question("q")}
+        record(A, checks=("one", "two")),
+        questions={"one": CheckQuestion("q"), "two": CheckQuestion("q")},
     )
     driver.health_map.apply_plan(configured, at(0))
     driver.hear(A, failed(1, "no"), check=0)
@@ -229,7 +230,7 @@ def test_what_falls_silent_here_or_is_removed_is_withdrawn() -> None:
 
 
 def test_a_report_proves_life_wherever_it_arrives() -> None:
-    reported = plan(record(A), questions={"check": Question("check", QuestionKind.REPORTED)})
+    reported = plan(record(A), questions={"check": CheckQuestion("check", QuestionKind.REPORTED)})
     world = fleet("ns1", "ns2", "ns3", configured=reported)
     world.cut = {("ns1", A), ("ns2", A)}
     world.run(10)
@@ -240,7 +241,7 @@ def test_a_report_proves_life_wherever_it_arrives() -> None:
 
 
 def judged_by(*voters: str) -> Plan:
-    return plan(record(A, B), questions={"check": Question("check", voters=voters)})
+    return plan(record(A, B), questions={"check": CheckQuestion("check", voters=voters)})
 
 
 def test_only_named_sites_judge_and_others_follow_without_probing() -> None:

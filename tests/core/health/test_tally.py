@@ -12,11 +12,11 @@ from dnslb_backend.core.health.quorum import Vote
 from dnslb_backend.core.health.results import failed, passed
 from dnslb_backend.core.health.tally import (
     UNDECIDED,
+    AgreedHealth,
     Basis,
     CastVote,
     Circumstances,
     Tally,
-    Verdict,
     judge,
     needed,
     ruled,
@@ -49,12 +49,12 @@ def votes(*said: Health, sites: str = "") -> list[CastVote]:
 def verdict(
     cast: list[CastVote],
     own: TargetState = OWN_UP,
-    before: Verdict = UNDECIDED,
+    before: AgreedHealth = UNDECIDED,
     down: Needed = "majority",
     enough: int = 2,
     circumstances: Circumstances = HELD_FOR,
     now: Instant = NOW,
-) -> Verdict:
+) -> AgreedHealth:
     return judge(cast, own, before, down, enough, circumstances, now)
 
 
@@ -130,7 +130,7 @@ SAID = st.lists(
 )
 RULES: st.SearchStrategy[Needed] = st.sampled_from(("majority", "all", "any", 1, 2, 3))
 PASTS = st.builds(
-    Verdict,
+    AgreedHealth,
     st.sampled_from(list(Basis)),
     st.sampled_from(list(Health)),
     changed=st.just(3.0),
@@ -147,7 +147,7 @@ def test_neither_the_order_of_nodes_nor_names_of_sites_nor_the_past_change_a_ver
     said: list[tuple[str, Health]],
     down: Needed,
     own: TargetState,
-    past: Verdict,
+    past: AgreedHealth,
     random: object,
 ) -> None:
     if len({site for site, _ in said}) < 2:
@@ -179,8 +179,8 @@ def test_no_rule_needs_more_sites_than_vote_nor_fewer_than_one(down: Needed, sit
 # -- too few ---------------------------------------------------------------------------------
 
 
-AGREED_UP = Verdict(Basis.AGREED, UP, Tally(3, 0), changed=3.0)
-AGREED_DOWN = Verdict(Basis.AGREED, DOWN, Tally(0, 3), changed=3.0)
+AGREED_UP = AgreedHealth(Basis.AGREED, UP, Tally(3, 0), changed=3.0)
+AGREED_DOWN = AgreedHealth(Basis.AGREED, DOWN, Tally(0, 3), changed=3.0)
 
 
 def test_what_was_agreed_is_held_for_a_while_and_then_this_node_decides() -> None:
