@@ -183,8 +183,9 @@ async def test_while_the_helper_stands_still_nobody_is_down(tools: CheckResource
     await probe(tools, ["true"])
     hung = nap()
     shell = ["sh", "-c", f"sleep 0.3; : {hung}"]
+    # Long enough that none of them times out before the helper is stopped.
     early = [
-        asyncio.create_task(probe(tools, argv, limit=0.6))
+        asyncio.create_task(probe(tools, argv, limit=1.5))
         for argv in (["sleep", hung], shell, ["true"])
     ]
     await until(lambda: len(running(hung)) == 2)
