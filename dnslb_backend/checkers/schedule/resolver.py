@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Final, Literal, Self
 
 import aiodns
+import pycares
 from aiodns import error as ares
-from pycares import CNAMERecordData
 
 from dnslb_backend.checkers.schedule.hosts_file import PATH, HostsFile
 from dnslb_backend.core.health.resolutions import Resolution, Status, found, unresolved
@@ -37,11 +37,8 @@ LIMIT: Final = 1024
 SHOWN: Final = 4
 """At most so many addresses that cannot be used are named in a message."""
 
-AI_NOSORT: Final = 1 << 7
-"""ARES_AI_NOSORT: sorting by RFC 6724 would open a socket for every address."""
-
 _LOOPBACKS: Final = {"A": "127.0.0.1", "AAAA": "::1"}
-_FAMILIES: Final = {"A": socket.AF_INET, "AAAA": socket.AF_INET6}
+_TYPES: Final = {"A": pycares.QUERY_TYPE_A, "AAAA": pycares.QUERY_TYPE_AAAA}
 
 
 class Resolver:
@@ -107,12 +104,8 @@ class Resolver:
                     return usable(known)
                 if _is_localhost(host):
                     return found((_LOOPBACKS[family],))
-                answer = await self._open().getaddrinfo(
-                    host, _FAMILIES[family], type=socket.SOCK_STREAM, flags=AI_NOSORT
-                )
-        except ares.DNSError as error:
-            if error.args[0] == ares.ARES_ENODATA and await self._leads_in_circles(host, family):
-                return unresolved("its CNAME leads back to itself")
+                answer = (await self._search(host, _TYPES[family])).answer
+        except pycares.AresError as error:
             return _no_addresses(error)
         except TimeoutError:
             return unresolved("no answer in time")
@@ -120,31 +113,52 @@ class Resolver:
             return unresolved(f"cannot ask: {error}")
         finally:
             self._flush_soon()
-        return usable(_text(node.addr[0]) for node in answer.nodes)
+        addresses = [
+            each.data.addr
+            for each in answer
+            if each.type == _TYPES[family]
+            and isinstance(each.data, pycares.ARecordData | pycares.AAAARecordData)
+        ]
+        if addresses:
+            return usable(addresses)
+        if _leads_in_circles(answer):
+            return unresolved("its CNAME leads back to itself")
+        return Resolution(Status.EMPTY)
 
-    async def _leads_in_circles(self, host: str, family: Family) -> bool:
-        """Whether a name without addresses is an alias of itself, which c-ares does not say."""
+    async def _search(self, host: str, query_type: int) -> pycares.DNSResult:
+        """The answer for a name, found with the search list; AresError where there is none.
+
+        Not by getaddrinfo, for which c-ares reads /etc/hosts in its own way unless `lookups` keeps
+        it from that: pycares 5.2 passes `lookups` in memory that it has freed, and where something
+        else was written there meanwhile, no name was ever resolved.
+        """
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[pycares.DNSResult] = loop.create_future()
+
+        def settle(result: pycares.DNSResult, error: int | None) -> None:
+            if answered.done():
+                return
+            if error is None:
+                answered.set_result(result)
+            else:
+                answered.set_exception(pycares.AresError(error, pycares.errno.strerror(error)))
+
+        def hand_over(result: pycares.DNSResult, error: int | None) -> None:
+            """Called in the thread of c-ares."""
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(settle, result, error)
+
         try:
-            async with asyncio.timeout(QUERY_LIMIT):
-                answer = (await self._open().query_dns(host, family)).answer
-        except (ares.DNSError, OSError, RuntimeError, UnicodeError):
-            return False
-        aliases = {
-            _bare(record.name): _bare(record.data.cname)
-            for record in answer
-            if isinstance(record.data, CNAMERecordData)
-        }
-        seen: set[str] = set()
-        name = _bare(host)
-        while name in aliases and name not in seen:
-            seen.add(name)
-            name = aliases[name]
-        return name in seen
+            self._open()._channel.search(host, query_type, callback=hand_over)
+        except pycares.AresError:
+            # What is no name is reported in both ways.
+            answered.cancel()
+            raise
+        return await answered
 
     def _open(self) -> aiodns.DNSResolver:
         if self._ares is None:
-            # "b": DNS alone, since c-ares has its own idea of /etc/hosts.
-            self._ares = aiodns.DNSResolver(timeout=TRY_LIMIT, tries=TRIES, lookups="b")
+            self._ares = aiodns.DNSResolver(timeout=TRY_LIMIT, tries=TRIES)
             if self._nameservers:
                 self._ares.nameservers = self._nameservers
         return self._ares
@@ -204,11 +218,24 @@ def _bare(name: str) -> str:
     return name.lower().removesuffix(".")
 
 
-def _text(address: str | bytes) -> str:
-    return address.decode() if isinstance(address, bytes) else address
+def _leads_in_circles(answer: Iterable[pycares.DNSRecord]) -> bool:
+    """Whether one of the names is an alias of itself."""
+    aliases = {
+        _bare(record.name): _bare(record.data.cname)
+        for record in answer
+        if isinstance(record.data, pycares.CNAMERecordData)
+    }
+    for first in aliases:
+        name, seen = first, set[str]()
+        while name in aliases and name not in seen:
+            seen.add(name)
+            name = aliases[name]
+        if name in seen:
+            return True
+    return False
 
 
-def _no_addresses(error: ares.DNSError) -> Resolution:
+def _no_addresses(error: pycares.AresError) -> Resolution:
     code, text = error.args
     if code == ares.ARES_ENODATA:
         return Resolution(Status.EMPTY)
