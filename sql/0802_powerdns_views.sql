@@ -3,15 +3,18 @@
 --
 -- Every view has a condition without effect that marks it as created by this program: a view without
 -- the mark belongs to another program, and is left alone.
+--
+-- Texts are converted, since a text as it stands has the collation of the connection that created the
+-- view, and cannot be compared by a connection that has another one.
 
 CREATE OR REPLACE SQL SECURITY INVOKER VIEW domains AS
 SELECT z.id,
        z.zone AS name,
        NULL AS master,
        NULL AS last_check,
-       'NATIVE' AS type,
+       CONVERT('NATIVE' USING ascii) AS type,
        NULL AS notified_serial,
-       'dnslb-backend' AS account,
+       CONVERT('dnslb-backend' USING ascii) AS account,
        NULL AS options,
        NULL AS catalog
   FROM lb_zone z
@@ -30,7 +33,7 @@ CREATE OR REPLACE SQL SECURITY INVOKER VIEW records AS
 SELECT CAST(CONV(LEFT(z.row_key, 15), 16, 10) AS UNSIGNED) AS id,
        z.id AS domain_id,
        z.zone AS name,
-       'SOA' AS type,
+       CONVERT('SOA' USING ascii) AS type,
        z.soa AS content,
        z.soa_ttl AS ttl,
        NULL AS prio,
@@ -103,7 +106,7 @@ SELECT CAST(CONV(LEFT(r.row_key, 15), 16, 10) AS UNSIGNED),
        z.id,
        r.name,
        r.type,
-       'health is not known',
+       CONVERT('health is not known' USING ascii),
        r.ttl,
        NULL,
        0,
@@ -119,27 +122,29 @@ SELECT CAST(CONV(LEFT(r.row_key, 15), 16, 10) AS UNSIGNED),
 -- The others are empty: a balanced zone has no such data, but PowerDNS reads them.
 
 CREATE OR REPLACE SQL SECURITY INVOKER VIEW supermasters AS
-SELECT '' AS ip, '' AS nameserver, '' AS account
+SELECT CONVERT('' USING ascii) AS ip, CONVERT('' USING ascii) AS nameserver, CONVERT('' USING ascii) AS account
   FROM lb_zone
  WHERE 'made by dnslb-backend' = '';
 
 CREATE OR REPLACE SQL SECURITY INVOKER VIEW comments AS
-SELECT 0 AS id, 0 AS domain_id, '' AS name, '' AS type, 0 AS modified_at, '' AS account,
-       '' AS comment
+SELECT 0 AS id, 0 AS domain_id, CONVERT('' USING ascii) AS name, CONVERT('' USING ascii) AS type,
+       0 AS modified_at, CONVERT('' USING ascii) AS account, CONVERT('' USING ascii) AS comment
   FROM lb_zone
  WHERE 'made by dnslb-backend' = '';
 
 CREATE OR REPLACE SQL SECURITY INVOKER VIEW domainmetadata AS
-SELECT 0 AS id, 0 AS domain_id, '' AS kind, '' AS content
+SELECT 0 AS id, 0 AS domain_id, CONVERT('' USING ascii) AS kind, CONVERT('' USING ascii) AS content
   FROM lb_zone
  WHERE 'made by dnslb-backend' = '';
 
 CREATE OR REPLACE SQL SECURITY INVOKER VIEW cryptokeys AS
-SELECT 0 AS id, 0 AS domain_id, 0 AS flags, 0 AS active, 0 AS published, '' AS content
+SELECT 0 AS id, 0 AS domain_id, 0 AS flags, 0 AS active, 0 AS published,
+       CONVERT('' USING ascii) AS content
   FROM lb_zone
  WHERE 'made by dnslb-backend' = '';
 
 CREATE OR REPLACE SQL SECURITY INVOKER VIEW tsigkeys AS
-SELECT 0 AS id, '' AS name, '' AS algorithm, '' AS secret
+SELECT 0 AS id, CONVERT('' USING ascii) AS name, CONVERT('' USING ascii) AS algorithm,
+       CONVERT('' USING ascii) AS secret
   FROM lb_zone
  WHERE 'made by dnslb-backend' = '';

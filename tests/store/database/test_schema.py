@@ -274,6 +274,26 @@ async def test_servers_with_other_defaults_are_no_matter(options: list[str]) -> 
 
 
 @pytest.mark.parametrize(
+    "names", ["utf8mb4 COLLATE utf8mb4_unicode_ci", "utf8mb4 COLLATE utf8mb4_bin", "latin1"]
+)
+async def test_powerdns_may_compare_texts_with_those_of_any_connection(
+    mariadb: MariaDB, empty: MysqlSettings, names: str
+) -> None:
+    await apply(empty)
+    columns = await mariadb.query(
+        "SELECT TABLE_NAME AS t, COLUMN_NAME AS c FROM information_schema.COLUMNS"
+        " JOIN information_schema.VIEWS USING (TABLE_SCHEMA, TABLE_NAME)"
+        " WHERE TABLE_SCHEMA = %s AND TABLE_NAME NOT LIKE 'lb%%' AND COLLATION_NAME IS NOT NULL",
+        [empty.name],
+    )
+    assert {"domains", "records", "domainmetadata", "cryptokeys"} < {row["t"] for row in columns}
+    async with mariadb.connection(empty.name) as connection, connection.cursor() as cursor:
+        await cursor.execute(f"SET NAMES {names}")
+        for row in columns:
+            await cursor.execute(f"SELECT 1 FROM {row['t']} WHERE {row['c']} = 'NATIVE'")
+
+
+@pytest.mark.parametrize(
     "foreign",
     [
         "CREATE TABLE lb_state (x INT)",
