@@ -177,6 +177,7 @@ class Scheduler:
             before=observed.before.health,
             after=observed.after.health,
             streak=observed.after.streak,
+            probers=self._health.agreement and self._health.agreement.probers(target),
         )
 
     # -- what is due --------------------------------------------------------------------
