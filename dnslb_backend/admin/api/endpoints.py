@@ -282,8 +282,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         {
             200: ResponseSpec(
                 "`transition` events, each a TransitionRow; `decision` events, each a DecisionRow; "
-                "`overrides`, `reload` and `voters`, which say that these have changed; `lost` with a "
-                "count",
+                "`overrides`, `reload` and `voters`, which say that these have changed; "
+                "`lost` with a count",
                 EventRow,
                 EVENT_STREAM,
             ),
