@@ -20,21 +20,21 @@ class BrokenTestsError(Exception):
 
 
 @contextmanager
-def copied_tree() -> Iterator[Path]:
-    """A copy of what the tests need, for one worker."""
+def copied_tree(origin: Path, *ignored: str) -> Iterator[Path]:
+    """A copy of what the tests need of another tree, without what is `ignored`."""
     with TemporaryDirectory(prefix="mutants-") as name:
         for part in COPIED:
-            source, target = Path(part), Path(name, part)
+            source, target = origin / part, Path(name, part)
             if source.is_dir():
-                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns(*ignored))
             else:
                 shutil.copy2(source, target)
         yield Path(name)
 
 
 def check_baseline(tree: Path, limit: float) -> None:
-    """Raises BrokenTestsError unless the tests pass as they are."""
-    if not _passes(tree, [TESTS], limit):
+    """Raises BrokenTestsError unless the tests pass as they are; leaves its byte code there."""
+    if not _passes(tree, TESTS, limit, keeps_bytecode=True):
         raise BrokenTestsError(f"{TESTS} fails without any mutant, or takes over {limit:g} s")
 
 
@@ -44,7 +44,7 @@ def survives(mutant: Mutant, tree: Path, limit: float) -> bool:
     times = place.stat()
     try:
         place.write_text(mutant.source())
-        return _passes(tree, [*_nearest(mutant), TESTS], limit)
+        return all(_passes(tree, tests, limit) for tests in (*_nearest(mutant), TESTS))
     finally:
         place.write_text(mutant.original)
         # So that its byte code is valid again.
@@ -58,13 +58,13 @@ def _nearest(mutant: Mutant) -> list[Path]:
     return [found] if found.exists() else []
 
 
-def _passes(tree: Path, tests: list[Path], limit: float) -> bool:
+def _passes(tree: Path, tests: Path, limit: float, *, keeps_bytecode: bool = False) -> bool:
     command = [sys.executable, "-m", "pytest", "--exitfirst", "--quiet", "-p", "no:cacheprovider"]
     try:
         ended = subprocess.run(
-            [*command, *map(str, tests)],
+            [*command, str(tests)],
             cwd=tree,
-            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "" if keeps_bytecode else "1"},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             timeout=limit,
