@@ -59,10 +59,10 @@ def _nearest(mutant: Mutant) -> list[Path]:
 
 
 def _passes(tree: Path, tests: Path, limit: float, *, keeps_bytecode: bool = False) -> bool:
-    command = [sys.executable, "-m", "pytest", "--exitfirst", "--quiet", "-p", "no:cacheprovider"]
+    options = ("--exitfirst", "--quiet", "-p", "no:cacheprovider", "--hypothesis-profile=mutants")
     try:
         ended = subprocess.run(
-            [*command, str(tests)],
+            [sys.executable, "-m", "pytest", *options, str(tests)],
             cwd=tree,
             env={**os.environ, "PYTHONDONTWRITEBYTECODE": "" if keeps_bytecode else "1"},
             stdout=subprocess.DEVNULL,
