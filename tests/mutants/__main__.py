@@ -1,6 +1,7 @@
 """`python -m tests.mutants`: how many small mistakes in the core its tests notice.
 
-A sample of mutants is tried, each against all of tests/core; listed equivalents are left out.
+A sample of mutants is tried, each against the tests of tests/core that execute its statement;
+listed equivalents are left out.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from queue import SimpleQueue
 
 from tests.mutants.equivalents import is_equivalent, load_equivalents
 from tests.mutants.mutation import Mutant, find_mutants
-from tests.mutants.trial import check_baseline, copied_tree, survives
+from tests.mutants.trial import copied_tree, run_all, survives
 
 PACKAGE = Path("dnslb_backend/core")
 GOAL = 0.9
@@ -50,13 +51,13 @@ def verdicts(mutants: Sequence[Mutant], workers: int, limit: float) -> Iterator[
     def verdict(mutant: Mutant) -> bool:
         tree = trees.get()
         try:
-            return survives(mutant, tree, limit)
+            return survives(mutant, tree, selector, limit)
         finally:
             trees.put(tree)
 
     with ExitStack() as stack:
         first = stack.enter_context(copied_tree(Path(), "__pycache__"))
-        check_baseline(first, limit)
+        selector = run_all(first, workers, limit)
         # Copied with its byte code: to compile all of it takes longer than most of the tests.
         trees.put(first)
         for _ in range(workers - 1):
