@@ -4,7 +4,7 @@
 -- Every view has a condition without effect that marks it as created by this program: a view without
 -- the mark belongs to another program, and is left alone.
 --
--- Texts are converted, since a text as it stands has the collation of the connection that created the
+-- Texts are converted, since an unconverted text has the collation of the connection that created the
 -- view, and cannot be compared by a connection that has another one.
 
 CREATE OR REPLACE SQL SECURITY INVOKER VIEW domains AS
