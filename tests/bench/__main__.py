@@ -15,9 +15,10 @@ from tests.bench.load import write_queries
 from tests.bench.page import measure_page
 from tests.bench.report import Report
 from tests.bench.sizes import measure_size
+from tests.bench.uncached import measure_floods, measure_policies
 from tests.bench.versus import compare
 
-SECTIONS = ("versus", "flips", "alone", "sizes", "checking", "page", "fleet")
+SECTIONS = ("versus", "policies", "floods", "flips", "alone", "sizes", "checking", "page", "fleet")
 
 FLEETS = ((3, 10_000), (9, 10_000))
 """Nodes, and votes of each."""
@@ -34,6 +35,11 @@ async def measure(given: argparse.Namespace) -> Report:
         report.standings = await compare(
             wanted, queries, rounds=given.rounds, seconds=given.seconds
         )
+    for section, measure_section in (("policies", measure_policies), ("floods", measure_floods)):
+        if section in given.only:
+            report.uncached += await measure_section(
+                given.who, rounds=given.rounds, seconds=given.seconds
+            )
     if "flips" in given.only:
         report.flips = [
             await flips("over unix", changes=given.changes, queries=queries),

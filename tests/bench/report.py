@@ -14,6 +14,7 @@ from tests.bench.flips import Flips
 from tests.bench.followers import FollowerFigures
 from tests.bench.page import PageFigures
 from tests.bench.sizes import Size
+from tests.bench.uncached import COMPARED, Uncached
 from tests.bench.versus import Standing
 
 FLOORS = (
@@ -32,6 +33,7 @@ class Report:
     """All that was measured in one run; what was left out is empty."""
 
     standings: list[Standing] = field(default_factory=list)
+    uncached: list[Uncached] = field(default_factory=list)
     flips: list[Flips] = field(default_factory=list)
     alone: list[Alone] = field(default_factory=list)
     sizes: list[Size] = field(default_factory=list)
@@ -44,6 +46,8 @@ class Report:
         parts = []
         if self.standings:
             parts += [self._standings(), self._ratios()]
+        if self.uncached:
+            parts += [self._uncached(), self._compared()]
         if self.flips:
             parts.append(self._flips())
         if self.alone:
@@ -67,6 +71,7 @@ class Report:
                 for standing in self.standings
             ],
             "ratios": self.ratios(),
+            "uncached": [side._asdict() for side in self.uncached],
             "flips": [flips._asdict() for flips in self.flips],
             "alone": [alone._asdict() for alone in self.alone],
             "sizes": [size._asdict() for size in self.sizes],
@@ -114,6 +119,40 @@ class Report:
             [
                 (str(r["of"]), str(r["to"]), f"{r['ratio']:.2f}", f"{r['floor']}")
                 for r in self.ratios()
+            ],
+        )
+
+    def _uncached(self) -> str:
+        head = ("", "", "q/s", "lookups/q", "server us/q", "backend us/q", "grown MB")
+        return table(
+            head,
+            [
+                (
+                    side.scene,
+                    side.name,
+                    f"{side.rate:,.0f}",
+                    f"{side.lookups:.2f}",
+                    f"{side.server:.1f}",
+                    f"{side.backend:.1f}",
+                    f"{side.megabytes:.0f}",
+                )
+                for side in self.uncached
+            ],
+        )
+
+    def _compared(self) -> str:
+        sides = {side.name: side for side in self.uncached}
+        return table(
+            ("", "to", "q/s, ratio", "server us, ratio"),
+            [
+                (
+                    name,
+                    other,
+                    f"{sides[name].ratio(sides[other]):.2f}",
+                    f"{sides[name].server / sides[other].server:.2f}",
+                )
+                for name, other in COMPARED
+                if name in sides and other in sides
             ],
         )
 
