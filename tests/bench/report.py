@@ -9,6 +9,7 @@ from statistics import median
 
 from tests.bench.alone import Alone
 from tests.bench.checking import Checking
+from tests.bench.cores import Cores
 from tests.bench.fleet import FleetFigures
 from tests.bench.flips import Flips
 from tests.bench.followers import FollowerFigures
@@ -34,6 +35,7 @@ class Report:
 
     standings: list[Standing] = field(default_factory=list)
     uncached: list[Uncached] = field(default_factory=list)
+    cores: list[Cores] = field(default_factory=list)
     flips: list[Flips] = field(default_factory=list)
     alone: list[Alone] = field(default_factory=list)
     sizes: list[Size] = field(default_factory=list)
@@ -48,6 +50,8 @@ class Report:
             parts += [self._standings(), self._ratios()]
         if self.uncached:
             parts += [self._uncached(), self._compared()]
+        if self.cores:
+            parts.append(self._cores())
         if self.flips:
             parts.append(self._flips())
         if self.alone:
@@ -72,6 +76,7 @@ class Report:
             ],
             "ratios": self.ratios(),
             "uncached": [side._asdict() for side in self.uncached],
+            "cores": [cores._asdict() for cores in self.cores],
             "flips": [flips._asdict() for flips in self.flips],
             "alone": [alone._asdict() for alone in self.alone],
             "sizes": [size._asdict() for size in self.sizes],
@@ -153,6 +158,21 @@ class Report:
                 )
                 for name, other in COMPARED
                 if name in sides and other in sides
+            ],
+        )
+
+    def _cores(self) -> str:
+        return table(
+            ("pairs", "cores", "q/s", "server us/q", "backend us/q"),
+            [
+                (
+                    f"{cores.pairs}",
+                    f"{cores.cores}",
+                    f"{cores.rate:,.0f}",
+                    f"{cores.server:.1f}",
+                    f"{cores.backend:.1f}",
+                )
+                for cores in self.cores
             ],
         )
 
