@@ -102,5 +102,5 @@ def test_the_demo_answers_from_caches_and_follows_before_they_expire(tmp_path: P
             assert int(control(path, "show packetcache-hit")) > hits
             change()
             # What was cached a moment ago would live for 5 s, its TTL.
-            assert server.await_answer("www", wanted, 3.5) < 3.5
+            assert server.await_answer("www", wanted, 4.5) < 4.5
         assert COMPLAINT not in (tmp_path / "dnslb-backend.log").read_text()
