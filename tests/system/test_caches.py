@@ -14,7 +14,7 @@ from tests.rigs.daemon import ROOT, Daemon, follows
 from tests.rigs.powerdns import PowerDNS
 from tests.rigs.targets import farm
 from tests.rigs.waiting import until
-from tests.system.writing import http, value
+from tests.system.writing import config, http, record, table, value
 
 CONTROL_SOCKET = "/run/pdns/pdns.controlsocket"
 DEBIAN = ROOT / "configs/debian/dnslb.toml"
@@ -46,10 +46,10 @@ async def test_with_the_package_and_pdns_unix_conf_cached_answers_follow_health(
     daemon = Daemon(packaged.replace(CONTROL_SOCKET, str(pdns.control_socket)) + server)
     async with farm(2) as targets:
         everybody = {target.host for target in targets}
-        record = {"dest": [*everybody], "check": http(targets[0].port), "ttl": CACHED}
+        www = {"dest": [*everybody], "check": http(targets[0].port), "ttl": CACHED}
         (records := daemon.directory / "records.d").mkdir()
         pace = {"interval": 0.5, "timeout": 0.4, "dns_timeout": 0.1}
-        (records / "www.toml").write_text(f'"www".A = {value(record | pace)}\n')
+        (records / "www.toml").write_text(f'"www".A = {value(www | pace)}\n')
         async with daemon, pdns:
             await follows(pdns, "www.lb.example", everybody)
             # The daemon came first, so that its first purge found nobody: no reason to alarm.
@@ -68,6 +68,45 @@ async def test_with_the_package_and_pdns_unix_conf_cached_answers_follow_health(
 async def _purged(daemon: Daemon) -> bool:
     _, ready = await daemon.get("/readyz")
     return "purge" not in ready.get("details", {})
+
+
+async def test_an_answer_that_may_not_be_cached_costs_one_lookup_and_a_random_name_two() -> None:
+    pdns = PowerDNS({})
+    path = f"{pdns.directory}/dnslb.sock"
+    pdns.conf = text("pdns-unix.conf", path=path)
+    pdns.settings |= settings(pdns.conf)
+    members = ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
+    static = {"check": {"type": "static"}}
+    viewed = [{"host": members[0], "views": ["near"]}, {"host": members[1], "views": ["far"]}]
+    daemon = Daemon(
+        config(
+            record("all", dest=members, **static),
+            record("weighted", dest=members, policy="weighted", **static),
+            record("sticky", dest=members, policy="sticky", **static),
+            record("viewed", dest=viewed, **static),
+            table("views.near", networks=["127.0.0.0/8"]),
+            table("views.far", networks=["10.0.0.0/8"]),
+            table("server", unix=path),
+            table("pdns", control_socket=str(pdns.control_socket)),
+        )
+    )
+    async with daemon, pdns:
+        for name, cost in (("all", 0), ("weighted", 1), ("sticky", 1), ("viewed", 1), ("{}", 2)):
+
+            async def costs(name: str = name, cost: int = cost) -> bool:
+                """Once the purges that follow the start are over."""
+                before = await _lookups(daemon)
+                for number in range(10):
+                    answer = await pdns.ask(f"{name.format(f'{before:.0f}-{number}')}.lb.example")
+                    assert answer.rcode == ("NXDOMAIN" if cost == 2 else "NOERROR")
+                return await _lookups(daemon) == before + 10 * cost
+
+            await until(costs, within=20, what=f"{cost} lookups for each answer of {name}")
+
+
+async def _lookups(daemon: Daemon) -> float:
+    _, shown = await daemon.get("/metrics")
+    return sum(map(float, re.findall(r"^dnslb_lookups_total\{.*\} (\S+)$", shown, re.MULTILINE)))
 
 
 def test_the_quick_start_names_the_control_socket_that_pdns_unix_conf_does() -> None:
