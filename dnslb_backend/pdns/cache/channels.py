@@ -53,6 +53,10 @@ class ChannelError(DnslbError):
     """A PowerDNS could not be purged; the text says why."""
 
 
+class NobodyListensError(ChannelError):
+    """No PowerDNS runs at that control socket: it may be about to start."""
+
+
 class NotifyError(DnslbError):
     """A PowerDNS will not notify a zone's secondaries; the text says why."""
 
@@ -140,6 +144,8 @@ class ControlChannel(Channel):
                 return await reader.read(ANSWER_LIMIT)
             finally:
                 writer.close()
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            raise NobodyListensError(f"{self.name}: {error.strerror}") from error
         except OSError as error:
             raise ChannelError(f"{self.name}: {error.strerror or error}") from error
 
