@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
-from itertools import islice
 
 from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.healthmap import HealthMap
+from dnslb_backend.core.health.members import TargetKey
 
 INTERVAL = 1.0
 RATE = 20_000
@@ -29,17 +29,14 @@ class StaleSweep:
 
     async def run(self) -> None:
         """Sweep until cancelled."""
+        left: list[TargetKey] = []
         while True:
-            targets = iter(list(self._health.target_keys()))
-            is_at_end = False
-            while not is_at_end:
-                await asyncio.sleep(INTERVAL)
-                for _ in range(0, RATE, SLICE):
-                    part = list(islice(targets, SLICE))
-                    self._health.expire_stale(part, self._now())
-                    if is_at_end := len(part) < SLICE:
-                        break
-                    await asyncio.sleep(0)
-                self._health.readmit(self._now())
-                self.last = self._now().mono
-                self._changed()
+            await asyncio.sleep(INTERVAL)
+            targets = left or list(self._health.target_keys())
+            left = targets[RATE:]
+            for start in range(0, min(len(targets), RATE), SLICE):
+                self._health.expire_stale(targets[start : start + SLICE], self._now())
+                await asyncio.sleep(0)
+            self._health.readmit(self._now())
+            self.last = self._now().mono
+            self._changed()
