@@ -21,7 +21,7 @@ TARGET = ["python3", "-m", "http.server", "--bind", "127.0.0.1", "--directory", 
 DAEMON = ["setpriv", "--reuid=dnslb", "--regid=dnslb", "--init-groups", "dnslb-backend", "serve"]
 POWERDNS = ["pdns_server", "--daemon=no", "--guardian=no", "--socket-dir=/run"]
 SOCKET = Path("/run/dnslb/pdns.sock")
-LIMIT = 60.0
+LIMIT = 180.0
 
 
 @contextlib.contextmanager
