@@ -9,11 +9,11 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel
 
+from dnslb_backend.admin.access import Access
 from dnslb_backend.admin.control import Control
 from dnslb_backend.admin.http.admission import ReadAdmission
-from dnslb_backend.admin.http.auth import Access
 from dnslb_backend.admin.http.event_stream import EventRing, EventStreams
-from dnslb_backend.admin.http.tokens import Role
+from dnslb_backend.admin.tokens import Role
 from dnslb_backend.throttle import LogRateLimiter
 
 
