@@ -16,6 +16,8 @@ const MANY = 400;
 const LOOK = 2000;
 const NODE_LOOK = 3000;
 const WHOLE = 60000;
+// Of a large node the whole is asked for less often: it may take this part of the time.
+const SHARE = 0.05;
 const REDRAW = 200;
 
 /** Until the next frame is painted; a hidden window may paint none. */
@@ -41,11 +43,12 @@ export class Sync {
     this.isLive = false;
     this.asked = 0;
     this.pause = FIRST_PAUSE;
+    this.rests = 0;
     this.wake = () => {};
     this.cut = new AbortController();
     setInterval(() => this.look(), LOOK);
     setInterval(() => this.lookAtNode(), NODE_LOOK);
-    setInterval(() => this.isLive && this.load().catch(() => {}), WHOLE);
+    setInterval(() => this.lookAtAll(), WHOLE);
     addEventListener("online", () => this.again());
     document.addEventListener("visibilitychange", () => {
       if (!document.hidden && !this.isLive) this.again();
@@ -141,6 +144,7 @@ export class Sync {
     this.another = null;
     this.isLoading = true;
     let drawn = -REDRAW;
+    const began = performance.now();
     this.loading = this.inBatches([], (batch, isFirst) => {
       if (isFirst) {
         const head = batch.shift();
@@ -162,6 +166,7 @@ export class Sync {
       })
       .finally(() => {
         this.isLoading = false;
+        this.rests = performance.now() + (performance.now() - began) / SHARE;
         const { missed } = this;
         this.missed = new Set();
         this.ask(missed);
@@ -245,6 +250,11 @@ export class Sync {
     const old = performance.now() - LOOK * 0.9;
     const names = this.view.inSight().filter((entry) => entry.at < old).map((entry) => entry.record.name);
     this.ask(names);
+  }
+
+  /** What was missed by all that is asked for in between. */
+  lookAtAll() {
+    if (this.isLive && performance.now() >= this.rests) this.load().catch(() => {});
   }
 
   async lookAtNode() {
