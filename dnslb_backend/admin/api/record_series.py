@@ -4,7 +4,6 @@ There may be hundreds of thousands: they are written out as they are counted, in
 """
 
 from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.utils import floatToGoString
 
 from dnslb_backend.admin.http.responses import Pieces
 from dnslb_backend.admin.settings import RecordMetrics
@@ -34,7 +33,7 @@ class WrittenGauge(GaugeMetricFamily):
 
     def add(self, labels: str, value: float) -> None:
         """`labels` are those between the braces."""
-        line = f"{self.name}{{{labels}}} {floatToGoString(value)}\n"
+        line = f"{self.name}{{{labels}}} {value}\n"
         self.written.write(line.encode())
 
 

@@ -70,7 +70,8 @@ async def wanted_keys(
     Raises ProblemError for a name that is not that of just one record.
     """
     index, records = control.snapshot().name_index, control.health_map.records
-    keys, is_meant = balanced_keys(index, after), _any
+    keys = balanced_keys(index, after)
+    is_meant: Callable[[RecordKey], bool] = _any
     if query.is_by_name:
         plain, matches = await _named(control, query.name)
         if matches is None:
