@@ -141,6 +141,9 @@ def _member_lines(row: ExplainRow, widest: int, width: int) -> Iterator[Text]:
         first, *rest = wrapped(row["reason"], room)
         yield head + first
         yield from (Text(" " * (width - room)) + line for line in rest)
+    if row["votes"] and row["votes"]["probers"] is not None:
+        probers = ", ".join(row["votes"]["probers"]) or "no node"
+        yield from wrapped(f"probed by {probers}", width, " " * 6)
     for vote in row["votes"]["by"] if row["votes"] else ():
         yield from wrapped(_vote(vote), width, " " * 6, "" if vote["counts"] else "dim")
 
