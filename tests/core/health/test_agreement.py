@@ -442,6 +442,16 @@ def test_some_do_not_count_although_they_live(abstains: str, protocol: int) -> N
     assert not seen((1, rows[0]), (2, rows[1])).voters
 
 
+def test_a_beat_that_went_back_is_no_sign_of_life() -> None:
+    """A backup was restored: its dead nodes are as dead as before, and living ones go on."""
+    assembly = seen((0, voter(7)), (1, voter(8)))
+    assembly.saw([voter(3)], 9.0, 10.0)
+    assert not assembly.peers["ns2"].doubt(9.0, 10.0)
+    assert "silent" in assembly.peers["ns2"].doubt(11.5, 10.0)
+    assembly.saw([voter(4)], 12.0, 10.0)
+    assert not assembly.peers["ns2"].doubt(12.0, 10.0)
+
+
 def test_two_daemons_of_one_name_are_nobody_until_one_has_rested() -> None:
     rows = [(float(n), voter(n, "one" if n % 2 else "two")) for n in range(1, 9)]
     assembly = seen(*rows, (9, voter(10, "two")), (10, voter(11, "two")))
