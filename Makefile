@@ -53,11 +53,11 @@ demo: setup  ## targets, the daemon and PowerDNS on this machine; ARGS: --once, 
 run: setup  ## dnslb-backend serve, with ARGS="-c dnslb.toml"
 	@$(BIN)/dnslb-backend serve $(ARGS)
 
-check: setup $(VENV)/.installed-dev  ## lint, format, types, layers
+check: setup $(VENV)/.installed-dev  ## lint, format, types, layers, sizes
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(PYTEST) --quiet tests/test_layers.py
+	$(PYTEST) --quiet tests/test_layers.py tests/test_sizes.py
 
 test: setup-tests  ## every test except the long ones; ARGS go to pytest
 	$(PYTEST) -m "not soak and not debian" $(SPREAD) $(ARGS)

@@ -70,8 +70,8 @@ class _About(BaseModel):
 class Channel(ABC):
     """One PowerDNS and the way to reach it. `name` is the address that the operator gave.
 
-    `told` is the version that it told last, empty if none. `limit` names at most are worth listing;
-    `calm` are the seconds between purges of what is merely out of date.
+    `reported_version` is what it last said of its version, empty if nothing. `limit` names at most
+    are worth listing; `calm` are the seconds between purges of what is merely out of date.
     """
 
     limit: ClassVar[int]
@@ -79,11 +79,11 @@ class Channel(ABC):
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.told = ""
+        self.reported_version = ""
 
     @property
     def shortcoming(self) -> str:
-        """What the version that was told cannot do, empty if nothing."""
+        """What the reported version cannot do, empty if nothing."""
         return ""
 
     @abstractmethod
@@ -172,12 +172,12 @@ class ApiChannel(Channel):
 
     @property
     def shortcoming(self) -> str:
-        version = parse_version(self.told)
+        version = parse_version(self.reported_version)
         if version is None or version >= FORGETS_BELOW:
             return ""
         return (
-            f"the API of PowerDNS {self.told} forgets no name below the one it is given; "
-            "that of 4.6 does: use control_socket"
+            f"the API of PowerDNS {self.reported_version} forgets no name below the one it is"
+            " given; that of 4.6 does: use control_socket"
         )
 
     async def ask_version(self) -> str:

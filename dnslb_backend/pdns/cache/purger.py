@@ -46,7 +46,7 @@ ADVICE = (
 
 @dataclass(frozen=True, slots=True)
 class ChannelStatus:
-    """How one PowerDNS is doing; `last_done` and `waiting_since` on the clock of the event loop.
+    """How one PowerDNS is doing; `waiting_since` is on the clock of the event loop.
 
     `backlog` changes are not purged yet, the oldest since `waiting_since`. `error` is why,
     empty while all is well.
@@ -57,7 +57,6 @@ class ChannelStatus:
     failures: int
     backlog: int
     waiting_since: float | None
-    last_done: float | None
     error: str
 
 
@@ -117,7 +116,7 @@ class Purger:
         await self._versions.ask()
 
     async def run(self, on_version: Callable[[], None]) -> None:
-        """Run until cancelled. `on_version` is called when a PowerDNS told another version."""
+        """Run until cancelled. `on_version` is called when a PowerDNS reports another version."""
         if not self._workers:
             log.info("no [pdns] channel is configured: %s", ADVICE)
         async with asyncio.TaskGroup() as group:
@@ -136,7 +135,6 @@ class _Worker:
         self._wake = asyncio.Event()
         self._purges = 0
         self._failures = 0
-        self._last_done: float | None = None
         self._errors = dict.fromkeys(Lane, "")
         self._may_start_until = float("inf")
         self._is_failure_logged = False
@@ -162,7 +160,6 @@ class _Worker:
             self._failures,
             len(unpurged),
             min(unpurged, default=None),
-            self._last_done,
             self.error,
         )
 
@@ -251,7 +248,6 @@ class _Worker:
         self._purges += len(batch)
         metrics.PURGES.inc(len(batch))
         metrics.PURGE_DURATION.observe(_now() - began)
-        self._last_done = began
         if self.error:
             self._errors[lane] = ""
             if self._is_failure_logged and not self.error:
