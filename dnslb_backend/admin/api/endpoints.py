@@ -4,6 +4,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
+from dnslb_backend.admin.api.differences import DifferencesReport, show_differences
 from dnslb_backend.admin.api.explain import (
     ExplainQuery,
     ExplainReport,
@@ -150,6 +151,18 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     Endpoint(
         "GET",
+        "/api/v1/differences",
+        "What nodes answer differently, from the database",
+        show_differences,
+        {
+            200: ResponseSpec("the records on which nodes differ", DifferencesReport),
+            409: _problem("there is no [mysql]"),
+            503: _problem("the database does not answer"),
+        },
+        is_long=True,
+    ),
+    Endpoint(
+        "GET",
         "/api/v1/status/lines",
         "The status, a line for each record",
         show_status_lines,
@@ -270,7 +283,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         {
             200: ResponseSpec(
                 "`transition` events, each a TransitionRow; `decision` events, each a DecisionRow; "
-                "`overrides` and `reload`, which say that these have changed; `lost` with a count",
+                "`overrides`, `reload` and `voters`, which say that these have changed; "
+                "`lost` with a count",
                 EventRow,
                 EVENT_STREAM,
             ),
