@@ -81,7 +81,7 @@ class Asked:
         """The status as it is now, put together from its pages. Raises AdminClientError."""
         report: dict[str, Any] = self._page("")
         try:
-            while report.get("cursor") is not None:
+            while report["cursor"] is not None:
                 page = self._page(report["cursor"])
                 for rows in ("members", "records"):
                     report[rows] += page[rows]
