@@ -23,7 +23,7 @@ from dnslb_backend.demo import DemoError
 from dnslb_backend.demo.settings import CONFIG, PACE, POWERDNS, ZONE, Ports
 from dnslb_backend.demo.targets import say
 
-START_LIMIT = 20.0
+START_LIMIT = 60.0
 """Seconds that a server of the demo may take to answer for the first time."""
 
 

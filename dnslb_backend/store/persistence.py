@@ -38,8 +38,8 @@ from dnslb_backend.store.mirror.node import Clocks, Identity, LocalNode, WritePo
 from dnslb_backend.store.mirror.outbox import Outboxes
 from dnslb_backend.store.mirror.restore import load_saved_state
 from dnslb_backend.store.mirror.source import MirrorSource, group_of
-from dnslb_backend.store.remote import REFRESH, RemoteConfig, RemoteReplica
-from dnslb_backend.store.replica import Replica, SharedStatus, measure_shared, within
+from dnslb_backend.store.replica.remote import REFRESH, RemoteConfig, RemoteReplica
+from dnslb_backend.store.replica.replica import Replica, SharedStatus, measure_shared, within
 from dnslb_backend.store.settings import DAY, MysqlSettings, StateSettings
 from dnslb_backend.store.shared.key_store import StoredKeys
 from dnslb_backend.store.shared.override_applier import OverrideApplier

@@ -27,7 +27,7 @@ def arguments() -> argparse.Namespace:
 
 
 def run(variant: Variant, wheel: Path, options: argparse.Namespace) -> Row:
-    """Every suite in one system; a suite that is not chosen keeps its cell."""
+    """Every suite in one system, each kept as it ends; one that is not chosen keeps its cell."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="dnslb-matrix-") as folder:
         environment = Environment(Path(folder), variant, options.packages)
@@ -36,6 +36,7 @@ def run(variant: Variant, wheel: Path, options: argparse.Namespace) -> Row:
         for name in options.suite or SUITES:
             row.results[name] = environment.test(SUITES[name], options.workers, options.limit)
             print(f"{variant} {name}: {row.results[name]}", flush=True)
+            PAGE.write_text(replace_rows(PAGE.read_text(), [row]))
     print(f"{variant}: {(time.monotonic() - began) / 60:.0f} minutes", flush=True)
     return row
 
@@ -56,7 +57,6 @@ def main() -> int:
                 print(f"{variant}: {error}", flush=True)
                 is_green = False
                 continue
-            PAGE.write_text(replace_rows(PAGE.read_text(), [row]))
             is_green = is_green and row.is_green
     return 0 if is_green else 1
 

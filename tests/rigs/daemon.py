@@ -99,7 +99,7 @@ class Daemon(Server):
         if self.wants_ready:
             await self.ready()
 
-    async def ready(self, *, within: float = 15.0) -> None:
+    async def ready(self, *, within: float = 60.0) -> None:
         """Wait until every balanced record had its first check cycle."""
         await until(lambda: self.health("/readyz"), within=within, what=f"{self.name} ready")
 
@@ -142,7 +142,7 @@ async def follows(
     addresses: set[str],
     type: str = "A",  # noqa: A002 - what DNS calls it
     *,
-    within: float = 10.0,
+    within: float = 30.0,
 ) -> Answer:
     """Query DNS until the answer has exactly `addresses`, and return that answer."""
 

@@ -49,7 +49,7 @@ async def ask(
     ecs: str | None = None,
     wants_proof: bool = False,
     tcp: bool = False,
-    timeout: float = 3.0,  # noqa: ASYNC109 - of one datagram, as dig has it
+    timeout: float = 5.0,  # noqa: ASYNC109 - of one datagram, as dig has it
 ) -> Answer:
     """Query `server` once; TimeoutError if nothing comes back within `timeout` seconds.
 

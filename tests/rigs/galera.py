@@ -48,7 +48,7 @@ class Member(MariaDB):
     """
 
     name = "galera"
-    start_limit = 40.0
+    start_limit = 90.0
 
     def __init__(
         self,

@@ -45,7 +45,7 @@ class Server(ABC):
     """
 
     name: ClassVar[str]
-    start_limit: ClassVar[float] = 20.0
+    start_limit: ClassVar[float] = 60.0
     stop_limit: ClassVar[float] = 10.0
 
     def __init__(
@@ -97,7 +97,7 @@ class Server(ABC):
     def log_tail(self) -> str:
         return "\n".join(self.log.splitlines()[-TAIL:])
 
-    async def logged(self, text: str, *, within: float = 10.0, after: int = 0) -> str:
+    async def logged(self, text: str, *, within: float = 30.0, after: int = 0) -> str:
         """The first line with `text`, past `after` characters of the log, once it is there."""
 
         def line() -> str:

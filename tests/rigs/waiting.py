@@ -34,7 +34,7 @@ async def until(
 @overload
 async def until(condition: Callable[[], T], *, within: float = ..., what: str = ...) -> T: ...
 async def until(
-    condition: Callable[[], T | Awaitable[T]], *, within: float = 10.0, what: str = ""
+    condition: Callable[[], T | Awaitable[T]], *, within: float = 30.0, what: str = ""
 ) -> T:
     """Poll `condition` until it returns something true, and return that.
 

@@ -147,7 +147,7 @@ async def like(looking: MariaStore, scene: Scene) -> bool:
         return False
 
 
-async def converges(looking: MariaStore, scene: Scene, within: float = 5.0) -> None:
+async def converges(looking: MariaStore, scene: Scene, within: float = 30.0) -> None:
     await until(lambda: like(looking, scene), within=within, what="the mirror to tell the truth")
 
 

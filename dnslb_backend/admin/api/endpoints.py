@@ -66,7 +66,8 @@ async def show_live(_: web.Request) -> web.Response:
 
 async def show_ready(request: web.Request) -> web.Response:
     state = request.app[STATE]
-    report = readiness(state.control, with_detail=may_read(request, state.access))
+    access = state.access if may_read(request, state.access) else None
+    report = readiness(state.control, access)
     status = HTTPStatus.OK if report.ready else HTTPStatus.SERVICE_UNAVAILABLE
     return json_response(report, status=status, with_null=False)
 

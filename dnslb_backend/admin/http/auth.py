@@ -58,7 +58,8 @@ def authorize(
             raise refusal(
                 HTTPStatus.FORBIDDEN, "[admin] hosts does not name this Host, and no token was sent"
             )
-        raise refusal(HTTPStatus.UNAUTHORIZED, "a token is needed")
+        more = "" if access.has_token_file else ", and no token file is configured"
+        raise refusal(HTTPStatus.UNAUTHORIZED, f"a token is needed{more}")
     token = _token_of(header, access)
     if token is None:
         raise refusal(HTTPStatus.UNAUTHORIZED, "no such token")

@@ -163,7 +163,6 @@ class Scheduler:
         check = self._checks[target.check]
         endpoint = ProbeEndpoint(target.address, target.port)
         limit = state.record.timing.timeout
-
         result = await self._on_demand.result(
             target, lambda: self._prober.probe(check, endpoint, limit)
         )

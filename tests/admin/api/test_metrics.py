@@ -270,7 +270,7 @@ async def test_trouble_everywhere_has_a_bounded_number_of_series() -> None:
     node = big(MOST_PROBLEMS + 10, 1)
     for key in list(node.health_map.records):
         for target in node.health_map.targets_of(key):
-            node.health_map.record_result(target, BROKEN, at(2))
+            node.health_map.record(node.health_map.observe(target, BROKEN, at(2)))
     node.health_map.take_changes()
     assert len((await with_series(node, "problems"))["members_up"]) == MOST_PROBLEMS
     assert len((await with_series(node, "all"))["members_up"]) == MOST_PROBLEMS + 10

@@ -13,12 +13,12 @@ from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.members import TargetKey
 from dnslb_backend.core.health.quorum import Voter, row_key
 from dnslb_backend.core.health.results import Result, check_error, failed, passed
-from dnslb_backend.core.health.saved_state import capture, restore
+from dnslb_backend.core.health.saved_state import restore
 from dnslb_backend.core.health.tally import AgreedHealth, Basis
 from dnslb_backend.core.health.target import Health
 from dnslb_backend.core.model.plan import Plan
 from dnslb_backend.core.model.quorum import CheckQuestion, QuestionKind, QuorumRules
-from tests.core.building import KEY, Driver, at, plan, record
+from tests.core.building import KEY, Driver, at, capture, plan, record
 from tests.core.fleet import Fleet, FleetNode
 
 A, B = "192.0.2.1", "192.0.2.2"

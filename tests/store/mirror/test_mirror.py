@@ -101,7 +101,7 @@ class Scene:
     async def is_like_the_map(self) -> bool:
         return await stored_state(self.store, self.identity.node) == self.farm.state_rows()
 
-    async def settled(self, within: float = 10.0) -> None:
+    async def settled(self, within: float = 30.0) -> None:
         await until(self.is_like_the_map, within=within, what="the store to be like the map")
 
 
