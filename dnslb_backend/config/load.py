@@ -106,14 +106,16 @@ def load(sources: ConfigPaths, earlier: Config | None = None) -> Config:
     Works offline: it needs no database, no name server and no PowerDNS. Records that are written
     as in an `earlier` configuration are taken from there, the same objects.
     """
-    return _Loader(sources, earlier).load()
+    config, origins = _Loader(sources, earlier).load()
+    while origins:
+        # Freed at once, they would stop all other threads.
+        origins.popitem()
+    return config
 
 
 def load_with_origins(sources: ConfigPaths) -> tuple[Config, Mapping[RecordKey, Cursor]]:
     """As `load`, and where the table of each record is."""
-    loader = _Loader(sources)
-    config = loader.load()
-    return config, loader.origins
+    return _Loader(sources).load()
 
 
 class _Loader:
@@ -125,9 +127,8 @@ class _Loader:
         self.raw = read_toml(sources.main)
         self.problems = Problems()
         self.main = self.problems.at(str(sources.main))
-        self.origins: Mapping[RecordKey, Cursor] = {}
 
-    def load(self) -> Config:
+    def load(self) -> tuple[Config, dict[RecordKey, Cursor]]:
         self._refuse_unknown_sections()
         settings = self._section("global", GlobalSettings)
         node = settings.node or os.environ.get("DNSLB_NODE") or socket.gethostname()
@@ -148,7 +149,6 @@ class _Loader:
         geo_database = self._geo_database()
         written = self._zone_settings(settings)
         tables = self._records(settings, default, views, written)
-        self.origins = tables.origins
         if not written and not self.problems.problems:
             self.main.at("global", "domain_name").refuse(
                 'is missing: there is no zone to serve; it, or a [zones."NAME"], is required'
@@ -170,7 +170,7 @@ class _Loader:
         advise_listeners(admin, server, self.main)
         self._warn_of_unknown_labels(admin, tables.records.values())
         self._warn_of_missing_files(settings, pdns, mysql)
-        return Config(
+        config = Config(
             plan=Plan(
                 zones,
                 tables.records,
@@ -195,6 +195,7 @@ class _Loader:
             fingerprint=_fingerprint(self.raw, tables),
             digests=tables.digests,
         )
+        return config, tables.origins
 
     def _quorum(self, node: str) -> QuorumRules | None:
         if "quorum" not in self.raw:
@@ -292,6 +293,8 @@ class _Loader:
                 where.refuse(message)
                 continue
             parsed = where.parse(ZoneSettings, table)
+            if isinstance(table, dict):
+                table.pop("records", None)
             spelling = name.removesuffix(".")
             if parsed is None:
                 continue
@@ -392,6 +395,5 @@ class _Loader:
 
 
 def _fingerprint(raw: Mapping[str, Any], tables: RecordTables) -> str:
-    """A short text that changes when anything that is configured does."""
-    sections = [(name, raw[name]) for name in sorted(raw) if name != "records"]
-    return digest_of(sections, tables.fingerprint).hex()[:16]
+    """A short text that changes when anything that is configured does; `raw` has no records."""
+    return digest_of(sorted(raw.items()), tables.fingerprint).hex()[:16]

@@ -67,8 +67,12 @@ class RecordTables:
     _is_default_advised: bool = False
 
     def read(self, zone: str, spelling: str, tables: dict[str, Any], where: Cursor) -> None:
-        """Take every record of `tables` (NAME, then TYPE) into `zone`, a canonical name."""
-        for name, types in tables.items():
+        """Take every record of `tables` (NAME, then TYPE) into `zone`, a canonical name.
+
+        It leaves nothing in `tables`: to free a large one at once would stop all other threads.
+        """
+        for name in list(tables):
+            types = tables.pop(name)
             if not isinstance(types, dict):
                 where.at(name).refuse("must be a table of record types")
                 continue
@@ -97,12 +101,14 @@ class RecordTables:
         digest = digest_of(shown, table, self.inherited)
         self.fingerprint = digest_of(self.fingerprint, key, digest)
         known = self.earlier.record(key, digest)
-        if known is None or not self._keep(known, table, where):
-            warnings = len(where.problems.warnings)
-            self._parse(key, shown, table, where)
-            if len(where.problems.warnings) > warnings:
-                return
-        self.digests[key] = digest
+        if known is not None and self._keep(known, table, where):
+            # The same objects: the earlier configuration frees few when it goes.
+            self.digests[known.key] = self.earlier.digests[key]
+            return
+        warnings = len(where.problems.warnings)
+        self._parse(key, shown, table, where)
+        if len(where.problems.warnings) == warnings:
+            self.digests[key] = digest
 
     def _keep(self, record: Record, table: Any, where: Cursor) -> bool:
         """Take over a record whose table is as it was; False where it has to be parsed anyway."""

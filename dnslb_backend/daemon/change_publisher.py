@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 
 from dnslb_backend.component_log import ComponentLog
 from dnslb_backend.core.health.changes import NO_CHANGES, Changes
@@ -24,19 +24,20 @@ Stage = Callable[[Changes], None]
 
 
 class ChangePublisher:
-    """Passes changes through `stages`, in their order; `take` returns those since its last call.
+    """Passes changes through `stages`, in their order; `take` returns those since its last call, in
+    parts of at most so many records.
 
     Changes that a stage fails to publish are kept, and published by the next attempt, together with
     later ones; the stages before it do not see them again.
     """
 
-    def __init__(self, take: Callable[[], Changes], stages: Sequence[Stage]) -> None:
+    def __init__(self, take: Callable[[int], Iterator[Changes]], stages: Sequence[Stage]) -> None:
         self._take = take
         self._stages = stages
         self._unpublished = [NO_CHANGES] * len(stages)
         self._wake = asyncio.Event()
         self._rested_at = 0.0
-        self._parts: deque[Changes] = deque()
+        self._parts: Iterator[Changes] = iter(())
 
     def notify(self) -> None:
         """There may be changes: publish them, together with all others of this turn."""
@@ -72,9 +73,9 @@ class ChangePublisher:
     async def _attempt(self) -> bool:
         """Publish what there is, in parts between which lookups have their turn."""
         try:
-            self._parts += self._take().parts(RECORDS_AT_ONCE)
-            while self._parts:
-                self.publish(self._parts.popleft())
+            self._parts = chain(self._parts, self._take(RECORDS_AT_ONCE))
+            for changes in self._parts:
+                self.publish(changes)
                 await asyncio.sleep(0)
         except Exception:
             log.exception("unhandled exception while changes are published; retrying")

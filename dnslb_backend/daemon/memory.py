@@ -3,18 +3,14 @@
 import asyncio
 import ctypes
 import gc
-import time
 
-COLLECT = (500, 10_000, 2)
-"""Thresholds of the garbage collector: it often looks at new objects, which takes a millisecond or
-two; at older ones `collect_garbage` has it look."""
+COLLECT = (500, 20, 1_000_000_000)
+"""Thresholds of the garbage collector: it often looks at new objects, and at those that outlived
+that before there are many, which takes a millisecond; never at all others, which may be millions.
+"""
 
 INTERVAL = 10.0
-"""Seconds between two collections of what outlived the first one."""
-
-SHARE = 0.001
-"""The part of the time that those may take: among thousands of probes in flight, one takes tens of
-milliseconds, for which it stops the event loop."""
+"""Seconds between two collections of what outlived the first one, if there is little of it."""
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 LARGE = 128 << 10
@@ -51,9 +47,6 @@ async def collect_garbage(interval: float = INTERVAL) -> None:
     By its thresholds alone the collector would look at them after hours: requests that are not
     HTTP and peers that leave in the middle make cycles, too few for those and too many to keep.
     """
-    pause = interval
     while True:
-        await asyncio.sleep(pause)
-        began = time.thread_time()
+        await asyncio.sleep(interval)
         gc.collect(1)
-        pause = max(interval, (time.thread_time() - began) / SHARE)

@@ -143,12 +143,11 @@ class Reloader:
 
     def _commit(self, prepared: Prepared) -> tuple[ReloadReport, list[Retire]]:
         """Nothing here waits, opens a file or a socket, or depends on anything outside."""
-        config, parts = prepared.config, self._parts
+        config, parts, change = prepared.config, self._parts, prepared.names.change
         retired = self._listeners.commit(prepared.listeners)
-        removed = len(parts.health.records.keys() - config.plan.records.keys())
-        changed = parts.health.apply_plan(config.plan, now())
+        parts.health.apply_plan(config.plan, now(), change)
         parts.snapshots.apply_plan(prepared.names, now().wall, purger=prepared.purger)
-        parts.scheduler.apply_plan(config.checks, changed, config.settings.max_record_checks)
+        parts.scheduler.apply_plan(config.checks, change, config.settings.max_record_checks)
         parts.scheduler.configure_brake(prepared.canaries, config.brake.hold)
         if parts.voting is not None:
             parts.voting.apply_plan(config.checks)
@@ -165,7 +164,10 @@ class Reloader:
         parts.changes.notify()
         parts.events([Hint.RELOAD])
         report = ReloadReport(
-            len(config.plan.records), len(changed), removed, tuple(map(str, warnings))
+            len(config.plan.records),
+            len(change.changed),
+            len(change.removed),
+            tuple(map(str, warnings)),
         )
         return report, retired
 

@@ -13,7 +13,7 @@ from dnslb_backend.core.answers.name_index import NameIndex, build_name_index, d
 from dnslb_backend.core.answers.snapshot import Snapshot, build_snapshot
 from dnslb_backend.core.health.decision import Decision
 from dnslb_backend.core.health.healthmap import HealthMap
-from dnslb_backend.core.model.plan import Plan
+from dnslb_backend.core.model.plan import Plan, PlanChange, compare_records
 from dnslb_backend.core.model.records import RecordKey
 from dnslb_backend.core.model.zones import PdnsVersion
 from dnslb_backend.daemon.purging import Purging
@@ -26,10 +26,12 @@ from dnslb_backend.pdns.wire.rows import render_rows
 class PlannedNames:
     """The names of a plan, and those of them that differ from the names `before`.
 
-    `plan` is the `configured` one as a PowerDNS of this version reads it.
+    `plan` is the `configured` one as a PowerDNS of this version reads it; `change` is what is
+    different in it.
     """
 
     configured: Plan
+    change: PlanChange
     version: PdnsVersion
     plan: Plan
     index: NameIndex
@@ -93,10 +95,16 @@ class SnapshotPublisher:
         """
         before = self._snapshot.name_index
         written = plan.for_pdns(version)
-        index = build_name_index(written)
-        differing = differing_names(before, index)
+        index = build_name_index(written, before)
         return PlannedNames(
-            plan, version, written, index, find_references(written, index), differing, before
+            configured=plan,
+            change=compare_records(self._configured.records, plan.records),
+            version=version,
+            plan=written,
+            index=index,
+            references=find_references(written, index),
+            differing=differing_names(before, index),
+            before=before,
         )
 
     def apply_plan(self, names: PlannedNames, wall: float, *, purger: Purger | None = None) -> None:
@@ -110,7 +118,11 @@ class SnapshotPublisher:
         self._snapshot, changed = build_snapshot(
             index, self._decision, render_rows, wall, before, differing=names.differing
         )
-        self._unanswered = dict.fromkeys(self._health.pending())
+        for key in names.change.removed:
+            self._unanswered.pop(key, None)
+        for key in names.change.changed:
+            if not self._health.records[key].is_ready:
+                self._unanswered[key] = None
         snapshot_swapped()
         known = (self._references, names.references)
         self._references = names.references

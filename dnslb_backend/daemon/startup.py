@@ -23,6 +23,7 @@ from dnslb_backend.core.health.changes import Changes
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.overrides import Override
 from dnslb_backend.core.health.saved_state import SavedState, restore
+from dnslb_backend.core.model.plan import PlanChange
 from dnslb_backend.daemon.callbacks import Callbacks
 from dnslb_backend.daemon.change_publisher import ChangePublisher, Stage
 from dnslb_backend.daemon.location_updates import LocationUpdates
@@ -118,7 +119,7 @@ async def start(
     if voting is not None:
         voting.connect(scheduler)
         voting.apply_plan(config.checks)
-    scheduler.apply_plan(config.checks, (), config.settings.max_record_checks)
+    scheduler.apply_plan(config.checks, PlanChange(), config.settings.max_record_checks)
     scheduler.configure_brake(
         [parse_address_port(text) for text in config.brake.canaries], config.brake.hold
     )
@@ -236,7 +237,7 @@ def _change_publisher(
         # Also without a change of health: a reload may have changed zones and static rows alone.
         persistence.record_changes(changes, snapshots.snapshot())
 
-    return ChangePublisher(health.take_changes, (answer, persist, report_changes, *reports))
+    return ChangePublisher(health.take_in_parts, (answer, persist, report_changes, *reports))
 
 
 def _stream_to(events: Callbacks[list[StreamEvent]]) -> Stage:

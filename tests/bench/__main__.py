@@ -13,10 +13,12 @@ from tests.bench.fleet import measure_fleet
 from tests.bench.flips import Flips, flips
 from tests.bench.followers import measure_followers
 from tests.bench.load import write_queries
+from tests.bench.mirror import measure_mirror
 from tests.bench.page import measure_page
 from tests.bench.report import Report
 from tests.bench.sizes import measure_size
 from tests.bench.stalls import measure_stalls, measure_starts, measure_zone_list
+from tests.bench.storms import measure_stops, measure_storm, measure_zones
 from tests.bench.uncached import Uncached, measure_floods, measure_policies
 from tests.bench.versus import compare
 
@@ -28,6 +30,8 @@ SECTIONS = (
     "flips",
     "alone",
     "sizes",
+    "storms",
+    "mirror",
     "checking",
     "page",
     "stalls",
@@ -37,8 +41,25 @@ SECTIONS = (
 FLEETS = ((3, 10_000), (9, 10_000))
 """Nodes, and votes of each."""
 
+ZONES = (1000, 8000)
+
 FOLLOWERS = (5, 200, 100_000)
 """Nodes that probe, nodes that only follow, and targets."""
+
+
+async def measure_scale(given: argparse.Namespace, report: Report) -> None:
+    if "sizes" in given.only:
+        report.sizes = [await measure_size(records) for records in given.records]
+    if "storms" in given.only:
+        report.zones = [measure_zones(zones) for zones in ZONES]
+        for records in given.records[1:]:
+            report.stops += await measure_stops(records)
+            report.storms.append(await measure_storm(records, given.storm))
+    if "mirror" in given.only:
+        report.mirrors = [
+            await measure_mirror(given.mirrored, given.watch, votes=votes)
+            for votes in (False, True)
+        ]
 
 
 async def measure_flips(changes: int, queries: Path) -> list[Flips]:
@@ -77,8 +98,7 @@ async def measure(given: argparse.Namespace) -> Report:
         report.flips = await measure_flips(given.changes, queries)
     if "alone" in given.only:
         report.alone = await alone(directory, given.seconds)
-    if "sizes" in given.only:
-        report.sizes = [await measure_size(records) for records in given.records]
+    await measure_scale(given, report)
     if "checking" in given.only:
         report.checking = await checking(given.watch, given.scenes)
     if "page" in given.only:
@@ -100,7 +120,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0, help="of one measurement")
     parser.add_argument("--changes", type=int, default=1000, help="of health")
-    parser.add_argument("--records", type=int, nargs="+", default=[100, 1000, 10_000])
+    parser.add_argument("--records", type=int, nargs="+", default=[1000, 10_000, 100_000])
+    parser.add_argument("--storm", type=float, default=60.0, help="seconds of reloads")
+    parser.add_argument("--mirrored", type=int, default=100_000, help="members in MariaDB")
     parser.add_argument("--watch", type=float, default=20.0, help="seconds of checking a scene")
     parser.add_argument("--scenes", nargs="+", default=[""], help="parts of names of scenes")
     parser.add_argument("--members", type=int, nargs="+", default=[10_000], help="on the page")

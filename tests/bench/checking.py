@@ -18,7 +18,7 @@ from typing import NamedTuple
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.bench.alone import UNIX_LINE
-from tests.bench.sizes import PatientDaemon
+from tests.bench.beating import LargeDaemon
 from tests.pdns.served import ROOT
 from tests.rigs.daemon import Daemon
 from tests.rigs.namespaces import Namespace, namespace
@@ -165,7 +165,7 @@ class Crowd(Server):
 async def _daemon(scene: Scene, space: Namespace | None) -> AsyncIterator[Daemon]:
     inside = space.inside if space else ()
     host = space.inner if space else "127.0.0.1"
-    daemon = PatientDaemon("[global]\ndomain_name = 'x'", ready=False, host=host, inside=inside)
+    daemon = LargeDaemon("[global]\ndomain_name = 'x'", ready=False, host=host, inside=inside)
     allowed = f'allow = ["127.0.0.0/8", "{space.outer}/32"]' if space else ""
     daemon.configure(_configuration(scene, str(daemon.directory / "unix"), allowed))
     async with daemon:

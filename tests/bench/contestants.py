@@ -155,10 +155,14 @@ def configuration(
     if control_socket:
         lines.append(f'[pdns]\ncontrol_socket = "{control_socket}"')
     for number in range(records):
-        ips = (f"10.{number >> 8 & 255}.{number & 255}.{last}" for last in (1, 2, 3))
+        ips = (_address(4 * number + last) for last in (1, 2, 3))
         dests = ", ".join(dest(ip, place) for place, ip in enumerate(ips))
         lines.append(f'[records."n{number}".A]\npolicy = "{policy}"\ndest = [{dests}]')
     return "\n".join(lines) + "\n"
+
+
+def _address(number: int) -> str:
+    return f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
 
 
 @asynccontextmanager

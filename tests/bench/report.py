@@ -13,9 +13,19 @@ from tests.bench.cores import Cores
 from tests.bench.fleet import FleetFigures
 from tests.bench.flips import Flips
 from tests.bench.followers import FollowerFigures
+from tests.bench.mirror import Mirrored, mirror_table
 from tests.bench.page import PageFigures
-from tests.bench.sizes import Size
+from tests.bench.sizes import Size, sizes_table
 from tests.bench.stalls import CommandStart, Stall, ZoneList
+from tests.bench.storms import (
+    Stopped,
+    Storm,
+    Zones,
+    stops_table,
+    storms_table,
+    zones_table,
+)
+from tests.bench.table import table
 from tests.bench.uncached import COMPARED, Uncached
 from tests.bench.versus import Standing
 
@@ -40,6 +50,10 @@ class Report:
     flips: list[Flips] = field(default_factory=list)
     alone: list[Alone] = field(default_factory=list)
     sizes: list[Size] = field(default_factory=list)
+    stops: list[Stopped] = field(default_factory=list)
+    storms: list[Storm] = field(default_factory=list)
+    zones: list[Zones] = field(default_factory=list)
+    mirrors: list[Mirrored] = field(default_factory=list)
     pages: list[PageFigures] = field(default_factory=list)
     checking: list[Checking] = field(default_factory=list)
     fleets: list[FleetFigures] = field(default_factory=list)
@@ -49,19 +63,20 @@ class Report:
     starts: list[CommandStart] = field(default_factory=list)
 
     def text(self) -> str:
+        scale = self.sizes or self.stops or self.storms or self.zones or self.mirrors
         tables = [
             (self.standings, [self._standings, self._ratios]),
             (self.uncached, [self._uncached, self._compared]),
             (self.cores, [self._cores]),
             (self.flips, [self._flips]),
             (self.alone, [self._alone]),
-            (self.sizes, [self._sizes]),
+            (scale, [self._scale]),
             (self.checking, [self._checking]),
             (self.pages, [self._pages]),
             (self.fleets, [self._fleets, self._followers]),
             (self.stalls, [self._stalls, self._zone_lists, self._starts]),
         ]
-        parts = [table() for measured, renderings in tables if measured for table in renderings]
+        parts = [write() for measured, writers in tables if measured for write in writers]
         return "\n\n".join(parts)
 
     def write(self, path: Path) -> None:
@@ -78,6 +93,10 @@ class Report:
             "flips": [flips._asdict() for flips in self.flips],
             "alone": [alone._asdict() for alone in self.alone],
             "sizes": [size._asdict() for size in self.sizes],
+            "stops": [stop._asdict() for stop in self.stops],
+            "storms": [storm._asdict() for storm in self.storms],
+            "zones": [zones._asdict() for zones in self.zones],
+            "mirrors": [mirror._asdict() for mirror in self.mirrors],
             "pages": [page._asdict() for page in self.pages],
             "checking": [scene._asdict() for scene in self.checking],
             "fleets": [fleet._asdict() for fleet in self.fleets],
@@ -96,6 +115,16 @@ class Report:
             for name, other, floor in FLOORS
             if name in rates and other in rates
         ]
+
+    def _scale(self) -> str:
+        tables = (
+            self.sizes and sizes_table(self.sizes),
+            self.stops and stops_table(self.stops),
+            self.storms and storms_table(self.storms),
+            self.zones and zones_table(self.zones),
+            self.mirrors and mirror_table(self.mirrors),
+        )
+        return "\n\n".join(text for text in tables if text)
 
     def _standings(self) -> str:
         rates = {standing.name: standing.rate for standing in self.standings}
@@ -197,21 +226,6 @@ class Report:
         return table(
             ("the daemon alone", "lookups/s", "us of CPU each"),
             [(one.name, f"{one.rate:,.0f}", f"{one.microseconds:.1f}") for one in self.alone],
-        )
-
-    def _sizes(self) -> str:
-        return table(
-            ("records", "listens after s", "ready after s", "MB", "ms of CPU a change"),
-            [
-                (
-                    f"{size.records:,}",
-                    f"{size.listening:.2f}",
-                    f"{size.ready:.2f}",
-                    f"{size.megabytes:.0f}",
-                    f"{1e3 * size.change:.3f}",
-                )
-                for size in self.sizes
-            ],
         )
 
     def _pages(self) -> str:
@@ -338,15 +352,3 @@ class Report:
 
 def _ratio(rates: Sequence[float], others: Sequence[float]) -> float:
     return median(rate / other for rate, other in zip(rates, others, strict=True))
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as they must be, figures to the right."""
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if place == 0 else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in (head, *rows)
-    )

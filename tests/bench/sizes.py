@@ -1,55 +1,89 @@
-"""What grows with the configuration: the start, the memory, and the cost of one change."""
+"""What grows with the configuration: the start, memory, one change, and a reload.
 
+A daemon of so many records of three members each, whose checks ask nobody. While it makes its first
+rounds and while it reloads it is asked all the time; no lookup may have to wait.
+"""
+
+import asyncio
 import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from statistics import median
 from typing import NamedTuple
 
 from dnslb_backend.core.answers.invalidation import find_references
 from dnslb_backend.core.model.plan import Plan
 from dnslb_backend.pdns.cache.purge_queue import PurgeQueue
+from tests.bench.alone import UNIX_LINE
+from tests.bench.beating import BeatingDaemon, Gap
 from tests.bench.contestants import configuration
+from tests.bench.table import table
+from tests.pdns.serving import NAMES
 from tests.pdns.world import World
-from tests.rigs.daemon import Daemon
-from tests.rigs.processes import resident
+from tests.rigs.processes import processor_time, resident
+from tests.rigs.waiting import passes
 
 CHANGES = 200
+PATIENCE = 600.0
+LOOKUP_PAUSE = 0.001
+
+AFTERMATH = 12.0
+"""Seconds after a reload in which what follows from it is measured as well."""
 
 
-class PatientDaemon(Daemon):
-    """10,000 records take longer to read than a test has patience for."""
+class Stall(NamedTuple):
+    """The longest gap in the event loop, and the longest lookup, in seconds."""
 
-    start_limit = 120.0
+    gap: Gap
+    lookup: float
 
 
 class Size(NamedTuple):
-    """A daemon with so many records of three members each.
+    """A daemon with so many records.
 
-    `listening` and `ready` are seconds after its start, `megabytes` its resident memory then;
-    `change` is the CPU in seconds that one change costs, from decision to purge.
+    `load` is its CPU until it listens, `rounds` that from then on until it is ready; `megabytes` is
+    its resident memory then. `change` is the CPU that one change costs, from decision to purge.
+    `start` is from the first listener until it is ready, `reloads` are of one changed record each,
+    with `reload`, the CPU of one until it is in force.
     """
 
     records: int
-    listening: float
-    ready: float
+    load: float
+    rounds: float
     megabytes: float
     change: float
+    start: Stall
+    reload: float
+    reloads: list[Stall]
 
 
-async def measure_size(records: int) -> Size:
-    daemon = PatientDaemon(configuration(records), ready=False)
-    began = time.monotonic()
+async def measure_size(records: int, reloads: int = 3) -> Size:
+    daemon = beating(records)
     async with daemon:
-        listening = time.monotonic() - began
-        await daemon.ready(within=300)
-        ready = time.monotonic() - began
-        megabytes = resident(daemon.pid)
-    return Size(records, listening, ready, megabytes, change_cost(records))
+        began, load = time.monotonic(), processor_time(daemon.pid)
+        async with asked(daemon) as slowest:
+            await daemon.ready(within=PATIENCE)
+            start = Stall(daemon.longest(began), slowest())
+        rounds, megabytes = processor_time(daemon.pid) - load, resident(daemon.pid)
+        await passes(AFTERMATH)
+        spent, stalls = [], []
+        for number in range(reloads):
+            daemon.configure(changed(records, daemon.path, number))
+            async with asked(daemon) as slowest:
+                began, cpu = time.monotonic(), processor_time(daemon.pid)
+                await reload(daemon)
+                spent.append(processor_time(daemon.pid) - cpu)
+                await passes(AFTERMATH)
+                stalls.append(Stall(daemon.longest(began), slowest()))
+    change = change_cost(records)
+    return Size(records, load, rounds, megabytes, change, start, median(spent), stalls)
 
 
 def change_cost(records: int) -> float:
     """CPU of a new snapshot after one member changed, and of telling the purger."""
     world = World()
     for number in range(records):
-        world.serve(f"n{number}", "A", f"10.1.{number >> 8}.{number & 255}")
+        world.serve(f"n{number}", "A", f"10.1.{number >> 8 & 255}.{number & 255}")
     world.snapshot = world.build()
     plan = Plan(world.zones, world.records)
     dependents = find_references(plan, world.snapshot.name_index)
@@ -61,3 +95,97 @@ def change_cost(records: int) -> float:
         changed = world.decide(key, type(decision)(decision.kind, ("192.0.2.250",)))
         queue.add(dependents.names_to_purge(changed), time.monotonic())
     return (time.process_time() - began) / len(keys)
+
+
+def beating(records: int) -> BeatingDaemon:
+    daemon = BeatingDaemon("[global]\ndomain_name = 'x'")
+    daemon.configure(configuration(records, daemon.path))
+    return daemon
+
+
+def changed(records: int, path: str, number: int) -> str:
+    """The configuration with another address in one record, each time."""
+    other = f'"10.250.{number >> 8}.{number & 255}"'
+    return configuration(records, path).replace('"10.0.0.5"', other)
+
+
+async def reload(daemon: BeatingDaemon) -> None:
+    after = len(daemon.log)
+    daemon.reload()
+    await daemon.logged("reloaded:", within=PATIENCE, after=after)
+
+
+@asynccontextmanager
+async def asked(daemon: BeatingDaemon) -> AsyncIterator[Callable[[], float]]:
+    """Lookups all the time; yields what tells how long the slowest took so far."""
+    reader, writer = await asyncio.open_unix_connection(daemon.path)
+    slowest = 0.0
+
+    async def ask() -> None:
+        nonlocal slowest
+        number = 0
+        while True:
+            number += 1
+            began = time.monotonic()
+            writer.write(UNIX_LINE % (number % NAMES))
+            await reader.readline()
+            slowest = max(slowest, time.monotonic() - began)
+            await passes(LOOKUP_PAUSE)
+
+    asking = asyncio.create_task(ask())
+    try:
+        yield lambda: slowest
+    finally:
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        writer.close()
+
+
+def sizes_table(found: Sequence[Size]) -> str:
+    """Each figure, and per record how many times that of the smallest size it is."""
+    first = found[0]
+    head = (
+        "records",
+        "load s",
+        "ms each",
+        "ratio",
+        "rounds s",
+        "ms each",
+        "ratio",
+        "MB",
+        "kB each",
+    )
+    return table(
+        (*head, "change ms", "start gap ms", "lookup ms", "reload s", "gap ms", "lookup ms"),
+        [
+            (
+                f"{size.records:,}",
+                f"{size.load:.1f}",
+                *_each(size, first, lambda one: one.load),
+                f"{size.rounds:.1f}",
+                *_each(size, first, lambda one: one.rounds),
+                f"{size.megabytes:.0f}",
+                _slope(size, first),
+                f"{1e3 * size.change:.3f}",
+                f"{1e3 * size.start.gap.seconds:.0f}",
+                f"{1e3 * size.start.lookup:.0f}",
+                f"{size.reload:.2f}",
+                f"{1e3 * median(stall.gap.seconds for stall in size.reloads):.0f}",
+                f"{1e3 * median(stall.lookup for stall in size.reloads):.0f}",
+            )
+            for size in found
+        ],
+    )
+
+
+def _each(size: Size, first: Size, figure: Callable[[Size], float]) -> tuple[str, str]:
+    one, least = figure(size) / size.records, figure(first) / first.records
+    return f"{1e3 * one:.2f}", f"{one / least:.2f}"
+
+
+def _slope(size: Size, first: Size) -> str:
+    """kB a record, beyond what the smallest size takes."""
+    if size is first:
+        return ""
+    more = 1e3 * (size.megabytes - first.megabytes)
+    return f"{more / (size.records - first.records):.1f}"

@@ -1,6 +1,6 @@
 """Records, plans and moments for the core's tests."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from dnslb_backend.core.health.agreement import Agreement
@@ -84,8 +84,8 @@ class Driver:
         self.clock = 0.0
         self.adopt(*records)
 
-    def adopt(self, *records: Record) -> list[RecordKey]:
-        return self.health_map.apply_plan(plan(*records), at(self.clock))
+    def adopt(self, *records: Record) -> Sequence[RecordKey]:
+        return self.health_map.apply_plan(plan(*records), at(self.clock)).changed
 
     def hear(self, address: str, result: Result, key: RecordKey = KEY, check: int = 0) -> None:
         self.clock += 0.1

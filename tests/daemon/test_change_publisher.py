@@ -8,6 +8,7 @@ import pytest
 
 from dnslb_backend.core.health.changes import NO_CHANGES, Changes
 from dnslb_backend.core.health.results import failed, passed
+from dnslb_backend.core.health.target import Health
 from dnslb_backend.core.model.records import RecordKey
 from dnslb_backend.daemon.change_publisher import RECORDS_AT_ONCE, ChangePublisher
 from tests.core.building import KEY, Driver, at, record
@@ -41,7 +42,7 @@ async def at_work(
     driver: Driver, *stages: Callable[[Changes], None]
 ) -> AsyncIterator[ChangePublisher]:
     driver.health_map.take_changes()
-    publisher = ChangePublisher(driver.health_map.take_changes, stages)
+    publisher = ChangePublisher(driver.health_map.take_in_parts, stages)
     work = asyncio.create_task(publisher.run())
     await passes(0)
     try:
@@ -151,6 +152,25 @@ async def test_many_changes_are_published_in_parts_with_turns_for_others() -> No
     assert set(turns) >= set(range(1, len(seen)))
     assert all(len(changes.answers) == RECORDS_AT_ONCE for changes in seen)
     assert frozenset[RecordKey]().union(*(changes.answers for changes in seen)) == set(keys)
+
+
+async def test_results_of_many_records_are_decided_in_parts() -> None:
+    keys = [KEY._replace(name=f"n{number}.{KEY.zone}") for number in range(300)]
+    driver = Driver(*(record(f"10.0.{n >> 8}.{n & 255}", key=key) for n, key in enumerate(keys)))
+    for key in keys:
+        driver.health_map.close_cycle(key, at(1))
+    known: list[int] = []
+
+    def count_known(_: Changes) -> None:
+        records = driver.health_map.records.values()
+        known.append(sum(state.rows[0].state.health is Health.UP for state in records))
+
+    async with at_work(driver, count_known) as publisher:
+        for key in keys:
+            driver.health_map.record_result(driver.health_map.targets_of(key)[0], PASS, at(2))
+        publisher.notify()
+        await until(lambda: len(known) == 300 / RECORDS_AT_ONCE)
+    assert known == [*range(RECORDS_AT_ONCE, 301, RECORDS_AT_ONCE)]
 
 
 async def test_parts_after_one_that_failed_are_published_later() -> None:

@@ -21,6 +21,7 @@ from dnslb_backend.core.answers.invalidation import PurgeItem
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.resolutions import Resolution
 from dnslb_backend.core.health.results import failed
+from dnslb_backend.core.model.plan import PlanChange
 from dnslb_backend.core.model.records import Record
 from dnslb_backend.daemon.change_publisher import ChangePublisher
 from dnslb_backend.daemon.supervisor import BackgroundService, supervise
@@ -73,7 +74,7 @@ async def check_cycle(
     health.apply_plan(plan(one), now())
     async with CheckResources() as resources, BrokenResolver() as resolver:
         scheduler = Scheduler(health, resolver, resources, slots=9, now=now, changed=changed)
-        scheduler.apply_plan({"check": check}, (), 9)
+        scheduler.apply_plan({"check": check}, PlanChange(), 9)
         await run_until_counted(component, scheduler.run())
 
 
@@ -93,7 +94,7 @@ async def fail_scheduler(_: Path) -> None:
 
 
 async def fail_publisher(_: Path) -> None:
-    publisher = ChangePublisher(HealthMap().take_changes, [broken])
+    publisher = ChangePublisher(HealthMap().take_in_parts, [broken])
     publisher.notify()
     await run_until_counted("publisher", publisher.run())
 

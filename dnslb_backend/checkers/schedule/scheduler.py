@@ -30,6 +30,7 @@ from dnslb_backend.checkers.schedule.on_demand import OnDemandProbes
 from dnslb_backend.checkers.schedule.prober import Prober
 from dnslb_backend.checkers.schedule.resolver import Resolver
 from dnslb_backend.checkers.schedule.slots import Slots
+from dnslb_backend.checkers.schedule.sweep import StaleSweep
 from dnslb_backend.component_log import ComponentLog
 from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.healthmap import HealthMap
@@ -39,6 +40,7 @@ from dnslb_backend.core.health.probe_report import ProbeReport
 from dnslb_backend.core.health.resolutions import Resolution
 from dnslb_backend.core.health.results import Outcome, Result
 from dnslb_backend.core.health.timetable import Due, Timetable
+from dnslb_backend.core.model.plan import PlanChange
 from dnslb_backend.core.model.records import RecordKey
 from dnslb_backend.network import AddressPort
 from dnslb_backend.tasks import BackgroundTasks
@@ -46,8 +48,7 @@ from dnslb_backend.tasks import BackgroundTasks
 log = ComponentLog(__name__, "scheduler")
 log_check = ComponentLog(__name__, "check")
 
-SWEEP_INTERVAL = 1.0
-SWEEP_SLICE = 500
+ADDED_AT_ONCE = 200
 BATCH = 16
 """At most so many ticks begin in one turn of the event loop: lookups come in between."""
 
@@ -93,12 +94,17 @@ class Scheduler:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
         self._is_running = False
-        self.last_sweep = now().mono
+        self._sweep = StaleSweep(health, now, changed)
         self._prober = Prober(resources, lambda: now().mono)
         self._on_demand = OnDemandProbes()
         self._reports = CountedReports()
         resources.push_reports.follow(self._reported)
         self._brake = Brake(lambda: now().mono)
+
+    @property
+    def last_sweep(self) -> float:
+        """The monotonic time of its last sign of life."""
+        return self._sweep.last
 
     def brake_status(self) -> BrakeStatus:
         return self._brake.status()
@@ -106,16 +112,24 @@ class Scheduler:
     async def run(self) -> None:
         """Run until cancelled; every probe and lookup ends with it."""
         self._is_running = True
-        for key in self._health.records:
-            self._timetable.add(key, self._now())
-        self._arm()
         try:
             async with asyncio.TaskGroup() as group:
+                group.create_task(self._add_records(), name="first rounds")
                 group.create_task(self._prober.run(), name="stall detector")
                 group.create_task(self._follow_brake(), name="brake")
-                group.create_task(self._sweep_loop(), name="sweep")
+                group.create_task(self._sweep.run(), name="sweep")
         finally:
             await self._stop()
+
+    async def _add_records(self) -> None:
+        """Begin with every record, some at a time: with many, lookups come in between."""
+        for number, key in enumerate(list(self._health.records), 1):
+            if key in self._health.records:
+                self._timetable.add(key, self._now())
+            if number % ADDED_AT_ONCE == 0:
+                self._arm()
+                await asyncio.sleep(0)
+        self._arm()
 
     async def _stop(self) -> None:
         self._is_running = False
@@ -126,20 +140,16 @@ class Scheduler:
         self._cycles.clear()
         await asyncio.gather(self._lookups.stop(), self._tasks.close(), self._on_demand.close())
 
-    def apply_plan(
-        self, checks: Mapping[str, Check], changed: Iterable[RecordKey], slots: int
-    ) -> None:
-        """Follow a health map to which a new plan was applied: probe `changed` records at once.
+    def apply_plan(self, checks: Mapping[str, Check], change: PlanChange, slots: int) -> None:
+        """Follow a health map to which a new plan was applied: probe changed records at once.
 
         Probes of other records go on undisturbed; what no record uses any more stops now.
         """
         self._checks = checks
         self._probing.limit = self._lookups.slots.limit = slots
-        changed = set(changed)
-        for key in self._timetable.records():
-            if key in changed or key not in self._health.records:
-                self._drop_record(key)
-        for key in changed:
+        for key in (*change.removed, *change.changed):
+            self._drop_record(key)
+        for key in change.changed:
             if self._is_running:
                 self._timetable.add(key, self._now())
         self._drop_unused()
@@ -383,18 +393,3 @@ class Scheduler:
             self._cycles.target_done(target)
         self._timetable.forget([target])
         self._reports.forget(target)
-
-    async def _sweep_loop(self) -> None:
-        while True:
-            await asyncio.sleep(SWEEP_INTERVAL)
-            await self._sweep()
-
-    async def _sweep(self) -> None:
-        """Look for silent targets, a few at a time: with many, lookups come in between."""
-        targets = list(self._health.target_keys())
-        for start in range(0, len(targets), SWEEP_SLICE):
-            self._health.expire_stale(targets[start : start + SWEEP_SLICE], self._now())
-            await asyncio.sleep(0)
-        self._health.readmit(self._now())
-        self.last_sweep = self._now().mono
-        self._changed()

@@ -29,20 +29,30 @@ class NameEntry:
 
 @dataclass(frozen=True, slots=True)
 class NameIndex:
-    """Every name by its canonical form, and the sorted names of every zone."""
+    """Every name by its canonical form, and the sorted names of every zone. `static` are the names
+    with static rows and the empty non-terminals."""
 
     zones: dict[str, Zone]
     entries: dict[str, NameEntry]
     names: dict[str, tuple[str, ...]]
+    static: dict[str, NameEntry]
 
 
-def build_name_index(plan: Plan) -> NameIndex:
-    """Index every name, empty non-terminals (RFC 8020) included."""
+def build_name_index(plan: Plan, before: NameIndex | None = None) -> NameIndex:
+    """Index every name, empty non-terminals (RFC 8020) included.
+
+    Zones and entries that are as they were in the index `before` are taken from there.
+    """
+    known = before or NameIndex({}, {}, {}, {})
+    zones = {
+        name: known.zones[name] if known.zones.get(name) == zone else zone
+        for name, zone in plan.zones.items()
+    }
     rows: dict[str, list[ResourceRecord]] = {}
     records: dict[str, list[tuple[Record, ViewTable | None]]] = {}
     tables: dict[frozenset[str], ViewTable] = {}
     zone_of: dict[str, Zone] = {}
-    for zone in plan.zones.values():
+    for zone in zones.values():
         zone_of[zone.name] = zone
         for row in _static_rows(zone):
             name = canonical_name(f"{row.qname}.")
@@ -50,18 +60,28 @@ def build_name_index(plan: Plan) -> NameIndex:
             zone_of[name] = zone
     for record in plan.records.values():
         records.setdefault(record.key.name, []).append((record, _table(record, plan, tables)))
-        zone_of[record.key.name] = plan.zones[record.key.zone]
+        zone_of[record.key.name] = zones[record.key.zone]
     for name, zone in list(zone_of.items()):
         for parent in parents(name, zone.name):
             zone_of.setdefault(parent, zone)
-    entries = {
-        name: NameEntry(name, zone, tuple(rows.get(name, ())), tuple(records.get(name, ())))
-        for name, zone in zone_of.items()
-    }
-    names: dict[str, list[str]] = {zone: [] for zone in plan.zones}
+    entries: dict[str, NameEntry] = {}
+    for name, zone in zone_of.items():
+        entry = NameEntry(name, zone, tuple(rows.get(name, ())), tuple(records.get(name, ())))
+        old = known.entries.get(name)
+        entries[name] = old if old and old.zone is zone and _is_alike(old, entry) else entry
+    names: dict[str, list[str]] = {zone: [] for zone in zones}
     for name in sorted(entries):
         names[entries[name].zone.name].append(name)
-    return NameIndex(plan.zones, entries, {zone: tuple(found) for zone, found in names.items()})
+    return NameIndex(
+        zones,
+        entries,
+        {zone: tuple(found) for zone, found in names.items()},
+        {name: entry for name, entry in entries.items() if _is_static(entry)},
+    )
+
+
+def _is_static(entry: NameEntry) -> bool:
+    return bool(entry.static) or not (entry.records or entry.is_apex)
 
 
 def differing_names(before: NameIndex, after: NameIndex) -> set[str]:
@@ -74,7 +94,9 @@ def differing_names(before: NameIndex, after: NameIndex) -> set[str]:
     }
     for name, entry in after.entries.items():
         old = before.entries.get(name)
-        if old is not None and not (entry.zone.name in alike and _is_alike(old, entry)):
+        if old is None or old is entry:
+            continue
+        if not (entry.zone.name in alike and _is_alike(old, entry)):
             differing.add(name)
     return differing
 

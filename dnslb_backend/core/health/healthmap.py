@@ -1,12 +1,10 @@
 """The health map: the state of every record, and the decisions that follow from it.
 
 Callers report what happened (`open_cycle`, `record_resolution`, `record`, `close_cycle`, …)
-and collect with `take_changes` which answers changed and why. It never waits, and callers pass the
-time in.
+and collect with `take_changes` which answers changed and why; they pass the time in.
 
 Results are cheap: they only mark the records that they count for. A marked record is decided
-once for all of them, by `take_changes` or at the end of its check cycle, since one decision costs
-as much as the record has members.
+once for all of them, by `take_changes` or at the end of its check cycle.
 
 A change that would leave a name with no serving member waits until every target of that
 record's check cycle has answered or timed out.
@@ -14,6 +12,7 @@ record's check cycle has answered or timed out.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 
 from dnslb_backend.core.health.agreement import Agreement
 from dnslb_backend.core.health.changes import ChangeLog, Changes, Overflow
@@ -50,7 +49,7 @@ from dnslb_backend.core.health.slow_start import begin_ramp, is_step_due
 from dnslb_backend.core.health.target import Health, TargetState, mark_stale, observe, reset_damping
 from dnslb_backend.core.health.targets import Targets
 from dnslb_backend.core.health.transitions import diff
-from dnslb_backend.core.model.plan import Plan
+from dnslb_backend.core.model.plan import Plan, PlanChange, compare_records
 from dnslb_backend.core.model.records import RecordKey
 
 
@@ -70,8 +69,6 @@ class HealthMap:
         self._active_overrides = ActiveOverrides(())
         self._waiting: set[RecordKey] = set()
         self._changes = ChangeLog()
-
-    # -- queries ------------------------------------------------------------------------
 
     @property
     def overrides(self) -> tuple[Override, ...]:
@@ -118,35 +115,43 @@ class HealthMap:
         self.decide_marked()
         return self._changes.take(self.records)
 
-    def decide_marked(self) -> None:
-        """Decide every marked record, as of the time at which it was last marked."""
-        for key, at in list(self._marked.items()):
+    def take_in_parts(self, limit: int) -> Iterator[Changes]:
+        """As `take_changes`, in parts of at most `limit` records between which others may happen;
+        at least one, perhaps empty."""
+        for _ in range(0, max(len(self._marked), 1), limit):
+            self.decide_marked(limit)
+            yield from self._changes.take(self.records).parts(limit)
+
+    def decide_marked(self, limit: int | None = None) -> None:
+        """Decide the marked records, or the first `limit`, as of when they were last marked."""
+        for key, at in list(islice(self._marked.items(), limit)):
             self._decide(key, at)
 
-    # -- events -------------------------------------------------------------------------
+    def apply_plan(self, plan: Plan, at: Instant, change: PlanChange | None = None) -> PlanChange:
+        """Switch to `plan`; return what is different in it: `change`, where the caller has it.
 
-    def apply_plan(self, plan: Plan, at: Instant) -> list[RecordKey]:
-        """Switch to `plan`; return the records that are new or were changed.
-
-        Health, addresses and counters follow the member, also when its check changed. A
-        changed record is held in its old answer until its next check cycle has ended. A target that
-        moves from one record to another keeps its state.
+        Health, addresses and counters follow the member, also when its check changed or it moves to
+        another record. A changed record keeps its old answer until its next check cycle has ended.
         """
         self.decide_marked()
         if self.agreement is not None:
             self.agreement.use_plan(plan)
-        before = self.records
-        self.records = {k: carry_over(new, before.get(k)) for k, new in plan.records.items()}
-        changed = [key for key, state in self.records.items() if state is not before.get(key)]
-        self._membership.switch(before, self.records, changed)
-        for key in before.keys() - self.records.keys():
+        if change is None:
+            change = compare_records({k: s.record for k, s in self.records.items()}, plan.records)
+        before = {key: self.records[key] for key in change.changed if key in self.records}
+        gone = {key: self.records.pop(key) for key in change.removed}
+        for key in change.changed:
+            self.records[key] = carry_over(plan.records[key], before.get(key))
+        self._membership.switch(before, gone, {key: self.records[key] for key in change.changed})
+        for key in change.removed:
+            self._pending.pop(key, None)
             self._changes.answer(key)
             self._changes.touch([key])
-        for key in changed:
+        for key in change.changed:
             self._changes.answer(key)
             self._decide(key, at, whole=True)
-        self._count_pending()
-        return changed
+        self._pending.update({k: None for k in change.changed if not self.records[k].is_ready})
+        return change
 
     def restore(
         self, pasts: Mapping[RecordKey, RestoredRecord], overrides: Iterable[Override], at: Instant
@@ -168,7 +173,7 @@ class HealthMap:
             if not state.decision.is_answer and not is_known(state):
                 state.is_ready, state.decision = False, PENDING
             report(state)  # What is restored is no change.
-        self._count_pending()
+        self._pending = {key: None for key, state in self.records.items() if not state.is_ready}
         return frozenset(self.records.keys() - self._pending.keys())
 
     def open_cycle(self, key: RecordKey) -> None:
@@ -192,9 +197,8 @@ class HealthMap:
 
     def observe(self, target: TargetKey, result: Result, at: Instant) -> Observation:
         """What this result of a target changes if it counts; nothing has changed yet."""
-        users = self._targets.users(target)
         before = after = self.target(target)
-        if users:
+        if users := self._targets.users(target):
             thresholds = self.records[next(iter(users))].record.thresholds
             after = observe(before, result, at, thresholds)
         return Observation(target, result, at, before, after)
@@ -272,8 +276,8 @@ class HealthMap:
                 self.mark_unknown(target, at)
 
     def readmit_member(self, key: RecordKey, content: str, at: Instant) -> None:
-        """An operator readmits a member: it is neither held for flapping nor waits to return.
-        Members that share its targets are not held for flapping either, but go on waiting."""
+        """An operator readmits a member: it is neither held for flapping nor waits to return. Those
+        that share its targets go on waiting."""
         state = self.records[key]
         if state.waiting.pop(content, None):
             begin_ramp(state, content, at.mono)
@@ -292,11 +296,6 @@ class HealthMap:
         for key in self.covered(changed):
             self._changes.touch([key])
             self._decide(key, at, whole=True, is_override=True)
-
-    # -- internals ----------------------------------------------------------------------
-
-    def _count_pending(self) -> None:
-        self._pending = {key: None for key, state in self.records.items() if not state.is_ready}
 
     def _restore(self, key: RecordKey, past: RestoredRecord) -> None:
         before = self.records[key]

@@ -60,21 +60,20 @@ class Membership:
     def switch(
         self,
         before: Mapping[RecordKey, RecordState],
+        gone: Mapping[RecordKey, RecordState],
         after: Mapping[RecordKey, RecordState],
-        changed: Collection[RecordKey],
     ) -> None:
-        """Follow a new plan, in which these records are new or changed and others may be gone."""
-        previous = {key: self.states(before[key]) for key in changed if key in before}
+        """Follow a new plan: `after` are the records that are new or changed in it, `before` what
+        the changed ones were."""
+        previous = {key: self.states(state) for key, state in before.items()}
         # In the order of their names: where checks become one target, the first state counts.
-        for key in sorted(changed):
+        for key in sorted(after):
             self.rebuild(key, after[key], previous.get(key))
         # A target is forgotten with its last user, so every new user comes before any leaves.
-        for key in before.keys() - after.keys():
-            self.remove(key, before[key])
-        for key in changed:
-            if (old := before.get(key)) is not None:
-                gone = old.positions.keys() - after[key].positions.keys()
-                self.release(key, gone)
+        for key, state in gone.items():
+            self.remove(key, state)
+        for key, state in before.items():
+            self.release(key, state.positions.keys() - after[key].positions.keys())
 
     def release(self, key: RecordKey, targets: Collection[TargetKey]) -> None:
         """The record uses these targets no more."""

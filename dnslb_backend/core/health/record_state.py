@@ -126,12 +126,10 @@ def resolve_host(state: RecordState, host: str, answer: Resolution, mono: float)
 
 
 def carry_over(record: Record, old: RecordState | None) -> RecordState:
-    """The state of a record in a new plan; where it was changed, what is known stays, until its
+    """The state of a record that is new or changed in a new plan; what is known stays, until its
     next cycle."""
     if old is None:
         return RecordState(record)
-    if old.record is record or old.record == record:
-        return old
     return RecordState(
         record,
         hosts={

@@ -85,9 +85,6 @@ class Timetable:
     def remove(self, key: RecordKey) -> None:
         self._ticks.pop(key, None)
 
-    def records(self) -> list[RecordKey]:
-        return list(self._ticks)
-
     # -- what is due --------------------------------------------------------------------
 
     def next_due(self) -> float:

@@ -1,7 +1,8 @@
 """The configuration as the core sees it: zones, balanced records and views."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from dnslb_backend.core.model.quorum import CheckQuestion
 from dnslb_backend.core.model.records import Record, RecordKey
@@ -25,3 +26,24 @@ class Plan:
     def for_pdns(self, version: PdnsVersion) -> "Plan":
         """The plan with every zone as a PowerDNS of that version reads it."""
         return replace(self, zones={n: zone.for_pdns(version) for n, zone in self.zones.items()})
+
+
+class PlanChange(NamedTuple):
+    """The records that are new or `changed` in another plan, in its order, and those `removed`."""
+
+    changed: Sequence[RecordKey] = ()
+    removed: Sequence[RecordKey] = ()
+
+
+def compare_records(
+    before: Mapping[RecordKey, Record], after: Mapping[RecordKey, Record]
+) -> PlanChange:
+    """What is different in `after`."""
+    return PlanChange(
+        [
+            key
+            for key, record in after.items()
+            if (old := before.get(key)) is not record and old != record
+        ],
+        [key for key in before if key not in after],
+    )

@@ -235,7 +235,11 @@ class Mirror:
                 found.add(group)
                 if number % GROUPS_PER_TURN == 0:
                     await asyncio.sleep(0)
-            self._write_queue.remove(self._write_queue.groups() - found, now)
+            for number, group in enumerate(self._write_queue.groups(), 1):
+                if group not in found:
+                    self._write_queue.remove([group], now)
+                if number % GROUPS_PER_TURN == 0:
+                    await asyncio.sleep(0)
 
     async def _gather(self) -> _Batch:
         """The groups that come next, and their rows as they are at this moment."""

@@ -1,9 +1,8 @@
 """What there is to mirror: the map and the snapshot, cut into groups of rows."""
 
 from collections.abc import Iterable, Iterator
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from dnslb_backend.core.answers.name_index import NameEntry
 from dnslb_backend.core.answers.snapshot import Snapshot
 from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.healthmap import HealthMap
@@ -14,6 +13,9 @@ from dnslb_backend.core.model.zones import ResourceRecord as ZoneRow
 from dnslb_backend.store.database.tables import STATIC, ZONE, Table, TableRow
 from dnslb_backend.store.mirror.record_rows import record_rows
 from dnslb_backend.store.mirror.rows import ENT, Stamp, static_row, zone_row
+
+if TYPE_CHECKING:
+    from dnslb_backend.core.answers.name_index import NameEntry
 
 STATIC_RATE = 1000.0
 """So many names of static rows are refreshed in a second at most: they seldom change."""
@@ -80,14 +82,7 @@ class MirrorSource:
         """
         before, self._snapshot = self._snapshot, snapshot
         if before is None or before.name_index is not snapshot.name_index:
-            self._names = {
-                name: entry
-                for name, entry in snapshot.name_index.entries.items()
-                if _is_static(entry)
-            }
-            self._last_summary = {
-                k: v for k, v in self._last_summary.items() if k in self._health.records
-            }
+            self._names = snapshot.name_index.static
             return set(self._groups_besides_records()), True
         if before is snapshot:
             return set(), False
@@ -146,8 +141,3 @@ class MirrorSource:
                 # `clear` can readmit a member whose row is the same before and after.
                 members.append((known.suppressed_until,))
         return (state.decision, hosts, *members)
-
-
-def _is_static(entry: NameEntry) -> bool:
-    """Whether it has rows in lb_static: its static ones, or that of an empty non-terminal."""
-    return bool(entry.static) or not (entry.records or entry.is_apex)

@@ -267,6 +267,8 @@ def test_a_zone_that_comes_back_does_not_go_back(snapshot: Snapshot) -> None:
 def test_a_reload_builds_only_the_names_that_differ(snapshot: Snapshot) -> None:
     before = build_name_index(EVERYTHING)
     assert differing_names(before, build_name_index(EVERYTHING)) == set()
+    again = build_name_index(EVERYTHING, before).entries
+    assert all(again[name] is entry for name, entry in before.entries.items())
     slower = replace(EVERYTHING.records[KEY], ttl=99)
     after = build_name_index(replace(EVERYTHING, records={KEY: slower}))
     differing = differing_names(before, after)

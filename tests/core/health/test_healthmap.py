@@ -15,9 +15,10 @@ from dnslb_backend.core.health.resolutions import Resolution, Status
 from dnslb_backend.core.health.results import Result, check_error, failed, passed
 from dnslb_backend.core.health.target import Health, TargetState
 from dnslb_backend.core.health.transitions import reason
+from dnslb_backend.core.model.plan import compare_records
 from dnslb_backend.core.model.records import AllDown, Dest, MinHealthy, Record, RecordKey
 from dnslb_backend.core.model.rules import Damping, Thresholds
-from tests.core.building import KEY, TIMING, ZONE, Driver, at, record, timed
+from tests.core.building import KEY, TIMING, ZONE, Driver, at, plan, record, timed
 from tests.core.restatement import enabled
 
 A, B, C, D = "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"
@@ -876,3 +877,27 @@ def test_a_fall_is_known_before_it_happens() -> None:
     assert not is_fall(ERROR)
     driver.round({A: FAIL})
     assert not is_fall(FAIL)
+
+
+def test_a_plan_that_comes_with_its_differences_touches_only_those() -> None:
+    kept, changed, gone, new = (KEY._replace(name=f"{n}.{KEY.zone}") for n in "abcd")
+    driver = Driver(*(record("192.0.2.1", key=key) for key in (kept, changed, gone)))
+    before = dict(driver.health_map.records)
+    after = plan(
+        record("192.0.2.1", key=kept),
+        record("192.0.2.2", key=changed),
+        record("192.0.2.3", key=new),
+    )
+    change = compare_records({k: s.record for k, s in before.items()}, after.records)
+    assert change == ([changed, new], [gone])
+    driver.health_map.take_changes()
+    assert driver.health_map.apply_plan(after, at(1), change) == change
+    assert driver.health_map.records[kept] is before[kept]
+    assert driver.health_map.records.keys() == after.records.keys()
+    assert driver.health_map.pending() == [kept, changed, new]
+    assert driver.health_map.take_changes().answers == {changed, gone, new}
+    assert [target.address for target in driver.health_map.target_keys()] == [
+        "192.0.2.1",
+        "192.0.2.2",
+        "192.0.2.3",
+    ]

@@ -176,11 +176,10 @@ class Run:
                 self.begin(now)
 
     def reload(self, reload: Reload) -> None:
-        changed = self.map.apply_plan(plan(*reload.records), at(reload.time))
-        for key in self.timetable.records():
-            if key in changed or key not in self.map.records:
-                self.timetable.remove(key)
-        for key in changed:
+        change = self.map.apply_plan(plan(*reload.records), at(reload.time))
+        for key in (*change.removed, *change.changed):
+            self.timetable.remove(key)
+        for key in change.changed:
             self.timetable.add(key, at(reload.time))
         unused = self.map.take_unused()
         for target in unused:
@@ -352,12 +351,12 @@ def test_targets_without_a_record_are_named_and_forgotten() -> None:
     health.apply_plan(plan(record(A.address, key=HERE)), at(0))
     made = Timetable(health)
     made.add(HERE, Instant(0, 0))
-    assert (made.records(), made.new_targets(HERE), health.take_unused()) == ([HERE], [A], [])
+    assert (made.new_targets(HERE), health.take_unused()) == ([A], [])
     made.begin(A, 0, 0)
     assert made.new_targets(HERE) == []
     health.apply_plan(plan(), at(1))
     made.remove(HERE)
-    assert (made.records(), health.take_unused()) == ([], [A])
+    assert health.take_unused() == [A]
     made.forget([A])
     assert health.take_unused() == []
     assert list(made.take(99, 10)) == []
