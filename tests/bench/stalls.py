@@ -15,8 +15,8 @@ import aiohttp
 
 from dnslb_backend.core.model.zones import assign_ids
 from dnslb_backend.pdns.methods.responder import Responder
+from tests.bench.beating import LargeDaemon
 from tests.bench.contestants import configuration
-from tests.bench.sizes import PatientDaemon
 from tests.pdns.served import ROOT
 from tests.pdns.world import World
 from tests.rigs.daemon import Daemon, with_setting
@@ -95,7 +95,7 @@ SCENES: dict[str, Ask] = {
 
 
 async def measure_stalls(records: int, seconds: float) -> list[Stall]:
-    daemon = PatientDaemon("[global]\ndomain_name = 'x'", ready=False)
+    daemon = LargeDaemon("[global]\ndomain_name = 'x'", ready=False)
     path = str(daemon.directory / "unix")
     config = configuration(records, path)
     daemon.configure(config)

@@ -167,7 +167,8 @@ async def test_results_of_many_records_are_decided_in_parts() -> None:
 
     async with at_work(driver, count_known) as publisher:
         for key in keys:
-            driver.health_map.record_result(driver.health_map.targets_of(key)[0], PASS, at(2))
+            (target,) = driver.health_map.targets_of(key)
+            driver.health_map.record(driver.health_map.observe(target, PASS, at(2)))
         publisher.notify()
         await until(lambda: len(known) == 300 / RECORDS_AT_ONCE)
     assert known == [*range(RECORDS_AT_ONCE, 301, RECORDS_AT_ONCE)]
