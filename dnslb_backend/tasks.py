@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dnslb_backend.component_log import ComponentLog
-from dnslb_backend.metrics import Component
+
+if TYPE_CHECKING:
+    from dnslb_backend.metrics import Component
 
 T = TypeVar("T")
 
@@ -13,7 +15,7 @@ T = TypeVar("T")
 class BackgroundTasks:
     """Owns the tasks of one component: `close` cancels and awaits those that have not ended."""
 
-    def __init__(self, component: Component) -> None:
+    def __init__(self, component: "Component") -> None:
         self._log = ComponentLog(__name__, component)
         self._tasks: set[asyncio.Task[Any]] = set()
 

@@ -74,7 +74,14 @@ ROOMS = {
         {"persistence"},
     ),
     "pdns": ({"peers"}, {"settings"}, {"wire"}, {"methods"}, {"connectors", "cache"}),
-    "admin": ({"settings", "control"}, {"http"}, {"api"}, {"app"}, {"server"}),
+    "admin": (
+        {"settings", "control", "tokens"},
+        {"access"},
+        {"http"},
+        {"api"},
+        {"app"},
+        {"server"},
+    ),
     "notifications": (
         {"settings", "decisions", "name_resolver"},
         {"events"},
@@ -88,7 +95,7 @@ ROOMS = {
         {"toml", "zone_file", "sql_dump", "lua_expression"},
         {"acceptance", "lua_answers", "powergslb_checks", "powergslb_tables"},
         {"lua_views", "powergslb_views", "sources"},
-        {"powergslb_records"},
+        {"powergslb_records", "database"},
         {"lua", "powergslb"},
     ),
 }

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from dnslb_backend.admin.app import build_app
 from dnslb_backend.admin.control import Control
-from dnslb_backend.admin.http.auth import Access
+from dnslb_backend.admin.http.access import Access
 from dnslb_backend.admin.http.endpoint import AdminState
 from dnslb_backend.admin.http.event_stream import EventRing, EventStreams, StreamEvent
 from dnslb_backend.admin.settings import AdminSettings
@@ -78,10 +78,9 @@ class AdminServer:
         *,
         send_timeout: float = IDLE_TIMEOUT,
     ) -> None:
-        self._settings = settings
         self._send_timeout = send_timeout
         self._state = AdminState(control, access, EventRing(int(control.started)))
-        self._state.metric_labels = settings.metric_labels
+        self._state.settings = settings
         self._site: _Site | None = None
         self._closing = BackgroundTasks("admin")
         """Of listeners that a reload has moved."""
@@ -93,7 +92,7 @@ class AdminServer:
 
     async def start(self) -> None:
         """Open the listener that the settings name. Raises OSError where that cannot be."""
-        self._site = await self._open(self._settings.endpoint)
+        self._site = await self._open(self._state.settings.endpoint)
 
     async def prepare(self, settings: AdminSettings, access: Access) -> AdminChange:
         """Open a listener where the settings name another address; the old one is not touched.
@@ -121,9 +120,8 @@ class AdminServer:
         elif old is not None and change.access != self._state.access:
             # Clients of the event stream may no longer be allowed to read it.
             old.streams.end()
-        self._settings = change.settings
+        self._state.settings = change.settings
         self._state.access = change.access
-        self._state.metric_labels = change.settings.metric_labels
 
     def publish(self, happened: Iterable[StreamEvent]) -> None:
         """Send events to every client of the stream; never waits."""

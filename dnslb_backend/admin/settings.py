@@ -1,7 +1,7 @@
 """The `[admin]` table: where operators are served, and who may read without a token."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -18,6 +18,8 @@ from dnslb_backend.network import (
 )
 
 MAX_METRIC_LABELS = 8
+
+RecordMetrics = Literal["all", "problems"]
 
 
 class AdminSettings(BaseModel):
@@ -56,6 +58,11 @@ class AdminSettings(BaseModel):
     """Keys of labels of destinations by whose values `/metrics` counts members: with `["dc"]` those
     of each data centre. Of a key with more than 100 values the rest are counted as one.
     Example: `["dc"]`"""
+
+    record_metrics: RecordMetrics = "all"
+    """The balanced records with series of their own in `/metrics` (`dnslb_record_*`, six of each):
+    all, or only those in trouble, up to 1,000: a decision other than `serve`, a member that is not
+    UP, is drained or flaps, a certificate that expires within 30 days. Alerts work with both."""
 
     @property
     def endpoint(self) -> AddressPort | None:

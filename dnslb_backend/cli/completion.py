@@ -17,16 +17,19 @@ from dnslb_backend.errors import DnslbError
 LIMIT = 1.0
 """Seconds, for all of the question and its answer."""
 
+MOST = "1000"
+"""Records that are asked for; more would not come in that time."""
+
 
 def complete_name(ctx: typer.Context, incomplete: str) -> list[str]:
     """The balanced records."""
-    report = _ask(ctx, "/api/v1/status", name=f"{incomplete}*")
+    report = _ask(ctx, "/api/v1/status", name=f"{incomplete}*", limit=MOST)
     return _beginning(incomplete, (row["name"] for row in report.get("records", ())))
 
 
 def complete_target(ctx: typer.Context, incomplete: str) -> list[str]:
-    """The addresses and destination hosts of all members."""
-    members = _ask(ctx, "/api/v1/status").get("members", ())
+    """The addresses and destination hosts of the members, those of the first MOST records."""
+    members = _ask(ctx, "/api/v1/status", limit=MOST).get("members", ())
     return _beginning(incomplete, (row[key] for row in members for key in ("address", "dest")))
 
 

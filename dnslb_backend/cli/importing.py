@@ -98,8 +98,9 @@ def powergslb(
     _refuse_existing(output)
     name = sources.shown_name(source)
     if sources.is_url(source):
-        login = sources.login_of(source, password_file)
-        tables = asyncio.run(sources.read_database(login))
+        from dnslb_backend.importers.database import login_of, read_database  # noqa: PLC0415
+
+        tables = asyncio.run(read_database(login_of(source, password_file)))
     elif password_file is not None:
         raise typer.BadParameter("it is for a URL", param_hint="--password-file")
     else:

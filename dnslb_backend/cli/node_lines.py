@@ -79,6 +79,8 @@ def _quorum(quorum: Details) -> Iterator[str]:
     """That this node cannot decide with others now, or that they say otherwise."""
     if quorum["abstains"]:
         yield f"QUORUM: this node abstains: {quorum['abstains']}"
+    if quorum["obstacle"]:
+        yield f"QUORUM: this fleet cannot decide together: {quorum['obstacle']}"
     if quorum["held"] or quorum["own"]:
         held, own = f"{quorum['held']} targets held", f"{quorum['own']} by this node alone"
         yield f"QUORUM: too few nodes vote on some targets: {held}, {own}"

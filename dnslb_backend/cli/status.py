@@ -23,6 +23,9 @@ from dnslb_backend.cli.terminal import out, print_error, print_json, print_json_
 from dnslb_backend.errors import AdminClientError
 
 PATH = "/api/v1/status"
+PAGE = "1000"
+"""Records that are asked for at a time."""
+
 WATCH_INTERVAL = 2.0
 """Seconds between two refreshes."""
 
@@ -75,9 +78,21 @@ class Asked:
     selection: StatusFilter
 
     def read(self) -> dict[str, Any]:
-        """The status as it is now. Raises AdminClientError."""
-        report: dict[str, Any] = self.client.get(PATH, name=self.name, label=self.label)
+        """The status as it is now, put together from its pages. Raises AdminClientError."""
+        report: dict[str, Any] = self._page("")
+        try:
+            while report["cursor"] is not None:
+                page = self._page(report["cursor"])
+                for rows in ("members", "records"):
+                    report[rows] += page[rows]
+                report["cursor"] = page["cursor"]
+        except (KeyError, TypeError) as error:
+            raise _unreadable(error) from error
         return report
+
+    def _page(self, cursor: str) -> Any:
+        asked = {"name": self.name, "label": self.label, "limit": PAGE, "cursor": cursor}
+        return self.client.get(PATH, **asked)
 
     def page(self, report: dict[str, Any], width: int, height: int = 0) -> Text:
         """The table, cut to `height` lines unless that is 0."""
@@ -86,14 +101,19 @@ class Asked:
             hint = "" if self.selection.problems else "; --problems shows the worst"
             lines = cut(blocks, height, hint) if height else [*chain(*blocks)]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            message = f"cannot read the response: is the daemon of another version? ({error!r})"
-            raise AdminClientError(message) from error
+            raise _unreadable(error) from error
         return Text("\n").join(lines)
+
+
+def _unreadable(error: Exception) -> AdminClientError:
+    return AdminClientError(
+        f"cannot read the response: is the daemon of another version? ({error!r})"
+    )
 
 
 def _show(asked: Asked, *, as_json: bool) -> None:
     if as_json and asked.selection == StatusFilter():
-        print_json_text(asked.client.get_text(PATH, name=asked.name, label=asked.label))
+        print_json_text(json.dumps(asked.read(), ensure_ascii=False))
         return
     report = asked.read()
     if as_json:

@@ -75,6 +75,7 @@ class Voting:
         return {
             "voters": [peer.voter.node for peer in agreement.assembly.voters],
             "abstains": agreement.abstains if agreement.rules.votes else "",
+            "obstacle": self._log.obstacle,
             "held": len(figures.held),
             "own": len(figures.own),
             "outvoted": len(figures.outvoted),

@@ -4,12 +4,16 @@ import math
 
 from dnslb_backend.component_log import ComponentLog
 from dnslb_backend.core.health.agreement import Agreement
+from dnslb_backend.core.model.quorum import obstacle
 
 log = ComponentLog(__name__, "quorum")
 
 OUTVOTED_SHARE, OUTVOTED_FEW = 0.1, 5
 OUTVOTED_FOR = 30.0
 """A node is outvoted on more than this share of its targets, and more than so few, for so long."""
+
+OBSTACLE_FOR = 15.0
+"""Seconds in which all nodes have become known."""
 
 
 class VotingLog:
@@ -22,12 +26,16 @@ class VotingLog:
         self._outvoted_since = math.inf
         self._is_outvoted = False
         self._ballots: dict[str, str] = {}
+        self._obstacle, self._obstacle_since = "", math.inf
+        self.obstacle = ""
+        """Why the nodes cannot agree, as it was reported; empty: they can."""
 
     def report(self, mono: float) -> None:
         """Log what has changed."""
         self._report_voters()
         self._report_outvoted(mono)
         self._report_ballots()
+        self._report_obstacle(mono)
 
     def _report_voters(self) -> None:
         agreement = self._agreement
@@ -42,6 +50,21 @@ class VotingLog:
                 log.warning("this node abstains: %s", self._abstains)
             else:
                 log.info("this node votes, as site %s", agreement.rules.site)
+
+    def _report_obstacle(self, mono: float) -> None:
+        agreement = self._agreement
+        nodes = {peer.voter.node: peer.voter.site for peer in agreement.assembly.peers.values()}
+        if agreement.rules.votes:
+            nodes[agreement.node] = agreement.rules.site
+        found = obstacle(nodes, agreement.questions.values())
+        if found != self._obstacle:
+            self._obstacle, self._obstacle_since = found, mono
+        if found != self.obstacle and (not found or mono - self._obstacle_since >= OBSTACLE_FOR):
+            self.obstacle = found
+            if found:
+                log.warning("this fleet cannot decide together: %s", found)
+            else:
+                log.info("this fleet can decide together")
 
     def _report_outvoted(self, mono: float) -> None:
         outvoted, every = len(self._agreement.figures.outvoted), self._agreement.voted

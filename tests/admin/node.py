@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from dnslb_backend.admin.control import ClearResult, Detail, Readmitted, ReloadPreview, ReloadReport
-from dnslb_backend.admin.http.auth import load_access
+from dnslb_backend.admin.http.access import load_access
 from dnslb_backend.admin.server import AdminServer
 from dnslb_backend.admin.settings import AdminSettings
 from dnslb_backend.core.answers.explain import Explanation, Question, explain

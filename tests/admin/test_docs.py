@@ -85,7 +85,7 @@ async def test_every_metric_is_described_with_its_labels(figures: str) -> None:
         labels = {label for sample in family.samples for label in sample.labels} - {"le"}
         expected[family.name + suffix] = (
             family.type,
-            labels | declared(family.name),
+            labels | declared(family.name) | set(getattr(family, "_labelnames", ())),
             family.documentation,
         )
     assert described == expected

@@ -17,6 +17,7 @@ from tests.bench.mirror import measure_mirror
 from tests.bench.page import measure_page
 from tests.bench.report import Report
 from tests.bench.sizes import measure_size
+from tests.bench.stalls import measure_stalls, measure_starts, measure_zone_list
 from tests.bench.storms import measure_stops, measure_storm, measure_zones
 from tests.bench.uncached import Uncached, measure_floods, measure_policies
 from tests.bench.versus import compare
@@ -33,6 +34,7 @@ SECTIONS = (
     "mirror",
     "checking",
     "page",
+    "stalls",
     "fleet",
 )
 
@@ -101,6 +103,10 @@ async def measure(given: argparse.Namespace) -> Report:
         report.checking = await checking(given.watch, given.scenes)
     if "page" in given.only:
         report.pages = [await measure_page(members) for members in given.members]
+    if "stalls" in given.only:
+        report.stalls = await measure_stalls(max(given.records), 2 * given.seconds)
+        report.zone_lists = [measure_zone_list(zones) for zones in (4000, 8000)]
+        report.starts = await measure_starts()
     if "fleet" in given.only:
         report.fleets = [await measure_fleet(*size, given.watch, given.votes) for size in FLEETS]
         report.followers = [await measure_followers(*FOLLOWERS, given.watch, given.votes // 5)]

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from playwright.async_api import Browser
 
+from tests.bench.beating import LargeDaemon
 from tests.rigs.browser import Visit, chromium, visiting
 from tests.rigs.daemon import Daemon
 from tests.rigs.waiting import until
@@ -67,12 +68,6 @@ class PageFigures(NamedTuple):
     nodes: int
 
 
-class PatientDaemon(Daemon):
-    """Ten thousand members take longer to read than a test has patience for."""
-
-    start_limit = 60.0
-
-
 def configuration(members: int, directory: Path) -> str:
     """So many members, all well for ever, but for one: what it is stands in a file."""
     (directory / FLIPPING).write_text("up")
@@ -103,7 +98,7 @@ async def measure_page(members: int, *, loads: int = 5, changes: int = 10) -> Pa
     """The medians of several loads, and of several changes."""
     with tempfile.TemporaryDirectory() as directory:
         config = configuration(members, Path(directory))
-        async with PatientDaemon(config, ready=False) as daemon, chromium() as browser:
+        async with LargeDaemon(config, ready=False) as daemon, chromium() as browser:
             await daemon.ready(within=120)
             found = [await _load(browser, daemon) for _ in range(loads)]
             delays, last = await _change(browser, daemon, changes, Path(directory))

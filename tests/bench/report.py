@@ -16,6 +16,7 @@ from tests.bench.followers import FollowerFigures
 from tests.bench.mirror import Mirrored, mirror_table
 from tests.bench.page import PageFigures
 from tests.bench.sizes import Size, sizes_table
+from tests.bench.stalls import CommandStart, Stall, ZoneList
 from tests.bench.storms import (
     Stopped,
     Storm,
@@ -57,26 +58,25 @@ class Report:
     checking: list[Checking] = field(default_factory=list)
     fleets: list[FleetFigures] = field(default_factory=list)
     followers: list[FollowerFigures] = field(default_factory=list)
+    stalls: list[Stall] = field(default_factory=list)
+    zone_lists: list[ZoneList] = field(default_factory=list)
+    starts: list[CommandStart] = field(default_factory=list)
 
     def text(self) -> str:
-        parts = []
-        if self.standings:
-            parts += [self._standings(), self._ratios()]
-        if self.uncached:
-            parts += [self._uncached(), self._compared()]
-        if self.cores:
-            parts.append(self._cores())
-        if self.flips:
-            parts.append(self._flips())
-        if self.alone:
-            parts.append(self._alone())
-        parts += self._scale()
-        if self.checking:
-            parts.append(self._checking())
-        if self.pages:
-            parts.append(self._pages())
-        if self.fleets:
-            parts += [self._fleets(), self._followers()]
+        scale = self.sizes or self.stops or self.storms or self.zones or self.mirrors
+        tables = [
+            (self.standings, [self._standings, self._ratios]),
+            (self.uncached, [self._uncached, self._compared]),
+            (self.cores, [self._cores]),
+            (self.flips, [self._flips]),
+            (self.alone, [self._alone]),
+            (scale, [self._scale]),
+            (self.checking, [self._checking]),
+            (self.pages, [self._pages]),
+            (self.fleets, [self._fleets, self._followers]),
+            (self.stalls, [self._stalls, self._zone_lists, self._starts]),
+        ]
+        parts = [write() for measured, writers in tables if measured for write in writers]
         return "\n\n".join(parts)
 
     def write(self, path: Path) -> None:
@@ -101,6 +101,9 @@ class Report:
             "checking": [scene._asdict() for scene in self.checking],
             "fleets": [fleet._asdict() for fleet in self.fleets],
             "followers": [fleet._asdict() for fleet in self.followers],
+            "stalls": [stall._asdict() for stall in self.stalls],
+            "zone_lists": [found._asdict() for found in self.zone_lists],
+            "starts": [start._asdict() for start in self.starts],
         }
         path.write_text(json.dumps(found, indent=1) + "\n")
 
@@ -113,15 +116,15 @@ class Report:
             if name in rates and other in rates
         ]
 
-    def _scale(self) -> list[str]:
+    def _scale(self) -> str:
         tables = (
-            (self.sizes and sizes_table(self.sizes)),
-            (self.stops and stops_table(self.stops)),
-            (self.storms and storms_table(self.storms)),
-            (self.zones and zones_table(self.zones)),
-            (self.mirrors and mirror_table(self.mirrors)),
+            self.sizes and sizes_table(self.sizes),
+            self.stops and stops_table(self.stops),
+            self.storms and storms_table(self.storms),
+            self.zones and zones_table(self.zones),
+            self.mirrors and mirror_table(self.mirrors),
         )
-        return [text for text in tables if text]
+        return "\n\n".join(text for text in tables if text)
 
     def _standings(self) -> str:
         rates = {standing.name: standing.rate for standing in self.standings}
@@ -290,6 +293,40 @@ class Report:
                 )
                 for fleet in self.followers
             ],
+        )
+
+    def _stalls(self) -> str:
+        head = ("asked for", "records", "times", "CPU ms", "MB", "lookup p50 ms", "p99 ms")
+        return table(
+            (*head, "longest ms", "resident MB"),
+            [
+                (
+                    stall.scene,
+                    f"{stall.records:,}",
+                    f"{stall.asked:,}",
+                    f"{1e3 * stall.cpu:.0f}",
+                    f"{stall.size / 1e6:.2f}",
+                    f"{1e3 * stall.lookup_p50:.2f}",
+                    f"{1e3 * stall.lookup_p99:.2f}",
+                    f"{1e3 * stall.lookup_max:.1f}",
+                    f"{stall.megabytes:.0f}",
+                )
+                for stall in self.stalls
+            ],
+        )
+
+    def _zone_lists(self) -> str:
+        return table(
+            ("zones", "list ms of CPU", "again ms", "after a change ms"),
+            [
+                (f"{found.zones:,}", *(f"{1e3 * cost:.2f}" for cost in found[1:]))
+                for found in self.zone_lists
+            ],
+        )
+
+    def _starts(self) -> str:
+        return table(
+            ("command", "s of CPU"), [(start.command, f"{start.cpu:.2f}") for start in self.starts]
         )
 
     def _checking(self) -> str:

@@ -218,6 +218,7 @@ async def test_a_proxy_may_put_us_under_a_path(node: Node) -> None:
         assert request.path == "/dnslb/api/v1/status"
         body = {"node": "far", "version": "1", "started": "2026-01-01T00:00:00Z", "ready": True}
         body |= {"time": "2026-01-01T00:00:00Z", "members": [], "records": [], "details": {}}
+        body |= {"cursor": None}
         return web.json_response(body)
 
     runner = web.ServerRunner(web.Server(pass_on))

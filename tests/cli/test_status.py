@@ -147,6 +147,18 @@ async def test_json_is_what_the_daemon_said(config: Path) -> None:
     assert StatusReport.model_validate_json(ended.out).node == "ns1"
 
 
+async def test_all_pages_are_shown(config: Path, node: Node) -> None:
+    keys = [RecordKey(ZONE, f"n{number:04}.{ZONE}", "A") for number in range(2001)]
+    node.adopt(*(record("10.0.0.1", "10.0.0.2", key=key) for key in keys))
+    node.freeze()
+    ended = await run("status", "--json", "-c", str(config))
+    report = StatusReport.model_validate_json(ended.out)
+    assert [row.name for row in report.records] == [key.name for key in keys]
+    assert (len(report.members), report.cursor) == (4002, None)
+    ended = await run("status", "-c", str(config))
+    assert ended.out.splitlines()[1].startswith("2001 records: 2001 pending; 4002 members: ")
+
+
 LONG = RecordKey(ZONE, f"{'a-rather-long-label.' * 5}{ZONE}", "AAAA")
 SIX = "2001:db8:1234:5678:9abc:def0:1234:5678"
 

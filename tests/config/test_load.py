@@ -593,7 +593,7 @@ def test_a_place_needs_a_database(write: Write, tmp_path: Path) -> None:
     view = '[views.nz]\ncountries = ["NZ"]\n'
     assert any("need [geo] database" in line for line in problems(write(view)))
     missing = problems(write(view + '[geo]\ndatabase = "no.mmdb"\n'))
-    assert any("no.mmdb cannot be read" in line for line in missing)
+    assert any("no.mmdb cannot be read: No such file" in line for line in missing)
     (tmp_path / "bad.mmdb").write_bytes(b"x" * 100)
     bad = problems(write(view + '[geo]\ndatabase = "bad.mmdb"\n'))
     assert any("bad.mmdb cannot be read" in line for line in bad)

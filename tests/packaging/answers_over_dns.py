@@ -19,10 +19,10 @@ import dns.rdatatype
 
 AS_UNDER_SYSTEMD = {"RUNTIME_DIRECTORY": "/run/dnslb", "STATE_DIRECTORY": "/var/lib/dnslb"}
 TARGET = ["python3", "-m", "http.server", "--directory", "/srv", "80", "--bind"]
-DAEMON = ["setpriv", "--reuid=dnslb", "--regid=dnslb", "--init-groups", "dnslb-backend", "serve"]
+DAEMON = ["setpriv", "--reuid=dnslb", "--regid=dnslb", "--groups=pdns", "dnslb-backend", "serve"]
 POWERDNS = ["pdns_server", "--daemon=no", "--guardian=no", "--socket-dir=/run/pdns"]
 SOCKET = Path("/run/dnslb/pdns.sock")
-LIMIT = 60.0
+LIMIT = 180.0
 FOLLOW_LIMIT = 30.0
 """Seconds, far below PowerDNS's cache-ttl and the TTL of the record."""
 

@@ -32,6 +32,14 @@ def test_name_servers_and_the_witness_vote_on_the_same_questions(tmp_path: Path)
         assert each.mysql.hosts == MEMBERS
 
 
+def test_a_member_with_the_data_of_another_is_healthy_as_well() -> None:
+    """The image's own user of the check is gone then; the system user is the same everywhere."""
+    checks = [FLEET["services"][member]["healthcheck"]["test"] for member in MEMBERS]
+    assert checks == [["CMD", "healthcheck.sh", "--su-mysql", "--connect", "--galera_online"]] * 3
+    users = (CONTAINER / "galera-users.sql").read_text()
+    assert "mysql@localhost IDENTIFIED VIA unix_socket" in users
+
+
 @pytest.mark.parametrize(
     ("member", "state", "there", "begins"),
     [

@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator
 import pytest
 from playwright.async_api import Browser, expect
 
+from tests.bench.beating import LargeDaemon
 from tests.bench.page import (
     FLIPPING,
     TOKEN,
     WATCH,
-    PatientDaemon,
     configuration,
     figures,
     order,
@@ -27,15 +27,15 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(180)]
 
 
 @pytest.fixture(scope="module")
-async def crowd(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PatientDaemon]:
+async def crowd(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LargeDaemon]:
     config = configuration(MEMBERS, tmp_path_factory.mktemp("crowd"))
-    async with PatientDaemon(config, ready=False) as daemon:
+    async with LargeDaemon(config, ready=False) as daemon:
         await daemon.ready(within=50)
         yield daemon
 
 
 async def test_all_of_them_are_there_and_nothing_moves(
-    browser: Browser, crowd: PatientDaemon
+    browser: Browser, crowd: LargeDaemon
 ) -> None:
     async with visiting(browser, f"http://{crowd.admin}") as visit:
         page = visit.page
@@ -57,7 +57,7 @@ async def test_all_of_them_are_there_and_nothing_moves(
         assert (await figures(visit))["shift"] < 0.01
 
 
-async def test_a_change_among_them_is_seen(browser: Browser, crowd: PatientDaemon) -> None:
+async def test_a_change_among_them_is_seen(browser: Browser, crowd: LargeDaemon) -> None:
     async with visiting(browser, f"http://{crowd.admin}") as visit:
         await visit.open()
         row = member(visit.page, FLIPPING)

@@ -243,6 +243,14 @@ async def test_operators_see_who_says_what(fleet: Fleet) -> None:
     await until(is_gone, within=WITHIN, what="ns3 to be no voter")
 
 
+async def test_nodes_of_one_site_say_that_they_have_one_vote(fleet: Fleet) -> None:
+    nodes = [await fleet.node(name, {"site": "dc1"}) for name in ("ns1", "ns2")]
+    for node in nodes:
+        await node.logged("cannot decide together: all 2 nodes are of site dc1", within=WITHIN)
+    shown = await run_afresh("status", "-c", str(nodes[0].config_file))
+    assert "QUORUM: this fleet cannot decide together: all 2 nodes are of site dc1" in shown.out
+
+
 async def test_without_a_quorum_no_statement_is_about_votes(fleet: Fleet) -> None:
     for statement in ("SET GLOBAL log_output = 'TABLE'", "SET GLOBAL general_log = 1"):
         await fleet.database.query(statement)

@@ -1,5 +1,8 @@
 """Every endpoint: its handler, and its row in the table."""
 
+import asyncio
+import json
+from functools import cache
 from http import HTTPStatus
 
 from aiohttp import web
@@ -32,6 +35,7 @@ from dnslb_backend.admin.api.reload import (
     reload,
 )
 from dnslb_backend.admin.api.rows import OverrideRow
+from dnslb_backend.admin.api.selection import RecordsQuery
 from dnslb_backend.admin.api.status import StatusQuery, StatusReport, render_status
 from dnslb_backend.admin.api.status_lines import MEDIA_LINES, RecordLine, show_status_lines
 from dnslb_backend.admin.api.votes import NodesReport, show_nodes
@@ -41,7 +45,7 @@ from dnslb_backend.admin.http.endpoint import STATE, STREAMS, Endpoint, Response
 from dnslb_backend.admin.http.event_stream import EventRow
 from dnslb_backend.admin.http.problems import MEDIA_TYPE, ProblemReport
 from dnslb_backend.admin.http.requests import read_query
-from dnslb_backend.admin.http.responses import json_bytes, json_response
+from dnslb_backend.admin.http.responses import LongResponse, json_bytes, json_response
 from dnslb_backend.admin.http.static import show_page
 from dnslb_backend.admin.http.tokens import Role
 
@@ -70,14 +74,13 @@ async def show_ready(request: web.Request) -> web.Response:
 
 async def show_status(request: web.Request) -> web.Response:
     query = read_query(request, StatusQuery)
-    body = await render_status(request.app[STATE].control, query)
-    return json_bytes(body)
+    return LongResponse(await render_status(request.app[STATE].control, query))
 
 
 async def show_metrics(request: web.Request) -> web.Response:
     state = request.app[STATE]
     accept = request.headers.get("Accept", "")
-    return await render_metrics(state.control, accept, state.metric_labels)
+    return await render_metrics(state.control, accept, state.settings)
 
 
 async def stream_events(request: web.Request) -> web.StreamResponse:
@@ -85,7 +88,13 @@ async def stream_events(request: web.Request) -> web.StreamResponse:
 
 
 async def show_openapi(request: web.Request) -> web.Response:
-    return web.json_response(build_openapi(ENDPOINTS, request.app[STATE].control.version))
+    # The schemas of all models: it takes a while, once.
+    return json_bytes(await asyncio.to_thread(_openapi, request.app[STATE].control.version))
+
+
+@cache
+def _openapi(version: str) -> bytes:
+    return json.dumps(build_openapi(ENDPOINTS, version)).encode()
 
 
 def _problem(text: str) -> ResponseSpec:
@@ -135,7 +144,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "GET",
         "/api/v1/status",
-        "Every member and every balanced record",
+        "Members and balanced records, all or a page of them",
         show_status,
         {200: ResponseSpec("the status of this node", StatusReport)},
         query=StatusQuery,
@@ -171,7 +180,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
                 "a StatusHead, then a RecordLine for each record", RecordLine, MEDIA_LINES
             )
         },
-        query=StatusQuery,
+        query=RecordsQuery,
     ),
     Endpoint(
         "GET",
@@ -296,5 +305,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "This document",
         show_openapi,
         {200: ResponseSpec("an OpenAPI document")},
+        is_long=True,
     ),
 )

@@ -1,15 +1,14 @@
 """/metrics: the instruments of this process, and the health map as figures.
 
-The map is counted on each request, in slices, so that it delays no lookup; labels are names from
-the configuration and fixed words. Only the text is rendered in a thread.
+The map is counted on each request, and all is written out in slices, so that it delays no lookup;
+labels are names from the configuration and fixed words.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from enum import StrEnum
 
-from aiohttp import web
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -17,19 +16,17 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
 from dnslb_backend.admin.api.label_series import LabelSeries
+from dnslb_backend.admin.api.record_series import RecordSeries, WrittenGauge
 from dnslb_backend.admin.control import Control
-from dnslb_backend.admin.http.responses import in_slices
+from dnslb_backend.admin.http.responses import LongResponse, Pieces, in_slices
+from dnslb_backend.admin.settings import AdminSettings, RecordMetrics
 from dnslb_backend.core.health.agreement import Agreement
 from dnslb_backend.core.health.decision import DecisionKind
-from dnslb_backend.core.health.flapping import FLIPS, WINDOW
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.overrides import Action
 from dnslb_backend.core.health.record_state import RecordState
-from dnslb_backend.core.health.results import first_expiry
-from dnslb_backend.core.health.service import overall_kind, served_count, up_count
 from dnslb_backend.core.health.tally import Basis
 from dnslb_backend.core.health.target import Health
-from dnslb_backend.core.model.records import RecordKey
 from dnslb_backend.metrics import REGISTRY
 
 OPENMETRICS = openmetrics.CONTENT_TYPE_LATEST
@@ -37,33 +34,44 @@ OPENMETRICS = openmetrics.CONTENT_TYPE_LATEST
 Encode = Callable[[Collector], bytes]
 
 
-class _All(Collector):
-    """What was counted before, then the instruments."""
+class _One(Collector):
+    """A single family."""
 
-    def __init__(self, families: Iterable[Metric]) -> None:
-        self._families = list(families)
+    def __init__(self, family: Metric) -> None:
+        self._family = family
 
     def collect(self) -> Iterator[Metric]:
-        yield from self._families
-        yield from REGISTRY.collect()
+        yield self._family
 
 
-async def render_metrics(
-    control: Control, accept: str, label_keys: Collection[str]
-) -> web.Response:
+async def render_metrics(control: Control, accept: str, settings: AdminSettings) -> LongResponse:
     """All metrics in the format that `accept` asks for: OpenMetrics, or Prometheus's text."""
-    encode, content_type = _encoder(accept)
-    body = await asyncio.to_thread(encode, _All(await count_health(control, label_keys)))
-    return web.Response(body=body, headers={"Content-Type": content_type})
+    encode, content_type, end = _format(accept)
+    counted = await count_health(control, settings.metric_labels, settings.record_metrics)
+    text = Pieces()
+    # Some of them are read from /proc, which may block.
+    instruments = await asyncio.to_thread(list, REGISTRY.collect())
+    async for family in in_slices([*counted, *instruments]):
+        text.write(encode(_One(family)).removesuffix(end))
+        if isinstance(family, WrittenGauge):
+            for piece in family.written.take():
+                text.write(piece)
+    text.write(end)
+    return LongResponse(text.take(), content_type)
 
 
-async def count_health(control: Control, label_keys: Collection[str] = ()) -> list[Metric]:
+async def count_health(
+    control: Control,
+    label_keys: Collection[str] = (),
+    record_metrics: RecordMetrics = "all",
+) -> list[Metric]:
     """The health map as metrics, as it is now; members also by their labels of these keys."""
     overrides = Counter(override.action.value for override in control.health_map.overrides)
+    series = RecordSeries(record_metrics)
     return [
         _gauge("dnslb_start_time_seconds", "Start of this daemon, in Unix time", control.started),
         *await _count_targets(control.health_map),
-        *await _count_records(control, LabelSeries(label_keys)),
+        *await _count_records(control, series, LabelSeries(label_keys)),
         _by("dnslb_overrides", "Overrides in force", "action", Action, overrides),
         *_count_votes(control.health_map.agreement),
     ]
@@ -119,50 +127,9 @@ async def _count_targets(health: HealthMap) -> list[Metric]:
     ]
 
 
-class _RecordSeries:
-    """Figures of each balanced record, as series of their own."""
-
-    def __init__(self) -> None:
-        self.families: list[Metric] = []
-        self._members = self._family("members", "Members of a balanced record")
-        self._served = self._family(
-            "members_served", "Members of a balanced record that are served"
-        )
-        self._up = self._family(
-            "members_up", "Members of a balanced record that are UP and not drained"
-        )
-        self._flapping = self._family(
-            "members_flapping",
-            f"Members that changed {FLIPS} times between UP and DOWN in {WINDOW / 60:g} minutes",
-        )
-        self._decision = self._family(
-            "decision", "1 for the decision of a balanced record", "decision"
-        )
-        self._expiry = self._family(
-            "certificate_expiry_timestamp_seconds",
-            "When the first certificate that tls and https checks verified expires, in Unix time",
-        )
-
-    def add(self, key: RecordKey, state: RecordState, health: HealthMap, wall: float) -> None:
-        served, total = served_count(state.rows)
-        self._members.add_metric(list(key), total)
-        self._served.add_metric(list(key), served)
-        self._up.add_metric(list(key), up_count(state.candidates))
-        self._flapping.add_metric(list(key), state.flips.flapping(wall))
-        self._decision.add_metric([*key, overall_kind(state.decision, state.candidates)], 1)
-        expiry = first_expiry(health.target(target).result for target in state.positions)
-        if expiry is not None:
-            self._expiry.add_metric(list(key), expiry)
-
-    def _family(self, name: str, text: str, *labels: str) -> GaugeMetricFamily:
-        labels = ("zone", "name", "type", *labels)
-        family = GaugeMetricFamily(f"dnslb_record_{name}", text, labels=labels)
-        self.families.append(family)
-        return family
-
-
-async def _count_records(control: Control, labels: LabelSeries) -> list[Metric]:
-    series = _RecordSeries()
+async def _count_records(
+    control: Control, series: RecordSeries, labels: LabelSeries
+) -> list[Metric]:
     members: Counter[str] = Counter()
     kinds: Counter[str] = Counter()
     served = held = pending = overdue = 0
@@ -208,8 +175,9 @@ def _by(
     return family
 
 
-def _encoder(accept: str) -> tuple[Encode, str]:
+def _format(accept: str) -> tuple[Encode, str, bytes]:
+    """What writes out a family, the type of it all, and its end."""
     # The library's own choice stumbles over versions that are none, and sends them back.
     if "application/openmetrics-text" in accept:
-        return openmetrics.generate_latest, OPENMETRICS
-    return generate_latest, CONTENT_TYPE_PLAIN_0_0_4
+        return openmetrics.generate_latest, OPENMETRICS, b"# EOF\n"
+    return generate_latest, CONTENT_TYPE_PLAIN_0_0_4, b""

@@ -1,28 +1,37 @@
-"""The status of this node: a row a member, a row a balanced record.
+"""The status of this node: a row a member, a row a balanced record; whole, or in pages.
 
-It is put together in slices, so that a status of ten thousand members delays no lookup; all
-slices show the moment at which the records that are wanted had been found.
+It is put together in slices, so that a status of ten thousand members delays no lookup. A
+record is shown with its members as of one moment, and so are AT_ONCE records in a row.
 """
 
-import re
-from collections.abc import Callable, Iterable, Iterator
-from fnmatch import translate
+from collections.abc import Iterable, Iterator, Sequence
 
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import Field, JsonValue
 
 from dnslb_backend.admin.api.readiness import with_details
 from dnslb_backend.admin.api.rows import MemberRow, RecordRow, member_row, record_row
+from dnslb_backend.admin.api.selection import (
+    AT_ONCE,
+    RecordsQuery,
+    labelled,
+    moments,
+    read_cursor,
+    wanted_keys,
+    write_cursor,
+)
 from dnslb_backend.admin.control import Control
 from dnslb_backend.admin.http.document import ApiModel
-from dnslb_backend.admin.http.names import resolve_record_name
-from dnslb_backend.admin.http.responses import in_slices, render_with_rows
+from dnslb_backend.admin.http.problems import field_problem
+from dnslb_backend.admin.http.responses import JsonArray, in_slices, json_pieces
 from dnslb_backend.admin.http.timestamps import Timestamp, render_timestamp
 from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.healthmap import HealthMap
-from dnslb_backend.core.health.members import MemberStatus
 from dnslb_backend.core.health.record_state import RecordState
-from dnslb_backend.core.model.names import key_of
 from dnslb_backend.core.model.records import RecordKey
+
+LARGEST_PAGE = 1000
+MOST_RECORDS = 20_000
+"""Records that are shown without a limit: all of it is held in memory until it is sent."""
 
 
 class NodeStatus(ApiModel):
@@ -31,7 +40,9 @@ class NodeStatus(ApiModel):
     node: str
     version: str
     started: Timestamp
-    time: Timestamp = Field(description="the moment that all rows show")
+    time: Timestamp = Field(
+        description=f"the moment that up to {AT_ONCE} records show; of more the others follow"
+    )
     ready: bool = Field(description="every balanced record has an answer of its own")
     details: dict[str, JsonValue] = Field(description="by component of the daemon, as in /readyz")
 
@@ -39,25 +50,25 @@ class NodeStatus(ApiModel):
 class StatusReport(NodeStatus):
     """The status of one node."""
 
+    cursor: str | None = Field(description="for the next page; null: there is none")
     members: tuple[MemberRow, ...]
     records: tuple[RecordRow, ...]
 
 
-class StatusQuery(ApiModel):
-    """Which records to show."""
+class StatusQuery(RecordsQuery):
+    """Which records to show, and how many of them."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    name: str = Field(
-        default="",
-        max_length=1024,
-        description="only these records, with spaces between them: names, absolute or relative "
-        "to their zone, or globs; empty: all",
+    limit: int | None = Field(
+        default=None,
+        ge=1,
+        le=LARGEST_PAGE,
+        description="at most so many records, in the order of zone, name and type; without it all, "
+        f"up to {MOST_RECORDS}",
     )
-    label: str = Field(
+    cursor: str = Field(
         default="",
-        max_length=1024,
-        description="only members with this label, as key=value, and their records; empty: all",
+        max_length=2048,
+        description="from here on, as in the page before; empty: from the first record on",
     )
 
 
@@ -72,86 +83,40 @@ def node_status(control: Control) -> NodeStatus:
     )
 
 
-async def render_status(control: Control, query: StatusQuery) -> bytes:
-    """The StatusReport as JSON."""
-    states = await states_of(control, query)
-    snapshot, at = control.snapshot(), control.now()
-    return await render_with_rows(
-        node_status(control),
-        members=member_rows(
-            states, control.health_map, at, query.label, with_by=bool(query.name.split())
-        ),
-        records=(record_row(state, snapshot, at.mono) for state in states),
-    )
+async def render_status(control: Control, query: StatusQuery) -> list[bytes]:
+    """The StatusReport as JSON, in pieces. Raises ProblemError for a query that is not valid."""
+    keys, cursor = await _page(control, query)
+    members, records = JsonArray(), JsonArray()
+    head = StatusReport(**node_status(control).model_dump(), cursor=cursor, members=(), records=())
+    async for moment in in_slices(moments(control, keys, query.label)):
+        rows = member_rows(moment.states, control.health_map, moment.at, query)
+        async for row in in_slices(rows):
+            members.add(row)
+        async for state in in_slices(moment.states):
+            records.add(record_row(state, moment.snapshot, moment.at.mono))
+    return json_pieces(head, members=members, records=records)
 
 
-async def states_of(control: Control, query: StatusQuery) -> list[RecordState]:
-    """What is known of the records that are asked for, at the moment when this returns.
-
-    The states change while an answer is put together; these copies do not.
-    """
-    wanted = list(control.health_map.records)
-    if query.name.split():
-        is_meant = await _matcher(control, query.name)
-        wanted = [key async for key in in_slices(wanted) if is_meant(key)]
-    # One moment, and so one piece. A reload may have taken some away while names were compared.
-    records = control.health_map.records
-    return [
-        _copied(records[key])
-        for key in wanted
-        if key in records and (not query.label or _rows(records[key], query.label))
-    ]
-
-
-def _rows(state: RecordState, label: str) -> list[MemberStatus]:
-    """Those with a label; all if it is empty."""
-    return [row for row in state.rows if not label or label in row.member.labels]
-
-
-def _copied(state: RecordState) -> RecordState:
-    return RecordState(
-        state.record,
-        dict(state.hosts),
-        rows=state.rows,
-        waiting=dict(state.waiting),
-        decision=state.decision,
-        is_ready=state.is_ready,
-        is_held=state.is_held,
-    )
+async def _page(control: Control, query: StatusQuery) -> tuple[Sequence[RecordKey], str | None]:
+    """The records to show, and the cursor of what follows."""
+    if query.limit is None:
+        if query.cursor:
+            raise field_problem("cursor", "needs limit as well")
+        keys = await wanted_keys(control, query, most=MOST_RECORDS + 1)
+        if len(keys) > MOST_RECORDS:
+            message = f"is needed for more than {MOST_RECORDS} records: ask for pages"
+            raise field_problem("limit", message)
+        return keys, None
+    after = read_cursor(query.cursor) if query.cursor else None
+    keys = await wanted_keys(control, query, after=after, most=query.limit + 1)
+    page = keys[: query.limit]
+    return page, write_cursor(page[-1]) if len(keys) > len(page) else None
 
 
 def member_rows(
-    states: Iterable[RecordState],
-    health: HealthMap,
-    at: Instant,
-    label: str = "",
-    *,
-    with_by: bool = False,
+    states: Iterable[RecordState], health: HealthMap, at: Instant, query: RecordsQuery
 ) -> Iterator[MemberRow]:
-    """The rows of these records, one record after the other; with `label` those that have it."""
+    """The rows of these records, one record after the other; those that are asked for."""
     for state in states:
-        for status in _rows(state, label):
-            yield member_row(status, state, health, at, with_by=with_by)
-
-
-async def _matcher(control: Control, names: str) -> Callable[[RecordKey], bool]:
-    """Whether a record is meant by one of `names`: globs, or names of records.
-
-    A space is no part of a name: where one is meant, it is written as an escape. Raises
-    ProblemError for a name that is not that of just one record.
-    """
-    wanted = names.split()
-    globs = [translate(key_of(name)) for name in wanted if _is_glob(name)]
-    matches = re.compile("|".join(globs)).match if globs else None
-    plain = {
-        await resolve_record_name(control, name, "name") for name in wanted if not _is_glob(name)
-    }
-
-    def is_meant(key: RecordKey) -> bool:
-        return key.name in plain or (matches is not None and matches(key.name) is not None)
-
-    return is_meant
-
-
-def _is_glob(name: str) -> bool:
-    return any(sign in name for sign in "*?[")
+        for status in labelled(state, query.label):
+            yield member_row(status, state, health, at, with_by=query.is_by_name)

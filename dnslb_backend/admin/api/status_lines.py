@@ -1,7 +1,7 @@
 """The status as lines: a balanced record with its members on each, sent as they are rendered.
 
 A reader can show the first records while the last ones are being rendered, and the whole is never
-held in memory. As in the status, all lines show one moment.
+held in memory. Each line shows one moment, as in the status.
 """
 
 from collections import Counter
@@ -10,20 +10,15 @@ from collections.abc import AsyncIterator, Sequence
 from aiohttp import web
 
 from dnslb_backend.admin.api.rows import MemberRow, RecordRow, record_row
-from dnslb_backend.admin.api.status import (
-    NodeStatus,
-    StatusQuery,
-    member_rows,
-    node_status,
-    states_of,
-)
+from dnslb_backend.admin.api.selection import RecordsQuery, moments, wanted_keys
+from dnslb_backend.admin.api.status import NodeStatus, member_rows, node_status
 from dnslb_backend.admin.control import Control
 from dnslb_backend.admin.http.document import ApiModel
 from dnslb_backend.admin.http.endpoint import STATE
 from dnslb_backend.admin.http.requests import read_query
 from dnslb_backend.admin.http.responses import in_slices, render_with_rows
-from dnslb_backend.core.health.record_state import RecordState
 from dnslb_backend.core.health.target import Health
+from dnslb_backend.core.model.records import RecordKey
 
 MEDIA_LINES = "application/jsonl"
 
@@ -52,7 +47,7 @@ class RecordLine(ApiModel):
 
 
 async def show_status_lines(request: web.Request) -> web.StreamResponse:
-    query = read_query(request, StatusQuery)
+    query = read_query(request, RecordsQuery)
     response = web.StreamResponse(headers={"Content-Type": MEDIA_LINES})
     if request.method == "HEAD":
         return response
@@ -69,29 +64,31 @@ async def show_status_lines(request: web.Request) -> web.StreamResponse:
     return response
 
 
-async def render_lines(control: Control, query: StatusQuery) -> AsyncIterator[bytes]:
+async def render_lines(control: Control, query: RecordsQuery) -> AsyncIterator[bytes]:
     """The StatusHead, then a RecordLine a record in the order of zone, name and type."""
-    states = sorted(await states_of(control, query), key=lambda state: state.record.key)
-    snapshot, at = control.snapshot(), control.now()
-    yield _head(control, states).model_dump_json().encode() + b"\n"
+    keys = await wanted_keys(control, query)
+    yield (await _head(control, keys)).model_dump_json().encode() + b"\n"
     parts: list[bytes] = []
-    async for state in in_slices(states):
-        line = RecordLine(record=record_row(state, snapshot, at.mono), members=())
-        members = member_rows(
-            [state], control.health_map, at, query.label, with_by=bool(query.name.split())
-        )
-        parts.append(await render_with_rows(line, members=members) + b"\n")
-        if len(parts) >= LINES:
-            yield b"".join(parts)
-            parts.clear()
+    async for moment in in_slices(moments(control, keys, query.label)):
+        async for state in in_slices(moment.states):
+            record = record_row(state, moment.snapshot, moment.at.mono)
+            line = RecordLine(record=record, members=())
+            members = member_rows([state], control.health_map, moment.at, query)
+            parts.append(await render_with_rows(line, members=members) + b"\n")
+            if len(parts) >= LINES:
+                yield b"".join(parts)
+                parts.clear()
     yield b"".join(parts)
 
 
-def _head(control: Control, states: Sequence[RecordState]) -> StatusHead:
-    found = Counter(row.effective for s in states for row in s.rows if not row.is_fallback)
+async def _head(control: Control, keys: Sequence[RecordKey]) -> StatusHead:
+    found: Counter[Health] = Counter()
+    async for key in in_slices(keys):
+        if (state := control.health_map.records.get(key)) is not None:
+            found.update(row.effective for row in state.rows if not row.is_fallback)
     return StatusHead(
         **node_status(control).model_dump(),
-        records=len(states),
+        records=len(keys),
         members=found.total(),
         up=found[Health.UP],
         down=found[Health.DOWN],

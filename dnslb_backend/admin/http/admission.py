@@ -13,6 +13,7 @@ from http import HTTPStatus
 from aiohttp import web
 
 from dnslb_backend.admin.http.problems import ProblemError
+from dnslb_backend.admin.http.responses import PIECE, pieces_of
 from dnslb_backend.tasks import BackgroundTasks
 
 RENDERING = 2
@@ -29,7 +30,7 @@ SEND_TIMEOUT = 30.0
 CROWDED_SEND_TIMEOUT = 2.0
 """Seconds that it has while others wait."""
 
-WRITE_SIZE = 256 * 1024
+WRITE_SIZE = 2 * PIECE
 """Bytes that are handed over at a time; an answer that is no larger waits for no reader."""
 
 
@@ -83,18 +84,22 @@ class ReadAdmission:
 
     async def send(self, request: web.Request, rendered: web.Response) -> web.StreamResponse:
         """Send what was rendered, which may go to several requests, piece by piece."""
-        body = rendered.body
-        assert isinstance(body, bytes)
-        if len(body) <= WRITE_SIZE or request.method == "HEAD":
+        pieces = pieces_of(rendered)
+        size = sum(map(len, pieces))
+        if size <= WRITE_SIZE:
+            body = b"".join(pieces)
             return web.Response(status=rendered.status, headers=rendered.headers, body=body)
+        response = web.StreamResponse(status=rendered.status, headers=rendered.headers)
+        response.content_length = size
+        if request.method == "HEAD":
+            return response
         async with self.sending():
-            response = web.StreamResponse(status=rendered.status, headers=rendered.headers)
-            response.content_length = len(body)
             await response.prepare(request)
-            view = memoryview(body)
-            for start in range(0, len(body), WRITE_SIZE):
-                if not await self.write(request, response, view[start : start + WRITE_SIZE]):
-                    break
+            for piece in pieces:
+                view = memoryview(piece)
+                for start in range(0, len(piece), WRITE_SIZE):
+                    if not await self.write(request, response, view[start : start + WRITE_SIZE]):
+                        return response
         return response
 
     async def write(

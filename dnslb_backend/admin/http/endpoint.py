@@ -10,16 +10,17 @@ from aiohttp.typedefs import Handler
 from pydantic import BaseModel
 
 from dnslb_backend.admin.control import Control
+from dnslb_backend.admin.http.access import Access
 from dnslb_backend.admin.http.admission import ReadAdmission
-from dnslb_backend.admin.http.auth import Access
 from dnslb_backend.admin.http.event_stream import EventRing, EventStreams
 from dnslb_backend.admin.http.tokens import Role
+from dnslb_backend.admin.settings import AdminSettings
 from dnslb_backend.throttle import LogRateLimiter
 
 
 @dataclass(slots=True)
 class AdminState:
-    """What every request may use. `access` and `metric_labels` are replaced on reload."""
+    """What every request may use. `access` and `settings` are replaced on reload."""
 
     control: Control
     access: Access
@@ -27,7 +28,7 @@ class AdminState:
     reads: ReadAdmission = field(default_factory=ReadAdmission)
     refusals: LogRateLimiter = field(default_factory=lambda: LogRateLimiter(time.monotonic))
     """Of log lines about requests that are refused or are not HTTP."""
-    metric_labels: tuple[str, ...] = ()
+    settings: AdminSettings = field(default_factory=AdminSettings)
 
 
 STATE = web.AppKey("state", AdminState)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -26,8 +26,69 @@ def json_bytes(body: bytes, *, status: int = HTTPStatus.OK) -> web.Response:
 T = TypeVar("T")
 
 
-ROWS_PER_TURN = 0.002
-"""Seconds of work after which others on the event loop have their turn."""
+PIECE = 128 * 1024
+"""Bytes of a long answer that are put together, and sent, at a time: one of tens of megabytes
+would take so long to copy that lookups notice."""
+
+ROWS_PER_TURN = 0.001
+"""Seconds of work after which others on the event loop have their turn; several answers may be put
+together at once, and a lookup waits for a turn of each."""
+
+
+class Pieces:
+    """What is written piece by piece, to be sent so."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._rest: list[bytes] = []
+        self._size = 0
+
+    def write(self, part: bytes) -> None:
+        self._rest.append(part)
+        self._size += len(part)
+        if self._size >= PIECE:
+            self._join()
+
+    def take(self) -> list[bytes]:
+        """All that was written, in pieces of PIECE bytes or little more."""
+        self._join()
+        return self._pieces
+
+    def _join(self) -> None:
+        self._pieces.append(b"".join(self._rest))
+        self._rest, self._size = [], 0
+
+
+class JsonArray:
+    """An array that is rendered element by element: models, or JSON already."""
+
+    def __init__(self) -> None:
+        self.pieces = Pieces()
+        self._is_empty = True
+
+    def add(self, row: BaseModel | bytes) -> None:
+        if not self._is_empty:
+            self.pieces.write(b",")
+        self._is_empty = False
+        self.pieces.write(
+            row if isinstance(row, bytes) else row.model_dump_json(by_alias=True).encode()
+        )
+
+
+class LongResponse(web.Response):
+    """One that is sent in the pieces in which it was put together."""
+
+    def __init__(self, pieces: Sequence[bytes], content_type: str = "application/json") -> None:
+        super().__init__(headers={"Content-Type": content_type})
+        self.pieces = pieces
+
+
+def pieces_of(response: web.Response) -> Sequence[bytes]:
+    """The body of a response that is whole, or is not."""
+    if isinstance(response, LongResponse):
+        return response.pieces
+    assert isinstance(response.body, bytes)
+    return [response.body]
 
 
 async def in_slices(items: Iterable[T]) -> AsyncIterator[T]:
@@ -40,18 +101,21 @@ async def in_slices(items: Iterable[T]) -> AsyncIterator[T]:
             end = time.perf_counter() + ROWS_PER_TURN
 
 
-async def render_with_rows(report: BaseModel, **arrays: Iterable[BaseModel | bytes]) -> bytes:
-    """A report as JSON, with these arrays in place of its own fields of their names.
-
-    Their elements are models, or JSON already; they are rendered in slices.
-    """
+def json_pieces(report: BaseModel, **arrays: JsonArray) -> list[bytes]:
+    """A report as JSON, with these arrays in place of its own fields of their names."""
     body = report.model_dump_json(exclude=set(arrays)).encode()
-    parts = [body[1:-1]] if body != b"{}" else []
+    pieces = [body[:-1]]
+    for name, array in arrays.items():
+        comma = b"" if pieces == [b"{"] else b","
+        pieces += [b'%s"%s":[' % (comma, name.encode()), *array.pieces.take(), b"]"]
+    return [*pieces, b"}"]
+
+
+async def render_with_rows(report: BaseModel, **arrays: Iterable[BaseModel | bytes]) -> bytes:
+    """As `json_pieces`, whole; the rows are rendered in slices."""
+    rendered = {}
     for name, rows in arrays.items():
-        elements = [_json(row) async for row in in_slices(rows)]
-        parts.append(b'"%s":[%s]' % (name.encode(), b",".join(elements)))
-    return b"{%s}" % b",".join(parts)
-
-
-def _json(row: BaseModel | bytes) -> bytes:
-    return row if isinstance(row, bytes) else row.model_dump_json(by_alias=True).encode()
+        rendered[name] = JsonArray()
+        async for row in in_slices(rows):
+            rendered[name].add(row)
+    return b"".join(json_pieces(report, **rendered))

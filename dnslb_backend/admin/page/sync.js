@@ -18,6 +18,8 @@ const NODE_LOOK = 3000;
 // So many times as long as it takes to count all votes passes before they are counted again.
 const FLEET_REST = 20;
 const WHOLE = 60000;
+// Of a large node the whole is asked for less often: it may take this part of the time.
+const SHARE = 0.05;
 const REDRAW = 200;
 
 /** Until the next frame is painted; a hidden window may paint none. */
@@ -45,11 +47,12 @@ export class Sync {
     this.fleetDue = 0;
     this.hasFleet = false;
     this.pause = FIRST_PAUSE;
+    this.rests = 0;
     this.wake = () => {};
     this.cut = new AbortController();
     setInterval(() => this.look(), LOOK);
     setInterval(() => this.lookAtNode(), NODE_LOOK);
-    setInterval(() => this.isLive && this.load().catch(() => {}), WHOLE);
+    setInterval(() => this.lookAtAll(), WHOLE);
     addEventListener("online", () => this.again());
     document.addEventListener("visibilitychange", () => {
       if (!document.hidden && !this.isLive) this.again();
@@ -145,6 +148,7 @@ export class Sync {
     this.another = null;
     this.isLoading = true;
     let drawn = -REDRAW;
+    const began = performance.now();
     this.loading = this.inBatches([], (batch, isFirst) => {
       if (isFirst) {
         const head = batch.shift();
@@ -166,6 +170,7 @@ export class Sync {
       })
       .finally(() => {
         this.isLoading = false;
+        this.rests = performance.now() + (performance.now() - began) / SHARE;
         const { missed } = this;
         this.missed = new Set();
         this.ask(missed);
@@ -249,6 +254,11 @@ export class Sync {
     const old = performance.now() - LOOK * 0.9;
     const names = this.view.inSight().filter((entry) => entry.at < old).map((entry) => entry.record.name);
     this.ask(names);
+  }
+
+  /** What was missed by all that is asked for in between. */
+  lookAtAll() {
+    if (this.isLive && performance.now() >= this.rests) this.load().catch(() => {});
   }
 
   async lookAtNode() {

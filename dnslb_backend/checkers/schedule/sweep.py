@@ -29,7 +29,7 @@ class StaleSweep:
 
     async def run(self) -> None:
         """Sweep until cancelled."""
-        left: list[TargetKey] = []
+        left = list[TargetKey]()
         while True:
             await asyncio.sleep(INTERVAL)
             targets = left or list(self._health.target_keys())

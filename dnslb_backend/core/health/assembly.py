@@ -2,7 +2,7 @@
 
 No clocks are compared: a voter is fresh while this node sees its beat change, on its own monotonic
 clock. What stands there at the first look is old until it changes. A node whose instance changes
-twice within `fresh` is two daemons of one name, and none of them counts until it has rested.
+twice within `fresh` may be two daemons of one name, and none of them counts until it has rested.
 """
 
 import math
@@ -32,7 +32,8 @@ class Peer:
                 self.restless_until = mono + fresh
             self.replaced = mono
             self.moved = -math.inf
-        elif voter.beat != before.beat:
+        elif voter.beat > before.beat:
+            # One that went back is of a backup, or of a server that lags: no sign of life.
             self.moved = mono
 
     def age(self, mono: float) -> float | None:
@@ -44,7 +45,7 @@ class Peer:
         if self.voter.protocol > PROTOCOL:
             return f"it votes by protocol {self.voter.protocol}, this node reads {PROTOCOL}"
         if mono < self.restless_until:
-            return "two daemons use its name"
+            return "restarted twice at once, or two daemons use its name"
         if mono - self.moved > fresh:
             age = self.age(mono)
             return "no sign of life" if age is None else f"silent for {age:.0f} s"

@@ -55,6 +55,19 @@ class CheckQuestion:
         return not self.voters or node in self.voters or site in self.voters
 
 
+def obstacle(nodes: Mapping[str, str], questions: Iterable[CheckQuestion]) -> str:
+    """Why these nodes, names with sites, cannot agree whatever they vote; empty: they can."""
+    voters = {each.voters for each in questions if each.kind is not QuestionKind.LOCAL}
+    sites = set(nodes.values())
+    if len(nodes) > 1 and len(sites) == 1 and any(len(names) != 1 for names in voters):
+        site = sites.pop()
+        return f"all {len(nodes)} nodes are of site {site}: that is one vote, and it takes two"
+    for names in sorted(filter(None, voters)):
+        if not any({node, site} & {*names} for node, site in nodes.items()):
+            return f"no node is, or is of, {' or '.join(names)} (voters): nobody probes its targets"
+    return ""
+
+
 def judged_by(check: str, voters: tuple[str, ...]) -> str:
     """The fingerprint of a check whose targets only these may judge."""
     return f"{check}@{','.join(voters)}" if voters else check

@@ -22,6 +22,7 @@ from dnslb_backend.core.answers.nsec import (
 )
 from dnslb_backend.core.answers.snapshot import Snapshot
 from dnslb_backend.core.model.names import is_within
+from dnslb_backend.core.model.zones import Zone
 from dnslb_backend.errors import RequestError, StoreError
 from dnslb_backend.pdns.wire.parameters import (
     Parameters,
@@ -290,6 +291,10 @@ class DnssecMethods:
         for kind, values in self._current().name_index.zones[zone].metadata.items():
             found[kind] = tuple(dict.fromkeys((*found.get(kind, ()), *values)))
         return found
+
+    def has_secondaries(self, zone: Zone) -> bool:
+        """Whether there is anyone to notify; pdnsutil may have configured that as well."""
+        return bool(zone.also_notify or self._key_store.metadata(zone.name).get("ALSO-NOTIFY"))
 
     async def _set_domain_metadata(self, parameters: Parameters) -> bytes:
         """No values take the kind away."""

@@ -93,6 +93,8 @@ def _open(path: Path) -> Any:
     try:
         reader = maxminddb.open_database(io.BytesIO(read_file(path, LARGEST)), maxminddb.MODE_FD)
         reader.get("192.0.2.1")
+    except OSError as error:
+        raise GeoDatabaseError(f"{path} cannot be read: {error.strerror or error}") from error
     except Exception as error:  # a damaged file may raise anything
         raise GeoDatabaseError(f"{path} cannot be read: {error}") from error
     return reader

@@ -53,7 +53,7 @@ class Responder:
         self.snapshot = current
         self._client_cache = client_cache or ClientCache(time.monotonic, lambda: getrandbits(64))
         self._dnssec = DnssecMethods(current, key_store or NoKeyStore(), time.monotonic)
-        self._zones = ZoneMethods(current, self._dnssec.metadata, notifies)
+        self._zones = ZoneMethods(current, self._dnssec.has_secondaries, notifies)
         self._unknown = set[str]()
         self._methods: dict[str, Callable[[Parameters], bytes]] = {
             "initialize": lambda _: TRUE,

@@ -5,19 +5,22 @@ seconds, sends NOTIFY for what it finds there, and says so with setNotified. If 
 answer, it exits. So zones that it notifies through a channel are left out.
 """
 
+import json
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 
 from dnslb_backend.core.answers.snapshot import Snapshot
 from dnslb_backend.core.model.zones import Zone
 from dnslb_backend.pdns.methods.dnssec import FALSE, TRUE
 from dnslb_backend.pdns.wire.parameters import Parameters, domain_name, integer
-from dnslb_backend.pdns.wire.rows import render_result
 
 log = logging.getLogger(__name__)
 
 HTTP_LIMIT = 2 * 1024 * 1024
 """Bytes of an answer that PowerDNS reads over HTTP."""
+
+_Facts = tuple[int, int, int, bool]
+"""The id of a zone, its serial, the one last notified, and whether it has secondaries."""
 
 _OPEN, _CLOSE = b'{"result":[', b"]}"
 
@@ -25,21 +28,23 @@ _OPEN, _CLOSE = b'{"result":[', b"]}"
 class ZoneMethods:
     """Answers from the snapshot that `current` returns at that moment.
 
-    `metadata` returns the metadata of a zone, by its canonical name; `notifies`, whether a channel
-    makes PowerDNS notify the secondaries in the configuration.
+    `has_secondaries` says whether there is anyone to notify of a zone; `notifies`, whether a
+    channel makes PowerDNS notify the secondaries in the configuration.
     """
 
     def __init__(
         self,
         current: Callable[[], Snapshot],
-        metadata: Callable[[str], Mapping[str, Sequence[str]]],
+        has_secondaries: Callable[[Zone], bool],
         notifies: Callable[[], bool],
     ) -> None:
         self._current = current
-        self._metadata = metadata
+        self._has_secondaries = has_secondaries
         self._notifies = notifies
         self._notified: dict[int, int] = {}
         self._large: set[str] = set()
+        self._domains: dict[str, tuple[_Facts, bytes]] = {}
+        """What getAllDomains returned last: with a zone cache it is asked for every second."""
         self.answers: Mapping[str, Callable[[Parameters], bytes]] = {
             "list": self._list,
             "getalldomains": self._get_all_domains,
@@ -72,25 +77,31 @@ class ZoneMethods:
         return answer
 
     def _get_all_domains(self, _: Parameters) -> bytes:
-        snapshot = self._current()
-        return self._render(snapshot, _zones(snapshot))
+        snapshot, before = self._current(), self._domains
+        domains = {}
+        for zone in _zones(snapshot):
+            facts, known = self._facts(snapshot, zone), before.get(zone.name)
+            if known is None or known[0] != facts:
+                known = facts, _domain(zone.name, facts)
+            domains[zone.name] = known
+        self._domains = domains
+        return _listed(rendered for _, rendered in domains.values())
 
     def _get_domain_info(self, parameters: Parameters) -> bytes:
         snapshot = self._current()
         zone = _named(snapshot, domain_name(parameters, "name"))
-        return FALSE if zone is None else render_result(self._domain(snapshot, zone))
+        if zone is None:
+            return FALSE
+        return b'{"result":%s}' % _domain(zone.name, self._facts(snapshot, zone))
 
     def _get_updated_masters(self, _: Parameters) -> bytes:
         """Zones that have changed since their secondaries were last notified."""
         snapshot, notifies = self._current(), self._notifies()
-        return self._render(
-            snapshot,
-            (
-                zone
-                for zone in _zones(snapshot)
-                if self._notified.get(zone.id) != snapshot.serials[zone.name]
-                and not (notifies and zone.also_notify)
-            ),
+        return _listed(
+            _domain(zone.name, self._facts(snapshot, zone))
+            for zone in _zones(snapshot)
+            if self._notified.get(zone.id) != snapshot.serials[zone.name]
+            and not (notifies and zone.also_notify)
         )
 
     def _set_notified(self, parameters: Parameters) -> bytes:
@@ -100,23 +111,19 @@ class ZoneMethods:
         self._notified[zone_id] = integer(parameters, "serial")
         return TRUE
 
-    def _render(self, snapshot: Snapshot, zones: Iterable[Zone]) -> bytes:
-        return render_result([self._domain(snapshot, zone) for zone in zones])
+    def _facts(self, snapshot: Snapshot, zone: Zone) -> _Facts:
+        notified = self._notified.get(zone.id, 0)
+        return zone.id, snapshot.serials[zone.name], notified, self._has_secondaries(zone)
 
-    def _domain(self, snapshot: Snapshot, zone: Zone) -> dict[str, object]:
-        return {
-            "id": zone.id,
-            "zone": f"{zone.name}.",
-            "kind": "master" if self._has_secondaries(zone) else "native",
-            "serial": snapshot.serials[zone.name],
-            "notified_serial": self._notified.get(zone.id, 0),
-            "last_check": 0,
-            "masters": [],
-        }
 
-    def _has_secondaries(self, zone: Zone) -> bool:
-        """Whether there is anyone to notify; pdnsutil may have configured that as well."""
-        return bool(self._metadata(zone.name).get("ALSO-NOTIFY"))
+def _domain(name: str, facts: _Facts) -> bytes:
+    """One zone as PowerDNS reads it, in JSON; there may be thousands, and json.dumps is slow."""
+    number, serial, notified, has_secondaries = facts
+    return (
+        f'{{"id":{number},"zone":{json.dumps(f"{name}.")},'
+        f'"kind":"{"master" if has_secondaries else "native"}",'
+        f'"serial":{serial},"notified_serial":{notified},"last_check":0,"masters":[]}}'
+    ).encode("ascii")
 
 
 def _zones(snapshot: Snapshot) -> Iterable[Zone]:
@@ -133,4 +140,8 @@ def _numbered(snapshot: Snapshot, zone_id: int) -> Zone | None:
 
 def _joined(names: Iterable[bytes]) -> bytes:
     """One answer of what was rendered name by name."""
-    return _OPEN + b",".join([name[len(_OPEN) : -len(_CLOSE)] for name in names]) + _CLOSE
+    return _listed(name[len(_OPEN) : -len(_CLOSE)] for name in names)
+
+
+def _listed(objects: Iterable[bytes]) -> bytes:
+    return _OPEN + b",".join(list(objects)) + _CLOSE

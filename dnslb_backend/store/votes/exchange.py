@@ -135,14 +135,16 @@ class VoteExchange:
         self._next_take = 0.0
         while settings is self._settings:
             self._changed.clear()
-            if settings.votes:
-                await self._giver.give(store, writer, self._now())
+            # It takes first: a row of its own that somebody has changed is not written over unseen.
             if (at := self._now()).mono >= self._next_take:
                 self._next_take = at.mono + (INTERVAL if settings.votes else FOLLOWER_INTERVAL)
                 voter = await self._taker.take(store, at)
                 if settings.votes:
                     self._giver.check(voter, self._now())
-                self._exchanged()
+                    await self._giver.count(store, self._now())
+            if settings.votes:
+                await self._giver.give(store, writer, self._now())
+            self._exchanged()
             await self._rest(settings.votes)
 
     async def _rest(self, votes: bool) -> None:

@@ -6,16 +6,19 @@ a number has missed none before it.
 
 What this node believes to have written may be gone: a backup was restored, the connection leads to
 another server, a second daemon has this node's name. The row of the voter shows it, and then all
-votes are written anew; until that is done this node abstains.
+votes are written anew; until that is done this node abstains. So does the number of rows, which is
+looked at now and then: somebody may have deleted some.
 """
 
 import asyncio
 import math
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
 
 from dnslb_backend import metrics
+from dnslb_backend.component_log import ComponentLog
 from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.quorum import Declaration, Electorate, Vote, Voter
 from dnslb_backend.store.database.interface import Delete, Select, Store, Upsert, Where, WriteOp
@@ -24,6 +27,8 @@ from dnslb_backend.store.database.values import parse_sql_datetime
 from dnslb_backend.store.mirror.reading import read_rows
 from dnslb_backend.store.mirror.writer import BatchWriter
 from dnslb_backend.store.votes.rows import WITHDRAWN, read_voter, vote_row, voter_row
+
+log = ComponentLog(__name__, "quorum")
 
 BATCH_VOTES = 2500
 """A transaction ends when it has so many votes."""
@@ -41,6 +46,12 @@ WITHDRAWN_AGE = 86400.0
 
 DELETE_BATCH = 500
 
+COUNT_INTERVAL = 60.0
+"""Seconds between two looks at how many rows of votes there are."""
+
+HIGHEST_SEQ = 2**62
+"""Rows with a higher number are not of this program: it does not go on from them."""
+
 
 class VoteGiver:
     """Of one run (`instance`) of this node. Where another daemon uses its name, it waits until that
@@ -55,9 +66,12 @@ class VoteGiver:
         self._beat = self._seq = self._stored = 0
         self._pending: dict[str, Vote | None] = {}
         self._withdrawn: dict[str, float] = {}
+        self._stored_keys: set[str] = set()
         self._is_lost = True
         self._is_whole = False
         self._quiet_until = self._next_beat = -math.inf
+        self._next_count = math.inf
+        self._written: deque[tuple[float, int, int]] = deque()
         self._declared: Declaration | None = None
 
     @property
@@ -78,13 +92,40 @@ class VoteGiver:
         # A write that had no answer may have been done all the same.
         if found and found[0].instance == self._instance and found[0].seq == self._seq:
             self._stored = self._seq
-        self._compare(found[0] if found else None)
+        self._written.clear()
+        mine_now = (self._instance, self._stored)
+        if not found or (found[0].instance, found[0].seq) != mine_now:
+            self._lose()
 
     def check(self, voter: Voter | None, at: Instant) -> None:
-        """Compare this node's row, as it was read just now, with what was written last."""
-        self._compare(voter)
+        """Compare this node's row, as it was read just now, with what was written last.
+
+        What was written a moment ago is not lost: a proxy may send reads to a server that follows
+        the one that is written to.
+        """
+        if not self._written:
+            return
+        while self._written[0][0] < at.mono - self.quiet and len(self._written) > 1:
+            self._written.popleft()
         if voter is not None and voter.instance != self._instance:
             self._quiet_until = at.mono + self.quiet
+        elif voter and any(each[1:] == (voter.beat, voter.seq) for each in self._written):
+            return
+        self._lose()
+
+    async def count(self, store: Store, at: Instant) -> None:
+        """Where it is due, look whether all rows of votes are still there. Raises StoreError."""
+        if self._is_lost or self._pending or at.mono < self._next_count:
+            return
+        self._next_count = at.mono + COUNT_INTERVAL
+        mine = (Where("node", "=", self._node),)
+        ((rows,),) = await store.read(Select(VOTE, ("COUNT(*)",), mine))
+        if rows != len(self._stored_keys):
+            log.warning(
+                "votes: %s rows of lb_vote are of this node, not %d: all are written again",
+                *(rows, len(self._stored_keys)),
+            )
+            self._lose()
 
     async def give(self, store: Store, writer: BatchWriter, at: Instant) -> None:
         """Write what has changed, a batch at most; the sign of life alone if it is due.
@@ -98,10 +139,9 @@ class VoteGiver:
         if batch or declared != self._declared or at.mono >= self._next_beat:
             await self._write(writer, batch, declared, at)
 
-    def _compare(self, voter: Voter | None) -> None:
-        if voter is None or (voter.instance, voter.seq) != (self._instance, self._stored):
-            self._is_lost = True
-            self._is_whole = False
+    def _lose(self) -> None:
+        self._is_lost = True
+        self._is_whole = False
 
     async def _start_anew(self, store: Store) -> None:
         """All votes are pending; what is stored and given no more is to be withdrawn."""
@@ -112,10 +152,12 @@ class VoteGiver:
             pass
         self._pending = dict(self._electorate.own_votes())
         self._withdrawn = {}
+        self._stored_keys = {str(row[0]) for row in rows}
         for number, (key, says, seq, since) in enumerate(rows):
             if number % ROWS_PER_TURN == 0:
                 await asyncio.sleep(0)
-            self._seq = max(self._seq, seq if isinstance(seq, int) else 0)
+            if isinstance(seq, int) and seq < HIGHEST_SEQ:
+                self._seq = max(self._seq, seq)
             if says != WITHDRAWN:
                 self._pending.setdefault(str(key), None)
             elif key not in self._pending:
@@ -152,6 +194,7 @@ class VoteGiver:
         works += [Delete(VOTE, [(self._node, key) for key in expired])] if expired else []
         await writer.write([*works, Upsert(VOTER, [voter])])
         metrics.VOTES_WRITTEN.inc(len(rows))
+        self._written.append((at.mono, self._beat, self._seq))
         self._stored = self._seq
         self._is_whole = self._is_whole or is_whole
         self._declared, self._next_beat = declared, at.mono + BEAT_INTERVAL
@@ -159,6 +202,10 @@ class VoteGiver:
 
     def _forget(self, batch: Mapping[str, Vote | None], expired: list[str], at: Instant) -> None:
         """These are stored, and those rows are deleted."""
+        if math.isinf(self._next_count):
+            self._next_count = at.mono + COUNT_INTERVAL
+        self._stored_keys.update(batch)
+        self._stored_keys.difference_update(expired)
         for key in expired:
             del self._withdrawn[key]
         for key, vote in batch.items():

@@ -1,8 +1,9 @@
 """Reads the votes of other nodes: all of a node once, then those with a number not read yet.
 
-Numbers that went back mean another history of the store: everything of that node is read again. So
-it is for a new run of it, but only once its votes count, and, where runs change faster than they
-can count (two daemons of one name), once one of them has lasted.
+Numbers that went back mean another history of the store, and votes of long ago: those that were
+read before go on, and everything of that node is read again once it has written more, or after a
+while. So it is for a new run of it, but only once its votes count, and, where runs change faster
+than they can count (two daemons of one name), once one of them has lasted.
 """
 
 import asyncio
@@ -35,13 +36,14 @@ withdrawn meanwhile may be deleted one day.
 @dataclass(slots=True)
 class _Read:
     """What was read of one run of a node: up to `seq`, None for nothing yet. It appeared at
-    `since` and is not read before `reads_from`; both monotonic.
+    `since` and is not read before `reads_from`; its numbers went back at `back`; all monotonic.
     """
 
     instance: str
     since: float
     reads_from: float
     seq: int | None = None
+    back: float | None = None
 
 
 class VoteTaker:
@@ -79,13 +81,17 @@ class VoteTaker:
 
     async def _follow(self, store: Store, voter: Voter, at: Instant) -> None:
         read = self._last_read(voter, at)
-        is_whole = read.seq is None or voter.seq < read.seq
-        if voter.seq == read.seq or at.mono < read.reads_from:
+        if read.seq is not None and voter.seq < read.seq:
+            read.back = at.mono if read.back is None else read.back
+            if at.mono - read.back < self.fresh:
+                return
+        if (voter.seq == read.seq and read.back is None) or at.mono < read.reads_from:
             return
+        is_whole = read.seq is None or read.back is not None
         if read.seq is None and voter.abstains:
             return
         votes = await self._votes(store, voter.node, 0 if is_whole else read.seq or 0)
-        read.seq = voter.seq
+        read.seq, read.back = voter.seq, None
         self._electorate.heard(voter.node, voter.instance, votes, is_whole=is_whole)
 
     def _last_read(self, voter: Voter, at: Instant) -> _Read:

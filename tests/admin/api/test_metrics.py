@@ -1,5 +1,6 @@
 """/metrics: the health map as figures, beside the instruments."""
 
+import asyncio
 import time
 from dataclasses import replace
 
@@ -11,7 +12,9 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from dnslb_backend.admin.api.label_series import OTHER_VALUES, VALUES_SHOWN
-from dnslb_backend.admin.api.metrics import count_health
+from dnslb_backend.admin.api.metrics import count_health, render_metrics
+from dnslb_backend.admin.api.record_series import MOST_PROBLEMS
+from dnslb_backend.admin.settings import AdminSettings, RecordMetrics
 from dnslb_backend.core.health.overrides import Action, Override
 from dnslb_backend.core.health.resolutions import Resolution, Status
 from dnslb_backend.core.model.records import Record, RecordKey
@@ -207,6 +210,86 @@ async def test_formats(client: aiohttp.ClientSession, accept: str, is_openmetric
     names = [family.name for family in parse(text)]
     assert len(names) == len(set(names))
     assert all(name.startswith("dnslb_") for name in names)
+
+
+async def with_series(node: Node, wanted: RecordMetrics) -> dict[str, set[str]]:
+    """The names of the records that have series of each family, with their values."""
+    settings = AdminSettings(record_metrics=wanted)
+    response = await render_metrics(node, "", settings)
+    families = parse_text(b"".join(response.pieces).decode())
+    return {
+        family.name.removeprefix("dnslb_record_"): {
+            f"{sample.labels['name'].partition('.')[0]} {sample.value:g}"
+            for sample in family.samples
+        }
+        for family in families
+        if family.name.startswith("dnslb_record_")
+    }
+
+
+async def test_only_records_in_trouble_may_have_series(node: Node) -> None:
+    keys = {
+        name: RecordKey(ZONE, f"{name}.{ZONE}", "A")
+        for name in ("well", "expiring", "gone", "partly", "drained", "flapping", "new")
+    }
+    hosts = {name: (f"10.0.{n}.1", f"10.0.{n}.2") for n, name in enumerate(keys)}
+    node.adopt(*(record(*hosts[name], key=key) for name, key in keys.items()))
+    for name, key in keys.items():
+        days = 29 if name == "expiring" else 31
+        ok = replace(OK, certificate_expires=at(0).wall + days * 86400)
+        is_last_up = name not in ("gone", "partly")
+        results = {hosts[name][0]: ok if name != "gone" else BROKEN}
+        if name != "new":
+            node.round(results | {hosts[name][1]: ok if is_last_up else BROKEN}, key)
+    drain = Override("1", hosts["drained"][0], Action.DRAIN, created=at(1).wall)
+    node.health_map.set_overrides([drain], at(node.clock))
+    for _ in range(3):
+        for result in (BROKEN, OK):
+            node.hear(hosts["flapping"][0], result, keys["flapping"])
+    node.health_map.take_changes()
+    every = await with_series(node, "all")
+    assert {line.partition(" ")[0] for line in every["members"]} == keys.keys()
+    found = await with_series(node, "problems")
+    assert found["members"] == {
+        "expiring 2", "gone 2", "partly 2", "drained 2", "flapping 2"
+    }  # fmt: skip
+    assert found["members_flapping"] == {
+        "expiring 0", "gone 0", "partly 0", "drained 0", "flapping 1"
+    }  # fmt: skip
+    assert {family: len(lines) for family, lines in found.items()} == {
+        "members": 5, "members_served": 5, "members_up": 5, "members_flapping": 5,
+        "decision": 5, "certificate_expiry_timestamp_seconds": 4,
+    }  # fmt: skip
+    assert (
+        found["certificate_expiry_timestamp_seconds"]
+        < every["certificate_expiry_timestamp_seconds"]
+    )
+
+
+async def test_trouble_everywhere_has_a_bounded_number_of_series() -> None:
+    node = big(MOST_PROBLEMS + 10, 1)
+    for key in list(node.health_map.records):
+        for target in node.health_map.targets_of(key):
+            node.health_map.record(node.health_map.observe(target, BROKEN, at(2)))
+    node.health_map.take_changes()
+    assert len((await with_series(node, "problems"))["members_up"]) == MOST_PROBLEMS
+    assert len((await with_series(node, "all"))["members_up"]) == MOST_PROBLEMS + 10
+
+
+@pytest.mark.usefixtures("no_collection")
+async def test_metrics_of_many_records_leave_others_their_turn() -> None:
+    """No lookup waits for more than a slice of it; CPU time, since others use the machine."""
+    node = big(5000, 2)
+    rendering = asyncio.create_task(render_metrics(node, "", AdminSettings()))
+    turns, longest, began = 0, 0.0, time.thread_time()
+    while not rendering.done():
+        await asyncio.sleep(0)  # noqa: TID251 - the turns are what is counted
+        longest = max(longest, (now := time.thread_time()) - began)
+        began = now
+        turns += 1
+    assert sum(map(len, rendering.result().pieces)) > 1_000_000
+    assert turns > 50
+    assert longest < 0.05
 
 
 async def test_names_with_any_character_can_be_read(

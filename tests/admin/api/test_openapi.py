@@ -57,5 +57,6 @@ async def test_changes_want_a_token_and_reading_may_do_without(document: dict[st
     assert {"200", "400", "401", "403", "409", "413", "415", "422"} <= reload["responses"].keys()
     status = document["paths"]["/api/v1/status"]["get"]
     assert status["security"] == [{"token": []}, {}]
-    assert [parameter["name"] for parameter in status["parameters"]] == ["name", "label"]
+    names = [parameter["name"] for parameter in status["parameters"]]
+    assert names == ["name", "label", "limit", "cursor"]
     assert "security" not in document["paths"]["/livez"]["get"]

@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from dnslb_backend.admin.api import status
 from dnslb_backend.admin.api.status import StatusQuery, StatusReport, render_status
 from dnslb_backend.core.health.overrides import Action, Override
 from dnslb_backend.core.health.resolutions import Resolution, Status
@@ -296,6 +297,87 @@ async def test_a_name_that_is_no_record_is_refused(
         assert (await response.json())["errors"][0]["field"] == "name"
 
 
+async def pages(session: aiohttp.ClientSession, **query: str) -> list[StatusReport]:
+    """All pages of a status."""
+    found: list[StatusReport] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        more = {"cursor": cursor} if cursor else {}
+        async with session.get("/api/v1/status", params=query | more) as response:
+            assert response.status == 200
+            found.append(StatusReport.model_validate_json(await response.read()))
+        cursor = found[-1].cursor
+    return found
+
+
+def key_of(name: str, kind: str = "A", zone: str = ZONE) -> RecordKey:
+    return RecordKey(zone, f"{name}.{zone}", kind)
+
+
+async def test_pages_have_each_record_once_and_in_order(
+    client: aiohttp.ClientSession, node: Node
+) -> None:
+    keys = [key_of(name, kind) for name in ("www", "api", "a\\.b", "*") for kind in ("AAAA", "A")]
+    keys += [key_of("www", zone="another.example"), key_of("x", zone="zz.example")]
+    node.adopt(*(record("10.0.0.1", "10.0.0.2", key=key) for key in keys))
+    for limit in (1, 3, 9, 10, 1000):
+        found = await pages(client, limit=str(limit))
+        assert len(found) == -(-len(keys) // limit)
+        shown = [(row.zone, row.name, row.type) for page in found for row in page.records]
+        assert shown == sorted(keys)
+        assert [len(page.members) for page in found] == [2 * len(page.records) for page in found]
+    found = await pages(client, limit="1", name="www* api")
+    assert [page.records[0].name for page in found] == [
+        "www.another.example", f"api.{ZONE}", f"api.{ZONE}", f"www.{ZONE}", f"www.{ZONE}"
+    ]  # fmt: skip
+    assert len(await pages(client, limit="1", name="api")) == 2
+    (empty,) = await pages(client, limit="5", name="x* y*.nothing")
+    assert [row.name for row in empty.records] == ["x.zz.example"]
+    (none,) = await pages(client, limit="5", label="dc=fra")
+    assert (none.records, none.members, none.cursor) == ((), (), None)
+
+
+async def test_a_cursor_holds_while_records_come_and_go(
+    client: aiohttp.ClientSession, node: Node
+) -> None:
+    first = [key_of(name) for name in ("b", "d", "f", "h")]
+    node.adopt(*(record("10.0.0.1", key=key) for key in first))
+    async with client.get("/api/v1/status", params={"limit": "2"}) as response:
+        page = StatusReport.model_validate_json(await response.read())
+    assert [row.name for row in page.records] == [f"b.{ZONE}", f"d.{ZONE}"]
+    assert page.cursor is not None
+    # The last record of the page is gone, others stand before and behind its place.
+    node.adopt(*(record("10.0.0.1", key=key_of(name)) for name in "abcefgh"))
+    rest = await pages(client, limit="2", cursor=page.cursor)
+    assert [row.name for page in rest for row in page.records] == [
+        f"{name}.{ZONE}" for name in "efgh"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "words"),
+    [
+        ({"limit": "0"}, "limit", "greater than or equal to 1"),
+        ({"limit": "1001"}, "limit", "less than or equal to 1000"),
+        ({"limit": "ten"}, "limit", "valid integer"),
+        ({"limit": ""}, "limit", "valid integer"),
+        ({"cursor": "bGIuZXhhbXBsZQ"}, "cursor", "needs limit"),
+        ({"limit": "5", "cursor": "nonsense"}, "cursor", "leave it out for the first page"),
+        ({"limit": "5", "cursor": "bGIuZXhhbXBsZQ"}, "cursor", "leave it out"),
+        ({"limit": "5", "cursor": "\u00fc"}, "cursor", "leave it out"),
+        ({"limit": "5", "cursor": "x" * 3000}, "cursor", "at most 2048"),
+    ],
+)
+async def test_a_page_that_there_cannot_be_is_refused(
+    client: aiohttp.ClientSession, query: dict[str, str], field: str, words: str
+) -> None:
+    async with client.get("/api/v1/status", params=query) as response:
+        assert response.status == 422
+        (error,) = (await response.json())["errors"]
+    assert error["field"] == field
+    assert words in error["message"]
+
+
 def big(records: int, members: int) -> Node:
     """A node with so many records of so many members each, after their first rounds."""
     node = Node(
@@ -351,6 +433,24 @@ class TestTenThousandMembers:
         assert longest < 0.1
 
 
+async def test_very_many_records_are_only_shown_in_pages(
+    client: aiohttp.ClientSession, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status, "MOST_RECORDS", 3)
+    node.adopt(*(record("10.0.0.1", key=key_of(name)) for name in "abc"))
+    async with client.get("/api/v1/status") as response:
+        assert response.status == 200
+    node.adopt(*(record("10.0.0.1", key=key_of(name)) for name in "abcd"))
+    async with client.get("/api/v1/status") as response:
+        assert response.status == 422
+        (error,) = (await response.json())["errors"]
+    assert error == {
+        "field": "limit", "message": "is needed for more than 3 records: ask for pages"
+    }  # fmt: skip
+    async with client.get("/api/v1/status", params={"name": "a b*"}) as response:
+        assert response.status == 200
+
+
 async def test_the_moment_that_was_asked_about_is_shown(node: Node) -> None:
     """What happens while the slices are put together does not mix into them."""
     many = big(500, 2)
@@ -359,7 +459,7 @@ async def test_the_moment_that_was_asked_about_is_shown(node: Node) -> None:
     for key in list(many.health_map.records):
         for target in many.health_map.targets_of(key):
             many.health_map.record(many.health_map.observe(target, BROKEN, at(2)))
-    report = StatusReport.model_validate_json(await rendering)
+    report = StatusReport.model_validate_json(b"".join(await rendering))
     assert {member.health for member in report.members} == {"UP"}
 
 

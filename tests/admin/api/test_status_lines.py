@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from dnslb_backend.admin.api.status import StatusQuery
+from dnslb_backend.admin.api.selection import RecordsQuery
 from dnslb_backend.admin.api.status_lines import StatusHead, render_lines
 from dnslb_backend.admin.settings import AdminSettings
 from dnslb_backend.core.model.records import RecordKey
@@ -69,7 +69,7 @@ async def test_they_come_in_order_and_only_what_was_asked_for(
 
 async def test_the_moment_that_was_asked_about_is_shown(node: Node) -> None:
     many = big(500, 2)
-    rendering = render_lines(many, StatusQuery())
+    rendering = render_lines(many, RecordsQuery())
     parts = [await anext(rendering), await anext(rendering)]
     for key in list(many.health_map.records):
         for target in many.health_map.targets_of(key):
@@ -85,7 +85,7 @@ async def test_a_record_of_very_many_members_leaves_others_their_turn() -> None:
     huge.freeze()
 
     async def render() -> int:
-        return sum([len(part) async for part in render_lines(huge, StatusQuery())])
+        return sum([len(part) async for part in render_lines(huge, RecordsQuery())])
 
     rendering = asyncio.create_task(render())
     turns, longest, began = 0, 0.0, time.thread_time()

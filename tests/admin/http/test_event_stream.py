@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from dnslb_backend.admin.app import build_app
-from dnslb_backend.admin.http.auth import load_access
+from dnslb_backend.admin.http.access import load_access
 from dnslb_backend.admin.http.endpoint import AdminState
 from dnslb_backend.admin.http.event_stream import (
     CLIENTS,

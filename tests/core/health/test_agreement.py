@@ -442,6 +442,16 @@ def test_some_do_not_count_although_they_live(abstains: str, protocol: int) -> N
     assert not seen((1, rows[0]), (2, rows[1])).voters
 
 
+def test_a_beat_that_went_back_is_no_sign_of_life() -> None:
+    """A backup was restored: its dead nodes are as dead as before, and living ones go on."""
+    assembly = seen((0, voter(7)), (1, voter(8)))
+    assembly.saw([voter(3)], 9.0, 10.0)
+    assert not assembly.peers["ns2"].doubt(9.0, 10.0)
+    assert "silent" in assembly.peers["ns2"].doubt(11.5, 10.0)
+    assembly.saw([voter(4)], 12.0, 10.0)
+    assert not assembly.peers["ns2"].doubt(12.0, 10.0)
+
+
 def test_two_daemons_of_one_name_are_nobody_until_one_has_rested() -> None:
     rows = [(float(n), voter(n, "one" if n % 2 else "two")) for n in range(1, 9)]
     assembly = seen(*rows, (9, voter(10, "two")), (10, voter(11, "two")))
@@ -450,6 +460,31 @@ def test_two_daemons_of_one_name_are_nobody_until_one_has_rested() -> None:
         assembly.saw([voter(beat, "two")], beat, FRESH)
         assembly.muster(beat, FRESH)
     assert assembly.voters
+
+
+def test_a_run_that_follows_another_at_leisure_is_no_second_daemon() -> None:
+    first = [(1.0, voter(7)), (2.0, voter(8))]
+    assembly = seen(*first, (3, voter(1, "two")), (13, voter(2, "three")), (14, voter(3, "three")))
+    assert assembly.voters
+    assert seen((1, voter(7)), (2, voter(1, "two"))).peers["ns2"].age(5) is None
+    assert assembly.peers["ns2"].age(15.5) == 1.5
+
+
+def test_votes_belong_to_the_run_that_gave_them() -> None:
+    assembly = Assembly("ns1")
+    vote = told(passed()).own_votes()[ROW]
+    assert assembly.heard("ns2", "one", {ROW: vote}, is_whole=True) == {ROW}
+    for beat in (7, 8):
+        assembly.saw([voter(beat)], beat, FRESH)
+    assembly.muster(8, FRESH)
+    assert [cast.node for cast in assembly.votes_on(ROW)] == ["ns2"]
+    assert assembly.heard("ns2", "one", {ROW: vote}, is_whole=False) == set()
+    assert assembly.heard("ns2", "one", {}, is_whole=False) == set()
+    assert assembly.heard("ns2", "one", {}, is_whole=True) == {ROW}
+    assert list(assembly.votes_on(ROW)) == []
+    assembly.heard("ns2", "two", {ROW: vote}, is_whole=True)
+    assembly.saw([voter(9)], 9, FRESH)
+    assert list(assembly.votes_on(ROW)) == []
 
 
 def test_a_node_that_is_gone_is_forgotten() -> None:

@@ -889,7 +889,7 @@ def test_a_plan_that_comes_with_its_differences_touches_only_those() -> None:
         record("192.0.2.3", key=new),
     )
     change = compare_records({k: s.record for k, s in before.items()}, after.records)
-    assert change == ([changed, new], [gone])
+    assert tuple(change) == ([changed, new], [gone])
     driver.health_map.take_changes()
     assert driver.health_map.apply_plan(after, at(1), change) == change
     assert driver.health_map.records[kept] is before[kept]

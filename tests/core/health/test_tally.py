@@ -254,3 +254,42 @@ def test_what_others_know_is_not_stale_here() -> None:
 
 def test_own_states_are_themselves() -> None:
     assert ruled(OWN_DOWN, verdict([], OWN_DOWN), NOW) is OWN_DOWN
+
+
+def test_the_state_that_counts_says_how_the_sites_voted_and_since_when() -> None:
+    own = replace(OWN_UP, last_up=2.0, priority=4)
+    agreed = verdict(votes(DOWN, DOWN, UP), own, AGREED_UP)
+    state = ruled(own, agreed, NOW)
+    assert state.votes == (1, 2, False)
+    assert (state.last_change, state.last_up, state.last_check) == (NOW.wall, 2.0, NOW.wall)
+    assert state.priority == 4
+    again = verdict(votes(DOWN, DOWN, UP), OWN_UP, agreed, now=at(105))
+    assert again.changed == NOW.wall
+    assert ruled(OWN_UP, again, at(105)).last_change == NOW.wall
+
+
+def test_a_target_that_others_brought_up_was_up_now() -> None:
+    agreed = verdict([CastVote("ns1", "a", vote(UP, 3, 8)), *votes(UP, sites="b")], OWN_DOWN)
+    state = ruled(replace(OWN_DOWN, last_check=None, suppressed_until=200.0), agreed, NOW)
+    assert (state.health, state.last_up, state.last_check) == (UP, NOW.wall, NOW.wall)
+    assert (state.priority, state.weight, state.suppressed_until) == (3, 8, None)
+    assert state.votes == (2, 0, False)
+
+
+def test_what_is_held_says_so_and_keeps_since_when_it_was_agreed() -> None:
+    held = verdict(votes(DOWN), OWN_DOWN, AGREED_UP)
+    state = ruled(OWN_DOWN, held, NOW)
+    assert state.votes == (0, 1, True)
+    assert (state.health, state.last_change) == (UP, 3.0)
+
+
+def test_a_verdict_on_what_a_node_decided_itself_dates_from_then() -> None:
+    alone = verdict(votes(DOWN), OWN_DOWN)
+    assert verdict(votes(DOWN, DOWN), OWN_DOWN, alone).changed == OWN_DOWN.last_change
+    assert verdict(votes(DOWN, DOWN), OWN_UP, alone).changed == NOW.wall
+
+
+def test_what_waits_for_votes_is_unknown_whatever_this_node_knew() -> None:
+    waiting = verdict([], OWN_DOWN, circumstances=HELD_FOR._replace(is_waiting=True))
+    state = ruled(replace(OWN_DOWN, stale=True), waiting, NOW)
+    assert (state.last_known, state.stale) == (UNKNOWN, False)

@@ -264,9 +264,9 @@ async def test_several_servers_are_all_told_and_one_that_is_away_delays_no_other
             stands[0].change("www", "10.9.9.9")
             for stand in stands:
                 await until(lambda stand=stand: _serves(stand, "www.lb.example", "10.9.9.9"))  # type: ignore[misc]
+            await until(lambda: all(one.purges and not one.backlog for one in purger.status()[1:]))
             away, *here = purger.status()
             assert [bool(figures.error) for figures in here] == [False, False]
-            assert all(figures.purges and not figures.backlog for figures in here)
             assert away.backlog
             assert away.failures
             assert str(nobody) in away.error
@@ -278,6 +278,8 @@ async def test_what_could_not_be_purged_is_purged_when_it_can_be(
     async with stand_with("control", tmp_path) as stand:
         hidden = tmp_path / "hidden"
         await stand.warm("v4.lb.example")
+        stand.change("V4", "10.8.8.8")
+        await until(lambda: _serves(stand, "v4.lb.example", "10.8.8.8"))
         assert stand.purger.detail() is None
         stand.pdns.control_socket.rename(hidden)
         stand.change("V4", "10.9.9.9")
@@ -291,6 +293,24 @@ async def test_what_could_not_be_purged_is_purged_when_it_can_be(
         await until(lambda: stand.purger.detail() is None)
     complaints = [record.levelname for record in caplog.records]
     assert complaints == ["ERROR", "WARNING"]
+
+
+async def test_a_powerdns_that_starts_after_the_daemon_is_no_complaint(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "dnslb_backend.pdns.cache")
+    async with stand_with("control", tmp_path) as stand:
+        hidden = tmp_path / "hidden"
+        stand.pdns.control_socket.rename(hidden)
+        stand.change("V4", "10.9.9.9")
+        await until(stand.purger.detail)
+        hidden.rename(stand.pdns.control_socket)
+        await until(lambda: _serves(stand, "v4.lb.example", "10.9.9.9"))
+        await until(lambda: stand.purger.detail() is None)
+    (line,) = [record for record in caplog.records if "cannot purge" in record.getMessage()]
+    assert line.levelname == "INFO"
+    assert "it may be starting" in line.getMessage()
+    assert not [record for record in caplog.records if record.levelname != "INFO"]
 
 
 @pytest.mark.parametrize(

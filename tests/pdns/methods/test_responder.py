@@ -1,4 +1,5 @@
 import json
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -8,7 +9,7 @@ from dnslb_backend.core.health.decision import Decision, DecisionKind
 from dnslb_backend.core.model.records import RecordKey
 from dnslb_backend.core.model.zones import ResourceRecord
 from dnslb_backend.errors import NotReadyError, RequestError
-from dnslb_backend.pdns.methods.dnssec import FALSE
+from dnslb_backend.pdns.methods.dnssec import FALSE, NoKeyStore
 from dnslb_backend.pdns.methods.responder import UNKNOWN_LIMIT, Responder
 from dnslb_backend.pdns.wire.rows import render_rows
 from tests.pdns.world import LB, OTHER, WALL, World
@@ -113,6 +114,40 @@ def test_zones_are_told(world: World, responder: Responder) -> None:
     assert ask(responder, "getDomainInfo", name="nope.") is False
     assert ask(responder, "getAllDomainMetadata", name=LB) == {}
     assert ask(responder, "getDomainMetadata", name=LB, kind="PRESIGNED") == []
+
+
+class Metadata(NoKeyStore):
+    """What pdnsutil has set."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, dict[str, Sequence[str]]] = {}
+
+    def metadata(self, zone: str) -> Mapping[str, Sequence[str]]:
+        return self.values.get(zone, {})
+
+
+def test_the_list_of_zones_follows_serials_notifies_and_metadata() -> None:
+    world, vault = World(nested="nested.example"), Metadata()
+    responder = Responder(world.current, key_store=vault)
+
+    def listed(name: str) -> dict[str, Any]:
+        (found,) = [zone for zone in ask(responder, "getAllDomains") if zone["zone"] == f"{name}."]
+        assert found == ask(responder, "getDomainInfo", name=name)
+        return dict(found)
+
+    first = listed(LB)
+    world.change("www", "A", "10.0.0.3")
+    assert listed(LB)["serial"] > first["serial"]
+    ask(responder, "setNotified", id=first["id"], serial=first["serial"])
+    assert listed(LB)["notified_serial"] == first["serial"]
+    assert (listed(OTHER)["notified_serial"], listed(OTHER)["kind"]) == (0, "native")
+    vault.values[OTHER] = {"ALSO-NOTIFY": ("192.0.2.54",)}
+    assert listed(OTHER)["kind"] == "master"
+    world.notify("192.0.2.53")
+    assert listed(LB)["kind"] == "master"
+    world.drop_zone("nested.example")
+    world.snapshot = world.build()
+    assert len(ask(responder, "getAllDomains")) == 2
 
 
 def test_secondaries_are_told_once_of_every_change(world: World, responder: Responder) -> None:

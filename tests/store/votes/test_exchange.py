@@ -4,26 +4,31 @@ import asyncio
 import gc
 import itertools
 import random
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from time import thread_time
+from typing import Any
 
 import pytest
 
 from dnslb_backend.clock import now
 from dnslb_backend.core.health.clock import Instant
-from dnslb_backend.core.health.quorum import PROTOCOL
+from dnslb_backend.core.health.quorum import PROTOCOL, Vote, Voter
 from dnslb_backend.store.database.interface import Select
 from dnslb_backend.store.database.mariadb import MariaStore
 from dnslb_backend.store.database.migrate import apply
-from dnslb_backend.store.database.tables import VOTE
+from dnslb_backend.store.database.tables import VOTE, VOTER
+from dnslb_backend.store.mirror.reading import read_rows
+from dnslb_backend.store.mirror.writer import BatchWriter
 from dnslb_backend.store.settings import MysqlSettings
-from dnslb_backend.store.votes.giver import BATCH_VOTES, WITHDRAWN_AGE
+from dnslb_backend.store.votes.giver import BATCH_VOTES, COUNT_INTERVAL, WITHDRAWN_AGE, VoteGiver
+from dnslb_backend.store.votes.rows import read_voter
 from dnslb_backend.store.votes.taker import FORGET_AFTER
 from tests.rigs.mariadb import MariaDB
 from tests.rigs.waiting import passes, until
 from tests.store.test_faults import prepared, server
-from tests.store.votes.electorate import DOWN, UP, Member, all_know, keys, vote
+from tests.store.votes.electorate import DOWN, FRESH, UP, Member, all_know, keys, vote
 
 WITHIN = 30.0
 
@@ -130,7 +135,13 @@ async def test_a_new_run_withdraws_what_it_does_not_give(settings: MysqlSettings
 
 async def test_a_store_that_went_back_in_time(settings: MysqlSettings, mariadb: MariaDB) -> None:
     """Both sides notice, over connections that stay open."""
-    first, second = Member(settings, "ns1"), Member(settings, "ns2")
+    later = 0.0
+
+    def clock() -> Instant:
+        found = now()
+        return Instant(found.wall, found.mono + later)
+
+    first, second = Member(settings, "ns1", now=clock), Member(settings, "ns2")
     a, b, c, d = keys(4)
     first.give({a: vote(), b: vote()})
 
@@ -144,6 +155,7 @@ async def test_a_store_that_went_back_in_time(settings: MysqlSettings, mariadb: 
         first.give({a: vote(DOWN), c: vote(), b: None})
         await knowing(second, first)
         beat = first.seen["ns1"].beat
+        later = FRESH + 1
         await ask("START TRANSACTION")
         for table in ("lb_vote", "lb_voter"):
             await ask(f"DELETE FROM {table}")
@@ -152,6 +164,135 @@ async def test_a_store_that_went_back_in_time(settings: MysqlSettings, mariadb: 
         first.give({d: vote()})
         await knowing(second, first)
         assert second.heard_of["ns1"].keys() == {a, c, d}
+
+
+class Remembering(Member):
+    """`changes` are all votes that it heard of, one after the other."""
+
+    def __init__(self, mysql: MysqlSettings, node: str) -> None:
+        super().__init__(mysql, node)
+        self.changes: list[tuple[str, Vote | None]] = []
+
+    def heard(
+        self, node: str, instance: str, votes: Mapping[str, Vote | None], *, is_whole: bool
+    ) -> None:
+        super().heard(node, instance, votes, is_whole=is_whole)
+        self.changes += votes.items()
+
+
+async def test_a_backup_brings_no_old_vote_back(settings: MysqlSettings, mariadb: MariaDB) -> None:
+    """Whenever it is restored: between any two statements of the nodes."""
+    later = 0.0
+    rows = "SELECT instance, seq FROM lb_voter WHERE node = 'ns1'"
+
+    def clock() -> Instant:
+        found = now()
+        return Instant(found.wall, found.mono + later)
+
+    first, second = Member(settings, "ns1", now=clock), Remembering(settings, "ns2")
+    a, b = keys(2)
+    first.give({a: vote(DOWN), b: vote()})
+    async with first.running(), second.running():
+        await knowing(second, first)
+        for table in ("lb_vote", "lb_voter"):
+            copy = f"CREATE TABLE {table}_backup SELECT * FROM {table}"
+            await mariadb.query(copy, database=settings.name)
+        first.give({a: vote()})
+        await knowing(second, first)
+        second.changes.clear()
+        later = FRESH + 1
+        for _ in range(6):
+            (before,) = await mariadb.query(rows, database=settings.name)
+            async with mariadb.connection(settings.name) as connection:
+                await connection.begin()
+                async with connection.cursor() as cursor:
+                    for table in ("lb_vote", "lb_voter"):
+                        await cursor.execute(f"DELETE FROM {table} WHERE node = 'ns1'")
+                        await cursor.execute(
+                            f"INSERT INTO {table} SELECT * FROM {table}_backup WHERE node = 'ns1'"
+                        )
+                await connection.commit()
+
+            async def is_written_again(before: dict[str, Any] = before) -> bool:
+                (row,) = await mariadb.query(rows, database=settings.name)
+                return bool(row["seq"] > before["seq"])
+
+            await until(is_written_again, within=WITHIN, what="all votes again")
+            await beats_of(second, "ns1", 1)
+            await knowing(second, first)
+    assert all(says is not None and says.says is UP for _, says in second.changes)
+
+
+async def test_rows_that_somebody_deletes_are_written_again(
+    settings: MysqlSettings, mariadb: MariaDB, caplog: pytest.LogCaptureFixture
+) -> None:
+    later = 0.0
+
+    def clock() -> Instant:
+        found = now()
+        return Instant(found.wall, found.mono + later)
+
+    first, second = Member(settings, "ns1", now=clock), Member(settings, "ns2")
+    first.give({key: vote() for key in keys(3)})
+    async with first.running():
+        async with second.running():
+            await knowing(second, first)
+        await mariadb.query("DELETE FROM lb_vote LIMIT 2", database=settings.name)
+        later = COUNT_INTERVAL + 1
+        third = Member(settings, "ns3")
+        async with third.running():
+            await knowing(third, first)
+            told = third.told
+            later *= 2
+            await beats_of(third, "ns1", 2)
+            assert third.told == told
+    assert caplog.text.count("1 rows of lb_vote are of this node, not 3") == 1
+
+
+async def test_reads_may_come_from_a_server_that_lags(settings: MysqlSettings) -> None:
+    """Else a proxy that sends them there had a node write all of its votes for ever."""
+    node = Member(settings, "ns1")
+    giver = VoteGiver("ns1", "one", node, 10.0)
+    store, start = MariaStore(settings), now()
+    await store.open()
+    writer = BatchWriter(store)
+
+    async def given(seconds: float) -> Voter:
+        await giver.give(store, writer, Instant(start.wall, start.mono + seconds))
+        rows = await store.read(Select(VOTER, VOTER.columns))
+        return read_rows(VOTER, rows, read_voter, key="node")[0]
+
+    await giver.begin(store)
+    first_key, second_key = keys(2)
+    node.give({first_key: vote()})
+    first = await given(0.0)
+    node.give({second_key: vote()})
+    second = await given(1.1)
+    assert (first.seq, second.seq) == (1, 2)
+    for late in (first, second):
+        giver.check(late, Instant(start.wall, start.mono + 1.6))
+        assert (await given(2.2)).seq == 2
+    giver.check(replace(first, beat=first.beat - 1), Instant(start.wall, start.mono + 2.6))
+    assert (await given(3.2)).seq == 4
+    giver.check(first, Instant(start.wall, start.mono + 20.0))
+    assert (await given(21.0)).seq == 6
+    await store.close()
+
+
+async def test_a_number_that_nobody_can_count_on_from_is_left(
+    settings: MysqlSettings, mariadb: MariaDB
+) -> None:
+    first, second = Member(settings, "ns1"), Member(settings, "ns2")
+    a, b, c = keys(3)
+    for key in (a, c):
+        await mariadb.query(
+            f"INSERT INTO lb_vote VALUES ('ns1', '{key}', {2**63 - 1},"
+            " '', '', 'DOWN', 0, '', 1, 1, NOW())",
+            database=settings.name,
+        )
+    first.give({a: vote(), b: vote()})
+    async with first.running(), second.running():
+        await knowing(second, first)
 
 
 async def test_rows_of_withdrawn_votes_are_deleted_a_day_later(settings: MysqlSettings) -> None:
