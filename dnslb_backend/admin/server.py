@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from dnslb_backend.admin.access import Access
 from dnslb_backend.admin.app import build_app
 from dnslb_backend.admin.control import Control
+from dnslb_backend.admin.http.access import Access
 from dnslb_backend.admin.http.endpoint import AdminState
 from dnslb_backend.admin.http.event_stream import EventRing, EventStreams, StreamEvent
 from dnslb_backend.admin.settings import AdminSettings

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from dnslb_backend.admin.access import Access, load_access
+from dnslb_backend.admin.http.access import Access, load_access
 from dnslb_backend.admin.settings import AdminSettings
 from dnslb_backend.checkers.checks.base import Check
 from dnslb_backend.config.advice import advise_default

@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from dnslb_backend.admin.access import load_access
+from dnslb_backend.admin.http.access import load_access
 from dnslb_backend.admin.server import AdminServer
 from dnslb_backend.admin.settings import AdminSettings
 from tests.admin.node import READ_TOKEN, Node

@@ -47,7 +47,7 @@ from dnslb_backend.admin.http.problems import MEDIA_TYPE, ProblemReport
 from dnslb_backend.admin.http.requests import read_query
 from dnslb_backend.admin.http.responses import LongResponse, json_bytes, json_response
 from dnslb_backend.admin.http.static import show_page
-from dnslb_backend.admin.tokens import Role
+from dnslb_backend.admin.http.tokens import Role
 
 TEXT = "text/plain"
 EVENT_STREAM = "text/event-stream"

@@ -8,7 +8,7 @@ from pydantic.json_schema import models_json_schema
 
 from dnslb_backend.admin.http.endpoint import Endpoint, ResponseSpec
 from dnslb_backend.admin.http.problems import MEDIA_TYPE, ProblemReport
-from dnslb_backend.admin.tokens import Role
+from dnslb_backend.admin.http.tokens import Role
 
 REF = "#/components/schemas/{model}"
 

@@ -17,7 +17,7 @@ from dnslb_backend.admin.http.problems import field_problem
 from dnslb_backend.admin.http.requests import read_body, read_query
 from dnslb_backend.admin.http.responses import json_response
 from dnslb_backend.admin.http.timestamps import GivenTimestamp, render_timestamp
-from dnslb_backend.admin.tokens import Role
+from dnslb_backend.admin.http.tokens import Role
 from dnslb_backend.core.health.override_requests import OverrideRequest
 from dnslb_backend.core.health.overrides import MAX_WEIGHT, Action, Override
 from dnslb_backend.logs import fields

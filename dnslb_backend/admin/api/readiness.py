@@ -6,7 +6,7 @@ from pydantic import Field, JsonValue
 from pydantic_core import to_jsonable_python
 
 from dnslb_backend.admin.control import Control, Detail
-from dnslb_backend.admin.http.auth import Access
+from dnslb_backend.admin.http.access import Access
 from dnslb_backend.admin.http.document import ApiModel
 from dnslb_backend.component_log import ComponentLog
 from dnslb_backend.core.health.healthmap import HealthMap

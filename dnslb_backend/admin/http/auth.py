@@ -16,9 +16,9 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from dnslb_backend.admin.access import Access
+from dnslb_backend.admin.http.access import Access
 from dnslb_backend.admin.http.problems import ProblemError
-from dnslb_backend.admin.tokens import Role, Token
+from dnslb_backend.admin.http.tokens import Role, Token
 from dnslb_backend.http_hosts import is_expected_host
 from dnslb_backend.logs import fields
 from dnslb_backend.network import Address, peer_address

@@ -9,12 +9,12 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel
 
-from dnslb_backend.admin.access import Access
 from dnslb_backend.admin.control import Control
+from dnslb_backend.admin.http.access import Access
 from dnslb_backend.admin.http.admission import ReadAdmission
 from dnslb_backend.admin.http.event_stream import EventRing, EventStreams
+from dnslb_backend.admin.http.tokens import Role
 from dnslb_backend.admin.settings import AdminSettings
-from dnslb_backend.admin.tokens import Role
 from dnslb_backend.throttle import LogRateLimiter
 
 

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 import aiohttp
 from aiohttp import web
 
-from dnslb_backend.admin.access import load_access
 from dnslb_backend.admin.app import build_app
+from dnslb_backend.admin.http.access import load_access
 from dnslb_backend.admin.http.admission import RENDERING, SENDING, ReadAdmission
 from dnslb_backend.admin.http.endpoint import AdminState, Endpoint
 from dnslb_backend.admin.http.event_stream import EventRing, EventStreams

@@ -12,8 +12,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from dnslb_backend.admin.access import load_access
 from dnslb_backend.admin.app import build_app
+from dnslb_backend.admin.http.access import load_access
 from dnslb_backend.admin.http.endpoint import AdminState
 from dnslb_backend.admin.http.event_stream import (
     CLIENTS,

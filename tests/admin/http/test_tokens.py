@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dnslb_backend.admin.tokens import Role, digest_of, load_tokens
+from dnslb_backend.admin.http.tokens import Role, digest_of, load_tokens
 from dnslb_backend.errors import ConfigError
 
 LONG = "0123456789abcdefABCDEF-._~+/=="

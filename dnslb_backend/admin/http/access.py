@@ -1,10 +1,10 @@
-"""Who may do what, as the settings and their token file say; `http.auth` holds requests to it."""
+"""Who may do what, as the settings and their token file say; `auth` holds requests to it."""
 
 import hmac
 from dataclasses import dataclass
 
+from dnslb_backend.admin.http.tokens import Role, Token, digest_of, load_tokens
 from dnslb_backend.admin.settings import AdminSettings
-from dnslb_backend.admin.tokens import Role, Token, digest_of, load_tokens
 from dnslb_backend.network import Address, Network, contains
 
 
