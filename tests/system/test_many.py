@@ -1,13 +1,15 @@
 """What operators ask of a node with ten thousand members, while its rounds go on."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 
+import aiohttp
 import pytest
 
 from tests.cli.command import run
 from tests.rigs.daemon import Daemon
-from tests.rigs.processes import processor_time
+from tests.rigs.processes import processor_time, resident
 from tests.rigs.waiting import until
 from tests.system.writing import config, record
 
@@ -71,3 +73,42 @@ async def test_the_command_shows_all_of_it(daemon: Daemon) -> None:
             assert max(map(len, ended.out.splitlines())) <= 80
         if "--json" in arguments:
             assert len(json.loads(ended.out)["members"]) == RECORDS * MEMBERS
+
+
+CLIENTS = 1000
+LOOKUPS = 300
+LOOKUP_LIMIT = 2.0
+"""Seconds after which PowerDNS would give up."""
+
+MEGABYTES = 250
+"""What the answers to all of these clients may take: each is 8 MB."""
+
+
+async def test_clients_that_take_nothing_harm_nobody(daemon: Daemon) -> None:
+    """A thousand ask for the whole status at once, and read nothing of it."""
+    host, _, port = daemon.admin.rpartition(":")
+    request = f"GET /api/v1/status HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+    before = highest = resident(daemon.pid)
+    writers = []
+    try:
+        for _ in range(CLIENTS):
+            _, writer = await asyncio.open_connection(host, int(port), limit=1)
+            writer.write(request)
+            writers.append(writer)
+        timeout = aiohttp.ClientTimeout(total=LOOKUP_LIMIT)
+        async with aiohttp.ClientSession(f"http://{daemon.http}", timeout=timeout) as session:
+            for number in range(LOOKUPS):
+                async with session.get(f"/dns/lookup/n{number}.lb.example./ANY") as response:
+                    rows = (await response.json())["result"]
+                assert len([row for row in rows if row["qtype"] == "A"]) == MEMBERS
+                highest = max(highest, resident(daemon.pid))
+    finally:
+        for writer in writers:
+            writer.transport.abort()
+    assert highest - before < MEGABYTES
+
+    async def is_served() -> bool:
+        status, _ = await daemon.get("/api/v1/status?limit=10")
+        return status == 200
+
+    await until(is_served, within=30, what="the status, now that they have left")
