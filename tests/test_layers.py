@@ -74,14 +74,7 @@ ROOMS = {
         {"persistence"},
     ),
     "pdns": ({"peers"}, {"settings"}, {"wire"}, {"methods"}, {"connectors", "cache"}),
-    "admin": (
-        {"settings", "control", "tokens"},
-        {"access"},
-        {"http"},
-        {"api"},
-        {"app"},
-        {"server"},
-    ),
+    "admin": ({"settings", "control"}, {"http"}, {"api"}, {"app"}, {"server"}),
     "notifications": (
         {"settings", "decisions", "name_resolver"},
         {"events"},
