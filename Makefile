@@ -30,6 +30,8 @@ TEST_PACKAGES := pdns-backend-bind pdns-backend-pipe pdns-backend-mysql pdns-bac
 	mariadb-server-core mariadb-client-core galera-4 postgresql dnsperf iproute2 \
 	libfaketime prometheus knot tini unbound \
 	chromium fonts-inter fonts-jetbrains-mono libatomic1 netbase
+# What `make bench` compares with, beyond that.
+BENCH_PACKAGES := gdnsd
 # What `make matrix` puts into its systems: all that their suites start.
 MATRIX_PACKAGES := python3 python3-venv $(SYSTEM_PACKAGES) $(filter-out postgresql prometheus chromium \
 	fonts-% libatomic1,$(TEST_PACKAGES))
@@ -51,11 +53,11 @@ demo: setup  ## targets, the daemon and PowerDNS on this machine; ARGS: --once, 
 run: setup  ## dnslb-backend serve, with ARGS="-c dnslb.toml"
 	@$(BIN)/dnslb-backend serve $(ARGS)
 
-check: setup $(VENV)/.installed-dev  ## lint, format, types, layers
+check: setup $(VENV)/.installed-dev  ## lint, format, types, layers, sizes
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(PYTEST) --quiet tests/test_layers.py
+	$(PYTEST) --quiet tests/test_layers.py tests/test_sizes.py
 
 test: setup-tests  ## every test except the long ones; ARGS go to pytest
 	$(PYTEST) -m "not soak and not debian" $(SPREAD) $(ARGS)
@@ -73,6 +75,7 @@ mutants: setup $(VENV)/.installed-mutants  ## small mistakes in the core that it
 	$(BIN)/python -m tests.mutants $(ARGS)
 
 bench: setup-tests  ## measure; ARGS go to tests.bench
+	@.ci/packages $(BENCH_PACKAGES)
 	$(BIN)/python -m tests.bench $(ARGS)
 
 pictures: setup-tests  ## regenerate the pictures of docs/page.md

@@ -333,7 +333,7 @@ def _probe_metrics(kind: str, outcome: ProbeOutcome) -> tuple[Counter, Histogram
 
 
 def count_error(component: Component) -> None:
-    """One more error of the daemon itself; `log_exception` logs an exception as well."""
+    """One more error of the daemon itself; `ComponentLog.exception` logs one as well."""
     ERRORS.labels(component).inc()
 
 

@@ -1,4 +1,4 @@
-"""How this program meets a TLS server: checks, the mirror in MariaDB, PowerDNS's API."""
+"""How this program connects to TLS servers: targets, MariaDB, PowerDNS's API, webhooks."""
 
 import ssl
 from dataclasses import dataclass, field

@@ -48,3 +48,25 @@ SELECT v.address,
   LEFT JOIN lb_voter n ON n.node = v.node
  WHERE v.says <> 'NONE'
    AND 'made by dnslb-backend' <> '';
+
+-- Records that the nodes that live do not all answer alike: one row for each of these nodes, with NULL where
+-- it has no such record. What changes just now may differ for a moment.
+CREATE OR REPLACE SQL SECURITY INVOKER VIEW lb_differences AS
+SELECT d.zone,
+       d.name,
+       d.type,
+       n.node,
+       r.decision,
+       r.answer
+  FROM (SELECT a.row_key, MIN(a.zone) AS zone, MIN(a.name) AS name, MIN(a.type) AS type
+          FROM lb_record a
+          JOIN lb_node b ON b.node = a.node
+         WHERE b.heartbeat > UTC_TIMESTAMP(3) - INTERVAL 30 SECOND
+         GROUP BY a.row_key
+        HAVING COUNT(DISTINCT CONCAT(a.decision, a.answer)) > 1
+            OR COUNT(*) < (SELECT COUNT(*)
+                             FROM lb_node
+                            WHERE heartbeat > UTC_TIMESTAMP(3) - INTERVAL 30 SECOND)) d
+  JOIN lb_node n ON n.heartbeat > UTC_TIMESTAMP(3) - INTERVAL 30 SECOND
+  LEFT JOIN lb_record r ON r.node = n.node AND r.row_key = d.row_key
+ WHERE 'made by dnslb-backend' <> '';

@@ -4,8 +4,8 @@
 -- Every view has a condition without effect that marks it as created by this program: a view without
 -- the mark belongs to another program, and is left alone.
 --
--- Texts are converted, since a text as it stands has the collation of the connection that created the
--- view, and cannot be compared by a connection that has another one.
+-- Literals are converted: otherwise they have the collation of the connection that creates the view,
+-- and comparing them fails on a connection with another collation.
 
 CREATE OR REPLACE SQL SECURITY INVOKER VIEW domains AS
 SELECT z.id,

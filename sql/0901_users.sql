@@ -30,6 +30,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON lb_metadata TO 'dnslb'@'localhost', 'dns
 GRANT SELECT, INSERT, UPDATE, DELETE ON lb_tsig TO 'dnslb'@'localhost', 'dnslb'@'%';
 GRANT SELECT, INSERT, UPDATE, DELETE ON lb_voter TO 'dnslb'@'localhost', 'dnslb'@'%';
 GRANT SELECT, INSERT, UPDATE, DELETE ON lb_vote TO 'dnslb'@'localhost', 'dnslb'@'%';
+GRANT SELECT ON lb_differences TO 'dnslb'@'localhost', 'dnslb'@'%';
 
 -- People, scripts, monitoring, and PowerDNS when it serves from the mirror: they read.
 CREATE USER IF NOT EXISTS 'dnslb_reader'@'localhost'
@@ -51,6 +52,7 @@ GRANT SELECT ON lb_schema_version TO 'dnslb_reader'@'localhost', 'dnslb_reader'@
 GRANT SELECT ON lb_voter TO 'dnslb_reader'@'localhost', 'dnslb_reader'@'%';
 GRANT SELECT ON lb_vote TO 'dnslb_reader'@'localhost', 'dnslb_reader'@'%';
 GRANT SELECT ON lb_status TO 'dnslb_reader'@'localhost', 'dnslb_reader'@'%';
+GRANT SELECT ON lb_differences TO 'dnslb_reader'@'localhost', 'dnslb_reader'@'%';
 GRANT SELECT ON lb_votes TO 'dnslb_reader'@'localhost', 'dnslb_reader'@'%';
 -- The views for PowerDNS, where they were made in this database.
 GRANT SELECT ON domains TO 'dnslb_reader'@'localhost', 'dnslb_reader'@'%';

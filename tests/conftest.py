@@ -12,6 +12,8 @@ from tests.rigs import namespaces, server
 
 # A busy machine is no failure of a property, and a failure must be repeatable from the log alone.
 hypothesis.settings.register_profile("default", deadline=None, print_blob=True)
+# Against a mutant: few examples, and the same ones again, so that a run is cheap and repeatable.
+hypothesis.settings.register_profile("mutants", deadline=None, max_examples=25, derandomize=True)
 hypothesis.settings.load_profile("default")
 
 LONG = ("packaging", "system", "store", "page", "cli", "pdns", "checkers")

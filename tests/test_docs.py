@@ -24,6 +24,15 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 PICTURE = re.compile(r'\bsrc(?:set)?="([^"]+)"')
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 BLOCK = re.compile(r"^```([a-z]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+NAMED = re.compile(
+    r"(?<![\w/.$-])(?![\w/.-]*(?:NAME|000N))(?:[\w-]+/)*(?:[\w-]+/|[\w-]+\.(?:py|js|css|sql|toml|yml))"
+    r"(?![\w/.])"
+)
+"""A file, or a folder with a slash behind it."""
+
+TREE = [
+    ROOT / name for name in ("configs", "dnslb_backend", "docs", "pdns", "sql", "tests", "typings")
+]
 TRIED = {"console", "python", "sql", "toml"}
 EXAMPLES = {"json", "yaml", "ini", "text", ""}
 TOML = [
@@ -54,6 +63,17 @@ def test_links_within_the_tree_lead_somewhere(document: Path) -> None:
     text = FENCE.sub("", document.read_text())
     links = [link for link in (*LINK.findall(text), *PICTURE.findall(text)) if ":" not in link]
     assert [link for link in links if broken(document, link)] == []
+
+
+@pytest.mark.parametrize(
+    "document", ["ARCHITECTURE.md", "CONTRIBUTING.md", "docs/where-to-change.md"]
+)
+def test_files_and_folders_that_are_named_exist(document: str) -> None:
+    """A name may leave out the folders above it; NAME and 000N stand for what is to be added."""
+    there = {f"/{path.relative_to(ROOT)}" for top in TREE for path in [top, *top.rglob("*")]}
+    there |= {f"{path}/" for path in there}
+    named = NAMED.findall((ROOT / document).read_text())
+    assert [name for name in named if not any(path.endswith(f"/{name}") for path in there)] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

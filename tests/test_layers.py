@@ -71,7 +71,6 @@ ROOMS = {
         {"mirror", "shared"},
         {"votes"},
         {"replica"},
-        {"remote"},
         {"persistence"},
     ),
     "pdns": ({"peers"}, {"settings"}, {"wire"}, {"methods"}, {"connectors", "cache"}),

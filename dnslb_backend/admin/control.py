@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 from dnslb_backend.core.answers.explain import Explanation
 from dnslb_backend.core.answers.snapshot import Snapshot
 from dnslb_backend.core.health.clock import Instant
+from dnslb_backend.core.health.differences import FleetAnswers
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.history import HistoryQuery, StoredChange
 from dnslb_backend.core.health.override_requests import OverrideRequest
@@ -127,6 +128,10 @@ class Control(Protocol):
 
     async def history(self, query: HistoryQuery) -> tuple[list[StoredChange], str]:
         """Transitions, newest first, and the store they came from. Raises StoreError."""
+        ...
+
+    async def differences(self) -> FleetAnswers:
+        """What nodes answer differently. Raises ConflictError without a database, StoreError."""
         ...
 
     def push_report(self, token: str, address: str, *, up: bool, text: str) -> None:

@@ -24,7 +24,7 @@ from dnslb_backend.cli.options import (
     MaskedFiles,
     RecordFiles,
 )
-from dnslb_backend.cli.pages import wrapped
+from dnslb_backend.cli.pages import hanging, wrapped
 from dnslb_backend.cli.terminal import escape, out, print_json, print_text
 
 if TYPE_CHECKING:
@@ -110,6 +110,4 @@ def _key_lines(key: "EffectiveKey", label: int, width: int) -> Iterator[Text]:
 
     head = f"  {key.name:<{label}} {key.source:<{SOURCE_WIDTH}} "
     style = "dim" if key.source == "built-in" else ""
-    first, *rest = wrapped(value(key.value), width - len(head), style=style)
-    yield Text.assemble((head, "dim"), first)
-    yield from (Text(" " * len(head)) + line for line in rest)
+    return hanging(Text.assemble((head, "dim")), value(key.value), width, style)

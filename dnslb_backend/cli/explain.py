@@ -24,6 +24,7 @@ from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile, TokenFile
 from dnslb_backend.cli.pages import (
     STATE_WIDTH,
     field,
+    hanging,
     member_words,
     moment,
     print_page,
@@ -133,14 +134,14 @@ def _member_lines(row: ExplainRow, widest: int, width: int) -> Iterator[Text]:
     head.append(f"{member_words(row):<{STATE_WIDTH}} ", HEALTH_STYLES[row["effective"]])
     head.append(f"p{priority:<3} w{row['weight']:<3} ")
     head.append(f"{row['outcome']:<10} ", "green" if row["picked"] else "dim")
-    room = width - head.cell_len
-    if room < NARROWEST_REASON:
+    if width - head.cell_len < NARROWEST_REASON:
         yield head
         yield from wrapped(row["reason"], width, " " * 6)
     else:
-        first, *rest = wrapped(row["reason"], room)
-        yield head + first
-        yield from (Text(" " * (width - room)) + line for line in rest)
+        yield from hanging(head, row["reason"], width)
+    if row["votes"] and row["votes"]["probers"] is not None:
+        probers = ", ".join(row["votes"]["probers"]) or "no node"
+        yield from wrapped(f"probed by {probers}", width, " " * 6)
     for vote in row["votes"]["by"] if row["votes"] else ():
         yield from wrapped(_vote(vote), width, " " * 6, "" if vote["counts"] else "dim")
 

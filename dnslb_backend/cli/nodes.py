@@ -15,7 +15,7 @@ from rich.text import Text
 from dnslb_backend.cli.client import AdminClient
 from dnslb_backend.cli.daemon_address import find_daemon
 from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile, TokenFile
-from dnslb_backend.cli.pages import print_page, span, wrapped
+from dnslb_backend.cli.pages import hanging, print_page, span, wrapped
 from dnslb_backend.cli.terminal import escape, print_json_text
 
 PATH = "/api/v1/nodes"
@@ -61,9 +61,4 @@ def _node_lines(row: NodeJson, names: int, sites: int, width: int) -> Iterator[T
     words = [f"does not count: {row['why_not']}"] if row["why_not"] else []
     words += [f"outvoted on {row['outvoted']}"] if row["outvoted"] else []
     style = "" if row["counts"] else "yellow"
-    room = max(width - len(head), 16)
-    first, *rest = wrapped(", ".join(words), room)
-    line = Text(head, style) + first
-    line.rstrip()
-    yield line
-    yield from (Text(" " * len(head)) + more for more in rest)
+    return hanging(Text(head, style), ", ".join(words), width)

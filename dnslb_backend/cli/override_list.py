@@ -18,7 +18,7 @@ from dnslb_backend.cli.client import AdminClient
 from dnslb_backend.cli.daemon_address import find_daemon
 from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile, TokenFile
 from dnslb_backend.cli.pages import age, field, moment, override_head, print_page, span, wrapped
-from dnslb_backend.cli.terminal import print_json_text
+from dnslb_backend.cli.terminal import counted, print_json_text
 
 PATH = "/api/v1/overrides"
 
@@ -52,7 +52,7 @@ def _lines(report: dict[str, Any], width: int) -> Iterator[Text]:
 def _override_lines(
     override: OverrideJson, this_node: str, now: datetime, width: int
 ) -> Iterator[Text]:
-    yield from wrapped(_headline(override), width, style="bold")
+    yield from wrapped(" ".join(override_head(override)), width, style="bold")
     author = f" by {override['author']}" if override["author"] else ""
     ago = age(datetime.fromisoformat(override["created"]), now)
     yield from field("set", f"{moment(override['created'])}{author}, {ago} ago", width)
@@ -63,15 +63,6 @@ def _override_lines(
         yield from field("reason", override["reason"], width)
     yield from field("affects", _affected(override, this_node), width)
     yield from field("id", override["id"], width)
-
-
-def _headline(override: OverrideJson) -> str:
-    words = override_head(override)
-    if override["name"]:
-        words += ["in", override["name"]]
-    if override["node"]:
-        words += ["on", override["node"]]
-    return " ".join(words)
 
 
 def _end(expires: str | None, now: datetime) -> str:
@@ -96,10 +87,6 @@ def _affected(override: OverrideJson, this_node: str) -> str:
         return "nothing now: no member matches it, or another override takes its place"
     more = affects["members"] - len(affects["first"])
     rest = f", and {more} more" if more else ""
-    members = _counted(affects["members"], "member")
-    records = _counted(affects["records"], "record")
+    members = counted(affects["members"], "member")
+    records = counted(affects["records"], "record")
     return f"{members} in {records}: {', '.join(affects['first'])}{rest}"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -175,10 +175,6 @@ def _cleared_lines(report: dict[str, Any], width: int) -> Any:
 def _sentence(override: dict[str, Any], *, is_cleared: bool = False) -> str:
     """`drain 192.0.2.1 in www.lb.example on ns1 until 2026-01-31 12:00:00Z (new disk)`."""
     words = override_head(override)
-    if override["name"]:
-        words += ["in", override["name"]]
-    if override["node"]:
-        words += ["on", override["node"]]
     if override["pending"]:
         words += ["from", moment(override["starts"])]
     if override["expires"]:

@@ -40,10 +40,17 @@ def wrapped(text: str, width: int, indent: str = "", style: str = "") -> Iterato
 
 def field(label: str, text: str, width: int) -> Iterator[Text]:
     """A labelled line, indented, and as many more as it takes."""
-    head = f"  {label:<{LABEL_WIDTH}} "
-    first, *rest = wrapped(text, width - len(head))
-    yield Text.assemble((head, "dim"), first)
-    yield from (Text(" " * len(head)) + line for line in rest)
+    return hanging(Text.assemble((f"  {label:<{LABEL_WIDTH}} ", "dim")), text, width)
+
+
+def hanging(head: Text, text: str, width: int, style: str = "") -> Iterator[Text]:
+    """`text` behind `head`; what does not fit goes on below itself."""
+    room = width - head.cell_len
+    first, *rest = wrapped(text, room, style=style)
+    line = head + first
+    line.rstrip()
+    yield line
+    yield from (Text(" " * head.cell_len) + more for more in rest)
 
 
 def member_words(row: dict[str, Any]) -> str:
@@ -66,9 +73,11 @@ def _vote_words(health: str, votes: dict[str, Any] | None) -> str:
 
 
 def override_head(override: dict[str, Any]) -> list[str]:
-    """As it is ordered: `drain 192.0.2.1`, `weight 192.0.2.1 20`."""
+    """What it does, and where: `drain 192.0.2.1 in www.lb.example on ns1`."""
     weight = [] if override["weight"] is None else [str(override["weight"])]
-    return [override["action"], override["target"], *weight]
+    name = ["in", override["name"]] if override["name"] else []
+    node = ["on", override["node"]] if override["node"] else []
+    return [override["action"], override["target"], *weight, *name, *node]
 
 
 def override_words(override: dict[str, Any], now: datetime) -> str:

@@ -74,6 +74,8 @@ def _probe_line(row: dict[str, Any], width: int) -> Iterator[Text]:
     if reported:
         yield from field("reported", ", ".join(reported), width)
     yield from field("target", _consequence(row), width)
+    if row["probers"] is not None:
+        yield from field("probers", ", ".join(row["probers"]) or "none", width)
 
 
 def _consequence(row: dict[str, Any]) -> str:

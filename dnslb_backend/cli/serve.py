@@ -4,7 +4,6 @@ The daemon and its libraries are imported when they are wanted: --help, completi
 need none of them, and would take three times as long.
 """
 
-from collections.abc import Sized
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,7 +18,7 @@ from dnslb_backend.cli.options import (
     MaskedFiles,
     RecordFiles,
 )
-from dnslb_backend.cli.terminal import escape, print_error, print_json
+from dnslb_backend.cli.terminal import counted, escape, print_error, print_json
 from dnslb_backend.errors import ConfigError
 from dnslb_backend.logs import LEVELS
 
@@ -107,12 +106,8 @@ def _check(sources: "ConfigPaths", *, as_json: bool, is_strict: bool = False) ->
         return
     print_error(*(f"warning: {warning}" for warning in warnings))
     plan = loaded.plan
-    what = f"{_count(plan.records, 'record')} in {_count(plan.zones, 'zone')}"
+    what = f"{counted(len(plan.records), 'record')} in {counted(len(plan.zones), 'zone')}"
     typer.echo(escape(f"{sources.main}: {what}, fine."))
-
-
-def _count(found: Sized, noun: str) -> str:
-    return f"{len(found)} {noun}{'' if len(found) == 1 else 's'}"
 
 
 def _sources(

@@ -14,6 +14,7 @@ from rich.text import Text
 from dnslb_backend.cli.client import AdminClient
 from dnslb_backend.cli.completion import complete_name
 from dnslb_backend.cli.daemon_address import find_daemon
+from dnslb_backend.cli.differences import show_differences
 from dnslb_backend.cli.exit_codes import ExitCode
 from dnslb_backend.cli.options import AdminUrl, AsJson, ConfigFile, Label, TokenFile
 from dnslb_backend.cli.status_selection import StatusFilter
@@ -43,12 +44,21 @@ def status(
     config: ConfigFile = None,
     as_json: AsJson = False,
     label: Label = "",
+    all_nodes: Annotated[
+        bool,
+        typer.Option("--all-nodes", help="Only what nodes answer differently, from the database"),
+    ] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Refresh until Ctrl-C")] = False,
     admin: AdminUrl = None,
     token_file: TokenFile = None,
 ) -> None:
     """Show every member: its state, and whether it is served. The worst record is first."""
     client = AdminClient(find_daemon(config, admin, token_file))
+    if all_nodes:
+        if name or zone or problems or down or label or watch:
+            raise typer.BadParameter("--all-nodes goes with --json alone")
+        show_differences(client, as_json=as_json)
+        return
     asked = Asked(client, name, label, StatusFilter(zone, problems, down))
     if watch:
         _watch(asked, as_json=as_json)

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from dnslb_backend.cli.terminal import counted
+
 StatusRow = dict[str, Any]
 
 WORST_FIRST = ("SERVFAIL", "pending", "no answer", "fallback", "serving DOWN members", "panic")
@@ -86,7 +88,7 @@ def summary(groups: Sequence[Group]) -> str:
 
 
 def _counted(found: Sequence[object], noun: str, parts: Sequence[str]) -> str:
-    count = f"{len(found)} {noun}{'' if len(found) == 1 else 's'}"
+    count = counted(len(found), noun)
     return f"{count}: {', '.join(parts)}" if parts else count
 
 

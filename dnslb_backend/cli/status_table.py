@@ -17,7 +17,7 @@ from typing import Any
 from rich.text import Text
 
 from dnslb_backend.cli.node_lines import node_lines
-from dnslb_backend.cli.pages import age, member_words, override_words, wrapped
+from dnslb_backend.cli.pages import age, hanging, member_words, override_words, wrapped
 from dnslb_backend.cli.status_selection import (
     Group,
     StatusFilter,
@@ -26,7 +26,7 @@ from dnslb_backend.cli.status_selection import (
     summary,
 )
 from dnslb_backend.cli.styles import HEALTH_STYLES
-from dnslb_backend.cli.terminal import escape
+from dnslb_backend.cli.terminal import counted, escape
 
 STYLES = {"serving": "", "pending": "bold yellow"}
 """By the service of a record; any other is a failure."""
@@ -80,7 +80,7 @@ def cut(blocks: Iterable[list[Text]], height: int, hint: str = "") -> list[Text]
     lines = list(head)
     for left, block in zip(range(len(records), 0, -1), records, strict=True):
         if len(lines) + len(block) > (height if left == 1 else height - 1):
-            more = Text(f"… {left} more record{'' if left == 1 else 's'}{hint}", "dim")
+            more = Text(f"… {counted(left, 'more record')}{hint}", "dim")
             return [*[*lines, *block][: height - 1], more]
         lines += block
     return lines[:height]
@@ -137,17 +137,12 @@ def _member_lines(row: StatusRow, columns: Columns, *, is_weighted: bool) -> Ite
 
 def _with_reason(head: Text, reason: str, width: int) -> Iterator[Text]:
     """The reason behind the columns, or below them where they leave too little room."""
-    room = width - head.cell_len
-    if room < NARROWEST_REASON:
+    if width - head.cell_len < NARROWEST_REASON:
         head.rstrip()
         yield head
         yield from wrapped(reason, width, " " * 6) if reason else ()
         return
-    first, *rest = wrapped(reason, room)
-    head.append(first)
-    head.rstrip()
-    yield head
-    yield from (Text(" " * (width - room)) + line for line in rest)
+    yield from hanging(head, reason, width)
 
 
 def _priority(row: StatusRow) -> str:

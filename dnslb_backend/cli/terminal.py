@@ -43,6 +43,11 @@ def escape(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 record`, `2 records`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def print_json(value: Any) -> None:
     """Print `value` as JSON: indented and coloured on a terminal, plain elsewhere."""
     print_json_text(json.dumps(value, ensure_ascii=False, indent=2))

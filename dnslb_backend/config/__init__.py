@@ -1,6 +1,6 @@
 """From TOML to validated models to what the core runs on."""
 
-from dnslb_backend.config.files import DEFAULT_FILE, ConfigPaths
+from dnslb_backend.config.files import ConfigPaths
 from dnslb_backend.config.load import Config, load
 
-__all__ = ["DEFAULT_FILE", "Config", "ConfigPaths", "load"]
+__all__ = ["Config", "ConfigPaths", "load"]

@@ -1,13 +1,13 @@
 """Warnings about a record that works, but probably not as its operator expects."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from dnslb_backend.checkers.checks.base import Check
 from dnslb_backend.config.models import RecordSettings
 from dnslb_backend.config.problems import Cursor
 from dnslb_backend.core.model.address_selection import common_prefix, overlaps
-from dnslb_backend.core.model.records import Dest, Timing
+from dnslb_backend.core.model.records import Dest, Policy, Record, Timing
 
 
 def advise(
@@ -30,6 +30,18 @@ def advise(
             where.at(name).warn("has no effect on resolving")
     for network in settings.client_networks:
         _advise_rule_9(dests, network, where.at("client_networks"))
+
+
+def advise_default(default: RecordSettings, records: Collection[Record], where: Cursor) -> None:
+    """Warn of keys of [default] that have no effect on any record."""
+    if not records:
+        return
+    policies = {record.policy for record in records}
+    written = default.model_fields_set
+    if "slow_start" in written and default.slow_start and policies == {Policy.ALL}:
+        where.at("slow_start").warn('has no effect: no record\'s policy is "weighted" or "sticky"')
+    if "sticky" in written and Policy.STICKY not in policies:
+        where.at("sticky").warn('has no effect: no record\'s policy is "sticky"')
 
 
 def advise_priorities(dests: Sequence[Dest], checks: Sequence[Check], where: Cursor) -> None:

@@ -14,9 +14,9 @@ from dnslb_backend.config.load import load_with_origins
 from dnslb_backend.config.models import RecordSettings
 from dnslb_backend.config.problems import Cursor
 from dnslb_backend.config.validation import dotted
-from dnslb_backend.core.model.names import canonical_name
+from dnslb_backend.core.model.names import canonical_name, name_below
 from dnslb_backend.core.model.records import RecordKey
-from dnslb_backend.errors import NameFormatError, UnresolvedNameError
+from dnslb_backend.errors import UnresolvedNameError
 from dnslb_backend.redaction import HIDDEN, redact_userinfo
 
 Source = Literal["record", "[default]", "built-in"]
@@ -61,19 +61,11 @@ def _resolve(written: str, zones: Iterable[str], names: set[str]) -> str:
     absolute = canonical_name(f"{written.removesuffix('.')}.")
     if absolute in names:
         return absolute
-    below = () if written.endswith(".") else (_below(written, zone) for zone in zones)
+    below = () if written.endswith(".") else (name_below(written, zone) for zone in zones)
     found = sorted(names.intersection(below))
     if len(found) != 1:
         raise UnresolvedNameError(written, tuple(found))
     return found[0]
-
-
-def _below(written: str, zone: str) -> str:
-    """The name relative to a zone as an absolute one; "" where that is too long."""
-    try:
-        return canonical_name(written, zone)
-    except NameFormatError:
-        return ""
 
 
 def _effective(key: RecordKey, origin: Cursor, default: Mapping[str, Any]) -> EffectiveRecord:

@@ -13,8 +13,6 @@ from dnslb_backend.config.toml import TomlError, read_tables
 from dnslb_backend.errors import ConfigError, ConfigProblem
 from dnslb_backend.files import read_file
 
-DEFAULT_FILE = Path("/etc/dnslb/dnslb.toml")
-
 LARGEST = 64 << 20
 """Bytes of one file, unless the environment says otherwise."""
 
@@ -30,7 +28,7 @@ class ConfigPaths:
     are files that load_records must pass over.
     """
 
-    main: Path = DEFAULT_FILE
+    main: Path
     base: Path | None = None
     records: tuple[Path, ...] = ()
     exclude: tuple[Path, ...] = ()

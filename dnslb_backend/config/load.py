@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from dnslb_backend.admin.http.auth import Access, load_access
 from dnslb_backend.admin.settings import AdminSettings
 from dnslb_backend.checkers.checks.base import Check
+from dnslb_backend.config.advice import advise_default
 from dnslb_backend.config.coexistence import check_coexistence, warn_of_unknown_answers
 from dnslb_backend.config.earlier import EarlierRecords, digest_of
 from dnslb_backend.config.exposure import advise_listeners
@@ -164,6 +165,8 @@ class _Loader:
         if pdns.assumed_version is None and not pdns.has_channel:
             advise_version(zones.values(), self.main)
         advise_references(zones, written, tables.records, tables.origins, self.main)
+        if default is not None:
+            advise_default(default, tables.records.values(), self.main.at("default"))
         advise_listeners(admin, server, self.main)
         self._warn_of_unknown_labels(admin, tables.records.values())
         self._warn_of_missing_files(settings, pdns, mysql)

@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from dnslb_backend.config.addresses import ends_in_number
 from dnslb_backend.config.models import ZoneSettings
 from dnslb_backend.config.problems import Cursor
+from dnslb_backend.core.answers.invalidation import TARGET_FIELD
 from dnslb_backend.core.model.names import canonical_name, is_within, parents
 from dnslb_backend.core.model.records import Dest, Record, RecordKey
 from dnslb_backend.core.model.zones import ResourceRecord, Zone
 
-TARGET_FIELDS = {"CNAME": 0, "NS": 0, "MX": 1, "SRV": 3, "HTTPS": 1, "SVCB": 1}
-"""Which word of a content, as it is served, is the name that it points at."""
+POINTING = frozenset({"CNAME", "NS", "MX", "SRV", "HTTPS", "SVCB"})
 
 NEED_ADDRESS = frozenset({"NS", "MX", "SRV"})
 
@@ -135,9 +135,9 @@ def _advise_dest(key: RecordKey, dest: Dest, names: _Names, where: Cursor) -> No
 
 def _target(row: ResourceRecord) -> str:
     """The name that a row points at; empty where there is none."""
-    if row.qtype not in TARGET_FIELDS:
+    if row.qtype not in POINTING:
         return ""
-    return row.content.split()[TARGET_FIELDS[row.qtype]].removesuffix(".").lower()
+    return row.content.split()[TARGET_FIELD[row.qtype]].removesuffix(".").lower()
 
 
 def _advise_target(what: str, target: str, apex: str, names: _Names, where: Cursor) -> None:

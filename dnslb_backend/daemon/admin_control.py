@@ -10,6 +10,7 @@ from dnslb_backend.clock import now
 from dnslb_backend.core.answers.explain import Explanation, Question, explain
 from dnslb_backend.core.answers.snapshot import Snapshot
 from dnslb_backend.core.health.clock import Instant
+from dnslb_backend.core.health.differences import FleetAnswers
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.history import HistoryQuery, StoredChange
 from dnslb_backend.core.health.members import MemberStatus
@@ -111,6 +112,9 @@ class AdminControl:
 
     async def history(self, query: HistoryQuery) -> tuple[list[StoredChange], str]:
         return await self._persistence.history(query)
+
+    async def differences(self) -> FleetAnswers:
+        return await self._persistence.differences()
 
     def push_report(self, token: str, address: str, *, up: bool, text: str) -> None:
         self._parts.push_reports.report(token, address, up, text)

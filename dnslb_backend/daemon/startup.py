@@ -104,7 +104,7 @@ async def start(
     # The first snapshot has these answers already.
     changes.publish(restored, skip=1)
 
-    voting = _voting(config, health, agreement, persistence, changes)
+    voting = _voting(config, health, agreement, persistence, changes, events)
     scheduler = Scheduler(
         health,
         resolver,
@@ -157,6 +157,7 @@ def _voting(
     agreement: Agreement | None,
     persistence: Persistence,
     changes: ChangePublisher,
+    events: Callbacks[list[StreamEvent]],
 ) -> Voting | None:
     if agreement is None or config.mysql is None:
         return None
@@ -170,6 +171,7 @@ def _voting(
         settings,
         is_rival=lambda: any(each.duplicate_instance for each in persistence.stats.mirrors),
         changed=changes.notify,
+        voters_changed=partial(events, [Hint.VOTERS]),
     )
 
 

@@ -38,7 +38,7 @@ class Voting:
     """Gives and takes the votes of this node: what `core.health.quorum.Electorate` asks for.
 
     `is_rival` is whether another daemon uses the name of this node. `changed` is called when a
-    health may have changed.
+    health may have changed, `voters_changed` when others vote than before.
     """
 
     def __init__(
@@ -49,11 +49,13 @@ class Voting:
         *,
         is_rival: Callable[[], bool],
         changed: Callable[[], None],
+        voters_changed: Callable[[], None],
     ) -> None:
         self._health = health
         self._agreement = agreement
         self._is_rival = is_rival
         self._changed = changed
+        self._voters_changed = voters_changed
         self._checks: Mapping[str, Check] = {}
         self._scheduler: Scheduler | None = None
         self._settings = settings
@@ -170,10 +172,12 @@ class Voting:
 
     def _muster(self) -> None:
         self._looks = 0
-        before = self._agreement.abstains
+        abstains, voters = self._agreement.abstains, self._agreement.assembly.voters
         self._agreement.muster(self._doubt(), now())
-        if self._agreement.abstains != before:
+        if self._agreement.abstains != abstains:
             self.exchange.notify()
+        if (self._agreement.abstains, self._agreement.assembly.voters) != (abstains, voters):
+            self._voters_changed()
         self._log.report(now().mono)
 
     def _doubt(self) -> str:

@@ -17,6 +17,9 @@ node        = "{node}"
 http = "{host}:{connector}"
 unix = ""
 
+[pdns]
+control_socket = "{directory}/pdns.controlsocket"
+
 [admin]
 listen     = "{host}:{admin}"
 token_file = "{directory}/admin.tokens"
@@ -30,7 +33,7 @@ ns     = ["ns1.{zone}."]
 static = [{{ name = "ns1", type = "A", content = "{host}" }}]
 
 [default]
-ttl         = 1
+ttl         = 5
 {pace}
 [records."www".A]      # every healthy server
 dest = [
@@ -65,10 +68,10 @@ guardian=no
 write-pid=no
 disable-syslog=yes
 loglevel=3
-# Nothing is cached, so that every question shows the health of this moment.
-cache-ttl=0
-query-cache-ttl=0
-negquery-cache-ttl=0
+# The daemon purges a name at the moment its answer changes.
+cache-ttl=60
+query-cache-ttl=60
+negquery-cache-ttl=60
 zone-cache-refresh-interval=5
 consistent-backends=no
 distributor-threads=3

@@ -21,14 +21,16 @@ from dnslb_backend.component_log import ComponentLog
 from dnslb_backend.core.answers.snapshot import Snapshot
 from dnslb_backend.core.health.changes import Changes
 from dnslb_backend.core.health.clock import Instant
+from dnslb_backend.core.health.differences import FleetAnswers
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.history import HistoryQuery, StoredChange
 from dnslb_backend.core.health.override_requests import OverrideRequest
 from dnslb_backend.core.health.overrides import Override
 from dnslb_backend.core.health.saved_state import EMPTY, SavedState
-from dnslb_backend.errors import StoreError
+from dnslb_backend.errors import ConflictError, StoreError
 from dnslb_backend.files import read_file
 from dnslb_backend.store.database.sqlite import SqliteStore
+from dnslb_backend.store.mirror.differences import read_differences
 from dnslb_backend.store.mirror.history import read_history
 from dnslb_backend.store.mirror.meter import Meter
 from dnslb_backend.store.mirror.mirror import Mirror, MirrorStatus
@@ -36,8 +38,8 @@ from dnslb_backend.store.mirror.node import Clocks, Identity, LocalNode, WritePo
 from dnslb_backend.store.mirror.outbox import Outboxes
 from dnslb_backend.store.mirror.restore import load_saved_state
 from dnslb_backend.store.mirror.source import MirrorSource, group_of
-from dnslb_backend.store.remote import REFRESH, RemoteConfig, RemoteReplica
-from dnslb_backend.store.replica import Replica, SharedStatus, measure_shared, within
+from dnslb_backend.store.replica.remote import REFRESH, RemoteConfig, RemoteReplica
+from dnslb_backend.store.replica.replica import Replica, SharedStatus, measure_shared, within
 from dnslb_backend.store.settings import DAY, MysqlSettings, StateSettings
 from dnslb_backend.store.shared.key_store import StoredKeys
 from dnslb_backend.store.shared.override_applier import OverrideApplier
@@ -307,6 +309,21 @@ class Persistence:
                 return await read_history(self._file, query), self._file.name
         except TimeoutError:
             raise StoreError(f"{self._file.name}: no answer within {HISTORY_LIMIT:g} s") from None
+
+    async def differences(self) -> FleetAnswers:
+        """What nodes answer differently, as the database has it.
+
+        Raises ConflictError without one, StoreError where it does not answer.
+        """
+        remote = self._remote.replica
+        if remote is None:
+            raise ConflictError("nodes are compared in the database: this one has no [mysql]")
+        try:
+            async with asyncio.timeout(HISTORY_LIMIT):
+                return await read_differences(remote.reader)
+        except TimeoutError:
+            reader = remote.reader.name
+            raise StoreError(f"{reader}: no answer within {HISTORY_LIMIT:g} s") from None
 
     # -- inside --------------------------------------------------------------------------------
 

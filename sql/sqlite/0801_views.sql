@@ -44,3 +44,10 @@ SELECT v.address,
   FROM lb_vote v
   LEFT JOIN lb_voter n ON n.node = v.node
  WHERE v.says <> 'NONE';
+
+-- Here is one node only: there are none.
+DROP VIEW IF EXISTS lb_differences;
+CREATE VIEW lb_differences AS
+SELECT zone, name, type, node, decision, answer
+  FROM lb_record
+ WHERE 0;

@@ -17,6 +17,7 @@ from dnslb_backend.core.answers.snapshot import Snapshot, build_snapshot
 from dnslb_backend.core.health.agreement import Agreement
 from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.decision import Decision
+from dnslb_backend.core.health.differences import FleetAnswers
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.history import Change, ChangeKind, HistoryQuery, StoredChange, newest
 from dnslb_backend.core.health.override_requests import OverrideRequest
@@ -59,6 +60,7 @@ class Node(Driver):
         self.pending: list[Override] = []
         self.remembered: list[StoredChange] = []
         self.reports: list[tuple[str, bool, str]] = []
+        self.compared: FleetAnswers | None = None
         self._numbers = itertools.count(1)
 
     @property
@@ -171,6 +173,11 @@ class Node(Driver):
             if query.includes(kind)
         ]
         return newest(found, query.limit), "sqlite"
+
+    async def differences(self) -> FleetAnswers:
+        if self.compared is None:
+            raise ConflictError("nodes are compared in the database: this one has no [mysql]")
+        return self.compared
 
     def push_report(self, token: str, address: str, *, up: bool, text: str) -> None:
         """One target shares a secret with its check."""

@@ -8,22 +8,56 @@ from pathlib import Path
 from tests.bench.alone import alone
 from tests.bench.checking import checking
 from tests.bench.contestants import CONTESTANTS
+from tests.bench.cores import measure_cores
 from tests.bench.fleet import measure_fleet
-from tests.bench.flips import flips
+from tests.bench.flips import Flips, flips
 from tests.bench.followers import measure_followers
 from tests.bench.load import write_queries
 from tests.bench.page import measure_page
 from tests.bench.report import Report
 from tests.bench.sizes import measure_size
+from tests.bench.uncached import Uncached, measure_floods, measure_policies
 from tests.bench.versus import compare
 
-SECTIONS = ("versus", "flips", "alone", "sizes", "checking", "page", "fleet")
+SECTIONS = (
+    "versus",
+    "policies",
+    "floods",
+    "cores",
+    "flips",
+    "alone",
+    "sizes",
+    "checking",
+    "page",
+    "fleet",
+)
 
 FLEETS = ((3, 10_000), (9, 10_000))
 """Nodes, and votes of each."""
 
 FOLLOWERS = (5, 200, 100_000)
 """Nodes that probe, nodes that only follow, and targets."""
+
+
+async def measure_flips(changes: int, queries: Path) -> list[Flips]:
+    return [
+        await flips("over unix", changes=changes, queries=queries),
+        await flips("over unix, 2,000/s", changes=changes, queries=queries, rate=2000),
+        await flips(
+            "purged by the API, 2,000/s",
+            changes=changes,
+            queries=queries,
+            by_api=True,
+            rate=2000,
+        ),
+        await flips("30 ms slow, over http", changes=changes // 5, queries=queries, delay=0.03),
+    ]
+
+
+async def measure_uncached(given: argparse.Namespace) -> list[Uncached]:
+    turns = {"rounds": given.rounds, "seconds": given.seconds}
+    found = await measure_policies(given.who, **turns) if "policies" in given.only else []
+    return found + (await measure_floods(given.who, **turns) if "floods" in given.only else [])
 
 
 async def measure(given: argparse.Namespace) -> Report:
@@ -34,21 +68,11 @@ async def measure(given: argparse.Namespace) -> Report:
         report.standings = await compare(
             wanted, queries, rounds=given.rounds, seconds=given.seconds
         )
+    report.uncached = await measure_uncached(given)
+    if "cores" in given.only:
+        report.cores = await measure_cores(rounds=given.rounds, seconds=given.seconds)
     if "flips" in given.only:
-        report.flips = [
-            await flips("over unix", changes=given.changes, queries=queries),
-            await flips("over unix, 2,000/s", changes=given.changes, queries=queries, rate=2000),
-            await flips(
-                "purged by the API, 2,000/s",
-                changes=given.changes,
-                queries=queries,
-                by_api=True,
-                rate=2000,
-            ),
-            await flips(
-                "30 ms slow, over http", changes=given.changes // 5, queries=queries, delay=0.03
-            ),
-        ]
+        report.flips = await measure_flips(given.changes, queries)
     if "alone" in given.only:
         report.alone = await alone(directory, given.seconds)
     if "sizes" in given.only:

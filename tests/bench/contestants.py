@@ -47,12 +47,12 @@ def addresses(number: int) -> list[str]:
 async def bind(caches: Settings) -> AsyncIterator[PowerDNS]:
     """Static zones from a file: what PowerDNS can do at all."""
     rows = (f"n{number} 5 IN A {ip}\n" for number in range(NAMES) for ip in addresses(number))
-    async with _with_zone_file("".join(rows), caches) as pdns:
+    async with with_zone_file("".join(rows), caches) as pdns:
         yield pdns
 
 
 @asynccontextmanager
-async def _with_zone_file(rows: str, settings: Settings) -> AsyncIterator[PowerDNS]:
+async def with_zone_file(rows: str, settings: Settings) -> AsyncIterator[PowerDNS]:
     pdns = PowerDNS({"launch": "bind", **settings})
     zone, conf = pdns.directory / "zone", pdns.directory / "named.conf"
     zone.write_text(f"$ORIGIN lb.example.\n@ 60 IN SOA {SOA}\n@ 60 IN NS ns1\n{rows}")
@@ -67,6 +67,13 @@ async def _with_zone_file(rows: str, settings: Settings) -> AsyncIterator[PowerD
 
 @asynccontextmanager
 async def gmysql(threads: int) -> AsyncIterator[PowerDNS]:
+    """Rows in MariaDB, and no caches."""
+    async with gmysql_on(threads, CACHES_OFF) as (pdns, _):
+        yield pdns
+
+
+@asynccontextmanager
+async def gmysql_on(threads: int, caches: Settings) -> AsyncIterator[tuple[PowerDNS, MariaDB]]:
     """Rows in MariaDB, with the columns that dnslb added to the tables of PowerDNS."""
     async with MariaDB(options=["--innodb-buffer-pool-size=256M"]) as database:
         await database.query("create database pdns")
@@ -94,8 +101,8 @@ async def gmysql(threads: int) -> AsyncIterator[PowerDNS]:
             "gmysql-dbname": "pdns",
             "distributor-threads": threads,
         }
-        async with PowerDNS({**settings, **CACHES_OFF}) as pdns:
-            yield pdns
+        async with PowerDNS({**settings, **caches}) as pdns:
+            yield pdns, database
 
 
 @asynccontextmanager
@@ -114,7 +121,7 @@ async def lua(mode: str) -> AsyncIterator[PowerDNS]:
         return f"n{number} 5 IN LUA A \"ifportup({port}, {{{ips}}}, {{selector='all'}})\"\n"
 
     rows = "".join(row(number) for number in range(NAMES))
-    async with targets, _with_zone_file(rows, {"enable-lua-records": mode, **CACHES_OFF}) as pdns:
+    async with targets, with_zone_file(rows, {"enable-lua-records": mode, **CACHES_OFF}) as pdns:
         yield pdns
 
 
@@ -126,7 +133,18 @@ def schema() -> list[str]:
 # -- (c) ours ---------------------------------------------------------------------------
 
 
-def configuration(records: int, path: str = "", control_socket: str = "") -> str:
+Dest = Callable[[str, int], str]
+"""The TOML of a destination, from its address and its place in the record."""
+
+
+def configuration(
+    records: int,
+    path: str = "",
+    control_socket: str = "",
+    *,
+    policy: str = "all",
+    dest: Dest = lambda ip, _: f'"{ip}"',
+) -> str:
     """A dnslb.toml with so many records, whose checks ask nobody."""
     lines = [
         '[global]\ndomain_name = "lb.example"\nmax_record_checks = 1000',
@@ -137,8 +155,9 @@ def configuration(records: int, path: str = "", control_socket: str = "") -> str
     if control_socket:
         lines.append(f'[pdns]\ncontrol_socket = "{control_socket}"')
     for number in range(records):
-        ips = ", ".join(f'"10.{number >> 8 & 255}.{number & 255}.{last}"' for last in (1, 2, 3))
-        lines.append(f'[records."n{number}".A]\ndest = [{ips}]')
+        ips = (f"10.{number >> 8 & 255}.{number & 255}.{last}" for last in (1, 2, 3))
+        dests = ", ".join(dest(ip, place) for place, ip in enumerate(ips))
+        lines.append(f'[records."n{number}".A]\npolicy = "{policy}"\ndest = [{dests}]')
     return "\n".join(lines) + "\n"
 
 
@@ -160,17 +179,18 @@ async def ours(shipped: str, caches: Settings) -> AsyncIterator[PowerDNS]:
 
 
 class Nothing(Server):
-    """tests.bench.responders in a process of its own."""
+    """tests.bench.responders in a process of its own; `empty`: it knows no name but the zone's."""
 
     name = "nothing"
 
-    def __init__(self) -> None:
+    def __init__(self, *, empty: bool = False) -> None:
         super().__init__(environment={"PYTHONPATH": str(ROOT)})
+        self.more = ["--empty"] if empty else []
         self.port = free_port()
         self.path = f"{self.directory}/nothing.sock"
 
     def command(self) -> list[str]:
-        where = ["--http", str(self.port), "--unix", self.path]
+        where = ["--http", str(self.port), "--unix", self.path, *self.more]
         return [sys.executable, "-m", "tests.bench.responders", *where]
 
     async def answers(self) -> bool:

@@ -4,16 +4,22 @@ import asyncio
 import re
 from pathlib import Path
 from statistics import quantiles
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from tests.pdns.served import read_tally
 from tests.pdns.serving import NAMES
-from tests.rigs.powerdns import PowerDNS
 from tests.rigs.server import executable
 
 CLIENTS, OUTSTANDING = 20, 200
 
 ANSWERED = re.compile(r"^> (?P<code>\w+) \S+ \S+ (?P<seconds>[0-9.]+)$", re.MULTILINE)
+
+
+class NameServer(Protocol):
+    """Whatever answers DNS there."""
+
+    host: str
+    port: int
 
 
 class Run(NamedTuple):
@@ -40,18 +46,20 @@ def write_queries(directory: Path) -> Path:
     return path
 
 
-async def full_speed(pdns: PowerDNS, queries: Path, seconds: float, rate: int | None = None) -> Run:
+async def full_speed(
+    server: NameServer, queries: Path, seconds: float, rate: int | None = None
+) -> Run:
     """As many queries as it answers, or `rate` of them a second."""
     limit = ("-Q", str(rate)) if rate else ("-c", str(CLIENTS), "-q", str(OUTSTANDING))
-    report = await _dnsperf(pdns, queries, "-l", str(seconds), *limit)
+    report = await _dnsperf(server, queries, "-l", str(seconds), *limit)
     tally = read_tally(report)
     failed = sum(count for code, count in tally.codes.items() if code != "NOERROR")
     return Run(tally.rate, tally.sent, tally.lost, failed)
 
 
-async def steady(pdns: PowerDNS, queries: Path, seconds: float, rate: int) -> Latency:
+async def steady(server: NameServer, queries: Path, seconds: float, rate: int) -> Latency:
     """How long answers take while it has time."""
-    report = await _dnsperf(pdns, queries, "-l", str(seconds), "-Q", str(rate), "-v")
+    report = await _dnsperf(server, queries, "-l", str(seconds), "-Q", str(rate), "-v")
     times = [float(found["seconds"]) for found in ANSWERED.finditer(report)]
     if len(times) < 100:
         return Latency(rate, float("nan"), float("nan"))
@@ -59,9 +67,9 @@ async def steady(pdns: PowerDNS, queries: Path, seconds: float, rate: int) -> La
     return Latency(rate, cuts[49], cuts[98])
 
 
-async def _dnsperf(pdns: PowerDNS, queries: Path, *options: str) -> str:
+async def _dnsperf(server: NameServer, queries: Path, *options: str) -> str:
     process = await asyncio.create_subprocess_exec(
-        *(executable("dnsperf"), "-s", pdns.host, "-p", str(pdns.port), "-d", str(queries)),
+        *(executable("dnsperf"), "-s", server.host, "-p", str(server.port), "-d", str(queries)),
         *options,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,

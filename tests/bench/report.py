@@ -9,11 +9,13 @@ from statistics import median
 
 from tests.bench.alone import Alone
 from tests.bench.checking import Checking
+from tests.bench.cores import Cores
 from tests.bench.fleet import FleetFigures
 from tests.bench.flips import Flips
 from tests.bench.followers import FollowerFigures
 from tests.bench.page import PageFigures
 from tests.bench.sizes import Size
+from tests.bench.uncached import COMPARED, Uncached
 from tests.bench.versus import Standing
 
 FLOORS = (
@@ -32,6 +34,8 @@ class Report:
     """All that was measured in one run; what was left out is empty."""
 
     standings: list[Standing] = field(default_factory=list)
+    uncached: list[Uncached] = field(default_factory=list)
+    cores: list[Cores] = field(default_factory=list)
     flips: list[Flips] = field(default_factory=list)
     alone: list[Alone] = field(default_factory=list)
     sizes: list[Size] = field(default_factory=list)
@@ -44,6 +48,10 @@ class Report:
         parts = []
         if self.standings:
             parts += [self._standings(), self._ratios()]
+        if self.uncached:
+            parts += [self._uncached(), self._compared()]
+        if self.cores:
+            parts.append(self._cores())
         if self.flips:
             parts.append(self._flips())
         if self.alone:
@@ -67,6 +75,8 @@ class Report:
                 for standing in self.standings
             ],
             "ratios": self.ratios(),
+            "uncached": [side._asdict() for side in self.uncached],
+            "cores": [cores._asdict() for cores in self.cores],
             "flips": [flips._asdict() for flips in self.flips],
             "alone": [alone._asdict() for alone in self.alone],
             "sizes": [size._asdict() for size in self.sizes],
@@ -114,6 +124,55 @@ class Report:
             [
                 (str(r["of"]), str(r["to"]), f"{r['ratio']:.2f}", f"{r['floor']}")
                 for r in self.ratios()
+            ],
+        )
+
+    def _uncached(self) -> str:
+        head = ("", "", "q/s", "lookups/q", "server us/q", "backend us/q", "grown MB")
+        return table(
+            head,
+            [
+                (
+                    side.scene,
+                    side.name,
+                    f"{side.rate:,.0f}",
+                    f"{side.lookups:.2f}",
+                    f"{side.server:.1f}",
+                    f"{side.backend:.1f}",
+                    f"{side.megabytes:.0f}",
+                )
+                for side in self.uncached
+            ],
+        )
+
+    def _compared(self) -> str:
+        sides = {side.name: side for side in self.uncached}
+        return table(
+            ("", "to", "q/s, ratio", "server us, ratio"),
+            [
+                (
+                    name,
+                    other,
+                    f"{sides[name].ratio(sides[other]):.2f}",
+                    f"{sides[name].server / sides[other].server:.2f}",
+                )
+                for name, other in COMPARED
+                if name in sides and other in sides
+            ],
+        )
+
+    def _cores(self) -> str:
+        return table(
+            ("pairs", "cores", "q/s", "server us/q", "backend us/q"),
+            [
+                (
+                    f"{cores.pairs}",
+                    f"{cores.cores}",
+                    f"{cores.rate:,.0f}",
+                    f"{cores.server:.1f}",
+                    f"{cores.backend:.1f}",
+                )
+                for cores in self.cores
             ],
         )
 

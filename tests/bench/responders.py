@@ -1,7 +1,8 @@
 """Responders that do next to nothing: `python -m tests.bench.responders --http PORT --unix PATH`.
 
 They give each name the same three addresses, without parsing, looking up or checking anything:
-no responder in Python on the same loop and server can be faster.
+no responder in Python on the same loop and server can be faster. With `--empty` no name exists on
+the unix socket, but that of the zone.
 """
 
 import argparse
@@ -23,6 +24,7 @@ NS = (
 )
 APEX = b'{"result":[' + SOA + b"," + NS + b"]}"
 DOMAINS = b'{"result":[{"id":7,"zone":"lb.example.","kind":"native","serial":1}]}'
+EMPTY = b'{"result":[]}'
 TRUE, FALSE = b'{"result":true}', b'{"result":false}'
 _ROW = (
     b'{"qtype":"A","qname":"%%b","content":"10.1.0.%d","ttl":5,"domain_id":7,"auth":1,'
@@ -34,6 +36,9 @@ ANSWER = b'{"result":[' + b",".join(_ROW % last for last in (1, 2, 3)) + b"]}"
 class UnixResponder(asyncio.Protocol):
     """PowerDNS asks one thing at a time, so that what comes in one piece is a request."""
 
+    def __init__(self, *, empty: bool) -> None:
+        self._empty = empty
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
 
@@ -44,8 +49,10 @@ class UnixResponder(asyncio.Protocol):
             answer = TRUE
         elif start == 9:
             answer = DOMAINS if b"getAllDomains" in data else FALSE
+        elif name == b"lb.example.":
+            answer = APEX
         else:
-            answer = APEX if name == b"lb.example." else ANSWER % (name, name, name)
+            answer = EMPTY if self._empty else ANSWER % (name, name, name)
         self._transport.write(answer + b"\n")
 
 
@@ -60,11 +67,11 @@ async def respond(request: web.BaseRequest) -> web.Response:
     return web.Response(body=body, content_type="application/json")
 
 
-async def main(port: int, path: str) -> None:
+async def main(port: int, path: str, *, empty: bool) -> None:
     loop = asyncio.get_running_loop()
     server = web.Server(respond, access_log=None)
     listening = [
-        await loop.create_unix_server(UnixResponder, path),
+        await loop.create_unix_server(lambda: UnixResponder(empty=empty), path),
         await loop.create_server(server, "127.0.0.1", port),
     ]
     sys.stderr.write("serving\n")
@@ -75,5 +82,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--http", type=int, required=True)
     parser.add_argument("--unix", required=True)
+    parser.add_argument("--empty", action="store_true")
     given = parser.parse_args()
-    uvloop.run(main(given.http, given.unix))
+    uvloop.run(main(given.http, given.unix, empty=given.empty))

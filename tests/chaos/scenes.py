@@ -89,7 +89,9 @@ async def the_resolver_is_silent(stage: Stage) -> None:
 
 
 async def the_database_suffers(stage: Stage) -> None:
-    if not stage.alone.locked():
+    if stage.alone.locked():
+        return
+    async with stage.outage:
         what = stage.chance.choice(["kill", "pause", "restart"])
         if what == "kill":
             for _ in range(5):

@@ -50,6 +50,8 @@ class Stage:
     excused: list[tuple[float, float]] = field(default_factory=list)
     alone: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held by whoever stops or stalls the daemon."""
+    outage: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by whoever stops or stalls MariaDB, or ends its connections."""
     files: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held by whoever makes the configuration one that no daemon starts with, and by who starts."""
     variants: Iterator[int] = field(default_factory=itertools.count)

@@ -66,5 +66,4 @@ async def test_a_short_name_of_one_zone_is_that(config: Path, command: tuple[str
 async def test_an_unknown_type_is_refused(config: Path, command: str) -> None:
     ended = await run(command, "api", "BOGUS", "-c", str(config))
     assert (ended.code, ended.out) == (1, "")
-    assert "type: " in ended.err
-    assert "unknown record type 'BOGUS'; such as A, AAAA, MX, or ANY" in ended.err
+    assert "type: unknown record type 'BOGUS'; such as A, AAAA, MX, or ANY" in ended.err

@@ -232,6 +232,14 @@ ANSWERS = {
         whole(www("slow_start = 60")),
         'A.slow_start: has no effect: policy is "all"; write policy = "weighted" (or "sticky")',
     ),
+    "slow_start that no record uses": (
+        whole("slow_start = 60", www()),
+        'default.slow_start: has no effect: no record\'s policy is "weighted" or "sticky"',
+    ),
+    "sticky that no record uses": (
+        whole("sticky = { ipv4 = 16 }", www('policy = "weighted"')),
+        'default.sticky: has no effect: no record\'s policy is "sticky"',
+    ),
     "ttl_max of a number": (whole(www("ttl_max = 60")), "ttl_max: has no effect: ttl is a number"),
     "fast_interval": (whole(www("fast_interval = 9")), "fast_interval: is above interval (5 s)"),
     "damping as a switch": (
@@ -440,6 +448,10 @@ LEGITIMATE = {
         soa=", minimum = 0",
     ),
     "slow start by weight": whole(www('policy = "weighted"\nslow_start = 60')),
+    "slow start of one of the records": whole(
+        "slow_start = 60", www(), www('policy = "sticky"').replace("www", "api")
+    ),
+    "defaults of no record": whole("slow_start = 60"),
     "slow start that is off": whole(www("slow_start = 0")),
     "standby that never serves": dest('"192.0.2.1", "192.0.2.2@0"'),
     "priorities by a check": whole(

@@ -9,6 +9,7 @@ from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.members import TargetKey
 from dnslb_backend.core.health.resolutions import Resolution, Status
 from dnslb_backend.core.health.results import Result
+from dnslb_backend.core.health.saved_state import SavedState, capture_record
 from dnslb_backend.core.model.plan import Plan
 from dnslb_backend.core.model.quorum import CheckQuestion, ballot
 from dnslb_backend.core.model.records import AllDown, Dest, Record, RecordKey, Timing
@@ -88,7 +89,9 @@ class Driver:
 
     def hear(self, address: str, result: Result, key: RecordKey = KEY, check: int = 0) -> None:
         self.clock += 0.1
-        self.health_map.record_result(self.target(address, key, check), result, at(self.clock))
+        self.health_map.record(
+            self.health_map.observe(self.target(address, key, check), result, at(self.clock))
+        )
         self.health_map.decide_marked()
 
     def target(self, address: str, key: RecordKey = KEY, check: int = 0) -> TargetKey:
@@ -123,6 +126,12 @@ class Driver:
         self.health_map.expire_stale(list(self.health_map.target_keys()), at(self.clock))
         self.health_map.readmit(at(self.clock))
         self.health_map.decide_marked()
+
+
+def capture(health: HealthMap, serials: Mapping[str, int], at: Instant) -> SavedState:
+    """Everything that a later run needs, as of now."""
+    records = {key: capture_record(state, health, at) for key, state in health.records.items()}
+    return SavedState(records, dict(serials), health.overrides, taken=at.wall, elapsed=0.0)
 
 
 def timed(base: Record, **changes: float) -> Record:

@@ -13,11 +13,11 @@ from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.members import TargetKey
 from dnslb_backend.core.health.quorum import Vote, Voter
 from dnslb_backend.core.health.results import failed, passed
-from dnslb_backend.core.health.saved_state import capture, restore
+from dnslb_backend.core.health.saved_state import restore
 from dnslb_backend.core.health.target import Health
 from dnslb_backend.core.model.plan import Plan
 from dnslb_backend.core.model.quorum import QuorumRules
-from tests.core.building import KEY
+from tests.core.building import KEY, capture
 
 TICK = 0.5
 INTERVAL = 5.0
@@ -73,7 +73,7 @@ class FleetNode:
         for target in self.health.targets_of(KEY):
             if self.health.is_probed(target):
                 found = passed() if target.address in reached else failed(-2, "timed out")
-                self.health.record_result(target, found, at)
+                self.health.record(self.health.observe(target, found, at))
         self.health.close_cycle(KEY, at)
 
     def exchange(self, clock: float, tables: Tables) -> None:

@@ -1,6 +1,7 @@
 """`python -m tests.mutants`: how many small mistakes in the core its tests notice.
 
-A sample of mutants is tried, each against all of tests/core; listed equivalents are left out.
+A sample of mutants is tried, each against the tests of tests/core that execute its statement;
+listed equivalents are left out.
 """
 
 import argparse
@@ -15,11 +16,14 @@ from queue import SimpleQueue
 
 from tests.mutants.equivalents import is_equivalent, load_equivalents
 from tests.mutants.mutation import Mutant, find_mutants
-from tests.mutants.trial import check_baseline, copied_tree, survives
+from tests.mutants.trial import copied_tree, run_all, survives
 
 PACKAGE = Path("dnslb_backend/core")
 GOAL = 0.9
 """The share of mutants, equivalents aside, that has to be noticed."""
+
+PROGRESS = 20
+"""After so many mutants it is said how far the run is."""
 
 
 def arguments() -> argparse.Namespace:
@@ -40,25 +44,26 @@ def sample(only: str, count: int, seed: int) -> list[Mutant]:
     return random.Random(seed).sample(mutants, min(count, len(mutants)))
 
 
-def survivors(mutants: Sequence[Mutant], workers: int, limit: float) -> Iterator[Mutant]:
-    """The mutants that no test notices, as they are found."""
+def verdicts(mutants: Sequence[Mutant], workers: int, limit: float) -> Iterator[bool]:
+    """Whether each mutant survives, in their order."""
     trees: SimpleQueue[Path] = SimpleQueue()
 
-    def survivor(mutant: Mutant) -> Mutant | None:
+    def verdict(mutant: Mutant) -> bool:
         tree = trees.get()
         try:
-            return mutant if survives(mutant, tree, limit) else None
+            return survives(mutant, tree, selector, limit)
         finally:
             trees.put(tree)
 
     with ExitStack() as stack:
-        for _ in range(workers):
-            trees.put(stack.enter_context(copied_tree()))
-        tree = trees.get()
-        check_baseline(tree, limit)
-        trees.put(tree)
+        first = stack.enter_context(copied_tree(Path(), "__pycache__"))
+        selector = run_all(first, workers, limit)
+        # Copied with its byte code: to compile all of it takes longer than most of the tests.
+        trees.put(first)
+        for _ in range(workers - 1):
+            trees.put(stack.enter_context(copied_tree(first)))
         pool = stack.enter_context(ThreadPoolExecutor(workers))
-        yield from filter(None, pool.map(survivor, mutants))
+        yield from pool.map(verdict, mutants)
 
 
 def show(mutant: Mutant) -> None:
@@ -77,9 +82,13 @@ def main() -> int:
     listed = load_equivalents()
     tried = [mutant for mutant in chosen if not is_equivalent(mutant, listed)]
     survived = 0
-    for mutant in survivors(tried, given.workers, given.limit):
-        survived += 1
-        show(mutant)
+    trials = zip(tried, verdicts(tried, given.workers, given.limit), strict=True)
+    for number, (mutant, is_survivor) in enumerate(trials, 1):
+        if is_survivor:
+            survived += 1
+            show(mutant)
+        if number % PROGRESS == 0:
+            print(f"\n{number} of {len(tried)} tried, {survived} survived", flush=True)
     caught = len(tried) - survived
     share = caught / len(tried) if tried else 1.0
     print(f"\ncaught      {caught:5}\nsurvived    {survived:5}")

@@ -176,7 +176,9 @@ async def test_ten_thousand_decisions_at_once_are_few_requests() -> None:
         settings = webhooks(chat={"url": hook.url})
         async with dispatching(settings, *(record(A, B, key=key) for key in keys)) as scene:
             for address in (A, B):
-                scene.health_map.record_result(scene.target(address, keys[0]), DOWN, at(9))
+                scene.health_map.record(
+                    scene.health_map.observe(scene.target(address, keys[0]), DOWN, at(9))
+                )
             changes = scene.health_map.take_changes()
             began = time.process_time()
             scene.dispatcher.publish(changes)
@@ -296,7 +298,9 @@ async def test_a_command_takes_more_than_a_pipe_holds(tmp_path: Path) -> None:
     settings = commands(page={"argv": argv, "max_events": 1000})
     async with dispatching(settings, *(record(A, B, key=key) for key in keys)) as scene:
         for address in (A, B):
-            scene.health_map.record_result(scene.target(address, keys[0]), DOWN, at(9))
+            scene.health_map.record(
+                scene.health_map.observe(scene.target(address, keys[0]), DOWN, at(9))
+            )
         scene.publish()
         await until(out.exists)
     assert len(json.loads(out.read_text())["events"]) == 1000

@@ -110,14 +110,14 @@ def test_it_holds_what_a_host_needs(served: System) -> None:
     assert served.ok("dpkg", "--verify", "dnslb-backend") == ""
 
 
-def test_three_lines_are_answered_over_dns(served: System) -> None:
-    served.put(RECORDS, THREE_LINES)
+def test_three_lines_are_answered_over_dns_and_follow_health(served: System) -> None:
+    served.put(RECORDS, f"{THREE_LINES}ttl = 3600\n")
     assert served.ok("dnslb-backend", "check-config")
     pdns = served.path("/etc/powerdns/pdns.conf")
     shutil.copy(served.path("/usr/share/dnslb-backend/pdns/pdns-unix.conf"), pdns)
     shutil.copy(answers_over_dns, served.path("/root/ask.py"))
     shown = served.ok(PYTHON, "/root/ask.py", "www.lb.example", offline=True)
-    assert shown.split() == ["127.0.0.1"]
+    assert shown.splitlines() == ["127.0.0.1", "127.0.0.1 127.0.0.2"]
 
 
 def test_the_schema_that_the_configuration_names_is_there(served: System) -> None:

@@ -91,7 +91,7 @@ async def test_where_reading_wants_a_token(closed: Scene, visit: Visit) -> None:
     page = visit.page
     await page.goto(visit.home)
     dialog = page.get_by_role("dialog", name="Token")
-    await expect(dialog).to_contain_text("The daemon needs a token to read.")
+    await expect(dialog).to_contain_text("does not let this page read: a token is needed.")
     await expect(page.locator("#link-text")).to_have_text("Token needed")
     await give_token(page, "wrong-token-0123456")
     await expect(dialog).to_contain_text("The daemon does not accept this token.")

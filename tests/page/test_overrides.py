@@ -1,10 +1,14 @@
-"""Orders: given and taken back on the page, with a token, a reason and an end."""
+"""Overrides: set and cleared on the page, with a token, a reason, a beginning and an end."""
 
-from playwright.async_api import Page, expect
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from playwright.async_api import Browser, Page, expect
 
 from tests.page.looking import health, member, panel
-from tests.page.scene import OPERATE_TOKEN, READ_TOKEN, Scene
-from tests.rigs.browser import Visit
+from tests.page.scene import CONFIG, OPERATE_TOKEN, READ_TOKEN, Scene
+from tests.rigs.browser import Visit, visiting
+from tests.rigs.daemon import Daemon
 
 
 async def unfold(page: Page, content: str) -> None:
@@ -140,3 +144,84 @@ async def test_without_a_token_nothing_is_changed(node: Scene, visit: Visit) -> 
     await dialog.get_by_role("button", name="Cancel").click()
     await expect(panel(page).get_by_role("alert")).to_contain_text("No token was given.")
     assert await node.overrides() == []
+
+
+async def test_a_weight_where_the_policy_counts_weights(node: Scene, visit: Visit) -> None:
+    await visit.open()
+    page = visit.page
+    await unfold(page, "203.0.113.51")
+    number = panel(page).get_by_role("spinbutton", name="Weight")
+    await expect(number).to_be_hidden()
+    await panel(page).get_by_role("radio", name="Weight").check()
+    await expect(number).to_have_value("80")
+    await number.fill("5")
+    await press(page, "Set weight")
+    await give_token(page, OPERATE_TOKEN)
+    await expect(panel(page).get_by_text("The override is in force.")).to_be_visible()
+    await expect(member(page, "203.0.113.51").locator(".weight")).to_have_text("5")
+    await expect(panel(page).locator(".holds")).to_contain_text("weight 5 by night-shift")
+    (override,) = await node.overrides()
+    assert (override["action"], override["weight"]) == ("weight", 5)
+
+
+async def test_a_weight_that_would_have_no_effect_is_not_offered(page: Page) -> None:
+    await unfold(page, "192.0.2.11")
+    await expect(panel(page).get_by_role("radio", name="Weight")).to_be_disabled()
+    await expect(panel(page).locator(".actions")).to_contain_text("policy is all")
+
+
+@pytest.mark.parametrize("zone", ["UTC", "local"])
+async def test_an_override_that_begins_later(node: Scene, browser: Browser, zone: str) -> None:
+    begin = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(days=2)
+    async with visiting(browser, node.url, timezone="Asia/Kolkata") as visit:
+        await visit.open()
+        page = visit.page
+        if zone == "UTC":
+            await page.get_by_role("button", name="Times: local").click()
+        await unfold(page, "192.0.2.11")
+        field = panel(page).get_by_label("Begins")
+        await expect(panel(page).get_by_text("Begins")).to_contain_text(
+            "UTC" if zone == "UTC" else "UTC+05:30"
+        )
+        shown = begin if zone == "UTC" else begin + timedelta(hours=5, minutes=30)
+        await field.fill(f"{shown:%Y-%m-%dT%H:%M}")
+        await press(page, "Schedule drain")
+        await give_token(page, OPERATE_TOKEN)
+        await expect(panel(page).get_by_text("The override is pending.")).to_be_visible()
+        await expect(panel(page).locator(".holds")).to_contain_text("Pending: drain by night-shift")
+    (override,) = await node.overrides()
+    assert datetime.fromisoformat(override["starts"]) == begin
+    assert datetime.fromisoformat(override["expires"]) == begin + timedelta(hours=2)
+
+
+async def test_a_beginning_in_the_past_is_refused(node: Scene, visit: Visit) -> None:
+    await visit.open()
+    page = visit.page
+    await unfold(page, "192.0.2.11")
+    await panel(page).get_by_label("Begins").fill("2020-01-01T02:00")
+    await press(page, "Schedule drain")
+    await give_token(page, OPERATE_TOKEN)
+    await expect(panel(page).get_by_role("alert")).to_contain_text("Starts: is in the past")
+    assert await node.overrides() == []
+
+
+async def test_without_a_token_file_the_page_says_so_and_asks_for_none(browser: Browser) -> None:
+    head = CONFIG.partition("[records.")[0].replace("INTERVAL", "30").replace("PORT", "1")
+    head = head.replace('token_file = "TOKENS"', "")
+    text = f'{head}[records."www".A]\ndest = ["127.0.0.1"]\ncheck = {{ type = "static" }}\n'
+    async with Daemon(text) as bare, visiting(browser, f"http://{bare.admin}") as visit:
+        await visit.open()
+        page = visit.page
+        await member(page, "127.0.0.1").click()
+        await expect(panel(page).locator(".operate .warning")).to_contain_text(
+            "no token file is configured"
+        )
+        await panel(page).locator("summary").click()
+        for button in ("Drain", "Check now"):
+            await press(page, button)
+            await expect(page.get_by_role("dialog", name="Token")).to_be_hidden()
+        await expect(panel(page).get_by_role("alert")).to_contain_text(
+            "No token file is configured"
+        )
+        await page.get_by_role("button", name="Token", exact=True).click()
+        await expect(page.locator("#token-why")).to_contain_text("no token file is configured")

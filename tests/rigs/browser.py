@@ -88,6 +88,7 @@ async def visiting(
     *,
     size: ViewportSize = WIDE,
     scheme: str = "light",
+    timezone: str = "UTC",
 ) -> AsyncIterator[Visit]:
     """A viewer with its own profile; fails if the page has reported errors."""
     context = await browser.new_context(
@@ -95,7 +96,7 @@ async def visiting(
         color_scheme="dark" if scheme == "dark" else "light",
         reduced_motion="reduce",
         locale="en-GB",
-        timezone_id="UTC",
+        timezone_id=timezone,
     )
     context.set_default_timeout(PATIENCE)
     try:

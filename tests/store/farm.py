@@ -10,7 +10,6 @@ from dnslb_backend.core.health.changes import Changes
 from dnslb_backend.core.health.decision import Decision
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.results import Result, failed, passed
-from dnslb_backend.core.health.saved_state import capture
 from dnslb_backend.core.model.plan import Plan
 from dnslb_backend.core.model.records import Dest, Record, RecordKey
 from dnslb_backend.core.model.views import View
@@ -20,7 +19,7 @@ from dnslb_backend.store.database.interface import Select, Store, Where
 from dnslb_backend.store.database.tables import STATE, TableRow
 from dnslb_backend.store.mirror.record_rows import record_rows
 from dnslb_backend.store.mirror.rows import Stamp
-from tests.core.building import TIMING, ZONE, plan
+from tests.core.building import TIMING, ZONE, capture, plan
 
 COMPARED = tuple(
     name for name in STATE.columns if name not in ("node", "row_key", "session", "checks")
@@ -80,7 +79,7 @@ class Farm:
         self.map.open_cycle(key)
         for target in self.map.targets_of(key):
             if not addresses or target.address in addresses:
-                self.map.record_result(target, result, now())
+                self.map.record(self.map.observe(target, result, now()))
         self.map.close_cycle(key, now())
 
     def check_all(self, result: Result = PASS) -> None:

@@ -17,7 +17,7 @@ from dnslb_backend.store.database.migrate import apply
 from dnslb_backend.store.database.schema import VERSION, Script, load_scripts
 from dnslb_backend.store.database.sqlite import SqliteStore
 from dnslb_backend.store.database.tables import METADATA, OVERRIDE
-from dnslb_backend.store.replica import SharedStatus
+from dnslb_backend.store.replica.replica import SharedStatus
 from dnslb_backend.store.settings import MysqlSettings
 from dnslb_backend.store.shared.dnssec import DnssecEntry, DnssecTable
 from dnslb_backend.store.shared.overrides import OverrideEntry

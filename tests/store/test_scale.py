@@ -61,7 +61,9 @@ class Weather:
     def observe(self, key: RecordKey) -> None:
         health = self.node.farm.map
         for target in health.targets_of(key):
-            health.record_result(target, FAIL if target.address in self.down else PASS, now())
+            health.record(
+                health.observe(target, FAIL if target.address in self.down else PASS, now())
+            )
 
     @contextmanager
     def all_day(self) -> Iterator[None]:

@@ -1,10 +1,13 @@
 """Nodes that decide together, over a real database: what each is told, answers and shows."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 
@@ -21,6 +24,7 @@ pytestmark = pytest.mark.timeout(180)
 
 A, B = "127.0.0.2", "127.0.0.3"
 WITHIN = 60.0
+TOKEN = "e" * 32
 
 
 class PartedTarget(HttpTarget):
@@ -47,6 +51,7 @@ class Fleet:
     targets: dict[str, PartedTarget]
     stack: AsyncExitStack
     login: dict[str, Any]
+    tokens: Path
 
     def text(self, node: str, quorum: dict[str, object], **keys: object) -> str:
         port = self.targets[A].port
@@ -54,6 +59,7 @@ class Fleet:
         return config(
             table("mysql", **self.login),
             table("quorum", **{"fresh": 3, "hold": 3, **quorum}),
+            table("admin", token_file=str(self.tokens)),
             record("www", dest=[A, B], check=check, **keys),
             node=node,
         )
@@ -70,7 +76,10 @@ class Fleet:
 
 
 @pytest.fixture
-async def fleet() -> AsyncIterator[Fleet]:
+async def fleet(tmp_path: Path) -> AsyncIterator[Fleet]:
+    tokens = tmp_path / "tokens"
+    tokens.write_text(f"operate {TOKEN} ann\n")
+    tokens.chmod(0o600)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(server())
         settings = await prepared(database)
@@ -86,7 +95,7 @@ async def fleet() -> AsyncIterator[Fleet]:
         targets = {host: PartedTarget(host, port) for host in (A, B)}
         for target in targets.values():
             await stack.enter_async_context(target)
-        yield Fleet(database, targets, stack, login)
+        yield Fleet(database, targets, stack, login, tokens)
 
 
 async def served(daemon: Daemon) -> set[str]:
@@ -149,6 +158,11 @@ async def test_a_site_that_may_not_judge_follows_without_probing(fleet: Fleet) -
     for node in nodes:
         await serves(node, B)
     assert "ns3" not in fleet.targets[A].asked
+    for node in nodes:
+        explained = await run_afresh("explain", "www", "--admin", f"http://{node.admin}")
+        assert explained.out.count("probed by ns1, ns2") == 2
+    tried = await run_afresh("probe", "www", "-c", str(nodes[2].config_file))
+    assert tried.out.count("  probers  ns1, ns2") == 2, tried
 
 
 async def test_a_reload_follows_the_rules_but_not_the_site(fleet: Fleet) -> None:
@@ -206,7 +220,15 @@ async def test_operators_see_who_says_what(fleet: Fleet) -> None:
     assert "UP 2/3!" in pages["status",]
     assert "outvoted on 1" in pages["nodes",]
     assert "ns1 says DOWN since" in pages["explain", "www"]
-    await nodes[2].kill()
+    async with (
+        aiohttp.ClientSession(f"http://{nodes[0].admin}") as session,
+        session.get("/api/v1/events") as stream,
+    ):
+        await stream.content.readuntil(b"\n\n")
+        await nodes[2].kill()
+        async with asyncio.timeout(WITHIN):
+            while b"event: voters" not in await stream.content.readuntil(b"\n\n"):
+                pass
 
     async def is_silent() -> bool:
         _, report = await nodes[0].get("/api/v1/nodes")

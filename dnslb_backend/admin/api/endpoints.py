@@ -4,6 +4,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
+from dnslb_backend.admin.api.differences import DifferencesReport, show_differences
 from dnslb_backend.admin.api.explain import (
     ExplainQuery,
     ExplainReport,
@@ -61,7 +62,8 @@ async def show_live(_: web.Request) -> web.Response:
 
 async def show_ready(request: web.Request) -> web.Response:
     state = request.app[STATE]
-    report = readiness(state.control, with_detail=may_read(request, state.access))
+    access = state.access if may_read(request, state.access) else None
+    report = readiness(state.control, access)
     status = HTTPStatus.OK if report.ready else HTTPStatus.SERVICE_UNAVAILABLE
     return json_response(report, status=status, with_null=False)
 
@@ -145,6 +147,18 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "The nodes that decide together, as this one sees them",
         show_nodes,
         {200: ResponseSpec("the nodes", NodesReport)},
+        is_long=True,
+    ),
+    Endpoint(
+        "GET",
+        "/api/v1/differences",
+        "What nodes answer differently, from the database",
+        show_differences,
+        {
+            200: ResponseSpec("the records on which nodes differ", DifferencesReport),
+            409: _problem("there is no [mysql]"),
+            503: _problem("the database does not answer"),
+        },
         is_long=True,
     ),
     Endpoint(
@@ -269,7 +283,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         {
             200: ResponseSpec(
                 "`transition` events, each a TransitionRow; `decision` events, each a DecisionRow; "
-                "`overrides` and `reload`, which say that these have changed; `lost` with a count",
+                "`overrides`, `reload` and `voters`, which say that these have changed; "
+                "`lost` with a count",
                 EventRow,
                 EVENT_STREAM,
             ),

@@ -42,6 +42,9 @@ class ProbeRow(ApiModel):
     health: Health = Field(description="of the target now")
     would_be: Health = Field(description="its health if this had counted")
     streak: int = Field(description="results in a row against its health, with this one")
+    probers: tuple[str, ...] | None = Field(
+        description="nodes that probe it on schedule; null: all nodes do"
+    )
 
 
 class ProbeResponse(ApiModel):
@@ -77,4 +80,5 @@ def probe_row(report: ProbeReport) -> ProbeRow:
         health=report.before,
         would_be=report.after,
         streak=report.streak,
+        probers=report.probers,
     )

@@ -6,6 +6,7 @@ from pydantic import Field, JsonValue
 from pydantic_core import to_jsonable_python
 
 from dnslb_backend.admin.control import Control, Detail
+from dnslb_backend.admin.http.auth import Access
 from dnslb_backend.admin.http.document import ApiModel
 from dnslb_backend.component_log import ComponentLog
 from dnslb_backend.core.health.healthmap import HealthMap
@@ -35,14 +36,19 @@ class ReadyReport(ApiModel):
     stale: NameList | None = Field(
         default=None, description="members without a result for longer than stale_after"
     )
+    read_only: str | None = Field(
+        default=None,
+        description="why no caller can change anything; empty: a token of role operate can",
+    )
     details: dict[str, JsonValue] | None = Field(
         default=None, description="by component of the daemon"
     )
 
 
-def readiness(control: Control, *, with_detail: bool) -> ReadyReport:
+def readiness(control: Control, access: Access | None) -> ReadyReport:
+    """With details for a caller that may read: `access` is who may do what."""
     pending = control.unanswered()
-    if not with_detail:
+    if access is None:
         return ReadyReport(ready=not pending)
     return ReadyReport.model_validate(
         {
@@ -50,6 +56,7 @@ def readiness(control: Control, *, with_detail: bool) -> ReadyReport:
             "node": control.node,
             "pending": _names([str(key) for key in pending]),
             "stale": _names(stale_members(control.health_map)),
+            "read_only": access.read_only,
             "details": with_details(control),
         }
     )

@@ -38,6 +38,9 @@ class VotesRow(ApiModel):
     down: int = Field(description="sites that say DOWN; of those checks the most")
     own: Health = Field(description="what this node has measured itself")
     by: tuple[VoteRow, ...] | None = Field(description="null: not asked for, see `?name=`")
+    probers: tuple[str, ...] | None = Field(
+        description="nodes that probe it; null: all nodes do, or not asked for"
+    )
 
 
 class NodeRow(ApiModel):
@@ -83,7 +86,16 @@ def votes_row(
         down=max(verdict.tally.down for verdict in verdicts),
         own=combine([health.target(target) for target in targets], require).health,
         by=tuple(_vote_rows(agreement, targets, at)) if with_by else None,
+        probers=_probers(agreement, targets) if with_by else None,
     )
+
+
+def _probers(agreement: Agreement, targets: Iterable[TargetKey]) -> tuple[str, ...] | None:
+    """Who probes any of them; None where all nodes do."""
+    found = [agreement.probers(target) for target in targets]
+    if None in found:
+        return None
+    return tuple(sorted({node for nodes in found for node in nodes or ()}))
 
 
 def _weakest(verdicts: Iterable[AgreedHealth]) -> Basis:

@@ -45,10 +45,20 @@ class Access:
     tokens: tuple[Token, ...] = ()
     warnings: tuple[str, ...] = ()
     hosts: frozenset[str] = frozenset()
+    has_token_file: bool = False
 
     def allows(self, peer: Address | None) -> bool:
         """Whether this peer may read without a token."""
         return contains(self.networks, peer)
+
+    @property
+    def read_only(self) -> str:
+        """Why no caller can change anything; "" where some token is of role operate."""
+        if not self.has_token_file:
+            return "no token file is configured, so nothing can be changed: set [admin] token_file"
+        if not any(token.role is Role.OPERATE for token in self.tokens):
+            return "the token file has no token of role operate, so nothing can be changed"
+        return ""
 
     def token(self, text: str) -> Token | None:
         """The token that `text` is, in a time that does not depend on how much of it is right."""
@@ -66,7 +76,7 @@ def load_access(settings: AdminSettings) -> Access:
         return Access(settings.networks, hosts=frozenset(settings.hosts))
     loaded = load_tokens(settings.token_file)
     hosts = frozenset(settings.hosts)
-    return Access(settings.networks, loaded.tokens, loaded.warnings, hosts)
+    return Access(settings.networks, loaded.tokens, loaded.warnings, hosts, has_token_file=True)
 
 
 def authorize(
@@ -91,7 +101,8 @@ def authorize(
             raise refusal(
                 HTTPStatus.FORBIDDEN, "[admin] hosts does not name this Host, and no token was sent"
             )
-        raise refusal(HTTPStatus.UNAUTHORIZED, "a token is needed")
+        more = "" if access.has_token_file else ", and no token file is configured"
+        raise refusal(HTTPStatus.UNAUTHORIZED, f"a token is needed{more}")
     token = _token_of(header, access)
     if token is None:
         raise refusal(HTTPStatus.UNAUTHORIZED, "no such token")

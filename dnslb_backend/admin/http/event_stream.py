@@ -91,6 +91,8 @@ class Hint(StrEnum):
     """The overrides in force or pending have changed."""
     RELOAD = "reload"
     """The configuration was read again."""
+    VOTERS = "voters"
+    """Other nodes decide together with this one now, or this one votes now, or no more."""
 
 
 StreamEvent = Transition | DecisionChange | Hint

@@ -77,7 +77,10 @@ class ProblemError(DnslbError):
 def validation_problem(error: ValidationError, what: str) -> ProblemError:
     """The refusal of a body or a query that is not valid; it names every field."""
     problems = [
-        FieldProblem(field=".".join(map(str, found["loc"])), message=found["msg"])
+        FieldProblem(
+            field=".".join(map(str, found["loc"])),
+            message=found["msg"].removeprefix("Value error, "),
+        )
         for found in error.errors(include_url=False, include_input=False, include_context=False)
     ]
     is_syntax = any(found["type"] == "json_invalid" for found in error.errors(include_url=False))

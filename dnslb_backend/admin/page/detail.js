@@ -4,6 +4,7 @@ import { get } from "./api.js";
 import { memberKey } from "./model.js";
 import { el, say, visible } from "./dom.js";
 import { eventRow } from "./events.js";
+import { votesPart } from "./fleet.js";
 import { merged } from "./history.js";
 import { badge } from "./icons.js";
 import { memberOverrides } from "./overrides.js";
@@ -26,8 +27,9 @@ export function memberView(key, member, shared) {
   const facts = el("dl", { class: "facts" });
   const head = el("div", { class: "state" });
   const why = el("p", { class: "reason" });
-  const overrides = memberOverrides(member, shared);
+  const overrides = memberOverrides(shared.model.entries.get(key)?.record, member, shared);
   const history = historyOf(member, shared);
+  const votes = votesPart();
   const current = () => {
     const entry = shared.model.entries.get(key);
     const row = entry && entry.members.find((each) => each.key === member.key);
@@ -45,6 +47,7 @@ export function memberView(key, member, shared) {
       seen = version;
       head.replaceChildren(badge(row), el("span", { class: "quiet" }, served(row)));
       say(why, visible(row.reason));
+      votes.refresh(row);
     }
     overrides.refresh(row);
     history.refresh(row);
@@ -61,6 +64,7 @@ export function memberView(key, member, shared) {
     head,
     why,
     member.fallback ? null : overrides.node,
+    votes.node,
     section("History", history.node),
     member.fallback ? null : section("Check now", probePart(member, shared, isOf)),
     section("Facts", facts, labelList(member, shared)),
@@ -72,7 +76,7 @@ export function memberView(key, member, shared) {
     ),
   );
   history.load();
-  return { title: visible(member.content), node, refresh, key: member.key };
+  return { title: visible(member.content), node, refresh, key: member.key, record: key };
 }
 
 /** The labels of a member; one that is pressed shows all that have it. */

@@ -6,6 +6,7 @@ import { changesView } from "./changes.js";
 import { memberView } from "./detail.js";
 import { byId, el, say, visible } from "./dom.js";
 import { explainView } from "./explain.js";
+import { Fleet, fleetView } from "./fleet.js";
 import { isNothing, labelOf, NOTHING, parse, render, WORDS } from "./filter.js";
 import { followKeys } from "./keys.js";
 import { List } from "./list.js";
@@ -92,7 +93,8 @@ function showZones() {
 
 function showNode(counts) {
   if (!model.node) return;
-  const { node, version, started } = model.node;
+  const { node, version, started, details } = model.node;
+  if (!fleet.report) fleet.expect(details.quorum);
   say(byId("node"), visible(node));
   say(byId("about"), `dnslb-backend ${version}, up ${age(started)}`);
   const bad = counts.down ? `(${counts.down} down) ` : "";
@@ -128,10 +130,7 @@ function connection(state, error = null) {
   if (error.isAboutToken) {
     link.dataset.state = "token";
     say(byId("link-text"), "Token needed");
-    const why =
-      error.status === 403
-        ? "The daemon does not allow this page to read without a token."
-        : "The daemon needs a token to read.";
+    const why = `The daemon does not let this page read: ${visible(error.message)}.`;
     showFault(why, "Enter a token", () => askToken(why));
     if (!isAsked) askToken(why);
     isAsked = true;
@@ -156,7 +155,16 @@ async function askToken(why) {
 }
 
 const tokens = new TokenDialog(() => sync.again());
-byId("open-token").addEventListener("click", () => askToken("Changes need a token of role operate."));
+byId("open-token").addEventListener("click", () => askToken(readOnly || "Changes need a token of role operate."));
+
+/** Why nothing can be changed here, as the daemon says; "" where a token can. */
+let readOnly = "";
+
+function showParts(report) {
+  readOnly = (report && report.read_only) || "";
+  summary.parts(report);
+  panel.refresh();
+}
 
 // -- announcements, for screen readers -----------------------------------------------------------
 
@@ -201,7 +209,12 @@ const shared = {
   several: (members) => panel.show(severalView(members, "", shared)),
   search: (text) => choose({ ...NOTHING, text }),
   overridden: (names) => sync.ask(names),
-  withToken: (attempt, why) => tokens.with(attempt, why),
+  readOnly: () => readOnly,
+  withToken: (attempt, why) => {
+    // No token would be accepted.
+    if (readOnly) throw new Refusal(0, readOnly);
+    return tokens.with(attempt, why);
+  },
 };
 
 function openMember(key, member) {
@@ -220,6 +233,7 @@ byId("open-changes").addEventListener("click", () => panel.show(changesView(tran
 
 // -- the filter --------------------------------------------------------------------------------
 
+const fleet = new Fleet(byId("fleet"), () => panel.show(fleetView(fleet)));
 const summary = new Summary((state) => choose({ state: choice.state === state ? "" : state }));
 
 function choose(part) {
@@ -302,8 +316,12 @@ const sync = new Sync(model, transitions, {
   changed,
   happened,
   state: connection,
-  node: (report) => summary.parts(report),
-  inSight: () => list.entries(),
+  node: showParts,
+  fleet: (report) => {
+    fleet.update(report);
+    panel.refresh();
+  },
+  inSight: () => [...list.entries(), model.entries.get(panel.shown?.record)].filter(Boolean),
 });
 
 addEventListener("unhandledrejection", (event) => {

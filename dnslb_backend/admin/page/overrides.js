@@ -1,15 +1,21 @@
-// Overrides: drain, down and up, with a reason and an end, for one member or for several.
+// Overrides: drain, down, up and weight, with a reason, a beginning and an end, for one member or for
+// several.
 
 import { post, remove, Refusal } from "./api.js";
 import { el, say, visible } from "./dom.js";
 import { actionOf, scheduled } from "./rows.js";
-import { left } from "./times.js";
+import { left, parseMoment, zone } from "./times.js";
 
+/** Of each action its name, the word on the button, and what it does. */
 const ACTIONS = [
-  ["drain", "Drain", "not handed out; checks continue"],
-  ["down", "Down", "as if its checks failed"],
-  ["up", "Up", "as if its checks passed"],
+  ["drain", "Drain", "Drain", "not handed out; checks continue"],
+  ["down", "Down", "Down", "as if its checks failed"],
+  ["up", "Up", "Up", "as if its checks passed"],
+  ["weight", "Weight", "Set weight", "its share of the answers"],
 ];
+
+/** The highest weight that the API takes. */
+const HEAVIEST = 65535;
 
 const ENDS = [
   ["30 minutes", 1800],
@@ -21,35 +27,51 @@ const ENDS = [
 ];
 
 /** A form for overrides. `wheres` are its choices, value and words; `targets(where)` gives the
- *  targets that are meant, each with its `name`; `report` says what has become of it. */
-export function overrideForm(wheres, targets, report) {
+ *  targets that are meant, each with its `name`; `weight` is offered, null: weights have no effect;
+ *  `report` says what has become of it. */
+export function overrideForm(wheres, targets, weight, report) {
   const form = el("form", { class: "override" });
   const actions = el("fieldset", { class: "actions" }, el("legend", {}, "What"));
-  for (const [action, word, means] of ACTIONS) {
-    const input = el("input", { type: "radio", name: "action", value: action });
+  for (const [action, word, , means] of ACTIONS) {
+    const isIdle = action === "weight" && weight === null;
+    const input = el("input", { type: "radio", name: "action", value: action, disabled: isIdle });
     input.checked = action === "drain";
-    actions.append(
-      el("label", {}, input, el("strong", {}, word), " ", el("span", { class: "quiet" }, means)),
-    );
+    const note = isIdle ? "has no effect: policy is all" : means;
+    actions.append(el("label", {}, input, el("strong", {}, word), " ", el("span", { class: "quiet" }, note)));
   }
+  const field = (words, input, props) => el("label", { class: "field", ...props }, el("span", {}, words), input);
+  const number = el("input", { type: "number", name: "weight", min: 0, max: HEAVIEST, required: true, disabled: true, value: weight ?? "" });
+  const heavy = field("Weight", number, { hidden: true });
   const where = el("select", { name: "where" });
   for (const [value, words] of wheres) where.append(el("option", { value }, visible(words)));
+  const begin = el("input", { type: "datetime-local", name: "begins" });
   const ends = el("select", { name: "ends" });
   for (const [words, seconds] of ENDS) ends.append(el("option", { value: seconds }, words));
   ends.value = "7200";
+  const beginning = el("span", {}, "");
   const why = el("input", { name: "why", maxlength: 1024, placeholder: "shown to others", autocomplete: "off" });
-  const button = el("button", { type: "submit", class: "primary" }, "Drain");
-  const field = (words, input) => el("label", { class: "field" }, el("span", {}, words), input);
-  form.append(actions, field("Where", where), field("For", ends), field("Reason", why), button);
-  const word = () => ACTIONS.find(([action]) => action === form.elements.action.value)[1];
+  const button = el("button", { type: "submit", class: "primary" });
+  const times = el("div", { class: "pair" }, el("label", { class: "field" }, beginning, begin), field("For", ends));
+  form.append(actions, heavy, field("Where", where), times, field("Reason", why), button);
+  const chosenAction = () => ACTIONS.find(([action]) => action === form.elements.action.value);
+  const refresh = () => {
+    const moment = parseMoment(begin.value);
+    say(beginning, `Begins (empty: now), ${zone(moment || undefined)}`);
+    const [, name, word] = chosenAction();
+    say(button, moment ? `Schedule ${name.toLowerCase()}` : word);
+    heavy.hidden = number.disabled = form.elements.action.value !== "weight";
+  };
   form.addEventListener("change", () => {
-    say(button, word());
+    refresh();
     report.forget();
   });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const override = { action: form.elements.action.value, reason: why.value.trim() };
+    const moment = parseMoment(begin.value);
+    if (moment) override.starts = moment.toISOString();
     if (Number(ends.value)) override.expires_in = Number(ends.value);
+    if (!number.disabled) override.weight = Number(number.value);
     const chosen = targets(where.value);
     if (chosen.length) set(chosen, override);
     else report.say("Choose at least one member.");
@@ -65,20 +87,28 @@ export function overrideForm(wheres, targets, report) {
         waiting.shift();
       }
     };
-    const words = chosen.length > 1 ? `${chosen.length} overrides are in force.` : "The override is in force.";
-    report.attempt(word(), words, each, button);
+    const is = override.starts ? "pending" : "in force";
+    const words = chosen.length > 1 ? `${chosen.length} overrides are ${is}.` : `The override is ${is}.`;
+    report.attempt(chosenAction()[2], words, each, button);
   };
-  return form;
+  refresh();
+  return { node: form, refresh };
+}
+
+/** The weight that an override may change; null where the policy of a record does not count weights. */
+export function weightOf(record, member) {
+  return record && record.policy !== "all" ? member.weight : null;
 }
 
 /** The overrides of one member, each with a button that clears it, and the form. */
-export function memberOverrides(member, shared) {
+export function memberOverrides(record, member, shared) {
   const report = reporting(shared, () => shared.overridden([member.name]));
   const wheres = [
     [member.name, `only in ${member.name}`],
     ["", `in every record, ${member.address}`],
   ];
-  const form = overrideForm(wheres, (name) => [{ target: member.address, name }], report);
+  const targets = (name) => [{ target: member.address, name }];
+  const form = overrideForm(wheres, targets, weightOf(record, member), report);
   const holds = el("div", { class: "holds" });
   const clear = (target, name, button) => clearing(report, target, name, button);
   let shown = "";
@@ -88,8 +118,10 @@ export function memberOverrides(member, shared) {
     if (key !== shown) holds.replaceChildren(...holding(row, found, clear));
     shown = key;
     found.forEach((override, index) => say(holds.children[index].firstChild, sentence(override)));
+    form.refresh();
+    report.refresh();
   };
-  const more = el("details", { class: "overrides" }, el("summary", {}, "Drain, down or up"), form);
+  const more = el("details", { class: "overrides" }, el("summary", {}, "Drain, down, up or weight"), form.node);
   return { node: el("div", { class: "operate" }, holds, more, report.node), refresh };
 }
 
@@ -127,6 +159,12 @@ export function clearing(report, target, name, button) {
  *  offers to force what was refused to keep a record served. */
 export function reporting(shared, changed) {
   const message = el("p", { class: "message", role: "status" });
+  const idle = el("p", { class: "warning", hidden: true });
+  const refresh = () => {
+    say(idle, visible(shared.readOnly()));
+    idle.hidden = !shared.readOnly();
+  };
+  refresh();
   const doubt = el("div", { class: "doubt", role: "alert" });
   const attempt = async (word, done, ask, button, isForced = false) => {
     doubt.replaceChildren();
@@ -147,8 +185,9 @@ export function reporting(shared, changed) {
     }
   };
   return {
-    node: el("div", {}, message, doubt),
+    node: el("div", {}, idle, message, doubt),
     attempt,
+    refresh,
     say: (words) => say(message, words),
     forget: () => doubt.replaceChildren(),
   };

@@ -48,7 +48,7 @@ export function recordView(key, shared) {
     section("Check now", probePart({ name, type }, shared)),
     entry.record.hosts.length ? section("Host names", hosts) : null,
   );
-  return { title: `${visible(name)} ${type}`, node, refresh, key };
+  return { title: `${visible(name)} ${type}`, node, refresh, key, record: key };
 }
 
 function hostItem(host) {

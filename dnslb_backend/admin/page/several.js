@@ -3,7 +3,8 @@
 import { get, Refusal } from "./api.js";
 import { el, say, visible } from "./dom.js";
 import { badge } from "./icons.js";
-import { clearing, overrideForm, refusal, reporting, sentence } from "./overrides.js";
+import { recordKey } from "./model.js";
+import { clearing, overrideForm, refusal, reporting, sentence, weightOf } from "./overrides.js";
 import { count } from "./rows.js";
 
 /** So many members can be chosen from. */
@@ -12,7 +13,7 @@ export const MOST = 200;
 /** So many of the members that an override affects are named. */
 const MOST_NAMED = 5;
 
-/** Drain, down or up for the members that are ticked; with `label`, a choice is every member that has it. */
+/** Drain, down, up or weight for the members that are ticked; with `label`, a choice is every member that has it. */
 export function severalView(members, label, shared) {
   const boxes = members.map((member) => {
     const box = el("input", { type: "checkbox" });
@@ -42,10 +43,16 @@ export function severalView(members, label, shared) {
   ];
   const targets = (where) => (where === "label" ? [{ target: label, name: "" }] : targetsOf(picked(), where));
   const report = reporting(shared, () => shared.overridden(members.map((member) => member.name)));
-  const form = overrideForm(wheres, targets, report);
+  const weights = members.map((member) => weightOf(shared.model.entries.get(recordKey(member))?.record, member));
+  const found = new Set(weights.filter((weight) => weight !== null));
+  const form = overrideForm(wheres, targets, found.size ? [...found][0] : null, report);
   update();
   const section = el("section", {}, el("h3", {}, "Members"), el("div", { class: "bar-line" }, total, all), list);
-  return { title: "Override several members", node: el("div", {}, form, report.node, section) };
+  const refresh = () => {
+    form.refresh();
+    report.refresh();
+  };
+  return { title: "Override several members", node: el("div", {}, form.node, report.node, section), refresh };
 }
 
 /** Each target once: members of several records and types may share an address. */
@@ -87,6 +94,7 @@ export function allOverridesView(shared) {
     );
   };
   const refresh = () => {
+    report.refresh();
     if (seen === shared.model.overrides) return;
     seen = shared.model.overrides;
     load();

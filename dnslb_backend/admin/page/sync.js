@@ -15,6 +15,8 @@ const NAMES = 1000;
 const MANY = 400;
 const LOOK = 2000;
 const NODE_LOOK = 3000;
+// So many times as long as it takes to count all votes passes before they are counted again.
+const FLEET_REST = 20;
 const WHOLE = 60000;
 const REDRAW = 200;
 
@@ -29,7 +31,7 @@ function frame() {
 
 export class Sync {
   /** `view` is called: `changed()`, `happened(event)`, `state(state, error, pause)`,
-   *  `node(readiness)`, `inSight()` returns the entries in sight. */
+   *  `node(readiness)`, `fleet(nodes)`, `inSight()` returns the entries in sight. */
   constructor(model, transitions, view) {
     this.model = model;
     this.transitions = transitions;
@@ -40,6 +42,8 @@ export class Sync {
     this.isLoading = false;
     this.isLive = false;
     this.asked = 0;
+    this.fleetDue = 0;
+    this.hasFleet = false;
     this.pause = FIRST_PAUSE;
     this.wake = () => {};
     this.cut = new AbortController();
@@ -250,10 +254,22 @@ export class Sync {
   async lookAtNode() {
     if (!this.isLive || document.hidden) return;
     try {
-      this.view.node(await readiness());
+      const report = await readiness();
+      this.view.node(report);
+      if (report.details?.quorum || this.hasFleet) await this.lookAtFleet();
     } catch {
       this.view.node(null);
     }
+  }
+
+  /** The nodes that decide together, as long as there are any. */
+  async lookAtFleet() {
+    const began = performance.now();
+    if (began < this.fleetDue) return;
+    const report = await get("api/v1/nodes");
+    this.hasFleet = report.quorum;
+    this.fleetDue = performance.now() + FLEET_REST * (performance.now() - began);
+    this.view.fleet(report);
   }
 
   /** Overrides have changed: load them, and the records that they are about. */

@@ -49,6 +49,12 @@ export function zone(at = new Date(now())) {
   return `UTC${minutes < 0 ? "-" : "+"}${two(Math.floor(part / 60))}:${two(part % 60)}`;
 }
 
+/** The moment that an input of type datetime-local says, in the zone of the times that are shown;
+ *  null where it is empty. */
+export function parseMoment(text) {
+  return text ? new Date(isUtc ? `${text}Z` : text) : null;
+}
+
 /** `12s`, `3m`, `2h 05m`, `4d`: how long, in two units at most. */
 export function span(milliseconds) {
   const seconds = Math.max(0, Math.floor(milliseconds / 1000));

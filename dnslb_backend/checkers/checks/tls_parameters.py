@@ -1,6 +1,10 @@
 """The parameters of checks that speak TLS."""
 
+from abc import abstractmethod
 from collections.abc import Iterator
+from typing import Self
+
+from pydantic import model_validator
 
 from dnslb_backend.checkers.checks.base import Check
 from dnslb_backend.checkers.checks.parameters import Path, ServerName
@@ -25,6 +29,16 @@ class TlsCheckParameters(Check):
         return TlsClientSettings(
             self.verify, self.ca_file, self.client_cert, self.client_key, tls_min=self.tls_min
         )
+
+    @abstractmethod
+    def problems(self) -> Iterator[str]:
+        """Which parameters do not fit together, those of TLS included."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        for problem in self.problems():
+            raise ValueError(problem)
+        return self
 
     def problems_of_tls(self, *, used: bool) -> Iterator[str]:
         """What does not fit together; `used` is false when this check does not use TLS."""

@@ -145,7 +145,7 @@ class _Process(asyncio.Protocol):
         try:
             self._pidfd = os.pidfd_open(self._pid)
         except OSError:
-            # Nobody would notice its end: it must not live.
+            # Its end would not be noticed: it must not live.
             os.kill(self._pid, signal.SIGKILL)
             os.waitpid(self._pid, 0)
             _pids.discard(self._pid)

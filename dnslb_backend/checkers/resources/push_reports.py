@@ -44,8 +44,8 @@ class PushReports:
     def report(self, token: str, address: str, up: bool, text: str = "") -> None:
         """The target at `address` says how it is; raises ConflictError if no check wants to know.
 
-        Whoever brings the report must have checked that it comes from the target: the token is
-        a secret that it shares with the check.
+        The caller must have checked that it comes from the target: the token is a secret that the
+        target shares with the check.
         """
         report = self._reports.get((token, address))
         if report is None:

@@ -163,11 +163,11 @@ class Scheduler:
         check = self._checks[target.check]
         endpoint = ProbeEndpoint(target.address, target.port)
         limit = state.record.timing.timeout
-
         result = await self._on_demand.result(
             target, lambda: self._prober.probe(check, endpoint, limit)
         )
         observed = self._health.observe(target, result, self._now())
+        agreement = self._health.agreement
         return ProbeReport(
             key=key,
             contents=tuple(m.content for m in state.members if target in m.targets),
@@ -177,6 +177,7 @@ class Scheduler:
             before=observed.before.health,
             after=observed.after.health,
             streak=observed.after.streak,
+            probers=agreement.probers(target) if agreement is not None else None,
         )
 
     # -- what is due --------------------------------------------------------------------

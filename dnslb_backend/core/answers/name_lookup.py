@@ -2,8 +2,8 @@
 
 from dnslb_backend.core.answers.name_index import NameEntry
 from dnslb_backend.core.answers.snapshot import Snapshot
-from dnslb_backend.core.model.names import canonical_name, parents
-from dnslb_backend.errors import NameFormatError, UnresolvedNameError
+from dnslb_backend.core.model.names import canonical_name, name_below, parents
+from dnslb_backend.errors import UnresolvedNameError
 
 
 def resolve_name(snapshot: Snapshot, written: str, *, is_balanced: bool = False) -> str:
@@ -19,7 +19,7 @@ def resolve_name(snapshot: Snapshot, written: str, *, is_balanced: bool = False)
     if is_record(snapshot, name) if is_balanced else zone_of(snapshot, name) is not None:
         return name
     is_known = is_record if is_balanced else exists
-    below = {_below(written, zone) for zone in snapshot.name_index.zones}
+    below = {name_below(written, zone) for zone in snapshot.name_index.zones}
     found = sorted(full for full in below if full and is_known(snapshot, full))
     if len(found) != 1:
         raise UnresolvedNameError(written, tuple(found))
@@ -67,14 +67,6 @@ def delegation_of(snapshot: Snapshot, name: str, zone: str) -> str | None:
         if label != zone and label in entries and _has_ns(entries[label]):
             return label
     return None
-
-
-def _below(written: str, zone: str) -> str:
-    """The name relative to a zone as an absolute one; "" where that is too long."""
-    try:
-        return canonical_name(written, zone)
-    except NameFormatError:
-        return ""
 
 
 def _has_ns(entry: NameEntry) -> bool:

@@ -116,6 +116,15 @@ class Agreement:
             self.is_judge(target) and self._duties.is_mine(case.row, case.question)
         )
 
+    def probers(self, target: TargetKey) -> tuple[str, ...] | None:
+        """The names of those who probe it now, as far as this node knows; None: all nodes do."""
+        case = self._cases.get(target)
+        is_shared = self.rules.probers is not None or not self.rules.votes
+        if case is None or not (is_shared or case.question.voters):
+            return None
+        names = set(self._duties.probers(case.row, case.question)) - {self.node}
+        return tuple(sorted(names | ({self.node} if self.is_prober(target) else set())))
+
     def is_relieved(self, target: TargetKey) -> bool:
         """Whether others vote on the target in this node's place: its own health is dropped."""
         case = self._cases.get(target)
@@ -339,7 +348,8 @@ class Agreement:
         self.vouching.tick(at.mono)
         others = (peer.voter for peer in self.assembly.voters)
         alike = [(each.node, each.site) for each in others if each.ballot == self.ballot]
-        self._duties.choose_from(((self.node, self.rules.site), *alike), self.rules.probers)
+        own = [(self.node, self.rules.site)] if self.rules.votes else []
+        self._duties.choose_from((*own, *alike), self.rules.probers)
         self._due.update(dict.fromkeys(self._duties.waiting()))
         if is_changed:
             self.recount()

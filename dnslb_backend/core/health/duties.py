@@ -44,18 +44,19 @@ class Duties:
         """Whether this node is to probe it, or stands in for those who are."""
         if self.count is None or question.kind is not QuestionKind.PROBED or row in self._stood_in:
             return True
-        return self._node in self._probers(row, question, self.count)
+        return self._node in self.probers(row, question)
 
     def is_short(self, row: str, question: CheckQuestion, voters: Container[str]) -> bool:
         """Whether some that are to probe it do not vote: this node may not withdraw then."""
         if self.count is None:
             return False
-        return any(node not in voters for node in self._probers(row, question, self.count))
+        return any(node not in voters for node in self.probers(row, question))
 
-    def _probers(self, row: str, question: CheckQuestion, count: int) -> list[str]:
-        found = self._chosen.get(row)
-        if found is None:
-            nodes = (each for each in self._nodes if question.may_judge(*each))
+    def probers(self, row: str, question: CheckQuestion) -> list[str]:
+        """Those whose duty it is, without who stands in for them."""
+        if (found := self._chosen.get(row)) is None:
+            nodes = [each for each in self._nodes if question.may_judge(*each)]
+            count = len(nodes) if self.count is None else self.count
             found = self._chosen[row] = probers(row, nodes, count)
         return found
 

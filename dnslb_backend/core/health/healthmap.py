@@ -1,6 +1,6 @@
 """The health map: the state of every record, and the decisions that follow from it.
 
-Callers report what happened (`open_cycle`, `record_resolution`, `record_result`, `close_cycle`, …)
+Callers report what happened (`open_cycle`, `record_resolution`, `record`, `close_cycle`, …)
 and collect with `take_changes` which answers changed and why. It never waits, and callers pass the
 time in.
 
@@ -187,7 +187,7 @@ class HealthMap:
             self._marked[key] = at
 
     def begin_probe(self, target: TargetKey) -> None:
-        """A probe of this target is under way; `record_result` or `cancel_probe` ends it."""
+        """A probe of this target is under way; `record` or `cancel_probe` ends it."""
         self._targets.begin(target)
 
     def observe(self, target: TargetKey, result: Result, at: Instant) -> Observation:
@@ -211,10 +211,6 @@ class HealthMap:
         if not self._settle(target, observed.after, at):
             self._mark_held(users, at)
         self._changes.touch(users)
-
-    def record_result(self, target: TargetKey, result: Result, at: Instant) -> None:
-        """As `observe` and `record`."""
-        self.record(self.observe(target, result, at))
 
     def rule(self, targets: Iterable[TargetKey], at: Instant) -> None:
         """Other votes count now: rule on these targets again."""

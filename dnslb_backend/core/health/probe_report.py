@@ -12,7 +12,8 @@ class ProbeReport:
     """One probe on demand: its target, its result, and what that result would change.
 
     `contents` are the members that use the target. `after` would be its health if the result
-    counted, and `streak` the number of results in a row against that health.
+    counted, and `streak` the number of results in a row against that health. `probers` are the
+    nodes that probe the target on schedule; None: all do.
     """
 
     key: RecordKey
@@ -23,3 +24,4 @@ class ProbeReport:
     before: Health
     after: Health
     streak: int
+    probers: tuple[str, ...] | None = None

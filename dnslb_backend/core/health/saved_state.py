@@ -92,12 +92,6 @@ class SavedState:
 EMPTY = SavedState()
 
 
-def capture(health: HealthMap, serials: Mapping[str, int], at: Instant) -> SavedState:
-    """Everything that a later run needs, as of now."""
-    records = {key: capture_record(state, health, at) for key, state in health.records.items()}
-    return SavedState(records, dict(serials), health.overrides, taken=at.wall, elapsed=0.0)
-
-
 def capture_record(state: RecordState, health: HealthMap, at: Instant) -> SavedRecord:
     """What a later run needs of one record."""
     return SavedRecord(

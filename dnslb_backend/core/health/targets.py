@@ -10,7 +10,7 @@ from dnslb_backend.core.model.records import RecordKey
 
 
 class TargetListener(Protocol):
-    """Is told which targets there are."""
+    """Follows which targets there are."""
 
     def added(self, target: TargetKey) -> None:
         """It has its first user."""

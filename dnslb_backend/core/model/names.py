@@ -64,6 +64,14 @@ def _base(origin: str | None) -> dns.name.Name:
     return dns.name.root if origin is None else dns.name.from_text(f"{origin}.", None, IDNA)
 
 
+def name_below(written: str, zone: str) -> str:
+    """The canonical form of a name relative to canonical `zone`; "" where it is none."""
+    try:
+        return canonical_name(written, zone)
+    except NameFormatError:
+        return ""
+
+
 def key_of(qname: str) -> str:
     """The canonical form of a name as PowerDNS sends it: final dot, any case, its own escapes."""
     return qname.removesuffix(".").lower()

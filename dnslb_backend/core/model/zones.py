@@ -14,7 +14,7 @@ PdnsVersion = tuple[int, int]
 """Major and minor version of a PowerDNS."""
 
 ASSUMED_VERSION: PdnsVersion = (4, 7)
-"""That of a PowerDNS that has not told its own."""
+"""That of a PowerDNS that has not reported its own."""
 
 
 class ResourceRecord(NamedTuple):

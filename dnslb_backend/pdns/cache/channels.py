@@ -53,6 +53,10 @@ class ChannelError(DnslbError):
     """A PowerDNS could not be purged; the text says why."""
 
 
+class NobodyListensError(ChannelError):
+    """No PowerDNS runs at that control socket: it may be about to start."""
+
+
 class NotifyError(DnslbError):
     """A PowerDNS will not notify a zone's secondaries; the text says why."""
 
@@ -66,8 +70,8 @@ class _About(BaseModel):
 class Channel(ABC):
     """One PowerDNS and the way to reach it. `name` is the address that the operator gave.
 
-    `told` is the version that it told last, empty if none. `limit` names at most are worth listing;
-    `calm` are the seconds between purges of what is merely out of date.
+    `reported_version` is what it last said of its version, empty if nothing. `limit` names at most
+    are worth listing; `calm` are the seconds between purges of what is merely out of date.
     """
 
     limit: ClassVar[int]
@@ -75,11 +79,11 @@ class Channel(ABC):
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.told = ""
+        self.reported_version = ""
 
     @property
     def shortcoming(self) -> str:
-        """What the version that was told cannot do, empty if nothing."""
+        """What the reported version cannot do, empty if nothing."""
         return ""
 
     @abstractmethod
@@ -140,6 +144,8 @@ class ControlChannel(Channel):
                 return await reader.read(ANSWER_LIMIT)
             finally:
                 writer.close()
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            raise NobodyListensError(f"{self.name}: {error.strerror}") from error
         except OSError as error:
             raise ChannelError(f"{self.name}: {error.strerror or error}") from error
 
@@ -166,12 +172,12 @@ class ApiChannel(Channel):
 
     @property
     def shortcoming(self) -> str:
-        version = parse_version(self.told)
+        version = parse_version(self.reported_version)
         if version is None or version >= FORGETS_BELOW:
             return ""
         return (
-            f"the API of PowerDNS {self.told} forgets no name below the one it is given; "
-            "that of 4.6 does: use control_socket"
+            f"the API of PowerDNS {self.reported_version} forgets no name below the one it is"
+            " given; that of 4.6 does: use control_socket"
         )
 
     async def ask_version(self) -> str:

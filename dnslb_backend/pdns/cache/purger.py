@@ -19,6 +19,7 @@ from dnslb_backend.pdns.cache.channels import (
     Channel,
     ChannelError,
     ControlChannel,
+    NobodyListensError,
     NotifyError,
 )
 from dnslb_backend.pdns.cache.notify_queue import NotifyQueue
@@ -34,6 +35,9 @@ PURGE_TIMEOUT = 2.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 """Seconds between two attempts at a PowerDNS that cannot be purged."""
 
+START_LIMIT = 10.0
+"""Seconds that a PowerDNS may take to start after this daemon, which it needs to be there."""
+
 ADVICE = (
     "PowerDNS's cache-ttl, query-cache-ttl and negquery-cache-ttl must be 0, "
     "or what it answers does not follow health"
@@ -42,7 +46,7 @@ ADVICE = (
 
 @dataclass(frozen=True, slots=True)
 class ChannelStatus:
-    """How one PowerDNS is doing; `last_done` and `waiting_since` on the clock of the event loop.
+    """How one PowerDNS is doing; `waiting_since` is on the clock of the event loop.
 
     `backlog` changes are not purged yet, the oldest since `waiting_since`. `error` is why,
     empty while all is well.
@@ -53,7 +57,6 @@ class ChannelStatus:
     failures: int
     backlog: int
     waiting_since: float | None
-    last_done: float | None
     error: str
 
 
@@ -113,7 +116,7 @@ class Purger:
         await self._versions.ask()
 
     async def run(self, on_version: Callable[[], None]) -> None:
-        """Run until cancelled. `on_version` is called when a PowerDNS told another version."""
+        """Run until cancelled. `on_version` is called when a PowerDNS reports another version."""
         if not self._workers:
             log.info("no [pdns] channel is configured: %s", ADVICE)
         async with asyncio.TaskGroup() as group:
@@ -132,8 +135,9 @@ class _Worker:
         self._wake = asyncio.Event()
         self._purges = 0
         self._failures = 0
-        self._last_done: float | None = None
         self._errors = dict.fromkeys(Lane, "")
+        self._may_start_until = float("inf")
+        self._is_failure_logged = False
         self._is_refusal_logged = False
 
     def add(self, stale: Sequence[PurgeItem], zones: Sequence[str]) -> None:
@@ -156,11 +160,11 @@ class _Worker:
             self._failures,
             len(unpurged),
             min(unpurged, default=None),
-            self._last_done,
             self.error,
         )
 
     async def run(self) -> None:
+        self._may_start_until = _now() + START_LIMIT
         async with asyncio.TaskGroup() as group:
             for lane in Lane:
                 group.create_task(self._run(lane), name=f"{lane.name} of {self.channel.name}")
@@ -224,6 +228,9 @@ class _Worker:
                 await self.channel.purge(batch)
         except TimeoutError:
             why = f"{self.channel.name}: no answer within {PURGE_TIMEOUT:g} s"
+        except NobodyListensError as error:
+            self._fail(lane, batch, str(error), may_start=not self._purges)
+            return False
         except ChannelError as error:
             why = str(error)
         except Exception as error:
@@ -241,17 +248,24 @@ class _Worker:
         self._purges += len(batch)
         metrics.PURGES.inc(len(batch))
         metrics.PURGE_DURATION.observe(_now() - began)
-        self._last_done = began
         if self.error:
             self._errors[lane] = ""
-            if not self.error:
+            if self._is_failure_logged and not self.error:
+                self._is_failure_logged = False
                 log.warning("PowerDNS at %s can be purged again", self.channel.name)
 
-    def _fail(self, lane: Lane, batch: Sequence[PurgeItem], why: str) -> None:
+    def _fail(
+        self, lane: Lane, batch: Sequence[PurgeItem], why: str, *, may_start: bool = False
+    ) -> None:
+        """`may_start`: this PowerDNS was never there, and may be about to start."""
         self._queue.failed(batch, lane)
         self._failures += 1
         metrics.PURGE_FAILURES.inc()
-        if not self.error:
+        if may_start and _now() < self._may_start_until:
+            if not self.error:
+                log.info("cannot purge PowerDNS's caches yet: %s; it may be starting", why)
+        elif not self._is_failure_logged:
+            self._is_failure_logged = True
             log.error("cannot purge PowerDNS's caches, retrying: %s (%s)", why, ADVICE)
         self._errors[lane] = why
 

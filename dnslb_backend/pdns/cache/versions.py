@@ -17,7 +17,7 @@ ANSWER_TIMEOUT = 2.0
 
 
 class Versions:
-    """The versions that the PowerDNS of `channels` tell; `configured` counts until one does."""
+    """The versions that the PowerDNS of `channels` report; `configured` counts until one does."""
 
     def __init__(self, channels: Sequence[Channel], configured: PdnsVersion | None) -> None:
         self._channels = channels
@@ -26,55 +26,55 @@ class Versions:
     @property
     def oldest(self) -> PdnsVersion:
         """The version to write for: no content is right for all where they differ."""
-        told = [version for channel in self._channels if (version := parse_version(channel.told))]
-        return min(told, default=self._configured or ASSUMED_VERSION)
+        texts = (channel.reported_version for channel in self._channels)
+        reported = [version for text in texts if (version := parse_version(text))]
+        return min(reported, default=self._configured or ASSUMED_VERSION)
 
     async def ask(self) -> None:
         """Ask all of them, once."""
         await asyncio.gather(*(self._ask(channel) for channel in self._channels))
 
     async def follow(self, changed: Callable[[], None]) -> None:
-        """Ask until cancelled; `changed` is called when one told another version than before."""
+        """Ask until cancelled; `changed` is called when one reports another version than before."""
         async with asyncio.TaskGroup() as group:
             for channel in self._channels:
                 group.create_task(self._follow(channel, changed), name=f"version of {channel.name}")
 
     async def _follow(self, channel: Channel, changed: Callable[[], None]) -> None:
         while True:
-            before = channel.told
+            before = channel.reported_version
             is_answered = await self._ask(channel)
-            if channel.told != before:
+            if channel.reported_version != before:
                 changed()
             await asyncio.sleep(INTERVAL if is_answered else RETRY_PAUSE)
 
     async def _ask(self, channel: Channel) -> bool:
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT):
-                told = await channel.ask_version()
+                reported = await channel.ask_version()
         except (TimeoutError, ChannelError):
             return False  # a purge says what is wrong
-        if told != channel.told:
-            _report(channel, told)
-            channel.told = told
+        if reported != channel.reported_version:
+            _log_version(channel, reported)
+            channel.reported_version = reported
             if channel.shortcoming:
                 log.error("cannot purge everything: %s: %s", channel.name, channel.shortcoming)
-            self._report_differences()
+            self._log_differences()
         return True
 
-    def _report_differences(self) -> None:
-        told = {channel.name: channel.told for channel in self._channels if channel.told}
-        if len({parse_version(text) for text in told.values()}) > 1:
-            shown = ", ".join(f"{text} at {name}" for name, text in sorted(told.items()))
+    def _log_differences(self) -> None:
+        reported = {each.name: each.reported_version for each in self._channels}
+        found = sorted((name, text) for name, text in reported.items() if text)
+        if len({parse_version(text) for _, text in found}) > 1:
+            shown = ", ".join(f"{text} at {name}" for name, text in found)
             log.warning(
                 "PowerDNS has several versions (%s); contents are written for %d.%d",
                 *(shown, *self.oldest),
             )
 
 
-def _report(channel: Channel, told: str) -> None:
-    if channel.told:
-        log.warning(
-            "PowerDNS at %s has version %s now, it had %s", channel.name, told, channel.told
-        )
+def _log_version(channel: Channel, version: str) -> None:
+    if before := channel.reported_version:
+        log.warning("PowerDNS at %s has version %s now, it had %s", channel.name, version, before)
     else:
-        log.info("PowerDNS at %s has version %s", channel.name, told)
+        log.info("PowerDNS at %s has version %s", channel.name, version)

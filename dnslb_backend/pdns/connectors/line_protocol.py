@@ -11,7 +11,6 @@ import socket
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import cast
 
 from dnslb_backend.errors import RequestError
@@ -36,9 +35,6 @@ LINE_LIMIT = 64 * 1024
 SHORT_REQUEST = 2048
 """Bytes that a lookup of PowerDNS never reaches; longer requests are not cached."""
 
-CACHE_SIZE = 4096
-"""Requests in the cache: busy resolvers repeat their queries."""
-
 _TEXT = rb'"[ !#-\[\]-~]*"'
 _LOOKUP = re.compile(
     rb'\{"method": "lookup", "parameters": \{"local": %(text)b, "qname": "([ !#-\[\]-~]*)", '
@@ -60,7 +56,6 @@ JSON = "json"
 """The dialect of the remote backend; that of the pipe backend is `abi1` to `abi5`."""
 
 
-@lru_cache(CACHE_SIZE)
 def parse_lookup(line: bytes) -> tuple[str, str, Callable[[], str]] | None:
     """Name, type and client of a line exactly as PowerDNS writes a lookup; None for any other."""
     found = _LOOKUP.fullmatch(line)

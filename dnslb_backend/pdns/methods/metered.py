@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from time import perf_counter
 
 from dnslb_backend import metrics
@@ -32,10 +33,10 @@ class MeteredResponder:
         self._transport = transport
         self._meter = metrics.LookupMeter(transport)
         self._snapshot: Snapshot | None = None
-        self._known: dict[bytes, tuple[bytes, metrics.LookupOutcome]] = {}
+        self._known: dict[bytes, tuple[bytes | Callable[[], bytes], metrics.LookupOutcome]] = {}
 
     def known(self, question: bytes) -> bytes | None:
-        """The cached answer to `question`, if it is valid and the same for all clients; counted."""
+        """The answer to a `question` that was found before, None if it must be found; counted."""
         began = perf_counter()
         snapshot = self.responder.snapshot()
         if snapshot is not self._snapshot:
@@ -44,35 +45,53 @@ class MeteredResponder:
         known = self._known.get(question)
         if known is None:
             return None
-        self._meter.count(known[1], perf_counter() - began)
-        return known[0]
+        answer, outcome = known
+        if not isinstance(answer, bytes):
+            return self._choose(answer, began)
+        self._meter.count(outcome, perf_counter() - began)
+        return answer
 
     def lookup(
         self, qname: str, qtype: str, remote: Callable[[], str], question: bytes = b""
     ) -> bytes:
-        """As Responder.lookup. The answer is cached for `known(question)`."""
+        """As Responder.lookup. What was found is cached for `known(question)`."""
         began = perf_counter()
-        is_for_all = False
         try:
             found = self.responder.find(qname, qtype)
-            if is_for_all := isinstance(found, bytes):
-                answer = found
-            else:
-                answer = self.responder.choose(found, qname, remote)
         except Exception:
             self._meter.count("servfail", perf_counter() - began)
             raise
-        outcome: metrics.LookupOutcome = "found"
-        if answer == NXDOMAIN:
-            outcome = "nxdomain"
-        elif answer.startswith(NODATA):
-            outcome = "nodata"
-        if question and is_for_all:
+        if not isinstance(found, bytes):
+            choose = partial(self.responder.choose, found, qname, remote)
+            self._remember(question, choose, "found")
+            return self._choose(choose, began)
+        outcome = _outcome(found)
+        # Nobody asks for a random name again; PowerDNS asks for its wildcard every time.
+        if outcome != "nxdomain" or qname.startswith("*"):
+            self._remember(question, found, outcome)
+        self._meter.count(outcome, perf_counter() - began)
+        return found
+
+    def _choose(self, choose: Callable[[], bytes], began: float) -> bytes:
+        """The answer for one client, counted."""
+        try:
+            answer = choose()
+        except Exception:
+            self._meter.count("servfail", perf_counter() - began)
+            raise
+        self._meter.count(_outcome(answer), perf_counter() - began)
+        return answer
+
+    def _remember(
+        self,
+        question: bytes,
+        answer: bytes | Callable[[], bytes],
+        outcome: metrics.LookupOutcome,
+    ) -> None:
+        if question:
             if len(self._known) >= CACHE_SIZE:
                 self._known.clear()
             self._known[question] = answer, outcome
-        self._meter.count(outcome, perf_counter() - began)
-        return answer
 
     def answer(self, method: str, parameters: Parameters) -> bytes:
         """As Responder.answer."""
@@ -108,3 +127,9 @@ class MeteredResponder:
     def refused(self) -> None:
         """A request was invalid."""
         self._meter.count("bad_request", 0.0)
+
+
+def _outcome(answer: bytes) -> metrics.LookupOutcome:
+    if answer == NXDOMAIN:
+        return "nxdomain"
+    return "nodata" if answer.startswith(NODATA) else "found"

@@ -39,21 +39,19 @@ UNKNOWN_LIMIT = 20
 class Responder:
     """Answers from the snapshot that `current`, known as `snapshot`, returns at that moment.
 
-    `describe` explains the state of a canonical name to a person; `key_store` has the data of
-    signed zones; `notifies` returns whether a channel makes PowerDNS notify secondaries.
+    `key_store` has the data of signed zones; `notifies` returns whether a channel makes PowerDNS
+    notify secondaries.
     """
 
     def __init__(
         self,
         current: Callable[[], Snapshot],
-        describe: Callable[[str], str] | None = None,
         client_cache: ClientCache | None = None,
         key_store: KeyStore | None = None,
         notifies: Callable[[], bool] = lambda: False,
     ) -> None:
         self.snapshot = current
         self._client_cache = client_cache or ClientCache(time.monotonic, lambda: getrandbits(64))
-        self._describe = describe or self._describe_rows
         self._dnssec = DnssecMethods(current, key_store or NoKeyStore(), time.monotonic)
         self._zones = ZoneMethods(current, self._dnssec.metadata, notifies)
         self._unknown = set[str]()
@@ -138,10 +136,11 @@ class Responder:
         if word.upper() == "PING" and not name:
             return "PONG"
         if word.upper() == "STATUS" and name:
-            return self._describe(key_of(name))
+            return self._description(key_of(name))
         return f"unknown command {query.strip()[:100]!r}; known are: PING, STATUS name"
 
-    def _describe_rows(self, name: str) -> str:
+    def _description(self, name: str) -> str:
+        """The state of a canonical name, for people."""
         node = self.snapshot().names.get(name)
         if node is None:
             return f"{name}: no such name"

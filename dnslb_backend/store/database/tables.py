@@ -156,7 +156,7 @@ VOTE = Table(
 )
 
 VOTE_TABLES = (VOTER, VOTE)
-"""What nodes that decide together tell each other; each writes its own rows only."""
+"""What nodes that decide together exchange; each writes its own rows only."""
 
 SCHEMA_VERSION = Table("lb_schema_version", ("version", "applied", "min_version"), key=("version",))
 

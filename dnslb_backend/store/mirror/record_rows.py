@@ -125,7 +125,7 @@ def _by_record(
 
 def _read_record(columns: Mapping[str, Any]) -> SavedRecord:
     ttl = integer(columns["ttl"], 0, MAX_TTL)
-    common, *pools = map(_read_pool, json.loads(columns["answer"]))
+    common, *pools = map(read_pool, json.loads(columns["answer"]))
     decision = Decision(
         DecisionKind(_FORMER_DECISIONS.get(columns["decision"], columns["decision"])),
         common.contents,
@@ -147,11 +147,12 @@ def _read_record(columns: Mapping[str, Any]) -> SavedRecord:
         last_good=texts([item for item in last if not isinstance(item, list)]),
         hosts=(),
         members=(),
-        last_pools=tuple(map(_read_pool, last_pools)),
+        last_pools=tuple(map(read_pool, last_pools)),
     )
 
 
-def _read_pool(found: Any) -> Pool:
+def read_pool(found: Any) -> Pool:
+    """The answer for everybody, or for a view. Raises ValueError, or what bad values lead to."""
     view, contents, weights, *rest = found
     pool = Pool(
         text(view),

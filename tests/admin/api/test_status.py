@@ -310,7 +310,9 @@ def big(records: int, members: int) -> Node:
     for key, state in node.health_map.records.items():
         node.health_map.open_cycle(key)
         for member in state.members:
-            node.health_map.record_result(member.targets[0], passed("200 OK"), at(1))
+            node.health_map.record(
+                node.health_map.observe(member.targets[0], passed("200 OK"), at(1))
+            )
         node.health_map.close_cycle(key, at(1))
     return node
 
@@ -356,7 +358,7 @@ async def test_the_moment_that_was_asked_about_is_shown(node: Node) -> None:
     await asyncio.sleep(0)  # noqa: TID251 - the first slice is done
     for key in list(many.health_map.records):
         for target in many.health_map.targets_of(key):
-            many.health_map.record_result(target, BROKEN, at(2))
+            many.health_map.record(many.health_map.observe(target, BROKEN, at(2)))
     report = StatusReport.model_validate_json(await rendering)
     assert {member.health for member in report.members} == {"UP"}
 

@@ -73,7 +73,7 @@ async def test_the_moment_that_was_asked_about_is_shown(node: Node) -> None:
     parts = [await anext(rendering), await anext(rendering)]
     for key in list(many.health_map.records):
         for target in many.health_map.targets_of(key):
-            many.health_map.record_result(target, BROKEN, at(2))
+            many.health_map.record(many.health_map.observe(target, BROKEN, at(2)))
     parts += [part async for part in rendering]
     _, *found = map(json.loads, b"".join(parts).splitlines())
     assert len(found) == 500

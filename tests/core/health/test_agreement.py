@@ -13,12 +13,12 @@ from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.members import TargetKey
 from dnslb_backend.core.health.quorum import Voter, row_key
 from dnslb_backend.core.health.results import Result, check_error, failed, passed
-from dnslb_backend.core.health.saved_state import capture, restore
+from dnslb_backend.core.health.saved_state import restore
 from dnslb_backend.core.health.tally import AgreedHealth, Basis
 from dnslb_backend.core.health.target import Health
 from dnslb_backend.core.model.plan import Plan
 from dnslb_backend.core.model.quorum import CheckQuestion, QuestionKind, QuorumRules
-from tests.core.building import KEY, Driver, at, plan, record
+from tests.core.building import KEY, Driver, at, capture, plan, record
 from tests.core.fleet import Fleet, FleetNode
 
 A, B = "192.0.2.1", "192.0.2.2"
@@ -248,6 +248,7 @@ def test_only_named_sites_judge_and_others_follow_without_probing() -> None:
     world = fleet("ns1", "ns2", "ns3", configured=judged_by("ns1", "ns2"))
     ns3 = world.nodes["ns3"]
     assert not ns3.health.is_probed(TARGET)
+    assert ns3.agreement.probers(TARGET) == ("ns1", "ns2")
     assert ns3.health.target(TARGET).health is Health.UNKNOWN
     assert {verdict(node).tally for node in world.nodes.values()} == {(2, 0)}
     assert ns3.health.records[KEY].decision.contents == (A, B)
@@ -273,6 +274,8 @@ def test_a_node_without_votes_follows_and_writes_nothing() -> None:
     world = answering()
     assert "ns9" not in world.tables.voters
     assert verdict(world.nodes["ns9"]).tally == (2, 0)
+    assert world.nodes["ns9"].agreement.probers(TARGET) == ("ns1", "ns2")
+    assert world.nodes["ns1"].agreement.probers(TARGET) is None
     world.alive = {B}
     world.run(7)
     assert world.nodes["ns9"].health.records[KEY].decision.contents == (B,)
@@ -349,6 +352,8 @@ def test_so_many_nodes_probe_each_target_and_all_know_the_same() -> None:
     world, targets = sharing(3)
     for target in targets:
         assert len(probing(world, target)) == 3
+        known = {node.agreement.probers(target) for node in world.nodes.values()}
+        assert known == {tuple(sorted(probing(world, target)))}
         assert {verdict(n, target).tally for n in world.nodes.values()} == {(3, 0)}
     load = Counter(name for target in targets for name in probing(world, target))
     assert load.keys() == world.nodes.keys()
@@ -384,6 +389,7 @@ def test_where_the_others_do_not_vote_a_node_stands_in() -> None:
     world.nodes[silent].phase = 0.25
     world.run(30)
     assert len(probing(world, target)) == 5
+    assert all(name in (n.agreement.probers(target) or ()) for name, n in world.nodes.items())
     assert sum(verdict(world.nodes["ns1"], target).tally) >= 3
 
 

@@ -8,9 +8,9 @@ import pytest
 from dnslb_backend.core.health.decision_changes import DecisionChange
 from dnslb_backend.core.health.overrides import Action, Override
 from dnslb_backend.core.health.results import Result, check_error, failed, passed
-from dnslb_backend.core.health.saved_state import capture, restore
+from dnslb_backend.core.health.saved_state import restore
 from dnslb_backend.core.model.records import AllDown, Dest, MinHealthy, Record
-from tests.core.building import KEY, ZONE, Driver, at, record
+from tests.core.building import KEY, ZONE, Driver, at, capture, record
 
 A, B, C = "192.0.2.1", "192.0.2.2", "192.0.2.3"
 PASS, FAIL, ERROR = passed(), failed(1, "exit code 1"), check_error("no such program")

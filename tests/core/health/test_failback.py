@@ -7,9 +7,9 @@ from itertools import product
 import pytest
 
 from dnslb_backend.core.health.results import failed, passed
-from dnslb_backend.core.health.saved_state import capture, restore
+from dnslb_backend.core.health.saved_state import restore
 from dnslb_backend.core.model.records import Record
-from tests.core.building import KEY, Driver, at, record
+from tests.core.building import KEY, Driver, at, capture, record
 
 A, B, C = "192.0.2.1", "192.0.2.2", "192.0.2.3"
 PASS, FAIL = passed(), failed(1, "exit code 1")

@@ -153,7 +153,7 @@ def test_what_comes_together_is_decided_once() -> None:
     driver.health_map.take_changes()
     before = driver.health_map.records[KEY].decision
     for address in many[1:]:
-        driver.health_map.record_result(driver.target(address), FAIL, at(60))
+        driver.health_map.record(driver.health_map.observe(driver.target(address), FAIL, at(60)))
         assert driver.health_map.records[KEY].decision is before
     changes = driver.health_map.take_changes()
     assert driver.served() == {many[0]}
@@ -166,8 +166,8 @@ def test_a_member_that_comes_as_another_goes_leaves_no_gap() -> None:
     driver = Driver(record(A, B, fallback=[C]))
     driver.round({A: PASS, B: FAIL})
     driver.health_map.take_changes()
-    driver.health_map.record_result(driver.target(A), FAIL, at(60))
-    driver.health_map.record_result(driver.target(B), PASS, at(60))
+    driver.health_map.record(driver.health_map.observe(driver.target(A), FAIL, at(60)))
+    driver.health_map.record(driver.health_map.observe(driver.target(B), PASS, at(60)))
     moved = {
         (move.content, move.to_served) for move in driver.health_map.take_changes().transitions
     }
@@ -179,7 +179,9 @@ def test_every_change_of_health_is_reported_with_its_own_time() -> None:
     driver.round({A: PASS, B: PASS})
     driver.health_map.take_changes()
     for second, (address, result) in enumerate([(A, FAIL), (B, FAIL), (A, PASS), (A, FAIL)]):
-        driver.health_map.record_result(driver.target(address), result, at(60 + second))
+        driver.health_map.record(
+            driver.health_map.observe(driver.target(address), result, at(60 + second))
+        )
     told = [
         (move.content, move.to_health, move.at - at(60).wall)
         for move in driver.health_map.take_changes().transitions
@@ -304,7 +306,7 @@ def test_the_last_answer_is_not_that_of_the_last_survivor(pause: bool) -> None:
     driver.round(dict.fromkeys(addresses, PASS))
     driver.health_map.open_cycle(KEY)
     for address in addresses:
-        driver.health_map.record_result(driver.target(address), FAIL, at(60))
+        driver.health_map.record(driver.health_map.observe(driver.target(address), FAIL, at(60)))
         if pause:
             driver.health_map.decide_marked()
     driver.close()

@@ -13,11 +13,11 @@ from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.overrides import Action, Override
 from dnslb_backend.core.health.resolutions import Status
 from dnslb_backend.core.health.results import Result, check_error, failed, passed
-from dnslb_backend.core.health.saved_state import EMPTY, SavedHost, SavedState, capture, restore
+from dnslb_backend.core.health.saved_state import EMPTY, SavedHost, SavedState, restore
 from dnslb_backend.core.health.target import Health, TargetState
 from dnslb_backend.core.model.records import AllDown, Record, RecordKey
 from dnslb_backend.core.model.rules import Damping, Thresholds
-from tests.core.building import KEY, ZONE, Driver, at, plan, record
+from tests.core.building import KEY, ZONE, Driver, at, capture, plan, record
 
 A, B, C, D = "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"
 PASS, FAIL, ERROR = passed(), failed(1, "exit code 1"), check_error("no such program")

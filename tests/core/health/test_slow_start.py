@@ -7,10 +7,10 @@ import pytest
 from dnslb_backend.core.health.overrides import Action, Override
 from dnslb_backend.core.health.record_state import RecordState
 from dnslb_backend.core.health.results import failed, passed
-from dnslb_backend.core.health.saved_state import capture, restore
+from dnslb_backend.core.health.saved_state import restore
 from dnslb_backend.core.health.transitions import reason
 from dnslb_backend.core.model.records import Policy, Record
-from tests.core.building import KEY, Driver, at, record
+from tests.core.building import KEY, Driver, at, capture, record
 
 A, B = "192.0.2.1", "192.0.2.2"
 PASS, FAIL = passed("200 OK"), failed(1, "exit code 1")

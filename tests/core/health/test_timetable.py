@@ -202,7 +202,7 @@ class Run:
         now, number, target, result = heapq.heappop(self.ends)
         if self.under_way.get(target) == number:
             del self.under_way[target]
-            self.map.record_result(target, result, at(now))
+            self.map.record(self.map.observe(target, result, at(now)))
             self.timetable.end(target, now)
 
 
@@ -325,7 +325,7 @@ def test_a_target_that_is_being_probed_is_not_due_at_its_own_pace() -> None:
     made.add(HERE, Instant(0, 0))
     assert [due.targets for due in made.take(0, 10)] == [[A]]
     made.begin(A, 0, 0)
-    health.record_result(A, failed(1, "refused"), at(0.5))
+    health.record(health.observe(A, failed(1, "refused"), at(0.5)))
     made.end(A, 0.5)
     assert made.next_due() == 2.0
     assert made.begin(A, 1.0, 1.0)

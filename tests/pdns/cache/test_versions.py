@@ -98,7 +98,7 @@ async def test_what_is_no_version_is_not_taken_for_one(
     async with kind(tmp_path, Impostor(told)) as channel:
         with pytest.raises(ChannelError, match=r"reports no version|is no API"):
             await channel.ask_version()
-        assert channel.told == ""
+        assert channel.reported_version == ""
 
 
 async def test_a_powerdns_that_is_upgraded_meanwhile_is_noticed(

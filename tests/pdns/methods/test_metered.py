@@ -2,11 +2,19 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
+from dnslb_backend.core.answers.name_index import build_name_index
+from dnslb_backend.core.answers.snapshot import build_snapshot
+from dnslb_backend.core.health.decision import Decision, DecisionKind
+from dnslb_backend.core.model.records import Policy
 from dnslb_backend.metrics import REGISTRY
+from dnslb_backend.pdns.methods.metered import MeteredResponder
 from dnslb_backend.pdns.methods.responder import Responder
+from dnslb_backend.pdns.wire.rows import render_rows
+from tests.core.building import KEY, plan, record
 from tests.pdns.connectors.test_http import peer as http_peer
 from tests.pdns.connectors.test_line_protocol import V4, Peer, lookup, peer, question
 from tests.pdns.transports import serve_http, serve_unix
@@ -88,6 +96,46 @@ async def test_over_a_pipe(path: str) -> None:
             await _asked(client, b"nonsense\n")
     assert added == [1, 1, 0, 1, 1, 4]
     assert others == [0] * 6
+
+
+async def test_what_is_asked_again_is_found_once_and_a_random_name_is_not_kept() -> None:
+    metered = MeteredResponder(Responder(World().current), "unix")
+    for name, is_kept in (
+        ("v4.lb.example.", True),
+        ("empty.lb.example.", True),
+        ("nope.lb.example.", False),
+        ("*.lb.example.", True),
+    ):
+        assert metered.known(name.encode()) is None
+        async with counting("unix") as first:
+            answer = metered.lookup(name, "ANY", str, name.encode())
+        async with counting("unix") as again:
+            assert metered.known(name.encode()) == (answer if is_kept else None)
+        assert again == (first if is_kept else [0] * 6)
+
+
+async def test_an_answer_that_depends_on_the_client_is_its_own_each_time() -> None:
+    members = tuple(f"192.0.2.{number}" for number in range(1, 9))
+    layout = build_name_index(plan(replace(record(*members), policy=Policy.STICKY)))
+    snapshots = [
+        build_snapshot(layout, lambda _, kind=kind: Decision(kind, members), render_rows, 1.0)[0]  # type: ignore[misc]
+        for kind in (DecisionKind.SERVE, DecisionKind.PENDING)
+    ]
+    current = snapshots[0]
+    metered = MeteredResponder(Responder(lambda: current), "unix")
+    clients = [f"10.0.{number}.1/32" for number in range(20)]
+    for client in clients:
+        metered.known(client.encode())
+        metered.lookup(f"{KEY.name}.", "ANY", lambda client=client: client, client.encode())  # type: ignore[misc]
+    answers = [metered.known(client.encode()) for client in clients]
+    alone = Responder(lambda: current)
+    assert answers == [
+        alone.lookup(f"{KEY.name}.", "ANY", lambda client=client: client)  # type: ignore[misc]
+        for client in clients
+    ]
+    assert len(set(answers)) > 1
+    current = snapshots[1]
+    assert [metered.known(client.encode()) for client in clients] == [None] * len(clients)
 
 
 async def _asked(client: Peer, line: bytes) -> None:

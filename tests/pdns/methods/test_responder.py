@@ -161,12 +161,6 @@ def test_commands(responder: Responder) -> None:
         assert "known are: PING" in ask(responder, "directBackendCmd", query=query)
 
 
-def test_who_knows_more_of_a_name_is_asked(world: World) -> None:
-    responder = Responder(world.current, lambda name: f"all about {name}")
-    told = ask(responder, "directBackendCmd", query="STATUS WWW.lb.example.")
-    assert told == "all about www.lb.example"
-
-
 @pytest.mark.parametrize(
     "method", ["", "feedRecord", "startTransaction", "__class__", "x" * 100_000]
 )

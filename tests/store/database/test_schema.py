@@ -117,7 +117,7 @@ async def test_both_stores_have_the_same_columns(mariadb: MariaDB, settings: Mys
     local = sqlite3.connect(":memory:")
     for script in LOCAL_SCRIPTS:
         local.executescript(script.text)
-    for name in [*(table.name for table in TABLES), "lb_status", "lb_votes"]:
+    for name in [*(table.name for table in TABLES), "lb_status", "lb_votes", "lb_differences"]:
         here = [row[1] for row in local.execute(f"PRAGMA table_info({name})")]
         rows = await mariadb.query(f"SHOW COLUMNS FROM {name}", database=settings.name)
         assert here == [row["Field"] for row in rows]
@@ -138,7 +138,7 @@ async def test_everything_is_made_and_a_second_run_changes_nothing(
         table.name for table in TABLES
     }
     assert {name for name, kind in made.items() if kind == "VIEW"} == {
-        *("lb_status", "lb_votes"),
+        *("lb_status", "lb_votes", "lb_differences"),
         *POWERDNS_VIEWS,
     }
     versions = await mariadb.query("SELECT * FROM lb_schema_version", database=empty.name)
@@ -198,7 +198,7 @@ async def test_the_views_can_go_to_another_database(mariadb: MariaDB, empty: Mys
         ("DROP TABLE lb_state", "created the table lb_state, which was missing"),
         (f"DROP TABLE {', '.join(ALL_BUT_VERSION)}", "created the table lb_tsig"),
         ("DROP TABLE lb_schema_version", "applied 0001_schema.sql"),
-        ("DROP VIEW lb_status", "created the views lb_status, lb_votes"),
+        ("DROP VIEW lb_status", "created the views lb_status, lb_votes, lb_differences"),
         ("DROP TABLE lb_vote", "created the table lb_vote, which was missing"),
         ("ALTER TABLE lb_state DROP COLUMN own, DROP COLUMN stale",
          "created own, stale of the table lb_state, which was missing"),

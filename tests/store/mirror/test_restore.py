@@ -2,14 +2,13 @@
 
 import pytest
 
-from dnslb_backend.core.health.saved_state import capture
 from dnslb_backend.store.database.interface import Select, Store, Upsert, Where
 from dnslb_backend.store.database.tables import NODE, STATE, ZONE, Value
 from dnslb_backend.store.database.values import sql_datetime
 from dnslb_backend.store.mirror.record_rows import record_rows
 from dnslb_backend.store.mirror.restore import load_saved_state
 from dnslb_backend.store.mirror.rows import Stamp, zone_row
-from tests.core.building import KEY, Driver, at, record, zone
+from tests.core.building import KEY, Driver, at, capture, record, zone
 from tests.core.health.test_override_guard import FAIL, PASS
 
 A, B = "192.0.2.1", "192.0.2.2"

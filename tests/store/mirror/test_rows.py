@@ -12,7 +12,7 @@ from dnslb_backend.core.health.members import MemberStatus
 from dnslb_backend.core.health.overrides import Action, Override
 from dnslb_backend.core.health.resolutions import Status
 from dnslb_backend.core.health.results import check_error, failed, passed
-from dnslb_backend.core.health.saved_state import SavedState, capture
+from dnslb_backend.core.health.saved_state import SavedState
 from dnslb_backend.core.health.target import Health, TargetState
 from dnslb_backend.core.health.transitions import Transition
 from dnslb_backend.core.model.quorum import QuorumRules
@@ -47,7 +47,7 @@ from dnslb_backend.store.mirror.rows import (
     transition_row,
     zone_row,
 )
-from tests.core.building import KEY, Driver, at, plan, record, zone
+from tests.core.building import KEY, Driver, at, capture, plan, record, zone
 from tests.core.fleet import Fleet, FleetNode
 
 A, B, C = "192.0.2.1", "192.0.2.2", "192.0.2.3"

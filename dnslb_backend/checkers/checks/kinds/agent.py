@@ -1,9 +1,8 @@
 """`agent`: a program on the target reports its state in the protocol of HAProxy's agent-check."""
 
 import re
-from typing import ClassVar, Literal, Self
-
-from pydantic import model_validator
+from collections.abc import Iterator
+from typing import ClassVar, Literal
 
 from dnslb_backend.checkers.checks.base import ProbeEndpoint
 from dnslb_backend.checkers.checks.kinds.tcp import port_of
@@ -51,11 +50,8 @@ class AgentCheck(TlsCheckParameters):
     send: str = ""
     tls: bool = False
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        for problem in self.problems_of_tls(used=self.tls):
-            raise ValueError(problem)
-        return self
+    def problems(self) -> Iterator[str]:
+        return self.problems_of_tls(used=self.tls)
 
     @property
     def port_needed(self) -> bool:

@@ -1,10 +1,11 @@
 """`grpc`: the standard health service of gRPC, grpc.health.v1."""
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from dnslb_backend.checkers.checks.base import ProbeEndpoint
 from dnslb_backend.checkers.checks.kinds.tcp import port_of
@@ -32,11 +33,8 @@ class GrpcCheck(TlsCheckParameters):
     service: Annotated[str, Field(max_length=127, pattern=r"^[!-~]*$")] = ""
     tls: bool = False
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        for problem in self.problems_of_tls(used=self.tls):
-            raise ValueError(problem)
-        return self
+    def problems(self) -> Iterator[str]:
+        return self.problems_of_tls(used=self.tls)
 
     @property
     def port_needed(self) -> bool:

@@ -6,9 +6,9 @@ import ssl
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr
 from yarl import URL
 
 from dnslb_backend.checkers.checks.base import ProbeEndpoint
@@ -73,13 +73,7 @@ class HttpCheck(OutputCheck, TlsCheckParameters):
     token: SecretStr | None = None
     token_file: Path = ""
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        for problem in self._problems():
-            raise ValueError(problem)
-        return self
-
-    def _problems(self) -> Iterator[str]:
+    def problems(self) -> Iterator[str]:
         secure = self.url.startswith("https:")
         if self.type == "https" and not secure:
             yield "type https needs a URL that begins with https:"

@@ -1,9 +1,9 @@
 """`postgres`: log in, check the server's role, run a query."""
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr
 
 from dnslb_backend.checkers.checks.base import ProbeEndpoint
 from dnslb_backend.checkers.checks.extraction import Output, OutputCheck
@@ -87,13 +87,7 @@ class PostgresCheck(OutputCheck, TlsCheckParameters):
     max_lag: Annotated[float, Field(ge=0)] | None = None
     tls: bool = False
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        for problem in self._problems():
-            raise ValueError(problem)
-        return self
-
-    def _problems(self) -> Iterator[str]:
+    def problems(self) -> Iterator[str]:
         yield from self.problems_of_tls(used=self.tls)
         if self.password is not None and self.password_file:
             yield "give a secret inline or in a file, not both"

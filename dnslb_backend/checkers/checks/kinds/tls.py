@@ -6,9 +6,9 @@ import ssl
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from dnslb_backend.checkers.checks.base import ProbeEndpoint
 from dnslb_backend.checkers.checks.kinds.tcp import port_of
@@ -37,13 +37,7 @@ class TlsCheck(TlsCheckParameters):
     port: Port | None = None
     min_days: Annotated[float, Field(ge=0)] = 0
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        for problem in self._problems():
-            raise ValueError(problem)
-        return self
-
-    def _problems(self) -> Iterator[str]:
+    def problems(self) -> Iterator[str]:
         yield from self.problems_of_tls(used=True)
         if self.min_days and not self.verify:
             yield "min_days needs verify: a certificate that is not verified is not read"

@@ -10,7 +10,7 @@ from dnslb_backend.errors import StoreError
 from dnslb_backend.store.database.sqlite import SqliteStore
 from dnslb_backend.store.mirror.node import LocalNode, WritePolicy
 from dnslb_backend.store.mirror.outbox import Outboxes
-from dnslb_backend.store.replica import Replica, within
+from dnslb_backend.store.replica.replica import Replica, within
 from dnslb_backend.store.settings import MysqlSettings
 from dnslb_backend.store.shared.replicated_table import ReplicatedTable
 

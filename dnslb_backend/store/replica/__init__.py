@@ -1,0 +1,1 @@
+"""This node's state in one store: the local file, or the database."""
