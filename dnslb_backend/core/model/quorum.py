@@ -64,7 +64,8 @@ def obstacle(nodes: Mapping[str, str], questions: Iterable[CheckQuestion]) -> st
         return f"all {len(nodes)} nodes are of site {site}: that is one vote, and it takes two"
     for names in sorted(filter(None, voters)):
         if not any({node, site} & {*names} for node, site in nodes.items()):
-            return f"no node is, or is of, {' or '.join(names)} (voters): nobody probes its targets"
+            those = " or ".join(names)
+            return f"no node is, or is of, {those} (voters): no node probes its targets"
     return ""
 
 
