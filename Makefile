@@ -29,11 +29,11 @@ FLEET_PACKAGES := mariadb-server-core
 TEST_PACKAGES := pdns-backend-bind pdns-backend-pipe pdns-backend-mysql pdns-backend-lua2 pdns-tools \
 	mariadb-server-core mariadb-client-core galera-4 postgresql dnsperf iproute2 \
 	libfaketime prometheus knot tini unbound \
-	chromium fonts-inter fonts-jetbrains-mono libatomic1 netbase
+	chromium-headless-shell fonts-inter fonts-jetbrains-mono libatomic1 netbase
 # What `make bench` compares with, beyond that.
 BENCH_PACKAGES := gdnsd
 # What `make matrix` puts into its systems: all that their suites start.
-MATRIX_PACKAGES := python3 python3-venv $(SYSTEM_PACKAGES) $(filter-out postgresql prometheus chromium \
+MATRIX_PACKAGES := python3 python3-venv $(SYSTEM_PACKAGES) $(filter-out postgresql prometheus chromium-headless-shell \
 	fonts-% libatomic1,$(TEST_PACKAGES))
 
 .PHONY: setup setup-tests demo run check test soak coverage mutants bench pictures docs constraints dist deb \

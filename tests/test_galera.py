@@ -52,9 +52,12 @@ async def test_an_isolated_member_refuses_tables_until_it_is_healed(cluster: Gal
     async def refuses() -> bool:
         return await error_of(third) == NOT_PREPARED
 
+    async def others_have_noticed() -> bool:
+        return await first.size() == 2
+
     await until(refuses, within=30)
     assert await third.size() == 0
-    assert await first.size() == 2
+    await until(others_have_noticed, within=30)
     await second.query("INSERT INTO lb.t VALUES (3)")
     await third.heal()
     await cluster.complete()

@@ -1,4 +1,4 @@
-"""Chromium, the real one of the distribution, driven by playwright."""
+"""Chromium, as the distribution builds it without windows, driven by playwright."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -39,7 +39,7 @@ async def chromium() -> AsyncIterator[Browser]:
     """A headless browser with its own profile."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=executable("chromium"), headless=True, args=FLAGS
+            executable_path=executable("chromium-headless-shell"), headless=True, args=FLAGS
         )
         try:
             yield browser

@@ -222,18 +222,20 @@ async def test_rows_of_another_node_are_not_restored(
         assert found.source == "nothing"
 
 
-async def test_a_thousand_records_are_restored_within_a_second(path: Path) -> None:
+async def test_a_thousand_records_are_restored_for_the_cost_of_a_few_results_each(path: Path) -> None:
     first = Node(path, None, *many_records(1000, 3))
     async with alive(first):
+        began = process_time()
         first.farm.check_all()
+        check_cost = process_time() - began
         for number in range(0, 1000, 7):
             first.farm.check(f"n{number:05}", FAIL, f"10.{number >> 8}.{number & 255}.0")
         first.record_changes()
     second = Node(path, None, *many_records(1000, 3))
-    # Our own work, all threads; how long it takes on a busy machine is another matter.
+    # CPU of all threads, beside other work of this process: a slow machine slows both.
     began = process_time()
     await second.start()
-    assert process_time() - began < 1
+    assert process_time() - began < 10 * check_cost
     assert second.farm.snapshot.names.keys() == first.farm.snapshot.names.keys()
     for name, node in second.farm.snapshot.names.items():
         if name != "lb.example":

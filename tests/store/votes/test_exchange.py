@@ -460,6 +460,7 @@ async def test_an_outage_is_logged_once_and_nothing_is_lost(
             await rig.start()
             await knowing(second, first)
             await until(lambda: first.exchange.status.is_connected, within=WITHIN)
+            await until(lambda: second.exchange.status.is_connected, within=WITHIN)
             assert first.exchange.status.last_error == ""
     lines = [record.getMessage() for record in caplog.records if "votes: " in record.message]
     assert len([line for line in lines if "not exchanged: " in line]) == 2
