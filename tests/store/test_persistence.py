@@ -222,7 +222,7 @@ async def test_rows_of_another_node_are_not_restored(
         assert found.source == "nothing"
 
 
-async def test_a_thousand_records_are_restored_for_the_cost_of_a_few_results_each(path: Path) -> None:
+async def test_a_thousand_records_are_restored_for_a_few_results_each(path: Path) -> None:
     first = Node(path, None, *many_records(1000, 3))
     async with alive(first):
         began = process_time()
