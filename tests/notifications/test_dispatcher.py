@@ -179,10 +179,12 @@ async def test_ten_thousand_decisions_at_once_are_few_requests() -> None:
                 scene.health_map.record(
                     scene.health_map.observe(scene.target(address, keys[0]), DOWN, at(9))
                 )
-            changes = scene.health_map.take_changes()
             began = time.process_time()
+            changes = scene.health_map.take_changes()
+            decided = time.process_time()
             scene.dispatcher.publish(changes)
-            assert time.process_time() - began < 1.0
+            # A slow machine slows both.
+            assert time.process_time() - decided < decided - began
             assert scene.dispatcher.waiting("webhook") == 10_000
             events = await hook.events(10_000)
     assert len(hook.deliveries) == 50
