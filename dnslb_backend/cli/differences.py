@@ -13,7 +13,7 @@ from rich.text import Text
 
 from dnslb_backend.cli.client import AdminClient
 from dnslb_backend.cli.pages import print_page, wrapped
-from dnslb_backend.cli.terminal import escape, print_json_text
+from dnslb_backend.cli.terminal import counted, escape, print_json_text
 
 PATH = "/api/v1/differences"
 
@@ -30,8 +30,7 @@ def show_differences(client: AdminClient, *, as_json: bool) -> None:
 
 def _lines(report: dict[str, Any], width: int) -> Iterator[Text]:
     nodes, records = report["nodes"], report["records"]
-    count = f"{len(nodes)} node{'' if len(nodes) == 1 else 's'} compared: {', '.join(nodes)}"
-    yield from wrapped(count, width)
+    yield from wrapped(f"{counted(len(nodes), 'node')} compared: {', '.join(nodes)}", width)
     if not records:
         yield Text("All answer alike.", "green")
     for record in records:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
 
 from dnslb_backend.component_log import ComponentLog
 from dnslb_backend.core.health.changes import NO_CHANGES, Changes
@@ -73,11 +72,16 @@ class ChangePublisher:
     async def _attempt(self) -> bool:
         """Publish what there is, in parts between which lookups have their turn."""
         try:
-            self._parts = chain(self._parts, self._take(RECORDS_AT_ONCE))
-            for changes in self._parts:
-                self.publish(changes)
-                await asyncio.sleep(0)
+            # First what an attempt that failed has left.
+            await self._publish_parts()
+            self._parts = self._take(RECORDS_AT_ONCE)
+            await self._publish_parts()
         except Exception:
             log.exception("unhandled exception while changes are published; retrying")
             return False
         return True
+
+    async def _publish_parts(self) -> None:
+        for changes in self._parts:
+            self.publish(changes)
+            await asyncio.sleep(0)

@@ -66,7 +66,7 @@ class MeteredResponder:
             self._remember(question, choose, "found")
             return self._choose(choose, began)
         outcome = _outcome(found)
-        # Nobody asks for a random name again; PowerDNS asks for its wildcard every time.
+        # A random name is not asked for again; PowerDNS asks for its wildcard every time.
         if outcome != "nxdomain" or qname.startswith("*"):
             self._remember(question, found, outcome)
         self._meter.count(outcome, perf_counter() - began)

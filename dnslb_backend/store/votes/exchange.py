@@ -135,7 +135,7 @@ class VoteExchange:
         self._next_take = 0.0
         while settings is self._settings:
             self._changed.clear()
-            # It takes first: a row of its own that somebody has changed is not written over unseen.
+            # It takes first: its own row, if changed by others, is read before it is written over.
             if (at := self._now()).mono >= self._next_take:
                 self._next_take = at.mono + (INTERVAL if settings.votes else FOLLOWER_INTERVAL)
                 voter = await self._taker.take(store, at)

@@ -6,8 +6,8 @@ a number has missed none before it.
 
 What this node believes to have written may be gone: a backup was restored, the connection leads to
 another server, a second daemon has this node's name. The row of the voter shows it, and then all
-votes are written anew; until that is done this node abstains. So does the number of rows, which is
-looked at now and then: somebody may have deleted some.
+votes are written again; until that is done this node abstains. So does the number of rows, which is
+looked at now and then: rows may have been deleted.
 """
 
 import asyncio
