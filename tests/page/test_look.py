@@ -289,9 +289,9 @@ async def place(element: Locator) -> FloatRect:
 SHIFTS = """window.shifts = {rows: [], others: []};
 new PerformanceObserver((list) => {
   for (const entry of list.getEntries()) {
-    const nodes = entry.sources.map(({node}) => node && (node.nodeType === 1 ? node : node.parentElement));
-    const kind = nodes.length && nodes.every((node) => node && node.closest("#rows")) ? "rows" : "others";
-    shifts[kind].push([entry.value, nodes.map((node) => node && node.outerHTML.slice(0, 80))]);
+    const nodes = entry.sources.map(({node}) => node?.parentElement);
+    const kind = nodes.length && nodes.every((node) => node?.closest("#rows")) ? "rows" : "others";
+    shifts[kind].push([entry.value, nodes.map((node) => node?.outerHTML.slice(0, 80))]);
   }
 }).observe({type: "layout-shift", buffered: true});"""
 
