@@ -295,7 +295,7 @@ async def test_an_orphan_of_a_running_command_is_left_to_it(
     patient = asyncio.create_task(probe(tools, shell(script)))
     await until(begun.exists)
     for _ in range(3):
-        await probe(tools, shell("setsid -f sleep 60"))
+        await probe(tools, shell(f"setsid -f sleep {nap()}"))
     go_on.touch()
     assert (await patient).outcome is Outcome.PASS
 
