@@ -23,7 +23,7 @@ from dnslb_backend.daemon.voting_log import VotingLog
 from dnslb_backend.store.settings import MysqlSettings
 from dnslb_backend.store.votes.exchange import ExchangeSettings, VoteExchange
 
-MUSTER = 1.0
+VOTERS_INTERVAL = 1.0
 """Seconds between two settlements of whose votes count."""
 
 SLICE = 100
@@ -62,7 +62,7 @@ class Voting:
         self.exchange = VoteExchange(settings, self, now)
         self._log = VotingLog(agreement)
         self._wake = asyncio.Event()
-        self._next_muster = 0.0
+        self._next_update = 0.0
         self._looks = 0
 
     @property
@@ -73,7 +73,7 @@ class Voting:
         """What readyz says of it."""
         agreement, figures = self._agreement, self._agreement.figures
         return {
-            "voters": [peer.voter.node for peer in agreement.assembly.voters],
+            "voters": [peer.voter.node for peer in agreement.peer_table.voters],
             "abstains": agreement.abstains if agreement.rules.votes else "",
             "obstacle": self._log.obstacle,
             "held": len(figures.held),
@@ -126,15 +126,15 @@ class Voting:
         found = self._agreement.own_votes()
         return {row: self._asked(row, vote) for row, vote in found.items()}
 
-    def saw(self, voters: Sequence[Voter]) -> None:
+    def voters_read(self, voters: Sequence[Voter]) -> None:
         """These are all rows of voters."""
-        self._agreement.assembly.saw(voters, now().mono, self._agreement.rules.fresh)
+        self._agreement.peer_table.voters_read(voters, now().mono, self._agreement.rules.fresh)
 
-    def heard(
+    def votes_read(
         self, node: str, instance: str, votes: Mapping[str, Vote | None], *, is_whole: bool
     ) -> None:
         """Votes of another node have changed: they are counted in slices."""
-        changed = self._agreement.heard(node, instance, votes, is_whole=is_whole)
+        changed = self._agreement.votes_read(node, instance, votes, is_whole=is_whole)
         self._wake.set()
         if is_whole or len(changed) > LOOKS:
             return
@@ -163,30 +163,30 @@ class Voting:
         """Count votes until cancelled."""
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(self._next_muster - now().mono, 0.0)):
+                async with asyncio.timeout(max(self._next_update - now().mono, 0.0)):
                     await self._wake.wait()
             self._wake.clear()
-            if now().mono >= self._next_muster:
-                self._next_muster = now().mono + MUSTER
-                self._muster()
+            if now().mono >= self._next_update:
+                self._next_update = now().mono + VOTERS_INTERVAL
+                self._update_voters()
             await self._count()
 
-    def _muster(self) -> None:
+    def _update_voters(self) -> None:
         self._looks = 0
-        abstains, voters = self._agreement.abstains, self._agreement.assembly.voters
-        self._agreement.muster(self._doubt(), now())
+        abstains, voters = self._agreement.abstains, self._agreement.peer_table.voters
+        self._agreement.update_voters(self._why_abstain(), now())
         if self._agreement.abstains != abstains:
             self.exchange.notify()
-        if (self._agreement.abstains, self._agreement.assembly.voters) != (abstains, voters):
+        if (self._agreement.abstains, self._agreement.peer_table.voters) != (abstains, voters):
             self._voters_changed()
         self._log.report(now().mono)
 
-    def _doubt(self) -> str:
+    def _why_abstain(self) -> str:
         """Why this node abstains; empty where it has no reason."""
         if self._scheduler is not None:
             brake = self._scheduler.brake_status()
             is_silent = brake.since is not None or brake.is_spent
-            self._agreement.vouching.canaries = not is_silent if brake.canaries else None
+            self._agreement.connectivity.canaries = not is_silent if brake.canaries else None
             if is_silent:
                 return "no canary answers"
         return "rival" if self._is_rival() else ""

@@ -39,7 +39,7 @@ class VotingLog:
 
     def _report_voters(self) -> None:
         agreement = self._agreement
-        voters = tuple(peer.voter.node for peer in agreement.assembly.voters)
+        voters = tuple(peer.voter.node for peer in agreement.peer_table.voters)
         if voters != self._voters:
             if self._voters is not None or voters:
                 log.warning("voters besides this node: %s", ", ".join(voters) or "none")
@@ -53,7 +53,7 @@ class VotingLog:
 
     def _report_obstacle(self, mono: float) -> None:
         agreement = self._agreement
-        nodes = {peer.voter.node: peer.voter.site for peer in agreement.assembly.peers.values()}
+        nodes = {peer.voter.node: peer.voter.site for peer in agreement.peer_table.peers.values()}
         if agreement.rules.votes:
             nodes[agreement.node] = agreement.rules.site
         found = obstacle(nodes, agreement.questions.values())
@@ -82,7 +82,7 @@ class VotingLog:
         """Which nodes ask other questions than this one: they cannot count each other's votes."""
         found = {
             peer.voter.node: peer.voter.ballot
-            for peer in self._agreement.assembly.voters
+            for peer in self._agreement.peer_table.voters
             if peer.voter.ballot != self._agreement.ballot
         }
         for node in found.keys() - self._ballots.keys():

@@ -45,10 +45,10 @@ class Node(Member):
 
     heard_at = 0.0
 
-    def heard(
+    def votes_read(
         self, node: str, instance: str, votes: Mapping[str, Vote | None], *, is_whole: bool
     ) -> None:
-        super().heard(node, instance, votes, is_whole=is_whole)
+        super().votes_read(node, instance, votes, is_whole=is_whole)
         self.heard_at = time.monotonic()
 
 

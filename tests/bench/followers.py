@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 from statistics import median
 from typing import NamedTuple
 
-from dnslb_backend.core.health.assembly import Assembly
+from dnslb_backend.core.health.peer_table import PeerTable
 from dnslb_backend.core.health.quorum import Vote, Voter
 from dnslb_backend.core.health.tally import tally
 from dnslb_backend.store.database.migrate import apply
@@ -61,17 +61,17 @@ class Follower(Member):
 
     def __init__(self, mysql: MysqlSettings, node: str) -> None:
         super().__init__(mysql, node, votes=False)
-        self.assembly = Assembly(node)
+        self.peer_table = PeerTable(node)
 
-    def saw(self, voters: Sequence[Voter]) -> None:
-        super().saw(voters)
-        self.assembly.saw(voters, time.monotonic(), FRESH)
+    def voters_read(self, voters: Sequence[Voter]) -> None:
+        super().voters_read(voters)
+        self.peer_table.voters_read(voters, time.monotonic(), FRESH)
 
-    def heard(
+    def votes_read(
         self, node: str, instance: str, votes: Mapping[str, Vote | None], *, is_whole: bool
     ) -> None:
         self.told += len(votes)
-        self.assembly.heard(node, instance, votes, is_whole=is_whole)
+        self.peer_table.votes_read(node, instance, votes, is_whole=is_whole)
 
 
 async def measure_followers(
@@ -131,12 +131,12 @@ async def _join(
     took, cpu = time.monotonic() - began, time.process_time() - cpu
 
     def all_count() -> bool:
-        follower.assembly.muster(time.monotonic(), FRESH)
-        return len(follower.assembly.voters) == len(voting)
+        follower.peer_table.update_voters(time.monotonic(), FRESH)
+        return len(follower.peer_table.voters) == len(voting)
 
     await until(all_count, within=PATIENCE, what="all voters")
     begun = time.process_time()
-    assert all(tally(follower.assembly.votes_on(key)).up for key in keys(targets))
+    assert all(tally(follower.peer_table.votes_on(key)).up for key in keys(targets))
     return took, cpu, resident() - memory, time.process_time() - begun
 
 

@@ -42,7 +42,7 @@ class FleetNode:
         self.runs = 0
         self.is_alive = False
         self.has_store = True
-        self.doubt = ""
+        self.reason = ""
         self.started = 0.0
         self.agreement = Agreement(name, rules, self.now(0.0))
         self.health = HealthMap(self.agreement)
@@ -80,7 +80,7 @@ class FleetNode:
         """What it says is written, and what the others say is read."""
         if self.rules.votes:
             self._give(tables)
-        self.agreement.assembly.saw(
+        self.agreement.peer_table.voters_read(
             list(tables.voters.values()), self.now(clock).mono, self.rules.fresh
         )
         for voter in tables.voters.values():
@@ -90,7 +90,7 @@ class FleetNode:
             is_whole = instance != voter.instance or voter.seq < seq
             rows = tables.votes[voter.node].items()
             changed = {row: vote for row, (n, vote) in rows if is_whole or n > seq}
-            self.agreement.heard(voter.node, voter.instance, changed, is_whole=is_whole)
+            self.agreement.votes_read(voter.node, voter.instance, changed, is_whole=is_whole)
             self.seen[voter.node] = (voter.instance, voter.seq)
 
     def _give(self, tables: Tables) -> None:
@@ -115,7 +115,7 @@ class FleetNode:
     def think(self, clock: float) -> None:
         """Count what was read."""
         at = self.now(clock)
-        self.agreement.muster(self.doubt, at)
+        self.agreement.update_voters(self.reason, at)
         self.health.rule(self.agreement.take_due(1000), at)
         self.health.take_changes()
 

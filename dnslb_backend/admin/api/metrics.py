@@ -81,7 +81,7 @@ def _count_votes(agreement: Agreement | None) -> Iterator[Metric]:
     """What nodes that decide together make of the targets; nothing without [quorum]."""
     if agreement is None:
         return
-    figures, voters = agreement.figures, len(agreement.assembly.voters)
+    figures, voters = agreement.figures, len(agreement.peer_table.voters)
     is_voter = agreement.rules.votes and not agreement.abstains
     yield _gauge(
         "dnslb_quorum_voters", "Nodes whose votes count, this one included", voters + is_voter
@@ -89,7 +89,7 @@ def _count_votes(agreement: Agreement | None) -> Iterator[Metric]:
     yield _gauge(
         "dnslb_quorum_nodes",
         "Nodes with a row in lb_voter, this one included",
-        len(agreement.assembly.peers) + agreement.rules.votes,
+        len(agreement.peer_table.peers) + agreement.rules.votes,
     )
     yield _by(
         "dnslb_quorum_targets",

@@ -123,7 +123,7 @@ def _vote_rows(
 async def show_nodes(request: web.Request) -> web.Response:
     control = request.app[STATE].control
     at, agreement = control.now(), control.health_map.agreement
-    names = sorted({agreement.node, *agreement.assembly.peers}) if agreement else []
+    names = sorted({agreement.node, *agreement.peer_table.peers}) if agreement else []
     nodes = [await _node_row(agreement, name, at) for name in names if agreement]
     return json_response(
         NodesReport(
@@ -139,7 +139,7 @@ async def show_nodes(request: web.Request) -> web.Response:
 
 
 async def _node_row(agreement: Agreement, node: str, at: Instant) -> NodeRow:
-    peer = agreement.assembly.peers.get(node)
+    peer = agreement.peer_table.peers.get(node)
     votes = dict(peer.votes) if peer else agreement.own_votes()
     up = outvoted = 0
     async for row in in_slices(list(votes)):

@@ -1,17 +1,17 @@
 """What the fleet makes of this node's targets: own votes, verdicts, and when to look again.
 
-The health map tells it of targets that come and go and of results; the daemon tells it what other
+The health map reports targets that come and go, and results; the daemon reports what other
 nodes say. A verdict changes only when the health map asks for it (`rule`).
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from dnslb_backend.core.health.assembly import Assembly
-from dnslb_backend.core.health.cases import Case, Figures
 from dnslb_backend.core.health.clock import Instant
+from dnslb_backend.core.health.connectivity import Connectivity
 from dnslb_backend.core.health.duties import Duties
 from dnslb_backend.core.health.members import Member, TargetKey
 from dnslb_backend.core.health.observation import Observation
+from dnslb_backend.core.health.peer_table import PeerTable
 from dnslb_backend.core.health.quorum import Vote, row_key
 from dnslb_backend.core.health.results import Outcome
 from dnslb_backend.core.health.tally import (
@@ -25,7 +25,7 @@ from dnslb_backend.core.health.tally import (
     ruled,
 )
 from dnslb_backend.core.health.target import Health, TargetState
-from dnslb_backend.core.health.vouching import Vouching
+from dnslb_backend.core.health.voted_targets import VotedTarget, VoteFigures
 from dnslb_backend.core.model.plan import Plan
 from dnslb_backend.core.model.quorum import CheckQuestion, Needed, QuestionKind, QuorumRules
 from dnslb_backend.core.model.records import RecordKey
@@ -40,12 +40,12 @@ class Agreement:
     def __init__(self, node: str, rules: QuorumRules, at: Instant) -> None:
         self.node = node
         self.rules = rules
-        self.assembly = Assembly(node)
-        self.vouching = Vouching()
+        self.peer_table = PeerTable(node)
+        self.connectivity = Connectivity()
         self.abstains = "starting"
         self.questions: Mapping[str, CheckQuestion] = {}
         self.ballot = ""
-        self.figures = Figures()
+        self.figures = VoteFigures()
         self.awaiting: set[RecordKey] = set()
         """Records whose first answer waits for votes."""
         self._started = at.mono
@@ -54,8 +54,8 @@ class Agreement:
         self._first_voter: float | None = None
         self._unfinished: set[RecordKey] | None = None
         self._duties = Duties(node, rules.site, rules.probers)
-        self._cases: dict[TargetKey, Case] = {}
-        self._targets: dict[str, dict[TargetKey, Case]] = {}
+        self._voted: dict[TargetKey, VotedTarget] = {}
+        self._targets: dict[str, dict[TargetKey, VotedTarget]] = {}
         self._changed: dict[str, None] = {}
         self._due: dict[str, None] = {}
 
@@ -75,7 +75,7 @@ class Agreement:
             self._unfinished.discard(key)
         self.awaiting.discard(key)
         followed = [target for target in targets if not self.is_judge(target)]
-        unknown = sum(self._cases[each].verdict.health is Health.UNKNOWN for each in followed)
+        unknown = sum(self._voted[each].verdict.health is Health.UNKNOWN for each in followed)
         if unknown and (self._is_collecting or unknown == len(targets)):
             self.awaiting.add(key)
         return key in self.awaiting
@@ -85,86 +85,86 @@ class Agreement:
         question = self.questions.get(target.check)
         if question is None or question.kind is QuestionKind.LOCAL:
             return
-        case = Case(row_key(target.address, target.port, question.text), question)
-        self._cases[target] = case
-        self._targets.setdefault(case.row, {})[target] = case
-        self._due[case.row] = None
+        voted = VotedTarget(row_key(target.address, target.port, question.text), question)
+        self._voted[target] = voted
+        self._targets.setdefault(voted.row, {})[target] = voted
+        self._due[voted.row] = None
 
     def removed(self, target: TargetKey) -> None:
         """No record uses it any more: the vote is withdrawn."""
-        case = self._cases.pop(target, None)
-        if case is None:
+        voted = self._voted.pop(target, None)
+        if voted is None:
             return
-        del self._targets[case.row][target]
-        if not self._targets[case.row]:
-            del self._targets[case.row]
-            self._duties.forget(case.row)
-        self._changed[case.row] = None
+        del self._targets[voted.row][target]
+        if not self._targets[voted.row]:
+            del self._targets[voted.row]
+            self._duties.forget(voted.row)
+        self._changed[voted.row] = None
         self.figures.forget(target)
 
     def is_judge(self, target: TargetKey) -> bool:
         """Whether this node may have a say in the target."""
-        case = self._cases.get(target)
-        if case is None:
+        voted = self._voted.get(target)
+        if voted is None:
             return True
-        return self.rules.votes and case.question.may_judge(self.node, self.rules.site)
+        return self.rules.votes and voted.question.may_judge(self.node, self.rules.site)
 
     def is_prober(self, target: TargetKey) -> bool:
         """Whether the target is this node's to probe."""
-        case = self._cases.get(target)
-        return case is None or (
-            self.is_judge(target) and self._duties.is_mine(case.row, case.question)
+        voted = self._voted.get(target)
+        return voted is None or (
+            self.is_judge(target) and self._duties.is_mine(voted.row, voted.question)
         )
 
     def probers(self, target: TargetKey) -> tuple[str, ...] | None:
         """The names of those who probe it now, as far as this node knows; None: all nodes do."""
-        case = self._cases.get(target)
+        voted = self._voted.get(target)
         is_shared = self.rules.probers is not None or not self.rules.votes
-        if case is None or not (is_shared or case.question.voters):
+        if voted is None or not (is_shared or voted.question.voters):
             return None
-        names = set(self._duties.probers(case.row, case.question)) - {self.node}
+        names = set(self._duties.probers(voted.row, voted.question)) - {self.node}
         return tuple(sorted(names | ({self.node} if self.is_prober(target) else set())))
 
     def is_relieved(self, target: TargetKey) -> bool:
         """Whether others vote on the target in this node's place: its own health is dropped."""
-        case = self._cases.get(target)
-        if case is None or case.own.health is Health.UNKNOWN or self.is_prober(target):
+        voted = self._voted.get(target)
+        if voted is None or voted.own.health is Health.UNKNOWN or self.is_prober(target):
             return False
-        is_short = self._duties.is_short(case.row, case.question, self._others(case.row))
+        is_short = self._duties.is_short(voted.row, voted.question, self._others(voted.row))
         return not self.is_judge(target) or not is_short
 
     def _others(self, row: str) -> set[str]:
-        return {cast.node for cast in self.assembly.votes_on(row)}
+        return {cast.node for cast in self.peer_table.votes_on(row)}
 
     def verdict(self, target: TargetKey) -> AgreedHealth | None:
         """What the votes make of it; None where it is never voted on."""
-        case = self._cases.get(target)
-        return None if case is None else case.verdict
+        voted = self._voted.get(target)
+        return None if voted is None else voted.verdict
 
     @property
     def voted(self) -> int:
         """How many targets are voted on."""
-        return len(self._cases)
+        return len(self._voted)
 
     def unasked(self, node: str) -> int:
         """How many questions of another node this one does not ask."""
-        peer = self.assembly.peers.get(node)
+        peer = self.peer_table.peers.get(node)
         return len(peer.votes.keys() - self._targets.keys()) if peer else 0
 
     def why_not(self, node: str, mono: float) -> str:
         """Why the votes of a node do not count now, this one's own included; empty: they do."""
         if node != self.node:
-            return self.assembly.peers[node].doubt(mono, self.rules.fresh)
+            return self.peer_table.peers[node].why_not_counted(mono, self.rules.fresh)
         return self.abstains if self.rules.votes else "it does not vote"
 
     def votes_known(self, target: TargetKey, mono: float) -> list[tuple[str, str, Vote, str]]:
         """Node, site and vote of all who say something of a target, and why it does not count."""
-        case = self._cases.get(target)
-        if case is None:
+        voted = self._voted.get(target)
+        if voted is None:
             return []
-        peers = self.assembly.peers.values()
-        found = [(p.voter.node, p.voter.site, p.votes.get(case.row)) for p in peers]
-        found.append((self.node, self.rules.site, self.own_vote(case.row)))
+        peers = self.peer_table.peers.values()
+        found = [(p.voter.node, p.voter.site, p.votes.get(voted.row)) for p in peers]
+        found.append((self.node, self.rules.site, self.own_vote(voted.row)))
         return [
             (node, site, vote, self.why_not(node, mono))
             for node, site, vote in sorted(found, key=lambda each: each[0])
@@ -173,7 +173,7 @@ class Agreement:
 
     def is_outvoted(self, row: str, vote: Vote) -> bool:
         """Whether a vote is against what counts here."""
-        found = {case.verdict.health for case in self._targets.get(row, {}).values()}
+        found = {voted.verdict.health for voted in self._targets.get(row, {}).values()}
         return bool(found - {vote.says, Health.UNKNOWN})
 
     def bases(self) -> dict[Basis, int]:
@@ -187,8 +187,8 @@ class Agreement:
             return []
         return [
             target
-            for target, case in self._targets.get(row, {}).items()
-            if self.is_prober(target) and case.own.last_known is not vote.says
+            for target, voted in self._targets.get(row, {}).items()
+            if self.is_prober(target) and voted.own.last_known is not vote.says
         ]
 
     def targets_of(self, row: str) -> Iterable[TargetKey]:
@@ -199,14 +199,14 @@ class Agreement:
 
     def observed(self, observed: Observation) -> None:
         """A result of this node counts."""
-        case = self._cases.get(observed.target)
+        voted = self._voted.get(observed.target)
         outcome = observed.result.outcome
-        if case is None or outcome is Outcome.ERROR:
+        if voted is None or outcome is Outcome.ERROR:
             return
-        case.is_heard = True
-        self.vouching.heard(is_pass=outcome is Outcome.PASS)
+        voted.has_result = True
+        self.connectivity.count(is_pass=outcome is Outcome.PASS)
         if observed.after.last_known is Health.UP is not observed.before.last_known:
-            case.came_back = observed.at.mono
+            voted.came_back = observed.at.mono
 
     def take_changed(self, limit: int) -> dict[str, Vote | None]:
         """Own votes that have changed since the last call, `limit` at most."""
@@ -228,9 +228,9 @@ class Agreement:
     def own_vote(self, row: str) -> Vote | None:
         """What this node says; UP where one of several targets with one row key is."""
         states = [
-            (target, case.own)
-            for target, case in self._targets.get(row, {}).items()
-            if self._is_vote(target, case)
+            (target, voted.own)
+            for target, voted in self._targets.get(row, {}).items()
+            if self._is_vote(target, voted)
         ]
         if not states:
             return None
@@ -248,8 +248,8 @@ class Agreement:
             "",
         )
 
-    def _is_vote(self, target: TargetKey, case: Case) -> bool:
-        return case.is_known and self.is_judge(target)
+    def _is_vote(self, target: TargetKey, voted: VotedTarget) -> bool:
+        return voted.is_known and self.is_judge(target)
 
     # -- verdicts -----------------------------------------------------------------------
 
@@ -257,34 +257,34 @@ class Agreement:
         """What an earlier run has left: the agreed health of targets, by content, as held."""
         for member in members:
             for target, health in zip(member.targets, agreed.get(member.content, ()), strict=False):
-                case = self._cases.get(target)
-                if case and case.verdict is UNDECIDED and health is not Health.UNKNOWN:
-                    case.verdict = AgreedHealth(Basis.HELD, health, lost=self._started)
+                voted = self._voted.get(target)
+                if voted and voted.verdict is UNDECIDED and health is not Health.UNKNOWN:
+                    voted.verdict = AgreedHealth(Basis.HELD, health, lost=self._started)
 
     def rule(self, target: TargetKey, own: TargetState, at: Instant) -> TargetState:
         """The state that counts, where this node's own is `own` now."""
-        case = self._cases.get(target)
-        if case is None:
+        voted = self._voted.get(target)
+        if voted is None:
             return own
-        case.own = own
-        self._note_vote(target, case)
+        voted.own = own
+        self._note_vote(target, voted)
         verdict = judge(
-            self.votes_on(case.row),
+            self.votes_on(voted.row),
             own,
-            case.verdict,
-            self._needed(case.question),
-            1 if len(case.question.voters) == 1 else ENOUGH,
-            self._circumstances(target, case, at),
+            voted.verdict,
+            self._needed(voted.question),
+            1 if len(voted.question.voters) == 1 else ENOUGH,
+            self._circumstances(target, voted, at),
             at,
         )
-        self._note(target, case, verdict)
+        self._note(target, voted, verdict)
         if self.rules.probers is not None:
-            self._duties.note(case.row, case.question, self._others(case.row), at.mono)
+            self._duties.note(voted.row, voted.question, self._others(voted.row), at.mono)
         return ruled(own, verdict, at)
 
     def votes_on(self, row: str) -> list[CastVote]:
         """Every vote that counts, in the order of the nodes' names."""
-        votes = list(self.assembly.votes_on(row))
+        votes = list(self.peer_table.votes_on(row))
         own = None if self.abstains else self.own_vote(row)
         if own is not None:
             votes.append(CastVote(self.node, self.rules.site, own))
@@ -294,59 +294,59 @@ class Agreement:
     def _needed(self, question: CheckQuestion) -> Needed:
         return "all" if question.kind is QuestionKind.REPORTED else self.rules.down
 
-    def _circumstances(self, target: TargetKey, case: Case, at: Instant) -> Circumstances:
-        lost = case.verdict.lost
+    def _circumstances(self, target: TargetKey, voted: VotedTarget, at: Instant) -> Circumstances:
+        lost = voted.verdict.lost
         return Circumstances(
             self.rules.hold,
-            came_back=lost is not None and case.came_back is not None and case.came_back >= lost,
-            is_vouched=lost is not None and self.vouching.is_vouched(lost),
+            came_back=lost is not None and voted.came_back is not None and voted.came_back >= lost,
+            is_connected=lost is not None and self.connectivity.is_connected(lost),
             is_waiting=self._is_waiting,
             is_follower=not self.is_judge(target),
         )
 
-    def _note_vote(self, target: TargetKey, case: Case) -> None:
+    def _note_vote(self, target: TargetKey, voted: VotedTarget) -> None:
         """Whether what this node says of it has changed."""
-        own = case.own
-        is_vote = self._is_vote(target, case)
+        own = voted.own
+        is_vote = self._is_vote(target, voted)
         says = (own.last_known, own.priority, own.weight) if is_vote else None
-        if says != case.said:
-            case.said = says
-            self._changed[case.row] = None
-            if len(self._targets[case.row]) > 1:
-                self._due[case.row] = None
+        if says != voted.noted_vote:
+            voted.noted_vote = says
+            self._changed[voted.row] = None
+            if len(self._targets[voted.row]) > 1:
+                self._due[voted.row] = None
 
-    def _note(self, target: TargetKey, case: Case, verdict: AgreedHealth) -> None:
-        case.verdict = verdict
-        self.figures.note(target, case, has_others=bool(self.assembly.voters))
+    def _note(self, target: TargetKey, voted: VotedTarget, verdict: AgreedHealth) -> None:
+        voted.verdict = verdict
+        self.figures.note(target, voted, has_others=bool(self.peer_table.voters))
 
     # -- when to rule again -------------------------------------------------------------
 
-    def heard(
+    def votes_read(
         self, node: str, instance: str, votes: Mapping[str, Vote | None], *, is_whole: bool
     ) -> set[str]:
         """Votes of another node were read; those that have changed count when they are due."""
-        changed = self.assembly.heard(node, instance, votes, is_whole=is_whole)
+        changed = self.peer_table.votes_read(node, instance, votes, is_whole=is_whole)
         self._due.update(dict.fromkeys(row for row in changed if row in self._targets))
         return changed
 
-    def muster(self, doubt: str, at: Instant) -> bool:
+    def update_voters(self, reason: str, at: Instant) -> bool:
         """Settle who votes from now on; whether that has changed, and every verdict is due.
 
-        `doubt` is why this node abstains, empty where it has no reason.
+        `reason` is why this node abstains, empty where it has no reason.
         """
-        abstains = "starting" if self._unfinished else doubt
-        is_changed = self.assembly.muster(at.mono, self.rules.fresh)
+        abstains = "starting" if self._unfinished else reason
+        is_changed = self.peer_table.update_voters(at.mono, self.rules.fresh)
         is_changed |= bool(abstains) != bool(self.abstains)
         self.abstains = abstains
-        if self.assembly.voters and self._first_voter is None:
+        if self.peer_table.voters and self._first_voter is None:
             self._first_voter = at.mono
         is_collecting = self._first_voter is None or at.mono - self._first_voter < FIRST_VOTES
         is_changed |= is_collecting != self._is_collecting
         self._is_collecting = is_collecting
         if self._is_waiting and at.mono - self._started >= FIRST_VOTES:
             self._is_waiting, is_changed = False, True
-        self.vouching.tick(at.mono)
-        others = (peer.voter for peer in self.assembly.voters)
+        self.connectivity.tick(at.mono)
+        others = (peer.voter for peer in self.peer_table.voters)
         alike = [(each.node, each.site) for each in others if each.ballot == self.ballot]
         own = [(self.node, self.rules.site)] if self.rules.votes else []
         self._duties.choose_from((*own, *alike), self.rules.probers)
@@ -360,8 +360,8 @@ class Agreement:
     def configure(self, rules: QuorumRules) -> None:
         """Follow other rules from now on."""
         self.rules = rules
-        for case in self._cases.values():
-            self._changed[case.row] = None
+        for voted in self._voted.values():
+            self._changed[voted.row] = None
         self.recount()
 
     @property
@@ -384,12 +384,12 @@ class Agreement:
         """Those that were held for long enough, or for which this node can vouch by now."""
         is_over: dict[float, bool] = {}
         for target in self.figures.held:
-            case = self._cases[target]
-            lost = case.verdict.lost
-            if lost is None or not self.is_judge(target) or case.own.health is Health.UNKNOWN:
+            voted = self._voted[target]
+            lost = voted.verdict.lost
+            if lost is None or not self.is_judge(target) or voted.own.health is Health.UNKNOWN:
                 continue
             if lost not in is_over:
                 is_past = at.mono - lost >= self.rules.hold
-                is_over[lost] = is_past or self.vouching.is_vouched(lost)
+                is_over[lost] = is_past or self.connectivity.is_connected(lost)
             if is_over[lost]:
-                yield case.row
+                yield voted.row

@@ -71,7 +71,7 @@ class Duties:
             self._stood_in.add(row)
 
     def waiting(self) -> list[str]:
-        """Row keys of which `note` is to be told again: time passes."""
+        """Row keys for which `note` is to be called again: time passes."""
         return [row for row in self._short if row not in self._stood_in]
 
     def forget(self, row: str) -> None:

@@ -79,10 +79,10 @@ class Electorate(Protocol):
     def own_votes(self) -> Mapping[str, Vote]:
         """Every vote that this node gives now, by row key."""
 
-    def saw(self, voters: Sequence[Voter]) -> None:
+    def voters_read(self, voters: Sequence[Voter]) -> None:
         """These are all rows of voters, this node's own among them, as they were read just now."""
 
-    def heard(
+    def votes_read(
         self, node: str, instance: str, votes: Mapping[str, Vote | None], *, is_whole: bool
     ) -> None:
         """Votes of another node have changed; `is_whole`: it gives no others than these.

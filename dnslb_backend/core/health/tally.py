@@ -77,13 +77,13 @@ class AgreedHealth:
 class Circumstances(NamedTuple):
     """What counts when too few vote. `hold` is in seconds.
 
-    `came_back`: this node has seen the target come back since. `is_vouched`: its own DOWNs may
+    `came_back`: this node has seen the target come back since. `is_connected`: its own DOWNs may
     count at once. `is_waiting`: it has just started. `is_follower`: it does not judge the target.
     """
 
     hold: float
     came_back: bool = False
-    is_vouched: bool = False
+    is_connected: bool = False
     is_waiting: bool = False
     is_follower: bool = False
 
@@ -155,7 +155,7 @@ def _without_quorum(
             return replace(UNDECIDED, tally=counted)
         return AgreedHealth(Basis.OWN, own.last_known, counted, lost=before.lost)
     lost = at.mono if before.lost is None else before.lost
-    is_over = at.mono - lost >= circumstances.hold or circumstances.is_vouched
+    is_over = at.mono - lost >= circumstances.hold or circumstances.is_connected
     if is_over and own.health is not Health.UNKNOWN and not is_follower:
         return AgreedHealth(Basis.OWN, own.last_known, counted, lost=lost)
     health = Health.UP if circumstances.came_back else before.health

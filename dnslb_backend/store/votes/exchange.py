@@ -22,8 +22,8 @@ from dnslb_backend.store.database.interface import Store
 from dnslb_backend.store.database.mariadb import MariaStore
 from dnslb_backend.store.mirror.writer import BatchWriter
 from dnslb_backend.store.settings import MysqlSettings
-from dnslb_backend.store.votes.giver import VoteGiver
-from dnslb_backend.store.votes.taker import VoteTaker
+from dnslb_backend.store.votes.vote_reader import VoteReader
+from dnslb_backend.store.votes.vote_writer import VoteWriter
 
 log = ComponentLog(__name__, "quorum")
 
@@ -73,8 +73,8 @@ class VoteExchange:
     ) -> None:
         self._settings = settings
         self._now = now
-        self._giver = VoteGiver(settings.node, settings.instance, electorate, settings.fresh)
-        self._taker = VoteTaker(settings.node, electorate, settings.fresh)
+        self._writer = VoteWriter(settings.node, settings.instance, electorate, settings.fresh)
+        self._reader = VoteReader(settings.node, electorate, settings.fresh)
         self._changed = asyncio.Event()
         self._last = now().mono
         self._next_take = 0.0
@@ -94,7 +94,7 @@ class VoteExchange:
         """Follow a reload; node and instance stay what they are."""
         if settings != self._settings:
             self._settings = settings
-            self._giver.quiet = self._taker.fresh = settings.fresh
+            self._writer.quiet = self._reader.fresh = settings.fresh
             self._changed.set()
 
     async def run(self) -> None:
@@ -129,21 +129,21 @@ class VoteExchange:
     async def _session(self, store: Store, settings: ExchangeSettings) -> None:
         await store.open()
         writer = BatchWriter(store)
-        self._taker.begin(self._now())
+        self._reader.begin(self._now())
         if settings.votes:
-            await self._giver.begin(store)
+            await self._writer.begin(store)
         self._next_take = 0.0
         while settings is self._settings:
             self._changed.clear()
             # It takes first: its own row, if changed by others, is read before it is written over.
             if (at := self._now()).mono >= self._next_take:
                 self._next_take = at.mono + (INTERVAL if settings.votes else FOLLOWER_INTERVAL)
-                voter = await self._taker.take(store, at)
+                voter = await self._reader.read(store, at)
                 if settings.votes:
-                    self._giver.check(voter, self._now())
-                    await self._giver.count(store, self._now())
+                    self._writer.check(voter, self._now())
+                    await self._writer.count(store, self._now())
             if settings.votes:
-                await self._giver.give(store, writer, self._now())
+                await self._writer.write(store, writer, self._now())
             self._exchanged()
             await self._rest(settings.votes)
 
@@ -151,8 +151,8 @@ class VoteExchange:
         """Until something is to be given or taken."""
         due = self._next_take
         if votes:
-            due = min(due, self._giver.next_beat)
-            if self._giver.has_pending:
+            due = min(due, self._writer.next_beat)
+            if self._writer.has_pending:
                 return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, due - self._now().mono)):

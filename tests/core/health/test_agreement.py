@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from dnslb_backend.core.health.agreement import Agreement
-from dnslb_backend.core.health.assembly import Assembly
 from dnslb_backend.core.health.duties import probers
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.members import TargetKey
+from dnslb_backend.core.health.peer_table import PeerTable
 from dnslb_backend.core.health.quorum import Voter, row_key
 from dnslb_backend.core.health.results import Result, check_error, failed, passed
 from dnslb_backend.core.health.saved_state import restore
@@ -122,7 +122,7 @@ def test_silent_canaries_vouch_for_nothing_and_answering_ones_for_all() -> None:
     for canaries, health in ((True, Health.DOWN), (False, Health.UP)):
         world = fleet("ns1", "ns2", "ns3")
         ns1 = world.nodes["ns1"]
-        ns1.agreement.vouching.canaries = canaries
+        ns1.agreement.connectivity.canaries = canaries
         ns1.has_store = False
         world.cut = {("ns1", A)}
         world.run(12)
@@ -134,7 +134,7 @@ def test_a_target_that_comes_back_while_too_few_vote_is_up_at_once() -> None:
     world.alive = {B}
     world.run(10)
     ns1 = world.nodes["ns1"]
-    ns1.agreement.vouching.canaries = False
+    ns1.agreement.connectivity.canaries = False
     ns1.has_store = False
     world.run(12)
     assert (verdict(ns1).basis, verdict(ns1).health) == (Basis.HELD, Health.DOWN)
@@ -145,7 +145,7 @@ def test_a_target_that_comes_back_while_too_few_vote_is_up_at_once() -> None:
 
 def test_a_node_that_abstains_does_not_count_anywhere() -> None:
     world = fleet("ns1", "ns2", "ns3")
-    world.nodes["ns1"].doubt = "no canary answers"
+    world.nodes["ns1"].reason = "no canary answers"
     world.cut = {("ns1", A), ("ns1", B)}
     world.run(10)
     assert {verdict(node).tally for node in world.nodes.values()} == {(2, 0)}
@@ -397,7 +397,7 @@ def test_without_other_voters_every_target_is_its_own_and_held_until_it_knows() 
     world, targets = sharing(2)
     ns1 = world.nodes["ns1"]
     followed = next(t for t in targets if not ns1.health.is_probed(t))
-    ns1.agreement.vouching.canaries = True
+    ns1.agreement.connectivity.canaries = True
     ns1.has_store = False
     while verdict(ns1, followed).basis is not Basis.HELD:
         world.tick()
@@ -415,12 +415,12 @@ def voter(beat: int, instance: str = "one", abstains: str = "", protocol: int = 
     return Voter("ns2", instance, "ns2", beat, 1, abstains, protocol=protocol)
 
 
-def seen(*rows: tuple[float, Voter]) -> Assembly:
-    assembly = Assembly("ns1")
+def seen(*rows: tuple[float, Voter]) -> PeerTable:
+    peer_table = PeerTable("ns1")
     for mono, row in rows:
-        assembly.saw([row], mono, FRESH)
-        assembly.muster(mono, FRESH)
-    return assembly
+        peer_table.voters_read([row], mono, FRESH)
+        peer_table.update_voters(mono, FRESH)
+    return peer_table
 
 
 def test_what_stands_there_at_the_first_look_is_old_until_it_moves() -> None:
@@ -429,11 +429,11 @@ def test_what_stands_there_at_the_first_look_is_old_until_it_moves() -> None:
 
 
 def test_a_voter_counts_until_it_has_been_silent_for_too_long() -> None:
-    assembly = seen((1, voter(7)), (2, voter(8)), (12, voter(8)))
-    assert assembly.voters
-    assembly.muster(12.5, FRESH)
-    assert not assembly.voters
-    assert assembly.peers["ns2"].doubt(44, FRESH) == "silent for 42 s"
+    peer_table = seen((1, voter(7)), (2, voter(8)), (12, voter(8)))
+    assert peer_table.voters
+    peer_table.update_voters(12.5, FRESH)
+    assert not peer_table.voters
+    assert peer_table.peers["ns2"].why_not_counted(44, FRESH) == "silent for 42 s"
 
 
 @pytest.mark.parametrize(("abstains", "protocol"), [("starting", 1), ("", 2)])
@@ -444,54 +444,56 @@ def test_some_do_not_count_although_they_live(abstains: str, protocol: int) -> N
 
 def test_a_beat_that_went_back_is_no_sign_of_life() -> None:
     """A backup was restored: its dead nodes are as dead as before, and living ones go on."""
-    assembly = seen((0, voter(7)), (1, voter(8)))
-    assembly.saw([voter(3)], 9.0, 10.0)
-    assert not assembly.peers["ns2"].doubt(9.0, 10.0)
-    assert "silent" in assembly.peers["ns2"].doubt(11.5, 10.0)
-    assembly.saw([voter(4)], 12.0, 10.0)
-    assert not assembly.peers["ns2"].doubt(12.0, 10.0)
+    peer_table = seen((0, voter(7)), (1, voter(8)))
+    peer_table.voters_read([voter(3)], 9.0, 10.0)
+    assert not peer_table.peers["ns2"].why_not_counted(9.0, 10.0)
+    assert "silent" in peer_table.peers["ns2"].why_not_counted(11.5, 10.0)
+    peer_table.voters_read([voter(4)], 12.0, 10.0)
+    assert not peer_table.peers["ns2"].why_not_counted(12.0, 10.0)
 
 
 def test_two_daemons_of_one_name_are_nobody_until_one_has_rested() -> None:
     rows = [(float(n), voter(n, "one" if n % 2 else "two")) for n in range(1, 9)]
-    assembly = seen(*rows, (9, voter(10, "two")), (10, voter(11, "two")))
-    assert not assembly.voters
+    peer_table = seen(*rows, (9, voter(10, "two")), (10, voter(11, "two")))
+    assert not peer_table.voters
     for beat in range(12, 22):
-        assembly.saw([voter(beat, "two")], beat, FRESH)
-        assembly.muster(beat, FRESH)
-    assert assembly.voters
+        peer_table.voters_read([voter(beat, "two")], beat, FRESH)
+        peer_table.update_voters(beat, FRESH)
+    assert peer_table.voters
 
 
 def test_a_run_that_follows_another_at_leisure_is_no_second_daemon() -> None:
     first = [(1.0, voter(7)), (2.0, voter(8))]
-    assembly = seen(*first, (3, voter(1, "two")), (13, voter(2, "three")), (14, voter(3, "three")))
-    assert assembly.voters
+    peer_table = seen(
+        *first, (3, voter(1, "two")), (13, voter(2, "three")), (14, voter(3, "three"))
+    )
+    assert peer_table.voters
     assert seen((1, voter(7)), (2, voter(1, "two"))).peers["ns2"].age(5) is None
-    assert assembly.peers["ns2"].age(15.5) == 1.5
+    assert peer_table.peers["ns2"].age(15.5) == 1.5
 
 
 def test_votes_belong_to_the_run_that_gave_them() -> None:
-    assembly = Assembly("ns1")
+    peer_table = PeerTable("ns1")
     vote = told(passed()).own_votes()[ROW]
-    assert assembly.heard("ns2", "one", {ROW: vote}, is_whole=True) == {ROW}
+    assert peer_table.votes_read("ns2", "one", {ROW: vote}, is_whole=True) == {ROW}
     for beat in (7, 8):
-        assembly.saw([voter(beat)], beat, FRESH)
-    assembly.muster(8, FRESH)
-    assert [cast.node for cast in assembly.votes_on(ROW)] == ["ns2"]
-    assert assembly.heard("ns2", "one", {ROW: vote}, is_whole=False) == set()
-    assert assembly.heard("ns2", "one", {}, is_whole=False) == set()
-    assert assembly.heard("ns2", "one", {}, is_whole=True) == {ROW}
-    assert list(assembly.votes_on(ROW)) == []
-    assembly.heard("ns2", "two", {ROW: vote}, is_whole=True)
-    assembly.saw([voter(9)], 9, FRESH)
-    assert list(assembly.votes_on(ROW)) == []
+        peer_table.voters_read([voter(beat)], beat, FRESH)
+    peer_table.update_voters(8, FRESH)
+    assert [cast.node for cast in peer_table.votes_on(ROW)] == ["ns2"]
+    assert peer_table.votes_read("ns2", "one", {ROW: vote}, is_whole=False) == set()
+    assert peer_table.votes_read("ns2", "one", {}, is_whole=False) == set()
+    assert peer_table.votes_read("ns2", "one", {}, is_whole=True) == {ROW}
+    assert list(peer_table.votes_on(ROW)) == []
+    peer_table.votes_read("ns2", "two", {ROW: vote}, is_whole=True)
+    peer_table.voters_read([voter(9)], 9, FRESH)
+    assert list(peer_table.votes_on(ROW)) == []
 
 
 def test_a_node_that_is_gone_is_forgotten() -> None:
-    assembly = seen((1, voter(7)), (2, voter(8)))
-    assembly.saw([], 3, FRESH)
-    assert not assembly.peers
-    assert assembly.muster(3, FRESH)
+    peer_table = seen((1, voter(7)), (2, voter(8)))
+    peer_table.voters_read([], 3, FRESH)
+    assert not peer_table.peers
+    assert peer_table.update_voters(3, FRESH)
 
 
 # -- without a quorum -------------------------------------------------------------------------

@@ -194,7 +194,7 @@ def test_what_was_agreed_is_held_for_a_while_and_then_this_node_decides() -> Non
 
 
 def test_own_downs_count_at_once_where_something_vouches_for_this_network() -> None:
-    vouched = HELD_FOR._replace(is_vouched=True)
+    vouched = HELD_FOR._replace(is_connected=True)
     found = verdict(votes(DOWN), OWN_DOWN, AGREED_UP, circumstances=vouched)
     assert (found.basis, found.health) == (Basis.OWN, DOWN)
 
@@ -214,7 +214,7 @@ def test_without_any_agreement_this_node_decides_but_a_down_waits_after_the_star
 
 
 def test_a_follower_never_decides_by_itself() -> None:
-    follower = HELD_FOR._replace(is_follower=True, is_vouched=True)
+    follower = HELD_FOR._replace(is_follower=True, is_connected=True)
     held = verdict([], NEVER_PROBED, AGREED_UP, circumstances=follower)
     assert held.basis is Basis.HELD
     later = verdict([], NEVER_PROBED, held, circumstances=follower, now=at(1e6))

@@ -96,10 +96,10 @@ class Member:
     def own_votes(self) -> Mapping[str, Vote]:
         return self.own
 
-    def saw(self, voters: Sequence[Voter]) -> None:
+    def voters_read(self, voters: Sequence[Voter]) -> None:
         self.seen = {voter.node: voter for voter in voters}
 
-    def heard(
+    def votes_read(
         self, node: str, instance: str, votes: Mapping[str, Vote | None], *, is_whole: bool
     ) -> None:
         known = {} if is_whole else self.heard_of.setdefault(node, {})

@@ -22,9 +22,14 @@ from dnslb_backend.store.database.tables import VOTE, VOTER
 from dnslb_backend.store.mirror.reading import read_rows
 from dnslb_backend.store.mirror.writer import BatchWriter
 from dnslb_backend.store.settings import MysqlSettings
-from dnslb_backend.store.votes.giver import BATCH_VOTES, COUNT_INTERVAL, WITHDRAWN_AGE, VoteGiver
 from dnslb_backend.store.votes.rows import read_voter
-from dnslb_backend.store.votes.taker import FORGET_AFTER
+from dnslb_backend.store.votes.vote_reader import FORGET_AFTER
+from dnslb_backend.store.votes.vote_writer import (
+    BATCH_VOTES,
+    COUNT_INTERVAL,
+    WITHDRAWN_AGE,
+    VoteWriter,
+)
 from tests.rigs.mariadb import MariaDB
 from tests.rigs.waiting import passes, until
 from tests.store.test_faults import prepared, server
@@ -173,10 +178,10 @@ class Remembering(Member):
         super().__init__(mysql, node)
         self.changes: list[tuple[str, Vote | None]] = []
 
-    def heard(
+    def votes_read(
         self, node: str, instance: str, votes: Mapping[str, Vote | None], *, is_whole: bool
     ) -> None:
-        super().heard(node, instance, votes, is_whole=is_whole)
+        super().votes_read(node, instance, votes, is_whole=is_whole)
         self.changes += votes.items()
 
 
@@ -252,17 +257,17 @@ async def test_rows_that_somebody_deletes_are_written_again(
 async def test_reads_may_come_from_a_server_that_lags(settings: MysqlSettings) -> None:
     """Else a proxy that sends them there had a node write all of its votes for ever."""
     node = Member(settings, "ns1")
-    giver = VoteGiver("ns1", "one", node, 10.0)
+    vote_writer = VoteWriter("ns1", "one", node, 10.0)
     store, start = MariaStore(settings), now()
     await store.open()
     writer = BatchWriter(store)
 
     async def given(seconds: float) -> Voter:
-        await giver.give(store, writer, Instant(start.wall, start.mono + seconds))
+        await vote_writer.write(store, writer, Instant(start.wall, start.mono + seconds))
         rows = await store.read(Select(VOTER, VOTER.columns))
         return read_rows(VOTER, rows, read_voter, key="node")[0]
 
-    await giver.begin(store)
+    await vote_writer.begin(store)
     first_key, second_key = keys(2)
     node.give({first_key: vote()})
     first = await given(0.0)
@@ -270,11 +275,11 @@ async def test_reads_may_come_from_a_server_that_lags(settings: MysqlSettings) -
     second = await given(1.1)
     assert (first.seq, second.seq) == (1, 2)
     for late in (first, second):
-        giver.check(late, Instant(start.wall, start.mono + 1.6))
+        vote_writer.check(late, Instant(start.wall, start.mono + 1.6))
         assert (await given(2.2)).seq == 2
-    giver.check(replace(first, beat=first.beat - 1), Instant(start.wall, start.mono + 2.6))
+    vote_writer.check(replace(first, beat=first.beat - 1), Instant(start.wall, start.mono + 2.6))
     assert (await given(3.2)).seq == 4
-    giver.check(first, Instant(start.wall, start.mono + 20.0))
+    vote_writer.check(first, Instant(start.wall, start.mono + 20.0))
     assert (await given(21.0)).seq == 6
     await store.close()
 

@@ -9,18 +9,18 @@ from dnslb_backend.core.model.quorum import CheckQuestion
 
 
 @dataclass(slots=True)
-class Case:
-    """One target that is voted on. `own` is this node's state of it, as `rule` was told last."""
+class VotedTarget:
+    """One target that is voted on. `own` is this node's state of it, as `rule` received it last."""
 
     row: str
     question: CheckQuestion
     own: TargetState = NEVER_PROBED
     verdict: AgreedHealth = UNDECIDED
-    is_heard: bool = False
+    has_result: bool = False
     """Whether a result of this run counted: a restored health is no vote."""
     came_back: float | None = None
     """When its own health last became UP, monotonic."""
-    said: tuple[object, ...] | None = None
+    noted_vote: tuple[object, ...] | None = None
     """What this node's vote says, as it was last noted as changed."""
 
     @property
@@ -29,11 +29,11 @@ class Case:
         own = self.own
         # Who never reported here may report elsewhere.
         is_silent = own.result is not None and own.result.report == 0
-        return self.is_heard and own.health is not Health.UNKNOWN and not is_silent
+        return self.has_result and own.health is not Health.UNKNOWN and not is_silent
 
 
 @dataclass(slots=True)
-class Figures:
+class VoteFigures:
     """Targets, by what is to be noticed about them."""
 
     held: dict[TargetKey, None] = field(default_factory=dict)
@@ -42,15 +42,15 @@ class Figures:
     unshared: dict[TargetKey, None] = field(default_factory=dict)
     """Those that only this node votes on, while others vote."""
 
-    def note(self, target: TargetKey, case: Case, *, has_others: bool) -> None:
+    def note(self, target: TargetKey, voted: VotedTarget, *, has_others: bool) -> None:
         """There is a verdict on it; `has_others`: the votes of other nodes count."""
-        basis, own = case.verdict.basis, case.own.health
-        is_alone = sum(case.verdict.tally) == 1 and has_others
+        basis, own = voted.verdict.basis, voted.own.health
+        is_alone = sum(voted.verdict.tally) == 1 and has_others
         for noted, is_so in (
             (self.held, basis is Basis.HELD),
             (self.own, basis is Basis.OWN),
-            (self.outvoted, own not in (case.verdict.health, Health.UNKNOWN)),
-            (self.unshared, is_alone and case.is_known),
+            (self.outvoted, own not in (voted.verdict.health, Health.UNKNOWN)),
+            (self.unshared, is_alone and voted.is_known),
         ):
             if is_so:
                 noted[target] = None

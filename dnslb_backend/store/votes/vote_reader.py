@@ -46,7 +46,7 @@ class _Read:
     back: float | None = None
 
 
-class VoteTaker:
+class VoteReader:
     """`fresh`: seconds that a run of a node must last after one that did not."""
 
     def __init__(self, node: str, electorate: Electorate, fresh: float) -> None:
@@ -62,7 +62,7 @@ class VoteTaker:
         if at.mono - self._last > FORGET_AFTER:
             self._read.clear()
 
-    async def take(self, store: Store, at: Instant) -> Voter | None:
+    async def read(self, store: Store, at: Instant) -> Voter | None:
         """Read what is new, and report it; this node's own row. Raises StoreError.
 
         Signs of life are reported after the votes, so that no node counts whose votes could not be
@@ -75,7 +75,7 @@ class VoteTaker:
                 await self._follow(store, voter, at)
         found = {voter.node: voter for voter in voters}
         self._read = {node: read for node, read in self._read.items() if node in found}
-        self._electorate.saw(voters)
+        self._electorate.voters_read(voters)
         self._last = at.mono
         return found.get(self._node)
 
@@ -92,7 +92,7 @@ class VoteTaker:
             return
         votes = await self._votes(store, voter.node, 0 if is_whole else read.seq or 0)
         read.seq, read.back = voter.seq, None
-        self._electorate.heard(voter.node, voter.instance, votes, is_whole=is_whole)
+        self._electorate.votes_read(voter.node, voter.instance, votes, is_whole=is_whole)
 
     def _last_read(self, voter: Voter, at: Instant) -> _Read:
         read = self._read.get(voter.node)

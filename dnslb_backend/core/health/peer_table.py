@@ -18,84 +18,84 @@ class Peer:
     """Another node: its row, when its beat was seen to change (monotonic), and its votes."""
 
     voter: Voter
-    moved: float = -math.inf
+    beat_seen: float = -math.inf
     replaced: float = -math.inf
     """When its instance changed last."""
-    restless_until: float = -math.inf
+    ambiguous_until: float = -math.inf
     votes: dict[str, Vote] = field(default_factory=dict)
 
-    def see(self, voter: Voter, mono: float, fresh: float) -> None:
+    def update(self, voter: Voter, mono: float, fresh: float) -> None:
         """Its row was read."""
         before, self.voter = self.voter, voter
         if voter.instance != before.instance:
             if mono - self.replaced < fresh:
-                self.restless_until = mono + fresh
+                self.ambiguous_until = mono + fresh
             self.replaced = mono
-            self.moved = -math.inf
+            self.beat_seen = -math.inf
         elif voter.beat > before.beat:
             # One that went back is of a backup, or of a server that lags: no sign of life.
-            self.moved = mono
+            self.beat_seen = mono
 
     def age(self, mono: float) -> float | None:
         """Seconds since its beat was seen to change; None: never."""
-        return None if self.moved == -math.inf else mono - self.moved
+        return None if self.beat_seen == -math.inf else mono - self.beat_seen
 
-    def doubt(self, mono: float, fresh: float) -> str:
+    def why_not_counted(self, mono: float, fresh: float) -> str:
         """Why its votes do not count now; empty where they do."""
         if self.voter.protocol > PROTOCOL:
             return f"it votes by protocol {self.voter.protocol}, this node reads {PROTOCOL}"
-        if mono < self.restless_until:
+        if mono < self.ambiguous_until:
             return "restarted twice at once, or two daemons use its name"
-        if mono - self.moved > fresh:
+        if mono - self.beat_seen > fresh:
             age = self.age(mono)
             return "no sign of life" if age is None else f"silent for {age:.0f} s"
         return self.voter.abstains
 
 
 @dataclass(eq=False, slots=True)
-class _Heard:
+class _RunVotes:
     """The votes that one run of a node has given."""
 
     instance: str
     votes: dict[str, Vote] = field(default_factory=dict)
 
 
-class Assembly:
-    """What is known of the other nodes; `node` is this one. It is told what was read, and when.
+class PeerTable:
+    """What is known of the other nodes; `node` is this one. It is given what was read, and when.
 
-    Votes may be heard before the sign of life that they belong to is seen.
+    Votes may be read before the sign of life that they belong to is seen.
     """
 
     def __init__(self, node: str) -> None:
         self._node = node
-        self._heard: dict[str, _Heard] = {}
+        self._runs: dict[str, _RunVotes] = {}
         self.peers: dict[str, Peer] = {}
         self.voters: tuple[Peer, ...] = ()
-        """Those whose votes count since the last `muster`, by name."""
+        """Those whose votes count since the last `update_voters`, by name."""
 
-    def saw(self, rows: Sequence[Voter], mono: float, fresh: float) -> None:
+    def voters_read(self, rows: Sequence[Voter], mono: float, fresh: float) -> None:
         """These are all the rows of voters."""
         others = {row.node: row for row in rows if row.node != self._node}
         for node, row in others.items():
             if node in self.peers:
-                self.peers[node].see(row, mono, fresh)
+                self.peers[node].update(row, mono, fresh)
             else:
                 self.peers[node] = Peer(row)
-            heard = self._heard.get(node)
-            is_of_this_run = heard is not None and heard.instance == row.instance
-            self.peers[node].votes = heard.votes if heard and is_of_this_run else {}
+            run = self._runs.get(node)
+            is_of_this_run = run is not None and run.instance == row.instance
+            self.peers[node].votes = run.votes if run and is_of_this_run else {}
         for node in self.peers.keys() - others.keys():
             del self.peers[node]
-            self._heard.pop(node, None)
+            self._runs.pop(node, None)
 
-    def heard(
+    def votes_read(
         self, node: str, instance: str, votes: Mapping[str, Vote | None], *, is_whole: bool
     ) -> set[str]:
         """Votes of a node were read; the row keys for which they have changed."""
-        heard = self._heard.get(node)
-        if heard is None or heard.instance != instance:
-            heard = self._heard[node] = _Heard(instance)
-        known = heard.votes
+        run = self._runs.get(node)
+        if run is None or run.instance != instance:
+            run = self._runs[node] = _RunVotes(instance)
+        known = run.votes
         changed = {key for key, vote in votes.items() if known.get(key) != vote}
         if is_whole:
             changed |= known.keys() - votes.keys()
@@ -106,11 +106,11 @@ class Assembly:
                 known[key] = vote
         return changed
 
-    def muster(self, mono: float, fresh: float) -> bool:
+    def update_voters(self, mono: float, fresh: float) -> bool:
         """Settle whose votes count from now on; whether that has changed."""
         before = self.voters
         self.voters = tuple(
-            peer for _, peer in sorted(self.peers.items()) if not peer.doubt(mono, fresh)
+            peer for _, peer in sorted(self.peers.items()) if not peer.why_not_counted(mono, fresh)
         )
         return self.voters != before
 

@@ -53,9 +53,9 @@ HIGHEST_SEQ = 2**62
 """Rows with a higher number are not of this program: it does not go on from them."""
 
 
-class VoteGiver:
+class VoteWriter:
     """Of one run (`instance`) of this node. Where another daemon uses its name, it waits until that
-    has been silent for `quiet` seconds before it writes its votes anew.
+    has been silent for `quiet` seconds before it writes its votes again.
     """
 
     def __init__(self, node: str, instance: str, electorate: Electorate, quiet: float) -> None:
@@ -127,14 +127,14 @@ class VoteGiver:
             )
             self._lose()
 
-    async def give(self, store: Store, writer: BatchWriter, at: Instant) -> None:
+    async def write(self, store: Store, writer: BatchWriter, at: Instant) -> None:
         """Write what has changed, a batch at most; the sign of life alone if it is due.
 
         Raises StoreError.
         """
         declared = self._electorate.declaration()
         if self._is_lost and not declared.abstains and at.mono >= self._quiet_until:
-            await self._start_anew(store)
+            await self._rewrite_all(store)
         batch = {} if self._is_lost else self._next_batch()
         if batch or declared != self._declared or at.mono >= self._next_beat:
             await self._write(writer, batch, declared, at)
@@ -143,7 +143,7 @@ class VoteGiver:
         self._is_lost = True
         self._is_whole = False
 
-    async def _start_anew(self, store: Store) -> None:
+    async def _rewrite_all(self, store: Store) -> None:
         """All votes are pending; what is stored and given no more is to be withdrawn."""
         columns = ("row_key", "says", "seq", "since")
         mine = (Where("node", "=", self._node),)
