@@ -24,23 +24,38 @@ SEPARATE_REQUESTS = 64
 
 Handle = Callable[..., Awaitable[web.StreamResponse]]
 
+FastPath = Callable[[bytes], bytes | None]
+"""From a piece that a peer has sent to the whole response; None: it is for aiohttp to parse."""
+
 
 class HttpConnection(web.RequestHandler):
     """One connection, and whether its peer owes the rest of a request.
 
     Between two requests a peer may be silent for as long as the keep-alive lasts. Before the first
     one there is no reason to be. A peer that has sent all its requests may end its half of the
-    connection, and is answered.
+    connection, and is answered. What the server's fast path answers is never parsed.
     """
 
-    __slots__ = ("_answered", "_has_ended", "_pieces", "_pieces_read", "_received", "progress")
+    __slots__ = (
+        "_answered",
+        "_has_ended",
+        "_has_partial_head",
+        "_pieces",
+        "_pieces_read",
+        "_received",
+        "_server",
+        "progress",
+    )
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def __init__(self, server: "HttpServer", **options: Any) -> None:
+        super().__init__(server, **options)
+        self._server = server
         self.progress = 0
         self._pieces = self._pieces_read = 0
         self._answered = 0
         self._has_ended = False
+        self._has_partial_head = False
+        """Whether the parser may have the first part of a request."""
         self._received: StreamReader | None = None
 
     @property
@@ -49,13 +64,35 @@ class HttpConnection(web.RequestHandler):
         return not self.progress or self._pieces != self._pieces_read
 
     def data_received(self, data: bytes) -> None:
+        transport, fast_path = self.transport, self._server.fast_path
+        if fast_path and transport and self._is_between_requests(transport):
+            response = fast_path(data)
+            if response is not None:
+                self.progress += 1
+                self._server.answered(self)
+                transport.write(response)
+                return
         self._pieces += 1
+        self._has_partial_head = not data.endswith(HEAD_END)
         if 0 <= data.find(HEAD_END) < len(data) - len(HEAD_END):
             # The parser forgets the requests that precede a bad one in the same piece.
             *heads, data = data.split(HEAD_END, SEPARATE_REQUESTS)
             for head in heads:
                 self._parse(head + HEAD_END)
         self._parse(data)
+
+    def _is_between_requests(self, transport: asyncio.Transport) -> bool:
+        """Whether all that came until now is answered and read, and more may come."""
+        return not (
+            self._pieces != self._pieces_read
+            or self._has_partial_head
+            or self._messages
+            or self._request_in_progress
+            or self._close
+            or self._force_close
+            or self._upgraded
+            or transport.get_write_buffer_size()
+        )
 
     def _parse(self, data: bytes) -> None:
         super().data_received(data)
@@ -120,14 +157,22 @@ class HttpConnection(web.RequestHandler):
 class HttpServer(web.Server):
     """The connections of one listener, as many as it may have; `name` is what the log calls it.
 
-    `options` are those of web.RequestHandler.
+    `fast_path` is tried for what comes between two requests. `options` are those of
+    web.RequestHandler.
     """
 
     def __init__(
-        self, name: str, handle: Handle, *, request_factory: Any = None, **options: Any
+        self,
+        name: str,
+        handle: Handle,
+        *,
+        fast_path: FastPath | None = None,
+        request_factory: Any = None,
+        **options: Any,
     ) -> None:
         super().__init__(self._counted, request_factory=request_factory)
         self._handle = handle
+        self.fast_path = fast_path
         self._options = options
         self._limit = ConnectionLimit[HttpConnection](name)
         self.count = 0
@@ -137,6 +182,10 @@ class HttpServer(web.Server):
 
     def __call__(self) -> HttpConnection:
         return HttpConnection(self, loop=asyncio.get_running_loop(), **self._options)
+
+    def answered(self, connection: HttpConnection) -> None:
+        """A connection was answered on the fast path."""
+        self._limit.idle(connection)
 
     async def _counted(self, request: web.BaseRequest) -> web.StreamResponse:
         connection = request.protocol

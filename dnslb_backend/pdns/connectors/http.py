@@ -20,20 +20,32 @@ from dnslb_backend.pdns.connectors.admission import (
     is_peer_allowed,
 )
 from dnslb_backend.pdns.connectors.fault_log import ThrottledLog
-from dnslb_backend.pdns.connectors.http_response import LookupResponse
+from dnslb_backend.pdns.connectors.http_response import (
+    INTERNAL_ERROR,
+    SERVFAIL,
+    LookupResponse,
+    render_response,
+)
 from dnslb_backend.pdns.connectors.sockets import BACKLOG
 from dnslb_backend.pdns.methods.metered import MeteredResponder
 from dnslb_backend.pdns.methods.responder import Responder
 from dnslb_backend.pdns.peers import peer_name
 from dnslb_backend.pdns.wire.parameters import Parameters
-from dnslb_backend.pdns.wire.rest import NoSuchPathError, WrongVerbError, parse_http, parse_lookup
+from dnslb_backend.pdns.wire.rest import (
+    NoSuchPathError,
+    WrongVerbError,
+    parse_http,
+    parse_lookup,
+    parse_whole_lookup,
+)
 from dnslb_backend.sockets import ConnectionLimit
 from dnslb_backend.tasks import BackgroundTasks
 
 log = logging.getLogger(__name__)
 
-KEEP_ALIVE = 86400.0
-"""Seconds until an idle connection is closed: closing early races with PowerDNS's next query."""
+KEEP_ALIVE = 10 * 365 * 86400.0
+"""Seconds until an idle connection is closed for its age, which would race with PowerDNS's next
+query: the limit of connections and TCP keep-alive end what are too many, or dead."""
 
 READ_TIMEOUT = 10.0
 """Seconds that a peer has at least for the head of a request, and for its body. PowerDNS sends
@@ -93,6 +105,7 @@ class HttpConnector:
         self._server = server = HttpServer(
             "the HTTP connector",
             self._handle,
+            fast_path=self._respond_at_once,
             access_log=None,
             logger=HttpErrorLog(__name__, "lookup", self._fault_log.throttle),
             auto_decompress=False,
@@ -119,6 +132,8 @@ class HttpConnector:
         """From now on only hosts of `networks` may connect; others are disconnected."""
         self._serves_keys = serves_keys
         self._hosts = frozenset(hosts)
+        # What was found is remembered with the whole request, its Host among it.
+        self._responder.forget()
         self._networks = tuple(networks)
         for handler in self._server.connections if self._server else ():
             transport = handler.transport
@@ -174,8 +189,28 @@ class HttpConnector:
         except web.HTTPException:
             raise
         except Exception as error:  # noqa: BLE001 - the outermost frame of a request
-            return self._servfail(error)
+            self._fault_log.failed(error)
+            return web.Response(status=500, text=INTERNAL_ERROR.decode())
         return LookupResponse(request, body, keep_alive=not self._is_draining)
+
+    def _respond_at_once(self, request: bytes) -> bytes | None:
+        """The whole response to a lookup as PowerDNS sends it; None leaves it to `_handle`."""
+        if self._is_draining:
+            return None
+        try:
+            body = self._responder.known(request)
+            if body is None:
+                asked = parse_whole_lookup(request)
+                if asked is None or not is_expected_host(asked.host, self._hosts):
+                    return None
+                remote = asked.real_remote
+                body = self._responder.lookup(asked.qname, asked.qtype, lambda: remote, request)
+        except RequestError:
+            return None
+        except Exception as error:  # noqa: BLE001 - the outermost frame of a request
+            self._fault_log.failed(error)
+            return SERVFAIL
+        return render_response(body)
 
     def _check_host(self, host: str) -> None:
         if not is_expected_host(host, self._hosts):
@@ -201,11 +236,6 @@ class HttpConnector:
         self._responder.refused()
         self._fault_log.refused(status, text)
         return web.Response(status=status, text=f"{text}\n")
-
-    def _servfail(self, error: Exception) -> web.Response:
-        """HTTP 500: PowerDNS answers SERVFAIL, and resolvers try another server."""
-        self._fault_log.failed(error)
-        return web.Response(status=500, text="internal error in dnslb-backend, see its log\n")
 
 
 async def _body_of(request: web.BaseRequest) -> bytes:

@@ -8,6 +8,21 @@ from aiohttp import web
 UNREAD_LIMIT = 256 * 1024
 """Bytes of answers that a peer may leave unread before it asks again."""
 
+INTERNAL_ERROR = b"internal error in dnslb-backend, see its log\n"
+"""The text of an HTTP 500: PowerDNS answers SERVFAIL, and resolvers try another server."""
+
+_RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n%bContent-Length: %d\r\n\r\n%b"
+
+SERVFAIL = (
+    b"HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    b"Content-Length: %d\r\n\r\n%b" % (len(INTERNAL_ERROR), INTERNAL_ERROR)
+)
+
+
+def render_response(body: bytes, *, keep_alive: bool = True) -> bytes:
+    """The whole response to a request that was answered."""
+    return _RESPONSE % (b"" if keep_alive else b"Connection: close\r\n", len(body), body)
+
 
 class LookupResponse(web.StreamResponse):
     """A good answer, written at once: aiohttp's own response costs as much as all the rest."""
@@ -33,14 +48,7 @@ class LookupResponse(web.StreamResponse):
         if transport.get_write_buffer_size() > UNREAD_LIMIT:
             transport.abort()
             raise ConnectionResetError("the peer does not read its answers")
-        answer = (
-            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n%bContent-Length: %d\r\n\r\n%b"
-            % (
-                b"" if self._stays else b"Connection: close\r\n",
-                len(self._body_bytes),
-                self._body_bytes,
-            )
-        )
+        answer = render_response(self._body_bytes, keep_alive=self._stays)
         if self._stays:
             transport.write(answer)
         else:

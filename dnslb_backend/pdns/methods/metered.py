@@ -72,6 +72,10 @@ class MeteredResponder:
         self._meter.count(outcome, perf_counter() - began)
         return found
 
+    def forget(self) -> None:
+        """Find everything again."""
+        self._snapshot, self._known = None, {}
+
     def _choose(self, choose: Callable[[], bytes], began: float) -> bytes:
         """The answer for one client, counted."""
         try:

@@ -23,6 +23,16 @@ _LOOKUP = f"{PREFIX}/lookup/"
 FIELD_LIMIT = 1000
 """Fields of one form or query."""
 
+_VALUE = rb"[ -~]{0,255}"
+_YAHTTP_LOOKUP = re.compile(
+    rb"GET /dns/lookup/([^\x00-\x20/?\x7f-\xff]{1,4096})/([0-9A-Za-z]{1,16}) HTTP/1\.1\r\n"
+    rb"Accept: VALUE\r\nConnection: Keep-Alive\r\nHost: (VALUE)\r\nUser-Agent: VALUE\r\n"
+    rb"X-Remotebackend-Local: VALUE\r\nX-Remotebackend-Real-Remote: (VALUE)\r\n"
+    rb"X-Remotebackend-Remote: VALUE\r\nX-Remotebackend-Zone-Id: VALUE\r\n\r\n".replace(
+        b"VALUE", _VALUE
+    )
+)
+
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -84,6 +94,28 @@ def parse_lookup(target: str) -> tuple[str, str] | None:
     if not slash or not qtype.isalnum():
         return None
     return decode(qname), decode(qtype).upper()
+
+
+class WholeLookup(NamedTuple):
+    """A lookup with what its headers say: the host that is asked, and the client's network."""
+
+    qname: str
+    qtype: str
+    host: str
+    real_remote: str
+
+
+def parse_whole_lookup(request: bytes) -> WholeLookup | None:
+    """A whole request exactly as PowerDNS's HTTP library (YaHTTP, which sorts the headers) sends
+    it for a lookup in REST; None for any other. Raises RequestError.
+
+    The fast path for all lookups of PowerDNS: whatever else a client may send, aiohttp parses.
+    """
+    found = _YAHTTP_LOOKUP.fullmatch(request)
+    if found is None:
+        return None
+    qname, qtype, host, real_remote = (part.decode("ascii") for part in found.groups())
+    return WholeLookup(decode(qname), qtype.upper(), host, real_remote)
 
 
 def parse_http(verb: str, target: str, body: bytes) -> tuple[str, Parameters]:

@@ -3,9 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from ipaddress import ip_network
-from typing import NamedTuple
 
 import pytest
 
@@ -15,6 +13,7 @@ from dnslb_backend.pdns.connectors import admission, http
 from dnslb_backend.pdns.connectors.http import HttpConnector
 from dnslb_backend.pdns.connectors.sockets import listen_tcp
 from dnslb_backend.pdns.methods.responder import Responder
+from tests.pdns.http_peer import Peer, Reply, peer
 from tests.pdns.transports import LOOPBACK, http_settings, serve_http
 from tests.pdns.world import World
 from tests.rigs.ports import free_port
@@ -22,49 +21,6 @@ from tests.rigs.powerdns import PowerDNS
 from tests.rigs.waiting import passes, until
 
 LOOKUP = b"GET /dns/lookup/v4%2elb%2eexample%2e/ANY HTTP/1.1\r\nHost: x\r\n\r\n"
-
-
-class Reply(NamedTuple):
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-
-class Peer:
-    """A client that sends what it likes."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    async def say(self, data: bytes) -> Reply:
-        self.writer.write(data)
-        return await self.hear()
-
-    async def hear(self) -> Reply:
-        async with asyncio.timeout(10):
-            head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
-            status, *lines = head.strip().splitlines()
-            headers = dict(line.lower().split(": ", 1) for line in lines)
-            body = await self.reader.readexactly(int(headers["content-length"]))
-        return Reply(int(status.split()[1]), headers, body)
-
-    async def is_left(self) -> bool:
-        """Whether the other side hangs up, having nothing more to say."""
-        async with asyncio.timeout(10):
-            try:
-                return await self.reader.read(1) == b""
-            except ConnectionError:
-                return True
-
-
-@asynccontextmanager
-async def peer(port: int, host: str = "127.0.0.1") -> AsyncIterator[Peer]:
-    reader, writer = await asyncio.open_connection(host, port)
-    try:
-        yield Peer(reader, writer)
-    finally:
-        writer.close()
 
 
 @pytest.fixture

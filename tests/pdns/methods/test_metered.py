@@ -15,8 +15,8 @@ from dnslb_backend.pdns.methods.metered import MeteredResponder
 from dnslb_backend.pdns.methods.responder import Responder
 from dnslb_backend.pdns.wire.rows import render_rows
 from tests.core.building import KEY, plan, record
-from tests.pdns.connectors.test_http import peer as http_peer
 from tests.pdns.connectors.test_line_protocol import V4, Peer, lookup, peer, question
+from tests.pdns.http_peer import peer as http_peer
 from tests.pdns.transports import serve_http, serve_unix
 from tests.pdns.world import World
 
