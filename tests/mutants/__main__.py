@@ -57,7 +57,7 @@ def verdicts(mutants: Sequence[Mutant], workers: int, limit: float) -> Iterator[
 
     with ExitStack() as stack:
         first = stack.enter_context(copied_tree(Path(), "__pycache__"))
-        selector = run_all(first, workers, limit)
+        selector = run_all(first, workers)
         # Copied with its byte code: to compile all of it takes longer than most of the tests.
         trees.put(first)
         for _ in range(workers - 1):
