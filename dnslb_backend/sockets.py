@@ -103,9 +103,9 @@ class ConnectionLimit(Generic[C]):
 
     def idle(self, connection: C) -> None:
         """A request of it has just ended."""
-        if connection in self._idle:
+        try:
             self._idle.move_to_end(connection)
-        else:
+        except KeyError:
             self._move(connection, self._idle)
 
     def discard(self, connection: C) -> bool:

@@ -1,9 +1,16 @@
 """Check cycles: for which host names and targets each record waits, from a tick on."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 
 from dnslb_backend.core.health.members import TargetKey
 from dnslb_backend.core.model.records import RecordKey
+
+CYCLES_PER_TURN = 50
+"""So many cycles end in one turn of the event loop: some milliseconds."""
+
+_Left = set[str | TargetKey]
+"""What a cycle still waits for."""
 
 
 class Cycles:
@@ -11,7 +18,7 @@ class Cycles:
 
     def __init__(self, ended: Callable[[RecordKey], None]) -> None:
         self._ended = ended
-        self._open: dict[RecordKey, set[str | TargetKey]] = {}
+        self._open: dict[RecordKey, _Left] = {}
         self._waiting: dict[TargetKey, set[RecordKey]] = {}
 
     def __contains__(self, key: object) -> bool:
@@ -35,9 +42,17 @@ class Cycles:
             self.end_if_done(key)
 
     def target_done(self, target: TargetKey) -> None:
-        """It answered, timed out, or is probed no more: for every record that waits for it."""
-        for key in self._waiting.pop(target, ()):
-            if (left := self._open.get(key)) is not None:
+        """It answered, timed out, or is probed no more: for every record that waits for it. Of very
+        many records, the cycles end over several turns of the event loop."""
+        waiting = self._waiting.pop(target, ())
+        self._end_waits(target, [(key, self._open[key]) for key in waiting if key in self._open])
+
+    def _end_waits(self, target: TargetKey, waits: list[tuple[RecordKey, _Left]]) -> None:
+        if rest := waits[CYCLES_PER_TURN:]:
+            asyncio.get_running_loop().call_soon(self._end_waits, target, rest)
+        for key, left in waits[:CYCLES_PER_TURN]:
+            # Else that cycle has ended, and perhaps another one has begun.
+            if self._open.get(key) is left:
                 left.discard(target)
                 self.end_if_done(key)
 

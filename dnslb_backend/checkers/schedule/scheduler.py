@@ -352,7 +352,7 @@ class Scheduler:
         """Probe a target now, off its schedule."""
         users = self._health.records_using(target)
         if self._is_running and users:
-            self._want(min(users), [target], self._now().mono)
+            self._want(self._health.first_using(target), [target], self._now().mono)
 
     def look_again(self, target: TargetKey) -> bool:
         """Another node has seen it change: probe it, if it was not just probed; whether it is."""

@@ -1,15 +1,14 @@
 """What changed in the health map, for those who publish, persist and report it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from itertools import islice
+from typing import NamedTuple
 
 from dnslb_backend.core.health.decision_changes import DecisionChange, report_decisions
 from dnslb_backend.core.health.record_state import RecordState
 from dnslb_backend.core.health.transitions import Transition
 from dnslb_backend.core.model.records import RecordKey
-
-T = TypeVar("T", "Overflow", Transition, DecisionChange)
 
 
 class Overflow(NamedTuple):
@@ -23,7 +22,7 @@ class Overflow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What changed since the last call of `HealthMap.take_changes`, oldest transition first.
+    """What changed since the last call of `HealthMap.take_changes`, that of each record together.
 
     `answers` are records whose answer may have changed; `touched` are those of which any figure
     changed.
@@ -34,26 +33,6 @@ class Changes:
     transitions: tuple[Transition, ...]
     overflows: tuple[Overflow, ...] = ()
     decisions: tuple[DecisionChange, ...] = ()
-
-    def parts(self, limit: int) -> Iterator["Changes"]:
-        """These changes for at most so many records at a time, those of each record together."""
-        keys = list(self.answers | self.touched)
-        if len(keys) <= limit:
-            yield self
-            return
-        transitions = _by_key(self.transitions)
-        overflows = _by_key(self.overflows)
-        decisions = _by_key(self.decisions)
-        keys += (transitions.keys() | overflows.keys() | decisions.keys()).difference(keys)
-        for start in range(0, len(keys), limit):
-            part = keys[start : start + limit]
-            yield Changes(
-                self.answers.intersection(part),
-                self.touched.intersection(part),
-                tuple(each for key in part for each in transitions.get(key, ())),
-                tuple(each for key in part for each in overflows.get(key, ())),
-                tuple(each for key in part for each in decisions.get(key, ())),
-            )
 
     def followed_by(self, later: "Changes") -> "Changes":
         """These changes and `later` ones as one."""
@@ -66,13 +45,6 @@ class Changes:
         )
 
 
-def _by_key(changes: Iterable[T]) -> dict[RecordKey, list[T]]:
-    found: dict[RecordKey, list[T]] = {}
-    for change in changes:
-        found.setdefault(change.key, []).append(change)
-    return found
-
-
 NO_CHANGES = Changes(frozenset(), frozenset(), ())
 
 
@@ -80,44 +52,62 @@ class ChangeLog:
     """Collects changes until `take`."""
 
     def __init__(self) -> None:
+        self._keys: dict[RecordKey, None] = {}
+        """Every record of which something is collected, in the order of its first change."""
         self._answers: set[RecordKey] = set()
         self._touched: set[RecordKey] = set()
-        self._transitions: list[Transition] = []
-        self._overflows: list[Overflow] = []
+        self._transitions: dict[RecordKey, list[Transition]] = {}
+        self._overflows: dict[RecordKey, list[Overflow]] = {}
         self._moved: dict[RecordKey, float] = {}
+
+    def __len__(self) -> int:
+        """Of how many records something is collected."""
+        return len(self._keys)
 
     def answer(self, key: RecordKey) -> None:
         """The answer of this record may read differently now."""
+        self._keys[key] = None
         self._answers.add(key)
 
-    def touch(self, keys: Iterable[RecordKey]) -> None:
+    def touch(self, keys: Collection[RecordKey]) -> None:
         """Figures of these records have changed."""
+        self._keys.update(dict.fromkeys(keys))
         self._touched.update(keys)
 
-    def add(self, transitions: Iterable[Transition]) -> None:
-        self._transitions += transitions
+    def add(self, key: RecordKey, transitions: Sequence[Transition]) -> None:
+        """Members of this record have changed."""
+        if transitions:
+            self._keys[key] = None
+            self._transitions.setdefault(key, []).extend(transitions)
 
     def add_overflow(self, overflow: Overflow) -> None:
-        self._overflows.append(overflow)
+        self._keys[overflow.key] = None
+        self._overflows.setdefault(overflow.key, []).append(overflow)
 
     def move(self, key: RecordKey, wall: float) -> None:
         """The rows or the decision of this record have changed, at this Unix time."""
+        self._keys[key] = None
         self._touched.add(key)
         self._moved[key] = wall
 
-    def take(self, records: Mapping[RecordKey, RecordState]) -> Changes:
-        """What was collected since the last call; `records` are those of the health map."""
-        for moved in self._transitions:
+    def take(self, records: Mapping[RecordKey, RecordState], limit: int | None = None) -> Changes:
+        """What was collected of all records, or the first `limit`, since the last call; `records`
+        are those of the health map."""
+        keys = list(islice(self._keys, limit))
+        transitions = [each for key in keys for each in self._transitions.pop(key, ())]
+        for moved in transitions:
             if moved.is_flip and moved.key in records:
                 records[moved.key].flips.add(moved.content, moved.at)
+        walls = ((key, self._moved.pop(key)) for key in keys if key in self._moved)
         changes = Changes(
-            frozenset(self._answers),
-            frozenset(self._touched),
-            tuple(self._transitions),
-            tuple(self._overflows),
-            tuple(report_decisions(records, self._moved.items())),
+            frozenset(self._answers.intersection(keys)),
+            frozenset(self._touched.intersection(keys)),
+            tuple(transitions),
+            tuple(each for key in keys for each in self._overflows.pop(key, ())),
+            tuple(report_decisions(records, walls)),
         )
-        for collected in (self._answers, self._touched, self._transitions, self._overflows):
-            collected.clear()
-        self._moved.clear()
+        self._answers -= changes.answers
+        self._touched -= changes.touched
+        for key in keys:
+            del self._keys[key]
         return changes

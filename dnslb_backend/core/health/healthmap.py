@@ -52,6 +52,9 @@ from dnslb_backend.core.health.transitions import diff
 from dnslb_backend.core.model.plan import Plan, PlanChange, compare_records
 from dnslb_backend.core.model.records import RecordKey
 
+DECIDED_AT_ONCE = 50
+"""Records that are decided because a target changed again: some milliseconds."""
+
 
 class HealthMap:
     """Health of every target and the decision of every record. Not thread-safe.
@@ -101,6 +104,10 @@ class HealthMap:
         """The records that use a target, as they are now."""
         return self._targets.users(key)
 
+    def first_using(self, key: TargetKey) -> RecordKey:
+        """The first of them, by their order; KeyError if there is none."""
+        return self._targets.first_user(key)
+
     def targets_of(self, key: RecordKey) -> list[TargetKey]:
         """Every target of a record once, in the order of its members."""
         self._regroup(key)
@@ -116,11 +123,10 @@ class HealthMap:
         return self._changes.take(self.records)
 
     def take_in_parts(self, limit: int) -> Iterator[Changes]:
-        """As `take_changes`, in parts of at most `limit` records between which others may happen;
-        at least one, perhaps empty."""
-        for _ in range(0, max(len(self._marked), 1), limit):
+        """As `take_changes`, in parts of at most `limit` records; at least one, perhaps empty."""
+        for _ in range(0, max(len(self._marked) + len(self._changes), 1), limit):
             self.decide_marked(limit)
-            yield from self._changes.take(self.records).parts(limit)
+            yield self._changes.take(self.records, limit)
 
     def decide_marked(self, limit: int | None = None) -> None:
         """Decide the marked records, or the first `limit`, as of when they were last marked."""
@@ -276,8 +282,7 @@ class HealthMap:
                 self.mark_unknown(target, at)
 
     def readmit_member(self, key: RecordKey, content: str, at: Instant) -> None:
-        """An operator readmits a member: it is neither held for flapping nor waits to return. Those
-        that share its targets go on waiting."""
+        """An operator readmits a member; others that share its targets go on waiting."""
         state = self.records[key]
         if state.waiting.pop(content, None):
             begin_ramp(state, content, at.mono)
@@ -310,14 +315,14 @@ class HealthMap:
     def _settle(self, target: TargetKey, own: TargetState, at: Instant) -> bool:
         """This node's state of a target is `own` now; mark the records if what counts has moved."""
         seen = own if self.agreement is None else self.agreement.rule(target, own, at)
-        users = self._targets.users(target)
         has_moved = is_move(self._targets.seen(target), seen)
-        for key in users if has_moved else ():
-            if target in self.records[key].moved:
-                # Its last change is not decided yet, and every change of health is reported.
-                self._decide(key, self._marked[key])
+        users = self._targets.users(target) if has_moved else ()
+        # Every change of health is reported; the latest of very many records skip one.
+        late = (key for key in users if target in self.records[key].moved)
+        for key in list(islice(late, DECIDED_AT_ONCE)):
+            self._decide(key, self._marked[key])
         self._targets.put(target, own, seen)
-        for key in users if has_moved else ():
+        for key in users:
             self.records[key].moved[target] = at.wall
             self._marked[key] = at
         return has_moved
@@ -387,7 +392,7 @@ class HealthMap:
         after = mark_served(rows, decision, state.rows, state.record)
         is_first = state.decision.kind is DecisionKind.PENDING
         ended = self._active_overrides.ended
-        self._changes.add(diff(key, state.rows, after, decision, wall, moved, is_first, ended))
+        self._changes.add(key, diff(key, state.rows, after, decision, wall, moved, is_first, ended))
         if decision != state.decision:
             self._changes.answer(key)
         if after != state.rows or decision != state.decision:

@@ -15,6 +15,8 @@ class RecordIndex(Generic[K]):
 
     def __init__(self) -> None:
         self._records: dict[K, RecordKey | set[RecordKey]] = {}
+        self._first: dict[K, RecordKey] = {}
+        """Of keys with several records, as far as it was asked for."""
 
     def __contains__(self, key: object) -> bool:
         return key in self._records
@@ -27,10 +29,22 @@ class RecordIndex(Generic[K]):
         found = self._records.get(key, ())
         return (found,) if isinstance(found, RecordKey) else found
 
+    def first(self, key: K) -> RecordKey:
+        """The first record of a key, by its order; KeyError if it has none."""
+        found = self._records[key]
+        if isinstance(found, RecordKey):
+            return found
+        first = self._first.get(key)
+        if first is None:
+            first = self._first[key] = min(found)
+        return first
+
     def add(self, key: K, record: RecordKey) -> None:
         found = self._records.setdefault(key, record)
         if isinstance(found, set):
             found.add(record)
+            if key in self._first and record < self._first[key]:
+                self._first[key] = record
         elif found != record:
             self._records[key] = {found, record}
 
@@ -38,5 +52,7 @@ class RecordIndex(Generic[K]):
         found = self._records.get(key)
         if isinstance(found, set):
             found.discard(record)
+            if self._first.get(key) == record:
+                del self._first[key]
         if not found or found == record:
             self._records.pop(key, None)

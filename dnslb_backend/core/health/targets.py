@@ -67,6 +67,10 @@ class Targets:
         """The records that use it, as they are now."""
         return self._users.of(target)
 
+    def first_user(self, target: TargetKey) -> RecordKey:
+        """The first of them, by their order; KeyError if there is none."""
+        return self._users.first(target)
+
     def add_user(self, target: TargetKey, user: RecordKey, past: TargetState | None = None) -> None:
         """Add a record that uses it; `past` is its state unless it has one already."""
         if self._listener is not None and target not in self._users:

@@ -139,7 +139,7 @@ class Timetable:
             return False
         if added is not None:
             return probing.begun < added
-        return self._own_due(target) is None and min(self._health.records_using(target)) == key
+        return self._own_due(target) is None and self._health.first_using(target) == key
 
     def _own(self, target: TargetKey, now: float) -> Due | None:
         probing = self._probing.get(target)
@@ -150,7 +150,7 @@ class Timetable:
         due = self._own_due(target)
         if due is None or max(due, probing.paused_until) > now + EARLY:
             return None
-        return Due(min(self._health.records_using(target)), due, [target], is_tick=False)
+        return Due(self._health.first_using(target), due, [target], is_tick=False)
 
     def _own_due(self, target: TargetKey) -> float | None:
         """When a target is due at its own pace, None where it follows the ticks."""
