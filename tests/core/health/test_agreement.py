@@ -19,7 +19,7 @@ from dnslb_backend.core.health.target import Health
 from dnslb_backend.core.model.plan import Plan
 from dnslb_backend.core.model.quorum import CheckQuestion, QuestionKind, QuorumRules
 from tests.core.building import KEY, Driver, at, capture, plan, record
-from tests.core.fleet import Fleet, FleetNode
+from tests.core.fleet import TICK, Fleet, FleetNode
 
 A, B = "192.0.2.1", "192.0.2.2"
 TARGET = TargetKey(A, None, "check")
@@ -524,3 +524,19 @@ def test_a_node_that_decides_alone_from_now_on_starts_with_what_was_agreed() -> 
     assert restore(alone, replace(saved, elapsed=1.0), now, 300) == {KEY}
     assert alone.target(TARGET).health is Health.UP
     assert alone.records[KEY].decision.contents == (A, B)
+
+
+def test_a_first_answer_that_waits_for_votes_is_given_when_they_come() -> None:
+    rules = {"ns3": QuorumRules("ns3", votes=False)}
+    world = fleet("ns1", "ns2", "ns3", rules=rules)
+    ns3 = world.nodes["ns3"]
+    ns3.start(world.clock, remembers=False)
+    ns3.probe(world.clock, world.alive)
+    assert ns3.health.pending() == [KEY]
+    for _ in range(3):
+        world.clock += TICK
+        for node in world.nodes.values():
+            node.exchange(world.clock, world.tables)
+            node.think(world.clock)
+    assert ns3.health.pending() == []
+    assert set(ns3.health.records[KEY].decision.contents) == {A, B}

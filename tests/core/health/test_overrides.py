@@ -102,3 +102,16 @@ def test_an_override_ends_when_it_expires(
 )
 def test_a_glob_has_a_sign(target: str, is_glob: bool) -> None:
     assert Override("1", target, Action.UP).is_glob is is_glob
+
+
+@pytest.mark.parametrize(
+    ("starts", "expires", "is_overlap"),
+    [(1000.0, 2000.0, False), (899.0, 2000.0, True), (None, 500.0, False), (None, 501.0, True)],
+)
+def test_overrides_overlap_where_both_are_in_force(
+    starts: float | None, expires: float, is_overlap: bool
+) -> None:
+    """From when they begin, which is when they were given unless they say when."""
+    one = Override("1", "*", Action.DRAIN, created=0.0, starts=starts, expires=expires)
+    other = Override("2", "*", Action.DRAIN, created=500.0, expires=900.0)
+    assert one.overlaps(other) is other.overlaps(one) is is_overlap

@@ -9,13 +9,20 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from dnslb_backend.core.health.agreement import Agreement
 from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.members import TargetKey
 from dnslb_backend.core.health.results import Result, failed, passed
 from dnslb_backend.core.health.schedule import phase_start, probe_interval
 from dnslb_backend.core.health.target import NEVER_PROBED, TargetState, observe
-from dnslb_backend.core.health.timetable import FIRST_PAUSE, LONGEST_PAUSE, Timetable
+from dnslb_backend.core.health.timetable import (
+    FIRST_PAUSE,
+    JUST_PROBED,
+    LONGEST_PAUSE,
+    Timetable,
+)
+from dnslb_backend.core.model.quorum import QuorumRules
 from dnslb_backend.core.model.records import Record, RecordKey, Timing
 from tests.core.building import ZONE, at, plan, record
 
@@ -360,3 +367,27 @@ def test_targets_without_a_record_are_named_and_forgotten() -> None:
     made.forget([A])
     assert health.take_unused() == []
     assert list(made.take(99, 10)) == []
+
+
+def test_a_target_that_was_just_probed_is_not_asked_again_between_its_ticks() -> None:
+    made = timetable(record(A.address, key=HERE, timing=TIMING))
+    assert not made.is_askable(A, 0.0)
+    made.begin(A, 1.0, 1.0)
+    assert not made.is_askable(A, 9.0)
+    made.end(A, 1.1)
+    assert not made.is_askable(A, 1.0 + JUST_PROBED)
+    assert made.is_askable(A, 1.1 + JUST_PROBED)
+    made.begin(A, 5.0, 5.0)
+    made.end(A, 5.0, is_broken=True)
+    assert not made.is_askable(A, 5.0 + FIRST_PAUSE - 0.1)
+
+
+def test_a_node_that_probes_nothing_has_targets_due_at_no_tick() -> None:
+    agreement = Agreement("ns1", QuorumRules("site", votes=False), at(0))
+    health = HealthMap(agreement)
+    health.apply_plan(plan(record(A.address, key=HERE, timing=TIMING)), at(0))
+    made = Timetable(health)
+    made.add(HERE, Instant(0, 0))
+    for now in (0.0, 5.0, 10.0):
+        assert [due.targets for due in made.take(now, 10)] == [[]]
+    assert made.new_targets(HERE) == []
