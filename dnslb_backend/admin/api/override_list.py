@@ -1,6 +1,5 @@
 """The overrides in force or pending, and what each of them applies to on this node."""
 
-from collections.abc import Iterator
 from itertools import islice
 
 from aiohttp import web
@@ -9,7 +8,7 @@ from pydantic import Field
 from dnslb_backend.admin.api.rows import OverrideRow, override_row
 from dnslb_backend.admin.http.document import ApiModel
 from dnslb_backend.admin.http.endpoint import STATE
-from dnslb_backend.admin.http.responses import json_bytes, render_with_rows
+from dnslb_backend.admin.http.responses import in_slices, json_bytes, render_with_rows
 from dnslb_backend.admin.http.timestamps import Timestamp, render_timestamp
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.overrides import Override
@@ -44,26 +43,29 @@ async def show_overrides(request: web.Request) -> web.Response:
     control = request.app[STATE].control
     wall = control.now().wall
     head = OverridesReport(node=control.node, time=render_timestamp(wall), overrides=())
-    health = control.health_map
-    rows = (_listed_row(override, health, wall) for override in control.overrides())
+    rows = [
+        ListedOverrideRow(
+            **override_row(override, wall).model_dump(),
+            affects=await _affected(override, control.health_map),
+        )
+        async for override in in_slices(control.overrides())
+    ]
     return json_bytes(await render_with_rows(head, overrides=rows))
 
 
-def _listed_row(override: Override, health: HealthMap, wall: float) -> ListedOverrideRow:
-    affected = list(_affected(override, health))
-    return ListedOverrideRow(
-        **override_row(override, wall).model_dump(),
-        affects=AffectedMembers(
-            records=len({record for record, _ in affected}),
-            members=len(affected),
-            first=tuple(islice((f"{record} {content}" for record, content in affected), MANY)),
-        ),
-    )
-
-
-def _affected(override: Override, health: HealthMap) -> Iterator[tuple[str, str]]:
-    """Record and content of every member whose health or service this override decides."""
-    for key in sorted(health.covered([override])):
-        for row in health.records[key].rows:
-            if override in (row.override, row.weighting):
-                yield str(key), row.member.content
+async def _affected(override: Override, health: HealthMap) -> AffectedMembers:
+    """The members whose health or service this override decides; it may be about all of them."""
+    records = members = 0
+    first: list[tuple[str, list[str]]] = []
+    async for key in in_slices(health.covered([override])):
+        # A reload may come in between.
+        rows = health.records[key].rows if key in health.records else ()
+        found = [r.member.content for r in rows if override in (r.override, r.weighting)]
+        if found:
+            records += 1
+            members += len(found)
+            first.append((str(key), found))
+        if len(first) == 2 * MANY:
+            first = sorted(first)[:MANY]
+    named = (f"{name} {content}" for name, contents in sorted(first) for content in contents)
+    return AffectedMembers(records=records, members=members, first=tuple(islice(named, MANY)))
