@@ -138,6 +138,7 @@ class Persistence:
         self._clocks = Clocks(now, uptime)
         self._file = SqliteStore(config.state.path)
         self._overrides = OverrideApplier(node, now, on_overrides)
+        self._commands = asyncio.Lock()
         self.stored_keys = StoredKeys(
             self._file, now, on_written=self._notify, on_keys_changed=on_keys_changed
         )
@@ -270,13 +271,15 @@ class Persistence:
         return self._overrides.table.cleared_by(number)
 
     async def override(self, request: OverrideRequest) -> Override:
-        """Set an override: in force here before anything is awaited, soon on every node it is for.
+        """Set an override: in force here before it is written, soon on every node it is for.
 
         Raises ConflictError, in words for the operator.
         """
         table, at = self._overrides.table, self._clocks.now()
-        override = create(table, self._health, request, self._identity.node, at)
-        await self._apply_overrides()
+        async with self._commands:
+            override = await create(table, self._health, request, self._identity.node, at)
+            self._overrides.apply()
+        await self._write_overrides()
         return override
 
     async def clear(
@@ -284,12 +287,16 @@ class Persistence:
     ) -> list[Override]:
         """Clear the overrides for a target, an id or a glob over targets; returns them.
 
-        They are no longer in force before anything is awaited. Raises ConflictError, in words for
+        They are no longer in force here before that is written. Raises ConflictError, in words for
         the operator.
         """
         table, at = self._overrides.table, self._clocks.now()
-        cleared = clear(table, self._health, target, at, name=name, author=author, force=force)
-        await self._apply_overrides()
+        async with self._commands:
+            cleared = await clear(
+                table, self._health, target, at, name=name, author=author, force=force
+            )
+            self._overrides.apply()
+        await self._write_overrides()
         return cleared
 
     async def history(self, query: HistoryQuery) -> tuple[list[StoredChange], str]:
@@ -336,8 +343,7 @@ class Persistence:
     def _mirrors(self) -> list[Mirror]:
         return [replica.mirror for replica in self._replicas if not replica.is_read_only]
 
-    async def _apply_overrides(self) -> None:
-        self._overrides.apply()
+    async def _write_overrides(self) -> None:
         self._notify()
         # Where the file is stuck, it is written later.
         await within(OVERRIDE_WRITE_LIMIT, self._local.sync(), "override in the local file")

@@ -1,9 +1,12 @@
 """Which records an override affects, looked up without visiting every member."""
 
+import fnmatch
+import re
 from collections.abc import Iterable
 
-from dnslb_backend.core.health.overrides import Override, matches_alias
+from dnslb_backend.core.health.overrides import Override
 from dnslb_backend.core.health.record_index import RecordIndex
+from dnslb_backend.core.model.labels import is_label
 from dnslb_backend.core.model.records import RecordKey
 
 
@@ -29,7 +32,9 @@ class Coverage:
         """The records with a member or a destination that matches `override`."""
         found = set(self._records.of(override.target))
         if override.is_glob:
-            for alias in self._records:
-                if matches_alias(override.target, alias):
+            # As `matches_alias`, of hundreds of thousands in one pass.
+            is_match = re.compile(fnmatch.translate(override.target)).match
+            for alias in filter(is_match, self._records):
+                if is_label(override.target) or not is_label(alias):
                     found.update(self._records.of(alias))
         return {key for key in found if override.name in ("", key.name)}

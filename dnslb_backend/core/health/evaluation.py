@@ -29,6 +29,9 @@ from dnslb_backend.core.health.ttl import answer_ttl
 
 NO_VIEWS: frozenset[str] = frozenset()
 
+Evaluation = tuple[tuple[MemberStatus, ...], Decision]
+"""The rows of a record, and what follows from them."""
+
 
 def evaluate(
     state: RecordState, rows: Sequence[MemberStatus], candidates: Sequence[Candidate]
@@ -158,14 +161,13 @@ def clear_returned(state: RecordState, rows: list[MemberStatus], decision: Decis
             state.candidates[position] = rows[position].candidate()
 
 
-def hold_starving(
-    state: RecordState, decision: Decision, targets: Targets, *, is_override: bool
-) -> Decision:
+def hold_starving(state: RecordState, decision: Decision, targets: Targets) -> Decision:
     """The decision that counts: one that would leave no member serving waits for probes under way.
 
     Not one that an operator has made by an override.
     """
-    is_starving = decision.loses_service(state.decision) and not is_override
+    is_starving = decision.loses_service(state.decision) and not state.is_overridden
+    state.is_overridden = False
     if is_starving and not state.is_held:
         state.awaited = frozenset(filter(targets.is_in_flight, state.positions))
     state.is_held = is_starving and is_awaiting(state)

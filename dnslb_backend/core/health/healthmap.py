@@ -20,6 +20,7 @@ from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.decision import PENDING, Decision, DecisionKind
 from dnslb_backend.core.health.decision_changes import report
 from dnslb_backend.core.health.evaluation import (
+    Evaluation,
     clear_returned,
     evaluate,
     evaluate_members,
@@ -29,7 +30,7 @@ from dnslb_backend.core.health.evaluation import (
     track_returns,
 )
 from dnslb_backend.core.health.hosts import UNRESOLVED
-from dnslb_backend.core.health.members import MemberStatus, TargetKey, mark_served
+from dnslb_backend.core.health.members import Rows, TargetKey, mark_served
 from dnslb_backend.core.health.membership import Membership
 from dnslb_backend.core.health.observation import Observation, is_move
 from dnslb_backend.core.health.overrides import ActiveOverrides, Authors, Override
@@ -48,12 +49,12 @@ from dnslb_backend.core.health.schedule import is_silent
 from dnslb_backend.core.health.slow_start import begin_ramp, is_step_due
 from dnslb_backend.core.health.target import Health, TargetState, mark_stale, observe, reset_damping
 from dnslb_backend.core.health.targets import Targets
-from dnslb_backend.core.health.transitions import diff
+from dnslb_backend.core.health.transitions import Moved, diff
 from dnslb_backend.core.model.plan import Plan, PlanChange, compare_records
 from dnslb_backend.core.model.records import RecordKey
 
 DECIDED_AT_ONCE = 50
-"""Records that are decided because a target changed again: some milliseconds."""
+"""Records that are decided because a target or an override changed: some milliseconds."""
 
 
 class HealthMap:
@@ -286,21 +287,25 @@ class HealthMap:
         state = self.records[key]
         if state.waiting.pop(content, None):
             begin_ramp(state, content, at.mono)
-        for member in (member for member in state.members if member.content == content):
-            for target in member.targets:
-                self._settle(target, reset_damping(self.target(target)), at)
+        for target in [t for m in state.members if m.content == content for t in m.targets]:
+            self._settle(target, reset_damping(self.target(target)), at)
         self._changes.touch([key])
-        self._decide(key, at, whole=True)
+        state.is_partial, self._marked[key] = False, at
 
     def set_overrides(
         self, overrides: Iterable[Override], at: Instant, cleared_by: Authors | None = None
     ) -> None:
-        """Replace all overrides, and decide every record that one of the changed ones covers."""
-        before = self._active_overrides
-        self._active_overrides, changed = before.replaced(overrides, at.wall, cleared_by)
-        for key in self.covered(changed):
-            self._changes.touch([key])
-            self._decide(key, at, whole=True, is_override=True)
+        """Replace all overrides; decide the records that changed ones cover, and mark very many."""
+        self._active_overrides, changed = self._active_overrides.replaced(
+            overrides, at.wall, cleared_by, is_reported=not self._marked
+        )
+        self._changes.touch(covered := self.covered(changed))
+        for key in covered:
+            state = self.records[key]
+            state.is_partial, state.is_overridden = False, True
+            self._marked[key] = at
+        for key in islice(covered, DECIDED_AT_ONCE):
+            self._decide(key, at)
 
     def _restore(self, key: RecordKey, past: RestoredRecord) -> None:
         before = self.records[key]
@@ -347,18 +352,14 @@ class HealthMap:
         if self.records[key].is_reshaped:
             self._membership.rebuild(key, self.records[key])
 
-    def evaluate_with(
-        self, key: RecordKey, active_overrides: ActiveOverrides
-    ) -> tuple[tuple[MemberStatus, ...], Decision]:
+    def evaluate_with(self, key: RecordKey, overrides: ActiveOverrides) -> Evaluation:
         """The table and the answer of a record as they would be with these overrides."""
         state = self.records[key]
-        rows = evaluate_members(state, self._targets, active_overrides)
+        rows = evaluate_members(state, self._targets, overrides)
         decision = evaluate(state, rows, [row.candidate() for row in rows])
         return mark_served(rows, decision, state.rows, state.record), decision
 
-    def _decide(
-        self, key: RecordKey, at: Instant, *, whole: bool = False, is_override: bool = False
-    ) -> None:
+    def _decide(self, key: RecordKey, at: Instant, *, whole: bool = False) -> None:
         """Decide a record: by the targets that changed, or by all of them."""
         self._regroup(key)
         state = self.records[key]
@@ -374,27 +375,23 @@ class HealthMap:
         else:
             rows = evaluate_moved(state, positions, self._targets, self._active_overrides)
         decision = evaluate(state, rows, state.candidates)
-        decision = hold_starving(state, decision, self._targets, is_override=is_override)
+        decision = hold_starving(state, decision, self._targets)
         clear_returned(state, rows, decision)
         if state.waiting or state.ramps:
             self._waiting.add(key)
-        self._publish(key, rows, decision, at.wall, moved)
+        self._publish(key, rows, decision, at, moved)
 
     def _publish(
-        self,
-        key: RecordKey,
-        rows: list[MemberStatus],
-        decision: Decision,
-        wall: float,
-        moved: Mapping[TargetKey, float],
+        self, key: RecordKey, rows: Rows, decision: Decision, at: Instant, moved: Moved
     ) -> None:
         state = self.records[key]
         after = mark_served(rows, decision, state.rows, state.record)
         is_first = state.decision.kind is DecisionKind.PENDING
         ended = self._active_overrides.ended
-        self._changes.add(key, diff(key, state.rows, after, decision, wall, moved, is_first, ended))
+        found = diff(key, state.rows, after, decision, at.wall, moved, is_first, ended)
+        self._changes.add(key, found)
         if decision != state.decision:
             self._changes.answer(key)
         if after != state.rows or decision != state.decision:
-            self._changes.move(key, wall)
+            self._changes.move(key, at.wall)
         state.rows, state.decision = after, decision

@@ -187,6 +187,10 @@ def fallback_contents(record: Record, hosts: Mapping[str, HostState]) -> tuple[s
     return tuple(found) if record.key.type == "CNAME" else tuple(sorted(found))
 
 
+Rows = list[MemberStatus]
+"""The members of a record as they are now, then its unchecked fallbacks."""
+
+
 def mark_served(
     rows: Sequence[MemberStatus],
     decision: Decision,

@@ -1,30 +1,14 @@
 """What overrides would do, checked before they are applied."""
 
-from collections.abc import Iterable
-
 from dnslb_backend.core.health.healthmap import HealthMap
-from dnslb_backend.core.health.overrides import ActiveOverrides, Override
+from dnslb_backend.core.health.overrides import ActiveOverrides
 from dnslb_backend.core.model.records import RecordKey
 
 
-def records_without_service(
-    health: HealthMap, overrides: Iterable[Override], moved: Iterable[Override]
-) -> tuple[RecordKey, ...]:
-    """The records where some clients would lose their serving members if `overrides` were all.
+def loses_service(health: HealthMap, key: RecordKey, active_overrides: ActiveOverrides) -> bool:
+    """Whether some clients of a record would lose their serving members with these overrides.
 
-    A fallback or `all_down` may still answer them. `moved` are the overrides that this adds or
-    removes: only records that they match are evaluated.
+    A fallback or `all_down` may still answer them.
     """
-    active_overrides = ActiveOverrides(overrides)
-    covered = health.covered(moved)
-    return tuple(
-        key
-        for key, state in health.records.items()
-        if key in covered
-        and health.evaluate_with(key, active_overrides)[1].loses_service(state.decision)
-    )
-
-
-def matches_anything(health: HealthMap, override: Override) -> bool:
-    """Whether `override` matches any member, or any destination, resolved or not."""
-    return bool(health.covered([override]))
+    _, decision = health.evaluate_with(key, active_overrides)
+    return decision.loses_service(health.records[key].decision)

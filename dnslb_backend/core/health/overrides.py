@@ -105,13 +105,22 @@ class ActiveOverrides:
         self._weights = _Index(o for o in self.overrides if o.action is Action.WEIGHT)
 
     def replaced(
-        self, overrides: Iterable[Override], wall: float, cleared_by: Authors | None
+        self,
+        overrides: Iterable[Override],
+        wall: float,
+        cleared_by: Authors | None,
+        *,
+        is_reported: bool = True,
     ) -> tuple["ActiveOverrides", set[Override]]:
-        """These overrides in place of the old ones, and those in which the two differ."""
+        """These overrides in place of the old ones, and those in which the two differ. Unless
+        `is_reported`, how earlier ones ended is kept as well."""
         now = tuple(overrides)
         gone = set(self.overrides).difference(now)
         ended = {each.id: _ending(each, wall, cleared_by) for each in gone}
-        return ActiveOverrides(now, ended), gone | set(now).difference(self.overrides)
+        earlier = {} if is_reported else self.ended
+        return ActiveOverrides(now, {**earlier, **ended}), gone | set(now).difference(
+            self.overrides
+        )
 
     def effective(self, name: str, *aliases: str) -> Override | None:
         """The override that decides whether a member serves."""

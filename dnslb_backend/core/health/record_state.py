@@ -57,6 +57,8 @@ class RecordState:
     """A host name resolved to other addresses, and `members` are not rebuilt yet."""
     is_partial: bool = False
     """The next decision needs to evaluate only the members whose targets `moved`."""
+    is_overridden: bool = False
+    """An override has changed: what the next decision makes of it waits for no probe."""
     moved: dict[TargetKey, float] = field(default_factory=dict)
     """Targets whose health changed since the last decision, and when (Unix time)."""
     waiting: dict[str, PendingReturn] = field(default_factory=dict)

@@ -11,6 +11,9 @@ from dnslb_backend.core.health.results import Outcome
 from dnslb_backend.core.health.target import Health, TargetState
 from dnslb_backend.core.model.records import RecordKey
 
+Moved = Mapping[TargetKey, float]
+"""Targets whose health changed, and when (Unix time)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Transition:
@@ -45,7 +48,7 @@ def diff(
     after: Sequence[MemberStatus],
     decision: Decision,
     wall: float,
-    moved: Mapping[TargetKey, float],
+    moved: Moved,
     is_first: bool = False,
     ended: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Transition]:

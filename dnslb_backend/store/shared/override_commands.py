@@ -1,14 +1,15 @@
 """Setting and clearing overrides: requests are checked against the health map first."""
 
+import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 
 from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.healthmap import HealthMap
-from dnslb_backend.core.health.override_guard import matches_anything, records_without_service
+from dnslb_backend.core.health.override_guard import loses_service
 from dnslb_backend.core.health.override_requests import OverrideRequest
-from dnslb_backend.core.health.overrides import Action, Override
+from dnslb_backend.core.health.overrides import Action, ActiveOverrides, Override
 from dnslb_backend.core.model.names import canonical_address
 from dnslb_backend.core.model.records import RecordKey
 from dnslb_backend.errors import ConflictError, OverrideNotFoundError
@@ -18,12 +19,15 @@ TARGET_LIMIT = 1024
 MOST_NAMED = 5
 """So many records are named in a refusal; the others are counted."""
 
+RECORDS_PER_TURN = 50
+"""So many records are evaluated before others get their turn on the event loop."""
 
-def create(
+
+async def create(
     table: OverrideTable, health: HealthMap, request: OverrideRequest, node: str, at: Instant
 ) -> Override:
-    """Add an override to the table, in place of the same one by the same author. Raises
-    ConflictError, in words for the operator.
+    """Add an override to the table, in place of the same one by the same author: one at a time, for
+    the next is checked against it. Raises ConflictError, in words for the operator.
     """
     _check_times(request, at.wall)
     is_for_this_node = request.node in ("", node)
@@ -42,13 +46,14 @@ def create(
         weight=request.weight,
     )
     if is_for_this_node:
-        if not matches_anything(health, override):
+        covered = health.covered([override])
+        if not covered:
             where = f" of {request.name}" if request.name else ""
             raise ConflictError(f"no member{where} matches {override.target}", "target")
-        _refuse_without_effect(health, override)
+        _refuse_without_effect(health, override, covered)
         if not request.force:
             others = [other for other in table.here(at.wall) if other.overlaps(override)]
-            _refuse_to_empty(health, others, (*others, override), (override,))
+            await _refuse_to_empty(health, others, (*others, override), covered)
     repeated = [
         other.id for other in table.everywhere(at.wall) if _is_repeated(other, override, at)
     ]
@@ -63,7 +68,7 @@ def _is_repeated(old: Override, new: Override, at: Instant) -> bool:
     return scopes[0] == scopes[1] and old.is_live(at.wall) and new.starts is None
 
 
-def clear(
+async def clear(
     table: OverrideTable,
     health: HealthMap,
     target: str,
@@ -95,7 +100,8 @@ def clear(
         )
     if not force:
         live = table.live(at.wall)
-        _refuse_to_empty(health, live, [o for o in live if o not in found], found)
+        left = [override for override in live if override not in found]
+        await _refuse_to_empty(health, live, left, health.covered(found))
     table.clear([override.id for override in found], at.wall, author)
     return found
 
@@ -133,30 +139,38 @@ def _check_times(request: OverrideRequest, wall: float) -> None:
         raise ConflictError(error, "expires")
 
 
-def _refuse_without_effect(health: HealthMap, override: Override) -> None:
-    covered = sorted(health.covered([override]))
+def _refuse_without_effect(
+    health: HealthMap, override: Override, covered: Collection[RecordKey]
+) -> None:
     if override.action is Action.WEIGHT and not any(
         health.records[key].record.has_weights for key in covered
     ):
         raise ConflictError(
             'weights count only with policy = "weighted" or "sticky"; policy is "all" in'
-            f" {_listed(covered)}",
+            f" {_listed(sorted(covered))}",
             "target",
         )
 
 
-def _refuse_to_empty(
+async def _refuse_to_empty(
     health: HealthMap,
     before: Sequence[Override],
     after: Sequence[Override],
-    moved: Sequence[Override],
+    covered: Collection[RecordKey],
 ) -> None:
     """One that is pending is judged by the health of now."""
-    lost = records_without_service(health, before, moved)
-    keys = [key for key in records_without_service(health, after, moved) if key not in lost]
+    was, will_be = ActiveOverrides(before), ActiveOverrides(after)
+    keys = []
+    for number, key in enumerate(covered, 1):
+        if number % RECORDS_PER_TURN == 0:
+            await asyncio.sleep(0)
+        if key not in health.records:
+            continue  # A reload came in between.
+        if loses_service(health, key, will_be) and not loses_service(health, key, was):
+            keys.append(key)
     if keys:
         raise ConflictError(
-            f"no serving member would be left in {_listed(keys)}; use force to do it anyway"
+            f"no serving member would be left in {_listed(sorted(keys))}; use force to do it anyway"
         )
 
 

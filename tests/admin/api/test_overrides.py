@@ -67,6 +67,7 @@ async def test_what_an_override_affects(client: aiohttp.ClientSession, node: Nod
     await give(client, target="10.0.0.*", action="drain")
     await give(client, target="10.0.0.1", action="up")
     await give(client, target="10.0.0.1", action="down", name=keys[7].name)
+    node.health_map.decide_marked()
     async with client.get(PATH) as response:
         found = [row["affects"] for row in (await response.json())["overrides"]]
     assert [(row["members"], row["records"], len(row["first"])) for row in found] == [

@@ -105,6 +105,7 @@ def test_who_waits_in_one_view_may_serve_in_another() -> None:
         assert pools == {"office": (B,), "lab": (A,)}
         driver = restarted(driver)
     driver.health_map.readmit_member(KEY, A, at(driver.clock))
+    driver.health_map.decide_marked()
     pools = {pool.view: pool.contents for pool in driver.health_map.records[KEY].decision.pools}
     assert pools == {"office": (A,), "lab": (A,)}
 

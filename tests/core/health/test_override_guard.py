@@ -1,13 +1,14 @@
 """What an order would do, and when it ends."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dnslb_backend.core.health.override_guard import matches_anything, records_without_service
-from dnslb_backend.core.health.overrides import Action, Override, next_change
+from dnslb_backend.core.health.override_guard import loses_service
+from dnslb_backend.core.health.overrides import Action, ActiveOverrides, Override, next_change
 from dnslb_backend.core.health.results import failed, passed
 from dnslb_backend.core.model.records import RecordKey
 from tests.core.building import KEY, ZONE, Driver, at, record
@@ -23,7 +24,17 @@ def order(target: str, action: Action = Action.DRAIN, name: str = "", number: in
 
 def unserved(driver: Driver, orders: list[Override]) -> tuple[RecordKey, ...]:
     moved = set(orders).symmetric_difference(driver.health_map.overrides)
-    return records_without_service(driver.health_map, orders, moved)
+    return without_service(driver, orders, moved)
+
+
+def without_service(
+    driver: Driver, orders: list[Override], moved: Iterable[Override]
+) -> tuple[RecordKey, ...]:
+    health, active = driver.health_map, ActiveOverrides(orders)
+    covered = health.covered(moved)
+    return tuple(
+        key for key in health.records if key in covered and loses_service(health, key, active)
+    )
 
 
 @pytest.fixture
@@ -75,7 +86,7 @@ def test_a_look_at_what_moves_finds_what_a_look_at_everything_finds(
     driver.round({A: PASS}, OTHER)
     driver.health_map.set_overrides(orders[:kept], at(driver.clock))
     found = unserved(driver, orders)
-    everywhere = records_without_service(driver.health_map, orders, [order("*")])
+    everywhere = without_service(driver, orders, [order("*")])
     assert found == everywhere
     driver.health_map.set_overrides(orders, at(driver.clock))
     for key, state in driver.health_map.records.items():
@@ -120,7 +131,7 @@ def test_clients_of_a_view_can_do_with_what_is_for_all_but_not_the_other_way() -
 )
 def test_an_order_is_about_somebody(target: str, name: str, is_known: bool) -> None:
     driver = Driver(record(A, B, "web.example"), record(A, key=OTHER))
-    assert matches_anything(driver.health_map, order(target, name=name)) == is_known
+    assert bool(driver.health_map.covered([order(target, name=name)])) == is_known
 
 
 def test_the_next_order_to_begin_or_to_end() -> None:

@@ -256,8 +256,8 @@ def table() -> OverrideTable:
     return OverrideTable("ns1")
 
 
-def set_override(table: OverrideTable, driver: Driver, request: OverrideRequest) -> Override:
-    created = create(table, driver.health_map, request, "ns1", NOW)
+async def set_override(table: OverrideTable, driver: Driver, request: OverrideRequest) -> Override:
+    created = await create(table, driver.health_map, request, "ns1", NOW)
     driver.health_map.set_overrides(table.live(WALL), NOW)
     return created
 
@@ -266,85 +266,87 @@ def drain(target: str, **more: object) -> OverrideRequest:
     return replace(OverrideRequest(Action.DRAIN, target), **more)  # type: ignore[arg-type]
 
 
-def test_a_member_is_drained(table: OverrideTable, driver: Driver) -> None:
-    created = set_override(table, driver, drain(A, reason="new kernel", author="ann"))
+async def test_a_member_is_drained(table: OverrideTable, driver: Driver) -> None:
+    created = await set_override(table, driver, drain(A, reason="new kernel", author="ann"))
     assert driver.served() == {B}
     assert (created.reason, created.author, created.created) == ("new kernel", "ann", WALL)
 
 
-def test_a_repeated_override_takes_the_place_of_the_first(
+async def test_a_repeated_override_takes_the_place_of_the_first(
     table: OverrideTable, driver: Driver
 ) -> None:
-    set_override(table, driver, drain(A, author="ann", expires=WALL + 60))
-    again = set_override(table, driver, drain(A, author="ann", reason="new kernel"))
+    await set_override(table, driver, drain(A, author="ann", expires=WALL + 60))
+    again = await set_override(table, driver, drain(A, author="ann", reason="new kernel"))
     assert table.everywhere(WALL) == [again]
     others = [
-        set_override(table, driver, drain(A, author="bob")),
-        set_override(table, driver, drain(A, author="ann", name=KEY.name)),
-        set_override(table, driver, drain(A, author="ann", starts=WALL + 60)),
-        set_override(table, driver, drain(A, author="ann", starts=WALL + 60)),
-        set_override(table, driver, replace(drain(A, author="ann"), action=Action.UP)),
+        await set_override(table, driver, drain(A, author="bob")),
+        await set_override(table, driver, drain(A, author="ann", name=KEY.name)),
+        await set_override(table, driver, drain(A, author="ann", starts=WALL + 60)),
+        await set_override(table, driver, drain(A, author="ann", starts=WALL + 60)),
+        await set_override(table, driver, replace(drain(A, author="ann"), action=Action.UP)),
     ]
     assert sorted(table.everywhere(WALL), key=str) == sorted([again, *others], key=str)
     assert driver.served() == {B}
 
 
-def test_the_last_serving_member_is_not_drained_without_force(
+async def test_the_last_serving_member_is_not_drained_without_force(
     table: OverrideTable, driver: Driver
 ) -> None:
-    set_override(table, driver, drain(A))
+    await set_override(table, driver, drain(A))
     with pytest.raises(ConflictError, match=r"serving member would be left in www\.lb\.example/A"):
-        set_override(table, driver, drain(B))
+        await set_override(table, driver, drain(B))
     assert driver.served() == {B}
-    set_override(table, driver, drain(B, force=True))
+    await set_override(table, driver, drain(B, force=True))
     assert driver.served() == set()
 
 
-def test_the_last_serving_member_is_not_lost_by_a_clear_without_force(
+async def test_the_last_serving_member_is_not_lost_by_a_clear_without_force(
     table: OverrideTable, driver: Driver
 ) -> None:
     driver.round({A: PASS, B: FAIL})
-    set_override(table, driver, OverrideRequest(Action.UP, B))
-    set_override(table, driver, drain(A))
+    await set_override(table, driver, OverrideRequest(Action.UP, B))
+    await set_override(table, driver, drain(A))
     with pytest.raises(ConflictError, match="serving member would be left"):
-        clear(table, driver.health_map, B, NOW)
-    assert len(clear(table, driver.health_map, B, NOW, force=True)) == 1
+        await clear(table, driver.health_map, B, NOW)
+    assert len(await clear(table, driver.health_map, B, NOW, force=True)) == 1
 
 
-def test_a_weight_override_is_refused_where_no_policy_counts_weights(table: OverrideTable) -> None:
+async def test_a_weight_override_is_refused_where_no_policy_counts_weights(
+    table: OverrideTable,
+) -> None:
     key = RecordKey(KEY.zone, "even.lb.example", "A")
     driver = Driver(record(A, B), replace(record(B, C, key=key), policy=Policy.WEIGHTED))
     driver.round({A: PASS, B: PASS})
     driver.round({B: PASS, C: PASS}, key)
 
-    def weights(number: int, target: str) -> tuple[int, ...]:
+    async def weights(number: int, target: str) -> tuple[int, ...]:
         request = OverrideRequest(Action.WEIGHT, target, weight=number)
-        set_override(table, driver, request)
+        await set_override(table, driver, request)
         return driver.health_map.records[key].decision.weights
 
     with pytest.raises(ConflictError, match=r'policy is "all" in www\.lb\.example/A'):
-        weights(3, A)
-    assert weights(3, B) == (3, 1)
-    assert weights(0, "192.0.2.*") == (3, 0)
+        await weights(3, A)
+    assert await weights(3, B) == (3, 1)
+    assert await weights(0, "192.0.2.*") == (3, 0)
     assert driver.health_map.records[KEY].decision.weights == (1, 1)
-    clear(table, driver.health_map, "192.0.2.*", NOW)
+    await clear(table, driver.health_map, "192.0.2.*", NOW)
     driver.health_map.set_overrides(table.live(WALL), NOW)
     assert driver.health_map.records[key].decision.weights == (1, 1)
 
 
-def test_a_label_drains_all_that_have_it_and_no_last_member(table: OverrideTable) -> None:
+async def test_a_label_drains_all_that_have_it_and_no_last_member(table: OverrideTable) -> None:
     dests = (Dest(A, is_literal=True, labels=("dc=fra",)), Dest(B, is_literal=True, labels=LABELS))
     driver = Driver(replace(record(A, B, C), dests=(*dests, Dest(C, is_literal=True))))
     driver.round({A: PASS, B: PASS, C: PASS})
     with pytest.raises(ConflictError, match="no member matches dc=ams"):
-        set_override(table, driver, drain("dc=ams"))
-    set_override(table, driver, drain("DC=fra"))
+        await set_override(table, driver, drain("dc=ams"))
+    await set_override(table, driver, drain("DC=fra"))
     assert driver.served() == {C}
     with pytest.raises(ConflictError, match="serving member would be left"):
-        set_override(table, driver, drain(C))
-    clear(table, driver.health_map, "dc=*", NOW)
+        await set_override(table, driver, drain(C))
+    await clear(table, driver.health_map, "dc=*", NOW)
     driver.health_map.set_overrides(table.live(WALL), NOW)
-    set_override(table, driver, drain("rack=1?"))
+    await set_override(table, driver, drain("rack=1?"))
     assert driver.served() == {A, C}
 
 
@@ -372,47 +374,49 @@ def test_an_older_program_is_not_given_what_it_would_misunderstand(table: Overri
         (drain(A, starts=WALL + 9, expires=WALL + 9), "expire before it begins"),
     ],
 )
-def test_an_invalid_override_is_refused(
+async def test_an_invalid_override_is_refused(
     table: OverrideTable, driver: Driver, wanted: OverrideRequest, complaint: str
 ) -> None:
     with pytest.raises(ConflictError, match=complaint):
-        set_override(table, driver, wanted)
+        await set_override(table, driver, wanted)
     assert table.everywhere(WALL) == []
 
 
-def test_a_maintenance_window_must_leave_a_member_that_serves(
+async def test_a_maintenance_window_must_leave_a_member_that_serves(
     table: OverrideTable, driver: Driver
 ) -> None:
-    set_override(table, driver, drain(A, starts=WALL + 100, expires=WALL + 200))
+    await set_override(table, driver, drain(A, starts=WALL + 100, expires=WALL + 200))
     assert driver.served() == {A, B}
     for start, end in ((150, 160), (50, 101), (199, 300), (1, None)):
         window = drain(B, starts=WALL + start, expires=end and WALL + end)
         with pytest.raises(ConflictError, match="serving member would be left"):
-            set_override(table, driver, window)
+            await set_override(table, driver, window)
     with pytest.raises(ConflictError, match="serving member would be left"):
-        set_override(table, driver, drain(B))
-    set_override(table, driver, drain(B, starts=WALL + 200, expires=WALL + 300))
-    set_override(table, driver, drain(B, expires=WALL + 100))
+        await set_override(table, driver, drain(B))
+    await set_override(table, driver, drain(B, starts=WALL + 200, expires=WALL + 300))
+    await set_override(table, driver, drain(B, expires=WALL + 100))
     assert driver.served() == {A}
 
 
-def test_a_forced_window_does_not_block_others(table: OverrideTable, driver: Driver) -> None:
-    set_override(table, driver, drain("*", starts=WALL + 100, force=True))
-    set_override(table, driver, drain(A))
+async def test_a_forced_window_does_not_block_others(table: OverrideTable, driver: Driver) -> None:
+    await set_override(table, driver, drain("*", starts=WALL + 100, force=True))
+    await set_override(table, driver, drain(A))
     assert driver.served() == {B}
 
 
-def test_a_pending_override_is_cleared_as_any_other(table: OverrideTable, driver: Driver) -> None:
-    set_override(table, driver, drain(A, starts=WALL + 100))
-    assert len(clear(table, driver.health_map, A, NOW)) == 1
+async def test_a_pending_override_is_cleared_as_any_other(
+    table: OverrideTable, driver: Driver
+) -> None:
+    await set_override(table, driver, drain(A, starts=WALL + 100))
+    assert len(await clear(table, driver.health_map, A, NOW)) == 1
     assert table.everywhere(WALL) == []
     assert table.live(WALL + 100) == ()
 
 
-def test_an_override_for_another_node_is_not_checked_here(
+async def test_an_override_for_another_node_is_not_checked_here(
     table: OverrideTable, driver: Driver
 ) -> None:
-    created = set_override(
+    created = await set_override(
         table, driver, drain("198.51.100.7", name="elsewhere.example", node="ns2")
     )
     assert created.node == "ns2"
@@ -432,14 +436,16 @@ def test_targets_are_compared_in_one_form(text: str, canonical: str) -> None:
     assert canonical_target(text) == canonical
 
 
-def test_overrides_are_cleared_by_target_glob_name_or_id(
+async def test_overrides_are_cleared_by_target_glob_name_or_id(
     table: OverrideTable, driver: Driver
 ) -> None:
-    first = set_override(table, driver, drain(A))
-    set_override(table, driver, drain(A, name=KEY.name))
-    assert [o.name for o in clear(table, driver.health_map, A, NOW, name=KEY.name)] == [KEY.name]
-    assert clear(table, driver.health_map, first.id, NOW) == [first]
-    set_override(table, driver, drain(A))
-    assert len(clear(table, driver.health_map, "192.0.2.*", NOW)) == 1
+    first = await set_override(table, driver, drain(A))
+    await set_override(table, driver, drain(A, name=KEY.name))
+    assert [o.name for o in await clear(table, driver.health_map, A, NOW, name=KEY.name)] == [
+        KEY.name
+    ]
+    assert await clear(table, driver.health_map, first.id, NOW) == [first]
+    await set_override(table, driver, drain(A))
+    assert len(await clear(table, driver.health_map, "192.0.2.*", NOW)) == 1
     with pytest.raises(ConflictError, match="no override for"):
-        clear(table, driver.health_map, A, NOW)
+        await clear(table, driver.health_map, A, NOW)

@@ -1,7 +1,10 @@
-"""One target of very many records: its changes are worked off in parts, and none of them is lost
-where that is a matter of few records."""
+"""What is about very many records at once, a target or an override, is worked off in parts; none of
+its changes is lost where that is a matter of few records."""
+
+import pytest
 
 from dnslb_backend.core.health.healthmap import DECIDED_AT_ONCE
+from dnslb_backend.core.health.overrides import Action, Override
 from dnslb_backend.core.health.results import Result, failed, passed
 from dnslb_backend.core.health.target import Health
 from dnslb_backend.core.model.records import RecordKey
@@ -71,3 +74,23 @@ def test_of_very_many_the_last_change_counts() -> None:
     for key in keys(count):
         (row,) = made.health_map.records[key].rows
         assert (row.measured, made.served(key)) == (Health.UP, {ADDRESS})
+
+
+@pytest.mark.parametrize("count", [3, 3 * DECIDED_AT_ONCE])
+def test_an_override_of_any_number_of_records_is_reported_once_for_each(count: int) -> None:
+    made = driver(count)
+    drain = Override("1", "10.0.0.*", Action.DRAIN, author="ann")
+    made.health_map.set_overrides([drain], at(5))
+    decided = [key for key in keys(count) if not made.health_map.records[key].decision.contents]
+    assert len(decided) == min(count, DECIDED_AT_ONCE)
+    parts = list(made.health_map.take_in_parts(50))
+    drained = [each for part in parts for each in part.transitions]
+    assert sorted(each.key for each in drained) == sorted(keys(count))
+    # The last member of a name is drained at once as well, though probes may be under way.
+    for key in keys(count):
+        assert made.served(key) == set()
+    made.health_map.set_overrides([], at(6), lambda _: "bob")
+    made.health_map.set_overrides([Override("2", "nothing", Action.DOWN)], at(6.1))
+    cleared = [each for part in made.health_map.take_in_parts(50) for each in part.transitions]
+    assert sorted(each.key for each in cleared) == sorted(keys(count))
+    assert {each.reason for each in cleared} == {"drain cleared by bob: 200 OK"}
