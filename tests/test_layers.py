@@ -53,6 +53,7 @@ HOMES = {
     "http_hosts": "logs",
     "files": "logs",
     "blocking": "logs",
+    "slices": "logs",
     "mariadb_protocol": "logs",
     "metrics": "metrics",
     "component_log": "metrics",

@@ -13,7 +13,6 @@ from functools import partial
 from dnslb_backend import logs, metrics
 from dnslb_backend.admin.control import ReloadPreview, ReloadReport
 from dnslb_backend.admin.http.event_stream import Hint
-from dnslb_backend.admin.http.responses import in_slices
 from dnslb_backend.blocking import run_blocking
 from dnslb_backend.checkers.checks.base import Check
 from dnslb_backend.clock import now
@@ -30,6 +29,7 @@ from dnslb_backend.daemon.startup import storage_config
 from dnslb_backend.errors import ConfigError, ConfigProblem, DnslbError, UnavailableError
 from dnslb_backend.network import AddressPort, parse_address_port
 from dnslb_backend.pdns.cache.purger import Purger
+from dnslb_backend.slices import in_slices
 
 log = ComponentLog(__name__, "reload")
 

@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from dnslb_backend.admin.api.label_series import LabelSeries
 from dnslb_backend.admin.api.record_series import RecordSeries, WrittenGauge
 from dnslb_backend.admin.control import Control
-from dnslb_backend.admin.http.responses import LongResponse, Pieces, in_slices
+from dnslb_backend.admin.http.responses import LongResponse, Pieces
 from dnslb_backend.admin.settings import AdminSettings, RecordMetrics
 from dnslb_backend.core.health.agreement import Agreement
 from dnslb_backend.core.health.decision import DecisionKind
@@ -28,6 +28,7 @@ from dnslb_backend.core.health.record_state import RecordState
 from dnslb_backend.core.health.tally import Basis
 from dnslb_backend.core.health.target import Health
 from dnslb_backend.metrics import REGISTRY
+from dnslb_backend.slices import in_slices
 
 OPENMETRICS = openmetrics.CONTENT_TYPE_LATEST
 

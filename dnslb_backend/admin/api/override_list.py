@@ -8,10 +8,11 @@ from pydantic import Field
 from dnslb_backend.admin.api.rows import OverrideRow, override_row
 from dnslb_backend.admin.http.document import ApiModel
 from dnslb_backend.admin.http.endpoint import STATE
-from dnslb_backend.admin.http.responses import in_slices, json_bytes, render_with_rows
+from dnslb_backend.admin.http.responses import json_bytes, render_with_rows
 from dnslb_backend.admin.http.timestamps import Timestamp, render_timestamp
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.overrides import Override
+from dnslb_backend.slices import in_slices
 
 MANY = 20
 """Members named for one override; the count goes on."""

@@ -15,7 +15,6 @@ from dnslb_backend.admin.control import Control
 from dnslb_backend.admin.http.document import ApiModel
 from dnslb_backend.admin.http.names import resolve_record_name
 from dnslb_backend.admin.http.problems import field_problem
-from dnslb_backend.admin.http.responses import in_slices
 from dnslb_backend.core.answers.name_index import NameIndex
 from dnslb_backend.core.answers.snapshot import Snapshot
 from dnslb_backend.core.health.clock import Instant
@@ -23,6 +22,7 @@ from dnslb_backend.core.health.members import MemberStatus
 from dnslb_backend.core.health.record_state import RecordState
 from dnslb_backend.core.model.names import key_of
 from dnslb_backend.core.model.records import RecordKey
+from dnslb_backend.slices import in_slices
 
 AT_ONCE = 500
 """Records that are shown as of one moment: a copy of more would hold up lookups."""

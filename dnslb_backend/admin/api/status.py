@@ -22,12 +22,13 @@ from dnslb_backend.admin.api.selection import (
 from dnslb_backend.admin.control import Control
 from dnslb_backend.admin.http.document import ApiModel
 from dnslb_backend.admin.http.problems import field_problem
-from dnslb_backend.admin.http.responses import JsonArray, in_slices, json_pieces
+from dnslb_backend.admin.http.responses import JsonArray, json_pieces
 from dnslb_backend.admin.http.timestamps import Timestamp, render_timestamp
 from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.record_state import RecordState
 from dnslb_backend.core.model.records import RecordKey
+from dnslb_backend.slices import in_slices
 
 LARGEST_PAGE = 1000
 MOST_RECORDS = 20_000

@@ -16,9 +16,10 @@ from dnslb_backend.admin.control import Control
 from dnslb_backend.admin.http.document import ApiModel
 from dnslb_backend.admin.http.endpoint import STATE
 from dnslb_backend.admin.http.requests import read_query
-from dnslb_backend.admin.http.responses import in_slices, render_with_rows
+from dnslb_backend.admin.http.responses import render_with_rows
 from dnslb_backend.core.health.target import Health
 from dnslb_backend.core.model.records import RecordKey
+from dnslb_backend.slices import in_slices
 
 MEDIA_LINES = "application/jsonl"
 

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from dnslb_backend.admin.http.document import ApiModel
 from dnslb_backend.admin.http.endpoint import STATE
-from dnslb_backend.admin.http.responses import in_slices, json_response
+from dnslb_backend.admin.http.responses import json_response
 from dnslb_backend.admin.http.timestamps import Timestamp, render_optional, render_timestamp
 from dnslb_backend.core.health.agreement import Agreement
 from dnslb_backend.core.health.clock import Instant
@@ -15,6 +15,7 @@ from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.members import TargetKey
 from dnslb_backend.core.health.tally import AgreedHealth, Basis
 from dnslb_backend.core.health.target import Health, combine
+from dnslb_backend.slices import in_slices
 
 
 class VoteRow(ApiModel):

@@ -10,9 +10,9 @@ from pydantic import AfterValidator, Field
 
 from dnslb_backend.admin.control import Control
 from dnslb_backend.admin.http.problems import field_problem
-from dnslb_backend.admin.http.responses import in_slices
 from dnslb_backend.core.answers.name_lookup import resolve_name
 from dnslb_backend.errors import NameFormatError, UnresolvedNameError
+from dnslb_backend.slices import in_slices
 
 NAME_LIMIT = 1024
 """Characters; 255 bytes of a name, each written as an escape."""

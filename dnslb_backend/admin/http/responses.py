@@ -1,13 +1,12 @@
 """JSON responses, rendered whole or in slices."""
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
-from typing import TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel
+
+from dnslb_backend.slices import in_slices
 
 
 def json_response(
@@ -23,16 +22,9 @@ def json_bytes(body: bytes, *, status: int = HTTPStatus.OK) -> web.Response:
     return web.Response(status=status, body=body, content_type="application/json")
 
 
-T = TypeVar("T")
-
-
 PIECE = 128 * 1024
 """Bytes of a long answer that are put together, and sent, at a time: one of tens of megabytes
 would take so long to copy that lookups notice."""
-
-ROWS_PER_TURN = 0.001
-"""Seconds of work after which others on the event loop have their turn; several answers may be put
-together at once, and a lookup waits for a turn of each."""
 
 
 class Pieces:
@@ -89,16 +81,6 @@ def pieces_of(response: web.Response) -> Sequence[bytes]:
         return response.pieces
     assert isinstance(response.body, bytes)
     return [response.body]
-
-
-async def in_slices(items: Iterable[T]) -> AsyncIterator[T]:
-    """The items, with a turn for others whenever the work on them has taken ROWS_PER_TURN."""
-    end = time.perf_counter() + ROWS_PER_TURN
-    for item in items:
-        yield item
-        if time.perf_counter() >= end:
-            await asyncio.sleep(0)
-            end = time.perf_counter() + ROWS_PER_TURN
 
 
 def json_pieces(report: BaseModel, **arrays: JsonArray) -> list[bytes]:

@@ -43,6 +43,7 @@ from dnslb_backend.core.health.timetable import Due, Timetable
 from dnslb_backend.core.model.plan import PlanChange
 from dnslb_backend.core.model.records import RecordKey
 from dnslb_backend.network import AddressPort
+from dnslb_backend.slices import in_slices
 from dnslb_backend.tasks import BackgroundTasks
 
 log = ComponentLog(__name__, "scheduler")
@@ -337,9 +338,12 @@ class Scheduler:
     async def _follow_brake(self) -> None:
         while True:
             released = await self._brake.released()
-            for target, result in released.counted:
-                self._apply(target, result)
-            for target in released.discarded:
+            at = self._now().mono
+            async for target, result in in_slices(released.counted):
+                # Else a later result has counted meanwhile.
+                if self._health.target(target).last_seen <= at:
+                    self._apply(target, result)
+            async for target in in_slices(released.discarded):
                 self._retry(target)
 
     def _apply(self, target: TargetKey, result: Result) -> None:

@@ -1,6 +1,5 @@
 """Setting and clearing overrides: requests are checked against the health map first."""
 
-import asyncio
 import secrets
 from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
@@ -13,14 +12,12 @@ from dnslb_backend.core.health.overrides import Action, ActiveOverrides, Overrid
 from dnslb_backend.core.model.names import canonical_address
 from dnslb_backend.core.model.records import RecordKey
 from dnslb_backend.errors import ConflictError, OverrideNotFoundError
+from dnslb_backend.slices import in_slices
 from dnslb_backend.store.shared.overrides import OverrideTable
 
 TARGET_LIMIT = 1024
 MOST_NAMED = 5
 """So many records are named in a refusal; the others are counted."""
-
-RECORDS_PER_TURN = 50
-"""So many records are evaluated before others get their turn on the event loop."""
 
 
 async def create(
@@ -161,9 +158,7 @@ async def _refuse_to_empty(
     """One that is pending is judged by the health of now."""
     was, will_be = ActiveOverrides(before), ActiveOverrides(after)
     keys = []
-    for number, key in enumerate(covered, 1):
-        if number % RECORDS_PER_TURN == 0:
-            await asyncio.sleep(0)
+    async for key in in_slices(covered):
         if key not in health.records:
             continue  # A reload came in between.
         if loses_service(health, key, will_be) and not loses_service(health, key, was):
