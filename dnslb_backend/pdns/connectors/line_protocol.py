@@ -102,8 +102,8 @@ class LineProtocol(asyncio.Protocol):
         self._peers = peers
         self._tasks = tasks
         self._pipe_abi: PipeAbiSession | None = None
-        self._fast_path = dialect == JSON
-        """Whether this is the JSON dialect, and the connection is to stay."""
+        self._fast_path = True
+        """Whether no write is under way, and the connection is to stay."""
         if dialect != JSON:
             self._pipe_abi = PipeAbiSession(
                 pipe, hello_version(dialect.replace("abi", "HELO\t").encode())
@@ -142,6 +142,9 @@ class LineProtocol(asyncio.Protocol):
         # The usual case: one complete lookup, nothing queued. Everything else takes the slow path.
         transport = self._transport
         if self._fast_path and transport and not self._partial and not self._waiting:
+            if self._pipe_abi is not None:
+                self._answer_pipe(data, transport)
+                return
             try:
                 answer = self._responder.known(data)
                 if answer is None and len(data) < SHORT_REQUEST:
@@ -157,6 +160,16 @@ class LineProtocol(asyncio.Protocol):
                 return
         self._split(data)
         self._work()
+
+    def _answer_pipe(self, data: bytes, transport: asyncio.Transport) -> None:
+        """Answer what came of the pipe backend, usually one complete line."""
+        if data.find(b"\n") == len(data) - 1 and not self._is_paused:
+            answer = self._answer(data[:-1])
+            assert answer is not None
+            transport.write(answer)
+        else:
+            self._split(data)
+            self._work()
 
     def pause_writing(self) -> None:
         self._is_paused = True
@@ -256,7 +269,6 @@ class LineProtocol(asyncio.Protocol):
                 return self._pipe_abi.answer(line)
             if line.startswith(HELLO):
                 self._pipe_abi = PipeAbiSession(self._pipe, hello_version(line))
-                self._fast_path = False
                 return BANNER
             method, parameters = parse_request(line)
             if self._responder.is_write(method):

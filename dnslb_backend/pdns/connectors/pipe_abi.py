@@ -47,6 +47,9 @@ class PipeAbiSession:
 
     def answer(self, line: bytes) -> bytes:
         """All lines of the answer to one. Raises as Responder.answer."""
+        known = self._responder.known(line)
+        if known is not None:
+            return self._data(known)
         try:
             kind, *fields = line.decode().split("\t")
         except UnicodeDecodeError as error:
@@ -55,7 +58,7 @@ class PipeAbiSession:
             case "Q", [qname, _, qtype, _, *remotes] if remotes:
                 # The client's own network comes last, since ABI 3; before, it is the resolver.
                 asker = remotes[-1] if self.version > 2 else remotes[0]
-                return self._data(self._responder.lookup(qname, qtype, lambda: asker))
+                return self._data(self._responder.lookup(qname, qtype, lambda: asker, line))
             case "AXFR", [zone_id, *name]:
                 return self._transfer(zone_id, name[0] if name else None)
             case "CMD", [*words]:
