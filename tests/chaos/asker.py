@@ -13,6 +13,7 @@ question without an answer after LOST seconds is lost, and counts as slow with t
 
 import asyncio
 import json
+import re
 import struct
 import sys
 import time
@@ -24,6 +25,9 @@ import dns.message
 TICK = 0.005
 SLOW = 0.05
 LOST = 3.0
+
+WEIGHTED = re.compile(r"w\d+\.")
+"""The names of weighted records: each answer is another one, `*` stands for all of them."""
 
 
 class Asker(asyncio.DatagramProtocol):
@@ -75,8 +79,7 @@ class Asker(asyncio.DatagramProtocol):
             self.slow.append((asked, round(now - asked, 3)))
         name = self.names[which]
         served = tuple(sorted(addresses(data)))
-        # Of a weighted name each answer is another one.
-        found = data[3] & 15, ("*",) if name.startswith("w") and served else served
+        found = data[3] & 15, ("*",) if WEIGHTED.match(name) and served else served
         if self._latest.get(name) != found:
             self._latest[name] = found
             # What was asked before a change may be answered after it: its own time counts.

@@ -114,7 +114,7 @@ def _build_stage(
             _copy(source, sources, image.root / where.lstrip("/") / target.lstrip("/"))
         elif step.name == "RUN":
             for line in _without_apt(Stage("", "", [step]).commands):
-                _run(offline.command(["sh", "-ec", line], *mounts, inside=where))
+                run(*offline.command(["sh", "-ec", line], *mounts, inside=where))
 
 
 def _copy(source: Path, names: list[str], target: Path) -> None:
@@ -154,6 +154,7 @@ def _root(directory: Path) -> Path:
     return directory
 
 
-def _run(command: list[str]) -> None:
+def run(*command: str) -> None:
+    """Run a command to its end; AssertionError with what it wrote if it fails."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command[-1]}\n{done.stdout}{done.stderr}"

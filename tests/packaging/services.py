@@ -1,8 +1,9 @@
 """The services of a compose file, run in images without an engine.
 
-What is honoured: build and image, entrypoint and command, environment, volumes, secrets, tmpfs,
-read_only, the user and the health check of the image. Privileges are dropped for every service.
-All of them share one network, in which each other's names lead to 127.0.0.1.
+What is honoured: build and image, entrypoint and command, init, environment, volumes, secrets,
+tmpfs, read_only, the user and the health check of the image. Privileges are dropped for every
+service. Its network is `inside`; names of other services lead to 127.0.0.1 there, until a file
+with addresses is mounted at /etc/hosts.
 """
 
 import asyncio
@@ -20,12 +21,13 @@ from tests.rigs.server import Server
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "compose.yaml"
+COMPOSE_FLEET = ROOT / "compose.fleet.yaml"
 HTTP_VARIANT = ROOT / "configs/container/compose.http.yaml"
 
 
-def read_compose(*overrides: Path) -> dict[str, Any]:
-    """compose.yaml with other files laid over it: of volumes the one for a path replaces."""
-    merged: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())
+def read_compose(*overrides: Path, base: Path = COMPOSE) -> dict[str, Any]:
+    """`base` with other files laid over it: of volumes the one for a path replaces."""
+    merged: dict[str, Any] = yaml.safe_load(base.read_text())
     for path in overrides:
         for name, changes in yaml.safe_load(path.read_text())["services"].items():
             service = merged["services"][name]
@@ -74,6 +76,8 @@ class Service(Server):
         else:
             own = self.service.get("command", self.image.stage.last("CMD").words)
             argv = [*self.image.stage.last("ENTRYPOINT").words, *own]
+        if self.service.get("init"):
+            argv = ["tini", "--", *argv]
         return self.image.command(argv, *self.mounts, user=self.user)
 
     async def answers(self) -> bool:

@@ -1,7 +1,6 @@
 """compose.yaml at work: its images built, its services started in their order, DNS asked."""
 
 import subprocess
-import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,11 @@ import aiohttp
 import pytest
 
 from dnslb_backend import __version__
-from tests.packaging.images import Image, build
+from tests.packaging.images import Image, run
 from tests.packaging.services import HTTP_VARIANT, ROOT, Service, read_compose
 from tests.rigs.dig import Answer, ask
 from tests.rigs.mariadb import MariaDB
-from tests.rigs.namespaces import ForbiddenError, Namespace
+from tests.rigs.namespaces import Namespace
 from tests.rigs.server import executable
 from tests.rigs.waiting import until
 
@@ -22,7 +21,6 @@ from tests.rigs.waiting import until
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(240)]
 
 WEB = ["172.30.53.11", "172.30.53.12"]
-PYTHON = "/usr/bin/python3"
 COMMAND = """
 [global]
 domain_name = "lb.example"
@@ -38,34 +36,6 @@ dest = ["192.0.2.1"]
 check  = ["sh", "-c", "echo \\"user $(id -u)\\""]
 expect = "user 10053"
 """
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Image]:
-    """The images that compose.yaml builds, by their names."""
-    folder = tmp_path_factory.mktemp("images")
-    try:
-        wheels = _download_wheels(folder / "wheels")
-        ours = build(ROOT / "Dockerfile", ROOT, folder / "ours", wheels=wheels)
-        context = ROOT / "configs/container"
-        theirs = build(context / "powerdns.Dockerfile", context, folder / "pdns")
-    except (ForbiddenError, PermissionError, FileNotFoundError) as reason:
-        pytest.skip(f"images cannot be made here: {reason}")
-    return {"dnslb-backend": ours[""], "dnslb-pdns": theirs[""]}
-
-
-def _download_wheels(folder: Path) -> Path:
-    """What pip would get from the index, through the caches of this machine."""
-    pip = [sys.executable, "-m", "pip", "--python", PYTHON, "wheel", "--quiet"]
-    build = ["hatchling", "hatch-fancy-pypi-readme"]
-    constraint = ["--constraint", str(ROOT / "configs/container/constraints.txt")]
-    _run(*pip, "--wheel-dir", str(folder), *constraint, f"{ROOT}[geo,grpc]", *build)
-    return folder
-
-
-def _run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
 
 
 class Database(MariaDB):
@@ -111,7 +81,7 @@ class Composed:
         """Give the network these addresses, or take them away."""
         for address in addresses:
             place = [executable("ip"), "-n", self.space.name]
-            _run(*place, "address", order, f"{address}/32", "dev", "lo")
+            run(*place, "address", order, f"{address}/32", "dev", "lo")
 
 
 def test_an_image_has_the_program_and_nothing_to_build_with(images: dict[str, Image]) -> None:
@@ -162,7 +132,7 @@ async def _start(
     *overrides: Path,
 ) -> tuple[Service, Service, Composed]:
     """Secrets, then the services one after the other, each when the one before is healthy."""
-    _run(str(ROOT / "configs/container/make-secrets"), str(folder / "secrets"))
+    run(str(ROOT / "configs/container/make-secrets"), str(folder / "secrets"))
     world = Composed(read_compose(*overrides), images, folder, space)
     world.addresses("add", *WEB)
     await stack.enter_async_context(world.service("web1"))

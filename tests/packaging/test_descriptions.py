@@ -20,14 +20,20 @@ from dnslb_backend import __version__
 from dnslb_backend.config import Config, ConfigPaths, load
 from dnslb_backend.pdns.settings import UNIX_PATH_LIMIT
 from tests.packaging.dockerfile import Stage, is_sent, read
-from tests.packaging.services import HTTP_VARIANT, ROOT, read_compose, target_of
+from tests.packaging.services import (
+    COMPOSE_FLEET,
+    HTTP_VARIANT,
+    ROOT,
+    read_compose,
+    target_of,
+)
 
 CONTAINER = ROOT / "configs/container"
 DOCKERFILES = {"ours": ROOT / "Dockerfile", "pdns": CONTAINER / "powerdns.Dockerfile"}
 OURS, PDNS = (read(path)[-1] for path in DOCKERFILES.values())
 COMPOSE = read_compose()
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-FLEET = yaml.safe_load((ROOT / "compose.fleet.yaml").read_text())
+FLEET = read_compose(base=COMPOSE_FLEET)
 EVERY = [
     pytest.param(compose, name, id=f"{compose['name']}-{name}")
     for compose in (COMPOSE, FLEET)
