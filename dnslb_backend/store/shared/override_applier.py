@@ -37,7 +37,9 @@ class OverrideApplier:
 
     def apply(self) -> None:
         """Apply what has changed; on return it is in force."""
-        wall = self._now().wall
+        self._apply_at(self._now().wall)
+
+    def _apply_at(self, wall: float) -> None:
         live = self.table.live(wall)
         pending = tuple(each for each in self.table.here(wall) if each.is_pending(wall))
         if (live, pending) != (self._applied, self._pending):
@@ -49,9 +51,10 @@ class OverrideApplier:
     async def watch(self) -> None:
         """Apply what other nodes change, and what begins or expires, until cancelled."""
         while True:
-            self.apply()
-            self._changed.clear()
+            # One time for both: what ends in between would be in force until the next look.
             wall = self._now().wall
+            self._apply_at(wall)
+            self._changed.clear()
             change = next_change(self.table.everywhere(wall), wall)
             wait = CLOCK_CHECK if change is None else min(change - wall, CLOCK_CHECK)
             with contextlib.suppress(TimeoutError):
