@@ -6,8 +6,9 @@ a number has missed none before it.
 
 What this node believes to have written may be gone: a backup was restored, the connection leads to
 another server, a second daemon has this node's name. The row of the voter shows it, and then all
-votes are written again; until that is done this node abstains. So does the number of rows, which is
-looked at now and then: rows may have been deleted.
+votes are written again; until that is done this node abstains. So do the number of rows and the sum
+of their numbers, which are looked at now and then: rows may have been deleted, or replaced by older
+ones just before this node wrote its own row again.
 """
 
 import asyncio
@@ -66,11 +67,13 @@ class VoteWriter:
         self._beat = self._seq = self._stored = 0
         self._pending: dict[str, Vote | None] = {}
         self._withdrawn: dict[str, float] = {}
-        self._stored_keys: set[str] = set()
+        self._stored_seqs: dict[str, int] = {}
+        """The number of each row of a vote, as it was written last."""
         self._is_lost = True
         self._is_whole = False
         self._quiet_until = self._next_beat = -math.inf
         self._next_count = math.inf
+        self._last_vote = -math.inf
         self._written: deque[tuple[float, int, int]] = deque()
         self._declared: Declaration | None = None
 
@@ -114,17 +117,29 @@ class VoteWriter:
         self._lose()
 
     async def count(self, store: Store, at: Instant) -> None:
-        """Where it is due, look whether all rows of votes are still there. Raises StoreError."""
+        """Where it is due, look whether all rows of votes are still those that were written.
+
+        Raises StoreError.
+        """
         if self._is_lost or self._pending or at.mono < self._next_count:
             return
         self._next_count = at.mono + COUNT_INTERVAL
         mine = (Where("node", "=", self._node),)
-        ((rows,),) = await store.read(Select(VOTE, ("COUNT(*)",), mine))
-        if rows != len(self._stored_keys):
+        # As text: a sum is a DECIMAL, which has more digits than a float.
+        figures = ("COUNT(*)", "CAST(SUM(seq) AS CHAR)")
+        ((rows, seqs),) = await store.read(Select(VOTE, figures, mine))
+        written = len(self._stored_seqs)
+        if rows != written:
             log.warning(
                 "votes: %s rows of lb_vote are of this node, not %d: all are written again",
-                *(rows, len(self._stored_keys)),
+                *(rows, written),
             )
+            self._lose()
+        elif at.mono - self._last_vote < self.quiet:
+            # This read may have come from a server that lags.
+            return
+        elif int(str(seqs or 0)) != sum(self._stored_seqs.values()):
+            log.warning("votes: rows of lb_vote are not those written last: all are written again")
             self._lose()
 
     async def write(self, store: Store, writer: BatchWriter, at: Instant) -> None:
@@ -152,12 +167,14 @@ class VoteWriter:
             pass
         self._pending = dict(self._electorate.own_votes())
         self._withdrawn = {}
-        self._stored_keys = {str(row[0]) for row in rows}
+        self._stored_seqs = {}
         for number, (key, says, seq, since) in enumerate(rows):
             if number % ROWS_PER_TURN == 0:
                 await asyncio.sleep(0)
-            if isinstance(seq, int) and seq < HIGHEST_SEQ:
-                self._seq = max(self._seq, seq)
+            if isinstance(seq, int):
+                self._stored_seqs[str(key)] = seq
+                if seq < HIGHEST_SEQ:
+                    self._seq = max(self._seq, seq)
             if says != WITHDRAWN:
                 self._pending.setdefault(str(key), None)
             elif key not in self._pending:
@@ -179,8 +196,10 @@ class VoteWriter:
     ) -> None:
         is_whole = not self._is_lost and len(batch) == len(self._pending)
         rows: list[TableRow] = []
+        seqs: dict[str, int] = {}
         for key, vote in batch.items():
             self._seq += 1
+            seqs[key] = self._seq
             rows.append(vote_row(self._node, key, self._seq, vote, at.wall))
             if len(rows) % ROWS_PER_TURN == 0:
                 await asyncio.sleep(0)
@@ -198,16 +217,18 @@ class VoteWriter:
         self._stored = self._seq
         self._is_whole = self._is_whole or is_whole
         self._declared, self._next_beat = declared, at.mono + BEAT_INTERVAL
+        if seqs:
+            self._stored_seqs.update(seqs)
+            self._last_vote = at.mono
         self._forget(batch, expired, at)
 
     def _forget(self, batch: Mapping[str, Vote | None], expired: list[str], at: Instant) -> None:
         """These are stored, and those rows are deleted."""
         if math.isinf(self._next_count):
             self._next_count = at.mono + COUNT_INTERVAL
-        self._stored_keys.update(batch)
-        self._stored_keys.difference_update(expired)
         for key in expired:
             del self._withdrawn[key]
+            self._stored_seqs.pop(key, None)
         for key, vote in batch.items():
             del self._pending[key]
             self._withdrawn.pop(key, None)
