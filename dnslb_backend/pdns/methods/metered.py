@@ -21,6 +21,9 @@ NODATA = f'{{"result":[{{"qtype":"{ENT}"'.encode()
 
 LOOKUPS = ("lookup", "apilookup")
 
+QUESTION_LIMIT = 2048
+"""Bytes of a question that is cached: the longest name, escaped, and its headers need fewer."""
+
 CACHE_SIZE = 4096
 """Cached questions, since busy resolvers repeat their queries; beyond that the cache is cleared."""
 
@@ -92,7 +95,7 @@ class MeteredResponder:
         answer: bytes | Callable[[], bytes],
         outcome: metrics.LookupOutcome,
     ) -> None:
-        if question:
+        if question and len(question) <= QUESTION_LIMIT:
             if len(self._known) >= CACHE_SIZE:
                 self._known.clear()
             self._known[question] = answer, outcome

@@ -36,7 +36,7 @@ class OverrideApplier:
         return self._applied
 
     def apply(self) -> None:
-        """Apply what has changed; on return it is in force."""
+        """Apply what has changed; on return it is in force, of very many records soon after."""
         self._apply_at(self._now().wall)
 
     def _apply_at(self, wall: float) -> None:

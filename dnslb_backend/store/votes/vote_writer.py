@@ -136,8 +136,8 @@ class VoteWriter:
             )
             self._lose()
         elif at.mono - self._last_vote < self.quiet:
-            # This read may have come from a server that lags.
-            return
+            # This read may have come from a server that lags: count again once that is past.
+            self._next_count = self._last_vote + self.quiet
         elif int(str(seqs or 0)) != sum(self._stored_seqs.values()):
             log.warning("votes: rows of lb_vote are not those written last: all are written again")
             self._lose()

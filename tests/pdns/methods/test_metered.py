@@ -11,7 +11,7 @@ from dnslb_backend.core.answers.snapshot import build_snapshot
 from dnslb_backend.core.health.decision import Decision, DecisionKind
 from dnslb_backend.core.model.records import Policy
 from dnslb_backend.metrics import REGISTRY
-from dnslb_backend.pdns.methods.metered import MeteredResponder
+from dnslb_backend.pdns.methods.metered import QUESTION_LIMIT, MeteredResponder
 from dnslb_backend.pdns.methods.responder import Responder
 from dnslb_backend.pdns.wire.rows import render_rows
 from tests.core.building import KEY, plan, record
@@ -141,3 +141,15 @@ async def test_an_answer_that_depends_on_the_client_is_its_own_each_time() -> No
 async def _asked(client: Peer, line: bytes) -> None:
     client.writer.write(line)
     await client.lines()
+
+
+@pytest.mark.parametrize(("size", "is_kept"), [(QUESTION_LIMIT, True), (QUESTION_LIMIT + 1, False)])
+def test_a_question_of_any_length_is_answered_and_a_long_one_is_not_kept(
+    size: int, is_kept: bool
+) -> None:
+    metered = MeteredResponder(Responder(World().current), "pipe")
+    question = b"Q\t".ljust(size, b"x")
+    assert metered.known(question) is None
+    answer = metered.lookup("v4.lb.example.", "ANY", str, question)
+    assert b"10.0.0.4" in answer
+    assert metered.known(question) == (answer if is_kept else None)
