@@ -58,8 +58,9 @@ HISTORY_LIMIT = 2.0
 OVERRIDE_WRITE_LIMIT = 1.0
 """Seconds that an operator waits for an override, which is in force already, to be on the disk."""
 
-LOCAL_REFRESH = 15.0
-"""Seconds after which unchanged rows are written again, where the file is but a second copy."""
+LOCAL_REFRESH = 300.0
+"""Seconds after which unchanged rows are written again; until then the heartbeat says that they
+still hold."""
 
 LOCAL_GAP = 0.02
 
@@ -364,11 +365,10 @@ class Persistence:
 
 
 def _local_policy(mysql: MysqlSettings | None) -> WritePolicy:
-    if mysql is None:
-        return WritePolicy(REFRESH, REFRESH, LOCAL_GAP, HISTORY_MAX_AGE, HISTORY_MAX_ROWS)
-    refresh = max(LOCAL_REFRESH, mysql.refresh or REFRESH)
-    rows = min(COPY_MAX_ROWS, mysql.history_max_rows)
-    return WritePolicy(refresh, refresh, LOCAL_GAP, mysql.history_max_age, rows)
+    age, rows = HISTORY_MAX_AGE, HISTORY_MAX_ROWS
+    if mysql is not None:
+        age, rows = mysql.history_max_age, min(COPY_MAX_ROWS, mysql.history_max_rows)
+    return WritePolicy(LOCAL_REFRESH, REFRESH, LOCAL_GAP, age, rows)
 
 
 def uptime() -> float:

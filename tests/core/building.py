@@ -107,7 +107,7 @@ class Driver:
         """One round in which every named address answers; the set that is served after it."""
         self.health_map.open_cycle(key)
         for address, result in results.items():
-            self.health_map.begin_probe(self.target(address, key))
+            self.health_map.targets.begin(self.target(address, key))
             self.hear(address, result, key)
         self.close(key)
         return self.served(key)
@@ -123,7 +123,7 @@ class Driver:
     def wait(self, seconds: float) -> None:
         """Let time pass and the map look for targets that fell silent."""
         self.clock += seconds
-        self.health_map.expire_stale(list(self.health_map.target_keys()), at(self.clock))
+        self.health_map.expire_stale(list(self.health_map.targets), at(self.clock))
         self.health_map.readmit(at(self.clock))
         self.health_map.decide_marked()
 

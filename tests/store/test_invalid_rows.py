@@ -94,7 +94,7 @@ def check(path: Path, *, is_dated: bool = True) -> None:
     # What waits for a moment of another clock must not wait for ever.
     assert all(
         (node.farm.map.target(target).suppressed_until or 0.0) <= now().mono + 3600
-        for target in node.farm.map.target_keys()
+        for target in node.farm.map.targets
     )
 
 

@@ -114,7 +114,7 @@ def _count_votes(agreement: Agreement | None) -> Iterator[Metric]:
 async def _count_targets(health: HealthMap) -> list[Metric]:
     words: Counter[str] = Counter()
     stale = 0
-    async for key in in_slices(list(health.target_keys())):
+    async for key in in_slices(list(health.targets)):
         state = health.seen(key)
         words[state.health] += 1
         stale += state.stale

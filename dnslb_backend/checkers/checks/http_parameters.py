@@ -13,7 +13,7 @@ from dnslb_backend.core.health.results import Code
 from dnslb_backend.network import bracketed
 
 SAMPLE_ADDRESS = "192.0.2.1"
-SCHEMES = ("http", "https")
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _STATUSES = re.compile(r"([1-5]\d\d)(?:-([1-5]\d\d))?")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -31,7 +31,7 @@ def redirected(url: URL, location: str) -> URL:
     """Where a Location header leads; raises TargetError where that is not an HTTP URL."""
     try:
         target = url.join(URL(location)).with_fragment(None)
-        if target.scheme in SCHEMES and target.host:
+        if target.scheme in DEFAULT_PORTS and target.host:
             check_server_name(target.host)
             return target.with_user(None)
     except ValueError:
@@ -42,8 +42,7 @@ def redirected(url: URL, location: str) -> URL:
 
 def authority(host: str, port: int | None, scheme: str) -> str:
     """Host and port as the Host header has them: without the port that the scheme implies."""
-    implied = {"http": 80, "https": 443}[scheme]
-    return bracketed(host) if port in (None, implied) else f"{bracketed(host)}:{port}"
+    return bracketed(host) if port in (None, DEFAULT_PORTS[scheme]) else f"{bracketed(host)}:{port}"
 
 
 def _check_url(text: str) -> str:
@@ -57,7 +56,7 @@ def _check_url(text: str) -> str:
         raise ValueError(
             "not a URL; examples: http://%(address)s/health, https://www.example.com/"
         ) from None
-    if url.scheme not in SCHEMES or not url.host:
+    if url.scheme not in DEFAULT_PORTS or not url.host:
         raise ValueError("a URL begins with http://HOST or https://HOST")
     if url.raw_user is not None or url.raw_password is not None:
         raise ValueError("a URL must not contain a password: use user and password_file")

@@ -1,6 +1,7 @@
 """Until when the certificates of a target are valid."""
 
 import ssl
+from functools import lru_cache
 from typing import Any, cast
 
 from dnslb_backend.checkers.resources.texts import one_line
@@ -12,14 +13,19 @@ def first_to_expire(session: ssl.SSLObject) -> tuple[float, str]:
     The public method of Python 3.13 gives only bytes, and nothing in the library reads those.
     """
     chain = cast(Any, session)._sslobj.get_verified_chain()
-    facts = [certificate.get_info() for certificate in chain]
-    ends = [ssl.cert_time_to_seconds(each["notAfter"]) for each in facts]
+    ends = [_end(certificate) for certificate in chain]
     first = ends.index(min(ends))
     if first == 0:
         return ends[0], "certificate"
-    subject = {key: value for part in facts[first]["subject"] for key, value in part}
+    subject = {key: value for part in chain[first].get_info()["subject"] for key, value in part}
     name = subject.get("commonName") or ", ".join(subject.values())
     return ends[first], f"CA certificate {one_line(name)!r}"
+
+
+@lru_cache(maxsize=4096)
+def _end(certificate: Any) -> float:
+    """Cached by the certificate, since targets show the same ones again and again."""
+    return ssl.cert_time_to_seconds(certificate.get_info()["notAfter"])
 
 
 def verified_until(session: ssl.SSLObject | None) -> float | None:

@@ -7,9 +7,13 @@ which it occurs.
 
 import asyncio
 import contextlib
+import errno
+import os
+import socket
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
+from types import TracebackType
 from typing import TypeVar, cast
 
 from dnslb_backend.checkers.resources.classify import TargetError, conversation
@@ -34,11 +38,15 @@ class _Stream(asyncio.Protocol):
         self._pieces: deque[bytes] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._blocked = False
+        self._drain: _Drain | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
+        if self._drain is not None:
+            self._drain.received(len(data))
+            return
         # One piece at a time: TCP slows the target down until it is taken.
         self.transport.pause_reading()
         self._pieces.extend(data[start : start + PIECE] for start in range(0, len(data), PIECE))
@@ -93,6 +101,44 @@ class _Stream(asyncio.Protocol):
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+        if self.ended and self._drain is not None:
+            self._drain.end()
+
+    def drain(self, size: int, seconds: float, ended: Callable[[], None]) -> None:
+        """As `TargetConnection.drain`."""
+        self._drain = _Drain(self, size, self._loop.call_later(seconds, self._time_up), ended)
+        self._drain.received(sum(map(len, self._pieces)))
+        self._pieces.clear()
+        if self.ended:
+            self._drain.end()
+        elif not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def _time_up(self) -> None:
+        if self._drain is not None:
+            self._drain.end()
+
+
+class _Drain:
+    """What a stream still receives is thrown away, up to `size` bytes and until the timer fires."""
+
+    def __init__(
+        self, stream: _Stream, size: int, timer: asyncio.TimerHandle, ended: Callable[[], None]
+    ) -> None:
+        self._stream = stream
+        self._left = size
+        self._timer = timer
+        self._ended = ended
+
+    def received(self, size: int) -> None:
+        self._left -= size
+        if self._left <= 0:
+            self.end()
+
+    def end(self) -> None:
+        self._timer.cancel()
+        self._stream.transport.abort()
+        self._ended()
 
 
 class TargetConnection:
@@ -150,15 +196,12 @@ class TargetConnection:
         with contextlib.suppress(TargetError):
             await self.read()
 
-    def keep_open(self) -> None:
-        """The caller will end the connection, with `drain` or `abort`."""
+    def drain(self, size: int, seconds: float, ended: Callable[[], None]) -> None:
+        """Outlive the block: throw away what the target still sends, up to so many bytes and
+        seconds, so that it is not reset. `ended` is called when the connection is gone, perhaps
+        more than once."""
         self._kept = True
-
-    async def drain(self, size: int) -> None:
-        """Throw away what the target still sends, up to `size` bytes, so that it is not reset."""
-        with contextlib.suppress(OSError):
-            while size > 0 and (data := await self._stream.read()):
-                size -= len(data)
+        self._stream.drain(size, seconds, ended)
 
     def abort(self) -> None:
         self._stream.transport.abort()
@@ -193,19 +236,70 @@ class TargetConnection:
             await self._stream.write(data)
 
 
-@contextlib.asynccontextmanager
-async def connected(
+def connected(
     address: str, port: int, tls: ssl.SSLContext | None = None, name: str = ""
-) -> AsyncIterator[TargetConnection]:
+) -> "_Connected":
     """A connection, over TLS if `tls` is given; it is aborted at the end of the block.
 
     Raises OSError where the connection cannot be made; sets no limit of time.
     """
-    _, stream = await asyncio.get_running_loop().create_connection(_Stream, address, port)
-    connection = TargetConnection(stream)
-    try:
-        if tls is not None:
-            await connection.start_tls(tls, name)
-        yield connection
-    finally:
-        connection.leave()
+    return _Connected(address, port, tls, name)
+
+
+class _Connected:
+    """The asynchronous context manager of `connected`."""
+
+    # No generator: thousands of probes a second pass through here.
+    __slots__ = ("_address", "_connection", "_name", "_port", "_tls")
+
+    def __init__(self, address: str, port: int, tls: ssl.SSLContext | None, name: str) -> None:
+        self._address = address
+        self._port = port
+        self._tls = tls
+        self._name = name
+
+    async def __aenter__(self) -> TargetConnection:
+        loop = asyncio.get_running_loop()
+        _, stream = await loop.create_connection(_Stream, self._address, self._port)
+        self._connection = TargetConnection(stream)
+        if self._tls is not None:
+            try:
+                await self._connection.start_tls(self._tls, self._name)
+            except BaseException:
+                self._connection.abort()
+                raise
+        return self._connection
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._connection.leave()
+
+
+async def connect_only(address: str, port: int) -> None:
+    """Make a TCP connection and close it. Raises as `connected`.
+
+    A transport and its protocol would cost as much again as the connection.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as connecting:
+        failure = connecting.connect_ex((address, port))
+        if failure == errno.EINPROGRESS:
+            loop = asyncio.get_running_loop()
+            is_decided: asyncio.Future[None] = loop.create_future()
+            loop.add_writer(connecting, _resolve, is_decided)
+            try:
+                await is_decided
+            finally:
+                loop.remove_writer(connecting)
+            failure = connecting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if failure:
+            raise OSError(failure, os.strerror(failure))
+
+
+def _resolve(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_result(None)

@@ -3,12 +3,11 @@
 No proxies, no cookies, nothing unpacked, nothing looked up.
 """
 
-import asyncio
-import contextlib
 import ssl
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from urllib.parse import quote
 
 from yarl import URL
@@ -16,8 +15,6 @@ from yarl import URL
 from dnslb_backend.checkers.resources.certificates import verified_until
 from dnslb_backend.checkers.resources.connection import TargetConnection, connected
 from dnslb_backend.checkers.resources.http_reply import HttpReply, read_reply
-from dnslb_backend.errors import DnslbError
-from dnslb_backend.tasks import BackgroundTasks
 
 DEFAULT_HEADERS = {
     "User-Agent": "dnslb-backend",
@@ -36,11 +33,13 @@ DRAINS = 64
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """One request; the host of `url` is the address to connect to."""
+    """One request to an address; `head` is all that is sent, but for the line that ends it. One
+    that is secure needs `tls`."""
 
-    method: str
-    url: URL
-    headers: Mapping[str, str]
+    address: str
+    port: int
+    head: bytes
+    is_secure: bool
     server_name: str = ""
     tls: ssl.SSLContext | None = None
     body_wanted: bool = False
@@ -50,46 +49,42 @@ class HttpClient:
     """Owns what happens to connections after the verdict."""
 
     def __init__(self) -> None:
-        self._drains = BackgroundTasks("check")
+        self._drains: set[TargetConnection] = set()
 
     async def request(self, request: HttpRequest) -> HttpReply:
         """Raises TargetError for what is no answer, ssl.SSLError, OSError. Sets no time limit."""
-        address, port = request.url.host, request.url.port
-        assert address is not None
-        assert port is not None
-        async with connected(address, port, request.tls, request.server_name) as connection:
-            await connection.send(_head(request))
+        async with connected(
+            request.address, request.port, request.tls, request.server_name
+        ) as connection:
+            await connection.send(request.head + b"\r\n")
             reply = await read_reply(connection, body_wanted=request.body_wanted)
             expires = verified_until(connection.session)
             self._let_finish(connection)
-        return replace(reply, certificate_expires=expires)
+        return reply if expires is None else replace(reply, certificate_expires=expires)
 
-    async def close(self) -> None:
-        await self._drains.close()
+    def close(self) -> None:
+        """Cut off those that still finish."""
+        for connection in self._drains:
+            connection.abort()
+        self._drains.clear()
 
     def _let_finish(self, connection: TargetConnection) -> None:
         """A target that is cut off while it sends writes an error into its log each time."""
         if len(self._drains) < DRAINS:
-            connection.keep_open()
-            self._drains.start(_drained(connection), "drain of a target's connection")
+            self._drains.add(connection)
+            connection.drain(DRAIN_LIMIT, DRAIN_TIME, partial(self._drains.discard, connection))
 
 
-async def _drained(connection: TargetConnection) -> None:
-    try:
-        # The verdict is given: whatever the target does now changes nothing.
-        with contextlib.suppress(TimeoutError, DnslbError, OSError):
-            async with asyncio.timeout(DRAIN_TIME):
-                await connection.drain(DRAIN_LIMIT)
-    finally:
-        connection.abort()
-
-
-def _head(request: HttpRequest) -> bytes:
-    given = {name.lower() for name in request.headers}
-    headers = {
+def request_head(method: str, url: URL, headers: Mapping[str, str]) -> bytes:
+    """The request line and the headers, those of every request among them."""
+    given = {name.lower() for name in headers}
+    lines = {
         name: value for name, value in DEFAULT_HEADERS.items() if name.lower() not in given
-    } | dict(request.headers)
+    } | dict(headers)
     # Escapes stay as they are; what is no ASCII gets them.
-    target = quote(request.url.raw_path_qs, safe=string.punctuation)
-    lines = [f"{request.method} {target} HTTP/1.1", *(f"{k}: {v}" for k, v in headers.items())]
-    return "\r\n".join([*lines, "", ""]).encode()
+    target = quote(url.raw_path_qs, safe=string.punctuation)
+    return f"{method} {target} HTTP/1.1\r\n".encode() + header_lines(lines)
+
+
+def header_lines(headers: Mapping[str, str]) -> bytes:
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()

@@ -40,6 +40,5 @@ class CheckResources:
 
     async def close(self) -> None:
         """End every helper process and connection."""
-        await asyncio.gather(
-            self.commands.close(), self.text.close(), self.http.close(), self.tls.close()
-        )
+        self.http.close()
+        await asyncio.gather(self.commands.close(), self.text.close(), self.tls.close())

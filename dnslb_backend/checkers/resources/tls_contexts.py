@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import logging
+import math
 import ssl
 import stat
 from pathlib import Path
@@ -22,6 +23,9 @@ FILES_LIMIT = 2.0
 """Seconds for looking at the files of a context, and for reading them if they changed."""
 
 FILE_SIZE_LIMIT = 16 << 20
+
+LOOK_INTERVAL = 1.0
+"""Seconds for which a context is used before its files are looked at again."""
 
 LOOKS = 8
 """Settings whose files are looked at at once; the others wait for their turn."""
@@ -63,13 +67,15 @@ class _CachedContext:
         self._built: Built | None = None
         self._problem: ProbeError | None = None
         self._look: asyncio.Task[None] | None = None
+        self._looked = -math.inf
         self._stuck = False
 
     async def context(self) -> ssl.SSLContext:
-        if self._look is None or self._look.done():
-            self._look = self._tasks.share(self._refresh())
-        # A probe that is cancelled must not cancel it for the others.
-        await asyncio.shield(self._look)
+        if self._built is None or self._looked + LOOK_INTERVAL < asyncio.get_running_loop().time():
+            if self._look is None or self._look.done():
+                self._look = self._tasks.share(self._refresh())
+            # A probe that is cancelled must not cancel it for the others.
+            await asyncio.shield(self._look)
         if self._problem is not None:
             raise ProbeError(str(self._problem))
         assert self._built is not None
@@ -90,6 +96,7 @@ class _CachedContext:
             reason = getattr(error, "strerror", None) or error
             problem = ProbeError(f"cannot use {self._files()}: {reason}")
         self._problem = problem
+        self._looked = asyncio.get_running_loop().time()
 
     def _current(self) -> Built:
         """In a thread, which may be given up: until it is back no other one is sent."""

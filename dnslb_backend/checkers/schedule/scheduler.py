@@ -36,7 +36,7 @@ from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.members import TargetKey
 from dnslb_backend.core.health.observation import Observation
-from dnslb_backend.core.health.probe_report import ProbeReport
+from dnslb_backend.core.health.probe_report import ProbeReport, probe_report
 from dnslb_backend.core.health.resolutions import Resolution
 from dnslb_backend.core.health.results import Outcome, Result
 from dnslb_backend.core.health.timetable import Due, Timetable
@@ -170,26 +170,14 @@ class Scheduler:
         return list(await asyncio.gather(*(self._probe_now(key, target) for target in targets)))
 
     async def _probe_now(self, key: RecordKey, target: TargetKey) -> ProbeReport:
-        state = self._health.records[key]
         check = self._checks[target.check]
         endpoint = ProbeEndpoint(target.address, target.port)
-        limit = state.record.timing.timeout
+        limit = self._health.records[key].record.timing.timeout
         result = await self._on_demand.result(
             target, lambda: self._prober.probe(check, endpoint, limit)
         )
         observed = self._health.observe(target, result, self._now())
-        agreement = self._health.agreement
-        return ProbeReport(
-            key=key,
-            contents=tuple(m.content for m in state.members if target in m.targets),
-            address=target.address,
-            check=check.describe(endpoint),
-            result=result,
-            before=observed.before.health,
-            after=observed.after.health,
-            streak=observed.after.streak,
-            probers=agreement.probers(target) if agreement is not None else None,
-        )
+        return probe_report(self._health, key, observed, check.describe(endpoint))
 
     # -- what is due --------------------------------------------------------------------
 
@@ -232,13 +220,13 @@ class Scheduler:
 
     def _end_cycle(self, key: RecordKey) -> None:
         self._health.close_cycle(key, self._now())
-        self._changed()
+        self._publish()
 
     def _answered(self, key: RecordKey, host: str, answer: Resolution | None) -> None:
         """A lookup has ended, without an answer where it was cancelled; probe new addresses."""
         if answer is not None:
             self._health.record_resolution(key, host, answer, self._now())
-            self._changed()
+            self._publish()
         if self._health.records[key].is_reshaped:
             new = self._timetable.new_targets(key)
             self._drop_unused()
@@ -267,7 +255,7 @@ class Scheduler:
             if target not in self._probes:
                 self._cycles.target_done(target)
             return False
-        self._health.begin_probe(target)
+        self._health.targets.begin(target)
         limit = self._health.records[next(iter(users))].record.timing.timeout
         check = self._checks[target.check]
         endpoint = ProbeEndpoint(target.address, target.port)
@@ -291,9 +279,14 @@ class Scheduler:
             log_check.exception("%s: unhandled exception in its check; UNKNOWN", target.address)
             self._health.cancel_probe(target, at)
             self._health.mark_unknown(target, at)
-            self._changed()
+            self._publish()
         finally:
             self._finish(target, at, is_broken=is_broken)
+
+    def _publish(self) -> None:
+        """Have changes published now; mere figures wait for the next sweep."""
+        if self._health.has_news:
+            self._changed()
 
     def _finish(self, target: TargetKey, at: Instant, *, is_broken: bool = False) -> None:
         probe = self._probes.pop(target)
@@ -333,7 +326,7 @@ class Scheduler:
     def _count(self, observed: Observation) -> None:
         self._reports.count(observed.target, observed.result)
         self._health.record(observed)
-        self._changed()
+        self._publish()
 
     async def _follow_brake(self) -> None:
         while True:
@@ -383,7 +376,7 @@ class Scheduler:
         self._lookups.drop(key)
 
     def _drop_unused(self) -> None:
-        for target in self._health.take_unused():
+        for target in self._health.targets.take_unused():
             self._drop_target(target)
 
     def _drop_target(self, target: TargetKey) -> None:

@@ -32,7 +32,7 @@ class StaleSweep:
         left = list[TargetKey]()
         while True:
             await asyncio.sleep(INTERVAL)
-            targets = left or list(self._health.target_keys())
+            targets = left or list(self._health.targets)
             left = targets[RATE:]
             for start in range(0, min(len(targets), RATE), SLICE):
                 self._health.expire_stale(targets[start : start + SLICE], self._now())

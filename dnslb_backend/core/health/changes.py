@@ -64,6 +64,11 @@ class ChangeLog:
         """Of how many records something is collected."""
         return len(self._keys)
 
+    @property
+    def has_news(self) -> bool:
+        """Whether anything but figures is collected."""
+        return bool(self._answers or self._transitions or self._overflows or self._moved)
+
     def answer(self, key: RecordKey) -> None:
         """The answer of this record may read differently now."""
         self._keys[key] = None

@@ -10,6 +10,7 @@ A change that would leave a name with no serving member waits until every target
 record's check cycle has answered or timed out.
 """
 
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
@@ -66,17 +67,23 @@ class HealthMap:
     def __init__(self, agreement: Agreement | None = None) -> None:
         self.records: dict[RecordKey, RecordState] = {}
         self.agreement = agreement
-        self._targets = Targets(agreement)
-        self._membership = Membership(self._targets)
+        self.targets = Targets(agreement)
+        self._membership = Membership(self.targets)
         self._pending: dict[RecordKey, None] = {}
         self._marked: dict[RecordKey, Instant] = {}
         self._active_overrides = ActiveOverrides(())
         self._waiting: set[RecordKey] = set()
         self._changes = ChangeLog()
+        self._shortest_stale_after = math.inf
 
     @property
     def overrides(self) -> tuple[Override, ...]:
         return self._active_overrides.overrides
+
+    @property
+    def has_news(self) -> bool:
+        """Whether anything but figures has changed that was not yet taken."""
+        return bool(self._marked) or self._changes.has_news
 
     def covered(self, overrides: Iterable[Override]) -> set[RecordKey]:
         """The records of which any of these overrides matches a member or a destination."""
@@ -84,30 +91,23 @@ class HealthMap:
 
     def target(self, key: TargetKey) -> TargetState:
         """What this node knows of a target."""
-        return self._targets[key]
+        return self.targets[key]
 
     def seen(self, key: TargetKey) -> TargetState:
         """What counts for its members: what this node knows, or what the votes make of it."""
-        return self._targets.seen(key)
+        return self.targets.seen(key)
 
     def is_probed(self, target: TargetKey) -> bool:
         """Whether this node is to probe it; others may have to, and this one follows them."""
         return self.agreement is None or self.agreement.is_prober(target)
 
-    def target_keys(self) -> Iterator[TargetKey]:
-        return iter(self._targets)
-
-    def take_unused(self) -> list[TargetKey]:
-        """The targets that no record uses any more, each once after its last user has left."""
-        return self._targets.take_unused()
-
     def records_using(self, key: TargetKey) -> Collection[RecordKey]:
         """The records that use a target, as they are now."""
-        return self._targets.users(key)
+        return self.targets.users(key)
 
     def first_using(self, key: TargetKey) -> RecordKey:
         """The first of them, by their order; KeyError if there is none."""
-        return self._targets.first_user(key)
+        return self.targets.first_user(key)
 
     def targets_of(self, key: RecordKey) -> list[TargetKey]:
         """Every target of a record once, in the order of its members."""
@@ -148,7 +148,8 @@ class HealthMap:
         before = {key: self.records[key] for key in change.changed if key in self.records}
         gone = {key: self.records.pop(key) for key in change.removed}
         for key in change.changed:
-            self.records[key] = carry_over(plan.records[key], before.get(key))
+            self.records[key] = carry_over(record := plan.records[key], before.get(key))
+            self._shortest_stale_after = min(self._shortest_stale_after, record.timing.stale_after)
         self._membership.switch(before, gone, {key: self.records[key] for key in change.changed})
         for key in change.removed:
             self._pending.pop(key, None)
@@ -172,7 +173,7 @@ class HealthMap:
         # Records share targets: all are restored before any is decided.
         for key in sorted(self.records.keys() & pasts.keys()):
             self._restore(key, pasts[key])
-        self.rule(list(self._targets) if self.agreement else (), at)
+        self.rule(list(self.targets) if self.agreement else (), at)
         for key in self.records:
             self._changes.touch([key])
             self._decide(key, at, whole=True)
@@ -198,14 +199,10 @@ class HealthMap:
         if state.is_reshaped:
             self._marked[key] = at
 
-    def begin_probe(self, target: TargetKey) -> None:
-        """A probe of this target is under way; `record` or `cancel_probe` ends it."""
-        self._targets.begin(target)
-
     def observe(self, target: TargetKey, result: Result, at: Instant) -> Observation:
         """What this result of a target changes if it counts; nothing has changed yet."""
         before = after = self.target(target)
-        if users := self._targets.users(target):
+        if users := self.targets.users(target):
             thresholds = self.records[next(iter(users))].record.thresholds
             after = observe(before, result, at, thresholds)
         return Observation(target, result, at, before, after)
@@ -226,10 +223,10 @@ class HealthMap:
     def rule(self, targets: Iterable[TargetKey], at: Instant) -> None:
         """Other votes count now: rule on these targets again."""
         for target in targets:
-            self._settle(target, self._targets[target], at)
+            self._settle(target, self.targets[target], at)
             if self.agreement and self.agreement.is_relieved(target):
                 self.mark_unknown(target, at)
-            self._changes.touch(users := self._targets.users(target))
+            self._changes.touch(users := self.targets.users(target))
             for key in self.agreement.awaiting.intersection(users) if self.agreement else ():
                 self.close_cycle(key, at)
 
@@ -239,8 +236,8 @@ class HealthMap:
 
     def defer_result(self, target: TargetKey, at: Instant) -> None:
         """A probe has ended whose result does not count for now, except against staleness."""
-        if target in self._targets:
-            self._targets[target] = replace(self._targets[target], last_seen=at.mono)
+        if target in self.targets:
+            self.targets[target] = replace(self.targets[target], last_seen=at.mono)
         self.cancel_probe(target, at)
 
     def close_cycle(self, key: RecordKey, at: Instant) -> None:
@@ -257,7 +254,7 @@ class HealthMap:
 
     def mark_unknown(self, target: TargetKey, at: Instant) -> None:
         """Nothing is known of this target any more: no result comes, or its check is broken."""
-        state = self._targets[target]
+        state = self.targets[target]
         if state.stale or state.last_known is Health.UNKNOWN:
             return
         self._settle(target, mark_stale(state, at), at)
@@ -274,9 +271,13 @@ class HealthMap:
 
     def expire_stale(self, targets: Iterable[TargetKey], at: Instant) -> None:
         """Mark those of these targets that have had no result for too long."""
+        fresh = at.mono - self._shortest_stale_after
         for target in targets:
-            state, users = self._targets[target], self._targets.users(target)
-            if state.stale or not (users and self._targets.is_known(target)):
+            state = self.targets[target]
+            if state.last_seen >= fresh or state.stale:
+                continue
+            users = self.targets.users(target)
+            if not (users and self.targets.is_known(target)):
                 continue
             timing = self.records[next(iter(users))].record.timing
             if is_silent(timing, state, at.mono) and self.is_probed(target):
@@ -320,13 +321,13 @@ class HealthMap:
     def _settle(self, target: TargetKey, own: TargetState, at: Instant) -> bool:
         """This node's state of a target is `own` now; mark the records if what counts has moved."""
         seen = own if self.agreement is None else self.agreement.rule(target, own, at)
-        has_moved = is_move(self._targets.seen(target), seen)
-        users = self._targets.users(target) if has_moved else ()
+        has_moved = is_move(self.targets.seen(target), seen)
+        users = self.targets.users(target) if has_moved else ()
         # Every change of health is reported; the latest of very many records skip one.
         late = (key for key in users if target in self.records[key].moved)
         for key in list(islice(late, DECIDED_AT_ONCE)):
             self._decide(key, self._marked[key])
-        self._targets.put(target, own, seen)
+        self.targets.put(target, own, seen)
         for key in users:
             self.records[key].moved[target] = at.wall
             self._marked[key] = at
@@ -334,8 +335,8 @@ class HealthMap:
 
     def _end_probe(self, target: TargetKey) -> Collection[RecordKey]:
         """No probe of it is under way any more; the records that use it."""
-        self._targets.end(target)
-        users = self._targets.users(target)
+        self.targets.end(target)
+        users = self.targets.users(target)
         for key in users:
             state = self.records[key]
             if target in state.awaited:
@@ -355,7 +356,7 @@ class HealthMap:
     def evaluate_with(self, key: RecordKey, overrides: ActiveOverrides) -> Evaluation:
         """The table and the answer of a record as they would be with these overrides."""
         state = self.records[key]
-        rows = evaluate_members(state, self._targets, overrides)
+        rows = evaluate_members(state, self.targets, overrides)
         decision = evaluate(state, rows, [row.candidate() for row in rows])
         return mark_served(rows, decision, state.rows, state.record), decision
 
@@ -367,15 +368,15 @@ class HealthMap:
         moved, state.moved = state.moved, {}
         is_whole = whole or not state.is_partial
         positions = {position for target in moved for position in state.positions.get(target, ())}
-        track_returns(state, self._targets, None if is_whole else positions, at.mono)
+        track_returns(state, self.targets, None if is_whole else positions, at.mono)
         if is_whole:
             state.is_partial = True
-            rows = evaluate_members(state, self._targets, self._active_overrides)
+            rows = evaluate_members(state, self.targets, self._active_overrides)
             state.candidates = [row.candidate() for row in rows]
         else:
-            rows = evaluate_moved(state, positions, self._targets, self._active_overrides)
+            rows = evaluate_moved(state, positions, self.targets, self._active_overrides)
         decision = evaluate(state, rows, state.candidates)
-        decision = hold_starving(state, decision, self._targets)
+        decision = hold_starving(state, decision, self.targets)
         clear_returned(state, rows, decision)
         if state.waiting or state.ramps:
             self._waiting.add(key)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from dnslb_backend.core.health.healthmap import HealthMap
+from dnslb_backend.core.health.observation import Observation
 from dnslb_backend.core.health.results import Result
 from dnslb_backend.core.health.target import Health
 from dnslb_backend.core.model.records import RecordKey
@@ -25,3 +27,21 @@ class ProbeReport:
     after: Health
     streak: int
     probers: tuple[str, ...] | None = None
+
+
+def probe_report(
+    health: HealthMap, key: RecordKey, observed: Observation, check: str
+) -> ProbeReport:
+    """The report of a probe of one target of a record; `check` says what was asked."""
+    target, after = observed.target, observed.after
+    return ProbeReport(
+        key=key,
+        contents=tuple(m.content for m in health.records[key].members if target in m.targets),
+        address=target.address,
+        check=check,
+        result=observed.result,
+        before=observed.before.health,
+        after=after.health,
+        streak=after.streak,
+        probers=None if health.agreement is None else health.agreement.probers(target),
+    )

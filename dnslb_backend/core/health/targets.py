@@ -98,7 +98,7 @@ class Targets:
     # -- probes -------------------------------------------------------------------------
 
     def begin(self, target: TargetKey) -> None:
-        """A probe of it begins."""
+        """A probe of it is under way; `record` or `cancel_probe` of the health map ends it."""
         self._in_flight.add(target)
 
     def end(self, target: TargetKey) -> None:

@@ -80,7 +80,7 @@ def test_a_result_counts_when_it_arrives() -> None:
     driver = Driver(record(A, B))
     driver.round({A: PASS, B: PASS})
     driver.health_map.open_cycle(KEY)
-    driver.health_map.begin_probe(driver.target(B))
+    driver.health_map.targets.begin(driver.target(B))
     driver.hear(A, FAIL)
     assert driver.served() == {B}
 
@@ -111,7 +111,7 @@ def test_it_also_waits_for_a_probe_that_another_record_had_begun() -> None:
     other = RecordKey(ZONE, f"other.{ZONE}", "A")
     driver = Driver(record(A, B), record(B, key=other))
     driver.round({A: PASS, B: FAIL})
-    driver.health_map.begin_probe(driver.target(B))
+    driver.health_map.targets.begin(driver.target(B))
     driver.hear(A, FAIL)
     assert driver.served() == {A}
     driver.hear(B, FAIL)
@@ -125,12 +125,12 @@ def test_probes_that_others_begin_afterwards_do_not_put_it_off_for_ever() -> Non
     for key, address in zip(others, (A, B), strict=True):
         driver.round({address: PASS}, key)
     # The probes of the others overlap: at no moment there is none under way.
-    driver.health_map.begin_probe(driver.target(A))
+    driver.health_map.targets.begin(driver.target(A))
     driver.hear(B, FAIL)
-    driver.health_map.begin_probe(driver.target(B))
+    driver.health_map.targets.begin(driver.target(B))
     driver.hear(A, FAIL)
     assert driver.served() == {A}
-    driver.health_map.begin_probe(driver.target(A))
+    driver.health_map.targets.begin(driver.target(A))
     driver.hear(B, FAIL)
     assert driver.served() == set()
 
@@ -138,7 +138,7 @@ def test_probes_that_others_begin_afterwards_do_not_put_it_off_for_ever() -> Non
 def test_a_probe_that_was_called_off_is_not_waited_for() -> None:
     driver = Driver(record(A, B))
     driver.round({A: PASS, B: FAIL})
-    driver.health_map.begin_probe(driver.target(B))
+    driver.health_map.targets.begin(driver.target(B))
     driver.hear(A, FAIL)
     driver.health_map.cancel_probe(driver.target(B), at(driver.clock))
     assert driver.served() == set()
@@ -499,7 +499,7 @@ def test_an_address_that_leaves_takes_its_history_along() -> None:
     driver = resolved(A, B)
     driver.resolve("web.example", B)
     assert driver.served() == {B}
-    assert list(driver.health_map.target_keys()) == [driver.target(B)]
+    assert list(driver.health_map.targets) == [driver.target(B)]
 
 
 # -- silence ----------------------------------------------------------------------------------
@@ -805,7 +805,7 @@ def test_a_removed_record_is_forgotten() -> None:
     driver.health_map.take_changes()
     driver.adopt()
     assert driver.health_map.records == {}
-    assert list(driver.health_map.target_keys()) == []
+    assert list(driver.health_map.targets) == []
     assert driver.health_map.take_changes().answers == {KEY}
 
 
@@ -896,7 +896,7 @@ def test_a_plan_that_comes_with_its_differences_touches_only_those() -> None:
     assert driver.health_map.records.keys() == after.records.keys()
     assert driver.health_map.pending() == [kept, changed, new]
     assert driver.health_map.take_changes().answers == {changed, gone, new}
-    assert [target.address for target in driver.health_map.target_keys()] == [
+    assert [target.address for target in driver.health_map.targets] == [
         "192.0.2.1",
         "192.0.2.2",
         "192.0.2.3",

@@ -98,11 +98,11 @@ def test_nothing_changes_by_asking() -> None:
     driver.health_map.take_changes()
     before = driver.health_map.records[KEY]
     kept = (before.record, before.rows, before.decision, before.members)
-    targets = list(driver.health_map.target_keys())
+    targets = list(driver.health_map.targets)
     preview(driver, record("10.0.0.9", checks=("other",)))
     state = driver.health_map.records[KEY]
     assert (state.record, state.rows, state.decision, state.members) == kept
-    assert list(driver.health_map.target_keys()) == targets
+    assert list(driver.health_map.targets) == targets
     assert not driver.health_map.take_changes().answers
 
 

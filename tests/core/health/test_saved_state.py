@@ -110,7 +110,7 @@ def test_an_answer_that_was_held_is_still_held() -> None:
     driver = Driver(record(A, B))
     driver.round({A: PASS, B: PASS})
     driver.health_map.open_cycle(KEY)
-    driver.health_map.begin_probe(driver.target(B))
+    driver.health_map.targets.begin(driver.target(B))
     driver.hear(A, FAIL)
     driver.hear(B, FAIL)
     assert driver.served() == {B}

@@ -188,7 +188,7 @@ class Run:
             self.timetable.remove(key)
         for key in change.changed:
             self.timetable.add(key, at(reload.time))
-        unused = self.map.take_unused()
+        unused = self.map.targets.take_unused()
         for target in unused:
             self.under_way.pop(target, None)
         self.timetable.forget(unused)
@@ -358,14 +358,14 @@ def test_targets_without_a_record_are_named_and_forgotten() -> None:
     health.apply_plan(plan(record(A.address, key=HERE)), at(0))
     made = Timetable(health)
     made.add(HERE, Instant(0, 0))
-    assert (made.new_targets(HERE), health.take_unused()) == ([A], [])
+    assert (made.new_targets(HERE), health.targets.take_unused()) == ([A], [])
     made.begin(A, 0, 0)
     assert made.new_targets(HERE) == []
     health.apply_plan(plan(), at(1))
     made.remove(HERE)
-    assert health.take_unused() == [A]
+    assert health.targets.take_unused() == [A]
     made.forget([A])
-    assert health.take_unused() == []
+    assert health.targets.take_unused() == []
     assert list(made.take(99, 10)) == []
 
 

@@ -3,10 +3,11 @@
 import base64
 import re
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar, Literal
+from functools import lru_cache
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field, SecretStr
 from yarl import URL
@@ -14,6 +15,7 @@ from yarl import URL
 from dnslb_backend.checkers.checks.base import ProbeEndpoint
 from dnslb_backend.checkers.checks.extraction import Output, OutputCheck, Scalar, json_at
 from dnslb_backend.checkers.checks.http_parameters import (
+    DEFAULT_PORTS,
     Headers,
     HostHeader,
     Statuses,
@@ -27,7 +29,7 @@ from dnslb_backend.checkers.checks.secrets import redacted, resolve_secret
 from dnslb_backend.checkers.checks.tls_parameters import TlsCheckParameters
 from dnslb_backend.checkers.resources.classify import TargetError, conversation
 from dnslb_backend.checkers.resources.deadlines import within
-from dnslb_backend.checkers.resources.http_client import HttpRequest
+from dnslb_backend.checkers.resources.http_client import HttpRequest, header_lines, request_head
 from dnslb_backend.checkers.resources.http_reply import HttpReply
 from dnslb_backend.checkers.resources.resources import CheckResources
 from dnslb_backend.checkers.resources.texts import one_line
@@ -37,6 +39,9 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 SECRET_WORDS = "auth|cookie|key|pass|secret|token"
 SECRET_NAME = re.compile(SECRET_WORDS, re.IGNORECASE)
 """Headers and parameters of a query whose values are secrets, by a word in their names."""
+
+REQUESTS = 32_768
+"""Requests that are kept, one for each check and address: half a kilobyte each."""
 
 _SECRET_PARAMETER = re.compile(rf"([?&][^=&]*(?:{SECRET_WORDS})[^=&]*=)[^&]*", re.IGNORECASE)
 
@@ -111,9 +116,12 @@ class HttpCheck(OutputCheck, TlsCheckParameters):
         self, endpoint: ProbeEndpoint, limit: float, resources: CheckResources
     ) -> Result:
         headers = await self._secret_headers(resources)
+        asking = self._ask(endpoint, limit, resources, headers)
+        if not headers and "?" not in self.url:
+            return await asking
         query = parsed_url(self.url, endpoint.address).query
         secrets = (*_secrets(headers), *(query[key] for key in query if SECRET_NAME.search(key)))
-        return await redacted(self._ask(endpoint, limit, resources, headers), *secrets)
+        return await redacted(asking, *secrets)
 
     async def _ask(
         self,
@@ -127,6 +135,8 @@ class HttpCheck(OutputCheck, TlsCheckParameters):
             reply = await self._follow(endpoint, secrets, tls, resources)
         with conversation():
             result = await self._judge_reply(reply, resources)
+        if reply.certificate_expires is None:
+            return result
         return replace(result, certificate_expires=reply.certificate_expires)
 
     def asked(self) -> dict[str, Any]:
@@ -138,14 +148,12 @@ class HttpCheck(OutputCheck, TlsCheckParameters):
 
     def describe(self, endpoint: ProbeEndpoint) -> str:
         url = parsed_url(self.url, endpoint.address)
-        request = self._request(url, endpoint, True, {}, None)
+        port, host, _ = _addressed(url, endpoint.address, endpoint.port, self._asked, is_home=True)
         # A query may carry a secret.
-        shown = (
-            f"{self.method} {request.url.with_query(None)}{'?…' if url.raw_query_string else ''}"
-        )
-        host = request.headers["Host"]
-        implied = authority(endpoint.address, request.url.port, url.scheme)
-        return shown if host == implied else f"{shown} (Host: {host})"
+        shown = url.with_host(endpoint.address).with_port(port).with_query(None)
+        text = f"{self.method} {shown}{'?…' if url.raw_query_string else ''}"
+        implied = authority(endpoint.address, shown.port, url.scheme)
+        return text if host == implied else f"{text} (Host: {host})"
 
     async def _secret_headers(self, resources: CheckResources) -> dict[str, str]:
         """The headers that only the origin of `url` may see."""
@@ -166,45 +174,25 @@ class HttpCheck(OutputCheck, TlsCheckParameters):
         resources: CheckResources,
     ) -> HttpReply:
         """The reply to the request, or to the last redirect; all go to the endpoint."""
-        home = url = parsed_url(self.url, endpoint.address)
-        for _ in range(self.redirects + 1):
-            at_home = url.origin() == home.origin()
-            reply = await resources.http.request(
-                self._request(url, endpoint, at_home, secrets, tls)
-            )
-            location = reply.headers.get("location")
-            if not self.redirects or reply.code not in REDIRECTS or location is None:
+        request = _first_request(self.url, endpoint.address, endpoint.port, self._asked)
+        reply = await resources.http.request(_complete(request, secrets, tls))
+        home = url = parsed_url(self.url, endpoint.address) if self.redirects else URL()
+        for _ in range(self.redirects):
+            if not _is_redirect(reply):
                 return reply
-            url = redirected(url, location)
-        raise TargetError(Code.STATUS, f"more than {self.redirects} redirects")
+            url = redirected(url, reply.headers["location"])
+            is_home = url.origin() == home.origin()
+            request = _request(url, endpoint.address, endpoint.port, self._asked, is_home=is_home)
+            reply = await resources.http.request(
+                _complete(request, secrets if is_home else {}, tls)
+            )
+        if self.redirects and _is_redirect(reply):
+            raise TargetError(Code.STATUS, f"more than {self.redirects} redirects")
+        return reply
 
-    def _request(
-        self,
-        url: URL,
-        endpoint: ProbeEndpoint,
-        at_home: bool,
-        secrets: dict[str, str],
-        tls: ssl.SSLContext | None,
-    ) -> HttpRequest:
-        name = url.host or endpoint.address
-        port = endpoint.port if at_home and endpoint.port else url.port
-        host = authority(name, port, url.scheme)
-        if at_home and self.host:
-            host = self.host
-            name = URL.build(scheme=url.scheme, authority=host).host or name
-        headers = {key: value for key, value in self.headers if not SECRET_NAME.search(key)}
-        headers["Host"] = host
-        if at_home:
-            headers |= secrets
-        secure = url.scheme == "https"
-        return HttpRequest(
-            self.method,
-            url.with_host(endpoint.address).with_port(port),
-            headers,
-            server_name=self.sni if at_home and self.sni else name.rstrip("."),
-            tls=tls if secure else None,
-            body_wanted=self._wants_body,
-        )
+    @property
+    def _asked(self) -> "_Asked":
+        return _Asked(self.method, self.headers, self.host, self.sni, self._wants_body)
 
     async def _judge_reply(self, reply: HttpReply, resources: CheckResources) -> Result:
         text = one_line(f"{reply.code} {reply.reason}")
@@ -220,6 +208,64 @@ class HttpCheck(OutputCheck, TlsCheckParameters):
                 got = one_line(repr(value))
                 return failed(Code.NO_MATCH, f"{self.json_path} is {got}, not {self.json_value!r}")
         return await self.evaluate(output, resources, expect=self.body, text=text)
+
+
+class _Asked(NamedTuple):
+    """What a check asks of every address."""
+
+    method: str
+    headers: tuple[tuple[str, str], ...]
+    host: str
+    sni: str
+    body_wanted: bool
+
+
+@lru_cache(maxsize=REQUESTS)
+def _first_request(template: str, address: str, port: int | None, asked: _Asked) -> HttpRequest:
+    """Cached, because to build one takes as long as to send it."""
+    return _request(parsed_url(template, address), address, port, asked, is_home=True)
+
+
+def _request(
+    url: URL, address: str, port: int | None, asked: _Asked, *, is_home: bool
+) -> HttpRequest:
+    """The request without its secrets. At home, the origin of the check's own URL, its `host`,
+    `sni` and the port of the destination apply."""
+    chosen, host, name = _addressed(url, address, port, asked, is_home=is_home)
+    headers = {key: value for key, value in asked.headers if not SECRET_NAME.search(key)}
+    return HttpRequest(
+        address,
+        chosen,
+        request_head(asked.method, url, headers | {"Host": host}),
+        is_secure=url.scheme == "https",
+        server_name=asked.sni if is_home and asked.sni else name.rstrip("."),
+        body_wanted=asked.body_wanted,
+    )
+
+
+def _addressed(
+    url: URL, address: str, port: int | None, asked: _Asked, *, is_home: bool
+) -> tuple[int, str, str]:
+    """The port to connect to, the Host header, and the name that the certificate must have."""
+    name = url.host or address
+    own = port if is_home and port else url.port or DEFAULT_PORTS[url.scheme]
+    host = authority(name, own, url.scheme)
+    if is_home and asked.host:
+        host = asked.host
+        name = URL.build(scheme=url.scheme, authority=host).host or name
+    return own, host, name
+
+
+def _complete(
+    request: HttpRequest, secrets: Mapping[str, str], tls: ssl.SSLContext | None
+) -> HttpRequest:
+    if secrets:
+        request = replace(request, head=request.head + header_lines(secrets))
+    return replace(request, tls=tls) if request.is_secure else request
+
+
+def _is_redirect(reply: HttpReply) -> bool:
+    return reply.code in REDIRECTS and "location" in reply.headers
 
 
 def _secrets(headers: dict[str, str]) -> Iterator[str]:

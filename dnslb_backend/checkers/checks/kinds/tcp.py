@@ -11,7 +11,11 @@ from dnslb_backend.checkers.checks.base import ProbeEndpoint
 from dnslb_backend.checkers.checks.extraction import Output, OutputCheck
 from dnslb_backend.checkers.checks.parameters import Port, Regexp
 from dnslb_backend.checkers.resources.classify import ProbeError, no_answer
-from dnslb_backend.checkers.resources.connection import TargetConnection, connected
+from dnslb_backend.checkers.resources.connection import (
+    TargetConnection,
+    connect_only,
+    connected,
+)
 from dnslb_backend.checkers.resources.deadlines import until
 from dnslb_backend.checkers.resources.resources import CheckResources
 from dnslb_backend.checkers.resources.texts import one_line
@@ -50,12 +54,15 @@ class TcpCheck(OutputCheck):
     async def probe(
         self, endpoint: ProbeEndpoint, limit: float, resources: CheckResources
     ) -> Result:
+        port = port_of(self.port, endpoint)
         deadline = asyncio.get_running_loop().time() + limit
+        if not self.send and not self.expect:
+            async with until(deadline):
+                await connect_only(endpoint.address, port)
+            return passed("connected")
         async with contextlib.AsyncExitStack() as stack:
             async with until(deadline):
-                connection = await stack.enter_async_context(
-                    connected(endpoint.address, port_of(self.port, endpoint))
-                )
+                connection = await stack.enter_async_context(connected(endpoint.address, port))
                 if self.send:
                     await connection.send(self.send.encode())
             if not self.expect:
