@@ -12,8 +12,9 @@ import asyncio
 import platform
 import time
 from bisect import bisect_left
-from collections.abc import Iterator
-from functools import cache
+from collections import Counter as Count
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Literal, get_args
 
@@ -105,29 +106,10 @@ TRANSITIONS = Counter(
     ["health"],
     registry=REGISTRY,
 )
-CHECK_DURATION = Histogram(
-    "dnslb_check_duration_seconds",
-    "How long a probe took, by the kind of its check",
-    ["kind"],
-    buckets=MILLISECONDS,
-    registry=REGISTRY,
-)
-CHECKS = Counter(
-    "dnslb_checks",
-    "Probes that ended, by the kind of their check and their outcome",
-    ["kind", "outcome"],
-    registry=REGISTRY,
-)
 RESOLUTIONS = Counter(
     "dnslb_resolutions",
     "Answers of the resolver for destinations and fallbacks",
     ["status"],
-    registry=REGISTRY,
-)
-SCHEDULER_LAG = Histogram(
-    "dnslb_scheduler_lag_seconds",
-    "How long after it was due a probe began",
-    buckets=MILLISECONDS,
     registry=REGISTRY,
 )
 CHECK_CYCLES_SKIPPED = Counter(
@@ -265,71 +247,105 @@ class LookupMeter:
     """
 
     def __init__(self, transport: Transport) -> None:
-        self._sums = _LOOKUPS[transport]
+        self._outcomes = _LOOKUPS[transport]
+        self._durations = _LOOKUP_DURATIONS[transport]
 
     def count(self, outcome: LookupOutcome, seconds: float) -> None:
         """One more lookup, which took so long."""
-        sums = self._sums
-        sums.outcomes[outcome] += 1
-        sums.buckets[bisect_left(MICROSECONDS, seconds)] += 1
-        sums.seconds += seconds
+        self._outcomes[outcome] += 1
+        self._durations.add(seconds)
 
 
-class _Sums:
-    """The lookups of one transport; `buckets` are not cumulative, the last one has no end."""
+class _Durations:
+    """Durations in plain numbers; `buckets` are not cumulative, the last one has no end."""
 
-    def __init__(self) -> None:
-        self.outcomes = dict.fromkeys(get_args(LookupOutcome), 0)
-        self.buckets = [0] * (len(MICROSECONDS) + 1)
+    __slots__ = ("bounds", "buckets", "seconds")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self.bounds = bounds
+        self.buckets = [0] * (len(bounds) + 1)
         self.seconds = 0.0
 
+    def add(self, seconds: float) -> None:
+        self.buckets[bisect_left(self.bounds, seconds)] += 1
+        self.seconds += seconds
 
-_LOOKUPS: dict[str, _Sums] = {transport: _Sums() for transport in get_args(Transport)}
+    def show(self, family: HistogramMetricFamily, *labels: str) -> None:
+        ends = [*map(floatToGoString, self.bounds), "+Inf"]
+        buckets = list(zip(ends, accumulate(self.buckets), strict=True))
+        family.add_metric(labels, buckets=buckets, sum_value=self.seconds)
 
 
-class _LookupCollector(Collector):
-    """Shows the sums of all LookupMeters to Prometheus."""
+_LOOKUPS = {each: dict.fromkeys(get_args(LookupOutcome), 0) for each in get_args(Transport)}
+_LOOKUP_DURATIONS = {each: _Durations(MICROSECONDS) for each in get_args(Transport)}
+_PROBES: Count[tuple[str, ProbeOutcome]] = Count()
+_PROBE_DURATIONS: defaultdict[str, _Durations] = defaultdict(lambda: _Durations(MILLISECONDS))
+_SCHEDULER_LAG = _Durations(MILLISECONDS)
+
+
+class _HotCollector(Collector):
+    """Shows Prometheus what the event loop counts in plain numbers: lookups and probes."""
 
     def collect(self) -> Iterator[Metric]:
-        counts = CounterMetricFamily(
-            "dnslb_lookups",
-            "Lookups of PowerDNS, by transport and outcome",
-            labels=["transport", "outcome"],
-        )
-        durations = HistogramMetricFamily(
-            "dnslb_lookup_duration_seconds",
-            "From a request that was read to an answer that is ready",
-            labels=["transport"],
-        )
-        for transport, sums in _LOOKUPS.items():
-            for outcome, count in sums.outcomes.items():
-                counts.add_metric([transport, outcome], count)
-            ends = [*map(floatToGoString, MICROSECONDS), "+Inf"]
-            durations.add_metric(
-                [transport],
-                buckets=list(zip(ends, accumulate(sums.buckets), strict=True)),
-                sum_value=sums.seconds,
-            )
-        yield counts
-        yield durations
+        yield from _lookups_shown()
+        yield from _probes_shown()
 
 
-REGISTRY.register(_LookupCollector())
+def _lookups_shown() -> Iterator[Metric]:
+    counts = CounterMetricFamily(
+        "dnslb_lookups",
+        "Lookups of PowerDNS, by transport and outcome",
+        labels=["transport", "outcome"],
+    )
+    durations = HistogramMetricFamily(
+        "dnslb_lookup_duration_seconds",
+        "From a request that was read to an answer that is ready",
+        labels=["transport"],
+    )
+    for transport, outcomes in _LOOKUPS.items():
+        for outcome, count in outcomes.items():
+            counts.add_metric([transport, outcome], count)
+        _LOOKUP_DURATIONS[transport].show(durations, transport)
+    yield counts
+    yield durations
+
+
+def _probes_shown() -> Iterator[Metric]:
+    counts = CounterMetricFamily(
+        "dnslb_checks",
+        "Probes that ended, by the kind of their check and their outcome",
+        labels=["kind", "outcome"],
+    )
+    durations = HistogramMetricFamily(
+        "dnslb_check_duration_seconds",
+        "How long a probe took, by the kind of its check",
+        labels=["kind"],
+    )
+    lag = HistogramMetricFamily(
+        "dnslb_scheduler_lag_seconds", "How long after it was due a probe began"
+    )
+    for (kind, outcome), count in list(_PROBES.items()):
+        counts.add_metric([kind, outcome], count)
+    for kind, found in list(_PROBE_DURATIONS.items()):
+        found.show(durations, kind)
+    _SCHEDULER_LAG.show(lag)
+    yield from (counts, durations, lag)
+
+
+REGISTRY.register(_HotCollector())
 
 
 def count_probe(kind: str, outcome: ProbeOutcome, seconds: float) -> None:
     """One more probe. `kind` is the name of a check in the registry of checks."""
-    ended, duration = _probe_metrics(kind, outcome)
-    ended.inc()
-    duration.observe(seconds)
+    _PROBES[kind, outcome] += 1
+    _PROBE_DURATIONS[kind].add(seconds)
     if outcome == "error":
         ERRORS.labels("check").inc()
 
 
-@cache
-def _probe_metrics(kind: str, outcome: ProbeOutcome) -> tuple[Counter, Histogram]:
-    """Cached, since finding the series of labels takes longer than counting."""
-    return CHECKS.labels(kind, outcome), CHECK_DURATION.labels(kind)
+def count_start(lag: float) -> None:
+    """One more probe began, so many seconds after it was due."""
+    _SCHEDULER_LAG.add(max(lag, 0.0))
 
 
 def count_error(component: Component) -> None:

@@ -4,8 +4,7 @@ import asyncio
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -23,8 +22,7 @@ OVERTIME = 30.0
 limits of starting commands on a busy machine and searching answers."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeEndpoint:
+class ProbeEndpoint(NamedTuple):
     """The address to probe: an IP literal, and a port that overrides the check's own."""
 
     address: str
@@ -57,6 +55,11 @@ class Check(BaseModel):
     def port_needed(self) -> bool:
         """True when the check names no port, so that the endpoint must."""
         return False
+
+    def connect_port(self, endpoint: ProbeEndpoint) -> int | None:
+        """The port, where a connection that the endpoint accepts is all that is asked for: then the
+        result is CONNECTED, and `probe` need not be called."""
+        return None
 
     @abstractmethod
     async def probe(

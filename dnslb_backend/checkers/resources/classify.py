@@ -29,13 +29,12 @@ And in both:
 | any other | error, with its traceback in the log: a fault of the check |
 """
 
-import contextlib
 import errno
 import logging
 import os
 import socket
 import ssl
-from collections.abc import Iterator
+from types import TracebackType
 
 from dnslb_backend.checkers.resources.texts import one_line
 from dnslb_backend.core.health.results import Code, Result, check_error, failed
@@ -109,24 +108,45 @@ def refused(text: str) -> Result:
     return failed(Code.REFUSED, text)
 
 
-@contextlib.contextmanager
-def conversation() -> Iterator[None]:
+class _Conversation:
+    """The context manager of `conversation`; it has no state."""
+
+    # No generator: it is entered several times in every probe.
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, Exception) and not isinstance(error, _UNDERSTOOD):
+            _raise_as_failure(error)
+
+
+_UNDERSTOOD = (DnslbError, TimeoutError, ssl.SSLError, MemoryError)
+_CONVERSATION = _Conversation()
+
+
+def conversation() -> _Conversation:
     """Everything that follows the connect: what goes wrong in here is the target's failure.
 
     Raises TargetError for it. TLS errors and timeouts pass through, since `classify_exception`
     knows them, as does what this machine may run out of.
     """
-    try:
-        yield
-    except (DnslbError, TimeoutError, ssl.SSLError, MemoryError):
-        raise
-    except OSError as error:
-        if error.errno in RESOURCES:
-            raise
-        raise TargetError(Code.REFUSED, _reason(error)) from error
-    except EOFError as error:
+    return _CONVERSATION
+
+
+def _raise_as_failure(error: Exception) -> None:
+    if isinstance(error, OSError):
+        if error.errno not in RESOURCES:
+            raise TargetError(Code.REFUSED, _reason(error)) from error
+    elif isinstance(error, EOFError):
         raise TargetError(Code.REFUSED, "closed the connection early") from error
-    except Exception as error:
+    else:
         # Libraries stumble over foreign answers in many ways.
         log.debug("cannot parse a reply", exc_info=error)
         text = f"cannot read the answer: {type(error).__name__}"

@@ -7,9 +7,6 @@ which it occurs.
 
 import asyncio
 import contextlib
-import errno
-import os
-import socket
 import ssl
 from collections import deque
 from collections.abc import Callable
@@ -147,8 +144,6 @@ class TargetConnection:
     def __init__(self, stream: _Stream) -> None:
         self._stream = stream
         self._received = 0
-        self._incoming = ssl.MemoryBIO()
-        self._outgoing = ssl.MemoryBIO()
         self._kept = False
         self.session: ssl.SSLObject | None = None
 
@@ -174,6 +169,7 @@ class TargetConnection:
 
     async def start_tls(self, context: ssl.SSLContext, name: str) -> None:
         """Shake hands; `name` is asked for, and verified unless the context does without."""
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         session = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
         with conversation():
             try:
@@ -277,29 +273,3 @@ class _Connected:
         traceback: TracebackType | None,
     ) -> None:
         self._connection.leave()
-
-
-async def connect_only(address: str, port: int) -> None:
-    """Make a TCP connection and close it. Raises as `connected`.
-
-    A transport and its protocol would cost as much again as the connection.
-    """
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as connecting:
-        failure = connecting.connect_ex((address, port))
-        if failure == errno.EINPROGRESS:
-            loop = asyncio.get_running_loop()
-            is_decided: asyncio.Future[None] = loop.create_future()
-            loop.add_writer(connecting, _resolve, is_decided)
-            try:
-                await is_decided
-            finally:
-                loop.remove_writer(connecting)
-            failure = connecting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if failure:
-            raise OSError(failure, os.strerror(failure))
-
-
-def _resolve(waiting: asyncio.Future[None]) -> None:
-    if not waiting.done():
-        waiting.set_result(None)

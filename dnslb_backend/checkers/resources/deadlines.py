@@ -77,12 +77,16 @@ class Limit:
         try:
             await self._scope.__aexit__(kind, error, traceback)
         except TimeoutError:
-            self._raise_if_stalled()
-            raise
+            raise time_up(self._deadline) from None
         if isinstance(error, TimeoutError):
-            self._raise_if_stalled()
+            stall = time_up(self._deadline)
+            if isinstance(stall, StallError):
+                raise stall from None
 
-    def _raise_if_stalled(self) -> None:
-        late = asyncio.get_running_loop().time() - self._deadline
-        if late > STALL_ALLOWANCE:
-            raise StallError(f"this daemon stalled for {late:.1f} s during the probe") from None
+
+def time_up(deadline: float) -> TimeoutError | StallError:
+    """What went wrong where something is not done now, at its deadline."""
+    late = asyncio.get_running_loop().time() - deadline
+    if late > STALL_ALLOWANCE:
+        return StallError(f"this daemon stalled for {late:.1f} s during the probe")
+    return TimeoutError()

@@ -103,6 +103,20 @@ class _Source:
         self.head_left -= len(line) + 1
         return line.removesuffix(b"\r")
 
+    async def header_lines(self) -> list[bytes]:
+        """The lines of a head that are left, up to the empty one. Raises as `head_line`."""
+        # Nearly always all of them have arrived in one piece.
+        end = self._buffer.find(b"\r\n\r\n", 0, self.head_left)
+        lines = self._buffer[:end].split(b"\r\n") if end >= 0 else []
+        if lines and not any(b"\n" in line for line in lines) and all(lines):
+            del self._buffer[: end + 4]
+            self.head_left -= end + 4
+            return list(map(bytes, lines))
+        found: list[bytes] = []
+        while line := await self.head_line():
+            found.append(line)
+        return found
+
     async def line(self, limit: int) -> bytes | None:
         """All up to the next line feed, which is taken as well; None if the end comes first."""
         looked = 0
@@ -144,7 +158,7 @@ async def _status(source: _Source) -> tuple[int, str]:
 async def _headers(source: _Source) -> dict[str, str]:
     """The headers; the last one of a name counts, but lengths and encodings are all kept."""
     lines: list[bytes] = []
-    while line := await source.head_line():
+    for line in await source.header_lines():
         if line[:1] in b" \t" and lines:
             lines[-1] += b" " + line.strip()
             continue

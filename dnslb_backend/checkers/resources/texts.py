@@ -9,5 +9,7 @@ def one_line(text: str) -> str:
     """The first line that is not blank, without control characters, at most TEXT_LIMIT long."""
     start = text[: 16 * TEXT_LIMIT].lstrip()
     line = start.splitlines()[0] if start else ""
-    line = line.translate(_BLANKS).rstrip()
-    return "".join(char if char.isprintable() else "?" for char in line[:TEXT_LIMIT])
+    line = line.translate(_BLANKS).rstrip()[:TEXT_LIMIT]
+    if line.isprintable():
+        return line
+    return "".join(char if char.isprintable() else "?" for char in line)

@@ -44,8 +44,9 @@ class Cycles:
     def target_done(self, target: TargetKey) -> None:
         """It answered, timed out, or is probed no more: for every record that waits for it. Of very
         many records, the cycles end over several turns of the event loop."""
-        waiting = self._waiting.pop(target, ())
-        self._end_waits(target, [(key, self._open[key]) for key in waiting if key in self._open])
+        if waiting := self._waiting.pop(target, None):
+            waits = [(key, self._open[key]) for key in waiting if key in self._open]
+            self._end_waits(target, waits)
 
     def _end_waits(self, target: TargetKey, waits: list[tuple[RecordKey, _Left]]) -> None:
         if rest := waits[CYCLES_PER_TURN:]:
@@ -57,7 +58,8 @@ class Cycles:
                 self.end_if_done(key)
 
     def end_if_done(self, key: RecordKey) -> None:
-        if self._open.get(key) == set():
+        left = self._open.get(key)
+        if left is not None and not left:
             del self._open[key]
             self._ended(key)
 

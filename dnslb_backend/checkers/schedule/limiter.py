@@ -45,6 +45,14 @@ class ProbeLimiter:
         """`async with` it: waits for a turn; leaving the block makes room for others."""
         return Permit(self, address)
 
+    def try_acquire(self, address: str) -> bool:
+        """Take a turn, which `release` must end, if there is one at once."""
+        if self._by_address[address] >= PER_ADDRESS or not self._take_turn():
+            return False
+        self._by_address[address] += 1
+        self._under_way += 1
+        return True
+
     async def acquire(self, address: str) -> None:
         """Wait for a turn, which `release` must end."""
         await self._wait_for_address(address)
@@ -89,15 +97,22 @@ class ProbeLimiter:
             del self._freed[address]
 
     async def _wait_for_batch(self) -> None:
-        if self._pump is None:
-            self._begun = 0
-            self._next_slice()
-        if self._begun < STARTS_PER_SLICE and not self._waiting and self._under_way < self._limit:
-            self._begun += 1
+        if self._take_turn():
             return
         turn: asyncio.Future[None] = self._loop.create_future()
         self._waiting.append(turn)
         await turn
+
+    def _take_turn(self) -> bool:
+        """Whether one more may start now, and nobody else waits for that."""
+        if self._pump is None:
+            self._begun = 0
+            self._next_slice()
+        has_turn = self._begun < STARTS_PER_SLICE and self._under_way < self._limit
+        if has_turn and not self._waiting:
+            self._begun += 1
+            return True
+        return False
 
     def _release(self) -> None:
         """A slice has ended: let in those who have waited longest, for all slices that passed."""

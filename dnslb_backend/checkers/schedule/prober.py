@@ -1,27 +1,64 @@
-"""Runs one probe: the limit of what may start at once, the check, and stalls of this process."""
+"""Runs probes: the limit of what may start at once, the check, and stalls of this process."""
 
+import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 from dnslb_backend import metrics
 from dnslb_backend.checkers.checks.base import Check, ProbeEndpoint, run_probe
-from dnslb_backend.checkers.resources.deadlines import StallDetector
+from dnslb_backend.checkers.resources.classify import classify_exception
+from dnslb_backend.checkers.resources.connect import Connect
+from dnslb_backend.checkers.resources.deadlines import StallDetector, time_up
 from dnslb_backend.checkers.resources.resources import CheckResources
 from dnslb_backend.checkers.schedule.limiter import ProbeLimiter, probe_limit
-from dnslb_backend.core.health.results import Code, Result, check_error
+from dnslb_backend.core.health.results import CONNECTED, Code, Result, check_error
+from dnslb_backend.tasks import BackgroundTasks
+
+
+class ProbeRun(Protocol):
+    """A probe under way, like a task: once it is done it has a result, or was cancelled."""
+
+    def cancel(self) -> object: ...
+
+    def cancelled(self) -> bool: ...
+
+    def result(self) -> Result: ...
 
 
 class Prober:
-    """`mono` gives monotonic seconds. Made on the event loop that it is used on."""
+    """Made on the event loop that it is used on."""
 
-    def __init__(self, resources: CheckResources, mono: Callable[[], float]) -> None:
+    def __init__(self, resources: CheckResources) -> None:
         self._resources = resources
-        self._mono = mono
+        self._time = asyncio.get_running_loop().time
         self._limiter = ProbeLimiter(probe_limit())
-        self._stall_detector = StallDetector(mono)
+        self._stall_detector = StallDetector(self._time)
+        self._tasks = BackgroundTasks("check")
 
     async def run(self) -> None:
         """Notice stalls of this process until cancelled."""
         await self._stall_detector.run()
+
+    async def close(self) -> None:
+        """Cancel every probe that is a task, and wait for its end."""
+        await self._tasks.close()
+
+    def start(
+        self,
+        check: Check,
+        endpoint: ProbeEndpoint,
+        limit: float,
+        due: float,
+        done: Callable[[ProbeRun], None],
+    ) -> ProbeRun:
+        """Begin a probe that was to start at `due`, or have it wait for its start; `done` is called
+        later, also after `cancel`."""
+        port = check.connect_port(endpoint)
+        if port is not None and self._limiter.try_acquire(endpoint.address):
+            return _Connecting(self, endpoint.address, port, limit, due, done)
+        task = self._tasks.share(self.probe(check, endpoint, limit, due))
+        task.add_done_callback(done)
+        return task
 
     async def probe(
         self, check: Check, endpoint: ProbeEndpoint, limit: float, due: float | None = None
@@ -35,11 +72,92 @@ class Prober:
     async def _begin(
         self, check: Check, endpoint: ProbeEndpoint, limit: float, due: float | None
     ) -> Result:
-        began = self._mono()
+        began = self._time()
         if due is not None:
-            metrics.SCHEDULER_LAG.observe(max(began - due, 0.0))
-        result = await run_probe(check, endpoint, limit, self._resources)
+            metrics.count_start(began - due)
+        return self.without_stall(await run_probe(check, endpoint, limit, self._resources), began)
+
+    def without_stall(self, result: Result, began: float) -> Result:
+        """The result of a probe that began then; a timeout during a stall is none."""
         if result.code == Code.TIMEOUT and self._stall_detector.stalled_since(began):
             stalled = check_error("this daemon stalled during the probe", is_stall=True)
             return stalled.lasting(result.duration)
         return result
+
+    def leave(self, address: str) -> None:
+        """A probe without a task has ended."""
+        self._limiter.release(address)
+
+
+class _Connecting:
+    """A probe that only connects, without a task."""
+
+    __slots__ = (
+        "_address",
+        "_began",
+        "_connect",
+        "_done",
+        "_limit",
+        "_loop",
+        "_prober",
+        "_result",
+        "_timer",
+    )
+
+    def __init__(
+        self,
+        prober: Prober,
+        address: str,
+        port: int,
+        limit: float,
+        due: float,
+        done: Callable[[ProbeRun], None],
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self._loop = loop
+        self._prober = prober
+        self._address = address
+        self._limit = limit
+        self._done: Callable[[ProbeRun], None] | None = done
+        self._result: Result | None = None
+        self._began = loop.time()
+        metrics.count_start(self._began - due)
+        self._timer = loop.call_at(self._began + limit, self._time_up)
+        self._connect: Connect | None = None
+        try:
+            self._connect = Connect(address, port, self._ended)
+        except Exception as error:  # noqa: BLE001 - classify_exception logs what is unexpected
+            loop.call_soon(self._ended, error)
+
+    def cancel(self) -> None:
+        if self._done is not None:
+            self._loop.call_soon(self._done, self)
+            self._close()
+
+    def cancelled(self) -> bool:
+        return self._result is None
+
+    def result(self) -> Result:
+        assert self._result is not None
+        return self._result
+
+    def _time_up(self) -> None:
+        self._ended(time_up(self._began + self._limit))
+
+    def _ended(self, error: Exception | None) -> None:
+        if (done := self._done) is None:
+            return
+        result = CONNECTED
+        if error is not None:
+            result = classify_exception(error, self._limit, self._address)
+        result = result.lasting(self._loop.time() - self._began)
+        self._result = self._prober.without_stall(result, self._began)
+        self._close()
+        done(self)
+
+    def _close(self) -> None:
+        self._done = None
+        self._timer.cancel()
+        if self._connect is not None:
+            self._connect.cancel()
+        self._prober.leave(self._address)

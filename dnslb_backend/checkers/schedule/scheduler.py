@@ -27,7 +27,7 @@ from dnslb_backend.checkers.schedule.cycles import Cycles
 from dnslb_backend.checkers.schedule.error_log import log_check_error
 from dnslb_backend.checkers.schedule.lookups import Lookups
 from dnslb_backend.checkers.schedule.on_demand import OnDemandProbes
-from dnslb_backend.checkers.schedule.prober import Prober
+from dnslb_backend.checkers.schedule.prober import Prober, ProbeRun
 from dnslb_backend.checkers.schedule.resolver import Resolver
 from dnslb_backend.checkers.schedule.slots import Slots
 from dnslb_backend.checkers.schedule.sweep import StaleSweep
@@ -44,7 +44,6 @@ from dnslb_backend.core.model.plan import PlanChange
 from dnslb_backend.core.model.records import RecordKey
 from dnslb_backend.network import AddressPort
 from dnslb_backend.slices import in_slices
-from dnslb_backend.tasks import BackgroundTasks
 
 log = ComponentLog(__name__, "scheduler")
 log_check = ComponentLog(__name__, "check")
@@ -62,7 +61,7 @@ class _Probe:
     the brake has discarded the result.
     """
 
-    task: asyncio.Task[Result]
+    run: ProbeRun
     slot: RecordKey | None
     is_retry_due: bool = False
 
@@ -91,12 +90,11 @@ class Scheduler:
         self._probing: Slots[TargetKey] = Slots(slots, self._probe_in_slot)
         self._lookups = Lookups(health, resolver, self._answered, slots)
         self._probes: dict[TargetKey, _Probe] = {}
-        self._tasks = BackgroundTasks("check")
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
         self._is_running = False
         self._sweep = StaleSweep(health, now, changed)
-        self._prober = Prober(resources, lambda: now().mono)
+        self._prober = Prober(resources)
         self._on_demand = OnDemandProbes()
         self._reports = CountedReports()
         resources.push_reports.follow(self._reported)
@@ -139,7 +137,9 @@ class Scheduler:
             self._timer = None
         self._probing.clear()
         self._cycles.clear()
-        await asyncio.gather(self._lookups.stop(), self._tasks.close(), self._on_demand.close())
+        for probe in list(self._probes.values()):
+            probe.run.cancel()
+        await asyncio.gather(self._lookups.stop(), self._prober.close(), self._on_demand.close())
 
     def apply_plan(self, checks: Mapping[str, Check], change: PlanChange, slots: int) -> None:
         """Follow a health map to which a new plan was applied: probe changed records at once.
@@ -147,6 +147,7 @@ class Scheduler:
         Probes of other records go on undisturbed; what no record uses any more stops now.
         """
         self._checks = checks
+        self._sweep.restart()
         self._probing.limit = self._lookups.slots.limit = slots
         for key in (*change.removed, *change.changed):
             self._drop_record(key)
@@ -250,7 +251,7 @@ class Scheduler:
 
     def _probe(self, target: TargetKey, due: float, slot: RecordKey | None) -> bool:
         """Begin a probe, unless one has begun since it was due, or no record uses the target."""
-        users = self._health.records_using(target)
+        users = self._health.targets.users(target)
         if not users or not self._timetable.begin(target, due, self._now().mono):
             if target not in self._probes:
                 self._cycles.target_done(target)
@@ -259,21 +260,21 @@ class Scheduler:
         limit = self._health.records[next(iter(users))].record.timing.timeout
         check = self._checks[target.check]
         endpoint = ProbeEndpoint(target.address, target.port)
-        task = self._tasks.share(self._prober.probe(check, endpoint, limit, due))
-        probe = self._probes[target] = _Probe(task, slot)
-        task.add_done_callback(partial(self._probed, target, probe))
+        run = self._prober.start(check, endpoint, limit, due, partial(self._probed, target))
+        self._probes[target] = _Probe(run, slot)
         return True
 
-    def _probed(self, target: TargetKey, probe: _Probe, task: asyncio.Task[Result]) -> None:
+    def _probed(self, target: TargetKey, run: ProbeRun) -> None:
         """A probe has ended, by itself or because the daemon stops."""
-        if self._probes.get(target) is not probe:
+        probe = self._probes.get(target)
+        if probe is None or probe.run is not run:
             return
         is_broken, at = False, self._now()
         try:
-            if task.cancelled():
+            if run.cancelled():
                 self._health.cancel_probe(target, at)
             else:
-                self._record_result(target, task.result(), at)
+                self._record_result(target, run.result(), at)
         except Exception:
             is_broken = True
             log_check.exception("%s: unhandled exception in its check; UNKNOWN", target.address)
@@ -347,9 +348,9 @@ class Scheduler:
 
     def _retry(self, target: TargetKey) -> None:
         """Probe a target now, off its schedule."""
-        users = self._health.records_using(target)
+        users = self._health.targets.users(target)
         if self._is_running and users:
-            self._want(self._health.first_using(target), [target], self._now().mono)
+            self._want(self._health.targets.first_user(target), [target], self._now().mono)
 
     def look_again(self, target: TargetKey) -> bool:
         """Another node has seen it change: probe it, if it was not just probed; whether it is."""
@@ -382,7 +383,7 @@ class Scheduler:
     def _drop_target(self, target: TargetKey) -> None:
         """Cancel the probe of a target that no record uses, and forget it."""
         if (probe := self._probes.get(target)) is not None:
-            probe.task.cancel()
+            probe.run.cancel()
             at = self._now()
             self._health.cancel_probe(target, at)
             self._finish(target, at)

@@ -1,6 +1,7 @@
 """The sweep: looks all the time for targets that have been silent for too long."""
 
 import asyncio
+import math
 from collections.abc import Callable
 
 from dnslb_backend.core.health.clock import Instant
@@ -25,18 +26,30 @@ class StaleSweep:
         self._health = health
         self._now = now
         self._changed = changed
+        self._left = list[TargetKey]()
+        self._due = -math.inf
         self.last = now().mono
+
+    def restart(self) -> None:
+        """Look at all targets again: there may be others, or others may fall silent first."""
+        self._due = -math.inf
 
     async def run(self) -> None:
         """Sweep until cancelled."""
-        left = list[TargetKey]()
         while True:
             await asyncio.sleep(INTERVAL)
-            targets = left or list(self._health.targets)
-            left = targets[RATE:]
-            for start in range(0, min(len(targets), RATE), SLICE):
-                self._health.expire_stale(targets[start : start + SLICE], self._now())
-                await asyncio.sleep(0)
+            if self._left or self._now().mono >= self._due:
+                await self._look()
             self._health.readmit(self._now())
             self.last = self._now().mono
             self._changed()
+
+    async def _look(self) -> None:
+        """Look at all targets, or at those that the last look has left."""
+        if not self._left:
+            self._left, self._due = list(self._health.targets), math.inf
+        targets, self._left = self._left[:RATE], self._left[RATE:]
+        for start in range(0, len(targets), SLICE):
+            part = targets[start : start + SLICE]
+            self._due = min(self._due, self._health.expire_stale(part, self._now()))
+            await asyncio.sleep(0)

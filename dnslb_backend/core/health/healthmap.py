@@ -101,14 +101,6 @@ class HealthMap:
         """Whether this node is to probe it; others may have to, and this one follows them."""
         return self.agreement is None or self.agreement.is_prober(target)
 
-    def records_using(self, key: TargetKey) -> Collection[RecordKey]:
-        """The records that use a target, as they are now."""
-        return self.targets.users(key)
-
-    def first_using(self, key: TargetKey) -> RecordKey:
-        """The first of them, by their order; KeyError if there is none."""
-        return self.targets.first_user(key)
-
     def targets_of(self, key: RecordKey) -> list[TargetKey]:
         """Every target of a record once, in the order of its members."""
         self._regroup(key)
@@ -201,7 +193,7 @@ class HealthMap:
 
     def observe(self, target: TargetKey, result: Result, at: Instant) -> Observation:
         """What this result of a target changes if it counts; nothing has changed yet."""
-        before = after = self.target(target)
+        before = after = self.targets[target]
         if users := self.targets.users(target):
             thresholds = self.records[next(iter(users))].record.thresholds
             after = observe(before, result, at, thresholds)
@@ -269,19 +261,25 @@ class HealthMap:
             elif state.ramps:
                 self._waiting.add(key)
 
-    def expire_stale(self, targets: Iterable[TargetKey], at: Instant) -> None:
-        """Mark those of these targets that have had no result for too long."""
-        fresh = at.mono - self._shortest_stale_after
+    def expire_stale(self, targets: Iterable[TargetKey], at: Instant) -> float:
+        """Mark those of these targets that have had no result for too long; return the monotonic
+        time before which none of the others will."""
+        shortest, oldest = self._shortest_stale_after, math.inf
         for target in targets:
             state = self.targets[target]
-            if state.last_seen >= fresh or state.stale:
+            if state.stale or not self.targets.is_known(target):
                 continue
-            users = self.targets.users(target)
-            if not (users and self.targets.is_known(target)):
-                continue
-            timing = self.records[next(iter(users))].record.timing
-            if is_silent(timing, state, at.mono) and self.is_probed(target):
+            if at.mono - state.last_seen > shortest and self._is_silent(target, state, at):
                 self.mark_unknown(target, at)
+            else:
+                oldest = min(oldest, state.last_seen)
+        return oldest + shortest
+
+    def _is_silent(self, target: TargetKey, state: TargetState, at: Instant) -> bool:
+        users = self.targets.users(target)
+        if not users or not self.is_probed(target):
+            return False
+        return is_silent(self.records[next(iter(users))].record.timing, state, at.mono)
 
     def readmit_member(self, key: RecordKey, content: str, at: Instant) -> None:
         """An operator readmits a member; others that share its targets go on waiting."""
@@ -321,8 +319,10 @@ class HealthMap:
     def _settle(self, target: TargetKey, own: TargetState, at: Instant) -> bool:
         """This node's state of a target is `own` now; mark the records if what counts has moved."""
         seen = own if self.agreement is None else self.agreement.rule(target, own, at)
-        has_moved = is_move(self.targets.seen(target), seen)
-        users = self.targets.users(target) if has_moved else ()
+        if not is_move(self.targets.seen(target), seen):
+            self.targets.put(target, own, seen)
+            return False
+        users = self.targets.users(target)
         # Every change of health is reported; the latest of very many records skip one.
         late = (key for key in users if target in self.records[key].moved)
         for key in list(islice(late, DECIDED_AT_ONCE)):
@@ -331,7 +331,7 @@ class HealthMap:
         for key in users:
             self.records[key].moved[target] = at.wall
             self._marked[key] = at
-        return has_moved
+        return True
 
     def _end_probe(self, target: TargetKey) -> Collection[RecordKey]:
         """No probe of it is under way any more; the records that use it."""

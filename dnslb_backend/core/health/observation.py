@@ -1,6 +1,7 @@
 """One result of a target, taken through rise and fall once: what it changes if it counts."""
 
-from dataclasses import dataclass
+from operator import attrgetter
+from typing import NamedTuple
 
 from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.members import TargetKey
@@ -8,8 +9,7 @@ from dnslb_backend.core.health.results import Result
 from dnslb_backend.core.health.target import Health, TargetState
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(NamedTuple):
     """A result at a moment, with the state of its target before it and after it."""
 
     target: TargetKey
@@ -24,10 +24,9 @@ class Observation:
         return self.before.last_known is Health.UP and self.after.last_known is Health.DOWN
 
 
+_decisive = attrgetter("streak", "last_known", "stale", "priority", "weight", "undamped")
+
+
 def is_move(before: TargetState, after: TargetState) -> bool:
     """Whether the second state differs in what records are decided by, or what they show."""
-    return after.streak != before.streak or _decisive(after) != _decisive(before)
-
-
-def _decisive(state: TargetState) -> tuple[object, ...]:
-    return (state.last_known, state.stale, state.priority, state.weight, state.undamped)
+    return bool(_decisive(before) != _decisive(after))

@@ -74,6 +74,9 @@ def passed(text: str = "", *, priority: int | None = None, weight: int | None = 
     return Result(Outcome.PASS, Code.PASS, text[:TEXT_LIMIT], priority, weight)
 
 
+CONNECTED = passed("connected")
+
+
 def failed(code: int, text: str) -> Result:
     return Result(Outcome.FAIL, code, text[:TEXT_LIMIT])
 

@@ -1,6 +1,6 @@
 """Targets: what is probed, the state of each, and the records that use it."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from dnslb_backend.core.health.members import TargetKey
@@ -31,6 +31,8 @@ class Targets:
         self._seen: dict[TargetKey, TargetState] = {}
         self._states: dict[TargetKey, TargetState] = {}
         self._users = RecordIndex[TargetKey]()
+        self.users = self._users.of
+        """The records that use a target, as they are now."""
         self._in_flight: set[TargetKey] = set()
         self._left: dict[TargetKey, None] = {}
 
@@ -62,10 +64,6 @@ class Targets:
     def is_known(self, target: TargetKey) -> bool:
         """Whether it has a state, from a result or restored."""
         return target in self._states
-
-    def users(self, target: TargetKey) -> Collection[RecordKey]:
-        """The records that use it, as they are now."""
-        return self._users.of(target)
 
     def first_user(self, target: TargetKey) -> RecordKey:
         """The first of them, by their order; KeyError if there is none."""

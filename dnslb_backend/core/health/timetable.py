@@ -22,10 +22,10 @@ from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.members import TargetKey
 from dnslb_backend.core.health.schedule import next_tick, phase_start, probe_interval
-from dnslb_backend.core.model.records import RecordKey
+from dnslb_backend.core.model.records import RecordKey, Timing
 
-EARLY = 0.001
-"""What is due within this many seconds is due now: timers are not exact."""
+EARLY = 0.02
+"""What is due within so many seconds is due now: several at once cost far less than one by one."""
 
 JUST_PROBED = 0.5
 """A target is not probed between its ticks within so many seconds of its last probe."""
@@ -54,8 +54,12 @@ class _Ticks:
 
 @dataclass(slots=True)
 class _Probing:
-    """The last probe of a target; `pause` (s) grows while its check is broken."""
+    """The last probe of a target; `pause` (s) grows while its check is broken.
 
+    The `timing` of a target never changes: with another one, the check has another fingerprint.
+    """
+
+    timing: Timing
     begun: float
     is_in_flight: bool = True
     pause: float = 0.0
@@ -63,9 +67,11 @@ class _Probing:
 
 
 class Timetable:
-    """What is due when, for the records that were added. `seed` sets the phase of their ticks."""
+    """What is due when, for the records that were added. `seed` sets the phase of their ticks;
+    what is due within `early` seconds is due now."""
 
-    def __init__(self, health: HealthMap, seed: str = "") -> None:
+    def __init__(self, health: HealthMap, seed: str = "", early: float = EARLY) -> None:
+        self._early = early
         self._health = health
         self._seed = seed
         self._ticks: dict[RecordKey, _Ticks] = {}
@@ -94,7 +100,7 @@ class Timetable:
     def take(self, now: float, limit: int) -> Iterator[Due]:
         """What is due by now, oldest first, from at most `limit` entries; each is returned once."""
         for _ in range(limit):
-            if self.next_due() > now + EARLY:
+            if self.next_due() > now + self._early:
                 return
             at, _, item = heapq.heappop(self._heap)
             due = self._tick(item, at, now) if isinstance(item, RecordKey) else self._own(item, now)
@@ -139,26 +145,27 @@ class Timetable:
             return False
         if added is not None:
             return probing.begun < added
-        return self._own_due(target) is None and self._health.first_using(target) == key
+        is_own = self._own_due(target, probing) is not None
+        return not is_own and self._health.targets.first_user(target) == key
 
     def _own(self, target: TargetKey, now: float) -> Due | None:
         probing = self._probing.get(target)
-        if probing is None or probing.is_in_flight or not self._health.records_using(target):
+        if probing is None or probing.is_in_flight or not self._health.targets.users(target):
             return None
         if not self._health.is_probed(target):
             return None
-        due = self._own_due(target)
-        if due is None or max(due, probing.paused_until) > now + EARLY:
+        due = self._own_due(target, probing)
+        if due is None or max(due, probing.paused_until) > now + self._early:
             return None
-        return Due(self._health.first_using(target), due, [target], is_tick=False)
+        return Due(self._health.targets.first_user(target), due, [target], is_tick=False)
 
-    def _own_due(self, target: TargetKey) -> float | None:
+    def _own_due(self, target: TargetKey, probing: _Probing) -> float | None:
         """When a target is due at its own pace, None where it follows the ticks."""
-        timing = self._health.records[next(iter(self._health.records_using(target)))].record.timing
+        timing = probing.timing
         if timing.fast_interval is None and timing.down_interval is None:
             return None
         own = probe_interval(timing, self._health.target(target))
-        return None if own == timing.interval else self._probing[target].begun + own
+        return None if own == timing.interval else probing.begun + own
 
     def _push(self, due: float, item: RecordKey | TargetKey) -> None:
         heapq.heappush(self._heap, (due, next(self._numbers), item))
@@ -170,7 +177,8 @@ class Timetable:
         probing = self._probing.get(target)
         begun = max(due, now)
         if probing is None:
-            self._probing[target] = _Probing(begun)
+            user = next(iter(self._health.targets.users(target)))
+            self._probing[target] = _Probing(self._health.records[user].record.timing, begun)
             return True
         if probing.is_in_flight or probing.begun >= due:
             return False
@@ -198,10 +206,10 @@ class Timetable:
     def follow(self, target: TargetKey, now: float) -> None:
         """The health of a target has changed, and perhaps its interval with it."""
         probing = self._probing.get(target)
-        if probing is None or probing.is_in_flight or not self._health.records_using(target):
+        if probing is None or probing.is_in_flight:
             return
-        due = self._own_due(target)
-        if due is not None:
+        due = self._own_due(target, probing)
+        if due is not None and self._health.targets.users(target):
             self._push(max(due, now, probing.paused_until), target)
 
     def forget(self, targets: Iterable[TargetKey]) -> None:

@@ -759,7 +759,7 @@ def test_health_follows_a_target_that_moves_to_another_record(
     health = {row.member.content: row.measured for row in driver.health_map.records[taker].rows}
     assert health == {A: Health.UP, B: Health.DOWN, **dict.fromkeys(had, Health.UNKNOWN)}
     gone = TargetKey(C, None, "check")
-    assert bool(driver.health_map.records_using(gone)) == bool(left)
+    assert bool(driver.health_map.targets.users(gone)) == bool(left)
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -812,10 +812,10 @@ def test_a_removed_record_is_forgotten() -> None:
 def test_shared_targets_count_for_every_record_and_outlive_one() -> None:
     other = RecordKey(ZONE, f"other.{ZONE}", "A")
     driver = Driver(record(A), record(A, B, key=other))
-    assert set(driver.health_map.records_using(driver.target(A))) == {KEY, other}
+    assert set(driver.health_map.targets.users(driver.target(A))) == {KEY, other}
     driver.round({A: PASS, B: PASS}, other)
     driver.adopt(record(A, B, key=other))
-    assert set(driver.health_map.records_using(driver.target(A, other))) == {other}
+    assert set(driver.health_map.targets.users(driver.target(A, other))) == {other}
     assert driver.served(other) == {A, B}
 
 

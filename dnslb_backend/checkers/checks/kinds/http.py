@@ -176,7 +176,9 @@ class HttpCheck(OutputCheck, TlsCheckParameters):
         """The reply to the request, or to the last redirect; all go to the endpoint."""
         request = _first_request(self.url, endpoint.address, endpoint.port, self._asked)
         reply = await resources.http.request(_complete(request, secrets, tls))
-        home = url = parsed_url(self.url, endpoint.address) if self.redirects else URL()
+        if not self.redirects:
+            return reply
+        home = url = parsed_url(self.url, endpoint.address)
         for _ in range(self.redirects):
             if not _is_redirect(reply):
                 return reply
@@ -186,7 +188,7 @@ class HttpCheck(OutputCheck, TlsCheckParameters):
             reply = await resources.http.request(
                 _complete(request, secrets if is_home else {}, tls)
             )
-        if self.redirects and _is_redirect(reply):
+        if _is_redirect(reply):
             raise TargetError(Code.STATUS, f"more than {self.redirects} redirects")
         return reply
 

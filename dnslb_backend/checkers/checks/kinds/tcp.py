@@ -11,15 +11,12 @@ from dnslb_backend.checkers.checks.base import ProbeEndpoint
 from dnslb_backend.checkers.checks.extraction import Output, OutputCheck
 from dnslb_backend.checkers.checks.parameters import Port, Regexp
 from dnslb_backend.checkers.resources.classify import ProbeError, no_answer
-from dnslb_backend.checkers.resources.connection import (
-    TargetConnection,
-    connect_only,
-    connected,
-)
+from dnslb_backend.checkers.resources.connect import connect
+from dnslb_backend.checkers.resources.connection import TargetConnection, connected
 from dnslb_backend.checkers.resources.deadlines import until
 from dnslb_backend.checkers.resources.resources import CheckResources
 from dnslb_backend.checkers.resources.texts import one_line
-from dnslb_backend.core.health.results import Result, passed
+from dnslb_backend.core.health.results import CONNECTED, Result
 from dnslb_backend.network import bracketed
 
 RECEIVE_LIMIT = 64 * 1024
@@ -56,18 +53,21 @@ class TcpCheck(OutputCheck):
     ) -> Result:
         port = port_of(self.port, endpoint)
         deadline = asyncio.get_running_loop().time() + limit
-        if not self.send and not self.expect:
+        if self.connect_port(endpoint) is not None:
             async with until(deadline):
-                await connect_only(endpoint.address, port)
-            return passed("connected")
+                await connect(endpoint.address, port)
+            return CONNECTED
         async with contextlib.AsyncExitStack() as stack:
             async with until(deadline):
                 connection = await stack.enter_async_context(connected(endpoint.address, port))
                 if self.send:
                     await connection.send(self.send.encode())
             if not self.expect:
-                return passed("connected")
+                return CONNECTED
             return await self._listen(connection, deadline, limit, resources)
+
+    def connect_port(self, endpoint: ProbeEndpoint) -> int | None:
+        return None if self.send or self.expect else endpoint.port or self.port
 
     def describe(self, endpoint: ProbeEndpoint) -> str:
         port = endpoint.port or self.port or "?"
