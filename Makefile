@@ -31,7 +31,7 @@ TEST_PACKAGES := pdns-backend-bind pdns-backend-pipe pdns-backend-mysql pdns-bac
 	libfaketime prometheus knot tini unbound \
 	chromium-headless-shell fonts-inter fonts-jetbrains-mono libatomic1 netbase
 # What `make bench` compares with, beyond that.
-BENCH_PACKAGES := gdnsd
+BENCH_PACKAGES := gdnsd haproxy
 # What `make matrix` puts into its systems: all that their suites start.
 MATRIX_PACKAGES := python3 python3-venv $(SYSTEM_PACKAGES) $(filter-out postgresql prometheus chromium-headless-shell \
 	fonts-% libatomic1,$(TEST_PACKAGES))

@@ -15,6 +15,7 @@ from tests.bench.followers import measure_followers
 from tests.bench.load import write_queries
 from tests.bench.mirror import measure_mirror
 from tests.bench.page import measure_page
+from tests.bench.probing import measure_probes
 from tests.bench.report import Report
 from tests.bench.sizes import measure_size
 from tests.bench.stalls import measure_stalls, measure_starts, measure_zone_list
@@ -32,6 +33,7 @@ SECTIONS = (
     "sizes",
     "storms",
     "mirror",
+    "probes",
     "checking",
     "page",
     "stalls",
@@ -99,6 +101,8 @@ async def measure(given: argparse.Namespace) -> Report:
     if "alone" in given.only:
         report.alone = await alone(directory, given.seconds)
     await measure_scale(given, report)
+    if "probes" in given.only:
+        report.probes = await measure_probes(given.rounds, 3 * given.seconds, given.kinds)
     if "checking" in given.only:
         report.checking = await checking(given.watch, given.scenes)
     if "page" in given.only:
@@ -124,6 +128,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--storm", type=float, default=60.0, help="seconds of reloads")
     parser.add_argument("--mirrored", type=int, default=100_000, help="members in MariaDB")
     parser.add_argument("--watch", type=float, default=20.0, help="seconds of checking a scene")
+    parser.add_argument("--kinds", nargs="+", default=[""], help="parts of kinds of probes")
     parser.add_argument("--scenes", nargs="+", default=[""], help="parts of names of scenes")
     parser.add_argument("--members", type=int, nargs="+", default=[10_000], help="on the page")
     parser.add_argument("--votes", type=int, default=50, help="that change in a fleet")

@@ -19,12 +19,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.bench.alone import UNIX_LINE
 from tests.bench.beating import LargeDaemon
-from tests.pdns.served import ROOT
+from tests.bench.haproxy import Targets
 from tests.rigs.daemon import Daemon
 from tests.rigs.namespaces import Namespace, namespace
-from tests.rigs.ports import free_port
 from tests.rigs.processes import family, processor_time, resident
-from tests.rigs.server import Server
 
 INTERVAL = 5
 LOOKUP_PAUSE = 0.004
@@ -72,7 +70,9 @@ def scenes(port: int) -> list[Scene]:
     tcp = {"type": "tcp", "port": port}
     return [
         Scene("10,000 tcp", tcp, grouped(addresses("127", 10_000), 4)),
+        Scene("30,000 tcp", tcp, grouped(addresses("127", 30_000), 4)),
         Scene("2,000 http", http, grouped(addresses("127", 2_000), 4)),
+        Scene("5,000 http", http, grouped(addresses("127", 5_000), 4)),
         Scene("1,000 commands, 200/s", ["true"], grouped(addresses("127", 1_000), 4)),
         Scene("10,000 that never answer", tcp, grouped(addresses("10.66", 10_000), 4), True),
         Scene("300 shared by 5,000 records", tcp, shared(addresses("127", 300), 5_000, 4)),
@@ -98,9 +98,10 @@ def shared(found: Sequence[str], records: int, size: int) -> list[list[str]]:
 
 
 async def checking(seconds: float, wanted: Sequence[str]) -> list[Checking]:
-    port = free_port("127.0.0.1")
-    chosen = [scene for scene in scenes(port) if any(part in scene.name for part in wanted)]
-    async with Crowd(port):
+    async with Targets() as targets:
+        chosen = [
+            scene for scene in scenes(targets.port) if any(part in scene.name for part in wanted)
+        ]
         return [await measure_scene(scene, seconds) for scene in chosen]
 
 
@@ -134,31 +135,6 @@ async def measure_scene(scene: Scene, seconds: float) -> Checking:
             sum(map(resident, family(daemon.pid))),
             spent / lasted,
         )
-
-
-class Crowd(Server):
-    """The targets, in a process of their own."""
-
-    name = "crowd"
-
-    def __init__(self, port: int) -> None:
-        super().__init__()
-        self._port = port
-
-    def command(self) -> list[str]:
-        return [sys.executable, "-m", "tests.bench.crowd", str(self._port)]
-
-    async def launch(self) -> None:
-        self.environment["PYTHONPATH"] = str(ROOT)
-        await super().launch()
-
-    async def answers(self) -> bool:
-        try:
-            _, writer = await asyncio.open_connection("127.9.9.9", self._port)
-        except ConnectionError:
-            return False
-        writer.close()
-        return True
 
 
 @asynccontextmanager

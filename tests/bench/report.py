@@ -15,6 +15,7 @@ from tests.bench.flips import Flips
 from tests.bench.followers import FollowerFigures
 from tests.bench.mirror import Mirrored, mirror_table
 from tests.bench.page import PageFigures
+from tests.bench.probing import ProbeCost
 from tests.bench.sizes import Size, sizes_table
 from tests.bench.stalls import CommandStart, Stall, ZoneList
 from tests.bench.storms import (
@@ -55,6 +56,7 @@ class Report:
     zones: list[Zones] = field(default_factory=list)
     mirrors: list[Mirrored] = field(default_factory=list)
     pages: list[PageFigures] = field(default_factory=list)
+    probes: list[ProbeCost] = field(default_factory=list)
     checking: list[Checking] = field(default_factory=list)
     fleets: list[FleetFigures] = field(default_factory=list)
     followers: list[FollowerFigures] = field(default_factory=list)
@@ -71,6 +73,7 @@ class Report:
             (self.flips, [self._flips]),
             (self.alone, [self._alone]),
             (scale, [self._scale]),
+            (self.probes, [self._probes]),
             (self.checking, [self._checking]),
             (self.pages, [self._pages]),
             (self.fleets, [self._fleets, self._followers]),
@@ -98,6 +101,7 @@ class Report:
             "zones": [zones._asdict() for zones in self.zones],
             "mirrors": [mirror._asdict() for mirror in self.mirrors],
             "pages": [page._asdict() for page in self.pages],
+            "probes": [cost._asdict() for cost in self.probes],
             "checking": [scene._asdict() for scene in self.checking],
             "fleets": [fleet._asdict() for fleet in self.fleets],
             "followers": [fleet._asdict() for fleet in self.followers],
@@ -327,6 +331,21 @@ class Report:
     def _starts(self) -> str:
         return table(
             ("command", "s of CPU"), [(start.command, f"{start.cpu:.2f}") for start in self.starts]
+        )
+
+    def _probes(self) -> str:
+        peers = {cost.kind: cost for cost in self.probes if cost.who == "HAProxy"}
+        return table(
+            ("probe", "", "us of CPU", "of HAProxy"),
+            [
+                (
+                    cost.kind,
+                    cost.who,
+                    f"{1e6 * cost.cost:.0f}",
+                    f"{cost.ratio(peers[cost.kind]):.2f}" if cost.kind in peers else "",
+                )
+                for cost in self.probes
+            ],
         )
 
     def _checking(self) -> str:

@@ -11,7 +11,7 @@ from collections import Counter, deque
 
 from dnslb_backend.sockets import LISTENERS, connection_limit, file_limit
 
-STARTS_PER_SLICE = 16
+STARTS_PER_SLICE = 32
 START_SLICE = 0.002
 """At most STARTS_PER_SLICE probes start every START_SLICE seconds; a start takes time as well."""
 

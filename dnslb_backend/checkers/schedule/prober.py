@@ -7,7 +7,7 @@ from typing import Protocol
 from dnslb_backend import metrics
 from dnslb_backend.checkers.checks.base import Check, ProbeEndpoint, run_probe
 from dnslb_backend.checkers.resources.classify import classify_exception
-from dnslb_backend.checkers.resources.connect import Connect
+from dnslb_backend.checkers.resources.connector import Connector
 from dnslb_backend.checkers.resources.deadlines import StallDetector, time_up
 from dnslb_backend.checkers.resources.resources import CheckResources
 from dnslb_backend.checkers.schedule.limiter import ProbeLimiter, probe_limit
@@ -34,14 +34,16 @@ class Prober:
         self._limiter = ProbeLimiter(probe_limit())
         self._stall_detector = StallDetector(self._time)
         self._tasks = BackgroundTasks("check")
+        self.connector = Connector()
 
     async def run(self) -> None:
         """Notice stalls of this process until cancelled."""
         await self._stall_detector.run()
 
     async def close(self) -> None:
-        """Cancel every probe that is a task, and wait for its end."""
+        """Cancel every probe that is a task, and wait for its end; others must be over."""
         await self._tasks.close()
+        self.connector.close()
 
     def start(
         self,
@@ -95,10 +97,10 @@ class _Connecting:
     __slots__ = (
         "_address",
         "_began",
-        "_connect",
         "_done",
         "_limit",
         "_loop",
+        "_number",
         "_prober",
         "_result",
         "_timer",
@@ -123,9 +125,9 @@ class _Connecting:
         self._began = loop.time()
         metrics.count_start(self._began - due)
         self._timer = loop.call_at(self._began + limit, self._time_up)
-        self._connect: Connect | None = None
+        self._number: int | None = None
         try:
-            self._connect = Connect(address, port, self._ended)
+            self._number = prober.connector.start(address, port, self._decided)
         except Exception as error:  # noqa: BLE001 - classify_exception logs what is unexpected
             loop.call_soon(self._ended, error)
 
@@ -140,6 +142,10 @@ class _Connecting:
     def result(self) -> Result:
         assert self._result is not None
         return self._result
+
+    def _decided(self, error: OSError | None) -> None:
+        self._number = None
+        self._ended(error)
 
     def _time_up(self) -> None:
         self._ended(time_up(self._began + self._limit))
@@ -158,6 +164,6 @@ class _Connecting:
     def _close(self) -> None:
         self._done = None
         self._timer.cancel()
-        if self._connect is not None:
-            self._connect.cancel()
+        if self._number is not None:
+            self._prober.connector.cancel(self._number)
         self._prober.leave(self._address)

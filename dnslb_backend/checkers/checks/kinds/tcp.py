@@ -11,7 +11,6 @@ from dnslb_backend.checkers.checks.base import ProbeEndpoint
 from dnslb_backend.checkers.checks.extraction import Output, OutputCheck
 from dnslb_backend.checkers.checks.parameters import Port, Regexp
 from dnslb_backend.checkers.resources.classify import ProbeError, no_answer
-from dnslb_backend.checkers.resources.connect import connect
 from dnslb_backend.checkers.resources.connection import TargetConnection, connected
 from dnslb_backend.checkers.resources.deadlines import until
 from dnslb_backend.checkers.resources.resources import CheckResources
@@ -53,10 +52,6 @@ class TcpCheck(OutputCheck):
     ) -> Result:
         port = port_of(self.port, endpoint)
         deadline = asyncio.get_running_loop().time() + limit
-        if self.connect_port(endpoint) is not None:
-            async with until(deadline):
-                await connect(endpoint.address, port)
-            return CONNECTED
         async with contextlib.AsyncExitStack() as stack:
             async with until(deadline):
                 connection = await stack.enter_async_context(connected(endpoint.address, port))
