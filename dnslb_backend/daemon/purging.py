@@ -3,9 +3,15 @@
 import asyncio
 from collections.abc import Callable, Iterable
 
+from dnslb_backend.config.load import Config
 from dnslb_backend.core.answers.invalidation import PurgeItem
 from dnslb_backend.core.model.zones import PdnsVersion
 from dnslb_backend.pdns.cache.purger import Purger
+
+
+def purger_of(config: Config) -> Purger:
+    """The purger that a configuration needs."""
+    return Purger(config.pdns, is_needed=not config.server.is_off)
 
 
 class Purging:

@@ -24,6 +24,7 @@ from dnslb_backend.core.model.records import Record
 from dnslb_backend.core.model.views import View
 from dnslb_backend.daemon.listeners import CannotListenError, ListenerChange, Listeners, Retire
 from dnslb_backend.daemon.parts import Parts
+from dnslb_backend.daemon.purging import purger_of
 from dnslb_backend.daemon.snapshot_publisher import PlannedNames
 from dnslb_backend.daemon.startup import storage_config
 from dnslb_backend.errors import ConfigError, ConfigProblem, DnslbError, UnavailableError
@@ -127,9 +128,9 @@ class Reloader:
         config = await self._load()
         canaries = [parse_address_port(text) for text in config.brake.canaries]
         purger = None
-        if config.pdns != self._config.pdns:
+        if (config.pdns, config.server.is_off) != (self._config.pdns, self._config.server.is_off):
             # Its TLS reads the system's certificate authorities.
-            purger = await run_blocking(partial(Purger, config.pdns), LOAD_TIMEOUT)
+            purger = await run_blocking(partial(purger_of, config), LOAD_TIMEOUT)
             await purger.ask_versions()
         version = (purger or self._parts.purging).version
         find_names = partial(self._parts.snapshots.prepare, config.plan, version)

@@ -29,7 +29,7 @@ from dnslb_backend.daemon.change_publisher import ChangePublisher, Stage
 from dnslb_backend.daemon.location_updates import LocationUpdates
 from dnslb_backend.daemon.notification_commands import NotificationCommands
 from dnslb_backend.daemon.parts import Parts
-from dnslb_backend.daemon.purging import Purging
+from dnslb_backend.daemon.purging import Purging, purger_of
 from dnslb_backend.daemon.readiness import Readiness
 from dnslb_backend.daemon.reload_requests import ReloadRequests
 from dnslb_backend.daemon.snapshot_publisher import SnapshotPublisher
@@ -37,7 +37,6 @@ from dnslb_backend.daemon.transition_log import report_changes
 from dnslb_backend.daemon.voting import Voting
 from dnslb_backend.network import parse_address_port
 from dnslb_backend.notifications.dispatcher import Dispatcher
-from dnslb_backend.pdns.cache.purger import Purger
 from dnslb_backend.pdns.methods.client_cache import ClientCache
 from dnslb_backend.store.persistence import Persistence, StorageConfig
 from dnslb_backend.store.votes.exchange import ExchangeSettings
@@ -90,7 +89,7 @@ async def start(
     restore_health(health, found, config)
     restored = health.take_changes()
 
-    purger = await run_blocking(partial(Purger, config.pdns), None)
+    purger = await run_blocking(partial(purger_of, config), None)
     await purger.ask_versions()
     purging = Purging(purger)
     snapshots = SnapshotPublisher(health, config.plan, purging, now().wall, found.serials)

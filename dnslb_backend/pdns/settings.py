@@ -143,6 +143,11 @@ class ServerSettings(_PdnsSettings):
         return self
 
     @property
+    def is_off(self) -> bool:
+        """Whether no PowerDNS can connect: this node only votes."""
+        return not self.http and not self.unix
+
+    @property
     def endpoint(self) -> AddressPort | None:
         """Where the HTTP connector listens; None when it is off."""
         return parse_address_port(self.http) if self.http else None

@@ -61,9 +61,13 @@ class ChannelStatus:
 
 
 class Purger:
-    """Purges the caches of every PowerDNS of `settings`, of which there may be none."""
+    """Purges the caches of every PowerDNS of `settings`, of which there may be none.
 
-    def __init__(self, settings: PdnsSettings) -> None:
+    One that `is_needed` warns where there is none: a PowerDNS asks, and may cache.
+    """
+
+    def __init__(self, settings: PdnsSettings, *, is_needed: bool = True) -> None:
+        self._is_needed = is_needed
         channels: list[Channel] = [ControlChannel(path) for path in settings.control_socket]
         if settings.api_key_file is not None:
             channels += [ApiChannel(url, settings.api_key_file) for url in settings.api]
@@ -95,7 +99,7 @@ class Purger:
     def detail(self) -> object:
         """What /readyz shows of it; None while all is well."""
         if not self._workers:
-            return {"channels": 0, "advice": ADVICE}
+            return {"channels": 0, "advice": ADVICE} if self._is_needed else None
         failing = [status for status in self.status() if status.error]
         if not failing:
             return None
@@ -117,7 +121,7 @@ class Purger:
 
     async def run(self, on_version: Callable[[], None]) -> None:
         """Run until cancelled. `on_version` is called when a PowerDNS reports another version."""
-        if not self._workers:
+        if not self._workers and self._is_needed:
             log.info("no [pdns] channel is configured: %s", ADVICE)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._versions.follow(on_version), name="versions of PowerDNS")
