@@ -13,7 +13,10 @@ VERSIONS: dict[TlsVersion, ssl.TLSVersion] = {
     "1.3": ssl.TLSVersion.TLSv1_3,
 }
 
-OLD_CIPHERS = "DEFAULT:!aNULL:!eNULL:!PSK:!SRP:@SECLEVEL=0"
+CIPHERS = "DEFAULT:!aNULL:!eNULL:!PSK:!SRP:!DHE"
+"""Those of OpenSSL. Left alone, some builds of Python offer a part of them, and others more."""
+
+OLD_CIPHERS = f"{CIPHERS}:@SECLEVEL=0"
 """For TLS before 1.2: OpenSSL takes its signatures over SHA-1 at this level of security only."""
 
 
@@ -91,13 +94,8 @@ def _set_versions(context: ssl.SSLContext, settings: TlsClientSettings) -> None:
     """What is offered to the server: versions and ciphers."""
     lowest = VERSIONS[settings.tls_min]
     context.minimum_version = lowest
-    if settings.ciphers:
-        context.set_ciphers(settings.ciphers)
-        return
-    if lowest < ssl.TLSVersion.TLSv1_2:
-        context.set_ciphers(OLD_CIPHERS)
-    ciphers = (cipher["name"] for cipher in context.get_ciphers() if cipher["kea"] != "kx-dhe")
-    context.set_ciphers(":".join(ciphers))
+    ours = OLD_CIPHERS if lowest < ssl.TLSVersion.TLSv1_2 else CIPHERS
+    context.set_ciphers(settings.ciphers or ours)
 
 
 def _no_password() -> str:

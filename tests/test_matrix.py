@@ -64,5 +64,6 @@ def test_the_lowest_dependencies_are_exact() -> None:
 def test_every_suite_is_there_and_the_page_has_its_row() -> None:
     assert [name for files in SUITES.values() for name in files if not (ROOT / name).exists()] == []
     assert len({str(variant) for variant in VARIANTS}) == len(VARIANTS)
+    assert {suite for variant in VARIANTS for suite in variant.suites} == set(SUITES)
     page = PAGE.read_text()
     assert [suite for suite in SUITES if f"\n| {suite} | " not in page.partition(END)[2]] == []

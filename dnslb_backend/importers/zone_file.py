@@ -154,7 +154,10 @@ Line: TypeAlias = tuple[int, bool, list[str]]
 
 
 def _lines(text: str, file: str) -> Iterator[Line]:
-    """The lines that say something; those in parentheses are one."""
+    """The lines that say something; those in parentheses are one.
+
+    A last line without its end may be half an address, and is refused.
+    """
     words: list[str] = []
     number, depth = 1, 0
     begin, is_indented = 1, text[:1] in (" ", "\t")
@@ -176,7 +179,7 @@ def _lines(text: str, file: str) -> Iterator[Line]:
     if depth:
         raise SourceError(f"{file}:{begin}: a parenthesis is not closed: is the file cut off?")
     if words:
-        yield begin, is_indented, words
+        raise SourceError(f"{file}:{begin}: the last line does not end: is the file cut off?")
 
 
 def _words(text: str, file: str) -> Iterator[tuple[str, str, int]]:

@@ -105,11 +105,32 @@ async def test_sources_that_cannot_be_read_are_refused_with_one_line(
     assert not output.exists()
 
 
-async def test_a_dump_that_is_cut_off_is_refused(tmp_path: Path) -> None:
-    whole = DUMP.read_text()
-    for part in (whole[: len(whole) // 2], whole.replace("-- Dump completed", "")):
-        (tmp_path / "cut.sql").write_text(part)
-        assert is_refusal(await run("import", "powergslb", str(tmp_path / "cut.sql")), "cut off")
+@pytest.mark.parametrize(
+    ("command", "whole", "last", "why"),
+    [
+        ("lua", ZONE.read_text(), '"', "cut:"),
+        ("powergslb", DUMP.read_text(), "-- Dump completed", "cut off"),
+    ],
+)
+async def test_a_source_that_is_cut_off_is_refused_and_nothing_is_written(
+    command: str, whole: str, last: str, why: str, tmp_path: Path
+) -> None:
+    source, target = tmp_path / "cut", tmp_path / "new.toml"
+    for end in (len(whole) // 2, whole.rindex(last)):
+        source.write_text(whole[:end])
+        assert is_refusal(await run("import", command, str(source), "-o", str(target)), why)
+        assert _names(tmp_path) == ["cut"]
+
+
+async def test_thousands_of_lua_records_are_imported_and_load(tmp_path: Path) -> None:
+    source, result = tmp_path / "many.zone", tmp_path / "new.toml"
+    rows = (f"r{n} IN LUA A \"ifportup(443, {{'192.0.2.{n % 250 + 1}'}})\"\n" for n in range(3000))
+    source.write_text("$ORIGIN lb.example.\n$TTL 60\n@ IN SOA a b 1 2 3 4 5\n" + "".join(rows))
+    ended = await run("import", "lua", str(source), "-o", str(result))
+    assert (ended.code, ended.err) == (ExitCode.FINE, "")
+    checked = await run("check-config", "-c", str(result))
+    assert checked.code == ExitCode.FINE, checked.err
+    assert "3000 records" in checked.out
 
 
 async def test_a_zone_without_a_name_is_asked_for_it(tmp_path: Path) -> None:

@@ -20,7 +20,9 @@ def tables(draft: Draft) -> dict[str, Any]:
 
 def of_zone(*rows: str, geo_database: str = "") -> tuple[dict[str, Any], list[str]]:
     """The zone lb.example with these rows as ours, and what has no equal."""
-    draft = draft_of_zone(HEAD + "\n".join(rows), "lb.zone", "lb.example", geo_database)
+    draft = draft_of_zone(
+        HEAD + "".join(f"{row}\n" for row in rows), "lb.zone", "lb.example", geo_database
+    )
     zone = tables(draft)["zones"]["lb.example"]
     return zone, list(map(str, draft.notes))
 

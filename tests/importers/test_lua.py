@@ -108,7 +108,7 @@ def test_times_and_failures_are_taken_over() -> None:
     ],
 )  # fmt: skip
 def test_what_has_no_equal_is_a_comment_with_its_line_and_why(code: str, why: str) -> None:
-    draft = draft_of_zone(HEAD + lua(code), "lb.zone", "lb.example")
+    draft = draft_of_zone(f"{HEAD}{lua(code)}\n", "lb.zone", "lb.example")
     text = accepted_text(draft)
     assert "records" not in tomllib.loads(text)["zones"]["lb.example"]
     (note,) = draft.notes
@@ -160,7 +160,8 @@ def test_what_pdnsutil_lists_is_the_same_zone() -> None:
         'www.lb.example\t60\tIN\tLUA\tA  "ifportup(443, " "{\'192.0.2.1\'})"\n'
     )
     draft = draft_of_zone(listed, "x", None)
-    written = draft_of_zone(HEAD + lua("ifportup(443, {'192.0.2.1'})"), "x", "lb.example")
+    row = lua("ifportup(443, {'192.0.2.1'})")
+    written = draft_of_zone(f"{HEAD}{row}\n", "x", "lb.example")
     assert accepted_text(draft) == accepted_text(written)
 
 
@@ -175,12 +176,13 @@ def test_a_lua_row_of_an_unknown_type_is_read_from_its_bytes() -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("www IN LUA A 'x", "name the zone with --zone"),
-        ("$ORIGIN a.example.\nwww 60 IN A 192.0.2.1", "has no SOA"),
+        ("www IN LUA A 'x\n", "name the zone with --zone"),
+        ("$ORIGIN a.example.\nwww 60 IN A 192.0.2.1\n", "has no SOA"),
+        ("$ORIGIN a.example.\nwww 60 IN A 192.0.2.1", "x:2: the last line does not end"),
         ('$ORIGIN a.example.\n@ 60 IN TXT "unclosed\n', "x:2: a quoted text does not end"),
         ("$ORIGIN a.example.\n@ 60 IN SOA a b ( 1 2 3 4 5", "cut off"),
         ("$ORIGIN a.example.\n@ 60 IN SOA a b 1 2 3 4 5 )", "x:2: a parenthesis"),
-        ("$ORIGIN a.\n@ 60 SOA a b 1 2 3 4 5\nb 60 SOA a b 1 2 3 4 5", "2 zones"),
+        ("$ORIGIN a.\n@ 60 SOA a b 1 2 3 4 5\nb 60 SOA a b 1 2 3 4 5\n", "2 zones"),
         ("", "has no SOA"),
     ],
 )
@@ -189,6 +191,15 @@ def test_what_is_no_zone_is_refused(text: str, why: str) -> None:
         draft_of_zone(text, "x", None)
     assert why in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+def test_a_zone_file_that_is_cut_off_inside_a_row_is_refused() -> None:
+    for end in range(len(HEAD) - 1, len(SAMPLE), 31):
+        last = SAMPLE[:end].rpartition("\n")[2].partition(";")[0]
+        if last.strip():
+            with pytest.raises(SourceError, match=r"^x:\d+: .* not? ") as refusal:
+                draft_of_zone(SAMPLE[:end], "x", None)
+            assert "\n" not in str(refusal.value)
 
 
 @pytest.mark.parametrize(

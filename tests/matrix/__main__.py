@@ -33,7 +33,7 @@ def run(variant: Variant, wheel: Path, options: argparse.Namespace) -> Row:
         environment = Environment(Path(folder), variant, options.packages)
         environment.install(wheel)
         row = Row(str(variant), environment.versions())
-        for name in options.suite or SUITES:
+        for name in (each for each in variant.suites if each in (options.suite or SUITES)):
             row.results[name] = environment.test(SUITES[name], options.workers, options.limit)
             print(f"{variant} {name}: {row.results[name]}", flush=True)
             PAGE.write_text(replace_rows(PAGE.read_text(), [row]))

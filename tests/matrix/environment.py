@@ -40,20 +40,13 @@ class Environment:
     """The system of a variant below `folder`."""
 
     def __init__(self, folder: Path, variant: Variant, packages: Sequence[str]) -> None:
-        made = subprocess.run(
-            [str(SCRIPTS / "debian-root"), variant.release, *packages],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if made.returncode != 0:
-            raise EnvironmentFailedError(made.stderr[-2000:])
-        command = ["tar", "--extract", "--file", made.stdout.split()[-1], "--directory"]
-        subprocess.run([*command, str(folder)], check=True)
+        extract_system(folder, variant.release, packages)
         self._system = System(folder)
         self._variant = variant
         for name in ("/etc/resolv.conf", "/etc/ssl/certs/ca-certificates.crt"):
             shutil.copy(name, self._system.path(name))
+        if variant.powerdns:
+            self._take_powerdns([name for name in packages if name.startswith("pdns-")])
 
     def install(self, wheel: Path) -> None:
         """The wheel with its extras, and what the tests need. Raises EnvironmentFailedError."""
@@ -94,6 +87,21 @@ class Environment:
         print(done.stdout[-6000:], done.stderr[-2000:], flush=True)
         return read_report(report) if report.exists() else Result(0, is_whole=False)
 
+    def _take_powerdns(self, packages: Sequence[str]) -> None:
+        """PowerDNS of another release, run with its own libraries in the place of the system's."""
+        release = self._variant.powerdns
+        other = self._system.path(release)
+        other.mkdir()
+        extract_system(other, release, packages)
+        (loader,) = other.glob("usr/lib/*/ld-*.so")
+        libraries = f"/{loader.parent.relative_to(self._system.root)}"
+        for program in ("/usr/sbin/pdns_server", "/usr/bin/pdnsutil"):
+            command = f"{libraries}/{loader.name} --library-path {libraries} /{release}{program}"
+            self._system.put(program, f'#!/bin/sh\nexec {command} "$@"\n')
+        modules = self._system.path(f"/usr/lib/{loader.parent.name}/pdns")
+        shutil.rmtree(modules)
+        modules.symlink_to(f"{libraries}/pdns")
+
     def _version(self, *command: str) -> str:
         done = self._system.run(*command)
         found = re.search(r"(?<![\w.])\d+\.\d+(?:\.\d+)?", done.stdout + done.stderr)
@@ -107,6 +115,20 @@ class Environment:
         if done.returncode != 0:
             raise EnvironmentFailedError(f"{' '.join(command)}\n{done.stderr[-2000:]}")
         return done
+
+
+def extract_system(folder: Path, release: str, packages: Sequence[str]) -> None:
+    """A minimal Debian with these packages into the folder. Raises EnvironmentFailedError."""
+    made = subprocess.run(
+        [str(SCRIPTS / "debian-root"), release, *packages],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if made.returncode != 0:
+        raise EnvironmentFailedError(made.stderr[-2000:])
+    command = ["tar", "--extract", "--file", made.stdout.split()[-1], "--directory"]
+    subprocess.run([*command, str(folder)], check=True)
 
 
 def lowest_dependencies() -> list[str]:

@@ -2,25 +2,6 @@
 
 from dataclasses import dataclass
 
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """A release, with the newest dependencies of an index or the lowest that we declare."""
-
-    release: str
-    is_lowest: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.release}-lowest" if self.is_lowest else self.release
-
-
-VARIANTS = (
-    Variant("trixie"),
-    Variant("bookworm"),
-    Variant("bookworm", is_lowest=True),
-    Variant("sid"),
-)
-
 SUITES: dict[str, tuple[str, ...]] = {
     "conformance": (
         "tests/pdns/test_conformance.py",
@@ -53,3 +34,31 @@ SUITES: dict[str, tuple[str, ...]] = {
         "tests/system/test_views.py",
     ),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A release, with the newest dependencies of an index or the lowest that we declare.
+
+    `powerdns` is the release that its PowerDNS is taken from, if that is another one.
+    """
+
+    release: str
+    is_lowest: bool = False
+    powerdns: str = ""
+    suites: tuple[str, ...] = tuple(SUITES)
+
+    def __str__(self) -> str:
+        return f"{self.release}-lowest" if self.is_lowest else self.powerdns or self.release
+
+
+VARIANTS = (
+    Variant("trixie"),
+    Variant("bookworm"),
+    Variant("bookworm", is_lowest=True),
+    Variant("sid"),
+    # Its Python is too old for the daemon, and its PowerDNS older than we declare.
+    Variant(
+        "bookworm", powerdns="bullseye", suites=tuple(name for name in SUITES if name != "stores")
+    ),
+)

@@ -175,24 +175,49 @@ def test_what_an_operator_wrote_survives_a_purge(installed: System) -> None:
     assert not installed.path(MAIN).exists()
 
 
-def test_a_configuration_made_by_hand_is_kept(system: System) -> None:
-    mine = '[global]\ndomain_name = "mine.example"\n'
-    system.put(MAIN, mine)
-    assert system.install("/root/dnslb-backend.deb").returncode == 0
-    assert system.path(MAIN).read_text() == mine
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_configuration_made_by_hand_is_kept(system: System, asked: bool) -> None:
+    mine = {
+        MAIN: '[global]\ndomain_name = "mine.example"\n',
+        RECORDS: THREE_LINES,
+        "/etc/dnslb/token": "secret",
+    }
+    for name, text in mine.items():
+        system.put(name, text)
+        system.path(name).chmod(0o600)
+    if asked:
+        # The answer is empty: what dpkg then does is its default.
+        done = system.run("sh", "-c", "echo | apt-get -q install --yes /root/dnslb-backend.deb")
+    else:
+        done = system.install("/root/dnslb-backend.deb")
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = done.stdout + done.stderr
+    assert f"Configuration file '{MAIN}'" in said
+    assert "File on system created by you or by a script." in said
+    for name, text in mine.items():
+        path = system.path(name)
+        assert (path.read_text(), path.stat().st_mode & 0o777) == (text, 0o600), name
     assert "mine.example" not in system.path(f"{MAIN}.dpkg-dist").read_text()
+    assert system.ok("dnslb-backend", "check-config")
     system.purge()
+    assert {path.name for path in system.path("/etc/dnslb").rglob("*")} == {
+        *("records.d", "www.toml", "token")
+    }
+    shutil.rmtree(system.path("/etc/dnslb"))
 
 
-def test_another_architecture_is_refused_by_dpkg(
-    system: System, package: Path, tmp_path: Path
-) -> None:
+def test_another_architecture_is_refused(system: System, package: Path, tmp_path: Path) -> None:
     ours = system.ok("dpkg", "--print-architecture").strip()
     other = "arm64" if ours == "amd64" else "amd64"
     foreign = repacked(package, tmp_path, "Architecture", other)
-    done = system.run("dpkg", "--install", system.receive(foreign, "foreign.deb"))
+    path = system.receive(foreign, "foreign.deb")
+    done = system.run("dpkg", "--install", path)
     assert done.returncode != 0
     assert f"package architecture ({other}) does not match system ({ours})" in done.stderr
+    done = system.install(path)
+    assert done.returncode != 0
+    assert f"dnslb-backend:{other}" in done.stdout + done.stderr
+    assert system.run("dpkg-query", "-W", "dnslb-backend").returncode != 0
 
 
 def test_fish_completes_with_the_shipped_script(system: System, package: Path) -> None:

@@ -16,7 +16,7 @@ from dnslb_backend.store.shared.replicated_table import TableSync
 from tests.pdns.transports import TRANSPORTS
 from tests.pdns.world import LB, OTHER, World
 from tests.rigs.hung_storage import hung
-from tests.rigs.powerdns import PowerDNS
+from tests.rigs.powerdns import PowerDNS, name_here
 from tests.rigs.validators import anchors, delv
 from tests.rigs.waiting import until
 
@@ -136,9 +136,9 @@ async def test_keys_for_transfers_come_and_go(stand: Stand) -> None:
     secret = "aGVsbG8gd29ybGQ="
     await stand.util("import-tsig-key", "Peer.example", "hmac-sha256", secret)
     assert f"peer.example. hmac-sha256. {secret}" in await stand.util("list-tsig-keys")
-    await stand.util("activate-tsig-key", LB, "peer.example", "primary")
+    await stand.util("activate-tsig-key", LB, "peer.example", name_here("primary"))
     assert stand.vault.metadata(LB) == {"TSIG-ALLOW-AXFR": ("peer.example",)}
-    await stand.util("deactivate-tsig-key", LB, "peer.example", "primary")
+    await stand.util("deactivate-tsig-key", LB, "peer.example", name_here("primary"))
     await stand.util("delete-tsig-key", "peer.example")
     assert await stand.util("list-tsig-keys") == ""
 

@@ -14,7 +14,7 @@ from tests.pdns.served import Connectors, put_load, queries_seen
 from tests.pdns.shipped import BY_SOCKET, SHIPPED, settings, text
 from tests.pdns.transports import serve_http, serve_unix
 from tests.pdns.world import World
-from tests.rigs.powerdns import PowerDNS
+from tests.rigs.powerdns import PowerDNS, conf_here, is_older_than
 from tests.rigs.waiting import until
 
 
@@ -32,7 +32,7 @@ async def test_a_whole_configuration_serves(name: str) -> None:
             await check_unknown_apex(world, pdns)
             # What equals the default is printed as a comment.
             in_force = (await pdns.control("current-config")).replace("\n# ", "\n").splitlines()
-            assert set(re.findall("^[a-z-]+=.+$", conf, re.MULTILINE)) <= set(in_force)
+            assert set(re.findall("^[a-z-]+=.+$", conf_here(conf), re.MULTILINE)) <= set(in_force)
 
 
 def test_no_shipped_file_goes_untried() -> None:
@@ -57,6 +57,8 @@ async def test_it_can_be_added_to_a_server_that_runs_already(tmp_path: Path) -> 
             # What exists in other zones does not depend on the daemon.
             await daemon.aclose()
             assert (await pdns.ask("v4.lb.example")).rcode == "SERVFAIL"
+            if is_older_than(4, 5):  # It knows no zones by heart: every backend is asked.
+                return
             assert (await pdns.ask("here.bind.example")).addresses == {"192.0.2.200"}
             assert (await pdns.ask("here.bind.example", "AAAA")).is_nodata
 

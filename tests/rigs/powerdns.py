@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
+from dnslb_backend.pdns.settings import parse_version
 from tests.rigs.capture import capture
 from tests.rigs.dig import Answer, ask
 from tests.rigs.ports import free_port
 from tests.rigs.server import Server, executable
 
+NAMES_BEFORE_45 = {"primary": "master", "xfr-cycle-interval": "slave-cycle-interval"}
 CACHES_OFF: dict[str, object] = {"cache-ttl": 0, "query-cache-ttl": 0, "negquery-cache-ttl": 0}
 
 
@@ -24,6 +26,25 @@ def installed_version() -> str:
     found = re.search(r"Server ([0-9]+\.[0-9]+[.0-9]*)", done.stdout + done.stderr)
     assert found is not None, done
     return found[1]
+
+
+def is_older_than(major: int, minor: int) -> bool:
+    """Whether the pdns_server of this machine is."""
+    return (parse_version(installed_version()) or (0, 0)) < (major, minor)
+
+
+def name_here(name: str) -> str:
+    """What the PowerDNS of this machine calls a setting, or a role."""
+    return NAMES_BEFORE_45.get(name, name) if is_older_than(4, 5) else name
+
+
+def conf_here(conf: str) -> str:
+    """A pdns.conf for the pdns_server of this machine, which an unknown setting would stop."""
+    if not is_older_than(4, 5):
+        return conf
+    for name in NAMES_BEFORE_45:
+        conf = re.sub(f"^{name}=", f"{name_here(name)}=", conf, flags=re.MULTILINE)
+    return re.sub("^zone-cache-refresh-interval=.*\n?", "", conf, flags=re.MULTILINE)
 
 
 class PowerDNS(Server):
@@ -73,7 +94,7 @@ class PowerDNS(Server):
 
     def command(self) -> list[str]:
         settings = "".join(f"{key}={value}\n" for key, value in self.settings.items())
-        (self.directory / "pdns.conf").write_text(f"{self.conf}\n{settings}")
+        (self.directory / "pdns.conf").write_text(conf_here(f"{self.conf}\n{settings}"))
         return [executable("pdns_server"), f"--config-dir={self.directory}"]
 
     async def answers(self) -> bool:

@@ -16,7 +16,7 @@ import pytest
 from tests.pdns.shipped import text as shipped
 from tests.rigs.daemon import Daemon
 from tests.rigs.ports import free_port
-from tests.rigs.powerdns import PowerDNS
+from tests.rigs.powerdns import PowerDNS, name_here
 from tests.rigs.secondary import Secondary
 from tests.rigs.targets import farm
 from tests.rigs.transfer import transfer, transfer_text
@@ -167,7 +167,7 @@ async def test_a_powerdns_that_may_not_notify_is_told_of() -> None:
     daemon.configure(f"{text}\n{table('pdns', **by_socket(pdns))}")
     async with daemon, pdns:
         line = await daemon.logged("cannot notify the secondaries of lb.example")
-        assert "PowerDNS not configured as primary" in line
+        assert f"PowerDNS not configured as {name_here('primary')}" in line
 
 
 async def test_a_restart_and_a_reload_reach_the_secondary() -> None:

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import aiohttp
 
-from dnslb_backend.pdns.settings import parse_version
 from tests.rigs.daemon import Daemon
-from tests.rigs.powerdns import installed_version
+from tests.rigs.powerdns import installed_version, is_older_than
 from tests.rigs.waiting import until
 from tests.system.serving import serving
 from tests.system.writing import config, table
@@ -83,7 +82,7 @@ async def test_without_a_version_a_warning_names_what_may_be_read_otherwise() ->
 
 async def test_what_has_no_place_in_the_daemon_is_refused_by_pdnsutil_and_changes_nothing() -> None:
     """Catalog zones, autoprimaries, and the views and networks of PowerDNS 5."""
-    if (parse_version(installed_version()) or (0, 0)) < (5, 0):
+    if is_older_than(5, 0):
         orders: list[tuple[str, ...]] = [
             ("set-catalog", "lb.example", "catalog.example"),
             ("add-autoprimary", "192.0.2.9", "ns1.example"),

@@ -13,7 +13,7 @@ import pytest
 
 from tests.config.contents import CONTENTS
 from tests.rigs.daemon import Daemon, follows
-from tests.rigs.powerdns import installed_version
+from tests.rigs.powerdns import installed_version, is_older_than
 from tests.rigs.transfer import Record, transfer
 from tests.rigs.transfer import record as sent
 from tests.rigs.waiting import until
@@ -24,6 +24,9 @@ from tests.system.writing import FINE, config, record, table
 LB = "lb.example"
 ORIGIN = dns.name.from_text(LB)
 SOA = {"mname": "ns1", "rname": "hostmaster"}
+WRONG_BEFORE_45 = (r'1 . alpn="f\\\\oo\\,bar,h2"',)
+"""PowerDNS serves these as something else."""
+
 NS1 = {"name": "ns1", "type": "A", "content": "192.0.2.53"}
 
 
@@ -47,7 +50,12 @@ def _parsed(qtype: str, content: str) -> dns.rdata.Rdata:
 
 
 async def test_every_type_is_served_as_it_was_written() -> None:
-    written = [(qtype, content) for qtype, contents in CONTENTS.items() for content in contents]
+    written = [
+        (qtype, content)
+        for qtype, contents in CONTENTS.items()
+        for content in contents
+        if not (content in WRONG_BEFORE_45 and is_older_than(4, 5))
+    ]
     owners = [f"r{number}.{qtype}" for number, (qtype, _) in enumerate(written)]
     static: list[dict[str, object]] = [
         {"name": owner, "type": qtype, "content": content, "ttl": 300 + number}

@@ -288,7 +288,7 @@ async def test_metrics_of_many_records_leave_others_their_turn() -> None:
         began = now
         turns += 1
     assert sum(map(len, rendering.result().pieces)) > 1_000_000
-    assert turns > 50
+    assert turns > 10
     assert longest < 0.05
 
 

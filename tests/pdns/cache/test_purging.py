@@ -35,7 +35,7 @@ from tests.pdns.slow_proxy import slow_proxy
 from tests.pdns.transports import http_settings, serve_http
 from tests.pdns.world import LB, OTHER, World
 from tests.rigs.ports import free_port
-from tests.rigs.powerdns import PowerDNS
+from tests.rigs.powerdns import PowerDNS, is_older_than
 from tests.rigs.waiting import until
 
 CACHES_ON = {"cache-ttl": 60, "query-cache-ttl": 60, "negquery-cache-ttl": 60}
@@ -111,6 +111,8 @@ async def stand_with(channel: str, directory: Path) -> AsyncIterator[Stand]:
 
 @pytest.fixture(params=["control", "api"])
 async def stand(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stand]:
+    if request.param == "api" and is_older_than(4, 6):
+        pytest.skip("this API purges nothing below a name")
     async with stand_with(request.param, tmp_path) as stand:
         yield stand
 

@@ -17,7 +17,7 @@ from tests.pdns.http_peer import Peer, Reply, peer
 from tests.pdns.transports import LOOPBACK, http_settings, serve_http
 from tests.pdns.world import World
 from tests.rigs.ports import free_port
-from tests.rigs.powerdns import PowerDNS
+from tests.rigs.powerdns import PowerDNS, is_older_than
 from tests.rigs.waiting import passes, until
 
 LOOKUP = b"GET /dns/lookup/v4%2elb%2eexample%2e/ANY HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -313,6 +313,8 @@ async def test_who_never_gets_to_the_end_of_a_request_is_left(world: World, sent
 async def test_powerdns_takes_no_harm_when_an_idle_connection_ends(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if is_older_than(4, 5):
+        pytest.skip("the next lookup over that connection is SERVFAIL")
     monkeypatch.setattr(http, "KEEP_ALIVE", 0.2)
     async with serve_http(Responder(world.current)) as port, PowerDNS(http_settings(port)) as pdns:
         for _ in range(8):
