@@ -7,7 +7,7 @@ way; only the file descriptors limit those.
 """
 
 import asyncio
-from collections import Counter, deque
+from collections import deque
 
 from dnslb_backend.sockets import LISTENERS, connection_limit, file_limit
 
@@ -34,7 +34,7 @@ class ProbeLimiter:
         self._limit = limit
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._by_address: Counter[str] = Counter()
+        self._by_address: dict[str, int] = {}
         self._freed: dict[str, deque[asyncio.Future[None]]] = {}
         self._under_way = 0
         self._begun = 0
@@ -47,9 +47,10 @@ class ProbeLimiter:
 
     def try_acquire(self, address: str) -> bool:
         """Take a turn, which `release` must end, if there is one at once."""
-        if self._by_address[address] >= PER_ADDRESS or not self._take_turn():
+        under_way = self._by_address.get(address, 0)
+        if under_way >= PER_ADDRESS or not self._take_turn():
             return False
-        self._by_address[address] += 1
+        self._by_address[address] = under_way + 1
         self._under_way += 1
         return True
 
@@ -68,7 +69,7 @@ class ProbeLimiter:
         self._leave_address(address)
 
     async def _wait_for_address(self, address: str) -> None:
-        while self._by_address[address] >= PER_ADDRESS:
+        while self._by_address.get(address, 0) >= PER_ADDRESS:
             turn: asyncio.Future[None] = self._loop.create_future()
             self._freed.setdefault(address, deque()).append(turn)
             try:
@@ -78,13 +79,16 @@ class ProbeLimiter:
                 if not turn.cancelled():
                     self._wake(address)
                 raise
-        self._by_address[address] += 1
+        self._by_address[address] = self._by_address.get(address, 0) + 1
 
     def _leave_address(self, address: str) -> None:
-        self._by_address[address] -= 1
-        if not self._by_address[address]:
+        left = self._by_address[address] - 1
+        if left:
+            self._by_address[address] = left
+        else:
             del self._by_address[address]
-        self._wake(address)
+        if self._freed:
+            self._wake(address)
 
     def _wake(self, address: str) -> None:
         waiting = self._freed.get(address)

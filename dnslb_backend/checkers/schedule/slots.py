@@ -1,6 +1,5 @@
 """Slots: how many records may be at work at once; the others wait, first come, first served."""
 
-from collections import Counter
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
@@ -22,23 +21,29 @@ class Slots(Generic[T]):
     def __init__(self, limit: int, begin: Begin[T]) -> None:
         self.limit = limit
         self._begin = begin
-        self._at_work: Counter[RecordKey] = Counter()
+        self._at_work: dict[RecordKey, int] = {}
         self._waiting: dict[RecordKey, dict[T, float]] = {}
 
     def want(self, key: RecordKey, piece: T, due: float) -> None:
         """Begin a piece of work as soon as the record has a slot."""
-        self._waiting.setdefault(key, {}).setdefault(piece, due)
-        self._let_in()
+        if not self._waiting and self._has_slot(key):
+            self._start(key, piece, due)
+        else:
+            self._waiting.setdefault(key, {}).setdefault(piece, due)
+            self._let_in()
 
     def is_waiting(self, key: RecordKey, piece: T) -> bool:
         return piece in self._waiting.get(key, ())
 
     def done(self, key: RecordKey) -> None:
         """A piece of work of this record has ended."""
-        self._at_work[key] -= 1
-        if not self._at_work[key]:
+        left = self._at_work[key] - 1
+        if left:
+            self._at_work[key] = left
+        else:
             del self._at_work[key]
-        self._let_in()
+        if self._waiting:
+            self._let_in()
 
     def drop(self, key: RecordKey) -> None:
         """Forget what waits of this record; what has begun goes on."""
@@ -50,9 +55,14 @@ class Slots(Generic[T]):
     def _let_in(self) -> None:
         while self._waiting:
             key = next(iter(self._waiting))
-            if key not in self._at_work and len(self._at_work) >= self.limit:
+            if not self._has_slot(key):
                 return
             for piece, due in self._waiting.pop(key).items():
-                self._at_work[key] += self._begin(key, piece, due)
-            if not self._at_work[key]:
-                del self._at_work[key]
+                self._start(key, piece, due)
+
+    def _has_slot(self, key: RecordKey) -> bool:
+        return key in self._at_work or len(self._at_work) < self.limit
+
+    def _start(self, key: RecordKey, piece: T, due: float) -> None:
+        if self._begin(key, piece, due):
+            self._at_work[key] = self._at_work.get(key, 0) + 1

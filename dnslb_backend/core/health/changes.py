@@ -25,7 +25,7 @@ class Changes:
     """What changed since the last call of `HealthMap.take_changes`, that of each record together.
 
     `answers` are records whose answer may have changed; `touched` are those of which any figure
-    changed.
+    besides times changed.
     """
 
     answers: frozenset[RecordKey]

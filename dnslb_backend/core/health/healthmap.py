@@ -208,9 +208,11 @@ class HealthMap:
             return
         if self.agreement is not None:
             self.agreement.observed(observed)
-        if not self._settle(target, observed.after, at):
+        has_moved = self._settle(target, observed.after, at)
+        if not has_moved:
             self._mark_held(users, at)
-        self._changes.touch(users)
+        if has_moved or not observed.is_repeated:
+            self._changes.touch(users)
 
     def rule(self, targets: Iterable[TargetKey], at: Instant) -> None:
         """Other votes count now: rule on these targets again."""

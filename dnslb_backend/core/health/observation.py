@@ -19,6 +19,12 @@ class Observation(NamedTuple):
     after: TargetState
 
     @property
+    def is_repeated(self) -> bool:
+        """Whether the result says what the one before it said, at another time."""
+        last, result = self.before.result, self.result
+        return last is not None and last.code == result.code and last.text == result.text
+
+    @property
     def is_fall(self) -> bool:
         """Whether the target is UP, and the result takes it down."""
         return self.before.last_known is Health.UP and self.after.last_known is Health.DOWN
