@@ -14,7 +14,7 @@ ANSWER = 'http-request return status 200 content-type text/plain string "ok"'
 HEAD = """
 global
     nbthread 1
-    maxconn 4000
+    maxconn 2000
     stats socket {directory}/stats
 defaults
     mode http

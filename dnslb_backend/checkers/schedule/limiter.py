@@ -105,24 +105,28 @@ class ProbeLimiter:
             return
         turn: asyncio.Future[None] = self._loop.create_future()
         self._waiting.append(turn)
+        if self._pump is None:
+            self._pump = self._loop.call_later(START_SLICE, self._release)
         await turn
 
     def _take_turn(self) -> bool:
         """Whether one more may start now, and nobody else waits for that."""
-        if self._pump is None:
-            self._begun = 0
-            self._next_slice()
-        has_turn = self._begun < STARTS_PER_SLICE and self._under_way < self._limit
-        if has_turn and not self._waiting:
-            self._begun += 1
-            return True
-        return False
+        if self._waiting or self._under_way >= self._limit:
+            return False
+        now = self._loop.time()
+        if now - self._slice_began >= START_SLICE:
+            self._slice_began, self._begun = now, 0
+        if self._begun >= STARTS_PER_SLICE:
+            return False
+        self._begun += 1
+        return True
 
     def _release(self) -> None:
         """A slice has ended: let in those who have waited longest, for all slices that passed."""
-        passed = (self._loop.time() - self._slice_began) / START_SLICE
+        now = self._loop.time()
+        passed = (now - self._slice_began) / START_SLICE
         turns = max(STARTS_PER_SLICE, min(int(STARTS_PER_SLICE * passed), CATCH_UP))
-        self._begun = 0
+        self._slice_began, self._begun = now, 0
         room = self._limit - self._under_way
         while self._waiting and self._begun < min(turns, room):
             turn = self._waiting.popleft()
@@ -131,11 +135,7 @@ class ProbeLimiter:
                 self._begun += 1
         self._pump = None
         if self._waiting:
-            self._next_slice()
-
-    def _next_slice(self) -> None:
-        self._slice_began = self._loop.time()
-        self._pump = self._loop.call_later(START_SLICE, self._release)
+            self._pump = self._loop.call_later(START_SLICE, self._release)
 
 
 class Permit:

@@ -1,6 +1,7 @@
 """Runs probes: the limit of what may start at once, the check, and stalls of this process."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -30,9 +31,8 @@ class Prober:
 
     def __init__(self, resources: CheckResources) -> None:
         self._resources = resources
-        self._time = asyncio.get_running_loop().time
         self._limiter = ProbeLimiter(probe_limit())
-        self._stall_detector = StallDetector(self._time)
+        self._stall_detector = StallDetector(time.monotonic)
         self._tasks = BackgroundTasks("check")
         self.connector = Connector()
 
@@ -74,7 +74,7 @@ class Prober:
     async def _begin(
         self, check: Check, endpoint: ProbeEndpoint, limit: float, due: float | None
     ) -> Result:
-        began = self._time()
+        began = time.monotonic()
         if due is not None:
             metrics.count_start(began - due)
         return self.without_stall(await run_probe(check, endpoint, limit, self._resources), began)
@@ -115,14 +115,13 @@ class _Connecting:
         due: float,
         done: Callable[[ProbeRun], None],
     ) -> None:
-        loop = asyncio.get_running_loop()
-        self._loop = loop
+        self._loop = loop = asyncio.get_running_loop()
         self._prober = prober
         self._address = address
         self._limit = limit
         self._done: Callable[[ProbeRun], None] | None = done
         self._result: Result | None = None
-        self._began = loop.time()
+        self._began = time.monotonic()
         metrics.count_start(self._began - due)
         self._timer = loop.call_at(self._began + limit, self._time_up)
         self._number: int | None = None
@@ -156,7 +155,7 @@ class _Connecting:
         result = CONNECTED
         if error is not None:
             result = classify_exception(error, self._limit, self._address)
-        result = result.lasting(self._loop.time() - self._began)
+        result = result.lasting(time.monotonic() - self._began)
         self._result = self._prober.without_stall(result, self._began)
         self._close()
         done(self)

@@ -44,7 +44,7 @@ async def test_probes_that_are_called_off_take_no_turn_from_those_that_wait() ->
     under_way = [asyncio.create_task(probe()) for _ in range(PER_ADDRESS)]
     waiting = [asyncio.create_task(probe()) for _ in range(PER_ADDRESS)]
     last = asyncio.create_task(probe())
-    await until(lambda: gate._by_address[HERE] == PER_ADDRESS and len(gate._freed[HERE]) > 16)
+    await until(lambda: gate._by_address.get(HERE) == PER_ADDRESS and len(gate._freed[HERE]) > 16)
     for task in under_way:
         task.cancel()
     # All of them give their room away, to those that are called off before they can take it.
