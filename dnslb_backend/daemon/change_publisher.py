@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 
 from dnslb_backend.component_log import ComponentLog
@@ -10,8 +11,9 @@ from dnslb_backend.core.health.changes import NO_CHANGES, Changes
 log = ComponentLog(__name__, "publisher")
 
 BREATHER = 4.0
-"""Lookups get so many times as long as the last changes took to publish before the next are: a
-record of ten thousand members that move one by one must not keep the event loop to itself."""
+"""Lookups get so many times as long as the longest part of the last changes took to publish, before
+the next are: a record of ten thousand members that move one by one must not keep the event loop to
+itself."""
 
 RECORDS_AT_ONCE = 50
 """Records whose changes are published in one turn of the event loop: some milliseconds."""
@@ -35,7 +37,7 @@ class ChangePublisher:
         self._stages = stages
         self._unpublished = [NO_CHANGES] * len(stages)
         self._wake = asyncio.Event()
-        self._rested_at = 0.0
+        self._longest = 0.0
         self._parts: Iterator[Changes] = iter(())
 
     def notify(self) -> None:
@@ -55,19 +57,18 @@ class ChangePublisher:
 
     async def run(self) -> None:
         """Publish what changes until cancelled."""
-        loop = asyncio.get_running_loop()
+        rested_at = 0.0
         retry_pause: float | None = None
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(retry_pause):
                     await self._wake.wait()
-            if (rest := self._rested_at - loop.time()) > 0:
+            if (rest := rested_at - time.monotonic()) > 0:
                 await asyncio.sleep(rest)
             self._wake.clear()
-            began = loop.time()
+            self._longest = 0.0
             retry_pause = None if await self._attempt() else RETRY_PAUSE
-            ended = loop.time()
-            self._rested_at = ended + BREATHER * (ended - began)
+            rested_at = time.monotonic() + BREATHER * self._longest
 
     async def _attempt(self) -> bool:
         """Publish what there is, in parts between which lookups have their turn."""
@@ -82,6 +83,9 @@ class ChangePublisher:
         return True
 
     async def _publish_parts(self) -> None:
+        began = time.monotonic()
         for changes in self._parts:
             self.publish(changes)
+            self._longest = max(self._longest, time.monotonic() - began)
             await asyncio.sleep(0)
+            began = time.monotonic()

@@ -1,7 +1,8 @@
 """Changes of health reach answers, stores, log and operators: at once, and none is lost."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
 
@@ -190,3 +191,28 @@ async def test_parts_after_one_that_failed_are_published_later() -> None:
         stage.is_broken = False
         publisher.notify()
         await until(lambda: stage.published.answers == set(keys))
+
+
+async def test_a_change_after_very_many_waits_for_no_more_than_a_part_of_them_took() -> None:
+    began: list[float] = []
+
+    def take(limit: int) -> Iterator[Changes]:
+        began.append(time.monotonic())
+        return iter([NO_CHANGES] * 200)
+
+    async def be_busy() -> None:
+        while True:
+            time.sleep(0.005)  # noqa: ASYNC251, TID251 - others on the event loop have work, too
+            await passes(0)
+
+    publisher = ChangePublisher(take, ())
+    tasks = [asyncio.create_task(each) for each in (publisher.run(), be_busy())]
+    publisher.notify()
+    await until(lambda: began)
+    publisher.notify()
+    await until(lambda: len(began) == 2)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    # The first ones took a second, all of it in others.
+    assert began[1] - began[0] < 3
