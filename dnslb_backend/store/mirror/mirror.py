@@ -208,6 +208,7 @@ class Mirror:
         self._keys.clear()
         await self._follow_groups()
         self._write_queue.mark_all_dirty(self._now().mono)
+        await asyncio.sleep(0)
         self._unwritten = self._write_queue.groups()
         self._next_beat = self._next_sweep = 0.0
         while True:

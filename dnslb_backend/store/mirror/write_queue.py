@@ -71,7 +71,8 @@ class WriteQueue:
 
     def mark_all_dirty(self, now: float) -> None:
         """As `mark_dirty`, in a moment even where there are very many."""
-        self._dirty = {**self._dirty, **dict.fromkeys(self._due, now), **self._dirty}
+        if not self._due.keys() <= self._dirty.keys():
+            self._dirty = {**self._dirty, **dict.fromkeys(self._due, now), **self._dirty}
 
     def take(self, now: float) -> RowGroup | None:
         """The next group to write, None when there is none now."""
