@@ -1,0 +1,114 @@
+"""Probes that only connect have no task; they say what one with a task says, and leave nothing."""
+
+import asyncio
+import contextlib
+import resource
+import socket
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from dnslb_backend.checkers.checks.base import ProbeEndpoint
+from dnslb_backend.checkers.checks.kinds.tcp import TcpCheck
+from dnslb_backend.checkers.resources.resources import CheckResources
+from dnslb_backend.checkers.schedule.prober import Prober, ProbeRun
+from dnslb_backend.core.health.results import CONNECTED, Code, Outcome, Result
+from tests.rigs.ports import free_port
+from tests.rigs.processes import descriptors
+from tests.rigs.waiting import until
+
+LIMIT = 0.4
+
+
+@pytest.fixture
+async def prober(tools: CheckResources) -> AsyncIterator[Prober]:
+    prober = Prober(tools)
+    yield prober
+    await prober.close()
+
+
+@contextlib.contextmanager
+def listening(host: str = "127.0.0.1", backlog: int = 16) -> Iterator[int]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family, backlog=backlog) as server:
+        yield server.getsockname()[1]
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[int]:
+    """A port whose queue is full: whoever connects hears nothing."""
+    with listening(backlog=0) as port, contextlib.ExitStack() as stack:
+        for _ in range(3):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.1", port))
+        yield port
+
+
+def begin(prober: Prober, address: str, port: int) -> tuple[ProbeRun, asyncio.Future[ProbeRun]]:
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[ProbeRun] = loop.create_future()
+    check, endpoint = TcpCheck(port=port), ProbeEndpoint(address)
+    return prober.start(check, endpoint, LIMIT, loop.time(), ended.set_result), ended
+
+
+async def connect(prober: Prober, address: str, port: int) -> Result:
+    _, ended = begin(prober, address, port)
+    return (await asyncio.wait_for(ended, 10)).result()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_a_connection_that_is_accepted_passes(prober: Prober, host: str) -> None:
+    with listening(host) as port:
+        result = await connect(prober, host, port)
+    assert (result.outcome, result.text) == (Outcome.PASS, CONNECTED.text)
+    assert 0 < result.duration < LIMIT
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "0.0.0.0", "255.255.255.255"])
+async def test_what_cannot_be_connected_is_the_same_with_a_task(
+    prober: Prober, address: str
+) -> None:
+    port = free_port()
+    result = await connect(prober, address, port)
+    other = await prober.probe(TcpCheck(port=port), ProbeEndpoint(address), LIMIT)
+    assert result.outcome is not Outcome.PASS
+    assert result.lasting(0) == other.lasting(0)
+
+
+async def test_silence_is_a_failure_when_time_is_up(prober: Prober) -> None:
+    with silent() as port:
+        result = await connect(prober, "127.0.0.1", port)
+    assert (result.code, result.text) == (Code.TIMEOUT, f"no answer within {LIMIT} s")
+    assert LIMIT * 0.9 < result.duration < LIMIT + 5
+
+
+async def test_where_no_socket_can_be_opened_it_is_our_own_error(prober: Prober) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with listening() as port:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+        try:
+            _, ended = begin(prober, "127.0.0.1", port)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        result = (await asyncio.wait_for(ended, 10)).result()
+        assert (result.outcome, result.text) == (Outcome.ERROR, "Too many open files")
+        assert (await connect(prober, "127.0.0.1", port)).outcome is Outcome.PASS
+
+
+async def test_one_that_is_cancelled_says_so_and_leaves_nothing(prober: Prober) -> None:
+    with silent() as port:
+        before = len(descriptors())
+        run, ended = begin(prober, "127.0.0.1", port)
+        assert len(descriptors()) == before + 1
+        run.cancel()
+        assert (await asyncio.wait_for(ended, 10)).cancelled()
+        assert len(descriptors()) == before
+
+
+async def test_one_after_the_other_leaves_nothing(prober: Prober) -> None:
+    with listening(backlog=500) as port:
+        before = len(descriptors())
+        found = await asyncio.gather(*(connect(prober, "127.0.0.1", port) for _ in range(200)))
+        assert {result.text for result in found} == {CONNECTED.text}
+        await until(lambda: len(descriptors()) == before)
