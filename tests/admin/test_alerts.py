@@ -337,9 +337,7 @@ async def run_beside_a_newer_node(stage: Stage) -> Daemon:
     )
     for statement in (later, ramp):
         await stage.mariadb.query(statement, database="mirror")
-    connections = "SELECT id FROM information_schema.PROCESSLIST WHERE DB = 'mirror'"
-    for row in await stage.mariadb.query(connections):
-        await stage.mariadb.query(f"KILL {row['id']}")
+    await stage.mariadb.kill_connections("DB = %s", "mirror")
     return stage.edge
 
 

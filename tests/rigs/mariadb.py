@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import aiomysql
+import pymysql
+from pymysql.constants import ER
 
 from tests.rigs.ports import free_port
 from tests.rigs.server import PATH, Server, executable
@@ -104,6 +106,17 @@ class MariaDB(Server):
         ):
             await cursor.execute(sql, args or None)
             return list(await cursor.fetchall())
+
+    async def kill_connections(self, condition: str, *args: object) -> None:
+        """End those of which the columns of information_schema.PROCESSLIST say so."""
+        found = f"SELECT id FROM information_schema.PROCESSLIST WHERE {condition}"
+        for row in await self.query(found, args):
+            try:
+                await self.query(f"KILL {row['id']}")
+            except pymysql.err.OperationalError as error:
+                # It may have ended by itself meanwhile.
+                if error.args[0] != ER.NO_SUCH_THREAD:
+                    raise
 
 
 def _as_whom() -> list[str]:

@@ -481,9 +481,7 @@ async def test_the_connection_is_ended_by_an_administrator() -> None:
         settings = await prepared(rig)
         async with mirrored(settings, busy_farm()) as (scene, looking):
             await converges(looking, scene)
-            for row in await rig.query("SHOW PROCESSLIST"):
-                if row["User"] == "dnslb":
-                    await rig.query(f"KILL {row['Id']}")
+            await rig.kill_connections("USER = %s", "dnslb")
             Flips(scene).flip(2)
             await until(lambda: scene.mirror.status.errors)
             await converges(looking, scene)

@@ -121,10 +121,7 @@ async def test_a_daemon_goes_on_when_the_schema_becomes_newer_and_its_connection
     async with two_nodes(tmp_path, settings) as (first, second):
         assert shared(second).newer_schema is None
         await migrate(settings)
-        for row in await mariadb.query(
-            "SELECT id FROM information_schema.PROCESSLIST WHERE DB = %s", [settings.name]
-        ):
-            await mariadb.query(f"KILL {row['id']}")
+        await mariadb.kill_connections("DB = %s", settings.name)
         await first.persistence.override(drain(A))
         await until(lambda: second.farm.served("www") == {B})
         await until(lambda: shared(second).newer_schema == NEWER)
