@@ -8,6 +8,12 @@ from dnslb_backend.core.health.results import Code, Result, failed, passed
 from dnslb_backend.core.model.quorum import QuestionKind
 
 
+RESULTS = {
+    "pass": passed("configured to pass"),
+    "fail": failed(Code.STATUS, "configured to fail"),
+}
+
+
 class StaticCheck(Check):
     """Sends nothing."""
 
@@ -20,8 +26,7 @@ class StaticCheck(Check):
     async def probe(
         self, endpoint: ProbeEndpoint, limit: float, resources: CheckResources
     ) -> Result:
-        text = f"configured to {self.result}"
-        return passed(text) if self.result == "pass" else failed(Code.STATUS, text)
+        return RESULTS[self.result]
 
     def describe(self, endpoint: ProbeEndpoint) -> str:
         return f"nothing: always {self.result}"
