@@ -7,7 +7,6 @@ from dnslb_backend.checkers.resources.resources import CheckResources
 from dnslb_backend.core.health.results import Code, Result, failed, passed
 from dnslb_backend.core.model.quorum import QuestionKind
 
-
 RESULTS = {
     "pass": passed("configured to pass"),
     "fail": failed(Code.STATUS, "configured to fail"),
