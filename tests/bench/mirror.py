@@ -18,7 +18,7 @@ PATIENCE = 900.0
 # Every member and nothing else has a row in lb_state.
 COUNT = "SELECT COUNT(*) AS n FROM lb_state WHERE health = 'UP'"
 
-WRITTEN = ("Innodb_rows_inserted", "Innodb_rows_updated")
+WRITTEN = ("Handler_write", "Handler_update")
 
 
 class Mirrored(NamedTuple):
