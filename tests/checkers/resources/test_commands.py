@@ -186,13 +186,13 @@ async def test_while_the_helper_stands_still_nobody_is_down(tools: CheckResource
     shell = ["sh", "-c", f"sleep 0.3; : {hung}"]
     # Long enough that none of them times out before the helper is stopped.
     early = [
-        asyncio.create_task(probe(tools, argv, limit=1.5))
+        asyncio.create_task(probe(tools, argv, limit=3))
         for argv in (["sleep", hung], shell, ["true"])
     ]
     await until(lambda: len(running(hung)) == 2)
     os.kill(spawner(), signal.SIGSTOP)
     late = [asyncio.create_task(probe(tools, ["true"], limit=0.6)) for _ in range(20)]
-    await passes(2.5)
+    await passes(4)
     os.kill(spawner(), signal.SIGCONT)
     assert Outcome.FAIL not in {result.outcome for result in await asyncio.gather(*early)}
     assert {result.outcome for result in await asyncio.gather(*late)} == {Outcome.PASS}
