@@ -712,6 +712,16 @@ def test_a_round_without_news_changes_no_answer() -> None:
     driver.round({A: PASS, B: PASS})
     changes = driver.health_map.take_changes()
     assert (changes.answers, changes.transitions) == (frozenset(), ())
+    assert changes.touched == frozenset()
+
+
+def test_a_round_with_other_words_touches_the_record_only() -> None:
+    driver = Driver(record(A, B))
+    driver.round({A: PASS, B: PASS})
+    driver.health_map.take_changes()
+    driver.round({A: PASS, B: passed("with other words")})
+    changes = driver.health_map.take_changes()
+    assert (changes.answers, changes.transitions) == (frozenset(), ())
     assert changes.touched == {KEY}
 
 
