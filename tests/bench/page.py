@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+import time
 from datetime import datetime
 from pathlib import Path
 from statistics import median
@@ -146,10 +147,24 @@ async def _change(
             replacement = directory / "next"
             replacement.write_text(kind)
             replacement.rename(directory / FLIPPING)
+            since = time.time()
             seen = await _seen(visit, kind)
-            _, told = await daemon.get("/api/v1/history?name=a-first&event=transition&limit=1")
-            delays.append(seen - datetime.fromisoformat(told["events"][0]["at"]).timestamp() * 1000)
+            delays.append(seen - 1000 * await _moved(daemon, since))
         return delays, await figures(visit)
+
+
+async def _moved(daemon: Daemon, since: float) -> float:
+    """When the member has changed since then (Unix time); the history may be behind."""
+    found = 0.0
+
+    async def is_written() -> bool:
+        nonlocal found
+        _, told = await daemon.get("/api/v1/history?name=a-first&event=transition&limit=1")
+        found = datetime.fromisoformat(told["events"][0]["at"]).timestamp()
+        return found >= since
+
+    await until(is_written, within=120)
+    return found
 
 
 async def _seen(visit: Visit, kind: str) -> float:
