@@ -336,7 +336,7 @@ REGISTRY.register(_HotCollector())
 
 
 def count_probe(kind: str, outcome: ProbeOutcome, seconds: float) -> None:
-    """One more probe. `kind` is the name of a check in the registry of checks."""
+    """One more probe, for the event loop alone. `kind` is a name in the registry of checks."""
     _PROBES[kind, outcome] += 1
     _PROBE_DURATIONS[kind].add(seconds)
     if outcome == "error":
@@ -344,7 +344,7 @@ def count_probe(kind: str, outcome: ProbeOutcome, seconds: float) -> None:
 
 
 def count_start(lag: float) -> None:
-    """One more probe began, so many seconds after it was due."""
+    """One more probe began, so many seconds after it was due; for the event loop alone."""
     _SCHEDULER_LAG.add(max(lag, 0.0))
 
 

@@ -1,7 +1,7 @@
 """Connections that are made and closed: the most frequent probe of all.
 
-They have no task, no transport and no protocol, and share one epoll instance, of which the event
-loop is told when any of them is decided: each of these would cost as much as the connection.
+The event loop watches one epoll instance for all of them. A task, a transport or a protocol for
+each would cost as much as connecting.
 """
 
 import asyncio
@@ -55,8 +55,11 @@ class Connector:
         self._epoll.close()
 
     def _decide(self) -> None:
-        for number, _ in self._epoll.poll(0):
-            if (found := self._under_way.pop(number, None)) is not None:
+        decided = [(number, self._under_way.get(number)) for number, _ in self._epoll.poll(0)]
+        for number, found in decided:
+            # One that ended before may have had this one cancelled, and its descriptor used again.
+            if found is not None and self._under_way.get(number) is found:
+                del self._under_way[number]
                 connecting, ended = found
                 failure = connecting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
                 connecting.close()

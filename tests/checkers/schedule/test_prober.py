@@ -15,7 +15,7 @@ from dnslb_backend.checkers.schedule.prober import Prober, ProbeRun
 from dnslb_backend.core.health.results import CONNECTED, Code, Outcome, Result
 from tests.rigs.ports import free_port
 from tests.rigs.processes import descriptors
-from tests.rigs.waiting import until
+from tests.rigs.waiting import passes, until
 
 LIMIT = 0.4
 
@@ -104,6 +104,28 @@ async def test_one_that_is_cancelled_says_so_and_leaves_nothing(prober: Prober) 
         run.cancel()
         assert (await asyncio.wait_for(ended, 10)).cancelled()
         assert len(descriptors()) == before
+
+
+async def test_one_that_gets_the_descriptor_of_a_cancelled_one_is_no_answer(
+    prober: Prober,
+) -> None:
+    connector, found = prober.connector, list[str]()
+    with contextlib.ExitStack() as stack:
+        port, hung = stack.enter_context(listening()), stack.enter_context(silent())
+        other = stack.enter_context(socket.socket())
+
+        def replace(_: OSError | None) -> None:
+            found.append("first")
+            # Takes the descriptor that the first one has left.
+            stack.enter_context(other.dup())
+            connector.cancel(second)
+            assert connector.start("127.0.0.1", hung, lambda _: found.append("third")) == second
+
+        connector.start("127.0.0.1", port, replace)
+        second = connector.start("127.0.0.1", port, lambda _: found.append("second"))
+        await until(lambda: found)
+        await passes(0.2)
+    assert found == ["first"]
 
 
 async def test_one_after_the_other_leaves_nothing(prober: Prober) -> None:
