@@ -34,7 +34,7 @@ HOMES = {
     "demo": "cli",
     "daemon": "daemon",
     "systemd": "daemon",
-    "clock": "daemon",
+    "clock": "logs",
     "importers": "importers",
     "config": "config",
     "pdns": "pdns",

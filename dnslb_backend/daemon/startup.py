@@ -110,7 +110,6 @@ async def start(
         resolver,
         resources,
         slots=config.settings.max_record_checks,
-        now=now,
         changed=partial(_results_counted, changes, voting) if voting else changes.notify,
         # The rounds of nodes that vote are spread over the interval.
         seed=config.node if voting else "",

@@ -70,7 +70,7 @@ def test_the_numbers_of_the_stream_are_true(api: str) -> None:
 
 async def test_every_metric_is_described_with_its_labels(figures: str) -> None:
     node = Node(agreement=Agreement("ns1", QuorumRules("ns1"), at(0)))
-    node.settle({"10.0.0.1": replace(OK, certificate_expires=1.0)})
+    node.settle({"10.0.0.1": OK._replace(certificate_expires=1.0)})
     node.adopt(replace(record("10.0.0.1"), dests=(replace(dest("10.0.0.1"), labels=("dc=fra",)),)))
     families = [*await count_health(node, ["dc"]), *metrics.REGISTRY.collect()]
     described = {

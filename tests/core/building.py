@@ -89,10 +89,12 @@ class Driver:
 
     def hear(self, address: str, result: Result, key: RecordKey = KEY, check: int = 0) -> None:
         self.clock += 0.1
-        self.health_map.record(
-            self.health_map.observe(self.target(address, key, check), result, at(self.clock))
-        )
+        self.tell(self.target(address, key, check), result, at(self.clock))
         self.health_map.decide_marked()
+
+    def tell(self, target: TargetKey, result: Result, moment: Instant) -> None:
+        if not self.health_map.repeat(target, result, moment):
+            self.health_map.record(self.health_map.observe(target, result, moment))
 
     def target(self, address: str, key: RecordKey = KEY, check: int = 0) -> TargetKey:
         return TargetKey(address, None, self.health_map.records[key].record.checks[check])

@@ -73,7 +73,7 @@ async def check_cycle(
     health = HealthMap()
     health.apply_plan(plan(one), now())
     async with CheckResources() as resources, BrokenResolver() as resolver:
-        scheduler = Scheduler(health, resolver, resources, slots=9, now=now, changed=changed)
+        scheduler = Scheduler(health, resolver, resources, slots=9, changed=changed)
         scheduler.apply_plan({"check": check}, PlanChange(), 9)
         await run_until_counted(component, scheduler.run())
 

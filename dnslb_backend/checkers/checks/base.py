@@ -56,9 +56,9 @@ class Check(BaseModel):
         """True when the check names no port, so that the endpoint must."""
         return False
 
-    def connect_port(self, endpoint: ProbeEndpoint) -> int | None:
-        """The port, where a connection that the endpoint accepts is all that is asked for: then the
-        result is CONNECTED, and `probe` need not be called."""
+    def connect_port(self, port: int | None) -> int | None:
+        """The port of an endpoint with that one, where a connection that it accepts is all that is
+        asked for: then the result is CONNECTED, and `probe` need not be called."""
         return None
 
     @abstractmethod

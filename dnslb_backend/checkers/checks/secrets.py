@@ -1,7 +1,6 @@
 """Secrets of checks: where they come from, and how they are kept out of results."""
 
 from collections.abc import Awaitable
-from dataclasses import replace
 
 from pydantic import SecretStr
 
@@ -36,4 +35,4 @@ async def redacted(result: Awaitable[Result], *secrets: str) -> Result:
         found = await result
     except TargetError as error:
         raise TargetError(error.code, redact(str(error), *secrets)) from None
-    return replace(found, text=redact(found.text, *secrets))
+    return found._replace(text=redact(found.text, *secrets))

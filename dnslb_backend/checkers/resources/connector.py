@@ -1,17 +1,34 @@
 """Connections that are made and closed: the most frequent probe of all.
 
-The event loop watches one epoll instance for all of them. A task, a transport or a protocol for
-each would cost as much as connecting.
+The event loop watches one epoll instance for all of them, and one timer for their deadlines. A
+task, a transport or a timer for each would cost as much as connecting.
 """
 
 import asyncio
 import errno
+import math
 import os
 import select
-import socket
+import time
+from collections import deque
 from collections.abc import Callable
+from socket import AF_INET, AF_INET6, SO_ERROR, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, SocketType
 
-Ended = Callable[[OSError | None], None]
+from dnslb_backend.checkers.resources.deadlines import time_up
+
+Ended = Callable[[Exception | None, float], None]
+"""Gets what went wrong, None where the connection was accepted, and when (monotonic)."""
+
+
+class ConnectionAttempt:
+    """One under way; `ended` is None once it is over."""
+
+    __slots__ = ("deadline", "ended", "socket")
+
+    def __init__(self, connecting: SocketType, deadline: float, ended: Ended) -> None:
+        self.socket = connecting
+        self.deadline = deadline
+        self.ended: Ended | None = ended
 
 
 class Connector:
@@ -21,46 +38,91 @@ class Connector:
         self._loop = asyncio.get_running_loop()
         self._epoll = select.epoll()
         self._loop.add_reader(self._epoll, self._decide)
-        self._under_way: dict[int, tuple[socket.socket, Ended]] = {}
+        self._under_way: dict[int, ConnectionAttempt] = {}
+        self._by_limit: dict[float, deque[ConnectionAttempt]] = {}
+        """In the order of their deadlines; one that is over stays until then, or is not looked at
+        again."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = math.inf
 
-    def start(self, address: str, port: int, ended: Ended) -> int:
-        """Connect; `ended` is called once, later, with what went wrong, None where nothing did.
-
-        Returns what `cancel` takes. Raises OSError where this machine cannot even begin.
-        """
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        connecting = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    def start(
+        self, address: str, port: int, began: float, limit: float, ended: Ended
+    ) -> ConnectionAttempt:
+        """Connect within `limit` seconds of `began` (monotonic), which never goes back; `ended` is
+        called once, later, unless `cancel` is before. Raises OSError where this machine cannot even
+        begin."""
+        # The class under socket.socket, which adds methods that cost as much as the system calls.
+        connecting = SocketType(
+            AF_INET6 if ":" in address else AF_INET, SOCK_STREAM | SOCK_NONBLOCK
+        )
         try:
             failure = connecting.connect_ex((address, port))
             if failure not in (0, errno.EINPROGRESS):
                 raise OSError(failure, os.strerror(failure))
-            number = connecting.fileno()
-            self._epoll.register(number, select.EPOLLOUT)
+            self._epoll.register(connecting, select.EPOLLOUT)
         except BaseException:
             connecting.close()
             raise
-        self._under_way[number] = connecting, ended
-        return number
+        deadline = began + limit
+        connection = self._under_way[connecting.fileno()] = ConnectionAttempt(
+            connecting, deadline, ended
+        )
+        if (others := self._by_limit.get(limit)) is None:
+            others = self._by_limit[limit] = deque()
+        others.append(connection)
+        if deadline < self._timer_due:
+            self._arm(deadline)
+        return connection
 
-    def cancel(self, number: int) -> None:
-        """Close a connection before it has ended."""
-        # Closing takes it out of the epoll instance.
-        self._under_way.pop(number)[0].close()
+    def cancel(self, connection: ConnectionAttempt) -> None:
+        """Close one, unless it has ended."""
+        if connection.ended is not None:
+            connection.ended = None
+            del self._under_way[connection.socket.fileno()]
+            # Closing takes it out of the epoll instance.
+            connection.socket.close()
 
     def close(self) -> None:
         """Close them all."""
-        for number in list(self._under_way):
-            self.cancel(number)
+        for connection in list(self._under_way.values()):
+            self.cancel(connection)
+        if self._timer is not None:
+            self._timer.cancel()
         self._loop.remove_reader(self._epoll)
         self._epoll.close()
 
     def _decide(self) -> None:
-        decided = [(number, self._under_way.get(number)) for number, _ in self._epoll.poll(0)]
-        for number, found in decided:
+        found = [(self._under_way.get(number), events) for number, events in self._epoll.poll(0)]
+        now = time.monotonic()
+        for connection, events in found:
             # One that ended before may have had this one cancelled, and its descriptor used again.
-            if found is not None and self._under_way.get(number) is found:
-                del self._under_way[number]
-                connecting, ended = found
-                failure = connecting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-                connecting.close()
-                ended(OSError(failure, os.strerror(failure)) if failure else None)
+            if connection is None or (ended := connection.ended) is None:
+                continue
+            failure = 0
+            if events != select.EPOLLOUT:
+                failure = connection.socket.getsockopt(SOL_SOCKET, SO_ERROR)
+            self.cancel(connection)
+            ended(OSError(failure, os.strerror(failure)) if failure else None, now)
+
+    def _arm(self, due: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_due = due
+        self._timer = self._loop.call_later(max(due - time.monotonic(), 0.0), self._time_up)
+
+    def _time_up(self) -> None:
+        """End those whose time is up; wake up again for the next one that is not over."""
+        self._timer, self._timer_due, now = None, math.inf, time.monotonic()
+        for limit, connections in list(self._by_limit.items()):
+            while connections:
+                connection = connections[0]
+                if (ended := connection.ended) is not None:
+                    if connection.deadline > now:
+                        break
+                    self.cancel(connection)
+                    self._loop.call_soon(ended, time_up(connection.deadline), now)
+                connections.popleft()
+            if not connections:
+                del self._by_limit[limit]
+            elif connections[0].deadline < self._timer_due:
+                self._arm(connections[0].deadline)

@@ -44,17 +44,28 @@ class Cycles:
     def target_done(self, target: TargetKey) -> None:
         """It answered, timed out, or is probed no more: for every record that waits for it. Of very
         many records, the cycles end over several turns of the event loop."""
-        if waiting := self._waiting.pop(target, None):
-            waits = [(key, self._open[key]) for key in waiting if key in self._open]
-            self._end_waits(target, waits)
+        waiting = self._waiting.pop(target, None)
+        if not waiting:
+            return
+        if len(waiting) == 1:
+            # Most targets have one record, and all of this is done for every probe.
+            (key,) = waiting
+            self._end_wait(key, self._open.get(key), target)
+        else:
+            self._end_waits(target, [(key, self._open.get(key)) for key in waiting])
 
-    def _end_waits(self, target: TargetKey, waits: list[tuple[RecordKey, _Left]]) -> None:
+    def _end_waits(self, target: TargetKey, waits: list[tuple[RecordKey, _Left | None]]) -> None:
         if rest := waits[CYCLES_PER_TURN:]:
             asyncio.get_running_loop().call_soon(self._end_waits, target, rest)
         for key, left in waits[:CYCLES_PER_TURN]:
             # Else that cycle has ended, and perhaps another one has begun.
             if self._open.get(key) is left:
-                left.discard(target)
+                self._end_wait(key, left, target)
+
+    def _end_wait(self, key: RecordKey, left: _Left | None, target: TargetKey) -> None:
+        if left is not None:
+            left.discard(target)
+            if not left:
                 self.end_if_done(key)
 
     def end_if_done(self, key: RecordKey) -> None:

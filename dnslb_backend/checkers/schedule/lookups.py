@@ -41,8 +41,7 @@ class Lookups:
             for host in self._health.records[key].record.host_names()
             if (key, host) not in self._tasks and not self.slots.is_waiting(key, host)
         ]
-        for host in hosts:
-            self.slots.want(key, host, due)
+        self.slots.want(key, hosts, due)
         return hosts
 
     def drop(self, key: RecordKey) -> None:

@@ -8,10 +8,11 @@ from typing import Protocol
 from dnslb_backend import metrics
 from dnslb_backend.checkers.checks.base import Check, ProbeEndpoint, run_probe
 from dnslb_backend.checkers.resources.classify import classify_exception
-from dnslb_backend.checkers.resources.connector import Connector
-from dnslb_backend.checkers.resources.deadlines import StallDetector, time_up
+from dnslb_backend.checkers.resources.connector import ConnectionAttempt, Connector
+from dnslb_backend.checkers.resources.deadlines import StallDetector
 from dnslb_backend.checkers.resources.resources import CheckResources
 from dnslb_backend.checkers.schedule.limiter import ProbeLimiter, probe_limit
+from dnslb_backend.core.health.members import TargetKey
 from dnslb_backend.core.health.results import CONNECTED, Code, Result, check_error
 from dnslb_backend.tasks import BackgroundTasks
 
@@ -31,7 +32,7 @@ class Prober:
 
     def __init__(self, resources: CheckResources) -> None:
         self._resources = resources
-        self._limiter = ProbeLimiter(probe_limit())
+        self.limiter = ProbeLimiter(probe_limit())
         self._stall_detector = StallDetector(time.monotonic)
         self._tasks = BackgroundTasks("check")
         self.connector = Connector()
@@ -48,16 +49,17 @@ class Prober:
     def start(
         self,
         check: Check,
-        endpoint: ProbeEndpoint,
+        target: TargetKey,
         limit: float,
         due: float,
         done: Callable[[ProbeRun], None],
     ) -> ProbeRun:
         """Begin a probe that was to start at `due`, or have it wait for its start; `done` is called
         later, also after `cancel`."""
-        port = check.connect_port(endpoint)
-        if port is not None and self._limiter.try_acquire(endpoint.address):
-            return _Connecting(self, endpoint.address, port, limit, due, done)
+        port = check.connect_port(target.port)
+        if port is not None and self.limiter.try_acquire(target.address):
+            return _Connecting(self, target.address, port, limit, due, done)
+        endpoint = ProbeEndpoint(target.address, target.port)
         task = self._tasks.share(self.probe(check, endpoint, limit, due))
         task.add_done_callback(done)
         return task
@@ -68,7 +70,7 @@ class Prober:
         """The result, however long the probe waits for its start; `due` is when it was to start."""
         if check.asks_nobody:
             return await self._begin(check, endpoint, limit, due)
-        async with self._limiter.permit(endpoint.address):
+        async with self.limiter.permit(endpoint.address):
             return await self._begin(check, endpoint, limit, due)
 
     async def _begin(
@@ -86,25 +88,11 @@ class Prober:
             return stalled.lasting(result.duration)
         return result
 
-    def leave(self, address: str) -> None:
-        """A probe without a task has ended."""
-        self._limiter.release(address)
-
 
 class _Connecting:
     """A probe that only connects, without a task."""
 
-    __slots__ = (
-        "_address",
-        "_began",
-        "_done",
-        "_limit",
-        "_loop",
-        "_number",
-        "_prober",
-        "_result",
-        "_timer",
-    )
+    __slots__ = ("_address", "_began", "_connection", "_done", "_limit", "_prober", "_result")
 
     def __init__(
         self,
@@ -115,25 +103,26 @@ class _Connecting:
         due: float,
         done: Callable[[ProbeRun], None],
     ) -> None:
-        self._loop = loop = asyncio.get_running_loop()
         self._prober = prober
         self._address = address
         self._limit = limit
         self._done: Callable[[ProbeRun], None] | None = done
         self._result: Result | None = None
-        self._began = time.monotonic()
-        metrics.count_start(self._began - due)
-        self._timer = loop.call_at(self._began + limit, self._time_up)
-        self._number: int | None = None
+        self._began = began = time.monotonic()
+        metrics.count_start(began - due)
+        self._connection: ConnectionAttempt | None = None
         try:
-            self._number = prober.connector.start(address, port, self._decided)
+            self._connection = prober.connector.start(address, port, began, limit, self._ended)
         except Exception as error:  # noqa: BLE001 - classify_exception logs what is unexpected
-            loop.call_soon(self._ended, error)
+            asyncio.get_running_loop().call_soon(self._ended, error, began)
 
     def cancel(self) -> None:
-        if self._done is not None:
-            self._loop.call_soon(self._done, self)
-            self._close()
+        if (done := self._done) is not None:
+            self._done = None
+            if self._connection is not None:
+                self._prober.connector.cancel(self._connection)
+            self._prober.limiter.release(self._address)
+            asyncio.get_running_loop().call_soon(done, self)
 
     def cancelled(self) -> bool:
         return self._result is None
@@ -142,27 +131,15 @@ class _Connecting:
         assert self._result is not None
         return self._result
 
-    def _decided(self, error: OSError | None) -> None:
-        self._number = None
-        self._ended(error)
-
-    def _time_up(self) -> None:
-        self._ended(time_up(self._began + self._limit))
-
-    def _ended(self, error: Exception | None) -> None:
+    def _ended(self, error: Exception | None, at: float) -> None:
         if (done := self._done) is None:
             return
-        result = CONNECTED
-        if error is not None:
+        self._done = self._connection = None
+        self._prober.limiter.release(self._address)
+        if error is None:
+            self._result = CONNECTED.lasting(at - self._began)
+        else:
             result = classify_exception(error, self._limit, self._address)
-        result = result.lasting(time.monotonic() - self._began)
-        self._result = self._prober.without_stall(result, self._began)
-        self._close()
+            result = result.lasting(at - self._began)
+            self._result = self._prober.without_stall(result, self._began)
         done(self)
-
-    def _close(self) -> None:
-        self._done = None
-        self._timer.cancel()
-        if self._number is not None:
-            self._prober.connector.cancel(self._number)
-        self._prober.leave(self._address)

@@ -31,6 +31,7 @@ from dnslb_backend.checkers.schedule.prober import Prober, ProbeRun
 from dnslb_backend.checkers.schedule.resolver import Resolver
 from dnslb_backend.checkers.schedule.slots import Slots
 from dnslb_backend.checkers.schedule.sweep import StaleSweep
+from dnslb_backend.clock import mono, now
 from dnslb_backend.component_log import ComponentLog
 from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.healthmap import HealthMap
@@ -77,28 +78,26 @@ class Scheduler:
         resources: CheckResources,
         *,
         slots: int,
-        now: Callable[[], Instant],
         changed: Callable[[], None],
         seed: str = "",
     ) -> None:
         self._health = health
-        self._now = now
         self._changed = changed
         self._checks: Mapping[str, Check] = {}
         self._timetable = Timetable(health, seed)
         self._cycles = Cycles(self._end_cycle)
-        self._probing: Slots[TargetKey] = Slots(slots, self._probe_in_slot)
+        self._probing: Slots[TargetKey] = Slots(slots, self._probe)
         self._lookups = Lookups(health, resolver, self._answered, slots)
         self._probes: dict[TargetKey, _Probe] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
         self._is_running = False
-        self._sweep = StaleSweep(health, now, changed)
+        self._sweep = StaleSweep(health, changed)
         self._prober = Prober(resources)
         self._on_demand = OnDemandProbes()
         self._reports = CountedReports()
         resources.push_reports.follow(self._reported)
-        self._brake = Brake(lambda: now().mono)
+        self._brake = Brake(mono)
 
     @property
     def last_sweep(self) -> float:
@@ -124,7 +123,7 @@ class Scheduler:
         """Begin with every record, some at a time: with many, lookups come in between."""
         for number, key in enumerate(list(self._health.records), 1):
             if key in self._health.records:
-                self._timetable.add(key, self._now())
+                self._timetable.add(key, now())
             if number % ADDED_AT_ONCE == 0:
                 self._arm()
                 await asyncio.sleep(0)
@@ -153,7 +152,7 @@ class Scheduler:
             self._drop_record(key)
         for key in change.changed:
             if self._is_running:
-                self._timetable.add(key, self._now())
+                self._timetable.add(key, now())
         self._drop_unused()
         self._arm()
 
@@ -177,7 +176,7 @@ class Scheduler:
         result = await self._on_demand.result(
             target, lambda: self._prober.probe(check, endpoint, limit)
         )
-        observed = self._health.observe(target, result, self._now())
+        observed = self._health.observe(target, result, now())
         return probe_report(self._health, key, observed, check.describe(endpoint))
 
     # -- what is due --------------------------------------------------------------------
@@ -192,13 +191,13 @@ class Scheduler:
                 return
             self._timer.cancel()
         self._timer_due = due
-        wait = max(due - self._now().mono, 0.0)
+        wait = max(due - mono(), 0.0)
         self._timer = asyncio.get_running_loop().call_later(wait, self._turn)
 
     def _turn(self) -> None:
         self._timer = None
         try:
-            for due in self._timetable.take(self._now().mono, BATCH):
+            for due in self._timetable.take(mono(), BATCH):
                 self._start_record(due)
         except Exception:
             log.exception("unhandled exception in the check scheduler; continuing")
@@ -220,19 +219,19 @@ class Scheduler:
         self._cycles.end_if_done(due.key)
 
     def _end_cycle(self, key: RecordKey) -> None:
-        self._health.close_cycle(key, self._now())
+        self._health.close_cycle(key, now())
         self._publish()
 
     def _answered(self, key: RecordKey, host: str, answer: Resolution | None) -> None:
         """A lookup has ended, without an answer where it was cancelled; probe new addresses."""
         if answer is not None:
-            self._health.record_resolution(key, host, answer, self._now())
+            self._health.record_resolution(key, host, answer, now())
             self._publish()
         if self._health.records[key].is_reshaped:
             new = self._timetable.new_targets(key)
             self._drop_unused()
             self._cycles.join(key, new)
-            self._want(key, new, self._now().mono)
+            self._want(key, new, mono())
         self._cycles.host_done(key, host)
         self._arm()
 
@@ -240,27 +239,24 @@ class Scheduler:
 
     def _want(self, key: RecordKey, targets: Iterable[TargetKey], due: float) -> None:
         """Probe these targets now, or as soon as the record has a slot."""
+        asking = []
         for target in targets:
             if self._checks[target.check].asks_nobody:
-                self._probe(target, due, None)
+                self._probe(None, target, due)
             else:
-                self._probing.want(key, target, due)
+                asking.append(target)
+        self._probing.want(key, asking, due)
 
-    def _probe_in_slot(self, key: RecordKey, target: TargetKey, due: float) -> bool:
-        return self._probe(target, due, key)
-
-    def _probe(self, target: TargetKey, due: float, slot: RecordKey | None) -> bool:
+    def _probe(self, slot: RecordKey | None, target: TargetKey, due: float) -> bool:
         """Begin a probe, unless one has begun since it was due, or no record uses the target."""
-        users = self._health.targets.users(target)
-        if not users or not self._timetable.begin(target, due, self._now().mono):
+        timing = self._timetable.begin(target, due, mono())
+        if timing is None:
             if target not in self._probes:
                 self._cycles.target_done(target)
             return False
         self._health.targets.begin(target)
-        limit = self._health.records[next(iter(users))].record.timing.timeout
-        check = self._checks[target.check]
-        endpoint = ProbeEndpoint(target.address, target.port)
-        run = self._prober.start(check, endpoint, limit, due, partial(self._probed, target))
+        check, done = self._checks[target.check], partial(self._probed, target)
+        run = self._prober.start(check, target, timing.timeout, due, done)
         self._probes[target] = _Probe(run, slot)
         return True
 
@@ -269,7 +265,7 @@ class Scheduler:
         probe = self._probes.get(target)
         if probe is None or probe.run is not run:
             return
-        is_broken, at = False, self._now()
+        is_broken, at = False, now()
         try:
             if run.cancelled():
                 self._health.cancel_probe(target, at)
@@ -291,17 +287,20 @@ class Scheduler:
 
     def _finish(self, target: TargetKey, at: Instant, *, is_broken: bool = False) -> None:
         probe = self._probes.pop(target)
-        self._timetable.end(target, at.mono, is_broken=is_broken)
+        if self._timetable.end(target, at.mono, is_broken=is_broken):
+            self._arm()
         self._cycles.target_done(target)
         if probe.slot is not None:
             self._probing.done(probe.slot)
         if probe.is_retry_due:
             self._retry(target)
-        self._arm()
 
     def _record_result(self, target: TargetKey, result: Result, at: Instant) -> None:
         kind = self._checks[target.check].type
-        metrics.count_probe(kind, result.outcome.value, result.duration)
+        metrics.count_probe(kind, result.outcome._value_, result.duration)
+        if result.report is None and self._health.repeat(target, result, at):
+            self._brake.drop(target)
+            return
         observed = self._health.observe(target, result, at)
         if self._reports.is_repeated(target, result) and not observed.before.stale:
             self._health.defer_result(target, observed.at)
@@ -332,7 +331,7 @@ class Scheduler:
     async def _follow_brake(self) -> None:
         while True:
             released = await self._brake.released()
-            at = self._now().mono
+            at = mono()
             async for target, result in in_slices(released.counted):
                 # Else a later result has counted meanwhile.
                 if self._health.target(target).last_seen <= at:
@@ -342,19 +341,19 @@ class Scheduler:
 
     def _apply(self, target: TargetKey, result: Result) -> None:
         """A result counts some time after its probe has ended."""
-        self._count(self._health.observe(target, result, self._now()))
-        self._timetable.follow(target, self._now().mono)
+        self._count(self._health.observe(target, result, now()))
+        self._timetable.follow(target, mono())
         self._arm()
 
     def _retry(self, target: TargetKey) -> None:
         """Probe a target now, off its schedule."""
         users = self._health.targets.users(target)
         if self._is_running and users:
-            self._want(self._health.targets.first_user(target), [target], self._now().mono)
+            self._want(self._health.targets.first_user(target), [target], mono())
 
     def look_again(self, target: TargetKey) -> bool:
         """Another node has seen it change: probe it, if it was not just probed; whether it is."""
-        is_due = self._timetable.is_askable(target, self._now().mono)
+        is_due = self._timetable.is_askable(target, mono())
         if is_due:
             self._retry(target)
         return is_due
@@ -384,7 +383,7 @@ class Scheduler:
         """Cancel the probe of a target that no record uses, and forget it."""
         if (probe := self._probes.get(target)) is not None:
             probe.run.cancel()
-            at = self._now()
+            at = now()
             self._health.cancel_probe(target, at)
             self._finish(target, at)
         else:

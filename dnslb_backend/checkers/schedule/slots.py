@@ -1,6 +1,6 @@
 """Slots: how many records may be at work at once; the others wait, first come, first served."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable, Iterable
 from typing import Generic, TypeVar
 
 from dnslb_backend.core.model.records import RecordKey
@@ -24,12 +24,16 @@ class Slots(Generic[T]):
         self._at_work: dict[RecordKey, int] = {}
         self._waiting: dict[RecordKey, dict[T, float]] = {}
 
-    def want(self, key: RecordKey, piece: T, due: float) -> None:
-        """Begin a piece of work as soon as the record has a slot."""
+    def want(self, key: RecordKey, pieces: Collection[T], due: float) -> None:
+        """Begin these pieces of work as soon as the record has a slot."""
+        if not pieces:
+            return
         if not self._waiting and self._has_slot(key):
-            self._start(key, piece, due)
+            self._start(key, [(piece, due) for piece in pieces])
         else:
-            self._waiting.setdefault(key, {}).setdefault(piece, due)
+            waiting = self._waiting.setdefault(key, {})
+            for piece in pieces:
+                waiting.setdefault(piece, due)
             self._let_in()
 
     def is_waiting(self, key: RecordKey, piece: T) -> bool:
@@ -57,12 +61,12 @@ class Slots(Generic[T]):
             key = next(iter(self._waiting))
             if not self._has_slot(key):
                 return
-            for piece, due in self._waiting.pop(key).items():
-                self._start(key, piece, due)
+            self._start(key, self._waiting.pop(key).items())
 
     def _has_slot(self, key: RecordKey) -> bool:
         return key in self._at_work or len(self._at_work) < self.limit
 
-    def _start(self, key: RecordKey, piece: T, due: float) -> None:
-        if self._begin(key, piece, due):
-            self._at_work[key] = self._at_work.get(key, 0) + 1
+    def _start(self, key: RecordKey, pieces: Iterable[tuple[T, float]]) -> None:
+        for piece, due in pieces:
+            if self._begin(key, piece, due):
+                self._at_work[key] = self._at_work.get(key, 0) + 1

@@ -4,7 +4,7 @@ import asyncio
 import math
 from collections.abc import Callable
 
-from dnslb_backend.core.health.clock import Instant
+from dnslb_backend.clock import mono, now
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.members import TargetKey
 
@@ -20,15 +20,12 @@ class StaleSweep:
     """Marks silent targets in the health map, and readmits members whose time has come. `changed`
     is called afterwards; `last` is when that was last, in monotonic seconds."""
 
-    def __init__(
-        self, health: HealthMap, now: Callable[[], Instant], changed: Callable[[], None]
-    ) -> None:
+    def __init__(self, health: HealthMap, changed: Callable[[], None]) -> None:
         self._health = health
-        self._now = now
         self._changed = changed
         self._left = list[TargetKey]()
         self._due = -math.inf
-        self.last = now().mono
+        self.last = mono()
 
     def restart(self) -> None:
         """Look at all targets again: there may be others, or others may fall silent first."""
@@ -38,10 +35,10 @@ class StaleSweep:
         """Sweep until cancelled."""
         while True:
             await asyncio.sleep(INTERVAL)
-            if self._left or self._now().mono >= self._due:
+            if self._left or mono() >= self._due:
                 await self._look()
-            self._health.readmit(self._now())
-            self.last = self._now().mono
+            self._health.readmit(now())
+            self.last = mono()
             self._changed()
 
     async def _look(self) -> None:
@@ -51,5 +48,5 @@ class StaleSweep:
         targets, self._left = self._left[:RATE], self._left[RATE:]
         for start in range(0, len(targets), SLICE):
             part = targets[start : start + SLICE]
-            self._due = min(self._due, self._health.expire_stale(part, self._now()))
+            self._due = min(self._due, self._health.expire_stale(part, now()))
             await asyncio.sleep(0)

@@ -12,6 +12,7 @@ from dnslb_backend.core.answers.name_lookup import delegation_of, entry_of, zone
 from dnslb_backend.core.answers.selectors import Selector, answer_limit
 from dnslb_backend.core.answers.snapshot import Snapshot
 from dnslb_backend.core.health.decision import Decision, DecisionKind
+from dnslb_backend.core.health.evaluation import evaluate_with
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.members import MemberStatus
 from dnslb_backend.core.health.overrides import Action, ActiveOverrides, Override
@@ -157,13 +158,11 @@ def explain_record(
     health: HealthMap, record: Record, table: ViewTable | None, question: Question
 ) -> RecordExplanation:
     """What a client gets of one balanced record, and why."""
+    state = health.records[record.key]
+    statuses, decision = state.rows, state.decision
     if question.supposed:
-        statuses, decision = health.evaluate_with(
-            record.key, ActiveOverrides((*health.overrides, *question.supposed))
-        )
-    else:
-        state = health.records[record.key]
-        statuses, decision = state.rows, state.decision
+        supposed = ActiveOverrides((*health.overrides, *question.supposed))
+        statuses, decision = evaluate_with(state, health.targets, supposed)
     selector = Selector(record, decision, table)
     view, scope, rows, ttl = "", 0, [], record.ttl if decision.ttl is None else decision.ttl
     if not (selector.is_static and decision.is_servfail):

@@ -14,6 +14,7 @@ from dnslb_backend.core.health.members import (
     MemberStatus,
     apply_override,
     fallback_contents,
+    mark_served,
 )
 from dnslb_backend.core.health.overrides import Action, ActiveOverrides
 from dnslb_backend.core.health.record_state import (
@@ -48,6 +49,15 @@ def evaluate(
         is_resolved=is_resolved(state),
     )
     return replace(decision, ttl=answer_ttl(state.record, rows))
+
+
+def evaluate_with(
+    state: RecordState, targets: Targets, active_overrides: ActiveOverrides
+) -> Evaluation:
+    """The rows and the decision of a record as they would be with these overrides."""
+    rows = evaluate_members(state, targets, active_overrides)
+    decision = evaluate(state, rows, [row.candidate() for row in rows])
+    return mark_served(rows, decision, state.rows, state.record), decision
 
 
 def evaluate_members(

@@ -12,7 +12,6 @@ record's check cycle has answered or timed out.
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import replace
 from itertools import islice
 
 from dnslb_backend.core.health.agreement import Agreement
@@ -21,7 +20,6 @@ from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.decision import PENDING, Decision, DecisionKind
 from dnslb_backend.core.health.decision_changes import report
 from dnslb_backend.core.health.evaluation import (
-    Evaluation,
     clear_returned,
     evaluate,
     evaluate_members,
@@ -199,6 +197,14 @@ class HealthMap:
             after = observe(before, result, at, thresholds)
         return Observation(target, result, at, before, after)
 
+    def repeat(self, target: TargetKey, result: Result, at: Instant) -> bool:
+        """Record a result that only repeats the last one, as most do; False where it may not, and
+        `observe` and `record` must be called."""
+        for key in self.targets.users(target):
+            if self.agreement is not None or target in self.records[key].awaited:
+                return False
+        return self.targets.repeat(target, result, at)
+
     def record(self, observed: Observation) -> None:
         """A probe has ended, and its result counts for every record that uses the target, of which
         nothing else may have been recorded since `observe`."""
@@ -231,7 +237,7 @@ class HealthMap:
     def defer_result(self, target: TargetKey, at: Instant) -> None:
         """A probe has ended whose result does not count for now, except against staleness."""
         if target in self.targets:
-            self.targets[target] = replace(self.targets[target], last_seen=at.mono)
+            self.targets[target] = self.targets[target]._replace(last_seen=at.mono)
         self.cancel_probe(target, at)
 
     def close_cycle(self, key: RecordKey, at: Instant) -> None:
@@ -354,13 +360,6 @@ class HealthMap:
         """Rebuild the members if host names have resolved to other addresses since."""
         if self.records[key].is_reshaped:
             self._membership.rebuild(key, self.records[key])
-
-    def evaluate_with(self, key: RecordKey, overrides: ActiveOverrides) -> Evaluation:
-        """The table and the answer of a record as they would be with these overrides."""
-        state = self.records[key]
-        rows = evaluate_members(state, self.targets, overrides)
-        decision = evaluate(state, rows, [row.candidate() for row in rows])
-        return mark_served(rows, decision, state.rows, state.record), decision
 
     def _decide(self, key: RecordKey, at: Instant, *, whole: bool = False) -> None:
         """Decide a record: by the targets that changed, or by all of them."""

@@ -1,5 +1,6 @@
 """What overrides would do, checked before they are applied."""
 
+from dnslb_backend.core.health.evaluation import evaluate_with
 from dnslb_backend.core.health.healthmap import HealthMap
 from dnslb_backend.core.health.overrides import ActiveOverrides
 from dnslb_backend.core.model.records import RecordKey
@@ -10,5 +11,6 @@ def loses_service(health: HealthMap, key: RecordKey, active_overrides: ActiveOve
 
     A fallback or `all_down` may still answer them.
     """
-    _, decision = health.evaluate_with(key, active_overrides)
-    return decision.loses_service(health.records[key].decision)
+    state = health.records[key]
+    _, decision = evaluate_with(state, health.targets, active_overrides)
+    return decision.loses_service(state.decision)

@@ -150,8 +150,7 @@ def _shifted(state: TargetState, offset: float) -> TargetState:
     """The state with its monotonic times, except `last_seen`, moved to another clock."""
     if not state.flips and state.suppressed_until is None:
         return state
-    return replace(
-        state,
+    return state._replace(
         flips=tuple(flip + offset for flip in state.flips),
         suppressed_until=None
         if state.suppressed_until is None
@@ -212,7 +211,7 @@ class _Restoration:
 
         def alone(member: SavedMember) -> tuple[TargetState, ...]:
             return tuple(
-                replace(state, last_known=agreed) if own.last_known is Health.UNKNOWN else state
+                state._replace(last_known=agreed) if own.last_known is Health.UNKNOWN else state
                 for state, own, agreed in zip(
                     states_of(member), member.states, member.agreed, strict=True
                 )
@@ -268,14 +267,12 @@ class _Restoration:
             return dated
         # No saved value may hold a target for longer than the configuration allows.
         held_until = min(dated.suppressed_until, self.at.mono + max_hold)
-        return replace(
-            dated, suppress_for=min(dated.suppress_for, max_hold), suppressed_until=held_until
-        )
+        hold = min(dated.suppress_for, max_hold)
+        return dated._replace(suppress_for=hold, suppressed_until=held_until)
 
     def _dated(self, state: TargetState) -> TargetState:
         shifted = _shifted(state, self.at.mono - self.then)
-        return replace(
-            shifted,
+        return shifted._replace(
             last_seen=self.at.mono,
             last_check=self._shifted_time(state.last_check),
             last_change=self._shifted_time(state.last_change),

@@ -187,13 +187,12 @@ def ruled(own: TargetState, verdict: AgreedHealth, at: Instant) -> TargetState:
     if verdict.basis is Basis.OWN:
         if verdict.health is own.last_known:
             return own
-        return replace(own, last_known=Health.UNKNOWN, stale=False)
+        return own._replace(last_known=Health.UNKNOWN, stale=False)
     votes = Votes(*verdict.tally, verdict.basis is Basis.HELD)
     if own.last_known is verdict.health and not own.stale:
-        return replace(own, priority=verdict.priority, last_change=verdict.changed, votes=votes)
+        return own._replace(priority=verdict.priority, last_change=verdict.changed, votes=votes)
     is_up = verdict.health is Health.UP
-    return replace(
-        own,
+    return own._replace(
         last_known=verdict.health,
         stale=False,
         priority=verdict.priority,

@@ -15,7 +15,6 @@ a hold counts as the first of the next changes. Results count meanwhile: `undamp
 without the hold.
 """
 
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -38,9 +37,8 @@ class Health(StrEnum):
     UNKNOWN = "UNKNOWN"
 
 
-@dataclass(frozen=True, slots=True)
-class TargetState:
-    """What is known of one target.
+class TargetState(NamedTuple):
+    """What is known of one target. Every probe makes one, as it does a Result.
 
     `last_known` is the health by its results; it outlives staleness, because a stale target keeps
     being served or not. `health` is what is shown: UNKNOWN when stale. `streak` counts results in
@@ -66,7 +64,7 @@ class TargetState:
     suppress_for: float = 0.0
     suppressed_until: float | None = None
     undamped: Health | None = None
-    votes: Votes | None = field(default=None, compare=False)
+    votes: Votes | None = None
     """Where the votes of several nodes decide."""
 
     @property
@@ -80,7 +78,7 @@ NEVER_PROBED = TargetState()
 def observe(state: TargetState, result: Result, at: Instant, rules: Thresholds) -> TargetState:
     """The state after one more result; the table above is the rule."""
     if result.outcome is Outcome.ERROR:
-        return replace(state, result=result, last_check=at.wall)
+        return state._replace(result=result, last_check=at.wall)
     is_pass = result.outcome is Outcome.PASS
     says = Health.UP if is_pass else Health.DOWN
     before = state.undamped or state.last_known
@@ -112,6 +110,38 @@ def observe(state: TargetState, result: Result, at: Instant, rules: Thresholds) 
     return _turned(seen, at, rules.damping)
 
 
+def repeated(state: TargetState, result: Result, at: Instant) -> TargetState | None:
+    """What `observe` returns for a result that only repeats the last one, which changes nothing but
+    times and figures; None where it may change more."""
+    last, is_pass = state.result, result.outcome is Outcome.PASS
+    if (
+        last is None
+        or result.text != last.text
+        or result.code != last.code
+        or state.last_known is not (Health.UP if is_pass else Health.DOWN)
+        or state.streak
+        or state.stale
+        or (state.undamped, state.suppressed_until) != (None, None)
+        or result.outcome is Outcome.ERROR
+        or (is_pass and (result.priority != state.priority or result.weight != state.weight))
+    ):
+        return None
+    return TargetState(
+        state.last_known,
+        False,
+        0,
+        state.priority,
+        state.weight,
+        result,
+        at.mono,
+        at.wall,
+        state.last_change,
+        at.wall if state.last_known is Health.UP else state.last_up,
+        state.flips,
+        state.suppress_for,
+    )
+
+
 def _turned(state: TargetState, at: Instant, damping: Damping | None) -> TargetState:
     """The state of a target that has just gone from UP to DOWN or back."""
     if damping is None:
@@ -119,10 +149,9 @@ def _turned(state: TargetState, at: Instant, damping: Damping | None) -> TargetS
     recent = (*(flip for flip in state.flips if at.mono - flip < damping.window), at.mono)
     hold = state.suppress_for if len(recent) > 1 else 0.0
     if len(recent) < damping.flips:
-        return replace(state, flips=recent, suppress_for=hold)
+        return state._replace(flips=recent, suppress_for=hold)
     hold = min(max(2 * hold, damping.hold), damping.max_hold)
-    return replace(
-        state,
+    return state._replace(
         last_known=Health.DOWN,
         last_change=at.wall,
         # Calm is counted from its end.
@@ -135,12 +164,12 @@ def _turned(state: TargetState, at: Instant, damping: Damping | None) -> TargetS
 
 def reset_damping(state: TargetState) -> TargetState:
     """The state without its damping, as when an operator readmits it."""
-    return replace(state, flips=(), suppress_for=0.0, suppressed_until=None, undamped=None)
+    return state._replace(flips=(), suppress_for=0.0, suppressed_until=None, undamped=None)
 
 
 def mark_stale(state: TargetState, at: Instant) -> TargetState:
     """The state once no result has come for too long: UNKNOWN, but served as before."""
-    return replace(state, stale=True, last_change=at.wall)
+    return state._replace(stale=True, last_change=at.wall)
 
 
 def combine(states: list[TargetState], require: int) -> TargetState:
@@ -161,8 +190,7 @@ def combine(states: list[TargetState], require: int) -> TargetState:
         health = Health.UNKNOWN
     agreeing = [state for state in states if state.last_known is health] or states
     newest = max(agreeing, key=lambda state: state.last_check or 0.0)
-    return replace(
-        newest,
+    return newest._replace(
         last_known=health,
         stale=all(state.stale for state in agreeing),
         priority=next((s.priority for s in agreeing if s.priority is not None), None),

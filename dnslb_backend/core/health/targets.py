@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
+from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.members import TargetKey
 from dnslb_backend.core.health.record_index import RecordIndex
-from dnslb_backend.core.health.target import NEVER_PROBED, TargetState
+from dnslb_backend.core.health.results import Result
+from dnslb_backend.core.health.target import NEVER_PROBED, TargetState, repeated
 from dnslb_backend.core.model.records import RecordKey
 
 
@@ -33,7 +35,16 @@ class Targets:
         self._users = RecordIndex[TargetKey]()
         self.users = self._users.of
         """The records that use a target, as they are now."""
+        self.first_user = self._users.first
+        """The first of them, by their order; KeyError if there is none."""
         self._in_flight: set[TargetKey] = set()
+        self.is_in_flight = self._in_flight.__contains__
+        """Whether a probe of this target is in flight."""
+        self.begin = self._in_flight.add
+        """A probe of this target is under way; `record`, `repeat` or `cancel_probe` of the health
+        map ends it."""
+        self.end = self._in_flight.discard
+        """No probe of this target is in flight any more."""
         self._left: dict[TargetKey, None] = {}
 
     def __getitem__(self, target: TargetKey) -> TargetState:
@@ -65,10 +76,6 @@ class Targets:
         """Whether it has a state, from a result or restored."""
         return target in self._states
 
-    def first_user(self, target: TargetKey) -> RecordKey:
-        """The first of them, by their order; KeyError if there is none."""
-        return self._users.first(target)
-
     def add_user(self, target: TargetKey, user: RecordKey, past: TargetState | None = None) -> None:
         """Add a record that uses it; `past` is its state unless it has one already."""
         if self._listener is not None and target not in self._users:
@@ -95,13 +102,13 @@ class Targets:
 
     # -- probes -------------------------------------------------------------------------
 
-    def begin(self, target: TargetKey) -> None:
-        """A probe of it is under way; `record` or `cancel_probe` of the health map ends it."""
-        self._in_flight.add(target)
-
-    def end(self, target: TargetKey) -> None:
-        """No probe of it is in flight any more."""
+    def repeat(self, target: TargetKey, result: Result, at: Instant) -> bool:
+        """Its probe has ended with a result that only repeats the last one; False if it does not,
+        and then nothing was done."""
+        state = self._states.get(target)
+        after = None if state is None else repeated(state, result, at)
+        if after is None:
+            return False
         self._in_flight.discard(target)
-
-    def is_in_flight(self, target: TargetKey) -> bool:
-        return target in self._in_flight
+        self._states[target] = after
+        return True

@@ -61,6 +61,7 @@ class _Probing:
 
     timing: Timing
     begun: float
+    has_own_pace: bool
     is_in_flight: bool = True
     pause: float = 0.0
     paused_until: float = -math.inf
@@ -136,17 +137,18 @@ class Timetable:
         self, target: TargetKey, key: RecordKey, added: float | None, now: float
     ) -> bool:
         """Whether the target is due at a tick of this record, its first where `added` is given."""
-        probing = self._probing.get(target)
         if not self._health.is_probed(target):
             return False
+        probing = self._probing.get(target)
         if probing is None:
             return True
         if probing.is_in_flight or probing.paused_until > now:
             return False
         if added is not None:
             return probing.begun < added
-        is_own = self._own_due(target, probing) is not None
-        return not is_own and self._health.targets.first_user(target) == key
+        if probing.has_own_pace and self._own_due(target, probing) is not None:
+            return False
+        return self._health.targets.first_user(target) == key
 
     def _own(self, target: TargetKey, now: float) -> Due | None:
         probing = self._probing.get(target)
@@ -161,9 +163,9 @@ class Timetable:
 
     def _own_due(self, target: TargetKey, probing: _Probing) -> float | None:
         """When a target is due at its own pace, None where it follows the ticks."""
-        timing = probing.timing
-        if timing.fast_interval is None and timing.down_interval is None:
+        if not probing.has_own_pace:
             return None
+        timing = probing.timing
         own = probe_interval(timing, self._health.target(target))
         return None if own == timing.interval else probing.begun + own
 
@@ -172,18 +174,22 @@ class Timetable:
 
     # -- probes -------------------------------------------------------------------------
 
-    def begin(self, target: TargetKey, due: float, now: float) -> bool:
-        """A probe that was due begins; False where one began since then, or is in flight."""
+    def begin(self, target: TargetKey, due: float, now: float) -> Timing | None:
+        """A probe that was due begins, with this timing; None where one began since then or is in
+        flight, or no record uses the target any more."""
         probing = self._probing.get(target)
-        begun = max(due, now)
+        begun = max(now, due)
         if probing is None:
-            user = next(iter(self._health.targets.users(target)))
-            self._probing[target] = _Probing(self._health.records[user].record.timing, begun)
-            return True
+            if not (users := self._health.targets.users(target)):
+                return None
+            timing = self._health.records[next(iter(users))].record.timing
+            has_own_pace = (timing.fast_interval, timing.down_interval) != (None, None)
+            self._probing[target] = _Probing(timing, begun, has_own_pace)
+            return timing
         if probing.is_in_flight or probing.begun >= due:
-            return False
+            return None
         probing.begun, probing.is_in_flight = begun, True
-        return True
+        return probing.timing
 
     def is_askable(self, target: TargetKey, now: float) -> bool:
         """Whether to probe it between its ticks: not right after it was."""
@@ -192,16 +198,19 @@ class Timetable:
             return False
         return probing.begun < now - JUST_PROBED
 
-    def end(self, target: TargetKey, now: float, *, is_broken: bool = False) -> None:
-        """Its probe has ended, and counts already; a broken check is paused longer every time."""
+    def end(self, target: TargetKey, now: float, *, is_broken: bool = False) -> bool:
+        """Its probe has ended, and counts already; a broken check is paused longer every time.
+        Whether it may be due now before its record's next tick."""
         probing = self._probing[target]
         probing.is_in_flight = False
         if is_broken:
             probing.pause = min(max(2 * probing.pause, FIRST_PAUSE), LONGEST_PAUSE)
             probing.paused_until = now + probing.pause
-        else:
+        elif probing.pause:
             probing.pause, probing.paused_until = 0.0, -math.inf
-        self.follow(target, now)
+        if probing.has_own_pace:
+            self.follow(target, now)
+        return probing.has_own_pace
 
     def follow(self, target: TargetKey, now: float) -> None:
         """The health of a target has changed, and perhaps its interval with it."""

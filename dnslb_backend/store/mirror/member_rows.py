@@ -7,7 +7,6 @@ line cannot carry, numbers are within 64 bits, times within four-digit years.
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from dnslb_backend.core.health.decision import Decision
@@ -198,7 +197,7 @@ def _checked(columns: Mapping[str, Any], beat: LastBeat) -> float | None:
 def _moved(state: TargetState, checked: float | None) -> TargetState:
     if checked is None or state.stale or state.last_check is None:
         return state
-    return replace(state, last_check=max(state.last_check, checked))
+    return state._replace(last_check=max(state.last_check, checked))
 
 
 def _read_since(damping: Sequence[Any]) -> tuple[float | None, float | None]:

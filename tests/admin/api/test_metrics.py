@@ -149,8 +149,8 @@ async def test_the_certificate_that_expires_first_counts(
     assert label not in await figures(client)
     node.settle(
         {
-            "10.0.0.1": replace(OK, certificate_expires=1_800_000_002.0),
-            "10.0.0.2": replace(BROKEN, certificate_expires=1_800_000_001.0),
+            "10.0.0.1": OK._replace(certificate_expires=1_800_000_002.0),
+            "10.0.0.2": BROKEN._replace(certificate_expires=1_800_000_001.0),
         }
     )
     assert (await figures(client))[label] == 1_800_000_001
@@ -236,7 +236,7 @@ async def test_only_records_in_trouble_may_have_series(node: Node) -> None:
     node.adopt(*(record(*hosts[name], key=key) for name, key in keys.items()))
     for name, key in keys.items():
         days = 29 if name == "expiring" else 31
-        ok = replace(OK, certificate_expires=at(0).wall + days * 86400)
+        ok = OK._replace(certificate_expires=at(0).wall + days * 86400)
         is_last_up = name not in ("gone", "partly")
         results = {hosts[name][0]: ok if name != "gone" else BROKEN}
         if name != "new":

@@ -4,7 +4,6 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from dataclasses import replace
 
 import pytest
 
@@ -111,7 +110,7 @@ async def test_a_probe_of_the_silence_that_fails_after_it_says_nothing_of_its_ta
             await until(it.is_engaged, what="engaged")
             listener.close()
             assert await it.asked.get() == TARGET
-            begun_before = replace(FALL, duration=60.0)
+            begun_before = FALL._replace(duration=60.0)
             assert it.brake.judge(TARGET, begun_before) is Verdict.DISCARD
             it.brake.judge(TARGET, FALL)
             assert await it.applied.get() == (TARGET, FALL)

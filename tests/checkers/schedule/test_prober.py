@@ -12,6 +12,8 @@ from dnslb_backend.checkers.checks.base import ProbeEndpoint
 from dnslb_backend.checkers.checks.kinds.tcp import TcpCheck
 from dnslb_backend.checkers.resources.resources import CheckResources
 from dnslb_backend.checkers.schedule.prober import Prober, ProbeRun
+from dnslb_backend.clock import mono
+from dnslb_backend.core.health.members import TargetKey
 from dnslb_backend.core.health.results import CONNECTED, Code, Outcome, Result
 from tests.rigs.ports import free_port
 from tests.rigs.processes import descriptors
@@ -48,8 +50,8 @@ def silent() -> Iterator[int]:
 def begin(prober: Prober, address: str, port: int) -> tuple[ProbeRun, asyncio.Future[ProbeRun]]:
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[ProbeRun] = loop.create_future()
-    check, endpoint = TcpCheck(port=port), ProbeEndpoint(address)
-    return prober.start(check, endpoint, LIMIT, loop.time(), ended.set_result), ended
+    check, target = TcpCheck(port=port), TargetKey(address, None, "tcp")
+    return prober.start(check, target, LIMIT, loop.time(), ended.set_result), ended
 
 
 async def connect(prober: Prober, address: str, port: int) -> Result:
@@ -114,18 +116,54 @@ async def test_one_that_gets_the_descriptor_of_a_cancelled_one_is_no_answer(
         port, hung = stack.enter_context(listening()), stack.enter_context(silent())
         other = stack.enter_context(socket.socket())
 
-        def replace(_: OSError | None) -> None:
+        began = mono()
+
+        def replace(_: Exception | None, at: float) -> None:
             found.append("first")
             # Takes the descriptor that the first one has left.
             stack.enter_context(other.dup())
             connector.cancel(second)
-            assert connector.start("127.0.0.1", hung, lambda _: found.append("third")) == second
+            third = connector.start("127.0.0.1", hung, at, LIMIT, lambda *_: found.append("third"))
+            assert third.socket.fileno() == descriptor
 
-        connector.start("127.0.0.1", port, replace)
-        second = connector.start("127.0.0.1", port, lambda _: found.append("second"))
+        connector.start("127.0.0.1", port, began, LIMIT, replace)
+        second = connector.start("127.0.0.1", port, began, LIMIT, lambda *_: found.append("second"))
+        descriptor = second.socket.fileno()
         await until(lambda: found)
         await passes(0.2)
     assert found == ["first"]
+
+
+async def test_each_ends_when_its_own_time_is_up(prober: Prober) -> None:
+    found, began = list[tuple[float, str, float]](), mono()
+    with silent() as port:
+        for limit in (0.3, 0.1, 0.5, 0.1, 0.2):
+
+            def ended(error: Exception | None, at: float, limit: float = limit) -> None:
+                found.append((limit, type(error).__name__, at - began))
+
+            prober.connector.start("127.0.0.1", port, began, limit, ended)
+        await until(lambda: len(found) == 5)
+    assert [limit for limit, _, _ in found] == [0.1, 0.1, 0.2, 0.3, 0.5]
+    assert {name for _, name, _ in found} == {"TimeoutError"}
+    assert all(took >= limit for limit, _, took in found)
+
+
+async def test_what_one_of_them_breaks_ends_no_other(prober: Prober) -> None:
+    found = list[str]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: found.append("broken"))
+
+    def broken(*_: object) -> None:
+        raise RuntimeError
+
+    with silent() as hung, listening() as port:
+        for where in (hung, port):
+            prober.connector.start("127.0.0.1", where, mono(), 0.1, broken)
+            prober.connector.start(
+                "127.0.0.1", where, mono(), 0.1, lambda *_: found.append("ended")
+            )
+        await until(lambda: len(found) == 4)
+    assert sorted(found) == ["broken", "broken", "ended", "ended"]
 
 
 async def test_one_after_the_other_leaves_nothing(prober: Prober) -> None:

@@ -40,9 +40,7 @@ class SchedulerRig:
     def __init__(self, resolver: Resolver, tools: CheckResources) -> None:
         self.tools = tools
         self.map = HealthMap()
-        self.scheduler = Scheduler(
-            self.map, resolver, tools, slots=100, now=now, changed=lambda: None
-        )
+        self.scheduler = Scheduler(self.map, resolver, tools, slots=100, changed=lambda: None)
 
     def configure(
         self, *records: Record, checks: Mapping[str, Check] = FINE, slots: int = 100

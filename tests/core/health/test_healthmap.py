@@ -4,10 +4,12 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from dnslb_backend.core.health.clock import Instant
 from dnslb_backend.core.health.decision import PENDING, DecisionKind
+from dnslb_backend.core.health.evaluation import evaluate_with
 from dnslb_backend.core.health.members import TargetKey
 from dnslb_backend.core.health.overrides import Action, ActiveOverrides, Override
 from dnslb_backend.core.health.record_state import RestoredRecord
@@ -228,6 +230,51 @@ def test_decides_as_the_original(members: list[tuple[int, Result]], min_count: i
     assert served == enabled(priorities, min_count)
 
 
+class PlainDriver(Driver):
+    """Takes every result through rise and fall, also one that only repeats the last one."""
+
+    def tell(self, target: TargetKey, result: Result, moment: Instant) -> None:
+        self.health_map.record(self.health_map.observe(target, result, moment))
+
+
+STEPS = st.one_of(
+    st.tuples(st.sampled_from([A, B]), st.sampled_from([PASS, PASS, FAIL, FAIL, ERROR])),
+    st.sampled_from(["open", "close", "silence"]),
+)
+
+
+@given(st.lists(STEPS, max_size=30), st.sampled_from([1, 2]))
+@example([(A, PASS), (B, FAIL), "open", (A, FAIL), "close", (B, FAIL)], 1)
+def test_a_result_that_only_repeats_the_last_one_is_recorded_alike(
+    steps: list[str | tuple[str, Result]], needed: int
+) -> None:
+    shared = replace(record(A, B), thresholds=Thresholds(needed, needed))
+    drivers = [
+        driver(shared, replace(shared, key=RecordKey(ZONE, "other", "A")))
+        for driver in (Driver, PlainDriver)
+    ]
+    for step in steps:
+        for driver in drivers:
+            match step:
+                case "open":
+                    driver.health_map.open_cycle(KEY)
+                    for address in (A, B):
+                        driver.health_map.targets.begin(driver.target(address))
+                case "close":
+                    driver.close()
+                case "silence":
+                    driver.wait(100)
+                case (address, Result() as result):
+                    driver.hear(str(address), result)
+        brief, plain = (driver.health_map for driver in drivers)
+        for key, state in plain.records.items():
+            assert replace(brief.records[key], flips=state.flips) == state
+        for target in plain.targets:
+            assert brief.target(target) == plain.target(target)
+            assert brief.targets.is_in_flight(target) == plain.targets.is_in_flight(target)
+        assert brief.has_news == plain.has_news
+
+
 @given(
     st.lists(
         st.tuples(st.sampled_from([A, B, C]), st.integers(0, 1), RESULTS | st.just(ERROR)),
@@ -244,7 +291,7 @@ def test_what_one_target_moves_is_what_a_look_at_all_members_finds(
     for address, check, result in heard:
         driver.hear(address, result, check=check)
         state = driver.health_map.records[KEY]
-        rows, decision = driver.health_map.evaluate_with(KEY, ActiveOverrides(()))
+        rows, decision = evaluate_with(state, driver.health_map.targets, ActiveOverrides(()))
         assert state.decision == decision
         assert [(r.effective, r.priority, r.is_served, r.is_waiting) for r in state.rows] == [
             (r.effective, r.priority, r.is_served, r.is_waiting) for r in rows

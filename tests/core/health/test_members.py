@@ -19,9 +19,9 @@ from tests.core.building import KEY, dest, record
 
 A, B, C = "192.0.2.1", "192.0.2.2", "192.0.2.3"
 HOSTS = {"web.example": HostState((A, B)), "db.example": HostState((B, C))}
-UP = replace(NEVER_PROBED, last_known=Health.UP)
-DOWN = replace(NEVER_PROBED, last_known=Health.DOWN)
-MAINTENANCE = replace(UP, priority=0, weight=0)
+UP = NEVER_PROBED._replace(last_known=Health.UP)
+DOWN = NEVER_PROBED._replace(last_known=Health.DOWN)
+MAINTENANCE = UP._replace(priority=0, weight=0)
 
 
 def test_every_address_is_a_member_once() -> None:
@@ -69,16 +69,16 @@ def override(action: Action) -> Override:
     [
         (UP, None, Health.UP, 3, 7),
         (DOWN, None, Health.DOWN, None, 7),
-        (replace(UP, stale=True), None, Health.UNKNOWN, 3, 7),
-        (replace(UP, priority=9, weight=5), None, Health.UP, 9, 5),
+        (UP._replace(stale=True), None, Health.UNKNOWN, 3, 7),
+        (UP._replace(priority=9, weight=5), None, Health.UP, 9, 5),
         (MAINTENANCE, None, Health.UP, 0, 0),
         (UP, Action.DRAIN, Health.UP, 3, 7),
         (DOWN, Action.DRAIN, Health.DOWN, None, 7),
         (UP, Action.DOWN, Health.DOWN, None, 7),
         (DOWN, Action.UP, Health.UP, 3, 7),
         (MAINTENANCE, Action.UP, Health.UP, 3, 7),
-        (replace(DOWN, priority=1, weight=1), Action.UP, Health.UP, 1, 1),
-        (replace(DOWN, priority=-1, weight=-1), Action.UP, Health.UP, 3, 7),
+        (DOWN._replace(priority=1, weight=1), Action.UP, Health.UP, 1, 1),
+        (DOWN._replace(priority=-1, weight=-1), Action.UP, Health.UP, 3, 7),
     ],
 )
 def test_an_override_is_combined_with_what_was_measured(
@@ -95,18 +95,18 @@ def test_an_override_is_combined_with_what_was_measured(
     assert row.measured is state.health
 
 
-HELD = replace(DOWN, undamped=Health.UP, priority=5)
+HELD = DOWN._replace(undamped=Health.UP, priority=5)
 
 
 @pytest.mark.parametrize(
     ("state", "action", "health", "priority", "is_drained", "is_damped"),
     [
         (UP, None, Health.UP, 3, False, False),
-        (replace(UP, stale=True), None, Health.UP, 3, False, False),
-        (replace(UP, stale=True), Action.DRAIN, Health.UP, 3, True, False),
+        (UP._replace(stale=True), None, Health.UP, 3, False, False),
+        (UP._replace(stale=True), Action.DRAIN, Health.UP, 3, True, False),
         (DOWN, None, Health.DOWN, None, False, False),
         (HELD, None, Health.DOWN, 5, False, True),
-        (replace(HELD, undamped=Health.DOWN), None, Health.DOWN, None, False, False),
+        (HELD._replace(undamped=Health.DOWN), None, Health.DOWN, None, False, False),
         (HELD, Action.DOWN, Health.DOWN, None, False, False),
         (HELD, Action.UP, Health.UP, 5, False, False),
         (HELD, Action.DRAIN, Health.DOWN, 5, True, True),

@@ -1,6 +1,6 @@
 """A later run goes on where this one ended."""
 
-from dataclasses import astuple, fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import pytest
@@ -439,7 +439,7 @@ def plain_records(memory: SavedState, wall: float) -> object:
     def plain(value: object) -> object:
         match value:
             case TargetState():
-                return plain(astuple(replace(value, last_seen=0.0)))
+                return tuple(map(plain, value._replace(last_seen=0.0)))
             case float():
                 return round(wall - value if value > 1e9 else value, 3)
             case tuple() | list():

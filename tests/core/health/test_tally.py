@@ -1,6 +1,5 @@
 """What the votes of several nodes make of a target."""
 
-from dataclasses import replace
 from itertools import permutations
 
 import pytest
@@ -121,8 +120,8 @@ def test_the_weight_is_this_nodes_own_else_the_first_ones() -> None:
         CastVote("ns2", "ns2", vote(UP, weight=2)),
         CastVote("ns3", "ns3", vote(UP, weight=3)),
     ]
-    assert verdict(cast, replace(OWN_UP, weight=9)).weight == 9
-    assert verdict(cast, replace(OWN_DOWN, weight=9)).weight == 2
+    assert verdict(cast, OWN_UP._replace(weight=9)).weight == 9
+    assert verdict(cast, OWN_DOWN._replace(weight=9)).weight == 2
 
 
 SAID = st.lists(
@@ -246,7 +245,7 @@ def test_text_and_code_are_this_nodes_own_where_it_says_the_same() -> None:
 
 
 def test_what_others_know_is_not_stale_here() -> None:
-    stale = replace(OWN_UP, stale=True)
+    stale = OWN_UP._replace(stale=True)
     assert ruled(stale, verdict(votes(UP, UP), stale), NOW).health is UP
     held = verdict([], stale, AGREED_UP, now=at(1e6))
     assert (held.basis, ruled(stale, held, NOW).health) == (Basis.HELD, UP)
@@ -257,7 +256,7 @@ def test_own_states_are_themselves() -> None:
 
 
 def test_the_state_that_counts_says_how_the_sites_voted_and_since_when() -> None:
-    own = replace(OWN_UP, last_up=2.0, priority=4)
+    own = OWN_UP._replace(last_up=2.0, priority=4)
     agreed = verdict(votes(DOWN, DOWN, UP), own, AGREED_UP)
     state = ruled(own, agreed, NOW)
     assert state.votes == (1, 2, False)
@@ -270,7 +269,7 @@ def test_the_state_that_counts_says_how_the_sites_voted_and_since_when() -> None
 
 def test_a_target_that_others_brought_up_was_up_now() -> None:
     agreed = verdict([CastVote("ns1", "a", vote(UP, 3, 8)), *votes(UP, sites="b")], OWN_DOWN)
-    state = ruled(replace(OWN_DOWN, last_check=None, suppressed_until=200.0), agreed, NOW)
+    state = ruled(OWN_DOWN._replace(last_check=None, suppressed_until=200.0), agreed, NOW)
     assert (state.health, state.last_up, state.last_check) == (UP, NOW.wall, NOW.wall)
     assert (state.priority, state.weight, state.suppressed_until) == (3, 8, None)
     assert state.votes == (2, 0, False)
@@ -291,5 +290,5 @@ def test_a_verdict_on_what_a_node_decided_itself_dates_from_then() -> None:
 
 def test_what_waits_for_votes_is_unknown_whatever_this_node_knew() -> None:
     waiting = verdict([], OWN_DOWN, circumstances=HELD_FOR._replace(is_waiting=True))
-    state = ruled(replace(OWN_DOWN, stale=True), waiting, NOW)
+    state = ruled(OWN_DOWN._replace(stale=True), waiting, NOW)
     assert (state.last_known, state.stale) == (UNKNOWN, False)

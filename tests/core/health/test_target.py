@@ -1,10 +1,11 @@
 from itertools import accumulate
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dnslb_backend.core.health.results import Result, check_error, failed, passed
+from dnslb_backend.core.health.observation import is_move
+from dnslb_backend.core.health.results import Outcome, Result, check_error, failed, passed
 from dnslb_backend.core.health.target import (
     NEVER_PROBED,
     Health,
@@ -12,6 +13,7 @@ from dnslb_backend.core.health.target import (
     combine,
     mark_stale,
     observe,
+    repeated,
     reset_damping,
 )
 from dnslb_backend.core.model.rules import Damping, Thresholds
@@ -287,6 +289,67 @@ def test_several_checks_are_one_state(states: list[TargetState], require: int) -
     free = [state.undamped or state.last_known for state in states]
     would_be = Health.UP if free.count(Health.UP) >= require else Health.DOWN
     assert found.undamped is (would_be if is_held else None)
+
+
+SOME_RESULT = st.builds(
+    Result,
+    st.sampled_from(list(Outcome)),
+    st.integers(-1, 1),
+    st.sampled_from(["", "ok"]),
+    st.sampled_from([None, 3]),
+    st.sampled_from([None, 0]),
+)
+STATES = st.builds(
+    TargetState,
+    last_known=SOME_HEALTH,
+    stale=st.sampled_from([False, False, True]),
+    streak=st.sampled_from([0, 0, 1]),
+    priority=st.sampled_from([None, 3]),
+    weight=st.sampled_from([None, 0]),
+    result=st.none() | SOME_RESULT,
+    last_up=st.sampled_from([None, 4.0]),
+    flips=st.sampled_from([(), (3.0,)]),
+    suppress_for=st.sampled_from([0.0, 5.0]),
+    suppressed_until=st.sampled_from([None, None, 6.0, 60.0]),
+    undamped=st.sampled_from([None, None, Health.UP, Health.DOWN]),
+)
+
+
+@settings(max_examples=2000)
+@given(STATES, SOME_RESULT, st.booleans(), st.integers(1, 3))
+def test_what_only_repeats_the_last_result_is_observed_alike(
+    state: TargetState, result: Result, is_repeated: bool, needed: int
+) -> None:
+    if is_repeated:
+        state = state._replace(
+            result=result.lasting(9), priority=result.priority, weight=result.weight
+        )
+    rules = Thresholds(needed, needed, Damping(2, 60, 60, 120))
+    found = repeated(state, result, at(10))
+    if found is not None:
+        assert found == observe(state, result, at(10), rules)
+        assert not is_move(state, found)
+
+
+@pytest.mark.parametrize("result", [PASS, FAIL])
+def test_a_second_result_like_the_first_only_repeats_it(result: Result) -> None:
+    assert repeated(after(result), result.lasting(0.5), at(10)) is not None
+
+
+@pytest.mark.parametrize(
+    ("state", "result"),
+    [
+        (after(failed(1, "no")), failed(2, "no")),
+        (after(passed("fast")), passed("slow")),
+        (after(PASS), FAIL),
+        (after(FAIL, ERROR), ERROR),
+        (after(FAIL, ERROR), FAIL),
+    ],
+)
+def test_a_result_that_reads_differently_or_does_not_count_repeats_nothing(
+    state: TargetState, result: Result
+) -> None:
+    assert repeated(state, result, at(10)) is None
 
 
 def test_one_check_is_its_own_state() -> None:

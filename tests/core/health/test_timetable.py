@@ -244,7 +244,7 @@ def test_a_shared_target_is_due_at_the_ticks_of_one_record() -> None:
     made = timetable(*pair)
     first = list(made.take(0, 10))
     assert [due.targets for due in first] == [[A], [A]]
-    assert [made.begin(A, due.at, 0) for due in first] == [True, False]
+    assert [made.begin(A, due.at, 0) for due in first] == [TIMING, None]
     made.end(A, 0.5)
     due = {due.key: due.targets for due in made.take(5, 10)}
     assert due == {HERE: [A], OTHER: []}

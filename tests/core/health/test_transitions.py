@@ -24,12 +24,12 @@ FALLBACK = Decision(DecisionKind.FALLBACK, (A,))
 
 
 def state(health: Health, result: Result | None = None, **more: Any) -> TargetState:
-    return replace(NEVER_PROBED, last_known=health, result=result, **more)
+    return NEVER_PROBED._replace(last_known=health, result=result, **more)
 
 
 UP = state(Health.UP, passed("200 OK"))
 DOWN = state(Health.DOWN, failed(1, "refused"))
-HELD = replace(DOWN, suppressed_until=90.0, suppress_for=60.0)
+HELD = DOWN._replace(suppressed_until=90.0, suppress_for=60.0)
 BROKEN = check_error("no such program")
 
 

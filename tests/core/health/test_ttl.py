@@ -59,7 +59,7 @@ def test_a_configured_ttl_never_moves() -> None:
 
 
 MEMBER = Member(A, A, A, 1, 1, ())
-STEADY = replace(NEVER_PROBED, last_known=Health.UP)
+STEADY = NEVER_PROBED._replace(last_known=Health.UP)
 
 
 def row(state: TargetState, **more: Any) -> MemberStatus:
@@ -72,9 +72,9 @@ def row(state: TargetState, **more: Any) -> MemberStatus:
         ([row(STEADY)], 15),
         ([], 1),
         ([row(STEADY), row(NEVER_PROBED)], 1),
-        ([row(replace(STEADY, last_known=Health.DOWN))], 1),
-        ([row(replace(STEADY, stale=True))], 1),
-        ([row(replace(STEADY, streak=1))], 1),
+        ([row(STEADY._replace(last_known=Health.DOWN))], 1),
+        ([row(STEADY._replace(stale=True))], 1),
+        ([row(STEADY._replace(streak=1))], 1),
         ([row(STEADY, waits_in=frozenset({""}))], 1),
         ([row(STEADY, override=Override("1", A, Action.UP))], 1),
     ],

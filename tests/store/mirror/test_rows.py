@@ -182,7 +182,7 @@ def test_a_fallback_for_clients_in_no_view_is_in_no_view() -> None:
 
 
 def _rounded(memory: SavedState, key: RecordKey) -> object:
-    """Without what is not stored: monotonic times, and what a result said of priorities."""
+    """Without what is not stored: monotonic times, votes, and what a result said of priorities."""
     item = memory.records[key]
     return replace(
         item,
@@ -216,10 +216,10 @@ def _ms(wall: float | None) -> float | None:
 
 
 def _plain(state: TargetState) -> TargetState:
-    result = replace(state.result, priority=None, weight=None) if state.result else None
-    return replace(
-        state,
+    result = state.result._replace(priority=None, weight=None) if state.result else None
+    return state._replace(
         last_seen=0.0,
+        votes=None,
         result=result,
         flips=tuple(round(flip, 3) for flip in state.flips),
         suppressed_until=_ms(state.suppressed_until),

@@ -137,7 +137,7 @@ class HttpCheck(OutputCheck, TlsCheckParameters):
             result = await self._judge_reply(reply, resources)
         if reply.certificate_expires is None:
             return result
-        return replace(result, certificate_expires=reply.certificate_expires)
+        return result._replace(certificate_expires=reply.certificate_expires)
 
     def asked(self) -> dict[str, Any]:
         headers = [

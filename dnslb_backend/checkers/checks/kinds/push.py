@@ -1,6 +1,5 @@
 """`push`: the target reports its own health; this evaluates its last report, and the age of it."""
 
-from dataclasses import replace
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
@@ -55,15 +54,15 @@ class PushCheck(OutputCheck):
         report, age = resources.push_reports.last(token, endpoint.address)
         if age > self.max_silence:
             silent = failed(Code.TIMEOUT, f"silent for {age:.0f} s")
-            return replace(silent, report=0) if report.at is None else silent
+            return silent._replace(report=0) if report.at is None else silent
         if report.at is None:
-            return replace(check_error("has not reported yet"), report=0)
+            return check_error("has not reported yet")._replace(report=0)
         number, text = report.number, one_line(report.text)
         if not report.up:
             result = failed(Code.STATUS, f"reported down: {text}" if text else "reported down")
         else:
             result = await self.evaluate(Output(report.text), resources, expect="", text=text)
-        return replace(result, report=number)
+        return result._replace(report=number)
 
     def describe(self, endpoint: ProbeEndpoint) -> str:
         return f"report of {endpoint.address} at least every {self.max_silence:g} s"

@@ -61,8 +61,8 @@ class TcpCheck(OutputCheck):
                 return CONNECTED
             return await self._listen(connection, deadline, limit, resources)
 
-    def connect_port(self, endpoint: ProbeEndpoint) -> int | None:
-        return None if self.send or self.expect else endpoint.port or self.port
+    def connect_port(self, port: int | None) -> int | None:
+        return None if self.send or self.expect else port or self.port
 
     def describe(self, endpoint: ProbeEndpoint) -> str:
         port = endpoint.port or self.port or "?"

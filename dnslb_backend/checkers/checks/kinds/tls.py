@@ -5,7 +5,6 @@ import contextlib
 import ssl
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -80,7 +79,7 @@ class TlsCheck(TlsCheckParameters):
         verdict = (
             passed(text) if is_enough else failed(Code.TLS, f"{text}, less than {self.min_days:g}")
         )
-        return replace(verdict, certificate_expires=end)
+        return verdict._replace(certificate_expires=end)
 
 
 async def _wait_for_alert(connection: TargetConnection, deadline: float) -> None:
