@@ -22,7 +22,7 @@ ROWS = (
     {"daemon", "importers"},
     {"config"},
     {"pdns", "checkers", "store", "admin", "notifications"},
-    {"http"},
+    {"clock", "http"},
     {"core", "logs", "metrics"},
     {"errors"},
 )
@@ -34,7 +34,7 @@ HOMES = {
     "demo": "cli",
     "daemon": "daemon",
     "systemd": "daemon",
-    "clock": "logs",
+    "clock": "clock",
     "importers": "importers",
     "config": "config",
     "pdns": "pdns",
