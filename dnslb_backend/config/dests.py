@@ -37,20 +37,27 @@ def build_dests(
         try:
             settings = _parse(item) if isinstance(item, str) else item
             dest = _dest(settings, record_type, zone)
-            known = found.get((dest.host, dest.content), dest)
-            if known.prio != dest.prio:
-                raise _DestError(f"{dest.host} has two priorities, {known.prio} and {dest.prio}")
-            joined = replace(dest, views=joined_views(known.views, dest.views))
-            if replace(known, views=joined.views) != joined:
-                raise _DestError(f"{dest.host} is listed twice; only the views may differ")
-            if joined == known and (dest.host, dest.content) in found:
-                where.at(index).warn(f"{dest.host} is listed twice")
+            known = found.get((dest.host, dest.content))
+            if known is not None:
+                dest = _joined(known, dest)
+                if dest == known:
+                    where.at(index).warn(f"{dest.host} is listed twice")
             if not dest.is_literal and looks_like_an_address(dest.host):
                 where.at(index).warn(f"{dest.host!r} is a host name, but looks like an address")
-            found[dest.host, dest.content] = joined
+            found[dest.host, dest.content] = dest
         except _DestError as error:
             where.at(index).refuse(str(error))
     return tuple(found.values())
+
+
+def _joined(known: Dest, dest: Dest) -> Dest:
+    """A destination that is written twice, for the views of both."""
+    if known.prio != dest.prio:
+        raise _DestError(f"{dest.host} has two priorities, {known.prio} and {dest.prio}")
+    joined = replace(dest, views=joined_views(known.views, dest.views))
+    if replace(known, views=joined.views) != joined:
+        raise _DestError(f"{dest.host} is listed twice; only the views may differ")
+    return joined
 
 
 def build_fallback(

@@ -13,7 +13,7 @@ from dnslb_backend.config.files import ConfigPaths, read_toml
 from dnslb_backend.config.load import load_with_origins
 from dnslb_backend.config.models import RecordSettings
 from dnslb_backend.config.problems import Cursor
-from dnslb_backend.config.validation import dotted
+from dnslb_backend.config.validation import default_of, dotted
 from dnslb_backend.core.model.names import canonical_name, name_below
 from dnslb_backend.core.model.records import RecordKey
 from dnslb_backend.errors import UnresolvedNameError
@@ -84,8 +84,7 @@ def _keys(own: Mapping[str, Any], default: Mapping[str, Any]) -> Iterator[Effect
             yield EffectiveKey(name, _shown(name, own[name]), "record")
         elif name in default and not (has_checks and name in ("check", "checks")):
             yield EffectiveKey(name, _shown(name, default[name]), "[default]")
-        elif field.default is not None:
-            value = field.default
+        elif (value := default_of(field)) is not None:
             plain = value.model_dump() if isinstance(value, BaseModel) else value
             yield EffectiveKey(name, plain, "built-in")
 

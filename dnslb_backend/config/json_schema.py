@@ -148,6 +148,8 @@ class _Generator(GenerateJsonSchema):
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         """Without what is no value in a file: none, and tables, whose keys have defaults."""
         made = super().default_schema(schema)
+        if schema.get("default_factory") is list:
+            made["default"] = []
         if made.get("default") is None or isinstance(made["default"], dict):
             made.pop("default", None)
         return made

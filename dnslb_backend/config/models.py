@@ -99,14 +99,14 @@ class QuorumSettings(ConfigTable):
 class ViewSettings(ConfigTable):
     """[views.NAME]: the clients that a view is for."""
 
-    networks: list[Network] = []
+    networks: list[Network] = Field(default_factory=list)
     """The clients, by their networks. Of several views with such networks the longest prefix is
     tried first. Example: `["10.0.0.0/8", "2001:db8::/32"]`"""
-    countries: list[str] = []
+    countries: list[str] = Field(default_factory=list)
     """The clients, by ISO 3166 codes of countries; needs [geo]. Example: `["NZ", "AU"]`"""
-    continents: list[str] = []
+    continents: list[str] = Field(default_factory=list)
     """The clients, by continent: AF, AN, AS, EU, NA, OC, SA; needs [geo]. Example: `["OC"]`"""
-    asns: list[int] = []
+    asns: list[int] = Field(default_factory=list)
     """The clients, by numbers of autonomous systems; needs [geo] with a database of them.
     Example: `[64500]`"""
 
@@ -163,20 +163,20 @@ class ZoneSettings(ConfigTable):
     soa: SoaSettings = SoaSettings()
     """The keys of the SOA, below.
     Example: `{ mname = "ns1.lb.example.", rname = "hostmaster.lb.example." }`"""
-    ns: list[str] = []
+    ns: list[str] = Field(default_factory=list)
     """The name servers of the zone: what the parent zone delegates to. Default: mname; with a
     warning. Example: `["ns1.lb.example.", "ns2.lb.example."]`"""
-    also_notify: list[Secondary] = []
+    also_notify: list[Secondary] = Field(default_factory=list)
     """Secondaries that PowerDNS notifies of every change (NOTIFY), with a port if it is not 53.
     Example: `["192.0.2.54", "[2001:db8::54]:5300"]`"""
     allow_axfr: list[Network] | None = None
     """Networks that may transfer the zone, beside those of PowerDNS's `allow-axfr-ips`.
     Default: the addresses of also_notify.
     Example: `["192.0.2.54/32"]`"""
-    static: list[StaticSettings] = []
+    static: list[StaticSettings] = Field(default_factory=list)
     """Rows that do not depend on health, below.
     Example: `[{ name = "ns1", type = "A", content = "192.0.2.53" }]`"""
-    records: dict[str, dict[str, Any]] = {}
+    records: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Balanced records of this zone: `[zones."NAME".records."www".A]`, as in [records].
     Example: `{ www = { A = { dest = ["192.0.2.1"] } } }`"""
 
@@ -192,11 +192,11 @@ class DestSettings(ConfigTable):
     `"192.0.2.1@2"`."""
     weight: Annotated[int, Field(ge=0, le=65535)] = 1
     """Its share where `policy` picks; 0 is picked only where all are 0."""
-    views: list[str] = []
+    views: list[str] = Field(default_factory=list)
     """The views it is for; without any it is for everybody else. Example: `["office"]`"""
-    voters: Voters = []
+    voters: Voters = Field(default_factory=list)
     """As `voters` of the record, for this destination. Example: `["dc1"]`"""
-    labels: Labels = {}
+    labels: Labels = Field(default_factory=dict)
     """What commands can call it by, together with others: `drain dc=fra`. Up to 16; keys and values
     have 1 to 63 characters: a-z, 0-9, and `.`, `_`, `-` within.
     Example: `{ dc = "fra", rack = "12" }`"""
@@ -327,7 +327,7 @@ class RecordSettings(ConfigTable):
     damping: DampingSettings | None = None
     """Holds down what changes too often, below. Default: off.
     Example: `{ flips = 6, window = 300 }`"""
-    voters: Voters = []
+    voters: Voters = Field(default_factory=list)
     """The sites, or nodes, that judge the targets of this record; others do not probe them, they
     follow. Needs [quorum]. Default: all. Example: `["dc1", "dc2"]`"""
     stale_after: Duration | None = None
@@ -347,7 +347,7 @@ class RecordSettings(ConfigTable):
     all_down: Literal["fallback", "all", "last", "nodata", "servfail"] | None = None
     """What is served when no member may serve. Default: `"fallback"` where there is one, else
     `"all"` where there is `min_healthy`, else `"nodata"`. Example: `"last"`"""
-    client_networks: list[Network] = []
+    client_networks: list[Network] = Field(default_factory=list)
     """Where clients live: `check-config` warns of those that would always pick the same server (RFC
     6724, rule 9). Example: `["10.0.0.0/24"]`"""
 

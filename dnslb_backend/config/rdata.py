@@ -23,6 +23,7 @@ spelling. What differs was found by feeding both (PowerDNS 4.4, 4.7, 4.9 and 5.1
 import base64
 import io
 import ipaddress
+import socket
 import struct
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -77,6 +78,9 @@ LARGEST_RDATA = 65_000
 """Bytes: a message has 65535 (RFC 1035, section 4.2.2), and must hold names and an SOA too."""
 
 
+_FAMILIES = {"A": socket.AF_INET, "AAAA": socket.AF_INET6}
+
+
 class RecordDataError(DnslbError):
     """A text is not valid data for a record of its type."""
 
@@ -103,10 +107,24 @@ def canonical_data(qtype: str, content: str, zone: str) -> RecordData:
 
 def data_by_version(qtype: str, content: str, zone: str) -> dict[PdnsVersion, RecordData]:
     """As canonical_data, for each of VERSIONS."""
+    if _is_address(qtype, content):
+        return dict.fromkeys(VERSIONS, RecordData(qtype, content))
     rdata = _read(qtype, content, zone)
     if qtype in PARSED_SINCE or isinstance(rdata, SVCBBase):
         return {version: _data(qtype, rdata, version) for version in VERSIONS}
     return dict.fromkeys(VERSIONS, _data(qtype, rdata, ASSUMED_VERSION))
+
+
+def _is_address(qtype: str, content: str) -> bool:
+    """Whether a content is an address in the form that dnspython writes: then it is not asked,
+    which takes forty times as long."""
+    family = _FAMILIES.get(qtype)
+    if family is None or ("." in content and family is socket.AF_INET6):
+        return False
+    try:
+        return socket.inet_ntop(family, socket.inet_pton(family, content)) == content
+    except (OSError, ValueError):
+        return False
 
 
 def _read(qtype: str, content: str, zone: str) -> dns.rdata.Rdata:

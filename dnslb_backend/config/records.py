@@ -195,6 +195,8 @@ class RecordTables:
     def _blame_default(self, before: int, own: RecordSettings, where: Cursor) -> None:
         """Name [default], once, for what is wrong with a check that a record has from there."""
         problems = where.problems.problems
+        if len(problems) == before:
+            return
         found = problems[before:]
         del problems[before:]
         record = dotted(*where.path)
@@ -232,9 +234,9 @@ class RecordTables:
     ) -> tuple[Dest, ...]:
         """The destinations, each with those who judge it."""
         voters = tuple(sorted(set(settings.voters)))
-        judged = tuple(replace(dest, voters=dest.voters or voters) for dest in dests)
-        if not any(dest.voters for dest in judged):
+        if not voters and not any(dest.voters for dest in dests):
             return dests
+        judged = tuple(replace(dest, voters=dest.voters or voters) for dest in dests)
         if self.has_quorum:
             if any(len(dest.voters) == 1 for dest in judged):
                 where.at("voters").warn("is one site: it fails the record over alone")

@@ -20,6 +20,7 @@ from pydantic_core import PydanticUndefined
 
 from dnslb_backend.admin.settings import AdminSettings
 from dnslb_backend.config import models
+from dnslb_backend.config.validation import default_of
 from dnslb_backend.notifications.settings import (
     CommandSettings,
     NotifySettings,
@@ -210,12 +211,10 @@ def _section(section: Section) -> str:
 
 
 def _default(field: FieldInfo) -> str:
-    if field.default is PydanticUndefined and field.default_factory is None:
+    value = default_of(field)
+    if value is PydanticUndefined:
         return "required"
-    value = field.default
-    if value is None or field.default_factory is not None:
-        return "none"
-    return f"`{toml(value)}`"
+    return "none" if value is None else f"`{toml(value)}`"
 
 
 def toml(value: object) -> str:

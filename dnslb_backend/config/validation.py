@@ -1,10 +1,11 @@
-"""Turning what pydantic found wrong into sentences that name the place and what is allowed."""
+"""What pydantic found wrong, in sentences that name the place and what is allowed; its defaults."""
 
 import re
 from dataclasses import dataclass
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from dnslb_backend.config.suggestions import did_you_mean, unknown
 from dnslb_backend.errors import ConfigProblem
@@ -105,3 +106,12 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((m for part in get_args(annotation) if (m := _model_in(part))), None)
+
+
+def default_of(field: FieldInfo) -> object:
+    """The default of a key, PydanticUndefined where it is required, None where it has none or one
+    that depends on the machine."""
+    if field.default_factory in (list, dict):
+        # Lists and tables are made by a factory: pydantic copies a default value in Python code.
+        return field.get_default(call_default_factory=True, validated_data={})
+    return field.default if field.default_factory is None else None

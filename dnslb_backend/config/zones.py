@@ -50,7 +50,7 @@ def build_zone(
     written = [
         row
         for index, item in enumerate(settings.static)
-        if (row := _static(item, shown, soa.ttl, where.at("static", index)))
+        if (row := _static(item, apex, shown, soa.ttl, where.at("static", index)))
     ]
     by_version = {version: tuple(row[version] for row in written) for version in VERSIONS}
     rows = by_version[ASSUMED_VERSION]
@@ -204,13 +204,12 @@ def _name(text: str, apex: str, where: Cursor) -> str | None:
 
 
 def _static(
-    item: StaticSettings, spelling: str, ttl: int, where: Cursor
+    item: StaticSettings, apex: str, spelling: str, ttl: int, where: Cursor
 ) -> dict[PdnsVersion, ResourceRecord] | None:
     """A row by the version of PowerDNS, or None after reporting what is wrong with it."""
-    apex = canonical_name(f"{spelling}.")
     try:
         qname = spelling if item.name == "@" else spelled_name(item.name, spelling)
-        if not is_within(canonical_name(f"{qname}."), apex):
+        if not is_within(qname.lower(), apex):
             raise NameFormatError(f"{qname} is not in the zone {apex}")
     except NameFormatError as error:
         where.at("name").refuse(str(error))

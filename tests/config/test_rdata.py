@@ -1,8 +1,13 @@
 """Record data: what PowerDNS is given in place of what was written, and what is refused."""
 
+from ipaddress import IPv4Address, IPv6Address
+
+import dns.exception
 import dns.name
 import dns.rdata
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from dnslb_backend.config.rdata import (
     VERSIONS,
@@ -26,6 +31,33 @@ def test_the_data_of_every_type_stays_the_same(qtype: str) -> None:
                 continue  # dnspython wants a dot in place of no gateway
             read = dns.rdata.from_text("IN", *data)
             assert read.to_wire() == written.to_wire(), data
+
+
+ADDRESSES = st.one_of(
+    st.ip_addresses().map(str),
+    st.ip_addresses(v=6).map(lambda address: address.exploded),
+    st.integers(0, 2**32 - 1).map(lambda number: f"::{IPv4Address(number)}"),
+    st.integers(0, 2**32 - 1).map(lambda number: f"::ffff:{IPv4Address(number)}"),
+    st.integers(0, 2**32 - 1).map(lambda number: str(IPv6Address(number))),
+    st.text("0123456789abF:.% \0\u0663", max_size=12),
+)
+
+
+@given(st.sampled_from(["A", "AAAA"]), ADDRESSES)
+@example("A", "192.0.2.01")
+@example("A", "192.0.2.1 ")
+@example("A", "127.1")
+@example("AAAA", "fe80::1%eth0")
+@example("AAAA", "2001:DB8::1")
+@example("AAAA", "2001:db8:0:1:1:1:1:1")
+def test_an_address_is_what_dnspython_makes_of_it(qtype: str, content: str) -> None:
+    try:
+        expected = dns.rdata.from_text("IN", qtype, content).to_text()
+    except (dns.exception.DNSException, ValueError, UnicodeError):
+        with pytest.raises(RecordDataError):
+            canonical_content(qtype, content, ZONE)
+    else:
+        assert canonical_content(qtype, content, ZONE) == expected
 
 
 @pytest.mark.parametrize(
