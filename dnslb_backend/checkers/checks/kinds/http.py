@@ -43,6 +43,9 @@ SECRET_NAME = re.compile(SECRET_WORDS, re.IGNORECASE)
 REQUESTS = 32_768
 """Requests that are kept, one for each check and address: half a kilobyte each."""
 
+LONGEST_KEPT = 1024
+"""Characters of URL and headers of a request that is kept: long ones would add up to gigabytes."""
+
 _SECRET_PARAMETER = re.compile(rf"([?&][^=&]*(?:{SECRET_WORDS})[^=&]*=)[^&]*", re.IGNORECASE)
 
 
@@ -222,8 +225,14 @@ class _Asked(NamedTuple):
     body_wanted: bool
 
 
-@lru_cache(maxsize=REQUESTS)
 def _first_request(template: str, address: str, port: int | None, asked: _Asked) -> HttpRequest:
+    length = len(template) + sum([len(name) + len(value) for name, value in asked.headers])
+    build = _kept_request if length <= LONGEST_KEPT else _kept_request.__wrapped__
+    return build(template, address, port, asked)
+
+
+@lru_cache(maxsize=REQUESTS)
+def _kept_request(template: str, address: str, port: int | None, asked: _Asked) -> HttpRequest:
     """Cached, because to build one takes as long as to send it."""
     return _request(parsed_url(template, address), address, port, asked, is_home=True)
 

@@ -5,6 +5,7 @@ import base64
 import gzip
 import json
 import time
+import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -716,3 +717,18 @@ async def test_a_switch_of_protocols_is_a_status(tools: CheckResources) -> None:
     async with ScriptedServer(answering(said)) as server:
         check = http(server, status=[101], headers={"Upgrade": "websocket"})
         assert (await probe(tools, check)).outcome is Outcome.PASS
+
+
+async def test_long_requests_to_ever_other_addresses_are_not_kept(tools: CheckResources) -> None:
+    async with HttpTarget(host="0.0.0.0") as target:
+        check = http(target, headers={"X-Probe": "x" * 8000})
+        await probe(tools, check, address="127.0.1.1")
+        tracemalloc.start()
+        try:
+            for number in range(2, 202):
+                result = await probe(tools, check, address=f"127.0.1.{number}")
+                assert result.outcome is Outcome.PASS
+            kept, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert kept < 200 * 4000
