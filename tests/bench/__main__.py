@@ -22,6 +22,7 @@ from tests.bench.stalls import measure_stalls, measure_starts, measure_zone_list
 from tests.bench.storms import measure_stops, measure_storm, measure_zones
 from tests.bench.uncached import Uncached, measure_floods, measure_policies
 from tests.bench.versus import compare
+from tests.rigs.daemon import Daemon
 
 SECTIONS = (
     "versus",
@@ -132,12 +133,19 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--scenes", nargs="+", default=[""], help="parts of names of scenes")
     parser.add_argument("--members", type=int, nargs="+", default=[10_000], help="on the page")
     parser.add_argument("--votes", type=int, default=50, help="that change in a fleet")
+    parser.add_argument(
+        "--checkout", type=Path, help="measure the daemon of another checkout, with this bench"
+    )
     parser.add_argument("--json", type=Path, default=Path("bench.json"))
     return parser.parse_args()
 
 
 def main() -> None:
     given = arguments()
+    if given.checkout is not None:
+        Daemon.packages = Path(tempfile.mkdtemp(prefix="bench-"))
+        package = given.checkout.resolve() / "dnslb_backend"
+        (Daemon.packages / package.name).symlink_to(package)
     report = asyncio.run(measure(given))
     print(report.text())
     report.write(given.json)

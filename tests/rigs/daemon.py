@@ -7,7 +7,7 @@ import tomllib
 from asyncio.subprocess import Process
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import aiohttp
 
@@ -31,6 +31,8 @@ class Daemon(Server):
     """
 
     name = "dnslb"
+    packages: ClassVar[Path] = ROOT
+    """Where the package is that runs."""
 
     def __init__(
         self,
@@ -42,9 +44,10 @@ class Daemon(Server):
         environment: Mapping[str, str] | None = None,
         inside: Sequence[str] = (),
     ) -> None:
-        extra = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        path = dict.fromkeys((str(self.packages), str(ROOT)))
+        extra = {"PYTHONPATH": ":".join(path), "PYTHONUNBUFFERED": "1"}
         super().__init__(inside=inside, environment=extra | dict(environment or {}))
-        self.is_fresh = bool(inside or environment)
+        self.is_fresh = bool(inside or environment) or len(path) > 1
         self.wants_ready = ready
         self.arguments = list(arguments)
         self._own = {
