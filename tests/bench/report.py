@@ -351,7 +351,7 @@ class Report:
     def _checking(self) -> str:
         head = ("targets", "decided s", "probes/s", "lag p50 ms", "p99 ms", "lookup p50 ms")
         return table(
-            (*head, "p99 ms", "MB", "cores"),
+            (*head, "p99 ms", "worst ms", "MB", "cores"),
             [
                 (
                     scene.scene,
@@ -361,6 +361,7 @@ class Report:
                     f"{1e3 * scene.lag_p99:.1f}",
                     f"{1e3 * scene.lookup_p50:.2f}",
                     f"{1e3 * scene.lookup_p99:.2f}",
+                    f"{1e3 * scene.lookup_max:.2f}",
                     f"{scene.megabytes:.0f}",
                     f"{scene.cpu:.2f}",
                 )
