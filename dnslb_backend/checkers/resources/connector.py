@@ -40,8 +40,7 @@ class Connector:
         self._loop.add_reader(self._epoll, self._decide)
         self._under_way: dict[int, ConnectionAttempt] = {}
         self._by_limit: dict[float, deque[ConnectionAttempt]] = {}
-        """In the order of their deadlines; one that is over stays until then, or is not looked at
-        again."""
+        """Each in the order of its deadlines; those that are over go when the timer fires."""
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = math.inf
 
