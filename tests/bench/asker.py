@@ -3,17 +3,40 @@
 It is a process of its own: what it measures is the daemon, and nothing of the load beside it.
 """
 
+import asyncio
 import json
 import select
 import socket
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from statistics import quantiles
 
 from tests.bench.alone import UNIX_LINE
+from tests.pdns.served import ROOT
 
 PAUSE = 0.001
 NAMES = 200
+
+
+@asynccontextmanager
+async def lookups(path: str) -> AsyncIterator[list[float]]:
+    """A list that has p50, p99 and max of lookups beside the block, after it; in seconds."""
+    asker = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.bench.asker", path),
+        cwd=ROOT,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert asker.stdout is not None
+    await asker.stdout.readline()
+    taken: list[float] = []
+    try:
+        yield taken
+    finally:
+        output, _ = await asker.communicate(b"end\n")
+        taken += json.loads(output)
 
 
 def main(path: str) -> None:
@@ -32,4 +55,5 @@ def main(path: str) -> None:
     print(json.dumps([cuts[49], cuts[98], max(taken)]))
 
 
-main(sys.argv[1])
+if __name__ == "__main__":
+    main(sys.argv[1])

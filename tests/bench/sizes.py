@@ -4,28 +4,24 @@ A daemon of so many records of three members each, whose checks ask nobody. Whil
 rounds and while it reloads it is asked all the time; no lookup may have to wait.
 """
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from statistics import median
 from typing import NamedTuple
 
 from dnslb_backend.core.answers.invalidation import find_references
 from dnslb_backend.core.model.plan import Plan
 from dnslb_backend.pdns.cache.purge_queue import PurgeQueue
-from tests.bench.alone import UNIX_LINE
+from tests.bench.asker import lookups
 from tests.bench.beating import BeatingDaemon, Gap
 from tests.bench.contestants import configuration
 from tests.bench.table import table
-from tests.pdns.serving import NAMES
 from tests.pdns.world import World
 from tests.rigs.processes import processor_time, resident
 from tests.rigs.waiting import passes
 
 CHANGES = 200
 PATIENCE = 600.0
-LOOKUP_PAUSE = 0.001
 
 AFTERMATH = 12.0
 """Seconds after a reload in which what follows from it is measured as well."""
@@ -61,20 +57,20 @@ async def measure_size(records: int, reloads: int = 3) -> Size:
     daemon = beating(records)
     async with daemon:
         began, load = time.monotonic(), processor_time(daemon.pid)
-        async with asked(daemon) as slowest:
+        async with lookups(daemon.path) as taken:
             await daemon.ready(within=PATIENCE)
-            start = Stall(daemon.longest(began), slowest())
+        start = Stall(daemon.longest(began), max(taken))
         rounds, megabytes = processor_time(daemon.pid) - load, resident(daemon.pid)
         await passes(AFTERMATH)
-        spent, stalls = [], []
+        spent, stalls, written = [], [], daemon.config_file.read_text()
         for number in range(reloads):
-            daemon.configure(changed(records, daemon.path, number))
-            async with asked(daemon) as slowest:
+            daemon.config_file.write_text(changed(written, number))
+            async with lookups(daemon.path) as taken:
                 began, cpu = time.monotonic(), processor_time(daemon.pid)
                 await reload(daemon)
                 spent.append(processor_time(daemon.pid) - cpu)
                 await passes(AFTERMATH)
-                stalls.append(Stall(daemon.longest(began), slowest()))
+            stalls.append(Stall(daemon.longest(began), max(taken)))
     change = change_cost(records)
     return Size(records, load, rounds, megabytes, change, start, median(spent), stalls)
 
@@ -103,42 +99,15 @@ def beating(records: int) -> BeatingDaemon:
     return daemon
 
 
-def changed(records: int, path: str, number: int) -> str:
+def changed(written: str, number: int) -> str:
     """The configuration with another address in one record, each time."""
-    other = f'"10.250.{number >> 8}.{number & 255}"'
-    return configuration(records, path).replace('"10.0.0.5"', other)
+    return written.replace('"10.0.0.5"', f'"10.250.{number >> 8}.{number & 255}"')
 
 
 async def reload(daemon: BeatingDaemon) -> None:
     after = len(daemon.log)
     daemon.reload()
     await daemon.logged("reloaded:", within=PATIENCE, after=after)
-
-
-@asynccontextmanager
-async def asked(daemon: BeatingDaemon) -> AsyncIterator[Callable[[], float]]:
-    """Lookups all the time; yields what tells how long the slowest took so far."""
-    reader, writer = await asyncio.open_unix_connection(daemon.path)
-    slowest = 0.0
-
-    async def ask() -> None:
-        nonlocal slowest
-        number = 0
-        while True:
-            number += 1
-            began = time.monotonic()
-            writer.write(UNIX_LINE % (number % NAMES))
-            await reader.readline()
-            slowest = max(slowest, time.monotonic() - began)
-            await passes(LOOKUP_PAUSE)
-
-    asking = asyncio.create_task(ask())
-    try:
-        yield lambda: slowest
-    finally:
-        asking.cancel()
-        await asyncio.gather(asking, return_exceptions=True)
-        writer.close()
 
 
 def sizes_table(found: Sequence[Size]) -> str:

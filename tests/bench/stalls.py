@@ -15,6 +15,7 @@ import aiohttp
 
 from dnslb_backend.core.model.zones import assign_ids
 from dnslb_backend.pdns.methods.responder import Responder
+from tests.bench.asker import lookups
 from tests.bench.beating import LargeDaemon
 from tests.bench.contestants import configuration
 from tests.pdns.served import ROOT
@@ -127,7 +128,7 @@ Load = Callable[[Daemon], Awaitable[tuple[int, int]]]
 async def _measure(daemon: Daemon, path: str, scene: str, records: int, load: Load) -> Stall:
     sys.stderr.write(f"{scene}\n")
     cpu = processor_time(daemon.pid)
-    async with _memory(daemon) as highest, _lookups(path) as taken:
+    async with _memory(daemon) as highest, lookups(path) as taken:
         asked, size = await load(daemon)
     spent = processor_time(daemon.pid) - cpu
     p50, p99, longest = taken
@@ -181,25 +182,6 @@ async def _memory(daemon: Daemon) -> AsyncIterator[list[float]]:
         yield highest
     finally:
         looking.cancel()
-
-
-@asynccontextmanager
-async def _lookups(path: str) -> AsyncIterator[list[float]]:
-    """A list that has p50, p99 and max of lookups beside the block, after it."""
-    asker = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.bench.asker", path),
-        cwd=ROOT,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert asker.stdout is not None
-    await asker.stdout.readline()
-    taken: list[float] = []
-    try:
-        yield taken
-    finally:
-        output, _ = await asker.communicate(b"end\n")
-        taken += json.loads(output)
 
 
 class ZoneList(NamedTuple):

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dnslb_backend.config import ConfigPaths, load
+from tests.bench.asker import lookups
 from tests.bench.beating import LargeDaemon
 from tests.bench.contestants import configuration
-from tests.bench.sizes import PATIENCE, Stall, asked, beating, changed, reload
+from tests.bench.sizes import PATIENCE, Stall, beating, changed, reload
 from tests.bench.table import table
 from tests.rigs.processes import resident
 from tests.rigs.waiting import passes
@@ -49,16 +50,17 @@ async def measure_storm(records: int, seconds: float) -> Storm:
     number, early = 0, 0.0
     async with daemon:
         await daemon.ready(within=PATIENCE)
-        async with asked(daemon) as slowest:
-            began = time.monotonic()
+        written = daemon.config_file.read_text()
+        began = time.monotonic()
+        async with lookups(daemon.path) as taken:
             while (since := time.monotonic() - began) < seconds:
-                daemon.configure(changed(records, daemon.path, number))
+                daemon.config_file.write_text(changed(written, number))
                 await reload(daemon)
                 number += 1
                 await passes(max(began + since + 1.0 - time.monotonic(), 0.0))
                 if since < seconds / 3:
                     early = resident(daemon.pid)
-            stall = Stall(daemon.longest(began), slowest())
+        stall = Stall(daemon.longest(began), max(taken))
         return Storm(records, seconds, number, early, resident(daemon.pid), stall)
 
 
