@@ -168,6 +168,7 @@ check = {_toml(scene.check)}
 unix = "{path}"
 {allowed}
 [admin]
+record_metrics = "problems"
 {allowed}
 """
     records = (
