@@ -7,6 +7,7 @@ from dnslb_backend.config.problems import Cursor
 from dnslb_backend.core.model.names import canonical_name, parents
 from dnslb_backend.core.model.records import AllDown, Record, RecordKey
 from dnslb_backend.core.model.zones import ResourceRecord, Zone
+from dnslb_backend.slices import empty
 
 GLUE = frozenset({"A", "AAAA"})
 """What may be below a delegation: the addresses of the servers that it names."""
@@ -38,6 +39,7 @@ def check_coexistence(
         for name, found in hood.types.items():
             for message in _misfits(name, found, zone.name, zones, hood.types):
                 where.refuse(message)
+        hood.free()
 
 
 def warn_of_unknown_answers(
@@ -68,6 +70,7 @@ def warn_of_unknown_answers(
             listed = _listed(frozenset(others))
             message = f'all_down = "servfail" is SERVFAIL for {listed} of the name as well'
             origins[key].warn(message)
+    empty(types)
 
 
 @dataclass(slots=True)
@@ -119,6 +122,11 @@ class _Coexistence:
             if cut := self._cut(key.name, cuts):
                 message = f"{key.name} is delegated by the NS of {cut}, others answer for it"
                 origin.refuse(message)
+
+    def free(self) -> None:
+        empty(self.types)
+        empty(self._seen)
+        empty(self._ttls)
 
     def _cut(self, name: str, cuts: set[str]) -> str:
         """The highest delegation that `name` is at or below; empty where there is none."""

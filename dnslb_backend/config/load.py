@@ -49,6 +49,7 @@ from dnslb_backend.errors import ConfigError, ConfigProblem, NameFormatError
 from dnslb_backend.notifications.settings import NotifySettings, Receivers
 from dnslb_backend.pdns.methods.geoip import GeoDatabase, GeoDatabaseError
 from dnslb_backend.pdns.settings import PdnsSettings, ServerSettings
+from dnslb_backend.slices import empty
 from dnslb_backend.store.settings import MysqlSettings, StateSettings
 
 SECTIONS = (
@@ -107,9 +108,7 @@ def load(sources: ConfigPaths, earlier: Config | None = None) -> Config:
     as in an `earlier` configuration are taken from there, the same objects.
     """
     config, origins = _Loader(sources, earlier).load()
-    while origins:
-        # Freed at once, they would stop all other threads.
-        origins.popitem()
+    empty(origins)
     return config
 
 

@@ -19,6 +19,7 @@ from dnslb_backend.core.answers.invalidation import TARGET_FIELD
 from dnslb_backend.core.model.names import canonical_name, is_within, parents
 from dnslb_backend.core.model.records import Dest, Record, RecordKey
 from dnslb_backend.core.model.zones import ResourceRecord, Zone
+from dnslb_backend.slices import empty
 
 POINTING = frozenset({"CNAME", "NS", "MX", "SRV", "HTTPS", "SVCB"})
 
@@ -47,6 +48,7 @@ def advise_references(
         for place, dests in (("dest", record.dests), ("fallback", record.fallback)):
             for dest in dests:
                 _advise_dest(key, dest, names, where.at(place))
+    empty(names.types)
 
 
 def rname_warning(written: str, name: str, apex: str) -> str:

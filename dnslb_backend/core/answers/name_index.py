@@ -66,7 +66,7 @@ def build_name_index(plan: Plan, before: NameIndex | None = None) -> NameIndex:
             zone_of.setdefault(parent, zone)
     entries: dict[str, NameEntry] = {}
     for name, zone in zone_of.items():
-        entry = NameEntry(name, zone, tuple(rows.get(name, ())), tuple(records.get(name, ())))
+        entry = NameEntry(name, zone, tuple(rows.pop(name, ())), tuple(records.pop(name, ())))
         old = known.entries.get(name)
         entries[name] = old if old and old.zone is zone and _is_alike(old, entry) else entry
     names: dict[str, list[str]] = {zone: [] for zone in zones}
