@@ -315,7 +315,7 @@ STATES = st.builds(
 )
 
 
-@settings(max_examples=2000)
+@settings(max_examples=500)
 @given(STATES, SOME_RESULT, st.booleans(), st.integers(1, 3))
 def test_what_only_repeats_the_last_result_is_observed_alike(
     state: TargetState, result: Result, is_repeated: bool, needed: int
