@@ -34,10 +34,11 @@ class Gap(NamedTuple):
 
 
 class LargeDaemon(Daemon):
-    """One that takes longer to start and to stop than a test has patience for."""
+    """One that takes longer to start, to answer operators and to stop than tests have patience."""
 
     start_limit = 600.0
     stop_limit = 120.0
+    request_limit = 60.0
 
 
 class BeatingDaemon(LargeDaemon):

@@ -31,6 +31,8 @@ class Daemon(Server):
     """
 
     name = "dnslb"
+    request_limit: ClassVar[float] = 5.0
+    """Seconds for a request of an operator."""
     packages: ClassVar[Path] = ROOT
     """Where the package is that runs."""
 
@@ -123,7 +125,9 @@ class Daemon(Server):
     ) -> tuple[int, Any]:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session,
+            aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=self.request_limit)
+            ) as session,
             session.request(
                 method, f"http://{self.admin}{path}", json=body, headers=headers
             ) as response,

@@ -46,9 +46,10 @@ class ProbeLimiter:
         return Permit(self, address)
 
     def try_acquire(self, address: str) -> bool:
-        """Take a turn, which `release` must end, if there is one at once."""
+        """Take a turn, which `release` must end, if there is one at once. Only for what starts
+        without a task, which costs so little that CATCH_UP of them may start in a slice."""
         under_way = self._by_address.get(address, 0)
-        if under_way >= PER_ADDRESS or not self._take_turn():
+        if under_way >= PER_ADDRESS or not self._take_turn(CATCH_UP):
             return False
         self._by_address[address] = under_way + 1
         self._under_way += 1
@@ -109,14 +110,14 @@ class ProbeLimiter:
             self._pump = self._loop.call_later(START_SLICE, self._release)
         await turn
 
-    def _take_turn(self) -> bool:
-        """Whether one more may start now, and nobody else waits for that."""
+    def _take_turn(self, limit: int = STARTS_PER_SLICE) -> bool:
+        """Whether one more may start now, of `limit` in a slice, and nobody else waits for that."""
         if self._waiting or self._under_way >= self._limit:
             return False
         now = self._loop.time()
         if now - self._slice_began >= START_SLICE:
             self._slice_began, self._begun = now, 0
-        if self._begun >= STARTS_PER_SLICE:
+        if self._begun >= limit:
             return False
         self._begun += 1
         return True
