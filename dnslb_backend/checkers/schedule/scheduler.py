@@ -50,7 +50,7 @@ log = ComponentLog(__name__, "scheduler")
 log_check = ComponentLog(__name__, "check")
 
 ADDED_AT_ONCE = 200
-BATCH = 16
+BATCH = 8
 """At most so many ticks begin in one turn of the event loop: lookups come in between."""
 
 
