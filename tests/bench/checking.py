@@ -77,7 +77,6 @@ def scenes(port: int) -> list[Scene]:
         Scene("5,000 http", http, grouped(addresses("127.1.0.1", 5_000), 4)),
         Scene("1,000 commands, 200/s", ["true"], grouped(addresses("127.1.0.1", 1_000), 4)),
         Scene("10,000 that never answer", tcp, grouped(addresses("10.64.0.1", 10_000), 4), True),
-        Scene("100,000 that never answer", tcp, grouped(addresses("10.64.0.1", 100_000), 1), True),
         Scene("300 shared by 5,000 records", tcp, shared(addresses("127.1.0.1", 300), 5_000, 4)),
     ]
 
