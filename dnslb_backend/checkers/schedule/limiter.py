@@ -16,7 +16,8 @@ START_SLICE = 0.002
 """At most STARTS_PER_SLICE probes start every START_SLICE seconds; a start takes time as well."""
 
 CATCH_UP = 128
-"""At most so many begin at once to make up for slices that a busy event loop has missed."""
+"""At most so many begin at once: to make up for slices that a busy event loop has missed, or
+because they start without a task, at a third of the cost."""
 
 PER_ADDRESS = 16
 """Probes of one address that may be under way."""
@@ -46,8 +47,8 @@ class ProbeLimiter:
         return Permit(self, address)
 
     def try_acquire(self, address: str) -> bool:
-        """Take a turn, which `release` must end, if there is one at once. Only for what starts
-        without a task, which costs so little that CATCH_UP of them may start in a slice."""
+        """Take a turn, which `release` must end, if there is one at once; for what starts
+        without a task."""
         under_way = self._by_address.get(address, 0)
         if under_way >= PER_ADDRESS or not self._take_turn(CATCH_UP):
             return False
