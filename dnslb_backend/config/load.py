@@ -3,16 +3,15 @@
 import os
 import socket
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
 from dnslb_backend.admin.http.access import Access, load_access
 from dnslb_backend.admin.settings import AdminSettings
-from dnslb_backend.checkers.checks.base import Check
 from dnslb_backend.config.advice import advise_default
 from dnslb_backend.config.coexistence import check_coexistence, warn_of_unknown_answers
+from dnslb_backend.config.configuration import Config
 from dnslb_backend.config.earlier import EarlierRecords, digest_of
 from dnslb_backend.config.exposure import advise_listeners
 from dnslb_backend.config.files import ConfigPaths, read_toml, record_files, unmatched
@@ -46,7 +45,7 @@ from dnslb_backend.core.model.records import Record, RecordKey
 from dnslb_backend.core.model.views import View
 from dnslb_backend.core.model.zones import Zone, assign_ids
 from dnslb_backend.errors import ConfigError, ConfigProblem, NameFormatError
-from dnslb_backend.notifications.settings import NotifySettings, Receivers
+from dnslb_backend.notifications.settings import NotifySettings
 from dnslb_backend.pdns.methods.geoip import GeoDatabase, GeoDatabaseError
 from dnslb_backend.pdns.settings import PdnsSettings, ServerSettings
 from dnslb_backend.slices import empty
@@ -72,44 +71,17 @@ SECTIONS = (
 Model = TypeVar("Model", bound=BaseModel)
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
-    """A configuration that was found good. `checks` are the plan's checks by fingerprint.
-
-    `digests` are of the records' tables, for the next `load`.
-    """
-
-    plan: Plan
-    checks: Mapping[str, Check]
-    node: str
-    settings: GlobalSettings
-    server: ServerSettings
-    admin: AdminSettings
-    access: Access
-    pdns: PdnsSettings
-    state: StateSettings
-    brake: BrakeSettings
-    geo_database: GeoDatabase | None
-    mysql: MysqlSettings | None
-    quorum: QuorumRules | None
-    notify: Receivers
-    warnings: tuple[ConfigProblem, ...]
-    fingerprint: str
-    digests: Mapping[RecordKey, bytes]
-
-    def earlier_records(self) -> EarlierRecords:
-        return EarlierRecords(self.digests, self.plan.records, self.checks, self.plan.questions)
-
-
 def load(sources: ConfigPaths, earlier: Config | None = None) -> Config:
     """Read, validate and build everything. Raises ConfigError that names every problem found.
 
     Works offline: it needs no database, no name server and no PowerDNS. Records that are written
     as in an `earlier` configuration are taken from there, the same objects.
     """
-    config, origins = _Loader(sources, earlier).load()
-    empty(origins)
-    return config
+    loader = _Loader(sources, earlier)
+    try:
+        return loader.load()[0]
+    finally:
+        loader.free()
 
 
 def load_with_origins(sources: ConfigPaths) -> tuple[Config, Mapping[RecordKey, Cursor]]:
@@ -126,6 +98,17 @@ class _Loader:
         self.raw = read_toml(sources.main)
         self.problems = Problems()
         self.main = self.problems.at(str(sources.main))
+        self._read: list[dict[Any, Any]] = []
+
+    def free(self) -> None:
+        """Free what was read, which no configuration needs.
+
+        Not while it is being read: the garbage collector looks at young objects once there are
+        more than a few hundred beyond what was freed meanwhile. With as much freed as made it
+        would wait until there are a hundred thousand, and then stop all threads for long.
+        """
+        for tables in self._read:
+            empty(tables)
 
     def load(self) -> tuple[Config, dict[RecordKey, Cursor]]:
         self._refuse_unknown_sections()
@@ -339,11 +322,14 @@ class _Loader:
         tables = RecordTables(
             self.main, default, views, inherited, self.earlier, has_quorum=has_quorum
         )
+        self._read.append(tables.origins)
         for name, (spelling, zone) in zones.items():
+            self._read.append(zone.records)
             tables.read(name, spelling, zone.records, self.main.at("zones", spelling, "records"))
         for where, found in self._record_tables(settings):
             if not found:
                 continue
+            self._read.append(found)
             if settings.domain_name is None:
                 place = where if where.path else where.at("records")
                 place.refuse("needs global.domain_name, the zone that these records are in")
@@ -355,7 +341,7 @@ class _Loader:
 
     def _record_tables(self, settings: GlobalSettings) -> Iterator[tuple[Cursor, dict[str, Any]]]:
         """The tables of records in domain_name's zone, and where they are."""
-        own = self.raw.get("records", {})
+        own = self.raw.pop("records", {})
         if isinstance(own, dict):
             yield self.main.at("records"), own
         else:

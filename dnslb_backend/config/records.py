@@ -67,12 +67,8 @@ class RecordTables:
     _is_default_advised: bool = False
 
     def read(self, zone: str, spelling: str, tables: dict[str, Any], where: Cursor) -> None:
-        """Take every record of `tables` (NAME, then TYPE) into `zone`, a canonical name.
-
-        It leaves nothing in `tables`: to free a large one at once would stop all other threads.
-        """
-        for name in list(tables):
-            types = tables.pop(name)
+        """Take every record of `tables` (NAME, then TYPE) into `zone`, a canonical name."""
+        for name, types in tables.items():
             if not isinstance(types, dict):
                 where.at(name).refuse("must be a table of record types")
                 continue

@@ -27,6 +27,10 @@ LARGE = 256 << 10
 MANY = 32
 """Tables and arrays of more elements are sent in pieces, and so many pieces at once."""
 
+BUFFER = 1 << 20
+"""Bytes; by default it is 8 kB. For each read from the pipe the thread leaves the interpreter for a
+moment that is too short for another thread to enter, but makes it start to wait anew."""
+
 _LENGTH = struct.Struct(">I")
 
 
@@ -83,6 +87,7 @@ def _read_apart(content: bytes) -> dict[str, Any]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        bufsize=BUFFER,
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None

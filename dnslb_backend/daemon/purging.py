@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable
 
-from dnslb_backend.config.load import Config
+from dnslb_backend.config import Config
 from dnslb_backend.core.answers.invalidation import PurgeItem
 from dnslb_backend.core.model.zones import PdnsVersion
 from dnslb_backend.pdns.cache.purger import Purger

@@ -4,9 +4,13 @@ import asyncio
 import gc
 import weakref
 from contextlib import suppress
+from pathlib import Path
 
-from dnslb_backend.daemon.memory import collect_garbage
+from dnslb_backend.config import ConfigPaths, load
+from dnslb_backend.daemon.memory import COLLECT, collect_garbage
 from tests.rigs.waiting import until
+
+RECORDS = 3000
 
 
 class Node:
@@ -31,3 +35,34 @@ async def test_cycles_that_outlived_their_first_collection_are_collected() -> No
         collecting.cancel()
         with suppress(asyncio.CancelledError):
             await collecting
+
+
+def test_a_reload_does_not_keep_the_collector_from_young_objects(tmp_path: Path) -> None:
+    """It counts what is made less what is freed: looked at too late, it stops all threads."""
+    path = tmp_path / "dnslb.toml"
+    records = (
+        f'[records.n{n}.A]\npolicy = "all"\ndest = ["10.0.{n >> 8}.{n & 255}"]\n'
+        for n in range(RECORDS)
+    )
+    path.write_text(
+        '[global]\ndomain_name = "lb.example"\n[default]\nttl = 5\ninterval = 60\ntimeout = 2\n'
+        'dns_timeout = 1\ncheck = { type = "static" }\n' + "".join(records)
+    )
+    first = load(ConfigPaths(path))
+    young: list[int] = []
+
+    def look(phase: str, _: object) -> None:
+        if phase == "start":
+            young.append(len(gc.get_objects(0)))
+
+    thresholds = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(*COLLECT)
+    gc.callbacks.append(look)
+    try:
+        load(ConfigPaths(path), first)
+    finally:
+        gc.callbacks.remove(look)
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
+    assert max(young) < RECORDS

@@ -67,7 +67,7 @@ async def show_live(_: web.Request) -> web.Response:
 async def show_ready(request: web.Request) -> web.Response:
     state = request.app[STATE]
     access = state.access if may_read(request, state.access) else None
-    report = readiness(state.control, access)
+    report = await readiness(state.control, access)
     status = HTTPStatus.OK if report.ready else HTTPStatus.SERVICE_UNAVAILABLE
     return json_response(report, status=status, with_null=False)
 

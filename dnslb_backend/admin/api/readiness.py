@@ -10,6 +10,7 @@ from dnslb_backend.admin.http.access import Access
 from dnslb_backend.admin.http.document import ApiModel
 from dnslb_backend.component_log import ComponentLog
 from dnslb_backend.core.health.healthmap import HealthMap
+from dnslb_backend.slices import in_slices
 
 log = ComponentLog(__name__, "admin")
 
@@ -45,17 +46,18 @@ class ReadyReport(ApiModel):
     )
 
 
-def readiness(control: Control, access: Access | None) -> ReadyReport:
+async def readiness(control: Control, access: Access | None) -> ReadyReport:
     """With details for a caller that may read: `access` is who may do what."""
-    pending = control.unanswered()
     if access is None:
-        return ReadyReport(ready=not pending)
+        return ReadyReport(ready=not control.unanswered())
+    stale = await stale_members(control.health_map)
+    pending = control.unanswered()
     return ReadyReport.model_validate(
         {
             "ready": not pending,
             "node": control.node,
-            "pending": _names([str(key) for key in pending]),
-            "stale": _names(stale_members(control.health_map)),
+            "pending": NameList(count=len(pending), first=tuple(map(str, islice(pending, MANY)))),
+            "stale": stale,
             "read_only": access.read_only,
             "details": with_details(control),
         }
@@ -78,15 +80,13 @@ def _read_detail(name: str, read: Detail) -> JsonValue:
     return detail
 
 
-def stale_members(health: HealthMap) -> list[str]:
-    """`name/type content` of every member that is stale."""
-    return [
-        f"{key} {row.member.content}"
-        for key, state in health.records.items()
-        for row in state.rows
-        if row.state.stale
-    ]
-
-
-def _names(found: list[str]) -> NameList:
-    return NameList(count=len(found), first=tuple(islice(found, MANY)))
+async def stale_members(health: HealthMap) -> NameList:
+    """`name/type content` of the members that are stale."""
+    count, first = 0, list[str]()
+    async for state in in_slices(list(health.records.values())):
+        for row in state.rows:
+            if row.state.stale:
+                count += 1
+                if count <= MANY:
+                    first.append(f"{state.record.key} {row.member.content}")
+    return NameList(count=count, first=tuple(first))
