@@ -92,6 +92,7 @@ SCENES: dict[str, Ask] = {
     "metrics": get("/metrics"),
     "status and metrics at once": scrape_both,
     "the OpenAPI document": get("/api/v1/openapi.json"),
+    "readiness": get("/readyz"),
 }
 
 
