@@ -4,7 +4,7 @@ import asyncio
 import ctypes
 import gc
 
-COLLECT = (500, 20, 1_000_000_000)
+COLLECT = (500, 5, 1_000_000_000)
 """Thresholds of the garbage collector: it often looks at new objects, and at those that outlived
 that before there are many, which takes a millisecond; never at all others, which may be millions.
 """

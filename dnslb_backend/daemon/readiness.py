@@ -55,6 +55,6 @@ class Readiness:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(1):
                     await self._all_ended.wait()
-        log_ready(state.reported for state in self._health.records.values())
+        await log_ready(state.reported for state in list(self._health.records.values()))
         self._is_ready = True
         self._notifier.ready("Running")

@@ -10,6 +10,7 @@ from dnslb_backend.core.health.decision_changes import DecisionChange
 from dnslb_backend.core.health.service import Service, ServiceStatus
 from dnslb_backend.core.health.target import Health
 from dnslb_backend.core.health.transitions import Transition
+from dnslb_backend.slices import in_slices
 
 log = logging.getLogger("dnslb_backend.health")
 
@@ -85,18 +86,22 @@ def log_decision(change: DecisionChange) -> None:
     )
 
 
-def log_ready(found: Iterable[ServiceStatus]) -> None:
+async def log_ready(found: Iterable[ServiceStatus]) -> None:
     """Log that every first check cycle has ended, with the service of all records as a summary."""
-    records = list(found)
-    services = Counter(status.service for status in records)
+    services = Counter[Service]()
+    up = total = 0
+    async for status in in_slices(found):
+        services[status.service] += 1
+        up += status.up
+        total += status.total
     counts = ", ".join(f"{services[word]} {word}" for word in Service if services[word])
     log.log(
         logging.WARNING if services.total() > services[Service.SERVING] else logging.INFO,
         "ready: %d records%s, %d of %d members UP",
-        len(records),
+        services.total(),
         f" ({counts})" if counts else "",
-        sum(status.up for status in records),
-        sum(status.total for status in records),
+        up,
+        total,
     )
 
 

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.bench.alone import UNIX_LINE
+from tests.bench.asker import lookups
 from tests.bench.beating import LargeDaemon
 from tests.bench.haproxy import Targets
 from tests.rigs.daemon import Daemon
@@ -27,7 +28,7 @@ from tests.rigs.processes import family, processor_time, resident
 
 INTERVAL = 5
 LOOKUP_PAUSE = 0.004
-LOOK_PAUSE = 0.5
+LOOK_PAUSE = 1.0
 HOLE = "10.64.0.0/10"
 
 Samples = dict[tuple[str, str], float]
@@ -37,12 +38,14 @@ Samples = dict[tuple[str, str], float]
 class Checking(NamedTuple):
     """What one scene showed. Times are seconds, memory is megabytes with all helper processes.
 
-    `probes` and `cpu` are for each second; `settled` is when every target was decided.
+    `probes` and `cpu` are for each second; `settled` is when every target was decided, `first_max`
+    the slowest lookup until then.
     """
 
     scene: str
     targets: int
     settled: float
+    first_max: float
     probes: float
     lag_p50: float
     lag_p99: float
@@ -61,6 +64,7 @@ class Scene:
     check: object
     records: Sequence[Sequence[str]]
     is_swallowed: bool = False
+    interval: int = INTERVAL
 
     @property
     def targets(self) -> int:
@@ -76,7 +80,19 @@ def scenes(port: int) -> list[Scene]:
         Scene("2,000 http", http, grouped(addresses("127.1.0.1", 2_000), 4)),
         Scene("5,000 http", http, grouped(addresses("127.1.0.1", 5_000), 4)),
         Scene("1,000 commands, 200/s", ["true"], grouped(addresses("127.1.0.1", 1_000), 4)),
-        Scene("10,000 that never answer", tcp, grouped(addresses("10.64.0.1", 10_000), 4), True),
+        Scene(
+            "10,000 that never answer",
+            tcp,
+            grouped(addresses("10.64.0.1", 10_000), 4),
+            is_swallowed=True,
+        ),
+        Scene(
+            "100,000 that never answer, every 60 s",
+            tcp,
+            grouped(addresses("10.64.0.1", 100_000), 1),
+            is_swallowed=True,
+            interval=60,
+        ),
         Scene("300 shared by 5,000 records", tcp, shared(addresses("127.1.0.1", 300), 5_000, 4)),
     ]
 
@@ -114,26 +130,29 @@ async def measure_scene(scene: Scene, seconds: float) -> Checking:
             space = stack.enter_context(namespace())
             space.swallow(HOLE)
         daemon = await stack.enter_async_context(_daemon(scene, space))
+        path = str(daemon.directory / "unix")
         began = time.monotonic()
-        await _settle(daemon, scene)
+        async with lookups(path) as first:
+            await _settle(daemon, scene)
         settled = time.monotonic() - began
         await asyncio.sleep(2 * INTERVAL)  # noqa: TID251 - until it is in its steady state
         before, cpu, start = await _samples(daemon), processor_time(daemon.pid), time.monotonic()
-        lookups = await _ask(str(daemon.directory / "unix"), seconds)
+        taken = await _ask(path, seconds)
         lasted = time.monotonic() - start
         after, spent = await _samples(daemon), processor_time(daemon.pid) - cpu
         lag = _difference(before, after, "dnslb_scheduler_lag_seconds_bucket")
-        cuts = quantiles(lookups, n=100)
+        cuts = quantiles(taken, n=100)
         return Checking(
             scene.name,
             scene.targets,
             settled,
+            max(first),
             lag[-1][1] / lasted,
             quantile(lag, 0.5),
             quantile(lag, 0.99),
             cuts[49],
             cuts[98],
-            max(lookups),
+            max(taken),
             sum(map(resident, family(daemon.pid))),
             spent / lasted,
         )
@@ -158,7 +177,7 @@ loglevel = "error"
 max_record_checks = 5000
 [default]
 ttl = 5
-interval = {INTERVAL}
+interval = {scene.interval}
 timeout = 2
 dns_timeout = 1
 check = {_toml(scene.check)}

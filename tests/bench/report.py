@@ -349,13 +349,14 @@ class Report:
         )
 
     def _checking(self) -> str:
-        head = ("targets", "decided s", "probes/s", "lag p50 ms", "p99 ms", "lookup p50 ms")
+        head = ("targets", "decided s", "worst lookup ms", "probes/s", "lag p50 ms", "p99 ms")
         return table(
-            (*head, "p99 ms", "worst ms", "MB", "cores"),
+            (*head, "lookup p50 ms", "p99 ms", "worst ms", "MB", "cores"),
             [
                 (
                     scene.scene,
                     f"{scene.settled:.1f}",
+                    f"{1e3 * scene.first_max:.1f}",
                     f"{scene.probes:,.0f}",
                     f"{1e3 * scene.lag_p50:.1f}",
                     f"{1e3 * scene.lag_p99:.1f}",

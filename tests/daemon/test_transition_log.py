@@ -98,12 +98,12 @@ def test_machines_read_fields_and_people_read_them_once(log: pytest.LogCaptureFi
         (FAIL, "WARNING ready: 1 records (1 no answer), 0 of 2 members UP"),
     ],
 )
-def test_a_start_ends_with_a_summary(
+async def test_a_start_ends_with_a_summary(
     log: pytest.LogCaptureFixture, result: Result, line: str
 ) -> None:
     driver = Driver(record(A, B))
     happens(driver, log, a=result, b=result)
     log.clear()
-    log_ready(state.reported for state in driver.health_map.records.values())
+    await log_ready(state.reported for state in driver.health_map.records.values())
     (found,) = log.records
     assert f"{found.levelname} {found.getMessage()}" == line

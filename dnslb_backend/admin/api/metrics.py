@@ -134,9 +134,9 @@ async def _count_records(
     members: Counter[str] = Counter()
     kinds: Counter[str] = Counter()
     served = held = pending = overdue = 0
-    async for key, state in in_slices(list(control.health_map.records.items())):
+    async for state in in_slices(list(control.health_map.records.values())):
         at = control.now()
-        series.add(key, state, control.health_map, at.wall)
+        series.add(state.record.key, state, control.health_map, at.wall)
         rows = [row for row in state.rows if not row.is_fallback]
         served += sum(row.is_served for row in rows)
         members.update(row.effective.value for row in rows)

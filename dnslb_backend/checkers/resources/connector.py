@@ -15,6 +15,10 @@ from collections.abc import Callable
 from socket import AF_INET, AF_INET6, SO_ERROR, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, SocketType
 
 from dnslb_backend.checkers.resources.deadlines import time_up
+from dnslb_backend.slices import SLICE
+
+DECIDED_AT_ONCE = 16
+"""Connections that may change the answers of a record each, between two turns of others."""
 
 Ended = Callable[[Exception | None, float], None]
 """Gets what went wrong, None where the connection was accepted, and when (monotonic)."""
@@ -91,7 +95,9 @@ class Connector:
         self._epoll.close()
 
     def _decide(self) -> None:
-        found = [(self._under_way.get(number), events) for number, events in self._epoll.poll(0)]
+        # What else is ready comes in the next turn of the event loop.
+        decided = self._epoll.poll(0, DECIDED_AT_ONCE)
+        found = [(self._under_way.get(number), events) for number, events in decided]
         now = time.monotonic()
         for connection, events in found:
             # One that ended before may have had this one cancelled, and its descriptor used again.
@@ -110,16 +116,27 @@ class Connector:
         self._timer = self._loop.call_later(max(due - time.monotonic(), 0.0), self._time_up)
 
     def _time_up(self) -> None:
-        """End those whose time is up; wake up again for the next one that is not over."""
-        self._timer, self._timer_due, now = None, math.inf, time.monotonic()
-        for limit, connections in list(self._by_limit.items()):
-            while connections:
-                connection = connections[0]
+        self._timer, self._timer_due = None, math.inf
+        try:
+            self._end_overdue(time.monotonic())
+        finally:
+            self._arm_for_next()
+
+    def _end_overdue(self, now: float) -> None:
+        """End those whose time is up, as many as a slice of time allows."""
+        for connections in list(self._by_limit.values()):
+            while connections and connections[0].deadline <= now:
+                connection = connections.popleft()
                 if (ended := connection.ended) is not None:
-                    if connection.deadline > now:
-                        break
                     self.cancel(connection)
-                    self._loop.call_soon(ended, time_up(connection.deadline), now)
+                    ended(time_up(connection.deadline), now)
+                    if time.monotonic() - now >= SLICE:
+                        return
+
+    def _arm_for_next(self) -> None:
+        """Wake up for the next one that is not over, at once where its time is up already."""
+        for limit, connections in list(self._by_limit.items()):
+            while connections and connections[0].ended is None:
                 connections.popleft()
             if not connections:
                 del self._by_limit[limit]

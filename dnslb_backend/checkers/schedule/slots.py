@@ -1,5 +1,6 @@
 """Slots: how many records may be at work at once; the others wait, first come, first served."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable, Iterable
 from typing import Generic, TypeVar
 
@@ -22,7 +23,8 @@ class Slots(Generic[T]):
         self.limit = limit
         self._begin = begin
         self._at_work: dict[RecordKey, int] = {}
-        self._waiting: dict[RecordKey, dict[T, float]] = {}
+        # Finding the first key of a dict takes longer with each one that was removed before.
+        self._waiting = OrderedDict[RecordKey, dict[T, float]]()
 
     def want(self, key: RecordKey, pieces: Collection[T], due: float) -> None:
         """Begin these pieces of work as soon as the record has a slot."""

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from dnslb_backend.component_log import ComponentLog
 from dnslb_backend.core.health.history import Change
 from dnslb_backend.errors import StoreError
+from dnslb_backend.slices import in_slices
 from dnslb_backend.store.database.interface import Delete, Store, Upsert, WriteOp
 from dnslb_backend.store.database.tables import NODE_TABLES, Table, TableRow
 from dnslb_backend.store.mirror.heartbeat import Heartbeat
@@ -47,8 +48,6 @@ TICK = 0.5
 
 SWEEP_INTERVAL = 60.0
 FIRST_PAUSE = 0.05
-GROUPS_PER_TURN = 200
-"""Groups that are looked at before others on the event loop have their turn."""
 
 MIN_LONGEST_PAUSE = 0.5
 
@@ -190,10 +189,11 @@ class Mirror:
 
         `run` has to go on meanwhile.
         """
-        self.record_changes(self._touched)
-        self._touched = set()
+        touched, self._touched = self._touched, set()
         try:
             async with asyncio.timeout(limit):
+                await self._mark_dirty(touched)
+                self._wake.set()
                 while self._is_outdated or self._write_queue.backlog or self.outboxes:
                     self._idle.clear()
                     await self._idle.wait()
@@ -207,9 +207,8 @@ class Mirror:
         self._stamp = self._stamp._replace(session=secrets.token_hex(8))
         self._keys.clear()
         await self._follow_groups()
-        self._write_queue.mark_all_dirty(self._now().mono)
-        await asyncio.sleep(0)
         self._unwritten = self._write_queue.groups()
+        await self._mark_dirty(self._unwritten)
         self._next_beat = self._next_sweep = 0.0
         while True:
             now = self._now().mono
@@ -226,21 +225,22 @@ class Mirror:
                 await self._sweep()
             await self._rest()
 
+    async def _mark_dirty(self, groups: Iterable[RowGroup]) -> None:
+        now = self._now().mono
+        async for group in in_slices(tuple(groups)):
+            self._write_queue.mark_dirty([group], now)
+
     async def _follow_groups(self) -> None:
         """Learn which groups there are after a new configuration, in slices: there may be many."""
         while self._is_outdated:
             self._is_outdated = False
             now, found = self._now().mono, set[RowGroup]()
-            for number, group in enumerate(self._source.groups(), 1):
+            async for group in in_slices(self._source.groups()):
                 self._write_queue.keep(group, now)
                 found.add(group)
-                if number % GROUPS_PER_TURN == 0:
-                    await asyncio.sleep(0)
-            for number, group in enumerate(self._write_queue.groups(), 1):
+            async for group in in_slices(self._write_queue.groups()):
                 if group not in found:
                     self._write_queue.remove([group], now)
-                if number % GROUPS_PER_TURN == 0:
-                    await asyncio.sleep(0)
 
     async def _gather(self) -> _Batch:
         """The groups that come next, and their rows as they are at this moment."""

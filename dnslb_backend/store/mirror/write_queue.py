@@ -7,6 +7,7 @@ evenly. Sans-IO: callers pass the time in, seconds of a monotonic clock.
 import heapq
 import math
 import zlib
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
 from dnslb_backend.store.mirror.source import RowGroup
@@ -17,7 +18,8 @@ class WriteQueue:
 
     def __init__(self, period: Callable[[RowGroup], float]) -> None:
         self._period = period
-        self._dirty: dict[RowGroup, float] = {}
+        # Finding the first key of a dict takes longer with each one that was removed before.
+        self._dirty = OrderedDict[RowGroup, float]()
         self._taken: dict[RowGroup, float] = {}
         self._due: dict[RowGroup, float] = {}
         self._heap: list[tuple[float, RowGroup]] = []
@@ -69,11 +71,6 @@ class WriteQueue:
         for group in groups:
             self._dirty.setdefault(group, now)
 
-    def mark_all_dirty(self, now: float) -> None:
-        """As `mark_dirty`, in a moment even where there are very many."""
-        if not self._due.keys() <= self._dirty.keys():
-            self._dirty = {**self._dirty, **dict.fromkeys(self._due, now), **self._dirty}
-
     def take(self, now: float) -> RowGroup | None:
         """The next group to write, None when there is none now."""
         group = next(iter(self._dirty), None)
@@ -93,7 +90,9 @@ class WriteQueue:
 
     def requeue(self) -> None:
         """The groups that were taken are not stored: they wait again, in their old place."""
-        self._dirty = self._taken | self._dirty
+        for group, since in reversed(self._taken.items()):
+            self._dirty[group] = since
+            self._dirty.move_to_end(group, last=False)
         self._taken = {}
 
     def _schedule(self, group: RowGroup, now: float) -> None:
