@@ -46,6 +46,9 @@ FLEETS = ((3, 10_000), (9, 10_000))
 
 ZONES = (1000, 8000)
 
+STALL_RECORDS = 10_000
+"""The status of more is shown in pages only."""
+
 FOLLOWERS = (5, 200, 100_000)
 """Nodes that probe, nodes that only follow, and targets."""
 
@@ -109,7 +112,7 @@ async def measure(given: argparse.Namespace) -> Report:
     if "page" in given.only:
         report.pages = [await measure_page(members) for members in given.members]
     if "stalls" in given.only:
-        report.stalls = await measure_stalls(max(given.records), 2 * given.seconds)
+        report.stalls = await measure_stalls(STALL_RECORDS, 2 * given.seconds)
         report.zone_lists = [measure_zone_list(zones) for zones in (4000, 8000)]
         report.starts = await measure_starts()
     if "fleet" in given.only:

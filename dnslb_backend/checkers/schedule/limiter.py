@@ -16,8 +16,11 @@ START_SLICE = 0.002
 """At most STARTS_PER_SLICE probes start every START_SLICE seconds; a start takes time as well."""
 
 CATCH_UP = 128
-"""At most so many begin at once: to make up for slices that a busy event loop has missed, or
-because they start without a task, at a third of the cost."""
+"""At most so many begin at once, to make up for slices that a busy event loop has missed."""
+
+WITHOUT_A_TASK = 128
+"""At most so many start in a slice besides: they cost a third. Were there none for them, they would
+need a task as well, and a node that is late would become later."""
 
 PER_ADDRESS = 16
 """Probes of one address that may be under way."""
@@ -39,6 +42,7 @@ class ProbeLimiter:
         self._freed: dict[str, deque[asyncio.Future[None]]] = {}
         self._under_way = 0
         self._begun = 0
+        self._begun_at_once = 0
         self._slice_began = 0.0
         self._pump: asyncio.TimerHandle | None = None
 
@@ -48,10 +52,14 @@ class ProbeLimiter:
 
     def try_acquire(self, address: str) -> bool:
         """Take a turn, which `release` must end, if there is one at once; for what starts
-        without a task."""
+        without a task. It leaves room for those that wait."""
         under_way = self._by_address.get(address, 0)
-        if under_way >= PER_ADDRESS or not self._take_turn(CATCH_UP):
+        if under_way >= PER_ADDRESS or self._under_way + len(self._waiting) >= self._limit:
             return False
+        self._open_slice()
+        if self._begun_at_once >= WITHOUT_A_TASK:
+            return False
+        self._begun_at_once += 1
         self._by_address[address] = under_way + 1
         self._under_way += 1
         return True
@@ -111,24 +119,29 @@ class ProbeLimiter:
             self._pump = self._loop.call_later(START_SLICE, self._release)
         await turn
 
-    def _take_turn(self, limit: int = STARTS_PER_SLICE) -> bool:
-        """Whether one more may start now, of `limit` in a slice, and nobody else waits for that."""
+    def _take_turn(self) -> bool:
+        """Whether one more may start now, and nobody else waits for that."""
         if self._waiting or self._under_way >= self._limit:
             return False
-        now = self._loop.time()
-        if now - self._slice_began >= START_SLICE:
-            self._slice_began, self._begun = now, 0
-        if self._begun >= limit:
+        self._open_slice()
+        if self._begun >= STARTS_PER_SLICE:
             return False
         self._begun += 1
         return True
+
+    def _open_slice(self) -> None:
+        now = self._loop.time()
+        if now - self._slice_began >= START_SLICE:
+            self._slice_began = now
+            self._begun = self._begun_at_once = 0
 
     def _release(self) -> None:
         """A slice has ended: let in those who have waited longest, for all slices that passed."""
         now = self._loop.time()
         passed = (now - self._slice_began) / START_SLICE
         turns = max(STARTS_PER_SLICE, min(int(STARTS_PER_SLICE * passed), CATCH_UP))
-        self._slice_began, self._begun = now, 0
+        self._slice_began = now
+        self._begun = self._begun_at_once = 0
         room = self._limit - self._under_way
         while self._waiting and self._begun < min(turns, room):
             turn = self._waiting.popleft()

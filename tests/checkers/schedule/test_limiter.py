@@ -7,6 +7,7 @@ from dnslb_backend.checkers.schedule.limiter import (
     CATCH_UP,
     PER_ADDRESS,
     STARTS_PER_SLICE,
+    WITHOUT_A_TASK,
     ProbeLimiter,
 )
 from tests.rigs.waiting import passes, until
@@ -53,3 +54,33 @@ async def test_probes_that_are_called_off_take_no_turn_from_those_that_wait() ->
         task.cancel()
     leave.set()
     await asyncio.wait_for(last, 5)
+
+
+async def test_what_needs_no_task_starts_although_others_wait_for_their_turn() -> None:
+    gate, leave = ProbeLimiter(10_000), asyncio.Event()
+
+    async def probe(number: int) -> None:
+        async with gate.permit(f"192.0.2.{number}"):
+            await leave.wait()
+
+    probes = [asyncio.create_task(probe(number)) for number in range(2 * STARTS_PER_SLICE)]
+    await passes(0)
+    taken = [gate.try_acquire(f"198.51.100.{number}") for number in range(2 * WITHOUT_A_TASK)]
+    assert sum(taken) >= WITHOUT_A_TASK
+    leave.set()
+    await asyncio.gather(*probes)
+
+
+async def test_what_needs_no_task_leaves_room_for_those_that_wait() -> None:
+    gate, leave = ProbeLimiter(2 * STARTS_PER_SLICE), asyncio.Event()
+
+    async def probe(number: int) -> None:
+        async with gate.permit(f"192.0.2.{number}"):
+            await leave.wait()
+
+    probes = [asyncio.create_task(probe(number)) for number in range(2 * STARTS_PER_SLICE)]
+    await passes(0)
+    assert not gate.try_acquire("198.51.100.1")
+    leave.set()
+    await asyncio.gather(*probes)
+    assert gate.try_acquire("198.51.100.1")
