@@ -85,12 +85,15 @@ class Driver:
         self.adopt(*records)
 
     def adopt(self, *records: Record) -> Sequence[RecordKey]:
-        return self.health_map.apply_plan(plan(*records), at(self.clock)).changed
+        changed = self.health_map.apply_plan(plan(*records), at(self.clock)).changed
+        self._check_stale()
+        return changed
 
     def hear(self, address: str, result: Result, key: RecordKey = KEY, check: int = 0) -> None:
         self.clock += 0.1
         self.tell(self.target(address, key, check), result, at(self.clock))
         self.health_map.decide_marked()
+        self._check_stale()
 
     def tell(self, target: TargetKey, result: Result, moment: Instant) -> None:
         if not self.health_map.repeat(target, result, moment):
@@ -128,6 +131,11 @@ class Driver:
         self.health_map.expire_stale(list(self.health_map.targets), at(self.clock))
         self.health_map.readmit(at(self.clock))
         self.health_map.decide_marked()
+        self._check_stale()
+
+    def _check_stale(self) -> None:
+        targets = self.health_map.targets
+        assert set(targets.stale) == {each for each in targets if targets.seen(each).stale}
 
 
 def capture(health: HealthMap, serials: Mapping[str, int], at: Instant) -> SavedState:

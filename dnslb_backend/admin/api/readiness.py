@@ -82,11 +82,14 @@ def _read_detail(name: str, read: Detail) -> JsonValue:
 
 async def stale_members(health: HealthMap) -> NameList:
     """`name/type content` of the members that are stale."""
+    users = health.targets.users
+    keys = dict.fromkeys(key for target in health.targets.stale for key in users(target))
     count, first = 0, list[str]()
-    async for state in in_slices(list(health.records.values())):
-        for row in state.rows:
+    async for key in in_slices(keys):
+        state = health.records.get(key)
+        for row in state.rows if state else ():
             if row.state.stale:
                 count += 1
                 if count <= MANY:
-                    first.append(f"{state.record.key} {row.member.content}")
+                    first.append(f"{key} {row.member.content}")
     return NameList(count=count, first=tuple(first))

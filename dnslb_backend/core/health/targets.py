@@ -46,6 +46,9 @@ class Targets:
         self.end = self._in_flight.discard
         """No probe of this target is in flight any more."""
         self._left: dict[TargetKey, None] = {}
+        self._stale: dict[TargetKey, None] = {}
+        self.stale = self._stale.keys()
+        """Those of which what is seen is stale."""
 
     def __getitem__(self, target: TargetKey) -> TargetState:
         return self._states.get(target, NEVER_PROBED)
@@ -65,6 +68,13 @@ class Targets:
             self._seen[target] = seen
         else:
             self._seen.pop(target, None)
+        self._note_stale(target)
+
+    def _note_stale(self, target: TargetKey) -> None:
+        if self.seen(target).stale:
+            self._stale[target] = None
+        else:
+            self._stale.pop(target, None)
 
     def __contains__(self, target: object) -> bool:
         return target in self._users
@@ -83,6 +93,7 @@ class Targets:
         self._users.add(target, user)
         if past is not None:
             self._states.setdefault(target, past)
+            self._note_stale(target)
 
     def remove_user(self, targets: Iterable[TargetKey], user: RecordKey) -> None:
         """Remove a record from the users of these targets."""
@@ -91,6 +102,7 @@ class Targets:
             if target not in self._users:
                 self._states.pop(target, None)
                 self._seen.pop(target, None)
+                self._stale.pop(target, None)
                 if self._listener is not None:
                     self._listener.removed(target)
                 self._left[target] = None
