@@ -562,6 +562,17 @@ def test_a_member_not_heard_for_too_long_is_unknown_and_keeps_its_place() -> Non
     assert driver.round({A: FAIL, B: PASS}) == {B}
 
 
+def test_which_targets_are_stale_follows_the_configuration() -> None:
+    driver = Driver(record(A, B))
+    driver.round({A: PASS, B: PASS})
+    driver.wait(TIMING.stale_after + 1)
+    assert set(driver.health_map.targets.stale) == {driver.target(A), driver.target(B)}
+    driver.adopt(record(A, checks=("another",)))
+    assert list(driver.health_map.targets.stale) == [driver.target(A)]
+    driver.hear(A, PASS)
+    assert not driver.health_map.targets.stale
+
+
 def test_a_failure_that_is_held_back_is_no_silence() -> None:
     driver = Driver(record(A))
     driver.round({A: PASS})
