@@ -1,5 +1,6 @@
 """What a zone may say: names, rows that cannot stand together, what is left out."""
 
+import gc
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -209,11 +210,17 @@ def cpu_of_loading(tmp_path: Path, zones: int) -> float:
     text = "".join(table(header, static=[row("www", "A", "192.0.2.1")]) for header in headers)
     path = tmp_path / "zones.toml"
     path.write_text(f'[global]\nnode = "ns1.example"\n{text}')
-    began = time.thread_time()
-    load(ConfigPaths(path))
-    return time.thread_time() - began
+    # As in a command. Here it would look through all that the other tests have left.
+    gc.disable()
+    try:
+        began = time.thread_time()
+        load(ConfigPaths(path))
+        return time.thread_time() - began
+    finally:
+        gc.enable()
 
 
 def test_ten_times_as_many_zones_take_ten_times_as_long(tmp_path: Path) -> None:
     few = min(cpu_of_loading(tmp_path, 300) for _ in range(3))
-    assert cpu_of_loading(tmp_path, 3000) < 25 * few
+    many = min(cpu_of_loading(tmp_path, 3000) for _ in range(2))
+    assert many < 25 * few
