@@ -269,6 +269,7 @@ class _Loader:
         if not isinstance(tables, dict):
             self.main.at("zones").refuse("must be a table of zones")
             tables = {}
+        self._read += [tables, found]
         for name, table in tables.items():
             where = self.main.at("zones", name)
             if message := unquoted(name, table):
