@@ -28,8 +28,8 @@ MANY = 32
 """Tables and arrays of more elements are sent in pieces, and so many pieces at once."""
 
 BUFFER = 1 << 20
-"""Bytes; by default it is 8 kB. For each read from the pipe the thread leaves the interpreter for a
-moment that is too short for another thread to enter, but makes it start to wait anew."""
+"""Bytes read from the pipe at once, instead of 8 kB. Each read releases the interpreter lock, too
+briefly for a waiting thread to acquire it, but restarts its switch interval."""
 
 _LENGTH = struct.Struct(">I")
 

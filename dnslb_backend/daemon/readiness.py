@@ -55,6 +55,7 @@ class Readiness:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(1):
                     await self._all_ended.wait()
-        await log_ready(state.reported for state in list(self._health.records.values()))
+        # At once: while the summary is counted, a reload may add records.
         self._is_ready = True
         self._notifier.ready("Running")
+        await log_ready(state.reported for state in list(self._health.records.values()))

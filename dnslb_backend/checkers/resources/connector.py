@@ -123,11 +123,17 @@ class Connector:
             self._arm_for_next()
 
     def _end_overdue(self, now: float) -> None:
-        """End those whose time is up, as many as a slice of time allows."""
+        """End those whose time is up, as many as a slice of time allows.
+
+        One that was accepted or refused, and waits for `_decide`, is no timeout of its target.
+        """
+        ready = {number for number, _ in self._epoll.poll(0, max(len(self._under_way), 1))}
         for connections in list(self._by_limit.values()):
             while connections and connections[0].deadline <= now:
                 connection = connections.popleft()
-                if (ended := connection.ended) is not None:
+                if (ended := connection.ended) is None:
+                    continue
+                if connection.socket.fileno() not in ready:
                     self.cancel(connection)
                     ended(time_up(connection.deadline), now)
                     if time.monotonic() - now >= SLICE:

@@ -132,16 +132,18 @@ class ProbeLimiter:
     def _open_slice(self) -> None:
         now = self._loop.time()
         if now - self._slice_began >= START_SLICE:
-            self._slice_began = now
-            self._begun = self._begun_at_once = 0
+            self._begin_slice(now)
+
+    def _begin_slice(self, now: float) -> None:
+        self._slice_began = now
+        self._begun = self._begun_at_once = 0
 
     def _release(self) -> None:
         """A slice has ended: let in those who have waited longest, for all slices that passed."""
         now = self._loop.time()
         passed = (now - self._slice_began) / START_SLICE
         turns = max(STARTS_PER_SLICE, min(int(STARTS_PER_SLICE * passed), CATCH_UP))
-        self._slice_began = now
-        self._begun = self._begun_at_once = 0
+        self._begin_slice(now)
         room = self._limit - self._under_way
         while self._waiting and self._begun < min(turns, room):
             turn = self._waiting.popleft()

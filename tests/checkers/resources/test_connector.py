@@ -67,6 +67,17 @@ async def test_connections_that_are_accepted_at_once_end_over_several_turns() ->
         assert max(turns.ended.values()) <= MANY / 4
 
 
+async def test_connections_that_were_accepted_are_no_timeouts_of_a_busy_daemon() -> None:
+    listener = socket.create_server(("127.0.0.1", 0), backlog=MANY)
+    with closing(listener), closing(Connector()) as connector:
+        turns, began, (host, port) = Turns(), time.monotonic(), listener.getsockname()
+        for _ in range(MANY):
+            connector.start(host, port, began, 0.05, turns.end)
+        time.sleep(0.1)  # noqa: ASYNC251, TID251 - the event loop is busy with something else
+        await until(lambda: turns.ended.total() == MANY)
+        assert turns.errors == [None] * MANY
+
+
 async def test_the_deadline_of_one_outlives_the_end_of_another_limit() -> None:
     with full_listener() as (host, port), closing(Connector()) as connector:
         turns, began = Turns(), time.monotonic()

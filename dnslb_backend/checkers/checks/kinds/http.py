@@ -226,7 +226,7 @@ class _Asked(NamedTuple):
 
 
 def _first_request(template: str, address: str, port: int | None, asked: _Asked) -> HttpRequest:
-    """The request to the check's own URL, built anew where it is too long to be kept."""
+    """The request for the check's own URL; cached unless it is longer than LONGEST_KEPT."""
     length = len(template) + sum([len(name) + len(value) for name, value in asked.headers])
     build = _kept_request if length <= LONGEST_KEPT else _kept_request.__wrapped__
     return build(template, address, port, asked)
